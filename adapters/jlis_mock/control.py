@@ -1,0 +1,50 @@
+"""The control port of the simulation: staff of the network set and read the faults that it commits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from adapters.jlis_mock.core.routes import ENTRANCE
+from adapters.jlis_mock.faults import FaultBoard
+from transport.problem import ProblemError
+from transport.register import Use
+
+NETWORK: Final = "network"
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+FAULTS: Final = web.AppKey("faults", FaultBoard)
+
+
+class Changes(Struct, forbid_unknown_fields=True):
+    """Switch → how many more times; what is left out stays. `permit_redeem_s`: null for the configured seconds."""
+
+    permit_anything: Count | UnsetType = UNSET
+    permit_other_party: Count | UnsetType = UNSET
+    any_caller: Count | UnsetType = UNSET
+    swap_key: Count | UnsetType = UNSET
+    wrong_person: Count | UnsetType = UNSET
+    tamper_payload: Count | UnsetType = UNSET
+    replay_allowed: Count | UnsetType = UNSET
+    provider_down: Count | UnsetType = UNSET
+    permit_redeem_s: Count | UnsetType | None = UNSET
+
+
+_CHANGES: Final = msgspec.json.Decoder(Changes)
+
+
+async def post_control(request: web.Request) -> web.Response:
+    """Change switches; answers with all of them. An empty object changes nothing."""
+    await request.app[ENTRANCE].admit(request, Use.STAFF, NETWORK)
+    try:
+        changes: dict[str, Any] = msgspec.to_builtins(_CHANGES.decode(await request.read()))
+    except msgspec.DecodeError:
+        raise ProblemError(400, "malformed_body", "The body must be an object of switches with counts.") from None
+    return web.json_response(request.app[FAULTS].set(changes))
+
+
+def add_control_route(app: web.Application, faults: FaultBoard) -> None:
+    app[FAULTS] = faults
+    app.router.add_post("/control", post_control)

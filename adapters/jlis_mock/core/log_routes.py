@@ -1,0 +1,87 @@
+"""The core's evidence log for staff of the network: export and search (TKM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from adapters.jlis_mock.core.messages import InquiryNumberText
+from adapters.jlis_mock.core.routes import ENTRANCE
+from evidence.export import LogParty
+from storage.database import Database
+from storage.evidence_log import store
+from transport.problem import ProblemError
+from transport.register import Use
+from transport.wire import parse_items
+
+NETWORK: Final = "network"
+
+
+class _Wanted(Struct, forbid_unknown_fields=True):
+    """IF_TKM_90018."""
+
+    inquiry_number: InquiryNumberText
+
+
+_WANTED: Final = msgspec.json.Decoder(_Wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreLog:
+    """Where the core's log lies, and the public key that signs its checkpoints."""
+
+    database: Database
+    tenant: str
+    public_key: bytes
+
+
+LOG: Final = web.AppKey("core_log", CoreLog)
+
+
+async def get_log(request: web.Request) -> web.StreamResponse:
+    """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told."""
+    await request.app[ENTRANCE].admit(request, Use.STAFF, NETWORK)
+    log = request.app[LOG]
+    lines = await store.export_lines(
+        log.database,
+        log.tenant,
+        agency=NETWORK,
+        party=LogParty.CORE,
+        public_key=log.public_key,
+        year=_year(request.query.get("year")),
+    )
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    for line in lines:
+        await response.write(line)
+    await response.write_eof()
+    return response
+
+
+async def post_log_search(request: web.Request) -> web.Response:
+    """IF_TKM_90018: the entries under each inquiry number."""
+    entrance = request.app[ENTRANCE]
+    await entrance.admit(request, Use.STAFF, NETWORK)
+    log = request.app[LOG]
+    wanted = parse_items(await entrance.read(request), _WANTED)
+    return entrance.answer(
+        [{"entries": await store.search(log.database, log.tenant, item.inquiry_number)} for item in wanted]
+    )
+
+
+def _year(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if len(text) != 4 or not text.isascii() or not text.isdigit():
+        raise ProblemError(400, "malformed_query", "The year must be four digits.")
+    return int(text)
+
+
+def add_log_routes(app: web.Application, log: CoreLog) -> None:
+    app[LOG] = log
+    app.router.add_get("/log", get_log)
+    app.router.add_post("/log/search", post_log_search)

@@ -1,0 +1,138 @@
+"""The core's own reading of the wire: permit requests, inquiry requests, codes, outcomes (docs/architecture.md).
+
+Written apart from the intermediate server's reading on purpose. Decides the form; who may do what is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from evidence import canonical
+
+LARGEST_REQUEST: Final = 10 * 1024
+"""So that a permit, which repeats the request in base64, stays within the 16 KiB that its readers take."""
+LARGEST_OUTCOME: Final = 16 * 1024
+
+Agency = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,30}$")]
+InquiryNumberText = Annotated[str, Meta(pattern="^Q[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+PermitIdText = Annotated[str, Meta(pattern="^K[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+AcquisitionNumberText = Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+Words = Annotated[str, Meta(min_length=1, max_length=4_000)]
+
+
+class PermitAsk(Struct, forbid_unknown_fields=True):
+    """IF_SKI_90001: `request` are the canonical bytes that A signed; `code` is A's own code of the person."""
+
+    request: bytes
+    signature: bytes
+    code: bytes
+
+
+class InquiryAsk(Struct, forbid_unknown_fields=True):
+    """IF_SKI_90002: a permit presented with the one-time key and the request it was issued for."""
+
+    permit: Annotated[str, Meta(max_length=16 * 1024)]
+    public_key: bytes
+    request: bytes
+    signature: bytes
+
+
+class LateOutcome(Struct, forbid_unknown_fields=True):
+    """IF_TKY_90004: an outcome that was held or lost and comes by push."""
+
+    permit_id: PermitIdText
+    outcome: bytes
+    signature: bytes
+    sealed: bytes | None = None
+
+
+class CodeAsk(Struct, forbid_unknown_fields=True):
+    """IF_FGU_90008: the person reference under an acquisition number."""
+
+    acquisition_number: AcquisitionNumberText
+    person_ref: bytes
+
+
+class InquiryRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """What A signed. `items` are sorted item names, empty for all of the layout."""
+
+    v: Literal[1]
+    inquiry_number: InquiryNumberText
+    inquirer: Agency
+    provider: Agency
+    basis: Words | None
+    item: Words
+    information: Words
+    items: list[Words]
+    list_digest: Digest
+    key_hash: Digest
+    expires_at: Instant
+
+
+class Outcome(Struct, forbid_unknown_fields=True, frozen=True):
+    """What B signed about its provision."""
+
+    v: Literal[1]
+    permit_id: PermitIdText
+    inquiry_number: InquiryNumberText
+    inquirer: Agency
+    provider: Agency
+    disposition: Literal["provided", "not_provided", "held", "refused"]
+    reason: Annotated[str, Meta(max_length=80)] | None
+    info_digest: Digest | None
+    sealed_digest: Digest | None
+    at: Instant
+
+
+PERMIT_ASK: Final = msgspec.json.Decoder(PermitAsk)
+INQUIRY_ASK: Final = msgspec.json.Decoder(InquiryAsk)
+LATE_OUTCOME: Final = msgspec.json.Decoder(LateOutcome)
+CODE_ASK: Final = msgspec.json.Decoder(CodeAsk)
+
+
+def read_request(data: bytes) -> InquiryRequest | None:
+    """The request, or None when the bytes are not its one canonical form."""
+    if len(data) > LARGEST_REQUEST:
+        return None
+    try:
+        request = msgspec.convert(canonical.decode(data), InquiryRequest)
+        instant(request.expires_at)
+    except (canonical.NotCanonical, msgspec.ValidationError, ValueError):
+        return None
+    return request if request.items == sorted(set(request.items)) else None
+
+
+def read_outcome(data: bytes) -> Outcome | None:
+    """The outcome, or None when the bytes are not its one canonical form."""
+    if len(data) > LARGEST_OUTCOME:
+        return None
+    try:
+        return msgspec.convert(canonical.decode(data), Outcome)
+    except (canonical.NotCanonical, msgspec.ValidationError):
+        return None
+
+
+def instant(text: str) -> datetime:
+    """The aware UTC instant of a timestamp on the wire. Raises ValueError."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def refused(reason: str) -> dict[str, Any]:
+    """An answer item that says no."""
+    return {"refused": {"reason": reason}}
+
+
+def retry(reason: str) -> dict[str, Any]:
+    """An answer item that says: ask again later with the same bytes."""
+    return {"retry": reason}

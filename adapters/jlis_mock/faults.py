@@ -1,0 +1,71 @@
+"""Faults that the simulated network commits on demand, so that others can be seen to catch them (simulation only).
+
+Each switch holds how many more times it is to happen. The value is frozen; `FaultBoard` holds the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Switch(StrEnum):
+    """What the network may do wrong."""
+
+    PERMIT_ANYTHING = "permit_anything"
+    """Issue a permit without looking at the list."""
+    PERMIT_OTHER_PARTY = "permit_other_party"
+    """Issue a permit whose claims name another provider than the one asked for."""
+    ANY_CALLER = "any_caller"
+    """Take permits and requests from whoever presents them."""
+    SWAP_KEY = "swap_key"
+    """Give the provider the network's own one-time key instead of the inquirer's."""
+    WRONG_PERSON = "wrong_person"
+    """Attach another person's code for the provider, one that the permit is not bound to."""
+    TAMPER_PAYLOAD = "tamper_payload"
+    """Flip a bit of the sealed payload on its way back."""
+    REPLAY_ALLOWED = "replay_allowed"
+    """Pass on other bytes under a permit that was used, or a permit after its time."""
+    PROVIDER_DOWN = "provider_down"
+    """Behave as if the provider could not be reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set."""
+
+    permit_anything: int = 0
+    permit_other_party: int = 0
+    any_caller: int = 0
+    swap_key: int = 0
+    wrong_person: int = 0
+    tamper_payload: int = 0
+    replay_allowed: int = 0
+    provider_down: int = 0
+    permit_redeem_s: int | None = None
+
+    def left(self, switch: Switch) -> int:
+        count: int = getattr(self, switch.value)
+        return count
+
+
+class FaultBoard:
+    """The faults of one network, changed through the control port."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+
+    def take(self, switch: Switch) -> bool:
+        """Whether to commit this fault now; counts it."""
+        left = self.faults.left(switch)
+        if left <= 0:
+            return False
+        self.faults = replace(self.faults, **{switch.value: left - 1})
+        return True
+
+    def set(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Set the named switches, leave the others; return all of them."""
+        self.faults = replace(self.faults, **changes)
+        return asdict(self.faults)

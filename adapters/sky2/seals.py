@@ -1,0 +1,73 @@
+"""What SKY2 keeps sealed: 個人番号, accounts, benefits. Each seal is bound to the row and the column it stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from adapters.sky2.received import DataSet, PublicMoneyReceivingAccount
+from codebook.individual_number import IndividualNumber
+from keys import labels
+from keys.binding import bind
+from storage.key_store import KeyStore
+
+NUMBER: Final = "individual-number"
+ACCOUNT: Final = "receiving-account"
+BENEFIT: Final = "unemployment-benefit"
+LEDGER: Final = "ledger"
+REQUEST: Final = "request"
+PURPOSES: Final = (NUMBER, ACCOUNT, BENEFIT, LEDGER, REQUEST)
+
+_ACCOUNT_LABEL: Final = b"sekisho/sky2-receiving-account/v1"
+_BENEFIT_LABEL: Final = b"sekisho/sky2-unemployment-benefit/v1"
+_LEDGER_LABEL: Final = b"sekisho/sky2-ledger/v1"
+_INQUIRY_KEY_LABEL: Final = b"sekisho/sky2-inquiry-key/v1"
+_LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_DATA_SETS: Final = msgspec.json.Decoder(list[DataSet])
+
+
+class Seals:
+    """The ring of SKY2 by what it is used for. Openings raise SealBroken or KeyUnusable."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        for purpose in PURPOSES:
+            keys.ensure(purpose)
+        self._ring = keys.ring
+
+    def individual_number(self, number: IndividualNumber, place: str, addressee_number: str) -> bytes:
+        """`place`: table and column."""
+        # reveal: sealed here
+        context = bind(labels.INDIVIDUAL_NUMBER, place, addressee_number)
+        return self._ring.encrypt_siv(NUMBER, number.reveal().encode(), context)
+
+    def ledger_item(self, value: Any, place: str, addressee_number: str) -> bytes:
+        """Any JSON value of a sealed ledger column."""
+        return self._ring.encrypt(LEDGER, msgspec.json.encode(value), bind(_LEDGER_LABEL, place, addressee_number))
+
+    def account(self, account: PublicMoneyReceivingAccount, claim_id: str) -> bytes:
+        return self._ring.encrypt(ACCOUNT, account.to_bytes(), bind(_ACCOUNT_LABEL, claim_id))
+
+    def open_account(self, sealed: bytes, claim_id: str) -> PublicMoneyReceivingAccount:
+        return PublicMoneyReceivingAccount.from_bytes(
+            self._ring.decrypt(ACCOUNT, sealed, bind(_ACCOUNT_LABEL, claim_id))
+        )
+
+    def benefit(self, values: Sequence[DataSet], inquiry_key: str) -> bytes:
+        return self._ring.encrypt(BENEFIT, msgspec.json.encode(list(values)), bind(_BENEFIT_LABEL, inquiry_key))
+
+    def open_benefit(self, sealed: bytes, inquiry_key: str) -> list[DataSet]:
+        return _DATA_SETS.decode(self._ring.decrypt(BENEFIT, sealed, bind(_BENEFIT_LABEL, inquiry_key)))
+
+    def request_digest(self, path: str, body: bytes) -> bytes:
+        """32 bytes; keyed, since a body may hold a number that could be guessed from a plain hash."""
+        return self._ring.index(REQUEST, bind(labels.REQUEST_HASH, path, body))
+
+    def inquiry_key(self, idempotency_key: str, addressee_number: str) -> str:
+        """The same for the same request and person; letters only, so that it never looks like a person's number."""
+        return (
+            self._ring.index(REQUEST, bind(_INQUIRY_KEY_LABEL, idempotency_key, addressee_number))
+            .hex()[:32]
+            .translate(_LETTERS)
+        )

@@ -1,0 +1,154 @@
+"""Entries of the evidence log: what one line says, for exchanges (情報提供等記録) and for everything else.
+
+An entry names parties, list row, items, permit and digests. It never holds a number, a code, a name or a
+value of a person: the person appears as a salted commitment only (番号法23条 記録, kept 7 years).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from evidence.canonical import encode, timestamp
+
+VERSION: Final = 1
+SALT_BYTES: Final = 32
+
+
+class EntryKind(StrEnum):
+    """Every kind of entry, by who writes it (docs/architecture.md)."""
+
+    INQUIRY_REGISTERED = "inquiry.registered"
+    INQUIRY_REFUSED = "inquiry.refused"
+    INQUIRY_PERMITTED = "inquiry.permitted"
+    INQUIRY_DENIED = "inquiry.denied"
+    INQUIRY_ANSWERED = "inquiry.answered"
+    INQUIRY_HELD = "inquiry.held"
+    INQUIRY_NOT_PROVIDED = "inquiry.not_provided"
+    INQUIRY_REFUSED_BY_PROVIDER = "inquiry.refused_by_provider"
+    INQUIRY_ABORTED = "inquiry.aborted"
+
+    PERMIT_ISSUED = "permit.issued"
+    PERMIT_REFUSED = "permit.refused"
+    PROVISION_RELAYED = "provision.relayed"
+    CODES_ISSUED = "codes.issued"
+
+    PROVISION_MADE = "provision.made"
+    PROVISION_HELD = "provision.held"
+    PROVISION_NOT_PROVIDED = "provision.not_provided"
+    PROVISION_REFUSED = "provision.refused"
+    PROVISION_RELEASED = "provision.released"
+    PROVISION_EXPIRED = "provision.expired"
+
+    CODES_BOUND = "codes.bound"
+    REPLICAS_REGISTERED = "replicas.registered"
+    ADDRESSEES_LOADED = "addressees.loaded"
+    ACCESS_REFUSED = "access.refused"
+
+
+OTHER_KINDS: Final = frozenset(
+    {
+        EntryKind.CODES_ISSUED,
+        EntryKind.CODES_BOUND,
+        EntryKind.REPLICAS_REGISTERED,
+        EntryKind.ADDRESSEES_LOADED,
+        EntryKind.ACCESS_REFUSED,
+    }
+)
+EXCHANGE_KINDS: Final = frozenset(EntryKind) - OTHER_KINDS
+
+Entry = dict[str, Any]
+
+
+def commit_subject(salt: bytes, integrated_number: str) -> str:
+    """Hex HMAC-SHA256(salt, 団体内統合宛名番号): says who, only to a holder of salt and number.
+
+    `salt` is 32 random bytes, new for every entry. Raises ValueError for another length.
+    """
+    if len(salt) != SALT_BYTES:
+        raise ValueError("a salt of the wrong length")
+    return hmac.digest(salt, integrated_number.encode(), "sha256").hex()
+
+
+def exchange_entry(
+    *,
+    id: str,  # noqa: A002 - the entry's own field name
+    at: datetime,
+    kind: EntryKind,
+    inquiry_number: str,
+    inquirer: str,
+    provider: str,
+    item: str,
+    information: str,
+    basis: str | None = None,
+    items: Sequence[str] = (),
+    permit_id: str | None = None,
+    list_digest: str | None = None,
+    request_digest: str | None = None,
+    sealed_digest: str | None = None,
+    disposition: str | None = None,
+    reason: str | None = None,
+    actor: str | None = None,
+    subject: str | None = None,
+) -> Entry:
+    """One step of an inquiry or provision. `items` are sorted, empty for all of the layout; digests are hex SHA-256.
+
+    Raises ValueError if `kind` is not a step of an exchange or `at` has no zone.
+    """
+    if kind in OTHER_KINDS:
+        raise ValueError("this kind is not a step of an exchange")
+    return {
+        "v": VERSION,
+        "id": id,
+        "at": timestamp(at),
+        "kind": kind.value,
+        "inquiry_number": inquiry_number,
+        "permit_id": permit_id,
+        "inquirer": inquirer,
+        "provider": provider,
+        "basis": basis,
+        "item": item,
+        "information": information,
+        "items": sorted(items),
+        "list_digest": list_digest,
+        "request_digest": request_digest,
+        "sealed_digest": sealed_digest,
+        "disposition": disposition,
+        "reason": reason,
+        "actor": actor,
+        "subject": subject,
+    }
+
+
+def other_entry(
+    *,
+    id: str,  # noqa: A002 - the entry's own field name
+    at: datetime,
+    kind: EntryKind,
+    reason: str | None = None,
+    actor: str | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Entry:
+    """An entry that is no step of an exchange; `facts` are counts, digests and ids, nobody's number.
+
+    Raises ValueError if `kind` is a step of an exchange or `at` has no zone.
+    """
+    if kind not in OTHER_KINDS:
+        raise ValueError("this kind is a step of an exchange")
+    return {
+        "v": VERSION,
+        "id": id,
+        "at": timestamp(at),
+        "kind": kind.value,
+        "reason": reason,
+        "actor": actor,
+        "facts": dict(facts or {}),
+    }
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Canonical bytes: what is hashed into the tree and stored. Raises NotCanonical."""
+    return encode(entry)

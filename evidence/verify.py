@@ -1,0 +1,164 @@
+"""Offline verification of exports: every leaf, every root at every checkpoint, every signature, order and time.
+
+Reads each export as a stream, in flat memory. Needs no database and no network. What it finds has a name
+(evidence.findings). Whether the parties' records agree with each other is evidence.agreement's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+
+from evidence.checkpoint import Checkpoint, CheckpointBroken, parse, parse_vkey, read
+from evidence.export import FORMAT, PEER_START, Header, LineBroken, PeerLine, read_line
+from evidence.findings import Finding, FindingName, Findings, LogChecked, Report
+from evidence.log_check import Held, LogCheck
+
+DEFAULT_SLACK = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export to verify: a label for the findings, and its lines. `lines` is iterated more than once."""
+
+    label: str
+    lines: Iterable[bytes]
+
+
+@dataclass(slots=True)
+class _Peers:
+    """Checkpoints that exports hold of other logs, by origin."""
+
+    held: dict[str, list[Held]] = field(default_factory=dict)
+    checked: int = 0
+    unchecked: int = 0
+
+
+def verify(
+    exports: Sequence[Export],
+    trusted: Mapping[str, str] | None = None,
+    *,
+    slack: timedelta = DEFAULT_SLACK,
+) -> Report:
+    """Check exports alone and against the checkpoints that each holds of the others.
+
+    `trusted` maps origin to vkey, from the signed register; without it an export's own header names the key and
+    the report says `anchored=False`. An entry may be older than one before it by `slack` at most (several
+    processes append to one log). Bad input is a finding; only a bad `trusted` raises ValueError.
+    """
+    findings = Findings()
+    headers = [_header(export, findings) for export in exports]
+    keys = _keys(exports, headers, trusted, findings)
+    peers = _peers(exports, keys, findings)
+    logs: list[LogChecked] = []
+    usable = [(header, export) for header, export in zip(headers, exports, strict=True) if header is not None]
+    for header, export in sorted(usable, key=lambda pair: pair[0].size):
+        key = keys.get(header.origin)
+        if key is None:
+            continue
+        check = LogCheck(export.label, header, key, peers.held.get(header.origin, []), findings, slack)
+        for line in export.lines:
+            check.line(line)
+        check.finish()
+        logs.append(check.checked(anchored=trusted is not None))
+        peers.held.setdefault(header.origin, []).append(check.fits)  # another export of this log is to hold it too
+    return Report(
+        findings=tuple(findings.list),
+        logs=tuple(logs),
+        peers_checked=peers.checked,
+        peers_unchecked=peers.unchecked,
+        findings_left_off=findings.left_off,
+    )
+
+
+def _header(export: Export, findings: Findings) -> Header | None:
+    first = next(iter(export.lines), b"")
+    try:
+        header = read_line(first)
+    except LineBroken:
+        header = None
+    if isinstance(header, Header) and header.sekisho_export == FORMAT and header.size >= 0:
+        return header
+    findings.add(_found(FindingName.MALFORMED, export, "the first line is not a header of this format", 1))
+    return None
+
+
+def _keys(
+    exports: Sequence[Export],
+    headers: Sequence[Header | None],
+    trusted: Mapping[str, str] | None,
+    findings: Findings,
+) -> dict[str, bytes]:
+    """Public key by origin: of the register if there is one, else of the headers."""
+    keys: dict[str, bytes] = {}
+    for origin, vkey in (trusted or {}).items():
+        name, key = parse_vkey(vkey)
+        if name != origin:
+            raise ValueError("a trusted key under another log's origin")
+        keys[origin] = key
+    for export, header in zip(exports, headers, strict=True):
+        if header is None:
+            continue
+        try:
+            name, key = parse_vkey(header.vkey)
+        except ValueError:
+            findings.add(_found(FindingName.MALFORMED, export, "the header's key is not a verifier key", 1))
+            continue
+        if name != header.origin:
+            findings.add(_found(FindingName.MALFORMED, export, "the header's key is of another log", 1))
+        elif trusted is not None and header.origin not in trusted:
+            findings.add(_found(FindingName.UNKNOWN_LOG, export, "the register does not know this log", 1))
+        elif keys.setdefault(header.origin, key) != key:
+            findings.add(_found(FindingName.WRONG_KEY, export, "the header's key is not the log's known key", 1))
+    return keys
+
+
+def _peers(exports: Sequence[Export], keys: Mapping[str, bytes], findings: Findings) -> _Peers:
+    peers = _Peers()
+    for export in exports:
+        for number, line in enumerate(islice(export.lines, 1, None), start=2):
+            if not line.startswith(PEER_START):
+                break
+            try:
+                peer = read_line(line)
+            except LineBroken:
+                continue  # LogCheck names it
+            if isinstance(peer, PeerLine):
+                _hold(peers, export, number, peer, keys, findings)
+    return peers
+
+
+def _hold(
+    peers: _Peers, export: Export, number: int, line: PeerLine, keys: Mapping[str, bytes], findings: Findings
+) -> None:
+    peer = line.peer_checkpoint
+    key = keys.get(peer.origin)
+    try:
+        checkpoint = parse(peer.note) if key is None else read(peer.note, peer.origin, key)
+    except CheckpointBroken:
+        detail = "the signature of a held checkpoint of another log does not fit"
+        findings.add(_found(FindingName.BAD_SIGNATURE, export, detail, number))
+        return
+    if key is None:
+        peers.unchecked += 1
+        return
+    peers.checked += 1
+    others = peers.held.setdefault(peer.origin, [])
+    if _contradicts(checkpoint, others):
+        detail = "two holders have different roots of one log at one size"
+        findings.add(
+            Finding(
+                name=FindingName.FORK, export=peer.origin, detail=detail, size=checkpoint.size, held_by=export.label
+            )
+        )
+    others.append(Held(holder=export.label, size=checkpoint.size, root=checkpoint.root))
+
+
+def _contradicts(checkpoint: Checkpoint, others: Sequence[Held]) -> bool:
+    return any(held.size == checkpoint.size and held.root != checkpoint.root for held in others)
+
+
+def _found(name: FindingName, export: Export, detail: str, line: int) -> Finding:
+    return Finding(name=name, export=export.label, detail=detail, line=line)

@@ -1,0 +1,127 @@
+"""Who may call what: bearer tokens, scopes (denied unless granted), and the retry identity of a changing request."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import Counter
+
+from gateway.api import tokens
+from gateway.api.clients import Client, ClientStore
+from gateway.api.tokens import Caller
+from keys.ring import Keyring
+from transport.problem import Handler, ProblemError
+
+CALLER = web.RequestKey("caller", Caller)
+REFUSED = Counter("sekisho_api_refused", "Calls of the business API that were refused", ["reason"])
+_KEY = re.compile(r"[!-~]{1,120}")
+_PROTECTED: Final = "/v1/"
+
+Recorder = Callable[[str, str, str | None], Awaitable[None]]
+"""Records `access.refused`: agency, reason, client id or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One hosted agency as the API sees it."""
+
+    agency: str
+    clients: ClientStore
+    ring: Keyring
+
+
+class Doors:
+    """The hosted agencies by id, and by client: a client id is unique in the process."""
+
+    def __init__(
+        self, doors: Mapping[str, Door], *, clock: Callable[[], datetime], record: Recorder, issuer: str | None = None
+    ) -> None:
+        self.by_agency = doors
+        self.clock = clock
+        self.issuer = issuer
+        self._record = record
+        self._agencies: dict[str, str] = {}
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    async def find_client(self, client_id: str) -> Client | None:
+        """The client as registered now. An unknown id makes us look through all agencies again, at most once a second."""
+        async with self._reading:  # whoever comes while the clients are being read waits for what was read
+            if client_id not in self._agencies and self.clock().timestamp() - self._read_at > 1.0:
+                self._agencies = {
+                    found: name for name, door in self.by_agency.items() for found in await door.clients.ids()
+                }
+                self._read_at = self.clock().timestamp()
+        agency = self._agencies.get(client_id)
+        return await self.by_agency[agency].clients.find(client_id) if agency else None
+
+    async def refuse(self, agency: str | None, reason: str, client_id: str | None) -> None:
+        """Put a refusal on record: in the log of the agency that is known, or of the first that this process hosts."""
+        REFUSED.labels(reason).inc()
+        known = agency if agency is not None and agency in self.by_agency else next(iter(self.by_agency))
+        await self._record(known, reason, client_id)
+
+    async def caller(self, request: web.Request) -> Caller:
+        """Who shows this token. Raises ProblemError 401."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise ProblemError(
+                401, "token_missing", "Ask /oauth/token for an access token and send it as a Bearer token."
+            )
+        agency = tokens.agency_of(token)
+        door = self.by_agency.get(agency)
+        caller = tokens.read(token, agency, door.ring) if door else None
+        if caller is None:
+            await self.refuse(agency, "token_invalid", None)
+            raise ProblemError(401, "token_invalid", "This access token was not issued here; ask /oauth/token for one.")
+        if caller.expires <= self.clock().timestamp():
+            raise ProblemError(401, "token_expired", "The access token has expired; ask /oauth/token for a new one.")
+        return caller
+
+
+DOORS = web.AppKey("doors", Doors)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Below /v1/ nothing is answered without a token."""
+    if request.path.startswith(_PROTECTED):
+        request[CALLER] = await request.app[DOORS].caller(request)
+    return await handler(request)
+
+
+async def require(request: web.Request, resource: str, operation: str) -> Caller:
+    """The caller, if the token has the scope; else the refusal is recorded. Raises ProblemError 403."""
+    caller = request[CALLER]
+    if not caller.may(resource, operation):
+        await request.app[DOORS].refuse(caller.agency, "scope_missing", caller.client_id)
+        raise scope_missing()
+    return caller
+
+
+def scope_missing() -> ProblemError:
+    return ProblemError(
+        403, "scope_missing", "This client is not granted the scope that the call needs; see /openapi.json."
+    )
+
+
+def idempotency_key(request: web.Request) -> str:
+    """The `Idempotency-Key` header. Raises ProblemError 400 when it is missing or is not 1 to 120 visible ASCII characters."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        raise ProblemError(
+            400, "idempotency_key_missing", "Send an Idempotency-Key header; a retry repeats key and body."
+        )
+    if not _KEY.fullmatch(key) or re.fullmatch(r"\d{10,}", key):
+        raise ProblemError(
+            400,
+            "idempotency_key_malformed",
+            "An Idempotency-Key is 1 to 120 visible ASCII characters without a number of a person; a UUID does.",
+        )
+    return key

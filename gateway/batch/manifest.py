@@ -1,0 +1,66 @@
+"""The manifest beside a spool file: checked before a line of the file is read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+ENCODINGS: Final = {"utf-8": "utf-8", "cp932": "cp932"}
+SUFFIX: Final = ".manifest.json"
+_BLOCK: Final = 1 << 20
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`count`: data rows (a CSV header is not one); `sha256`: hex, of the whole file; `encoding`: utf-8 or cp932."""
+
+    file: str
+    kind: str
+    count: int
+    sha256: str
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadManifest:
+    """Why a file is not taken; a reason code."""
+
+    reason: str
+
+
+_MANIFEST = msgspec.json.Decoder(Manifest)
+
+
+def read_manifest(path: Path, *, kind: str) -> Manifest | BadManifest:
+    """Parse and check what can be checked without the file."""
+    try:
+        manifest = _MANIFEST.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return BadManifest(reason="manifest_malformed")
+    if manifest.file + SUFFIX != path.name:
+        return BadManifest(reason="manifest_names_another_file")
+    if manifest.kind.replace("_", "-") != kind:
+        return BadManifest(reason="manifest_kind_differs")
+    if manifest.encoding.lower() not in ENCODINGS:
+        return BadManifest(reason="encoding_not_offered")
+    return manifest
+
+
+def check_file(path: Path, manifest: Manifest, *, header_lines: int) -> BadManifest | None:
+    """Compare the file's digest and count with the manifest's. Reads the whole file once."""
+    digest = hashlib.sha256()
+    lines = 0
+    last = b"\n"
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            lines += block.count(b"\n")
+            last = block[-1:]
+    if digest.hexdigest() != manifest.sha256.lower():
+        return BadManifest(reason="sha256_differs")
+    if lines + (last != b"\n") - header_lines != manifest.count:
+        return BadManifest(reason="count_differs")
+    return None

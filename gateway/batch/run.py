@@ -1,0 +1,99 @@
+"""Runs the spool of one agency: takes one file after the other, checks its manifest, hands it to the slice of its channel.
+
+A slice returns the bytes of the result file, or a reason why the file cannot be taken as a whole. When a neighbour or the database
+is away, the file stays in `work/` and is tried again: every slice takes up where it committed last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from gateway.batch import spool
+from gateway.batch.manifest import BadManifest, Manifest, check_file, read_manifest
+from gateway.batch.spool import SpoolFile
+from storage.database import StorageUnavailableError
+from transport.channel import ChannelError
+from transport.problem import ProblemError
+
+_LOG = structlog.get_logger()
+FILES = Counter("sekisho_spool_files", "Spool files by outcome", ["channel", "outcome"])
+WAITING = Gauge("sekisho_spool_waiting", "Spool files that wait", ["agency"])
+_POLL_S = 0.2
+_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The file cannot be taken as a whole; nothing of it was."""
+
+    reason: str
+
+
+Runner = Callable[[SpoolFile, Manifest], Awaitable[bytes | Rejected]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolChannel:
+    """One kind of file: how many header lines it has and who takes it."""
+
+    header_lines: int
+    run: Runner
+
+
+async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
+    """Take one claimed file to its end; returns the reason when it failed as a whole."""
+    manifest = await asyncio.to_thread(read_manifest, file.manifest, kind=file.channel)
+    outcome: bytes | Rejected
+    if isinstance(manifest, BadManifest):
+        outcome = Rejected(reason=manifest.reason)
+    elif not file.data.exists():
+        outcome = Rejected(reason="file_missing")
+    else:
+        bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=channel.header_lines)
+        outcome = Rejected(reason=bad.reason) if bad else await channel.run(file, manifest)
+    if isinstance(outcome, Rejected):
+        await asyncio.to_thread(spool.fail, file, outcome.reason)
+        return outcome.reason
+    await asyncio.to_thread(spool.finish, file, outcome)
+    return None
+
+
+async def _until_through(file: SpoolFile, channel: SpoolChannel) -> None:
+    while True:
+        try:
+            reason = await run_file(file, channel)
+        except (StorageUnavailableError, ChannelError, ProblemError) as failure:
+            _LOG.warning(
+                "spool:file:waits",
+                agency=file.agency,
+                channel=file.channel,
+                reason=getattr(failure, "reason", "storage_unavailable"),
+            )
+            await asyncio.sleep(_RETRY_S)
+            continue
+        except Exception as failure:  # noqa: BLE001 (one file that breaks us must not stop all others; what it committed stays and is found again)
+            _LOG.error("spool:file:broke", agency=file.agency, channel=file.channel, error=type(failure).__name__)
+            reason = "internal_error"
+            await asyncio.to_thread(spool.fail, file, reason)
+        FILES.labels(file.channel, reason or "done").inc()
+        _LOG.info("spool:file:through", agency=file.agency, channel=file.channel, outcome=reason or "done")
+        return
+
+
+async def run_spool(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> None:
+    """Work until cancelled."""
+    for file in await asyncio.to_thread(spool.recover, root, agency, channels):
+        await _until_through(file, channels[file.channel])
+    while True:
+        claimed = await asyncio.to_thread(spool.claim_next, root, agency, channels)
+        if claimed is None:
+            await asyncio.sleep(_POLL_S)
+            continue
+        WAITING.labels(agency).set(await asyncio.to_thread(spool.waiting, root, agency, channels))
+        await _until_through(claimed, channels[claimed.channel])

@@ -1,0 +1,158 @@
+"""`sekisho decide`: does the permission list permit this inquiry on this day? Asks no server.
+
+Exit codes: 0 permitted, 3 refused, 2 the question itself is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import date
+from typing import Any
+
+from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
+from permission_lists.model import PermissionList, PermissionRow
+from permission_lists.parties import resolve
+from storage.reference_data import read_party_rules, read_permission_list
+
+EXIT_PERMITTED = 0
+EXIT_BAD_INPUT = 2
+EXIT_REFUSED = 3
+
+_UNKNOWN_PARTY = (
+    "{option} の名称から機関の区分を決められません。法令上の名称で指定してください"
+    "（例: 全国健康保険協会、世田谷区長、横浜市長、東京都知事、東京都後期高齢者医療広域連合）。"
+    "政令指定都市の行政区の区長は情報連携の当事者ではないので、市長を指定してください。"
+)
+
+
+class QuestionWrongError(ValueError):
+    """The arguments do not make a question; the text says what to do."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `sekisho decide`."""
+    parser.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="照会日 (legal date in Japan)")
+    parser.add_argument("--inquirer", required=True, metavar="名称", help="情報照会者 (inquirer), by name")
+    parser.add_argument("--provider", required=True, metavar="名称", help="情報提供者 (provider), by name")
+    parser.add_argument("--item", required=True, metavar="項", help="項の番号 (item), e.g. 2 or 16-2")
+    parser.add_argument("--information", required=True, metavar="情報", help="特定個人情報の名称 (information class)")
+    parser.add_argument("--basis", metavar="根拠", help="beppyo2-2022, meirei-2024; default: in force on that day")
+    parser.add_argument("--level", choices=[level.value for level in Level], default=Level.TABLE.value)
+    parser.add_argument("--affair", metavar="事務", help="--level detail: 事務の番号 (affair), e.g. 26-1 or 1")
+    parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer the question of `args` on standard output; bad input on standard error."""
+    permission_list = read_permission_list()
+    try:
+        question = _question(args)
+        _check_basis(permission_list, question)
+    except QuestionWrongError as wrong:
+        sys.stderr.write(f"入力エラー: {wrong}\n")
+        return EXIT_BAD_INPUT
+    answer = decide(permission_list, question)
+    document = _document(question, answer, permission_list.digest)
+    text = json.dumps(document, ensure_ascii=False, indent=2) if args.json else _text(question, answer)
+    sys.stdout.write(f"{text}\n")
+    return EXIT_PERMITTED if isinstance(answer, Permitted) else EXIT_REFUSED
+
+
+def _question(args: argparse.Namespace) -> Question:
+    affair = getattr(args, "affair", None)
+    level = Level(args.level or Level.TABLE)
+    if affair is not None and level is not Level.DETAIL:
+        raise QuestionWrongError("--affair は --level detail とともに指定してください。")
+    return Question(
+        on=_day(args.on),
+        inquirer=_party(args.inquirer, "--inquirer"),
+        provider=_party(args.provider, "--provider"),
+        basis=args.basis,
+        item=args.item,
+        information=args.information,
+        level=level,
+        affair=None if affair is None else affair.removeprefix(f"{args.item}-"),
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        raise QuestionWrongError("--on は 2022-10-01 のように年月日で指定してください。")
+    return day
+
+
+def _party(name: str, option: str) -> Party:
+    party = resolve(read_party_rules(), name)
+    if party is None:
+        raise QuestionWrongError(_UNKNOWN_PARTY.replace("{option}", option))
+    return party
+
+
+def _check_basis(permission_list: PermissionList, question: Question) -> None:
+    if question.basis is not None and question.basis not in permission_list.bases:
+        raise QuestionWrongError(f"--basis は次のどれかを指定してください: {', '.join(permission_list.bases)}")
+
+
+def _document(question: Question, answer: Permitted | Refused, digest: str) -> dict[str, Any]:
+    """The answer for programs; keys are stable."""
+    document: dict[str, Any] = {
+        "permitted": isinstance(answer, Permitted),
+        "on": question.on.isoformat(),
+        "level": question.level.value,
+        "list_digest": digest,
+        "row": None if answer.row is None else _row_document(answer.row),
+    }
+    if isinstance(answer, Refused):
+        return document | {"reason": answer.reason.value, "explanation": answer.explanation}
+    return document | {
+        "legal_basis": answer.legal_basis,
+        "provider_term": answer.grant.provider.text,
+        "notes": list(answer.notes),
+        "details": [{"number": detail.number, "affair": detail.affair} for detail in answer.details],
+    }
+
+
+def _row_document(row: PermissionRow) -> dict[str, Any]:
+    last = row.in_force.last
+    return {
+        "id": row.id,
+        "legal_basis": row.legal_basis,
+        "inquirer": row.inquirer.text,
+        "affair": row.affair,
+        "in_force": {"from": row.in_force.first.isoformat(), "to": None if last is None else last.isoformat()},
+    }
+
+
+def _text(question: Question, answer: Permitted | Refused) -> str:
+    """The answer for people."""
+    lines = ["許可" if isinstance(answer, Permitted) else "不許可"]
+    if isinstance(answer, Refused):
+        lines += [f"  理由    {answer.explanation} ({answer.reason.value})"]
+    if answer.row is not None:
+        lines += _row_lines(answer.row)
+    if isinstance(answer, Permitted):
+        lines += [
+            f"  提供者  {question.provider.name}（表の文言: {answer.grant.provider.text}）",
+            f"  情報    {question.information}",
+            *(f"  細目    {answer.row.item}-{detail.number} {detail.affair}" for detail in answer.details),
+            *(f"  注意    {note}" for note in answer.notes),
+        ]
+    return "\n".join(lines)
+
+
+def _row_lines(row: PermissionRow) -> list[str]:
+    last = "" if row.in_force.last is None else f" {row.in_force.last.isoformat()} まで"
+    return [
+        f"  行      {row.id}",
+        f"  根拠    {row.legal_basis}",
+        f"  効力    {row.in_force.first.isoformat()} から{last}",
+        f"  照会者  {row.inquirer.text}",
+        f"  事務    {row.affair}",
+        *([] if row.article is None else [f"  細目の条 {row.article}（{row.basis.details_source}）"]),
+    ]

@@ -1,0 +1,161 @@
+"""`sekisho demo`: the main job from the first resident to the verified logs, on synthetic people, through the real interfaces."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gateway.demonstration import exchanging, held, loading, recording, refusing
+from gateway.demonstration.stage import Stage
+from gateway.launcher import Running
+from storage.postgres import discard
+from transport.clock import Clock
+
+DEMO_DAY = datetime(2022, 10, 3, 1, 0, tzinfo=UTC)
+"""10:00 JST on the first working day after the changes of the report (2022-10-01): 別表第二 is in force, and item numbers are the report's."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--residents",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="架空の住民の人数（300 以上、既定 10000） / synthetic residents",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="結果を JSON で書く / write the results as JSON")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("var/demo"),
+        metavar="DIR",
+        help="作業フォルダー（毎回作り直す） / working folder, made anew",
+    )
+
+
+STEPS: tuple[Callable[[Stage], Awaitable[None]], ...] = (
+    loading.load_people,
+    loading.obtain_codes,
+    loading.register_replicas,
+    exchanging.inquiries_from_outside,
+    exchanging.inquiries_from_the_ward,
+    refusing.everything_that_must_be_refused,
+    held.held_provisions,
+    recording.logs_agree,
+)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: every outcome is the expected one. 1: something is not. 2: bad arguments."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    if not 300 <= args.residents <= 1_000_000:
+        console.print("[red]--residents は 300 から 1000000 まで / 300 to 1,000,000[/red]")
+        return 2
+    if args.data.exists() and not (args.data / "demo").exists() and any(args.data.iterdir()):
+        console.print(
+            "[red]--data のフォルダーは空か、前回のデモのものにしてください / must be empty or a former demo's[/red]"
+        )
+        return 2
+    discard(args.data)
+    args.data.mkdir(parents=True)
+    (args.data / "demo").touch()
+    begun = time.monotonic()
+    offset = (DEMO_DAY - Clock()()).total_seconds()
+    options: dict[str, dict[str, Any]] = {role: {"clock_offset_s": offset} for role in _roles()}
+    options["sky2"] |= {"account_item": "42", "unemployment_item": "44"}
+    console.print(
+        f"関所 デモ: 架空の住民 {args.residents:,} 人、模擬日時 2022-10-03（別表第二が施行中）\n", highlight=False
+    )
+    with Running(args.data, ports="free", options=options) as running:
+        stage = Stage(running=running, residents=args.residents, console=console)
+        console.print(
+            f"起動: {len(running.roles)} 個のプロセスと PostgreSQL  {time.monotonic() - begun:.1f} s\n", highlight=False
+        )
+        asyncio.run(_all(stage))
+        result = _result(stage, time.monotonic() - begun)
+    _show(console, stage, result)
+    if args.json:
+        args.json.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return 0 if result["ok"] else 1
+
+
+def _roles() -> list[str]:
+    from gateway.topology import shipped  # noqa: PLC0415 (the topology is read when it is needed)
+
+    return list(shipped().roles)
+
+
+async def _all(stage: Stage) -> None:
+    await loading.populate_resident_network(stage)
+    for step in STEPS:
+        await step(stage)
+
+
+def _peak_kilobytes(pid: int) -> int:
+    """Peak resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _result(stage: Stage, seconds: float) -> dict[str, Any]:
+    running = stage.running
+    return {
+        "ok": all(step.ok for step in stage.steps) and len(stage.steps) == len(STEPS),
+        "residents": stage.residents,
+        "seconds": round(seconds, 2),
+        "steps": {
+            step.name: {
+                "ok": step.ok,
+                "seconds": round(step.seconds, 2),
+                "counts": dict(sorted(step.counts.items())),
+                "expected": dict(sorted(step.expected.items())),
+                "rows": step.rows,
+            }
+            for step in stage.steps
+        },
+        "peak_memory_kb": {role: _peak_kilobytes(running.pid(role)) for role in running.roles},
+        **stage.facts,
+    }
+
+
+def _show(console: Console, stage: Stage, result: dict[str, Any]) -> None:
+    table = Table(title="\nまとめ / summary", title_justify="left")
+    for heading in ("段階 / step", "結果", "秒", "件数"):
+        table.add_column(heading, justify="right" if heading in ("秒", "件数") else "left")
+    for step in stage.steps:
+        table.add_row(
+            step.title,
+            "[green]OK[/green]" if step.ok else "[red]NG[/red]",
+            f"{step.seconds:.1f}",
+            f"{sum(step.counts.values()):,}",
+        )
+    console.print(table)
+    logs = Table(title="証跡ログ / evidence logs", title_justify="left")
+    for heading in ("ログ", "記録数", "ルート"):
+        logs.add_column(heading, justify="right" if heading == "記録数" else "left")
+    for origin, found in sorted(stage.facts.get("logs", {}).items()):
+        logs.add_row(origin, f"{found['size']:,}", found["root"][:16] + "…")
+    console.print(logs)
+    console.print(
+        f"照会 {result.get('inquiries', 0):,} 件、毎秒 {result.get('inquiries_per_second', 0)} 件。全体 {result['seconds']:.1f} s、"
+        f"最大メモリー {max(result['peak_memory_kb'].values()) // 1024} MB（プロセスごと）",
+        highlight=False,
+    )
+    console.print(
+        "[bold green]すべて期待どおりです。/ Everything is as expected.[/bold green]"
+        if result["ok"]
+        else "[bold red]期待と異なる結果があります。/ Something is not as expected.[/bold red]"
+    )

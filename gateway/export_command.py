@@ -1,0 +1,32 @@
+"""`sekisho export --agency ID OUT`: downloads a party's evidence log (IF_TKM_90017) for `sekisho verify`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gateway import staff_calls
+from gateway.data_folder import DataFolder
+from gateway.exit_codes import BAD_INPUT, OK, end
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="書き出し先 (file, NDJSON)")
+    parser.add_argument(
+        "--agency", required=True, metavar="ID", help="機関の id、または network (agency id or network)"
+    )
+    staff_calls.add_data_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    return staff_calls.guarded(lambda: _export(DataFolder(args.data), args.agency, args.out))
+
+
+def _export(data: DataFolder, agency: str, out: Path) -> int:
+    party = staff_calls.party(data, agency)
+    if not out.parent.is_dir():
+        return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
+    size = staff_calls.download(party, "/log", out)
+    if size == 0:
+        return end("記録はまだありません / the log has no entry yet; the file is empty", OK)
+    return end(f"書き出しました / exported: {out} ({size:,} bytes)", OK)

@@ -1,0 +1,102 @@
+"""`sekisho held`: held provisions of one agency (IF_SYM_90015, IF_SYM_90016), with its own staff's certificate.
+
+What would leave holds personal information: `list` shows its hash, `show` the content itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway import staff_calls
+from gateway.data_folder import DataFolder
+from gateway.exit_codes import FAILED, OK, REFUSED, end
+from gateway.staff_calls import Party
+
+_COLUMNS: Final = {
+    "permit_id": "許可証 (permit)",
+    "inquiry_number": "照会番号 (inquiry number)",
+    "inquirer": "照会者 (inquirer)",
+    "information": "情報 (information)",
+    "held_since": "保留 (held since)",
+    "answer_by": "期限 (answer by)",
+    "content_hash": "内容のハッシュ (content hash)",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="一覧 (list)")
+    listing.add_argument("--json", action="store_true", help="JSON で出力。内容は含まない (without the content)")
+    show = actions.add_parser("show", help="提供される内容を見る (exactly what would leave)")
+    release = actions.add_parser("release", help="提供を許す (release)")
+    release.add_argument("--hash", required=True, help="見た内容のハッシュ (hash of what you saw)")
+    refuse = actions.add_parser("refuse", help="提供を拒む (refuse)")
+    refuse.add_argument(
+        "--reason",
+        required=True,
+        metavar="CODE",
+        help="refused_by_staff, non_disclosure, protection_of_person",
+    )
+    for action in (show, release, refuse):
+        action.add_argument("permit_id", metavar="PERMIT_ID")
+    for action in (listing, show, release, refuse):
+        action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
+        staff_calls.add_data_argument(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    return staff_calls.guarded(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    party = staff_calls.party(DataFolder(args.data), args.agency)
+    match args.action:
+        case "list":
+            return _list(party, as_json=args.json)
+        case "show":
+            return _show(party, args.permit_id)
+        case "release":
+            decision = {"permit_id": args.permit_id, "approve": True, "content_hash": args.hash, "reason": ""}
+        case _:
+            decision = {"permit_id": args.permit_id, "approve": False, "content_hash": "", "reason": args.reason}
+    return _decide(party, decision)
+
+
+def _held(party: Party) -> list[dict[str, Any]]:
+    return staff_calls.ask(party, "/held-provisions", [])
+
+
+def _list(party: Party, *, as_json: bool) -> int:
+    rows = [{name: row.get(name) for name in _COLUMNS} for row in _held(party)]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+        return OK
+    table = Table(title=f"保留中の情報提供 (held provisions): {party.name}")
+    for heading in _COLUMNS.values():
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(value or "")) for value in row.values()))
+    Console(highlight=False).print(table)
+    return OK
+
+
+def _show(party: Party, permit_id: str) -> int:
+    row = next((row for row in _held(party) if row.get("permit_id") == permit_id), None)
+    if row is None:
+        return end("この許可証の保留はありません / nothing is held under this permit", FAILED)
+    sys.stdout.write(json.dumps(row, ensure_ascii=False, indent=1) + "\n")
+    return OK
+
+
+def _decide(party: Party, decision: dict[str, Any]) -> int:
+    answer = staff_calls.ask(party, "/held-provisions/decide", [decision])[0]
+    if answer.get("released" if decision["approve"] else "refused") is True:
+        return end("決定を記録しました / decided and recorded", OK)
+    return end(f"決定は無効です / void: {json.dumps(answer, ensure_ascii=False)}", REFUSED)

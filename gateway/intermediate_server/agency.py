@@ -1,0 +1,88 @@
+"""One agency as this server hosts it: its tenant, its log, its keys, and what it knows of the others."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from codebook import identifiers
+from codebook.layouts import Layout
+from keys.signing import Signer
+from permission_lists.compiled import CompiledList
+from permission_lists.decide import Party
+from permission_lists.model import PermissionList
+from storage.committer import Committer
+from storage.database import Database
+from storage.key_store import KeyStore
+from transport.channel import Channel
+from transport.clock import JST
+from transport.register import Register
+
+
+class Lists:
+    """The permission list in force today, compiled for the registered agencies; compiled anew when the legal day changes."""
+
+    def __init__(self, source: PermissionList, register: Register) -> None:
+        self.source = source
+        self._parties = {
+            one.id: Party(name=one.name, kinds=one.kinds, pia_duty_met=one.assessed)
+            for one in register.agencies.values()
+        }
+        self._today: CompiledList | None = None
+
+    def on(self, day: date) -> CompiledList:
+        if self._today is None or self._today.on != day:
+            self._today = CompiledList(self.source, self._parties, day)
+        return self._today
+
+    def basis_on(self, day: date) -> str:
+        """The statute or order in force on a day; empty when the list knows none (every question is then refused)."""
+        basis = self.source.statutory_basis(day)
+        return basis.id if basis else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`answer_within`: deadline of an inquiry; `keep_result`: how long after it a result can be read (SC-3); `resend_after`: outbox."""
+
+    answer_within: timedelta
+    keep_result: timedelta
+    resend_after: timedelta
+    acquisition_within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedAgency:
+    """Everything a flow may use. `permits` and `inquiries` are the channels to core and interface system."""
+
+    id: str
+    tenant: str
+    database: Database
+    committer: Committer
+    keys: KeyStore
+    signer: Signer
+    register: Register
+    lists: Lists
+    layouts: tuple[Layout, ...]
+    limits: Limits
+    clock: Callable[[], datetime]
+    permits: Channel
+    inquiries: Channel
+    late_outcomes: Channel
+    peer_note: Callable[[str], None]
+    driving: set[str] = field(default_factory=set)
+
+    def new_id(self, prefix: str, now: datetime) -> str:
+        return identifiers.new_sortable_id(prefix, int(now.timestamp() * 1000), secrets.token_bytes(10))
+
+    def today(self, now: datetime) -> date:
+        """The legal day: a date in Japan."""
+        return now.astimezone(JST).date()
+
+
+def hour_of(at: datetime) -> str:
+    """The name of the hour that follows an instant: a key named so can go when that hour has come (SC-3)."""
+    ceiling = (at + timedelta(hours=1)).astimezone(UTC)
+    return ceiling.strftime("%Y-%m-%dT%H")

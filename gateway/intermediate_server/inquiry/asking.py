@@ -1,0 +1,107 @@
+"""What an inquirer decides without asking anybody: whether to ask at all, what to sign, and whether an answer is to be believed. Pure.
+
+An answer is believed when
+
+1. the permit is the core's and says what we asked, no more and no less (PL-3);
+2. the outcome is in canonical form and signed by the key that the agency register holds for the provider (SC-1);
+3. the outcome is about this permit, this inquiry and these parties (SC-5);
+4. its context digest is that of the context we build from our own records (DESIGN §5);
+5. what is sealed has the digest that was signed, and opens with this inquiry's one-time key (SC-1).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.intermediate_server.network.wire import MessageBrokenError, Outcome, hexdigest, payload_info, read_outcome
+from keys import labels
+from keys.masked import Secret
+from keys.sealing import SealBroken, open_sealed
+from keys.signing import verify
+from permission_lists.permit import Permit, PermitBroken, matches_request, read_permit
+from transport.register import Register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Believed:
+    """A verified outcome; `payload` is the opened content (kind and records) or None when nothing was sealed."""
+
+    outcome: Outcome
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """Why an answer is not believed: a stable reason code."""
+
+    reason: str
+
+
+def read_permit_for(register: Register, permit: str, request: bytes) -> Permit | Doubted:
+    """Step 1."""
+    # 1
+    try:
+        found = read_permit(permit, register.permit_key)
+    except PermitBroken:
+        return Doubted(reason="permit_signature")
+    return found if matches_request(found, request) else Doubted(reason="permit_request_differs")
+
+
+def believe(  # noqa: PLR0911 (one return for each numbered step)
+    register: Register, permit: Permit, outcome: bytes, signature: bytes, sealed: bytes | None, private: Secret
+) -> Believed | Doubted:
+    """Steps 2 to 5."""
+    # 2
+    provider = register.agencies.get(permit.provider)
+    if provider is None or not verify(provider.signing_key, labels.OUTCOME, outcome, signature):
+        return Doubted(reason="outcome_signature")
+    try:
+        said = read_outcome(outcome)
+    except MessageBrokenError:
+        return Doubted(reason="outcome_malformed")
+    # 3
+    if (said.permit_id, said.inquiry_number, said.inquirer, said.provider) != (
+        permit.permit_id,
+        permit.inquiry_number,
+        permit.inquirer,
+        permit.provider,
+    ):
+        return Doubted(reason="outcome_of_another_inquiry")
+    # 4
+    info = payload_info(permit)
+    if not hmac.compare_digest(said.info_digest, hexdigest(info)):
+        return Doubted(reason="outcome_context_differs")
+    # 5
+    if sealed is None or said.sealed_digest is None:
+        same = sealed is None and said.sealed_digest is None and said.disposition in ("held", "refused")
+        return Believed(outcome=said, payload=None) if same else Doubted(reason="payload_missing")
+    if not hmac.compare_digest(said.sealed_digest, hexdigest(sealed)):
+        return Doubted(reason="payload_tampered")
+    try:
+        # reveal: this is the inquirer, the only one who may read it; it goes sealed into the database and to the desk
+        payload = open_sealed(private, info, sealed).reveal()
+    except SealBroken:
+        return Doubted(reason="payload_does_not_open")
+    return Believed(outcome=said, payload=payload)
+
+
+class Payload(msgspec.Struct):
+    """The opened content: `answered`, `empty_by_reason`, `no_such_person` or `no_replica`."""
+
+    kind: str
+    records: list[dict[str, Any]]
+
+
+_PAYLOAD = msgspec.json.Decoder(Payload)
+
+
+def read_payload(data: bytes) -> Payload:
+    """Raises MessageBrokenError."""
+    try:
+        return _PAYLOAD.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MessageBrokenError("a payload that is not as documented") from None

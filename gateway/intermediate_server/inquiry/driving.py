@@ -1,0 +1,238 @@
+"""Driving an 情報照会 (SKI, IS-2): permitted, asked, answered. Each step is recorded before the next one leaves.
+
+`drive` carries one inquiry from the state it is in to an end, or to where only time or the provider can move it. The state row is the
+outbox: the sweeper drives again what is late, with the stored bytes (DESIGN §4).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes.binding import open_code
+from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
+from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
+from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
+from gateway.intermediate_server.metrics import INQUIRIES, INQUIRY_SECONDS, REFUSALS, item_label
+from gateway.intermediate_server.network.wire import MessageBrokenError, OutcomeAnswer, PermitAnswer, hexdigest
+from permission_lists.permit import Permit
+from storage import sql
+from storage.committer import Applied, Commit, Statement, Write, commit_step
+from transport.channel import ChannelError
+
+_SQL = sql.load("gateway.intermediate_server.inquiry")
+_PERMIT = Statement("permit_inquiry", _SQL["permit_inquiry"])
+_HOLD = Statement("hold_inquiry", _SQL["hold_inquiry"])
+_END = Statement("end_inquiry", _SQL["end_inquiry"])
+_PERMITTED = commit_step("intermediate", "inquiry.permitted")
+_HELD = commit_step("intermediate", "inquiry.held")
+_ENDED = commit_step("intermediate", "inquiry.ended")
+Shape = TypeVar("Shape", PermitAnswer, OutcomeAnswer)
+
+_END_KINDS = {
+    State.ANSWERED: EntryKind.INQUIRY_ANSWERED,
+    State.NOT_PROVIDED: EntryKind.INQUIRY_NOT_PROVIDED,
+    State.REFUSED: EntryKind.INQUIRY_REFUSED_BY_PROVIDER,
+    State.ABORTED: EntryKind.INQUIRY_ABORTED,
+}
+
+
+async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
+    """Carry one inquiry as far as it goes now. Raises ChannelError or StorageUnavailableError: the sweeper tries again."""
+    if found.number in agency.driving:
+        return found
+    agency.driving.add(found.number)
+    try:
+        now = agency.clock()
+        if found.state not in ENDED and now > found.answer_by:
+            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+            return found
+        if found.state is State.REGISTERED:
+            await _ask_permit(agency, found)
+        if found.state is State.PERMITTED:
+            await _ask_provider(agency, found)
+    finally:
+        agency.driving.discard(found.number)
+    return found
+
+
+async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
+    """IF_SKI_90001: no inquiry before the permit is received (PL-3)."""
+    code = found.code or await _code_of(agency, found)
+    answer = _typed(
+        await agency.permits.ask({"request": found.request, "signature": found.signature, "code": code}), PermitAnswer
+    )
+    now = agency.clock()
+    if answer.refused is not None:
+        await _end(agency, found, Event.PERMIT_REFUSED, answer.refused.reason, now)
+        return
+    if answer.permit is None:
+        raise ChannelError(answer.retry or "peer_answer_malformed")
+    permit = read_permit_for(agency.register, answer.permit, found.request)
+    if isinstance(permit, Doubted):
+        await _end(agency, found, Event.BROKEN, permit.reason, now)
+        return
+    entry = entry_of(
+        agency,
+        now,
+        EntryKind.INQUIRY_PERMITTED,
+        found,
+        permit_id=permit.permit_id,
+        request_digest=permit.request_digest,
+    )
+    commit = Commit(
+        step=_PERMITTED, guard=Write(_PERMIT, (found.number, answer.permit, permit.permit_id)), entries=(entry,)
+    )
+    if isinstance(await agency.committer.apply(commit), Applied):
+        found.state = move(found.state, Event.PERMIT_ISSUED)
+        found.permit = answer.permit
+
+
+async def _code_of(agency: HostedAgency, found: Inquiry) -> bytes:
+    async with agency.database.inside(agency.tenant) as connection:
+        row = await connection.fetchrow(_SQL["codes_for"], [found.integrated_number])
+    if row is None:
+        raise ChannelError("code_not_obtained")
+    return open_code(agency, found.integrated_number, row["code_sealed"])
+
+
+async def _ask_provider(agency: HostedAgency, found: Inquiry) -> None:
+    """IF_SKI_90002: permit, one-time key and signature; the answer rides back."""
+    message = {
+        "permit": found.permit,
+        "public_key": found.public_key,
+        "request": found.request,
+        "signature": found.signature,
+    }
+    await receive(agency, found, _typed(await agency.inquiries.ask(message), OutcomeAnswer))
+
+
+def _typed(answer: Any, shape: type[Shape]) -> Shape:
+    """A peer's answer as the documented shape. Raises ChannelError: what is not as documented is no answer."""
+    try:
+        return msgspec.convert(answer, shape)
+    except msgspec.ValidationError:
+        raise ChannelError("peer_answer_malformed") from None
+
+
+async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -> None:
+    """Judge an answer, however it came (in the response or pushed), and end or hold the inquiry."""
+    now = agency.clock()
+    if answer.refused is not None:
+        await _end(agency, found, Event.REFUSED, answer.refused.reason, now)
+        return
+    if answer.outcome is None or answer.signature is None:
+        raise ChannelError(answer.retry or "peer_answer_malformed")
+    permit = read_permit_for(agency.register, found.permit or "", found.request)
+    judged = (
+        permit
+        if isinstance(permit, Doubted)
+        else believe(agency.register, permit, answer.outcome, answer.signature, answer.sealed, found.private)
+    )
+    if isinstance(judged, Doubted) or isinstance(permit, Doubted):
+        reason = judged.reason if isinstance(judged, Doubted) else "permit_signature"
+        await _end(agency, found, Event.BROKEN, reason, now, permit=None if isinstance(permit, Doubted) else permit)
+        return
+    await _conclude(agency, found, permit, judged, now)
+
+
+async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged: Believed, now: datetime) -> None:
+    said = judged.outcome
+    match said.disposition:
+        case "held":
+            if found.state is not State.HELD:
+                await _hold(agency, found, permit, now)
+        case "refused":
+            await _end(
+                agency, found, Event.REFUSED, said.reason or "refused", now, permit=permit, disposition="refused"
+            )
+        case "provided" | "not_provided":
+            event = Event.PROVIDED if said.disposition == "provided" else Event.NOT_PROVIDED
+            await _end(
+                agency,
+                found,
+                event,
+                None,
+                now,
+                permit=permit,
+                disposition=said.disposition,
+                sealed_digest=said.sealed_digest,
+                payload=judged.payload,
+            )
+        case _:
+            await _end(agency, found, Event.BROKEN, "outcome_malformed", now, permit=permit)
+
+
+async def _hold(agency: HostedAgency, found: Inquiry, permit: Permit, now: datetime) -> None:
+    entry = entry_of(
+        agency,
+        now,
+        EntryKind.INQUIRY_HELD,
+        found,
+        permit_id=permit.permit_id,
+        request_digest=permit.request_digest,
+        disposition="held",
+    )
+    commit = Commit(step=_HELD, guard=Write(_HOLD, (found.number, found.answer_by)), entries=(entry,))
+    if isinstance(await agency.committer.apply(commit), Applied):
+        found.state = move(found.state, Event.HELD)
+
+
+async def _end(
+    agency: HostedAgency,
+    found: Inquiry,
+    event: Event,
+    reason: str | None,
+    now: datetime,
+    *,
+    permit: Permit | None = None,
+    disposition: str | None = None,
+    sealed_digest: str | None = None,
+    payload: bytes | None = None,
+) -> None:
+    """End an inquiry: state, result under the hour's key and record commit together."""
+    state = move(found.state, event)
+    kind = EntryKind.INQUIRY_DENIED if event is Event.PERMIT_REFUSED else _END_KINDS[state]
+    outcome = state.value
+    if payload is not None:
+        try:
+            outcome = read_payload(payload).kind
+        except MessageBrokenError:
+            outcome, state, kind, reason, payload = (
+                "aborted",
+                State.ABORTED,
+                EntryKind.INQUIRY_ABORTED,
+                "payload_malformed",
+                None,
+            )
+    entry = entry_of(
+        agency,
+        now,
+        kind,
+        found,
+        permit_id=permit.permit_id if permit else None,
+        request_digest=hexdigest(found.request),
+        sealed_digest=sealed_digest,
+        disposition=disposition,
+        reason=reason,
+    )
+    result = (
+        None
+        if payload is None
+        else agency.keys.ring.encrypt(found.key_purpose, payload, result_aad(agency, found.number))
+    )
+    row = (found.number, found.state.value, state.value, reason, outcome, sealed_digest, result)
+    if not isinstance(
+        await agency.committer.apply(Commit(step=_ENDED, guard=Write(_END, row), entries=(entry,))), Applied
+    ):
+        return
+    found.state, found.reason, found.payload = state, reason, payload
+    label = item_label(agency, found.basis, found.item)
+    INQUIRIES.labels(outcome, label).inc()
+    INQUIRY_SECONDS.observe((now - found.registered_at).total_seconds())
+    if state is State.REFUSED and reason:
+        REFUSALS.labels("core" if event is Event.PERMIT_REFUSED else "provider", reason[:64], label).inc()

@@ -1,0 +1,99 @@
+"""Reading 情報照会: results for the desk, what is due for the sweeper, and what has to go by itself (SC-3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from asyncpg import Record
+
+from gateway.intermediate_server.agency import HostedAgency, hour_of
+from gateway.intermediate_server.inquiry.asking import read_payload
+from gateway.intermediate_server.inquiry.states import ENDED, State
+from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
+from storage import sql
+
+_SQL = sql.load("gateway.intermediate_server.inquiry")
+
+
+class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; None asks for all (staff)."""
+
+    inquiry_number: str
+    system: str | None = None
+
+
+RESULT_ITEM = msgspec.json.Decoder(ResultItem)
+
+
+def shown(found: Inquiry) -> dict[str, Any]:
+    """What the desk is told of an inquiry that was just driven."""
+    payload = read_payload(found.payload) if found.payload is not None else None
+    return {
+        "inquiry_number": found.number,
+        "state": found.state.value,
+        "outcome": payload.kind
+        if payload
+        else (found.state.value if found.state in ENDED or found.state is State.HELD else None),
+        "reason": found.reason,
+        "values": payload.records if payload else None,
+    }
+
+
+async def results(agency: HostedAgency, wanted: list[ResultItem]) -> list[dict[str, Any]]:
+    """IF_SKI_90013: state and result of each inquiry; a result that has been deleted says so (SC-3)."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
+    found = {row["inquiry_number"]: row for row in rows}
+    return [_result(agency, one, found.get(one.inquiry_number)) for one in wanted]
+
+
+def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None) -> dict[str, Any]:
+    if row is None or wanted.system not in (None, row["system"]):
+        return {"refused": {"reason": "inquiry_unknown"}}
+    number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
+    payload = None
+    if row["result_sealed"] is not None:
+        opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
+        payload = read_payload(opened)
+    elif state in (State.ANSWERED, State.NOT_PROVIDED):
+        reason = "result_deleted"
+    return {
+        "inquiry_number": number,
+        "state": state.value,
+        "outcome": payload.kind if payload else (state.value if state in ENDED or state is State.HELD else None),
+        "reason": reason,
+        "values": payload.records if payload else None,
+    }
+
+
+async def due(agency: HostedAgency, now: datetime) -> list[Inquiry]:
+    """What the sweeper has to drive again."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["due"], now)
+    return [from_row(agency, row) for row in rows if row["inquiry_number"] not in agency.driving]
+
+
+async def postpone(agency: HostedAgency, number: str, until: datetime) -> None:
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.fetch(_SQL["postpone"], [number], [until])
+
+
+async def receive_late(agency: HostedAgency, permit_ids: list[str]) -> dict[str, Inquiry | None]:
+    """The inquiries that pushed outcomes belong to, by permit id; None for one that has ended already."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["by_permit"], permit_ids)
+    return {row["permit_id"]: None if State(row["state"]) in ENDED else from_row(agency, row) for row in rows}
+
+
+async def expire_results(agency: HostedAgency, now: datetime) -> int:
+    """Delete results whose time has come and destroy the keys of past hours (SC-3); returns how many results went."""
+    async with agency.database.inside(agency.tenant) as connection:
+        gone = await connection.fetch(_SQL["expire_results"], now)
+        used = {row["key_purpose"] for row in await connection.fetch(_SQL["sealed_under"])}
+    this_hour = f"result/{hour_of(now)}"
+    for purpose in agency.keys.ring.purposes():
+        if purpose.startswith("result/") and purpose < this_hour and purpose not in used:
+            agency.keys.destroy(purpose)
+    return len(gone)

@@ -1,0 +1,186 @@
+"""Registering an 情報照会 (SKI, IS-2): decided against our own list first, recorded before anything leaves, refusals too (PL-2, SC-6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from codebook.errors import CodebookError
+from codebook.identifiers import INQUIRY_PREFIX, IntegratedAddresseeNumber
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency, hour_of
+from gateway.intermediate_server.codes.binding import open_code
+from gateway.intermediate_server.inquiry.states import State
+from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
+from gateway.intermediate_server.metrics import INQUIRIES, REFUSALS, item_label
+from gateway.intermediate_server.network.wire import Asked, hexdigest
+from keys import labels
+from keys.sealing import key_hash
+from permission_lists.decide import Refused
+from storage import sql
+from storage.committer import Applied, Commit, Statement, Write, commit_step
+
+_SQL = sql.load("gateway.intermediate_server.inquiry")
+_REGISTER = Statement("register_inquiry", _SQL["register_inquiry"])
+_REGISTERED = commit_step("intermediate", "inquiry.registered")
+
+
+class DeskItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_SKI_90012. `message_id`: the desk's retry identity; `actor`: the person at the business system; `basis` None: that of today."""
+
+    message_id: str
+    system: str
+    actor: str
+    purpose: str
+    integrated_number: str
+    provider: str
+    item: str
+    information: str
+    items: list[str]
+    basis: str | None = None
+
+
+DESK_ITEM = msgspec.json.Decoder(DeskItem)
+
+
+def _own_no(agency: HostedAgency, item: DeskItem, basis: str, code: bytes | None, now: datetime) -> str | None:
+    """Our own check before anything is asked: the list (PL-2), then whether the person has a code (IS-1); None: ask."""
+    answer = agency.lists.on(agency.today(now)).decide(agency.id, item.provider, basis, item.item, item.information)
+    if isinstance(answer, Refused):
+        return answer.reason.value
+    return "code_not_obtained" if code is None else None
+
+
+def _well_formed(item: DeskItem) -> bool:
+    try:
+        IntegratedAddresseeNumber.parse(item.integrated_number)
+    except CodebookError:
+        return False
+    texts = (
+        item.message_id,
+        item.system,
+        item.actor,
+        item.purpose,
+        item.provider,
+        item.item,
+        item.information,
+        *item.items,
+    )
+    return len(item.items) <= 64 and all(0 < len(text) <= 200 and text.isprintable() for text in texts)
+
+
+async def register(
+    agency: HostedAgency, stock: KeyStock, items: list[DeskItem], now: datetime
+) -> list[Inquiry | str | None]:
+    """IF_SKI_90012, first half: register and record each item.
+
+    Answers in order: an Inquiry to drive, the inquiry number of one that was registered before or refused at once, None for a malformed item.
+    """
+    good = [item for item in items if _well_formed(item)]
+    async with agency.database.inside(agency.tenant) as connection:
+        sealed = {
+            row["integrated_number"]: row["code_sealed"]
+            for row in await connection.fetch(_SQL["codes_for"], [item.integrated_number for item in good])
+        }
+        known = {
+            row["message_id"]: row["inquiry_number"]
+            for row in await connection.fetch(_SQL["by_message"], [item.message_id for item in good])
+        }
+    made: dict[str, Inquiry] = {}
+    commits: list[Commit] = []
+    for item in good:
+        if item.message_id in known or item.message_id in made:
+            continue
+        code = (
+            open_code(agency, item.integrated_number, sealed[item.integrated_number])
+            if item.integrated_number in sealed
+            else None
+        )
+        made[item.message_id], commit = _new(agency, stock, item, code, now)
+        commits.append(commit)
+    results = await agency.committer.apply_all(commits)
+    if not all(
+        isinstance(result, Applied) for result in results
+    ):  # the same message came twice at once: join the one that won
+        async with agency.database.inside(agency.tenant) as connection:
+            known |= {
+                row["message_id"]: row["inquiry_number"]
+                for row in await connection.fetch(_SQL["by_message"], [item.message_id for item in good])
+            }
+    won = {message for (message, _), result in zip(made.items(), results, strict=True) if isinstance(result, Applied)}
+    answers: list[Inquiry | str | None] = []
+    for item in items:
+        fresh = made.get(item.message_id) if item.message_id in won else None
+        if fresh is not None and fresh.state is State.REGISTERED:
+            won.discard(item.message_id)
+            answers.append(fresh)
+        else:
+            mine = made.get(item.message_id)
+            answers.append(known.get(item.message_id) or (mine.number if mine else None))
+    return answers
+
+
+def _new(
+    agency: HostedAgency, stock: KeyStock, item: DeskItem, code: bytes | None, now: datetime
+) -> tuple[Inquiry, Commit]:
+    """Decide one new inquiry and build the commit that registers it, or that records our own refusal of it."""
+    number = agency.new_id(INQUIRY_PREFIX, now)
+    basis = item.basis if item.basis is not None else agency.lists.basis_on(agency.today(now))
+    answer_by = now + agency.limits.answer_within
+    until = answer_by + agency.limits.keep_result
+    pair = stock.take()
+    asked = Asked(
+        basis=basis,
+        expires_at=timestamp(answer_by),
+        information=item.information,
+        inquirer=agency.id,
+        inquiry_number=number,
+        item=item.item,
+        items=tuple(sorted(set(item.items))),
+        key_hash=key_hash(pair.public).hex(),
+        list_digest=agency.lists.source.digest,
+        provider=item.provider,
+    )
+    request = asked.encode()
+    reason = _own_no(agency, item, basis, code, now)
+    found = Inquiry(
+        number=number,
+        state=State.REFUSED if reason else State.REGISTERED,
+        integrated_number=item.integrated_number,
+        provider=item.provider,
+        basis=basis,
+        item=item.item,
+        information=item.information,
+        items=asked.items,
+        list_digest=asked.list_digest,
+        request=request,
+        signature=agency.signer.sign(labels.INQUIRY, request),
+        public_key=pair.public,
+        private=pair.private,
+        key_purpose=f"result/{hour_of(until)}",
+        permit=None,
+        actor=f"{item.system}/{item.actor}",
+        registered_at=now,
+        answer_by=answer_by,
+        code=code,
+        reason=reason,
+    )
+    ring = agency.keys.ensure(found.key_purpose)
+    # reveal: the one-time key goes into the database sealed under a key that is destroyed at its hour
+    private_sealed = (
+        None if reason else ring.encrypt(found.key_purpose, pair.private.reveal(), private_aad(agency, number))
+    )
+    row = (
+        item.message_id, number, item.system, item.actor, item.purpose, item.integrated_number, item.provider, basis, item.item, item.information,
+        "\n".join(asked.items), found.state.value, reason, asked.list_digest, request, found.signature, pair.public, private_sealed,
+        found.key_purpose, now, answer_by, until, None if reason else now + agency.limits.resend_after,
+    )  # fmt: skip
+    kind = EntryKind.INQUIRY_REFUSED if reason else EntryKind.INQUIRY_REGISTERED
+    if reason:
+        label = item_label(agency, basis, item.item)
+        REFUSALS.labels("inquirer", reason, label).inc()
+        INQUIRIES.labels(State.REFUSED.value, label).inc()
+    entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason)
+    return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))

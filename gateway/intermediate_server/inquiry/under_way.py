@@ -1,0 +1,121 @@
+"""One 情報照会 under way: what a step of it needs to know, read from its row or made when it is registered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Record
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.inquiry.states import State
+from gateway.intermediate_server.records.exchange_entries import record
+from keys import labels
+from keys.binding import bind
+from keys.masked import Secret
+from keys.sealing import OneTimeKey, new_one_time_key
+from storage.committer import NewEntry
+
+
+class KeyStock:
+    """One-time keys made ahead, off the latency path; each is handed out once."""
+
+    def __init__(self, size: int = 256) -> None:
+        self._size = size
+        self._keys: deque[OneTimeKey] = deque()
+
+    def take(self) -> OneTimeKey:
+        return self._keys.popleft() if self._keys else new_one_time_key()
+
+    async def run(self) -> None:
+        """Fill up in small steps whenever the loop is free."""
+        while True:
+            if len(self._keys) < self._size:
+                self._keys.append(new_one_time_key())
+                await asyncio.sleep(0.002)
+            else:
+                await asyncio.sleep(0.05)
+
+
+@dataclass(slots=True, kw_only=True)
+class Inquiry:
+    """One inquiry under way, as its row says. `code`: our code of the person, once looked up."""
+
+    number: str
+    state: State
+    integrated_number: str
+    provider: str
+    basis: str
+    item: str
+    information: str
+    items: tuple[str, ...]
+    list_digest: str
+    request: bytes
+    signature: bytes
+    public_key: bytes
+    private: Secret
+    key_purpose: str
+    permit: str | None
+    actor: str
+    registered_at: datetime
+    answer_by: datetime
+    code: bytes | None = None
+    payload: bytes | None = None
+    reason: str | None = None
+
+
+def entry_of(agency: HostedAgency, now: datetime, kind: EntryKind, found: Inquiry, **more: str | None) -> NewEntry:
+    return record(
+        agency,
+        now,
+        kind,
+        inquiry_number=found.number,
+        inquirer=agency.id,
+        provider=found.provider,
+        basis=found.basis,
+        item=found.item,
+        information=found.information,
+        items=found.items,
+        list_digest=found.list_digest,
+        integrated_number=found.integrated_number,
+        actor=found.actor,
+        **more,
+    )
+
+
+def private_aad(agency: HostedAgency, number: str) -> bytes:
+    return bind(labels.ONE_TIME_KEY, agency.id, number)
+
+
+def result_aad(agency: HostedAgency, number: str) -> bytes:
+    return bind(labels.RESULT, agency.id, number)
+
+
+def from_row(agency: HostedAgency, row: Record) -> Inquiry:
+    """An inquiry that is under way, read back from its row."""
+    private = Secret(
+        agency.keys.ring.decrypt(row["key_purpose"], row["private_sealed"], private_aad(agency, row["inquiry_number"]))
+    )
+    return Inquiry(
+        number=row["inquiry_number"],
+        state=State(row["state"]),
+        integrated_number=row["integrated_number"],
+        provider=row["provider"],
+        basis=row["basis"],
+        item=row["item"],
+        information=row["information"],
+        items=tuple(row["items"].split("\n")) if row["items"] else (),
+        list_digest=row["list_digest"],
+        request=row["request"],
+        signature=row["signature"],
+        public_key=row["public_key"],
+        private=private,
+        key_purpose=row["key_purpose"],
+        permit=row["permit"],
+        actor=f"{row['system']}/{row['actor']}",
+        registered_at=row["registered_at"],
+        answer_by=row["answer_by"],
+    )

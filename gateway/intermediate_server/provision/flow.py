@@ -1,0 +1,229 @@
+"""情報提供 (TKY, IS-3): a list of requests in, a list of recorded outcomes out. Nothing leaves before its record is in the tree.
+
+A request whose permit was honoured leaves a row: the same bytes again get the stored answer, other bytes under the permit are a replay.
+A request that did not get so far leaves a record only, so that nobody can spend another's permit by sending rubbish under it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes.binding import index_of_code
+from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, REFUSALS, item_label
+from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
+from gateway.intermediate_server.provision.answering import (
+    HELD,
+    NOT_PROVIDED,
+    PROVIDED,
+    REFUSED,
+    Answer,
+    Person,
+    answer,
+    check,
+    refuse,
+)
+from gateway.intermediate_server.records.exchange_entries import note_event, record
+from permission_lists.permit import Permit
+from storage import sql
+from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+
+_SQL = sql.load("gateway.intermediate_server.provision")
+_REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
+_RECORD = Statement("record_provision", _SQL["record_provision"])
+_RECORDED = commit_step("intermediate", "provision.recorded")
+_REFUSED = commit_step("intermediate", "provision.refused")
+
+KINDS = {
+    PROVIDED: EntryKind.PROVISION_MADE,
+    NOT_PROVIDED: EntryKind.PROVISION_NOT_PROVIDED,
+    HELD: EntryKind.PROVISION_HELD,
+    REFUSED: EntryKind.PROVISION_REFUSED,
+}
+REPLAYED = "permit_replayed"
+UNAUTHENTIC = frozenset(
+    {
+        "permit_signature", "permit_request_differs", "inquirer_signature", "permit_other_party", "permit_key_differs", "permit_expired",
+        "permit_other_person", "list_digest_unknown",
+    }
+)  # fmt: skip
+
+
+async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any]]:
+    """IF_TKY_90003: answer every request of a list, in order."""
+    with PROVISION_SECONDS.time():
+        checked = [check(agency, item, now) for item in items]
+        stored, persons = await _read(agency, items, checked, now)
+        answers: list[dict[str, Any] | None] = [None] * len(items)
+        commits: list[Commit] = []
+        waiting: list[tuple[int, Answer | None]] = []
+        for position, (item, (permit, asked, reason)) in enumerate(zip(items, checked, strict=True)):
+            digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
+            row = stored.get(permit.permit_id) if permit else None
+            if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
+                answers[position] = _stored(row)
+                continue
+            if permit is None:
+                commits.append(_no_permit(agency, item, reason or "permit_signature", now))
+                waiting.append((position, None))
+                continue
+            if row is not None:
+                commits.append(_replayed(agency, permit, digest, now))
+                waiting.append((position, refuse(agency, permit, now, REPLAYED)))
+                continue
+            person = persons.get(
+                (index_of_code(agency, item.code), permit.information), Person(integrated_number=None, replicas=())
+            )
+            decided = (
+                refuse(agency, permit, now, reason) if reason else answer(agency, permit, item.public_key, person, now)
+            )
+            commits.append(_commit(agency, item, permit, asked, decided, digest, now))
+            waiting.append((position, decided))
+        results = await agency.committer.apply_all(commits)
+        for (position, made), result in zip(waiting, results, strict=True):
+            if isinstance(result, Applied):
+                answers[position] = _fresh(made, checked[position][2])
+        lost = [position for position, found in enumerate(answers) if found is None]
+        if lost:  # somebody else recorded the same permit between our reading and our writing: read what was recorded
+            for position, found in zip(
+                lost, await provide(agency, [items[position] for position in lost], now), strict=True
+            ):
+                answers[position] = found
+    return [found for found in answers if found is not None]
+
+
+async def _read(
+    agency: HostedAgency,
+    items: list[ProvisionItem],
+    checked: list[tuple[Permit | None, Asked | None, str | None]],
+    now: datetime,
+) -> tuple[dict[str, Record], dict[tuple[bytes, str], Person]]:
+    """One transaction for the whole list: what was answered before, whom the codes name, and the replicas."""
+    permits = [permit.permit_id for permit, _, _ in checked if permit]
+    wanted = [
+        (index_of_code(agency, item.code), permit.information)
+        for item, (permit, _, reason) in zip(items, checked, strict=True)
+        if permit and not reason
+    ]
+    async with agency.database.inside(agency.tenant) as connection:
+        stored = (
+            {row["permit_id"]: row for row in await connection.fetch(_SQL["provisions_by_permit"], permits)}
+            if permits
+            else {}
+        )
+        if not wanted:
+            return stored, {}
+        named = {
+            row["code_index"]: row["integrated_number"]
+            for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], [index for index, _ in wanted])
+        }
+        rows = await connection.fetch(
+            _REPLICA_SQL["replicas_of"],
+            sorted(set(named.values())),
+            sorted({information for _, information in wanted}),
+            agency.today(now),
+        )
+    replicas: dict[tuple[str, str], list[Record]] = {}
+    for row in rows:
+        replicas.setdefault((row["integrated_number"], row["information"]), []).append(row)
+    persons = {
+        (index, information): Person(
+            integrated_number=named.get(index), replicas=replicas.get((named.get(index, ""), information), ())
+        )
+        for index, information in wanted
+    }
+    return stored, persons
+
+
+def _stored(row: Record) -> dict[str, Any]:
+    return {"outcome": row["outcome"], "signature": row["signature"], "sealed": row["sealed"]}
+
+
+def _fresh(made: Answer | None, reason: str | None) -> dict[str, Any]:
+    if made is None:
+        return {"refused": {"reason": reason or "permit_signature"}}
+    return {"outcome": made.outcome, "signature": made.signature, "sealed": made.sealed}
+
+
+def _no_permit(agency: HostedAgency, item: ProvisionItem, reason: str, now: datetime) -> Commit:
+    """What arrived is no permit of the core: nothing in it can be believed, so the record has digests alone."""
+    REFUSALS.labels("provider", reason, "none").inc()
+    entry = note_event(
+        agency,
+        now,
+        EntryKind.ACCESS_REFUSED,
+        reason=reason,
+        permit_digest=hexdigest(item.permit.encode()),
+        request_digest=hexdigest(item.request),
+    )
+    return Commit(step=_REFUSED, entries=(entry,))
+
+
+def _replayed(agency: HostedAgency, permit: Permit, digest: bytes, now: datetime) -> Commit:
+    """Other bytes under a permit that was honoured already: the first exchange stands, and the attempt is an entry of its own."""
+    REFUSALS.labels("provider", REPLAYED, item_label(agency, permit.basis, permit.item)).inc()
+    entry = note_event(
+        agency,
+        now,
+        EntryKind.ACCESS_REFUSED,
+        reason=REPLAYED,
+        permit_id=permit.permit_id,
+        inquiry_number=permit.inquiry_number,
+        exchange_digest=digest.hex(),
+    )
+    return Commit(step=_REFUSED, entries=(entry,))
+
+
+def entry_of(
+    agency: HostedAgency, permit: Permit, made: Answer, kind: EntryKind, now: datetime, *, actor: str | None = None
+) -> NewEntry:
+    """The record of one step of a provision."""
+    return record(
+        agency,
+        now,
+        kind,
+        inquiry_number=permit.inquiry_number,
+        permit_id=permit.permit_id,
+        inquirer=permit.inquirer,
+        provider=agency.id,
+        basis=permit.basis,
+        item=permit.item,
+        information=permit.information,
+        items=permit.items,
+        list_digest=permit.list_digest,
+        integrated_number=made.integrated_number,
+        request_digest=permit.request_digest,
+        sealed_digest=hexdigest(made.sealed) if made.sealed is not None else None,
+        disposition=made.disposition,
+        reason=made.reason or (made.ground.value if made.ground else None),
+        actor=actor or "auto",
+    )
+
+
+def _commit(
+    agency: HostedAgency,
+    item: ProvisionItem,
+    permit: Permit,
+    asked: Asked | None,
+    made: Answer,
+    digest: bytes,
+    now: datetime,
+) -> Commit:
+    label = item_label(agency, permit.basis, permit.item)
+    PROVISIONS.labels(made.disposition, label).inc()
+    if made.reason:
+        REFUSALS.labels("provider", made.reason, label).inc()
+    entry = entry_of(agency, permit, made, KINDS[made.disposition], now)
+    if asked is None or made.reason in UNAUTHENTIC:
+        return Commit(step=_REFUSED, entries=(entry,))
+    row = (
+        permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
+        permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number, made.content_digest,
+        made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by,
+    )  # fmt: skip
+    return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

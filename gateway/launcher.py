@@ -1,0 +1,273 @@
+"""Starts everything on one machine: PostgreSQL, set-up, then each role as a process of its own.
+
+`Running` is what `sekisho up`, the demonstration, the tests and the benchmarks use. Start it in the main thread and outside an event
+loop: PostgreSQL's death signal is tied to the thread that started it. Roles die with the process that started them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from gateway import config
+from gateway.data_folder import DataFolder, held, private_folder, write_private
+from gateway.setting_up import ports as port_choice
+from gateway.setting_up.ports import HOST, RolePorts
+from gateway.setting_up.set_up import SetUp, set_up
+from gateway.topology import Topology, shipped
+from keys.masked import Secret
+from storage.postgres import EmbeddedPostgres
+from transport import role as role_file
+from transport.clock import Clock
+from transport.role import RoleConfig
+from transport.tls import Identity
+
+_START_S: Final = 60.0
+_STOP_S: Final = 10.0
+_POLL_S: Final = 0.05
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+
+class RoleNotStartedError(Exception):
+    """A role ended, or did not answer in time, while it was being started; `log` says where it wrote why."""
+
+    def __init__(self, role: str, log: Path) -> None:
+        super().__init__(f"{role} が起動しません / {role} did not start; see {log}")
+        self.role = role
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessClient:
+    """A business system's client as in clients/<id>.json; `url` is its linkage server, `ca` what it trusts."""
+
+    client_id: str
+    secret: Secret
+    agency: str
+    system: str
+    scopes: tuple[str, ...]
+    url: str
+    ca: Path
+
+
+class Running:
+    """A data folder at work. `roles`: those to start (all); `ports`: those of the topology, or any that are free.
+
+    `dsn`: an external server's administrator instead of the embedded PostgreSQL. `options`: role → more of its role.json
+    (`clock_offset_s`, `permit_redeem_s`, …). `key_profile`: `cheapest` in tests only.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        roles: Sequence[str] | None = None,
+        ports: Literal["default", "free"] = "default",
+        port_offset: int = 0,
+        topology: Topology | None = None,
+        dsn: str | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        key_profile: str = "normal",
+    ) -> None:
+        self.data = DataFolder(data_dir.resolve())
+        self.topology = topology or shipped()
+        self.roles = tuple(self.topology.roles if roles is None else roles)
+        self._mode = ports
+        self._offset = port_offset
+        self._dsn = dsn
+        self._options = options or {}
+        self._key_profile = key_profile
+        self._ports: Mapping[str, RolePorts] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._holding = ExitStack()
+        self.postgres: EmbeddedPostgres | None = None
+        self.admin_dsn = ""
+
+    # --- start and stop
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and return when every role answers.
+
+        Raises FolderBusyError, PortTakenError, EmbeddedPostgresError, RoleNotStartedError and what set-up raises; nothing
+        is left running then.
+        """
+        self._holding.enter_context(held(self.data.root))
+        try:
+            self.set_up()
+            for role in self.roles:
+                self._spawn(role, None)
+            for role in self.roles:
+                self._wait_until_alive(role)
+        except BaseException:
+            self.stop()
+            raise
+
+    def set_up(self) -> None:
+        """PostgreSQL and set-up, no role. The folder must be held (`start` does both)."""
+        if self._mode == "free":
+            self._ports = port_choice.free(self.topology)
+        else:
+            self._ports = port_choice.from_topology(self.topology, self._offset)
+            port_choice.check_untaken(self._ports, self.roles)
+        self.admin_dsn = self._dsn or self._start_postgres()
+        plan = SetUp(
+            data=self.data,
+            topology=self.topology,
+            ports=self._ports,
+            now=Clock()(),
+            options=self._options,
+            key_profile=self._key_profile,
+        )
+        asyncio.run(set_up(plan, self.admin_dsn))
+
+    def stop(self) -> None:
+        """Stop every process that we started: SIGTERM, and SIGKILL for what is still there after 10 s. Then PostgreSQL."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+        until = time.monotonic() + _STOP_S
+        for process in self._processes.values():
+            _end(process, until)
+        self._processes.clear()
+        if self.postgres is not None:
+            self.postgres.stop()
+            self.postgres = None
+        self._holding.close()
+
+    def _start_postgres(self) -> str:
+        authority = private_folder(self.data.authority)
+        password = authority / "postgres-password"
+        if not password.exists():
+            write_private(password, secrets.token_urlsafe(24).encode())
+        self.postgres = EmbeddedPostgres(self.data.root)
+        return self.postgres.start(password.read_text().strip())
+
+    # --- one role
+
+    def _spawn(self, role: str, fault: str | None) -> None:
+        log = self.log(role)
+        with log.open("ab") as output:
+            log.chmod(0o600)
+            self._processes[role] = subprocess.Popen(  # noqa: S603 (our own module)
+                [
+                    sys.executable, "-m", "gateway", "serve", role,
+                    "--data", str(self.data.root), "--die-with-parent",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=ROOT,
+                env=config.environment_of_a_role(fault),
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _wait_until_alive(self, role: str) -> None:
+        until = time.monotonic() + _START_S
+        while not self.alive(role):
+            if self._processes[role].poll() is not None or time.monotonic() > until:
+                raise RoleNotStartedError(role, self.log(role))
+            time.sleep(_POLL_S)
+
+    def alive(self, role: str) -> bool:
+        """Whether the role answers on its metrics port."""
+        connection = http.client.HTTPConnection(HOST, self._ports[role].metrics_port, timeout=2)
+        try:
+            connection.request("GET", "/alive")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def restart(self, role: str, fault: str | None = None) -> None:
+        """Stop a role if it runs and start it, armed with a fault point if one is named. Raises RoleNotStartedError."""
+        process = self._processes.get(role)
+        if process is not None and process.poll() is None:
+            process.terminate()
+            _end(process, time.monotonic() + _STOP_S)
+        self._spawn(role, fault)
+        self._wait_until_alive(role)
+
+    def kill(self, role: str) -> None:
+        """SIGKILL one role and wait until it is gone (tests)."""
+        process = self._processes[role]
+        process.kill()
+        process.wait(timeout=_STOP_S)
+
+    def pid(self, role: str) -> int:
+        return self._processes[role].pid
+
+    def ended(self, role: str) -> int | None:
+        """The exit status of a role that has ended (negative: by that signal), or None while it runs."""
+        return self._processes[role].poll()
+
+    def wait_ended(self, role: str, timeout_s: float = 30.0) -> int:
+        """Wait until a role has ended. Raises subprocess.TimeoutExpired."""
+        return self._processes[role].wait(timeout=timeout_s)
+
+    # --- what others need to talk to it
+
+    def log(self, role: str) -> Path:
+        return self.data.role(role) / "server.log"
+
+    def url(self, role: str) -> str:
+        return f"https://{HOST}:{self._ports[role].port}"
+
+    def metrics_url(self, role: str) -> str:
+        return f"http://{HOST}:{self._ports[role].metrics_port}/metrics"
+
+    def client(self, name: str) -> BusinessClient:
+        """A business system's client. Raises FileNotFoundError for one that set-up did not make."""
+        stored = json.loads(self.data.client(name).read_bytes())
+        return BusinessClient(
+            client_id=stored["client_id"],
+            secret=Secret(stored["client_secret"].encode()),
+            agency=stored["agency"],
+            system=stored["system"],
+            scopes=tuple(stored["scopes"]),
+            url=stored["url"],
+            ca=self.data.clients / stored["ca"],
+        )
+
+    def staff(self, agency: str) -> Identity:
+        """The staff certificate of an agency, `network` or `resident-network`."""
+        folder = self.data.staff(agency)
+        return Identity(
+            certificate=folder / "certificate.pem", key=folder / "certificate.key.pem", ca=folder / "ca.pem"
+        )
+
+    def elsewhere(self, agency: str) -> RoleConfig:
+        """Everything of an agency whose server is not ours: tests and the demonstration play it."""
+        return role_file.load(self.data.clients / agency)
+
+    def role(self, role: str) -> RoleConfig:
+        return role_file.load(self.data.role(role))
+
+
+def _end(process: subprocess.Popen[bytes], until: float) -> None:
+    try:
+        process.wait(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()

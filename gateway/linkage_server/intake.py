@@ -1,0 +1,119 @@
+"""受付 (intake): one file or one API registration, taken chunk by chunk, each chunk with its results in one transaction.
+
+The key of an intake is its retry identity: what was committed is not done again, and the results of a replay are read back, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from gateway.linkage_server.tenant import Agency
+from storage import sql
+from storage.committer import Statement
+from storage.database import Connection, StorageUnavailableError
+
+_SQL = sql.load("gateway.linkage_server")
+CLOSE: Final = Statement("close_intake", _SQL["close_intake"])
+
+Result = Sequence[Any]
+"""One line's result: line, outcome, reason or None, then what the channel adds."""
+
+_RESULTS = msgspec.json.Decoder(list[list[Any]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """`lines_done`: the last line (or item) whose chunk is committed; `counts`: outcomes and reasons so far."""
+
+    id: int
+    key: str
+    sha256: bytes
+    done: bool
+    lines_done: int
+    counts: Mapping[str, int]
+
+
+def file_key(channel: str, system: str, sha256: str) -> str:
+    """The same bytes from the same system over the same channel are the same file, whatever its name."""
+    return f"file/{channel}/{system}/{sha256.lower()}"
+
+
+def request_key(client_id: str, path: str, key: str) -> str:
+    return f"api/{path}/{client_id}/{key}"
+
+
+async def open_intake(agency: Agency, key: str, *, channel: str, system: str, sha256: bytes) -> Intake:
+    """Find the intake of this key or begin it."""
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.execute(_SQL["open_intake"], key, channel, system, sha256)
+        row = await connection.fetchrow(_SQL["intake"], key)
+    if row is None:
+        raise StorageUnavailableError("an intake that was just written is not there")
+    return Intake(
+        id=row["id"],
+        key=key,
+        sha256=row["sha256"],
+        done=row["state"] == "done",
+        lines_done=row["lines_done"],
+        counts=json.loads(row["counts"]),
+    )
+
+
+def counted(counts: Mapping[str, int], results: Sequence[Result]) -> dict[str, int]:
+    """Counts with these results added: by outcome, and by reason where there is one."""
+    return dict(
+        Counter(counts)
+        + Counter(one[1] for one in results)
+        + Counter(f"{one[1]}:{one[2]}" for one in results if one[2])
+    )
+
+
+async def keep_results(connection: Connection, intake: Intake, results: Sequence[Result], last_line: int) -> Intake:
+    """Write a chunk's results in the chunk's own transaction; returns the intake after it.
+
+    Raises StorageUnavailableError when another process committed a chunk of it meanwhile.
+    """
+    counts = counted(intake.counts, results)
+    advanced = await connection.fetchval(
+        _SQL["advance_intake"], intake.id, last_line, json.dumps(counts), intake.lines_done
+    )
+    if advanced is None:
+        raise StorageUnavailableError("another process took a chunk of this intake")
+    await connection.execute(
+        _SQL["put_results"],
+        intake.id,
+        results[0][0] if results else last_line,
+        zlib.compress(msgspec.json.encode(results), 1),
+    )
+    return Intake(id=intake.id, key=intake.key, sha256=intake.sha256, done=False, lines_done=last_line, counts=counts)
+
+
+async def result_file(agency: Agency, intake: Intake, header: Sequence[str]) -> bytes:
+    """The result file of an intake: CSV, UTF-8, LF, one line per line of the file that came; results are cut to the header's columns."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    width = len(header)
+    async with agency.database.inside(agency.tenant) as connection:
+        packed = await connection.fetch(_SQL["results"], intake.id)
+    for row in packed:
+        writer.writerows(result[:width] for result in _RESULTS.decode(zlib.decompress(row["packed"])))
+        await asyncio.sleep(0)
+    return text.getvalue().encode()
+
+
+async def read_results(agency: Agency, intake: Intake) -> list[list[Any]]:
+    """All results of an intake in the order of its lines."""
+    async with agency.database.inside(agency.tenant) as connection:
+        packed = await connection.fetch(_SQL["results"], intake.id)
+    return [result for row in packed for result in _RESULTS.decode(zlib.decompress(row["packed"]))]

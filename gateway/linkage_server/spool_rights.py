@@ -1,0 +1,17 @@
+"""May this business system send this kind of file? The same scopes as for calls; a refusal is recorded before the file fails."""
+
+from __future__ import annotations
+
+from gateway.api.clients import SystemRights
+from gateway.batch.run import Rejected
+from gateway.linkage_server.tenant import Agency
+
+
+async def admit(agency: Agency, system: str, resource: str) -> SystemRights | Rejected:
+    """What the system may do, if it may register this resource. Raises StorageUnavailableError."""
+    rights = await agency.clients.rights(system)
+    if rights is not None and rights.may(resource, "register"):
+        return rights
+    reason = "system_not_registered" if rights is None else "scope_missing"
+    await agency.record_access_refused(reason, system if rights is not None else None)
+    return Rejected(reason=reason)

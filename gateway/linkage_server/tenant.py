@@ -1,0 +1,71 @@
+"""One hosted agency as the slices of the linkage server see it: its schema, keys, log, clients and peers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from codebook.identifiers import new_sortable_id
+from codebook.layouts import Layout
+from evidence.entry import Entry, EntryKind, encode_entry, other_entry
+from gateway.api.clients import ClientStore
+from gateway.linkage_server.outbound import Outbound
+from gateway.linkage_server.personal_keys import PersonalKeys
+from storage.committer import Commit, Committer, NewEntry, commit_step
+from storage.database import Database
+
+ACCESS_REFUSED_STEP: Final = commit_step("linkage", "access.refused")
+ENTRY_PREFIX: Final = "E"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """番号連携サーバー of one agency. `log_key`: the public key of its log.
+
+    `compare_with_resident_network`: whether four items are compared with the resident network's too.
+    """
+
+    id: str
+    tenant: str
+    database: Database
+    committer: Committer
+    clients: ClientStore
+    keys: PersonalKeys
+    outbound: Outbound
+    layouts: tuple[Layout, ...]
+    clock: Callable[[], datetime]
+    compare_with_resident_network: bool
+    log_key: bytes
+
+    async def record_access_refused(self, reason: str, client_id: str | None) -> None:
+        now = self.clock()
+        entry = other_entry(id=new_entry_id(now), at=now, kind=EntryKind.ACCESS_REFUSED, reason=reason, actor=client_id)
+        await self.committer.apply(Commit(step=ACCESS_REFUSED_STEP, entries=(new_entry(entry, now),)))
+
+
+AGENCIES: web.AppKey[Mapping[str, Agency]] = web.AppKey("agencies", Mapping[str, Any])
+
+
+def milliseconds(now: datetime) -> int:
+    return int(now.timestamp() * 1000)
+
+
+def new_entry_id(now: datetime) -> str:
+    return new_sortable_id(ENTRY_PREFIX, milliseconds(now), secrets.token_bytes(10))
+
+
+def new_entry(entry: Entry, at: datetime, *, inquiry_number: str | None = None) -> NewEntry:
+    """An entry ready to append; the linkage server's entries have no personal part."""
+    return NewEntry(
+        entry_id=entry["id"],
+        at=at,
+        kind=entry["kind"],
+        inquiry_number=inquiry_number,
+        body=encode_entry(entry),
+        personal=None,
+    )

@@ -1,0 +1,128 @@
+"""`sekisho serve ROLE`: runs one role in this process until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from gateway import config
+from gateway.data_folder import DataFolder, FolderBusyError, held
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
+from gateway.topology import Program
+from storage import fault_points
+from storage.database import StorageUnavailableError
+from storage.key_store import KeyStoreError
+from transport import logs, role
+from transport.register import RegisterBrokenError
+from transport.role import RoleConfig
+
+Serve = Callable[[RoleConfig, asyncio.Event], Awaitable[None]]
+
+MODULES: Final[Mapping[Program, str]] = {
+    Program.LINKAGE: "gateway.linkage_server.server",
+    Program.INTERMEDIATE: "gateway.intermediate_server.server",
+    Program.NETWORK: "adapters.jlis_mock.network",
+    Program.RESIDENT_NETWORK: "adapters.jlis_mock.resident_network.server",
+    Program.SKY2: "adapters.sky2.server",
+}
+_PR_SET_PDEATHSIG: Final = 1
+_NOT_SET_UP: Final = (
+    "セットアップが済んでいません。先に sekisho up か sekisho migrate を / run `sekisho up` or `sekisho migrate` first"
+)
+_LOG = structlog.get_logger()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("role", metavar="ROLE", help="役割の名前 (role), e.g. linkage")
+    parser.add_argument(
+        "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
+    )
+    parser.add_argument(
+        "--die-with-parent", action="store_true", help="起動した側が終わればこちらも終わる (used by `up`)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if args.die_with_parent and not _die_with_parent():
+        return FAILED
+    data = DataFolder(args.data)
+    folder = data.role(args.role)
+    if not data.marker.exists() or not (folder / "role.json").exists():
+        return end(_NOT_SET_UP, BAD_INPUT)
+    logs.set_up(args.role)
+    try:
+        with held(folder):
+            return _serve(folder)
+    except FolderBusyError:
+        return end("この役割は既に動作中です / this role is running already", REFUSED)
+
+
+def _serve(folder: Path) -> int:
+    try:
+        found = role.load(folder, fault=config.read().fault)
+        serve: Serve = import_module(MODULES[Program(found.options["program"])]).serve
+        _arm(found.fault)
+        _LOG.info("starting", port=found.port)
+        asyncio.run(_until_signalled(serve, found))
+    except BaseExceptionGroup as group:
+        return _failed(_first(group))
+    except Exception as error:  # noqa: BLE001 (the last place: an error ends the process with its exit code)
+        return _failed(error)
+    _LOG.info("stopped")
+    return OK
+
+
+async def _until_signalled(serve: Serve, found: RoleConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(found, stop)
+
+
+def _arm(fault: str | None) -> None:
+    """`name` or `name:passes`. Raises ValueError for a point that this role does not have."""
+    if fault is not None:
+        name, _, passes = fault.partition(":")
+        fault_points.arm(name, int(passes or 1))
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _failed(error: BaseException) -> int:
+    """Say what ended the role: the error's kind and place, never its text, which may quote values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = trace.tb_frame.f_code.co_filename if trace else None
+    _LOG.error("ended", error=type(error).__name__, file=place, line=trace.tb_lineno if trace else None)
+    match error:
+        case StorageUnavailableError():
+            return UNREACHABLE
+        case KeyStoreError() | RegisterBrokenError() | ValueError():
+            return BAD_INPUT
+        case _:
+            return FAILED
+
+
+def _die_with_parent() -> bool:
+    """Ask the kernel for SIGTERM when whoever started us dies; False when that happened already."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == parent and parent != 1

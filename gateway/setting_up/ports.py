@@ -1,0 +1,79 @@
+"""Which loopback ports the roles listen on: those of the topology, moved by an offset, or any that are free."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.topology import Topology
+
+HOST: Final = "127.0.0.1"
+# below the range from which Linux takes the ports of outgoing connections
+_LOWEST: Final = 20_000
+_COUNT: Final = 12_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolePorts:
+    port: int
+    metrics_port: int
+
+
+class PortTakenError(Exception):
+    """Somebody else listens there; the message names the role and the port."""
+
+
+def from_topology(topology: Topology, offset: int = 0) -> dict[str, RolePorts]:
+    """The ports of each role, and of each agency elsewhere under its id (which has no metrics: 0)."""
+    return {
+        **{
+            name: RolePorts(port=role.port + offset, metrics_port=role.metrics_port + offset)
+            for name, role in topology.roles.items()
+        },
+        **{
+            agency.id: RolePorts(port=agency.elsewhere + offset, metrics_port=0)
+            for agency in topology.agencies.values()
+            if agency.elsewhere is not None
+        },
+    }
+
+
+def free(topology: Topology) -> dict[str, RolePorts]:
+    """Ports that nobody listens on now, all different."""
+    names = list(from_topology(topology))
+    found = _free(2 * len(names))
+    return {
+        name: RolePorts(port=found[2 * place], metrics_port=found[2 * place + 1]) for place, name in enumerate(names)
+    }
+
+
+def check_untaken(ports: Mapping[str, RolePorts], roles: Iterable[str]) -> None:
+    """Raises PortTakenError."""
+    for role in roles:
+        for port in (ports[role].port, ports[role].metrics_port):
+            if not _untaken(port):
+                raise PortTakenError(
+                    f"{role}: ポート {port} は使用中です。--port-offset で移せます / port {port} is taken; move all with --port-offset"
+                )
+
+
+def _untaken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free(count: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < count:
+        port = _LOWEST + secrets.randbelow(_COUNT)
+        if port not in found and _untaken(port):
+            found.append(port)
+    return found

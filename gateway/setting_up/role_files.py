@@ -1,0 +1,149 @@
+"""`role.json`: what one process is told, in the form that transport.role reads; and what people and systems get in clients/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.data_folder import write_private
+from gateway.setting_up.key_files import PASSPHRASE_FILE
+from gateway.setting_up.ports import HOST, RolePorts
+from gateway.topology import Agency, BusinessSystem, Program, Role, Topology
+from keys.masked import Secret
+
+CLIENT_FILE: Final = "client.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where every server listens: ports by role, and by agency for those elsewhere."""
+
+    topology: Topology
+    ports: Mapping[str, RolePorts]
+
+    def url(self, name: str) -> str:
+        return f"https://{HOST}:{self.ports[name].port}"
+
+    def of(self, program: Program, agency: str | None = None) -> str | None:
+        """The address of the role that runs a program (for an agency), or None."""
+        role = self.topology.hosting(program, agency)
+        return self.url(role.name) if role else None
+
+    def peers(self, program: Program, hosts: tuple[str, ...]) -> dict[str, str]:
+        """Name → base URL of everybody that a role of this program may call."""
+        core = self.of(Program.NETWORK)
+        resident_network = self.of(Program.RESIDENT_NETWORK)
+        named: dict[str, str | None]
+        match program:
+            case Program.LINKAGE:
+                named = {f"intermediate/{agency}": self.of(Program.INTERMEDIATE, agency) for agency in hosts}
+                named["resident_network"] = resident_network
+            case Program.INTERMEDIATE:
+                named = {f"linkage/{agency}": self.of(Program.LINKAGE, agency) for agency in hosts}
+                named |= {"core": core, "interface": core}
+            case Program.NETWORK:
+                named = {f"intermediate/{agency}": self.intermediate(agency) for agency in self.topology.agencies}
+            case Program.RESIDENT_NETWORK:
+                named = {"core": core}
+            case Program.SKY2:
+                named = {f"linkage/{agency}": self.of(Program.LINKAGE, agency) for agency in hosts}
+        return {name: url for name, url in named.items() if url is not None}
+
+    def addresses(self) -> dict[str, Any]:
+        """clients/addresses.json: where staff and business systems find each server."""
+        agencies = self.topology.agencies
+        return {
+            "roles": {name: self.url(name) for name in self.topology.roles},
+            "intermediate": {agency: self.intermediate(agency) for agency in agencies},
+            "linkage": {agency: self.of(Program.LINKAGE, agency) for agency in agencies},
+            "network": self.of(Program.NETWORK),
+            "resident-network": self.of(Program.RESIDENT_NETWORK),
+        }
+
+    def intermediate(self, agency: str) -> str | None:
+        """An agency's intermediate server, ours or one elsewhere."""
+        return self.url(agency) if agency in self.ports else self.of(Program.INTERMEDIATE, agency)
+
+
+def role_document(
+    role: Role, *, places: Places, dsn: str, root_key: bytes, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`role.json` of a role that we host."""
+    ports = places.ports[role.name]
+    hosted = [_hosted(agency, role.tenant(agency)) for agency in role.hosts]
+    more: dict[str, Any] = {"program": role.program.value, **role.options, **options}
+    if role.program is Program.SKY2:
+        more["client_file"] = CLIENT_FILE
+    return {
+        "role": role.name,
+        "dsn": dsn,
+        "host": HOST,
+        "port": ports.port,
+        "metrics_port": ports.metrics_port,
+        "server": _identity("server"),
+        "hosted": hosted,
+        "peers": places.peers(role.program, role.hosts),
+        **_trust(root_key),
+        "spool": f"../../spool/{_spool_owner(role, places.topology)}",
+        "options": more,
+    }
+
+
+def elsewhere_document(agency: Agency, places: Places, root_key: bytes) -> dict[str, Any]:
+    """The same for an agency elsewhere: whoever plays it reads its own folder as a role reads its own. It has no database."""
+    return {
+        "role": agency.id,
+        "dsn": "",
+        "host": HOST,
+        "port": places.ports[agency.id].port,
+        "metrics_port": 0,
+        "server": _identity("server"),
+        "hosted": [_hosted(agency.id, "")],
+        "peers": places.peers(Program.INTERMEDIATE, (agency.id,)),
+        **_trust(root_key),
+        "spool": "spool",
+        "options": {"program": Program.INTERMEDIATE.value},
+    }
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    write_private(path, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def client_document(agency: str, system: BusinessSystem, secret: Secret, *, url: str, ca: str) -> dict[str, Any]:
+    """What a business system needs to sign in (OAuth 2.0 client credentials)."""
+    return {
+        "client_id": system.id,
+        # reveal: to the client's own file, mode 0600
+        "client_secret": secret.reveal().decode(),
+        "agency": agency,
+        "system": system.id,
+        "name": system.name,
+        "scopes": sorted(system.scopes),
+        "url": url,
+        "token_path": "/oauth/token",
+        "ca": ca,
+    }
+
+
+def _identity(stem: str) -> dict[str, str]:
+    return {"certificate": f"tls/{stem}.pem", "key": f"tls/{stem}.key.pem", "ca": "tls/ca.pem"}
+
+
+def _hosted(agency: str, tenant: str) -> dict[str, Any]:
+    return {"id": agency, "tenant": tenant, "identity": _identity(agency), "keys": f"keys/{agency}.json"}
+
+
+def _trust(root_key: bytes) -> dict[str, Any]:
+    return {"register": "register.json", "register_root": root_key.hex(), "passphrase_file": PASSPHRASE_FILE}
+
+
+def _spool_owner(role: Role, topology: Topology) -> str:
+    """A business system drops its files where the linkage server of its agency looks for them."""
+    if role.program is Program.SKY2:
+        linkage = topology.hosting(Program.LINKAGE, role.hosts[0])
+        return linkage.name if linkage else role.name
+    return role.name

@@ -1,0 +1,147 @@
+"""Calls that staff make from this machine, each with the certificate of their own agency (clients/staff-<agency>/)."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from gateway import config
+from gateway.data_folder import DataFolder
+from gateway.exit_codes import BAD_INPUT, REFUSED, UNREACHABLE, end
+from gateway.topology import NETWORK
+from transport import tls
+from transport.tls import Identity
+
+_TIMEOUT_S: Final = 30.0
+_BLOCK: Final = 1 << 16
+
+
+class NotReachableError(Exception):
+    """The server does not answer."""
+
+
+class RefusedError(Exception):
+    """The server answered with a problem; the text is its reason code and what to do."""
+
+
+class UnknownPartyError(Exception):
+    """The data folder knows no such agency, or was never set up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """An agency's intermediate server, or the network's core (whose paths have no agency in front)."""
+
+    name: str
+    url: str
+    prefix: str
+    identity: Identity
+
+
+def add_data_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
+    )
+
+
+def parties(data: DataFolder) -> list[Party]:
+    """Every party with an evidence log that its staff may ask, the network last. Raises UnknownPartyError."""
+    try:
+        addresses = json.loads(data.addresses.read_bytes())
+    except (OSError, ValueError):
+        raise UnknownPartyError from None
+    found = [
+        Party(name=agency, url=url, prefix=f"/{agency}", identity=staff_identity(data, agency))
+        for agency, url in addresses["intermediate"].items()
+    ]
+    return [*found, Party(name=NETWORK, url=addresses["network"], prefix="", identity=staff_identity(data, NETWORK))]
+
+
+def party(data: DataFolder, name: str) -> Party:
+    """Raises UnknownPartyError."""
+    for found in parties(data):
+        if found.name == name:
+            return found
+    raise UnknownPartyError
+
+
+def staff_identity(data: DataFolder, agency: str) -> Identity:
+    folder = data.staff(agency)
+    return Identity(certificate=folder / "certificate.pem", key=folder / "certificate.key.pem", ca=folder / "ca.pem")
+
+
+def ask(asked: Party, path: str, items: list[Any]) -> list[Any]:
+    """POST a list to a function of the party; the answer's items. Raises NotReachableError, RefusedError."""
+    body = json.dumps({"items": items}).encode()
+    with _answer(asked, "POST", path, body) as answer:
+        try:
+            found = json.loads(answer.read())["items"]
+        except (ValueError, KeyError, TypeError):
+            raise RefusedError("peer_answer_malformed") from None
+    if not isinstance(found, list):
+        raise RefusedError("peer_answer_malformed")
+    return found
+
+
+def download(asked: Party, path: str, target: Path) -> int:
+    """GET into a file that appears whole or not at all; returns its size. Raises NotReachableError, RefusedError, OSError."""
+    size = 0
+    part = target.with_name(f".{target.name}.part")
+    with _answer(asked, "GET", path, None) as answer, part.open("wb") as file:
+        while block := answer.read(_BLOCK):
+            size += file.write(block)
+    part.replace(target)
+    return size
+
+
+@contextmanager
+def _answer(asked: Party, method: str, path: str, body: bytes | None) -> Iterator[http.client.HTTPResponse]:
+    """The 200 answer of one call; its connection is closed after the block."""
+    where = urlsplit(asked.url)
+    try:
+        context = tls.client_context(asked.identity, asked.identity.ca)
+        connection = http.client.HTTPSConnection(where.netloc, context=context, timeout=_TIMEOUT_S)
+    except OSError:
+        raise UnknownPartyError from None
+    try:
+        connection.request(method, asked.prefix + path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            raise RefusedError(_problem(answer.read()))
+        yield answer
+    except ssl.SSLError:
+        raise RefusedError("tls_refused") from None
+    except (OSError, http.client.HTTPException):
+        raise NotReachableError from None
+    finally:
+        connection.close()
+
+
+def _problem(data: bytes) -> str:
+    try:
+        problem = json.loads(data)
+        return f"{problem['reason']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return "no_problem_document"
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Do what a command does; say in one line what hindered it, with the exit code for it."""
+    try:
+        return work()
+    except UnknownPartyError:
+        return end("その機関はこのデータフォルダーにありません / no such agency in this data folder", BAD_INPUT)
+    except RefusedError as refused:
+        return end(f"拒否されました / refused: {refused}", REFUSED)
+    except NotReachableError:
+        return end(
+            "サーバーに接続できません。sekisho up で起動しますか / the server does not answer; is it up?", UNREACHABLE
+        )

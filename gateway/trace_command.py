@@ -1,0 +1,99 @@
+"""`sekisho trace INQUIRY_NUMBER`: one inquiry through every party, put together from each party's own record.
+
+Each party is asked with a certificate of its own staff, so this works in a simulation only, where one person has them all.
+Entries hold no code and no number of a person; the commitments to the person are left out as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+from codebook.errors import CodebookError
+from codebook.identifiers import parse_inquiry_number
+from gateway import staff_calls
+from gateway.data_folder import DataFolder
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
+from gateway.staff_calls import NotReachableError, Party
+
+SHOWN: Final = (
+    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One party's entry, cut to what is shown."""
+
+    party: str
+    entry: dict[str, Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inquiry_number", metavar="INQUIRY_NUMBER", help="照会番号: Q + 26 characters")
+    parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+    staff_calls.add_data_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        number = parse_inquiry_number(args.inquiry_number)
+    except CodebookError:
+        return end("照会番号の形式が正しくありません / not an inquiry number", BAD_INPUT)
+    return staff_calls.guarded(lambda: _trace(DataFolder(args.data), number, as_json=args.json))
+
+
+def _trace(data: DataFolder, number: str, *, as_json: bool) -> int:
+    asked = staff_calls.parties(data)
+    found: list[Line] = []
+    silent: list[str] = []
+    for party in asked:
+        try:
+            found += _entries(party, number)
+        except NotReachableError:
+            silent.append(party.name)
+    if len(silent) == len(asked):
+        return end("どの当事者にも接続できません / no party answers", UNREACHABLE)
+    found.sort(key=lambda line: str(line.entry["at"]))
+    if as_json:
+        document = {
+            "inquiry_number": number,
+            "entries": [{"party": line.party, **line.entry} for line in found],
+            "not_reachable": silent,
+        }
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    else:
+        _print(number, found, silent)
+    return OK if found else FAILED
+
+
+def _entries(party: Party, number: str) -> list[Line]:
+    answers = staff_calls.ask(party, "/log/search", [{"inquiry_number": number}])
+    return [
+        Line(party=party.name, entry={name: entry.get(name) for name in SHOWN})
+        for answer in answers
+        for entry in answer["entries"]
+    ]
+
+
+def _print(number: str, found: list[Line], silent: list[str]) -> None:
+    """One line per entry: time, party, kind, disposition and reason, the entry's id in that party's log."""
+    lines = [f"照会番号 (inquiry number) {number}", _exchange(found)]
+    width = max((len(line.party) for line in found), default=0)
+    for line in found:
+        entry = line.entry
+        result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry[name])
+        lines.append(f"  {entry['at']}  {line.party:{width}}  {entry['kind']:28}  {result:32}  {entry['id']}")
+    if silent:
+        lines.append(f"応答のない当事者 (not reachable): {'、'.join(silent)}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _exchange(found: list[Line]) -> str:
+    if not found:
+        return "記録がありません (no entries)"
+    first = found[0].entry
+    return f"{first['inquirer']} → {first['provider']}、{first['basis'] or ''} {first['item']} {first['information']}"

@@ -1,0 +1,168 @@
+"""`sekisho up` and `sekisho migrate`: everything on this machine, or set-up alone."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import asyncpg
+
+from gateway import config
+from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
+from gateway.launcher import RoleNotStartedError, Running
+from gateway.setting_up.key_files import KeyFileBusyError
+from gateway.setting_up.ports import PortTakenError
+from gateway.topology import Topology, TopologyError, parse, shipped
+from storage.database import StorageUnavailableError
+from storage.key_store import KeyStoreError
+from storage.migrations import MigrationChangedError
+from storage.postgres import EmbeddedPostgresError
+
+_POLL_S: Final = 0.5
+_BUSY: Final = "このデータフォルダーは使用中です / the data folder is in use by another `sekisho`"
+_CHANGED: Final = "適用済みの移行ファイルが変わっています / a migration that was applied has changed"
+_AWAY: Final = (
+    "PostgreSQL に接続できません。SEKISHO_DSN を確かめてください / PostgreSQL does not answer; check SEKISHO_DSN"
+)
+_HINDRANCES: Final[tuple[tuple[tuple[type[Exception], ...], str, int], ...]] = (
+    ((FolderBusyError,), _BUSY, REFUSED),
+    ((PortTakenError, KeyFileBusyError), "", REFUSED),
+    ((TopologyError, KeyStoreError), "", BAD_INPUT),
+    ((MigrationChangedError,), _CHANGED, BAD_INPUT),
+    ((EmbeddedPostgresError, RoleNotStartedError), "", FAILED),
+    ((StorageUnavailableError, asyncpg.PostgresConnectionError, ConnectionError), _AWAY, UNREACHABLE),
+)
+"""Errors that set-up and start foresee, what is said about them ("": their own text), and the exit code."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
+    )
+    parser.add_argument(
+        "--topology", type=Path, metavar="FILE", help="別の構成で (another topology; kept in the data folder)"
+    )
+    parser.add_argument("--port-offset", type=int, default=0, metavar="N", help="全ポートを N ずらす (move all ports)")
+    parser.add_argument("--free-ports", action="store_true", help="空いているポートを選ぶ (any free ports)")
+
+
+def run_up(args: argparse.Namespace) -> int:
+    """Start everything, say where it is, and wait for Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+    def up(running: Running) -> int:
+        with running:
+            _print_places(running)
+            return _watch(running)
+
+    return _guarded(args, up)
+
+
+def run_migrate(args: argparse.Namespace) -> int:
+    """Set up without starting a role; again, it changes nothing that is in order."""
+
+    def migrate(running: Running) -> int:
+        with held(running.data.root):
+            running.roles = ()
+            try:
+                running.set_up()
+            finally:
+                running.stop()
+        return end(f"セットアップが済みました / set up: {running.data.root}", OK)
+
+    return _guarded(args, migrate)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _guarded(args: argparse.Namespace, work: Callable[[Running], int]) -> int:
+    """Do the work; say what hinders it in one line."""
+    try:
+        return work(
+            Running(
+                args.data,
+                topology=_topology(args),
+                ports="free" if args.free_ports else "default",
+                port_offset=args.port_offset,
+                dsn=config.read().dsn,
+            )
+        )
+    except KeyboardInterrupt:
+        return end("停止しました / stopped", OK)
+    except Exception as error:
+        text, code = _hindrance(error)
+        if text is None:
+            raise
+        return end(text, code)
+
+
+def _hindrance(error: Exception) -> tuple[str | None, int]:
+    """What a person is told about an error that set-up or start foresees; no text for any other."""
+    for kinds, text, code in _HINDRANCES:
+        if isinstance(error, kinds):
+            return text or str(error), code
+    return None, FAILED
+
+
+def _topology(args: argparse.Namespace) -> Topology:
+    """The one named now, or named when the folder was set up, or the shipped one. Raises TopologyError."""
+    data = DataFolder(args.data)
+    if args.topology is not None:
+        try:
+            topology = parse(args.topology.read_text(encoding="utf-8"))
+            private_folder(data.root)
+            shutil.copyfile(args.topology, data.own_topology)
+        except OSError:
+            raise TopologyError("構成ファイルを読めません / the topology file cannot be read") from None
+        return topology
+    return parse(data.own_topology.read_text(encoding="utf-8")) if data.own_topology.exists() else shipped()
+
+
+def _watch(running: Running) -> int:
+    """Wait; a role that ends by itself ends everything."""
+    while True:
+        for role in running.roles:
+            if running.ended(role) is not None:
+                return end(f"{role} が終了しました / {role} has ended; see {running.log(role)}", FAILED)
+        time.sleep(_POLL_S)
+
+
+def _print_places(running: Running) -> None:
+    width = max(map(len, running.roles))
+    lines = ["関所: 動作中の役割 (running roles)"]
+    for name in running.roles:
+        hosts = "、".join(running.topology.roles[name].hosts)
+        lines += [
+            f"  {name:{width}}  {running.url(name)}  metrics {running.metrics_url(name)}  pid {running.pid(name)}",
+            f"  {'':{width}}  {hosts}",
+        ]
+    sys.stdout.write("\n".join([*lines, *_how_to_sign_in(running)]) + "\n")
+    sys.stdout.flush()
+
+
+def _how_to_sign_in(running: Running) -> list[str]:
+    clients = running.data.clients
+    systems = [system.id for agency in running.topology.agencies.values() for system in agency.systems]
+    lines = [
+        f"業務システムのクライアント (client ids): {'、'.join(systems)}",
+        f"  秘密は各ファイルにあります (secrets, 0600): {clients}/<client id>.json",
+        f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/certificate.pem, certificate.key.pem",
+    ]
+    if systems:
+        client = running.client(systems[0])
+        lines += [
+            "トークンの取得 (a token; the secret stays out of the process list):",
+            f'  sed -n \'s/^ "client_secret": "\\(.*\\)",$/user = "{client.client_id}:\\1"/p\' {clients}/{client.client_id}.json |',
+            f"    curl --config - --cacert {client.ca} -d grant_type=client_credentials {client.url}/oauth/token",
+        ]
+    return [*lines, "止めるには Ctrl-C (Ctrl-C stops everything)"]

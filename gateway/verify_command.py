@@ -1,0 +1,175 @@
+"""`sekisho verify EXPORT…`: reads exports from disk, prints what was checked and what was found."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evidence.agreement import agree
+from evidence.export import LARGEST_LINE
+from evidence.findings import Agreement, Finding, FindingName, Report
+from evidence.verify import Export, verify
+
+CLEAN: Final = 0
+FOUND: Final = 1
+UNUSABLE: Final = 2
+
+MEANING: Final[Mapping[FindingName, str]] = {
+    FindingName.BIT_FLIP: "記録の中身とハッシュが合わない",
+    FindingName.DROPPED_ENTRY: "途中の記録が欠けている",
+    FindingName.DROPPED_TAIL: "末尾の記録が欠けている",
+    FindingName.SWAPPED_ENTRIES: "記録の順序が入れ替わっている",
+    FindingName.REPEATED_ENTRY: "同じ番号の記録が二度ある",
+    FindingName.ROOT_MISMATCH: "記録から計算した根が署名された根と違う",
+    FindingName.FORK: "同じ大きさで異なる根に署名されている(分岐)",
+    FindingName.BAD_SIGNATURE: "チェックポイントの署名が正しくない",
+    FindingName.UNSIGNED_TAIL: "末尾の記録に署名がない",
+    FindingName.TIME_ORDER: "時刻が前後している",
+    FindingName.MALFORMED: "形式が正しくない",
+    FindingName.FILE_ALTERED: "ファイルが書き出し後に変わっている",
+    FindingName.WRONG_KEY: "登録された鍵と違う",
+    FindingName.UNKNOWN_LOG: "登録簿にないログ",
+    FindingName.MISSING_RECORD: "あるべき記録がない",
+    FindingName.UNEXPECTED_RECORD: "あってはならない記録がある",
+    FindingName.DUPLICATE_RECORD: "同じ段階の記録が二度ある",
+    FindingName.DISAGREEMENT: "当事者の記録が一致しない",
+}
+
+
+class RegisterUnreadable(Exception):  # noqa: N818 - it says what the file is
+    """The register file is not a mapping of logs to verifier keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLines:
+    """Lines of a file, read anew at each iteration; a line too long is cut so that memory stays flat."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while line := file.readline(LARGEST_LINE + 1):
+                yield line
+
+
+def run(
+    paths: Sequence[Path],
+    register: Path | None,
+    *,
+    json: bool,
+    trusted: Mapping[str, str] | None = None,
+) -> int:
+    """Verify the exports and print a report to standard output.
+
+    `register`: JSON file `{"logs": {origin: vkey}}`; `trusted`: the same mapping, when the caller has read the signed
+    register itself. Returns 0 clean, 1 findings, 2 if a file cannot be read or none is an export.
+    """
+    try:
+        known = trusted if register is None else read_register(register)
+        exports = [Export(path.name, FileLines(path)) for path in paths]
+        report = verify(exports, known)
+        agreement = agree(exports)
+    except (OSError, RegisterUnreadable, ValueError):
+        sys.stderr.write("読めないファイルがあるか、登録簿の形式が正しくありません / unusable input\n")
+        return UNUSABLE
+    if json:
+        sys.stdout.write(json_text.dumps(as_json(report, agreement), ensure_ascii=False, indent=1) + "\n")
+    else:
+        _print(report, agreement)
+    if not report.logs:
+        return UNUSABLE
+    return CLEAN if report.clean and agreement.clean else FOUND
+
+
+def read_register(path: Path) -> dict[str, str]:
+    """Origin → vkey of `{"logs": {…}}`. Raises RegisterUnreadable, OSError."""
+    try:
+        logs = json_text.loads(path.read_bytes())["logs"]
+    except (ValueError, KeyError, TypeError):
+        raise RegisterUnreadable from None
+    if not isinstance(logs, dict) or not all(isinstance(vkey, str) for vkey in logs.values()):
+        raise RegisterUnreadable
+    return logs
+
+
+def as_json(report: Report, agreement: Agreement) -> dict[str, Any]:
+    """The report for scripts; names and fields as in evidence.findings."""
+    return {
+        "clean": report.clean and agreement.clean,
+        "findings": [_short(finding) for finding in (*report.findings, *agreement.findings)],
+        "findings_left_off": report.findings_left_off + agreement.findings_left_off,
+        "logs": [asdict(log) for log in report.logs],
+        "peer_checkpoints": {"checked": report.peers_checked, "unchecked": report.peers_unchecked},
+        "inquiries": {
+            "seen": agreement.inquiries,
+            "agree": agreement.compared,
+            "alone": agreement.alone,
+            "open": agreement.open,
+            "unreceived": agreement.unreceived,
+        },
+    }
+
+
+def _short(finding: Finding) -> dict[str, Any]:
+    return {key: value for key, value in asdict(finding).items() if value is not None}
+
+
+def _print(report: Report, agreement: Agreement) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_logs(report))
+    console.print(
+        f"他機関が保持するチェックポイント (peer checkpoints): 検証 {report.peers_checked}"
+        f"、鍵がなく未検証 {report.peers_unchecked}"
+    )
+    console.print(
+        f"照会番号 (inquiries): {agreement.inquiries} 件、三者で一致 {agreement.compared}"
+        f"、単独の記録 {agreement.alone}、未了 {agreement.open}、照会者が受け取らなかった提供 {agreement.unreceived}"
+    )
+    for finding in (*report.findings, *agreement.findings):
+        console.print(Text.assemble(("✗ ", "bold red"), (finding.name.value, "bold"), " ", _sentence(finding)))
+    left_off = report.findings_left_off + agreement.findings_left_off
+    if left_off:
+        console.print(f"ほかに {left_off} 件 (left off)")
+    if report.clean and agreement.clean:
+        console.print(Text("✓ 改ざん・欠落・不一致は見つかりませんでした (clean)", style="bold green"))
+    if any(not log.anchored for log in report.logs):
+        console.print(
+            "注意: 登録簿が与えられていないため、鍵は書き出しファイル自身のものです (keys not anchored)", style="yellow"
+        )
+
+
+def _logs(report: Report) -> Table:
+    table = Table(title="検証したログ (logs)")
+    for heading in ("ファイル", "機関", "種別", "記録数", "署名", "根の再計算", "他機関の控え", "鍵"):
+        table.add_column(heading, overflow="fold")
+    for log in report.logs:
+        numbers = (log.entries, log.checkpoints, log.roots, log.peer_checkpoints)
+        anchored = "登録簿" if log.anchored else "自己申告"
+        table.add_row(Text(log.export), Text(log.agency), log.party, *(f"{number:,}" for number in numbers), anchored)
+    return table
+
+
+def _sentence(finding: Finding) -> str:
+    parts = [f"{MEANING[finding.name]} [{finding.export}]"]
+    if finding.entry is not None:
+        until = "" if finding.until is None else f"〜{finding.until - 1}"
+        parts.append(f"記録 {finding.entry}{until}")
+    for label, value in (
+        ("行", finding.line),
+        ("大きさ", finding.size),
+        ("控えの保持者", finding.held_by),
+        ("照会番号", finding.inquiry_number),
+        ("当事者", finding.party),
+        ("項目", finding.field),
+    ):
+        if value is not None:
+            parts.append(f"{label} {value}")
+    return "、".join(parts) + f" ({finding.detail})"

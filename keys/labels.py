@@ -1,0 +1,42 @@
+"""One label per purpose. What is signed, sealed or hashed for one purpose is worthless for any other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# signatures
+INQUIRY: Final = b"sekisho/inquiry/v1"
+PERMIT: Final = b"sekisho/permit/v1"
+OUTCOME: Final = b"sekisho/outcome/v1"
+REGISTER: Final = b"sekisho/register/v1"
+
+# sealed to a one-time key
+PAYLOAD: Final = b"sekisho/payload/v1"
+SEALED: Final = b"sekisho/sealed/v1"
+
+# the simulated core and resident network
+CODE: Final = b"sekisho/code/v1"
+PERSON_REF: Final = b"sekisho/person-ref/v1"
+
+# at rest and in blind indexes
+INDIVIDUAL_NUMBER: Final = b"sekisho/individual-number/v1"
+INDIVIDUAL_NUMBER_INDEX: Final = b"sekisho/individual-number-index/v1"
+FOUR_ITEMS: Final = b"sekisho/four-items/v1"
+LINKAGE_CODE: Final = b"sekisho/linkage-code/v1"
+LINKAGE_CODE_INDEX: Final = b"sekisho/linkage-code-index/v1"
+REPLICA: Final = b"sekisho/replica/v1"
+REPLICA_KEY: Final = b"sekisho/replica-key/v1"
+RESULT: Final = b"sekisho/result/v1"
+ONE_TIME_KEY: Final = b"sekisho/one-time-key/v1"
+SUBJECT: Final = b"sekisho/subject/v1"
+PERSONAL_PART: Final = b"sekisho/personal-part/v1"
+REQUEST_HASH: Final = b"sekisho/request-hash/v1"
+ACQUISITION_TOMBSTONE: Final = b"sekisho/acquisition-tombstone/v1"
+
+# within the key ring
+RING_BOX: Final = b"sekisho/ring-box/v1"
+RING_SIV: Final = b"sekisho/ring-siv/v1"
+RING_INDEX: Final = b"sekisho/ring-index/v1"
+RING_SIGNER: Final = b"sekisho/ring-signer/v1"
+RING_SECRET: Final = b"sekisho/ring-secret/v1"
+RING_WRAP: Final = b"sekisho/ring-wrap/v1"

@@ -1,0 +1,323 @@
+"""The committer of one log: it applies many decided commits in one transaction, and nothing leaves before it says so.
+
+A flow reads, decides and returns a `Commit`. The committer gathers what waits, locks the log's head, tries every guard, drops the losers,
+writes what follows, appends the entries to the tree, signs the checkpoint, commits, and only then answers (DESIGN §4, §6; SC-6, SC-7).
+
+A write is a batched statement: one array per column, the first column its key, `returning` the keys that it wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import asyncpg
+from prometheus_client import Counter, Gauge, Histogram
+
+from evidence import checkpoint
+from evidence.merkle import Frontier, leaf_hash
+from keys.signing import Signer
+from storage import sql
+from storage.database import Connection, Database, StorageUnavailableError
+from storage.fault_points import Step, declare
+
+_LOG = sql.load("storage.evidence_log")
+_JST = timezone(timedelta(hours=9))
+_MOST_AT_ONCE = 512
+
+LOG_SIZE = Gauge("sekisho_log_size", "Entries in an evidence log", ["log"])
+LOG_WRITE_FAILURES = Counter("sekisho_log_write_failures", "Transactions of the evidence log that failed", ["log"])
+COMMIT_SECONDS = Histogram(
+    "sekisho_commit_seconds",
+    "One grouped transaction of a log",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2),
+)
+COMMIT_BATCH = Histogram(
+    "sekisho_commit_batch", "Commits in one grouped transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+QUEUE_DEPTH = Gauge("sekisho_queue_depth", "Items waiting", ["queue"])
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A batched write: its name and text. Columns are arrays; the first is the key; it returns the keys it wrote."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One row for a statement; `row[0]` is its key (text)."""
+
+    statement: Statement
+    row: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEntry:
+    """A log entry that is decided but not appended. `body` is canonical JSON; `personal` is sealed already or None."""
+
+    entry_id: str
+    at: datetime
+    kind: str
+    inquiry_number: str | None
+    body: bytes
+    personal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What one legal act changes. The guard decides whether it happens at all; everything else happens with it."""
+
+    step: Step
+    guard: Write | None = None
+    follow: tuple[Write, ...] = ()
+    entries: tuple[NewEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The commit is durable and in the tree; `first_index` is the index of its first entry (or None)."""
+
+    first_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The guard found another state than the one decided on. Nothing was changed; read again and decide anew."""
+
+
+def commit_step(server: str, name: str) -> Step:
+    return declare(server, f"commit.{name}")
+
+
+def fiscal_year(at: datetime) -> int:
+    """The Japanese fiscal year (1 April, JST) of an instant."""
+    day = at.astimezone(_JST)
+    return day.year if day.month >= 4 else day.year - 1
+
+
+class _FollowFailedError(Exception):
+    """A write that follows a won guard changed nothing: our own mistake."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    commit: Commit
+    done: asyncio.Future[Applied | Lost]
+
+
+class Committer:
+    """Applies commits to one tenant's schema and log. `run()` must be running in the server's task group."""
+
+    def __init__(
+        self, database: Database, tenant: str, *, origin: str, signer: Signer, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._origin = origin
+        self._signer = signer
+        self._clock = clock
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._years: set[int] = set()
+        self._peers: dict[str, tuple[int, str]] = {}
+        self.note: str | None = None
+        """The latest signed checkpoint, sent along with every message."""
+
+    async def apply(self, commit: Commit) -> Applied | Lost:
+        """Queue a commit and wait until it is durable. Raises StorageUnavailableError when the log cannot be written."""
+        commit.step.before.reached()
+        done: asyncio.Future[Applied | Lost] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(commit, done))
+        self._wake.set()
+        result = await done
+        commit.step.after.reached()
+        return result
+
+    async def apply_all(self, commits: Sequence[Commit]) -> list[Applied | Lost]:
+        """Queue several commits at once; answers in order."""
+        return list(await asyncio.gather(*(self.apply(commit) for commit in commits)))
+
+    def keep_peer_checkpoint(self, origin: str, size: int, note: str) -> None:
+        """Remember another log's checkpoint; it is written with the next transaction."""
+        known = self._peers.get(origin)
+        if known is None or known[0] < size:
+            self._peers[origin] = (size, note)
+
+    async def load(self) -> None:
+        """Read the latest checkpoint back after a start."""
+        async with self._database.inside(self._tenant) as connection:
+            self.note = await connection.fetchval(_LOG["latest_note"])
+
+    async def run(self) -> None:
+        """Work until cancelled. One transaction at a time: what arrives meanwhile shares the next one."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = self._take()
+                QUEUE_DEPTH.labels(f"log {self._tenant}").set(len(self._waiting))
+                COMMIT_BATCH.observe(len(batch))
+                await self._work(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """Take what may share a transaction: never two commits that guard the same row."""
+        batch: list[_Waiting] = []
+        left: list[_Waiting] = []
+        seen: set[tuple[str, Any]] = set()
+        for waiting in self._waiting:
+            guard = waiting.commit.guard
+            key = (guard.statement.name, guard.row[0]) if guard else None
+            if len(batch) >= _MOST_AT_ONCE or (key is not None and key in seen):
+                left.append(waiting)
+                continue
+            if key is not None:
+                seen.add(key)
+            batch.append(waiting)
+        self._waiting = left
+        return batch
+
+    async def _work(self, batch: list[_Waiting]) -> None:
+        try:
+            with COMMIT_SECONDS.time():
+                results = await self._transact([waiting.commit for waiting in batch])
+        except (StorageUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, _FollowFailedError) as failure:
+            if isinstance(failure, StorageUnavailableError):
+                settled = await self._settle_unknown(batch)
+                if settled:
+                    return
+            if len(batch) > 1 and not isinstance(failure, StorageUnavailableError):
+                for waiting in batch:  # one bad commit must not harm its batch
+                    await self._work([waiting])
+                return
+            LOG_WRITE_FAILURES.labels(self._tenant).inc(len(batch))
+            for waiting in batch:
+                if not waiting.done.done():
+                    waiting.done.set_exception(
+                        StorageUnavailableError("the evidence log could not be written; nothing was sent")
+                    )
+            return
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.done.done():
+                waiting.done.set_result(result)
+
+    async def _settle_unknown(self, batch: list[_Waiting]) -> bool:
+        """After a lost connection: was the batch committed? Its entry ids tell (a COMMIT's outcome may be unknown)."""
+        ids = [entry.entry_id for waiting in batch for entry in waiting.commit.entries]
+        if not ids:
+            return False
+        try:
+            async with self._database.inside(self._tenant) as connection:
+                known = {row["entry_id"] for row in await connection.fetch(_LOG["known_entries"], ids)}
+                self.note = await connection.fetchval(_LOG["latest_note"])
+        except (StorageUnavailableError, asyncpg.PostgresError):
+            return False
+        if not known:
+            return False
+        for waiting in batch:
+            applied = bool(waiting.commit.entries) and waiting.commit.entries[0].entry_id in known
+            if not waiting.done.done():
+                waiting.done.set_result(Applied(None) if applied else Lost())
+        return True
+
+    async def _transact(self, commits: list[Commit]) -> list[Applied | Lost]:
+        now = self._clock()
+        note = self.note
+        size = -1
+        async with self._database.inside(self._tenant) as connection:
+            won = await self._guards(connection, commits)
+            results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
+            winners = [commit for commit, ok in zip(commits, won, strict=True) if ok]
+            await self._follow(connection, winners)
+            entries = [entry for commit in winners for entry in commit.entries]
+            if entries:
+                first, note = await self._append(connection, entries, now)
+                size = first + len(entries)
+                index = first
+                for at, (commit, ok) in enumerate(zip(commits, won, strict=True)):
+                    if ok and commit.entries:
+                        results[at] = Applied(index)
+                        index += len(commit.entries)
+            await self._keep_peers(connection, now)
+        self.note = note
+        if size >= 0:
+            LOG_SIZE.labels(self._origin).set(size)
+        return results
+
+    async def _guards(self, connection: Connection, commits: list[Commit]) -> list[bool]:
+        by_statement: dict[Statement, list[tuple[Any, ...]]] = {}
+        for commit in commits:
+            if commit.guard is not None:
+                by_statement.setdefault(commit.guard.statement, []).append(commit.guard.row)
+        written: dict[Statement, set[Any]] = {}
+        for statement, rows in by_statement.items():
+            found = await connection.fetch(statement.text, *map(list, zip(*rows, strict=True)))
+            written[statement] = {row[0] for row in found}
+        return [commit.guard is None or commit.guard.row[0] in written[commit.guard.statement] for commit in commits]
+
+    async def _follow(self, connection: Connection, winners: list[Commit]) -> None:
+        by_statement: dict[Statement, list[tuple[Any, ...]]] = {}
+        for commit in winners:
+            for write in commit.follow:
+                by_statement.setdefault(write.statement, []).append(write.row)
+        for statement, rows in by_statement.items():
+            found = await connection.fetch(statement.text, *map(list, zip(*rows, strict=True)))
+            if len(found) != len(rows):
+                raise _FollowFailedError
+
+    async def _append(self, connection: Connection, entries: list[NewEntry], now: datetime) -> tuple[int, str]:
+        """Append entries to the year's tree; return the first index and the new signed checkpoint."""
+        year = fiscal_year(now)
+        origin = f"{self._origin}/{year}"
+        if year not in self._years:
+            await connection.execute(_LOG["open_year"], year, origin)
+            self._years.add(year)
+        head = await connection.fetchrow(_LOG["lock_head"], year)
+        if head is None:
+            self._years.discard(year)
+            raise StorageUnavailableError("the log of the year is not there yet; ask again")
+        size: int = head["size"]
+        leaves = [leaf_hash(entry.body) for entry in entries]
+        extended = Frontier.from_bytes(size, head["peaks"]).extend(leaves)
+        frontier = extended.frontier
+        root = frontier.root()
+        note = checkpoint.sign(origin, frontier.size, root, self._signer)
+        await connection.execute(
+            _LOG["append_entries"],
+            year,
+            list(range(size, frontier.size)),
+            [entry.entry_id for entry in entries],
+            [entry.at for entry in entries],
+            [entry.kind for entry in entries],
+            [entry.inquiry_number for entry in entries],
+            [entry.body for entry in entries],
+            leaves,
+            [entry.personal for entry in entries],
+        )
+        advanced = await connection.fetchval(
+            _LOG["advance_head"],
+            year,
+            frontier.size,
+            frontier.to_bytes(),
+            note,
+            size,
+            root,
+            [subtree.level for subtree in extended.subtrees],
+            [subtree.index for subtree in extended.subtrees],
+            [subtree.hash for subtree in extended.subtrees],
+        )
+        if advanced is None:
+            raise StorageUnavailableError("the log's head moved under its lock")
+        return size, note
+
+    async def _keep_peers(self, connection: Connection, now: datetime) -> None:
+        if not self._peers:
+            return
+        peers, self._peers = self._peers, {}
+        for origin, (size, note) in peers.items():
+            await connection.execute(_LOG["keep_peer_checkpoint"], origin, size, note, now)

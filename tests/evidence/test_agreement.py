@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from evidence.agreement import agree
+from evidence.entry import EntryKind, encode_entry, other_entry
+from evidence.export import LogParty
+from evidence.findings import FindingName as Name
+from tests.evidence.exchanges import START, Log, Three, several, step
+
+K = EntryKind
+
+
+def alter(log: Log, kind: EntryKind, **changes) -> None:
+    """The log as it would be had its owner written something else from the start."""
+    for place, body in enumerate(log.bodies):
+        entry = json.loads(body)
+        if entry["kind"] == kind:
+            log.bodies[place] = encode_entry(entry | changes)
+
+
+def drop(log: Log, *kinds: EntryKind) -> None:
+    log.bodies = [body for body in log.bodies if json.loads(body)["kind"] not in kinds]
+
+
+def found(three: Three):
+    return [(f.name, f.party, f.field) for f in agree(three.exports()).findings]
+
+
+def provided() -> Three:
+    three = Three()
+    three.provided(0)
+    return three
+
+
+def test_the_records_of_every_common_situation_agree():
+    result = agree(several().exports())
+    assert result.findings == ()
+    assert (result.inquiries, result.compared, result.alone, result.open) == (6, 5, 1, 0)
+
+
+def test_agreement_does_not_need_the_order_of_the_exports():
+    assert agree(several().exports()[::-1]).clean
+
+
+@pytest.mark.parametrize(
+    ("log", "kinds", "party", "step_missing"),
+    [
+        ("inquirer", [K.INQUIRY_REGISTERED], "inquirer", "inquiry.registered"),
+        ("inquirer", [K.INQUIRY_PERMITTED], "inquirer", "inquiry.permitted"),
+        ("inquirer", [K.INQUIRY_ANSWERED], "inquirer", "provided"),
+        ("core", [K.PERMIT_ISSUED], "core", "permit.issued"),
+        ("core", [K.PROVISION_RELAYED], "core", "provided"),
+        ("provider", [K.PROVISION_MADE], "provider", "provided"),
+    ],
+)
+def test_a_missing_record_is_named_with_its_party(log, kinds, party, step_missing):
+    three = provided()
+    drop(getattr(three, log), *kinds)
+    assert (Name.MISSING_RECORD, party, step_missing) in found(three)
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "field", "value"),
+    [
+        ("core", K.PERMIT_ISSUED, "basis", "l-8-17"),
+        ("core", K.PERMIT_ISSUED, "item", "r-12-4"),
+        ("core", K.PERMIT_ISSUED, "permit_id", "K" + "9" * 26),
+        ("core", K.PERMIT_ISSUED, "request_digest", "1" * 64),
+        ("core", K.PROVISION_RELAYED, "sealed_digest", "1" * 64),
+        ("provider", K.PROVISION_MADE, "information", "tax.household"),
+        ("provider", K.PROVISION_MADE, "items", ["amount"]),
+        ("provider", K.PROVISION_MADE, "inquirer", "hinata"),
+        ("provider", K.PROVISION_MADE, "permit_id", None),
+        ("provider", K.PROVISION_MADE, "request_digest", None),
+        ("inquirer", K.INQUIRY_ANSWERED, "sealed_digest", None),
+        ("inquirer", K.INQUIRY_PERMITTED, "provider", "hinata"),
+    ],
+)
+def test_a_difference_is_named_with_its_field_and_party(log, kind, field, value):
+    three = provided()
+    alter(getattr(three, log), kind, **{field: value})
+    assert (Name.DISAGREEMENT, log, field) in found(three)
+
+
+def test_a_disposition_that_does_not_fit_is_named():
+    three = provided()
+    alter(three.provider, K.PROVISION_MADE, disposition="refused")
+    assert found(three) == [(Name.DISAGREEMENT, "provider", "disposition")]
+
+
+def test_parties_that_recorded_different_outcomes_are_named():
+    three = Three()
+    three.permitted(0)
+    three.provider.append(step(K.PROVISION_MADE, 0, 3, disposition="provided"))
+    three.core.append(step(K.PROVISION_RELAYED, 0, 4, disposition="refused"))
+    three.inquirer.append(step(K.INQUIRY_REFUSED_BY_PROVIDER, 0, 5, disposition="refused"))
+    assert (Name.MISSING_RECORD, "provider", "refused") in found(three)
+    assert (Name.MISSING_RECORD, "core", "provided") in found(three)
+
+
+def test_a_provision_without_a_permit_is_named():
+    three = Three()
+    three.refused_at_home(1)
+    three.provider.append(step(K.PROVISION_MADE, 2, 3, disposition="provided"))
+    assert (Name.MISSING_RECORD, "core", "permit.issued") in found(three)
+
+
+def test_a_provision_after_the_cores_refusal_is_unexpected():
+    three = Three()
+    three.inquirer.append(step(K.INQUIRY_REGISTERED, 0, 0))
+    three.core.append(step(K.PERMIT_REFUSED, 0, 1))
+    three.provider.append(step(K.PROVISION_MADE, 0, 1.5, disposition="provided"))
+    three.inquirer.append(step(K.INQUIRY_DENIED, 0, 2))
+    assert (Name.UNEXPECTED_RECORD, "provider", None) in found(three)
+
+
+def test_a_step_recorded_twice_is_named():
+    three = Three()
+    three.permitted(0)
+    three.provider.append(step(K.PROVISION_MADE, 0, 2.5, disposition="provided"))
+    three.outcome(0, K.PROVISION_MADE, K.INQUIRY_ANSWERED, disposition="provided")
+    assert (Name.DUPLICATE_RECORD, "provider", None) in found(three)
+
+
+def test_a_record_in_another_agencys_log_is_named():
+    three = provided()
+    three.provider.agency = "hinata"
+    assert (Name.DISAGREEMENT, "provider", "provider") in found(three)
+
+
+def test_a_kind_that_a_party_does_not_write_is_named():
+    three = provided()
+    three.provider.append(step(K.PERMIT_ISSUED, 0, 9))
+    assert (Name.UNEXPECTED_RECORD, None, None) in found(three)
+
+
+def test_what_has_not_ended_is_open_and_no_finding():
+    three = Three()
+    three.held(0)
+    three.permitted(1)
+    three.inquirer.append(step(K.INQUIRY_REGISTERED, 2, 0))
+    result = agree(three.exports())
+    assert result.findings == ()
+    assert result.open == 3
+
+
+def test_an_inquiry_under_way_is_no_finding_when_said_so():
+    three = Three()
+    three.inquirer.append(step(K.INQUIRY_REGISTERED, 0, 0))
+    three.core.append(step(K.PERMIT_ISSUED, 0, 1))
+    assert found(three) == [(Name.MISSING_RECORD, "inquirer", "inquiry.permitted")]
+    assert agree(three.exports(), open_after=START).clean
+    assert not agree(three.exports(), open_after=START + timedelta(seconds=2)).clean
+
+
+def test_an_answer_that_the_inquirer_gave_up_on_is_counted():
+    three = Three()
+    three.permitted(0)
+    three.inquirer.append(step(K.INQUIRY_ABORTED, 0, 3))
+    three.provider.append(step(K.PROVISION_MADE, 0, 4, disposition="provided"))
+    three.core.append(step(K.PROVISION_RELAYED, 0, 5, disposition="provided"))
+    result = agree(three.exports())
+    assert result.findings == ()
+    assert result.unreceived == 1
+
+
+def test_a_hold_that_ran_out_agrees():
+    three = Three()
+    three.held(0)
+    three.provider.append(step(K.PROVISION_EXPIRED, 0, 6))
+    three.inquirer.append(step(K.INQUIRY_ABORTED, 0, 7))
+    assert found(three) == []
+
+
+def test_a_permit_presented_again_and_again_disturbs_nothing():
+    three = Three()
+    three.permitted(0)
+    three.core.append(step(K.PERMIT_REFUSED, 0, 2.5, permit_id="K" + "0" * 26, reason="permit_of_another_party"))
+    three.core.append(step(K.PERMIT_REFUSED, 0, 2.6, permit_id="K" + "0" * 26, reason="permit_of_another_party"))
+    three.outcome(0, K.PROVISION_MADE, K.INQUIRY_ANSWERED, disposition="provided")
+    three.core.append(step(K.PERMIT_REFUSED, 0, 9, permit_id="K" + "0" * 26, reason="permit_used"))
+    result = agree(three.exports())
+    assert result.findings == ()
+    assert (result.inquiries, result.compared) == (1, 1)
+
+
+def test_a_permit_presented_too_late_ends_in_a_denial():
+    three = Three()
+    three.permitted(0)
+    three.core.append(step(K.PERMIT_REFUSED, 0, 3, permit_id="K" + "0" * 26, reason="permit_expired"))
+    three.inquirer.append(step(K.INQUIRY_DENIED, 0, 4, reason="permit_expired"))
+    assert found(three) == []
+
+
+def test_a_party_whose_log_was_not_given_is_not_missed():
+    three = provided()
+    result = agree([three.inquirer.export()])
+    assert result.clean
+    assert result.alone == 1
+
+
+def test_a_refusal_at_the_desk_stands_alone():
+    desk = Log("asahi", LogParty.LINKAGE)
+    desk.append(step(K.INQUIRY_REFUSED, 99, 0, request_digest=None))
+    desk.append(other_entry(id="a", at=START, kind=K.ACCESS_REFUSED))
+    three = several()
+    result = agree([desk.export(), *three.exports()])
+    assert result.clean
+    assert result.alone == 2
+
+
+def test_an_unreadable_export_is_left_to_the_verifier():
+    from evidence.verify import Export
+
+    lines = several().core.lines()
+    lines[3] = b'{"entry":\n'
+    assert agree([Export("x", []), Export("y", [b"nothing\n"])]).clean
+    assert agree([Export("core", lines)]).inquiries == 5

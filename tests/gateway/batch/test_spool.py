@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+
+import pytest
+
+from gateway.batch import spool
+from gateway.batch.run import Rejected, SpoolChannel, run_spool
+
+CHANNEL = "addressees"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    spool.prepare(tmp_path, "setagaya", "kokuho", [CHANNEL])
+    return tmp_path / "setagaya" / "kokuho" / CHANNEL
+
+
+def put(folder, name="a.csv", data=b"h\n1\n2\n", **changes):
+    (folder / "in" / name).write_bytes(data)
+    manifest = {
+        "file": name,
+        "kind": CHANNEL,
+        "count": 2,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "encoding": "utf-8",
+    } | changes
+    (folder / "in" / f"{name}.manifest.json").write_text(json.dumps(manifest))
+
+
+async def run(tmp_path, taken, until):
+    """Run the spool with a slice that answers with the file's own bytes, until a file is there."""
+
+    async def take(file, _manifest):
+        taken.append(file.name)
+        return file.data.read_bytes()
+
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", {CHANNEL: SpoolChannel(header_lines=1, run=take)}))
+    for _ in range(500):
+        if until.exists() and not list((until.parents[1] / "work").iterdir()):
+            break
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_good_file_is_taken_and_only_manifest_and_result_stay(tmp_path, folder):
+    put(folder)
+    taken = []
+    await run(tmp_path, taken, folder / "done" / "a.csv.result.csv")
+    assert taken == ["a.csv"]
+    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
+        "a.csv.manifest.json",
+        "a.csv.result.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sha256": "0" * 64}, "sha256_differs"),
+        ({"count": 3}, "count_differs"),
+        ({"kind": "another"}, "manifest_kind_differs"),
+        ({"encoding": "utf-7"}, "encoding_not_offered"),
+        ({"file": "b.csv"}, "manifest_names_another_file"),
+        ({"more": 1}, "manifest_malformed"),
+    ],
+)
+async def test_a_bad_manifest_fails_the_file_before_a_line_is_read(tmp_path, folder, changes, reason):
+    put(folder, **changes)
+    taken = []
+    await run(tmp_path, taken, folder / "failed" / "a.csv.reason.json")
+    assert taken == []
+    assert json.loads((folder / "failed" / "a.csv.reason.json").read_text()) == {"file": "a.csv", "reason": reason}
+
+
+async def test_a_manifest_without_its_file_fails(tmp_path, folder):
+    put(folder)
+    (folder / "in" / "a.csv").unlink()
+    await run(tmp_path, [], folder / "failed" / "a.csv.reason.json")
+    assert json.loads((folder / "failed" / "a.csv.reason.json").read_text())["reason"] == "file_missing"
+
+
+async def test_a_file_without_manifest_is_left_alone(tmp_path, folder):
+    (folder / "in" / "early.csv").write_bytes(b"h\n")
+    put(folder)
+    await run(tmp_path, [], folder / "done" / "a.csv.result.csv")
+    assert (folder / "in" / "early.csv").exists()
+
+
+async def test_a_claim_that_a_crash_cut_in_two_is_taken_up_again(tmp_path, folder):
+    put(folder)
+    (folder / "in" / "a.csv.manifest.json").rename(folder / "work" / "a.csv.manifest.json")
+    taken = []
+    await run(tmp_path, taken, folder / "done" / "a.csv.result.csv")
+    assert taken == ["a.csv"]
+
+
+async def test_a_file_in_work_is_taken_again_at_the_start(tmp_path, folder):
+    put(folder)
+    claimed = spool.claim_next(tmp_path, "setagaya", [CHANNEL])
+    assert claimed is not None
+    assert claimed.data.exists()
+    taken = []
+    await run(tmp_path, taken, folder / "done" / "a.csv.result.csv")
+    assert taken == ["a.csv"]
+
+
+async def test_data_that_a_crash_left_after_the_result_is_removed(tmp_path, folder):
+    (folder / "work" / "old.csv").write_bytes(b"h\n1\n")
+    put(folder)
+    taken = []
+    await run(tmp_path, taken, folder / "done" / "a.csv.result.csv")
+    assert taken == ["a.csv"]
+    assert list((folder / "work").iterdir()) == []
+
+
+async def test_two_processes_claim_a_file_once(tmp_path, folder):
+    put(folder)
+    claims = await asyncio.gather(
+        *(asyncio.to_thread(spool.claim_next, tmp_path, "setagaya", [CHANNEL]) for _ in range(8))
+    )
+    assert len([claim for claim in claims if claim is not None]) == 1
+
+
+async def test_a_file_that_breaks_its_slice_fails_and_the_next_one_is_taken(tmp_path, folder):
+    put(folder)
+    put(folder, "b.csv")
+
+    async def take(file, _manifest):
+        if file.name == "a.csv":
+            raise ZeroDivisionError
+        return Rejected(reason="not_today")
+
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", {CHANNEL: SpoolChannel(header_lines=1, run=take)}))
+    for _ in range(500):
+        if (folder / "failed" / "b.csv.manifest.json").exists():
+            break
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    reasons = {path.name: json.loads(path.read_text())["reason"] for path in (folder / "failed").glob("*.reason.json")}
+    assert reasons == {"a.csv.reason.json": "internal_error", "b.csv.reason.json": "not_today"}

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import itertools
+import secrets
+
+import pytest
+
+from storage.postgres import EmbeddedPostgres
+from tests.support.linkage_world import build
+
+_MARKS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def linkage_cluster(tmp_path_factory):
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("linkage-postgres"))
+    dsn = server.start(secrets.token_hex(8))
+    yield dsn
+    server.stop()
+
+
+@pytest.fixture
+async def world(tmp_path, linkage_cluster):
+    """A linkage server of one agency with one registered client, in schemas of its own."""
+    made = await build(tmp_path, linkage_cluster, mark=f"_t{next(_MARKS)}")
+    await made.register()
+    return made

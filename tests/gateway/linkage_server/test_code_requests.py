@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from tests.support.resident_files import four_items, individual_number, load, person
+
+
+async def test_everybody_with_an_individual_number_gets_a_code(world):
+    world.neighbours.people = {individual_number(nth): four_items(nth) for nth in range(1, 4)}
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1), person(2), person(3), person(4, individual_number="")])
+        token = await caller.token()
+        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=token, key="c1")
+    assert answer.body == {
+        "state": "done",
+        "people": {"none": 0, "requested": 0, "bound": 3, "refused": 0, "without_individual_number": 1},
+    }
+    assert ("code-requests", 3) in world.neighbours.lists
+
+
+async def test_a_person_whom_the_resident_network_does_not_know_is_refused_and_the_others_go_on(world):
+    world.neighbours.people = {individual_number(1): four_items(1)}
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1), person(2)])
+        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
+    assert (answer.body["people"]["bound"], answer.body["people"]["refused"]) == (1, 1)
+
+
+async def test_the_acquisition_number_is_not_kept(world):
+    world.neighbours.people = {individual_number(1): four_items(1)}
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
+    [given] = world.neighbours.acquisitions.values()
+    tables = await world.rows("select tablename from pg_tables where schemaname = current_schema()")
+    rows = [
+        str(dict(row))
+        for table in tables
+        for row in await world.rows(f"select * from {table['tablename']}")  # noqa: S608 (names of our own tables)
+    ]
+    assert rows
+    assert not [row for row in rows if given in row]
+
+
+async def test_a_run_goes_on_after_a_neighbour_was_away_and_after_a_restart(world):
+    world.neighbours.people = {individual_number(1): four_items(1)}
+    world.neighbours.away = {"code-requests"}
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        away = await caller.post("/v1/code-requests", {"wait_ms": 300}, token=await caller.token(), key="c1")
+    assert (away.status, away.body["state"]) == (202, "running")
+    world.neighbours.away = set()
+    async with world.served() as caller:
+        after = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
+    assert after.body["people"]["bound"] == 1

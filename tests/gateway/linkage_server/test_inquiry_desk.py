@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+from tests.support.resident_files import individual_number, load, person
+
+
+def inquiry(nth, **changes):
+    return {
+        "addressee_number": f"{nth:010d}",
+        "provider": "naikaku-sori",
+        "item": "42",
+        "information": "公的給付支給等口座登録簿関係情報",
+        "items": [],
+        "purpose": "過誤納金の還付",
+        "staff": "staff-1",
+    } | changes
+
+
+async def refused(world):
+    found = await world.rows("select body, inquiry_number from log_entry where kind = 'inquiry.refused' order by idx")
+    return [json.loads(row["body"]) | {"column": row["inquiry_number"]} for row in found]
+
+
+async def test_an_inquiry_goes_on_by_integrated_number_and_comes_back_without_it(world):
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        answer = await caller.post("/v1/inquiries", {"items": [inquiry(1)], "wait_ms": 3000}, token=token, key="k1")
+    [row] = await world.rows("select integrated_number from person")
+    number = f"{row['integrated_number']:015d}"
+    sent = world.neighbours.inquiries["kokuho/k1/0"]
+    assert (sent["integrated_number"], sent["system"], sent["actor"]) == (number, "kokuho", "staff-1")
+    assert answer.body["items"][0]["values"][0]["items"] == {"口座番号": {"value": "0000001"}}
+    assert number not in json.dumps(answer.body)
+    assert "addressee_number" not in sent
+
+
+async def test_an_addressee_that_the_system_does_not_hold_is_refused_and_recorded_once(world):
+    await world.register("zeimu", system="zeimu")
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token("zeimu")
+        first = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+        second = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+    assert first.body["items"][0]["reason"] == "addressee_unknown"
+    assert first.body == second.body
+    assert world.neighbours.inquiries == {}
+    [entry] = await refused(world)
+    assert (entry["reason"], entry["actor"], entry["item"]) == ("addressee_unknown", "zeimu/staff-1", "42")
+    assert entry["column"] == first.body["items"][0]["inquiry_number"]
+
+
+async def test_good_inquiries_of_a_list_go_on_beside_a_refused_one(world):
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        answer = await caller.post("/v1/inquiries", {"items": [inquiry(8), inquiry(1)]}, token=token, key="k1")
+    assert [one["state"] for one in answer.body["items"]] == ["refused", "answered"]
+
+
+async def test_without_the_scope_nothing_goes_on_and_each_inquiry_is_recorded(world):
+    await world.register("zeimu", system="zeimu", scopes=("addressees:register",))
+    async with world.served() as caller:
+        token = await caller.token("zeimu")
+        answer = await caller.post("/v1/inquiries", {"items": [inquiry(1), inquiry(2)]}, token=token, key="k1")
+    assert (answer.status, answer.body["reason"]) == (403, "scope_missing")
+    assert [entry["reason"] for entry in await refused(world)] == ["scope_missing"] * 2
+
+
+async def test_free_text_with_a_number_of_a_person_is_not_taken(world):
+    async with world.served() as caller:
+        token = await caller.token()
+        body = {"items": [inquiry(1, purpose=f"還付 {individual_number(1)}")]}
+        answer = await caller.post("/v1/inquiries", body, token=token, key="k1")
+    assert (answer.status, answer.body["reason"]) == (400, "malformed_item")
+    assert individual_number(1) not in json.dumps(answer.body)
+
+
+async def test_many_callers_share_requests_to_the_intermediate_server(world):
+    async with world.served(desk_requests_in_flight=1) as caller:
+        await load(world.config.spool, [person(nth) for nth in range(1, 41)])
+        token = await caller.token()
+        calls = [
+            caller.post("/v1/inquiries", {"items": [inquiry(nth)]}, token=token, key=f"k{nth}") for nth in range(1, 41)
+        ]
+        answers = await asyncio.gather(*calls)
+    assert all(answer.body["items"][0]["state"] == "answered" for answer in answers)
+    sizes = [size for function, size in world.neighbours.lists if function == "inquiries"]
+    assert sum(sizes) == 40
+    assert len(sizes) < 40
+
+
+async def test_when_the_intermediate_server_is_away_the_caller_asks_again(world):
+    world.neighbours.away = {"inquiries"}
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        away = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+        world.neighbours.away = set()
+        again = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+    assert (away.status, away.body["reason"]) == (503, "intermediate_server_unavailable")
+    assert again.body["items"][0]["state"] == "answered"
+
+
+async def test_results_are_asked_for_with_the_system_that_wants_them(world):
+    async with world.served() as caller:
+        token = await caller.token()
+        answer = await caller.post("/v1/inquiry-results", {"items": [{"inquiry_number": "Q" + "0" * 26}]}, token=token)
+    assert answer.body["items"][0]["state"] == "registered"

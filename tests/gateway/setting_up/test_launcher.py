@@ -1,0 +1,224 @@
+"""What `sekisho up` starts it stops, and nothing outlives it; a folder or a port that is taken is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from gateway import staff_calls
+from gateway.__main__ import main
+from gateway.data_folder import DataFolder, FolderBusyError
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE
+from gateway.launcher import ROOT, Running
+from gateway.setting_up.ports import PortTakenError, check_untaken, free, from_topology
+from gateway.topology import shipped
+from storage.postgres import discard
+from tests.gateway.setting_up.test_set_up import again
+
+NOBODY_ASKED = "Q01JZZZZZZZ0000000000000000"
+STARTED = ("network", "resident-network", "intermediate")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    with Running(tmp_path_factory.mktemp("running"), roles=STARTED, ports="free", key_profile="cheapest") as started:
+        yield started
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition) -> bool:
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def sekisho(running, *words: str) -> int:
+    return main([*words, "--data", str(running.data.root)])
+
+
+@pytest.mark.parametrize("role", STARTED)
+def test_a_started_role_answers_on_its_metrics_port(running, role):
+    with urllib.request.urlopen(running.metrics_url(role), timeout=5) as answer:  # noqa: S310 (our own loopback address)
+        assert b"sekisho_" in answer.read()
+
+
+def test_a_killed_role_comes_back_under_another_pid(running):
+    before = running.pid("resident-network")
+    running.kill("resident-network")
+    assert running.ended("resident-network") == -signal.SIGKILL
+    running.restart("resident-network")
+    assert running.pid("resident-network") != before
+    assert running.alive("resident-network")
+
+
+def test_a_role_refuses_to_run_twice_from_one_folder(running):
+    again = [sys.executable, "-m", "gateway", "serve", "network", "--data", str(running.data.root)]
+    assert subprocess.run(again, cwd=ROOT, capture_output=True, check=False).returncode == REFUSED
+
+
+def test_a_folder_in_use_is_refused(running):
+    with pytest.raises(FolderBusyError):
+        Running(running.data.root, ports="free").start()
+    assert sekisho(running, "migrate") == REFUSED
+
+
+def as_staff_of(running, agency: str) -> staff_calls.Party:
+    """The network's core, called with a certificate of somebody else's staff."""
+    core = staff_calls.party(running.data, "network")
+    identity = staff_calls.staff_identity(running.data, agency)
+    return staff_calls.Party(name="network", url=core.url, prefix="", identity=identity)
+
+
+def test_an_armed_role_dies_at_its_fault_point(running):
+    running.restart("network", fault="core.commit.access.refused.before")
+    foreign = as_staff_of(running, "setagaya")
+    with pytest.raises(staff_calls.NotReachableError):
+        staff_calls.ask(foreign, "/log/search", [{"inquiry_number": NOBODY_ASKED}])
+    assert running.wait_ended("network") == -signal.SIGKILL
+    running.restart("network")
+    with pytest.raises(staff_calls.RefusedError, match="certificate_for_another_use"):
+        staff_calls.ask(foreign, "/log/search", [{"inquiry_number": NOBODY_ASKED}])
+
+
+def test_a_fault_point_that_no_role_has_is_refused(running):
+    environment = {**os.environ, "SEKISHO_FAULT": "no.such.point"}
+    command = [sys.executable, "-m", "gateway", "serve", "sky2", "--data", str(running.data.root)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == BAD_INPUT
+
+
+def test_a_trace_says_who_did_not_answer_and_fails_when_nobody_has_the_number(running, capsys):
+    assert sekisho(running, "trace", NOBODY_ASKED, "--json") == FAILED
+    document = json.loads(capsys.readouterr().out)
+    assert document["entries"] == []
+    assert "tashi" in document["not_reachable"]
+    assert not {"setagaya", "network"} & set(document["not_reachable"])
+
+
+def test_an_export_is_downloaded_and_verifies_against_the_signed_register(running, tmp_path, capsys):
+    foreign = as_staff_of(running, "tokyo")
+    with pytest.raises(staff_calls.RefusedError):
+        staff_calls.ask(foreign, "/log/search", [])
+    out = tmp_path / "core.ndjson"
+    assert sekisho(running, "export", "--agency", "network", str(out)) == OK
+    assert main(["verify", str(out), "--data", str(running.data.root), "--json"]) == OK
+    report = json.loads(capsys.readouterr().out)
+    assert report["clean"]
+    assert [log["anchored"] for log in report["logs"]] == [True]
+
+
+def test_held_provisions_are_listed_with_the_agencys_own_certificate(running, capsys):
+    assert sekisho(running, "held", "list", "--agency", "setagaya", "--json") == OK
+    assert json.loads(capsys.readouterr().out) == []
+    assert sekisho(running, "held", "show", "K0", "--agency", "setagaya") == FAILED
+    assert sekisho(running, "held", "refuse", "K0", "--reason", "non_disclosure", "--agency", "setagaya") == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("trace", "Q1"), BAD_INPUT),
+        (("export", "--agency", "nobody", "x"), BAD_INPUT),
+        (("export", "--agency", "tokyo", "x"), UNREACHABLE),
+        (("held", "list", "--agency", "tokyo"), UNREACHABLE),
+        (("keys", "list", "--role", "network", "--agency", "tokyo"), BAD_INPUT),
+        (("keys", "rotate", "permit", "--role", "network", "--agency", "network"), REFUSED),
+    ],
+)
+def test_a_command_ends_with_the_documented_code(running, words, code):
+    assert sekisho(running, *words) == code
+
+
+def test_keys_are_listed_by_state_and_never_shown(running, capsys):
+    assert sekisho(running, "keys", "list", "--role", "intermediate", "--agency", "setagaya", "--json") == OK
+    document = json.loads(capsys.readouterr().out)
+    assert document["purposes"]["signing"] == {"1": "primary"}
+
+
+def test_a_rotated_signing_key_is_in_the_register_after_the_next_set_up(folder):
+    before = folder.role("network").register.agencies["tokyo"].signing_key
+    place = ("--role", "neighbours-intermediate", "--agency", "tokyo")
+    assert sekisho(folder, "keys", "rotate", "signing", *place) == OK
+    again(folder)
+    found = folder.role("network").register.agencies["tokyo"].signing_key
+    assert found != before
+    assert found == folder.role("neighbours-intermediate").open_keys("tokyo").ring.signer("signing").public_key
+
+
+def test_a_key_on_which_an_index_or_a_log_hangs_is_not_rotated(folder):
+    place = ("--role", "linkage", "--agency", "setagaya")
+    assert sekisho(folder, "keys", "rotate", "log", *place) == REFUSED
+    assert sekisho(folder, "keys", "rotate", "individual-number-index", *place) == REFUSED
+
+
+def test_only_a_version_out_of_use_is_destroyed(folder):
+    place = ("--role", "linkage", "--agency", "setagaya")
+    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == REFUSED
+    assert sekisho(folder, "keys", "rotate", "four-items", *place) == OK
+    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == OK
+    assert sekisho(folder, "keys", "destroy", "no-such", "--for-good", *place) == BAD_INPUT
+
+
+def test_a_taken_port_is_refused_by_name():
+    topology = shipped()
+    ports = free(topology)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports["network"].port))
+        taken.listen()
+        with pytest.raises(PortTakenError, match="network"):
+            check_untaken(ports, ["network"])
+
+
+def test_free_ports_are_all_different_and_an_offset_moves_all():
+    topology = shipped()
+    found = [port for one in free(topology).values() for port in (one.port, one.metrics_port)]
+    assert len(set(found)) == len(found)
+    assert from_topology(topology, 100)["linkage"].port == from_topology(topology)["linkage"].port + 100
+
+
+def test_serve_refuses_a_folder_that_was_not_set_up(tmp_path):
+    assert main(["serve", "network", "--data", str(tmp_path)]) == BAD_INPUT
+
+
+def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
+    data = DataFolder(tmp_path / "data")
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(data.root)], stdout=subprocess.PIPE, text=True)
+    pids = [int(word) for word in process.stdout.readline().split()]
+    assert len(pids) == 2
+    assert all(alive(pid) for pid in pids)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert until(lambda: not any(alive(pid) for pid in pids))
+    with Running(data.root, roles=["resident-network"], ports="free", key_profile="cheapest") as again:
+        assert again.alive("resident-network")
+    discard(data.root)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from gateway.launcher import Running
+with Running(Path(sys.argv[1]), roles=["resident-network"], ports="free", key_profile="cheapest") as running:
+    print(running.pid("resident-network"), running.postgres.pid, flush=True)
+    sys.stdin.read()
+    import time
+    time.sleep(600)
+"""

@@ -1,0 +1,74 @@
+"""Documents keep their form and their word: decisions have every heading, and a control names only tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.house.sources import ROOT, files, parsed
+
+ADR_HEADINGS = ["Context", "Drivers", "Options", "Outcome", "Negative consequences"]
+DECISIONS = [name for name in files() if name.parts[:2] == ("docs", "adr") and re.match(r"\d{4}-", name.name)]
+DOCUMENTS = [name for name in files() if name.suffix == ".md"]
+THREATS = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+UNVERIFIED = "未検証"
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+
+
+def controls() -> list[list[str]]:
+    lines = [line for line in THREATS.splitlines() if re.match(r"\|\s*C\d", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def functions(test_file: Path) -> set[str]:
+    return {
+        node.name for node in ast.walk(parsed(test_file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=str)
+def test_a_decision_has_every_heading_in_order_with_text_under_it(decision):
+    parts = re.split(r"^## (.+)$", (ROOT / decision).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert parts[1::2] == ADR_HEADINGS
+    assert all(text.strip() for text in parts[2::2])
+
+
+def test_decisions_are_numbered_without_a_gap_or_a_repeat():
+    assert [int(name.name[:4]) for name in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=str)
+def test_a_decision_is_listed_and_titled_with_its_number(decision):
+    assert decision.name in (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
+    assert (ROOT / decision).read_text(encoding="utf-8").startswith(f"# {decision.name[:4]}: ")
+
+
+def test_every_control_has_a_number_of_its_own():
+    numbers = [control[0] for control in controls()]
+    assert numbers
+    assert len(numbers) == len(set(numbers))
+
+
+@pytest.mark.parametrize("control", controls(), ids=lambda control: control[0])
+def test_a_control_names_tests_or_says_that_it_is_unverified(control):
+    assert NAMED_TEST.search(control[-1]) or control[-1].startswith(UNVERIFIED)
+
+
+@pytest.mark.parametrize("control", controls(), ids=lambda control: control[0])
+def test_a_control_names_only_tests_that_exist(control):
+    missing = [
+        f"{file}::{name}"
+        for file, name in NAMED_TEST.findall(control[-1])
+        if not (ROOT / file).is_file() or name not in functions(Path(file))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_a_link_inside_the_repository_leads_somewhere(document):
+    targets = [link for link in LINK.findall((ROOT / document).read_text(encoding="utf-8")) if "://" not in link]
+    assert [link for link in targets if not (ROOT / document).parent.joinpath(link).exists()] == []

@@ -1,0 +1,164 @@
+"""A channel to one path of one peer: what waits shares a request, and answers come back in order.
+
+Under load one request carries many items, so a hop's cost is shared; at rest an item goes at once. A channel never retries: the sweeper of
+the sending slice asks again with the same bytes, because only the slice knows whether that is still wanted (DESIGN §4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from storage.fault_points import Step
+from transport import wire
+
+QUEUE = Gauge("sekisho_channel_waiting", "Items waiting for a request of a channel", ["channel"])
+FAILURES = Counter("sekisho_channel_failures", "Requests of a channel that failed", ["channel", "reason"])
+
+
+class ChannelError(Exception):
+    """The peer could not be asked or gave no answer: nothing is known about the outcome. `reason` is a stable code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RefusedByPeerError(ChannelError):
+    """The peer answered with a problem (RFC 9457) instead of items; `reason` is its code."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: Any
+    answer: asyncio.Future[Any]
+
+
+def session(context: ssl.SSLContext, *, connections: int = 4) -> aiohttp.ClientSession:
+    """One client session per identity: long-lived connections, no cookies, no proxies, no redirects into the unknown."""
+    connector = aiohttp.TCPConnector(ssl=context, limit_per_host=connections, keepalive_timeout=600, ttl_dns_cache=600)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+
+
+async def post(client: aiohttp.ClientSession, url: str, body: bytes, *, timeout_s: float) -> bytes:
+    """POST JSON and return the body of a 200. Raises RefusedByPeerError (a problem) or ChannelError (no usable answer)."""
+    try:
+        async with client.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            allow_redirects=False,
+        ) as response:
+            data = await response.read()
+            if response.status == 200:
+                return data
+            raise RefusedByPeerError(_reason(data))
+    except TimeoutError:
+        raise ChannelError("peer_timeout") from None
+    except (aiohttp.ClientSSLError, ssl.SSLError):
+        raise ChannelError("peer_tls") from None
+    except (aiohttp.ClientError, OSError):
+        raise ChannelError("peer_unreachable") from None
+
+
+def _reason(data: bytes) -> str:
+    try:
+        reason = msgspec.json.decode(data)["reason"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return "peer_answer_malformed"
+    return reason if isinstance(reason, str) and len(reason) < 64 and reason.isidentifier() else "peer_answer_malformed"
+
+
+class Channel:
+    """Gathers items for one URL. `run()` must be running; `in_flight` requests of up to `most` items go at once."""
+
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        url: str,
+        *,
+        name: str,
+        step: Step | None = None,
+        checkpoint: Callable[[], str | None] = lambda: None,
+        on_checkpoint: Callable[[str], None] = lambda _note: None,
+        in_flight: int = 2,
+        most: int = 64,
+        timeout_s: float = 20.0,
+        envelope: dict[str, Any] | None = None,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._name = name
+        self._step = step
+        self._checkpoint = checkpoint
+        self._on_checkpoint = on_checkpoint
+        self._in_flight = in_flight
+        self._most = most
+        self._timeout_s = timeout_s
+        self._envelope = envelope or {}
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Condition()
+
+    async def ask(self, item: Any) -> Any:
+        """Send one item (a msgspec-encodable value) and return its raw answer (`dict`). Raises ChannelError."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        async with self._wake:
+            self._waiting.append(_Waiting(item, answer))
+            self._wake.notify()
+        return await answer
+
+    async def ask_all(self, items: list[Any]) -> list[Any]:
+        """Send several items; answers in order. The first failure raises."""
+        return list(await asyncio.gather(*(self.ask(item) for item in items)))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._in_flight):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            async with self._wake:
+                while not self._waiting:
+                    await self._wake.wait()
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+            QUEUE.labels(self._name).set(len(self._waiting))
+            try:
+                answers = await self._send([waiting.item for waiting in batch])
+            except ChannelError as failure:
+                FAILURES.labels(self._name, failure.reason).inc()
+                for waiting in batch:
+                    if not waiting.answer.done():
+                        waiting.answer.set_exception(failure)
+                continue
+            for waiting, found in zip(batch, answers, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(found)
+
+    async def _send(self, items: list[Any]) -> list[Any]:
+        body = wire.write_envelope(items, self._checkpoint(), **self._envelope)
+        if self._step:
+            self._step.before.reached()
+        data = await post(self._client, self._url, body, timeout_s=self._timeout_s)
+        if self._step:
+            self._step.after.reached()
+        try:
+            answer = msgspec.json.decode(data)
+            found = answer["items"]
+            note = answer.get("checkpoint")
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+            raise ChannelError("peer_answer_malformed") from None
+        if not isinstance(found, list) or len(found) != len(items):
+            raise ChannelError("peer_answer_malformed")
+        if isinstance(note, str):
+            self._on_checkpoint(note)
+        return found

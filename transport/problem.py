@@ -1,0 +1,85 @@
+"""RFC 9457 problems: one shape for every error on the wire, stable reason codes, never a word of the input."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from storage.database import StorageUnavailableError
+
+_LOG = structlog.get_logger()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ProblemError(Exception):
+    """An answer that is an error. `reason` is the contract for programs; `detail` is a constant text for people."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+    def response(self, incident: str | None = None) -> web.Response:
+        body = {
+            "type": f"urn:sekisho:problem:{self.reason}",
+            "title": self.reason,
+            "status": self.status,
+            "detail": self.detail,
+            "reason": self.reason,
+        }
+        if incident:
+            body["incident"] = incident
+        headers = {"Retry-After": "1"} if self.status == 503 else {}
+        return web.json_response(body, status=self.status, content_type="application/problem+json", headers=headers)
+
+
+def problem_for(error: Exception) -> ProblemError:
+    """Map an exception to what the peer may know of it. Anything unforeseen is our bug: 500 without a word about it."""
+    match error:
+        case ProblemError():
+            return error
+        case StorageUnavailableError():
+            return ProblemError(
+                503,
+                "storage_unavailable",
+                "The record could not be written; nothing was sent. Ask again with the same bytes.",
+            )
+        case web.HTTPRequestEntityTooLarge():
+            return ProblemError(
+                413, "body_too_large", "The body is larger than this server takes; send fewer items per request."
+            )
+        case web.HTTPNotFound():
+            return ProblemError(404, "no_such_path", "There is nothing at this path; see /openapi.json.")
+        case web.HTTPMethodNotAllowed():
+            return ProblemError(405, "method_not_allowed", "This path does not take this method; see /openapi.json.")
+        case _:
+            return ProblemError(
+                500, "internal_error", "The server failed; the operator finds the incident in the operational log."
+            )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every exception into a problem; unforeseen ones get an incident id and a log line with the type alone."""
+    try:
+        return await handler(request)
+    except Exception as error:  # noqa: BLE001 (this is the one place where everything ends)
+        problem = problem_for(error)
+        if problem.status != 500:
+            return problem.response()
+        incident = secrets.token_hex(8)
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        _LOG.error(
+            "internal_error",
+            incident=incident,
+            error=type(error).__name__,
+            file=where.tb_frame.f_code.co_filename.rsplit("/", 1)[-1] if where else None,
+            line=where.tb_lineno if where else None,
+        )
+        return problem.response(incident)

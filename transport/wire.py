@@ -1,0 +1,53 @@
+"""The envelope of every message between servers: a list, even of one, with the sender's latest checkpoint beside it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from transport.problem import ProblemError
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    """`items`: raw JSON items, parsed by the slice that owns them; `checkpoint`: a C2SP note of the sender's log or null."""
+
+    items: list[msgspec.Raw]
+    checkpoint: str | None = None
+    agency: str | None = None
+    wait_ms: int = 0
+
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+MOST_ITEMS = 5_000
+Item = TypeVar("Item")
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Parse a message body. Raises ProblemError 400 when it is not an envelope or holds too many items."""
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ProblemError(
+            400, "malformed_body", 'The body must be {"items": […], "checkpoint": …}; see /openapi.json.'
+        ) from None
+    if len(envelope.items) > MOST_ITEMS:
+        raise ProblemError(413, "too_many_items", "A request takes 5,000 items at most; split it.")
+    return envelope
+
+
+def parse_items(envelope: Envelope, decoder: msgspec.json.Decoder[Item]) -> list[Item]:
+    """Parse every item with the slice's typed decoder. Raises ProblemError 400 naming the position of the first bad one, never its content."""
+    parsed: list[Item] = []
+    for position, raw in enumerate(envelope.items):
+        try:
+            parsed.append(decoder.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ProblemError(
+                400, "malformed_item", f"Item {position} does not have the documented fields; see /openapi.json."
+            ) from None
+    return parsed
+
+
+def write_envelope(items: list[Any], checkpoint: str | None = None, **more: Any) -> bytes:
+    return msgspec.json.encode({"checkpoint": checkpoint, "items": items, **more})
