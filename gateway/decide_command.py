@@ -24,6 +24,7 @@ _UNKNOWN_PARTY = (
     "{option} の名称から機関の区分を決められません。法令上の名称で指定してください"
     "（例: 全国健康保険協会、世田谷区長、横浜市長、東京都知事、東京都後期高齢者医療広域連合）。"
     "政令指定都市の行政区の区長は情報連携の当事者ではないので、市長を指定してください。"
+    " / The kind of this agency cannot be told from its name: give its name as the law does."
 )
 
 
@@ -39,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--item", required=True, metavar="項", help="項の番号 (item), e.g. 2 or 16-2")
     parser.add_argument("--information", required=True, metavar="情報", help="特定個人情報の名称 (information class)")
     parser.add_argument("--basis", metavar="根拠", help="beppyo2-2022, meirei-2024; default: in force on that day")
-    parser.add_argument("--level", choices=[level.value for level in Level], default=Level.TABLE.value)
+    parser.add_argument(
+        "--level",
+        choices=[level.value for level in Level],
+        default=Level.TABLE.value,
+        help="table: 表の行で (by the table's row); detail: 主務省令の細目まで (by the ministerial detail)",
+    )
     parser.add_argument("--affair", metavar="事務", help="--level detail: 事務の番号 (affair), e.g. 26-1 or 1")
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
@@ -51,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         question = _question(args)
         _check_basis(permission_list, question)
     except QuestionWrongError as wrong:
-        sys.stderr.write(f"入力エラー: {wrong}\n")
+        sys.stderr.write(f"入力の誤り / bad input: {wrong}\n")
         return EXIT_BAD_INPUT
     answer = decide(permission_list, question)
     document = _document(question, answer, permission_list.digest)
@@ -64,7 +70,9 @@ def _question(args: argparse.Namespace) -> Question:
     affair = getattr(args, "affair", None)
     level = Level(args.level or Level.TABLE)
     if affair is not None and level is not Level.DETAIL:
-        raise QuestionWrongError("--affair は --level detail とともに指定してください。")
+        raise QuestionWrongError(
+            "--affair は --level detail とともに指定してください / --affair goes with --level detail"
+        )
     return Question(
         on=_day(args.on),
         inquirer=_party(args.inquirer, "--inquirer"),
@@ -83,7 +91,7 @@ def _day(text: str) -> date:
     except ValueError:
         day = None
     if day is None or day.isoformat() != text:
-        raise QuestionWrongError("--on は 2022-10-01 のように年月日で指定してください。")
+        raise QuestionWrongError("--on は 2022-10-01 のように年月日で指定してください / --on is a date, YYYY-MM-DD")
     return day
 
 
@@ -96,7 +104,9 @@ def _party(name: str, option: str) -> Party:
 
 def _check_basis(permission_list: PermissionList, question: Question) -> None:
     if question.basis is not None and question.basis not in permission_list.bases:
-        raise QuestionWrongError(f"--basis は次のどれかを指定してください: {', '.join(permission_list.bases)}")
+        raise QuestionWrongError(
+            f"--basis は次のどれかを指定してください / --basis is one of: {', '.join(permission_list.bases)}"
+        )
 
 
 def _document(question: Question, answer: Permitted | Refused, digest: str) -> dict[str, Any]:
@@ -131,7 +141,7 @@ def _row_document(row: PermissionRow) -> dict[str, Any]:
 
 def _text(question: Question, answer: Permitted | Refused) -> str:
     """The answer for people."""
-    lines = ["許可" if isinstance(answer, Permitted) else "不許可"]
+    lines = ["許可 / permitted" if isinstance(answer, Permitted) else "不許可 / refused"]
     if isinstance(answer, Refused):
         lines += [f"  理由    {answer.explanation} ({answer.reason.value})"]
     if answer.row is not None:

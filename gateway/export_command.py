@@ -15,18 +15,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agency", required=True, metavar="ID", help="機関の id、または network (agency id or network)"
     )
+    parser.add_argument(
+        "--year", type=_year, metavar="YYYY", help="会計年度。省くと最新 (fiscal year; default: the latest)"
+    )
     staff_calls.add_data_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return staff_calls.guarded(lambda: _export(DataFolder(args.data), args.agency, args.out))
+    return staff_calls.guarded(lambda: _export(DataFolder(args.data), args.agency, args.out, args.year))
 
 
-def _export(data: DataFolder, agency: str, out: Path) -> int:
+def _year(text: str) -> str:
+    if len(text) != 4 or not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError("会計年度は 4 桁 / a fiscal year has four digits")
+    return text
+
+
+def _export(data: DataFolder, agency: str, out: Path, year: str | None) -> int:
     party = staff_calls.party(data, agency)
     if not out.parent.is_dir():
         return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
-    size = staff_calls.download(party, "/log", out)
+    size = staff_calls.download(party, "/log" if year is None else f"/log?year={year}", out)
     if size == 0:
-        return end("記録はまだありません / the log has no entry yet; the file is empty", OK)
+        return end("記録がありません / no entry in that log; the file is empty", OK)
     return end(f"書き出しました / exported: {out} ({size:,} bytes)", OK)

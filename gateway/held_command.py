@@ -10,13 +10,9 @@ import json
 import sys
 from typing import Any, Final
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from gateway import staff_calls
 from gateway.data_folder import DataFolder
-from gateway.exit_codes import FAILED, OK, REFUSED, end
+from gateway.exit_codes import EPILOG, FAILED, OK, REFUSED, end
 from gateway.staff_calls import Party
 
 _COLUMNS: Final = {
@@ -28,6 +24,7 @@ _COLUMNS: Final = {
     "answer_by": "期限 (answer by)",
     "content_hash": "内容のハッシュ (content hash)",
 }
+_REASONS: Final = ("refused_by_staff", "non_disclosure", "protection_of_person")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     refuse.add_argument(
         "--reason",
         required=True,
-        metavar="CODE",
-        help="refused_by_staff, non_disclosure, protection_of_person",
+        choices=_REASONS,
+        help="照会者に伝える理由 (said to the inquirer): 職員の判断、不開示、本人の保護",
     )
     for action in (show, release, refuse):
-        action.add_argument("permit_id", metavar="PERMIT_ID")
+        action.add_argument("permit_id", metavar="PERMIT_ID", help="許可証の番号 (permit id), from held list")
     for action in (listing, show, release, refuse):
+        action.epilog = EPILOG
         action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
         staff_calls.add_data_argument(action)
 
@@ -78,12 +76,19 @@ def _list(party: Party, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
         return OK
-    table = Table(title=f"保留中の情報提供 (held provisions): {party.name}")
-    for heading in _COLUMNS.values():
-        table.add_column(heading, overflow="fold")
+    if not rows:
+        return end("保留中の提供はありません / nothing is held", OK)
+    lines = [f"保留中の情報提供 (held provisions): {party.name}、{len(rows)} 件"]
     for row in rows:
-        table.add_row(*(Text(str(value or "")) for value in row.values()))
-    Console(highlight=False).print(table)
+        lines += ["", *(f"  {heading}: {row[name] or ''}" for name, heading in _COLUMNS.items())]
+    first = rows[0]
+    lines += [
+        "",
+        f"内容を見る (what would leave):  sekisho held show {first['permit_id']} --agency {party.name}",
+        f"許す (release):                 sekisho held release {first['permit_id']} --agency {party.name} --hash <content_hash>",
+        f"拒む (refuse):                  sekisho held refuse {first['permit_id']} --agency {party.name} --reason refused_by_staff",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
     return OK
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gateway import staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
-from gateway.exit_codes import BAD_INPUT, OK, REFUSED, end
+from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.setting_up.key_files import PERMIT, SIGNING, write_public
 from gateway.topology import Program
 from keys.errors import KeyMissing, RingRefused
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (rotate, destroy):
         action.add_argument("purpose", metavar="PURPOSE", help="用途 (purpose), e.g. signing")
     for action in (listing, rotate, destroy):
+        action.epilog = EPILOG
         action.add_argument("--role", required=True, metavar="ROLE", help="役割 (role), e.g. intermediate")
         action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
         staff_calls.add_data_argument(action)

@@ -58,8 +58,11 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
     data = DataFolder(args.data)
     folder = data.role(args.role)
-    if not data.marker.exists() or not (folder / "role.json").exists():
+    if not data.marker.exists():
         return end(_NOT_SET_UP, BAD_INPUT)
+    if not (folder / "role.json").exists():
+        known = ", ".join(sorted(path.parent.name for path in folder.parent.glob("*/role.json")))
+        return end(f"その役割はありません / no such role; there are: {known}", BAD_INPUT)
     logs.set_up(args.role)
     try:
         with held(folder):

@@ -22,6 +22,17 @@ from transport.tls import Identity
 
 _TIMEOUT_S: Final = 30.0
 _BLOCK: Final = 1 << 16
+_IN_JAPANESE: Final = {
+    "content_changed": "提供される内容が、見た内容と違います。もう一度 held show で確かめてください",
+    "not_held": "この許可証の保留はありません。held list で確かめてください",
+    "deadline_passed": "照会者の期限を過ぎています",
+    "decided_already": "ほかの職員が先に決めています",
+    "storage_unavailable": "記録を書けないため、何も行いませんでした。少し待ってやり直してください",
+    "certificate_not_registered": "この証明書は登録簿にありません",
+    "not_for_this_caller": "この証明書ではこの操作はできません",
+    "certificate_for_another_use": "この証明書ではこの操作はできません",
+}
+"""Reasons that staff meet; every other one is shown as its code with the server's own sentence."""
 
 
 class NotReachableError(Exception):
@@ -128,7 +139,8 @@ def _answer(asked: Party, method: str, path: str, body: bytes | None) -> Iterato
 def _problem(data: bytes) -> str:
     try:
         problem = json.loads(data)
-        return f"{problem['reason']}: {problem['detail']}"
+        japanese = _IN_JAPANESE.get(problem["reason"])
+        return f"{f'{japanese} / ' if japanese else ''}{problem['reason']}: {problem['detail']}"
     except (ValueError, KeyError, TypeError):
         return "no_problem_document"
 

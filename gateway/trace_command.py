@@ -18,9 +18,10 @@ from gateway import staff_calls
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
 from gateway.staff_calls import NotReachableError, Party
+from gateway.topology import NETWORK
 
 SHOWN: Final = (
-    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id",
+    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log",
 )  # fmt: skip
 
 
@@ -42,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         number = parse_inquiry_number(args.inquiry_number)
     except CodebookError:
-        return end("照会番号の形式が正しくありません / not an inquiry number", BAD_INPUT)
+        return end(
+            "照会番号の形式が正しくありません。Q と 26 文字です / not an inquiry number: Q and 26 characters", BAD_INPUT
+        )
     return staff_calls.guarded(lambda: _trace(DataFolder(args.data), number, as_json=args.json))
 
 
@@ -80,20 +83,33 @@ def _entries(party: Party, number: str) -> list[Line]:
 
 
 def _print(number: str, found: list[Line], silent: list[str]) -> None:
-    """One line per entry: time, party, kind, disposition and reason, the entry's id in that party's log."""
+    """One line per entry: time, party, its place in that party's log (fiscal year/index), kind, disposition and reason."""
     lines = [f"照会番号 (inquiry number) {number}", _exchange(found)]
     width = max((len(line.party) for line in found), default=0)
     for line in found:
         entry = line.entry
         result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry[name])
-        lines.append(f"  {entry['at']}  {line.party:{width}}  {entry['kind']:28}  {result:32}  {entry['id']}")
-    if silent:
-        lines.append(f"応答のない当事者 (not reachable): {'、'.join(silent)}")
+        place = f"{entry['log']['year']}/{entry['log']['index']}"
+        lines.append(f"  {entry['at']}  {line.party:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
+    missed = _missed(found, silent)
+    if missed:
+        lines.append(f"応答のない当事者 (not reachable): {'、'.join(missed)}")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _missed(found: list[Line], silent: list[str]) -> list[str]:
+    """Who did not answer and may hold a part of this: the parties of the inquiry, or everybody when nothing was found."""
+    if not found:
+        return silent
+    parties = {NETWORK, *(str(line.entry[side]) for line in found for side in ("inquirer", "provider"))}
+    return [name for name in silent if name in parties]
 
 
 def _exchange(found: list[Line]) -> str:
     if not found:
-        return "記録がありません (no entries)"
+        return (
+            "記録がありません (no entries)。番号連携サーバーの受付が断った照会は、番号連携サーバーの記録にあります "
+            "(a refusal by the desk is in the linkage server's log: POST /v1/log/search, scope log:read)"
+        )
     first = found[0].entry
     return f"{first['inquirer']} → {first['provider']}、{first['basis'] or ''} {first['item']} {first['information']}"

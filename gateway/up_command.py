@@ -156,6 +156,7 @@ def _how_to_sign_in(running: Running) -> list[str]:
     lines = [
         f"業務システムのクライアント (client ids): {'、'.join(systems)}",
         f"  秘密は各ファイルにあります (secrets, 0600): {clients}/<client id>.json",
+        f"ファイルの受け渡し (spool): {running.data.root / 'spool'}/<linkage | neighbours-linkage>/<機関 agency>/<client id>/{{addressees,business-information}}/in",
         f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/certificate.pem, certificate.key.pem",
     ]
     if systems:

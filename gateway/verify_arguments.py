@@ -15,9 +15,17 @@ from transport.register import Register, RegisterBrokenError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("exports", nargs="+", type=Path, metavar="EXPORT", help="sekisho export の書き出し (exports)")
-    parser.add_argument("--register", type=Path, metavar="FILE", help='ログの鍵 (JSON {"logs": {origin: vkey}})')
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="署名済み登録簿を使う (the signed register of a data folder)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="このデータフォルダーの署名済み登録簿の鍵で検証する。省くと var/sekisho にあるもの (keys of the signed register in this data folder)",
+    )
+    parser.add_argument(
+        "--register",
+        type=Path,
+        metavar="FILE",
+        help='手元にない場合の鍵の一覧: JSON {"logs": {origin: vkey}}。vkey は各機関から直接受け取る (keys that each agency gave you)',
     )
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
@@ -26,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     """The keys: those of `--register`, else of the data folder's signed register, else none but the exports' own."""
     data = DataFolder(args.data or config.read().data)
     trusted = None
+    if args.data is not None and not data.register.exists():
+        return end("そのデータフォルダーに登録簿がありません / no register in that data folder", BAD_INPUT)
     if args.register is None and (args.data is not None or data.register.exists()):
         try:
             trusted = _trusted(data, args.exports)

@@ -78,7 +78,9 @@ def run(
         report = verify(exports, known)
         agreement = agree(exports)
     except (OSError, RegisterUnreadable, ValueError):
-        sys.stderr.write("読めないファイルがあるか、登録簿の形式が正しくありません / unusable input\n")
+        sys.stderr.write(
+            "読めないファイルか、登録簿の形式の誤りがあります / a file cannot be read or the register is malformed\n"
+        )
         return UNUSABLE
     if json:
         sys.stdout.write(json_text.dumps(as_json(report, agreement), ensure_ascii=False, indent=1) + "\n")
@@ -138,6 +140,11 @@ def _print(report: Report, agreement: Agreement) -> None:
     left_off = report.findings_left_off + agreement.findings_left_off
     if left_off:
         console.print(f"ほかに {left_off} 件 (left off)")
+    if any(finding.name is FindingName.MISSING_RECORD for finding in agreement.findings):
+        console.print(
+            "注意: 年度をまたぐ照会は、前の年度の書き出しも渡してください (an inquiry across fiscal years needs both exports)",
+            style="yellow",
+        )
     if report.clean and agreement.clean:
         console.print(Text("✓ 改ざん・欠落・不一致は見つかりませんでした (clean)", style="bold green"))
     if any(not log.anchored for log in report.logs):
@@ -148,12 +155,12 @@ def _print(report: Report, agreement: Agreement) -> None:
 
 def _logs(report: Report) -> Table:
     table = Table(title="検証したログ (logs)")
-    for heading in ("ファイル", "機関", "種別", "記録数", "署名", "根の再計算", "他機関の控え", "鍵"):
+    for heading in ("ファイル", "記録数", "署名", "根の再計算", "他機関の控え", "鍵"):
         table.add_column(heading, overflow="fold")
     for log in report.logs:
         numbers = (log.entries, log.checkpoints, log.roots, log.peer_checkpoints)
         anchored = "登録簿" if log.anchored else "自己申告"
-        table.add_row(Text(log.export), Text(log.agency), log.party, *(f"{number:,}" for number in numbers), anchored)
+        table.add_row(Text(f"{log.export}\n{log.agency} {log.party}"), *(f"{number:,}" for number in numbers), anchored)
     return table
 
 

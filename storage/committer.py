@@ -1,7 +1,7 @@
 """The committer of one log: it applies many decided commits in one transaction, and nothing leaves before it says so.
 
-A flow reads, decides and returns a `Commit`. The committer gathers what waits, locks the log's head, tries every guard, drops the losers,
-writes what follows, appends the entries to the tree, signs the checkpoint, commits, and only then answers (DESIGN §4, §6; SC-6, SC-7).
+A flow reads, decides and returns a `Commit`. The committer gathers what waits, tries every guard, drops the losers, writes what follows,
+advances the log's head by compare-and-set on its size, appends the entries to the tree, signs the checkpoint, commits, and only then answers (DESIGN §4, §6; SC-6, SC-7).
 
 A write is a batched statement: one array per column, the first column its key, `returning` the keys that it wrote.
 """
@@ -27,6 +27,7 @@ from storage.fault_points import Step, declare
 _LOG = sql.load("storage.evidence_log")
 _JST = timezone(timedelta(hours=9))
 _MOST_AT_ONCE = 512
+_MOST_LOOKS = 20
 
 LOG_SIZE = Gauge("sekisho_log_size", "Entries in an evidence log", ["log"])
 LOG_WRITE_FAILURES = Counter("sekisho_log_write_failures", "Transactions of the evidence log that failed", ["log"])
@@ -105,6 +106,18 @@ class _FollowFailedError(Exception):
     """A write that follows a won guard changed nothing: our own mistake."""
 
 
+class _HeadMovedError(Exception):
+    """Another process appended to the log between our look and our write: look again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Appended:
+    first: int
+    year: int
+    head: Frontier
+    note: str
+
+
 @dataclass(slots=True)
 class _Waiting:
     commit: Commit
@@ -124,7 +137,7 @@ class Committer:
         self._clock = clock
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
-        self._years: set[int] = set()
+        self._heads: dict[int, Frontier] = {}
         self._peers: dict[str, tuple[int, str]] = {}
         self.note: str | None = None
         """The latest signed checkpoint, sent along with every message."""
@@ -182,11 +195,21 @@ class Committer:
         self._waiting = left
         return batch
 
+    async def _transact_at_head(self, commits: list[Commit]) -> list[Applied | Lost]:
+        """Like `_transact`, looking for the head again when another process moved it."""
+        for _ in range(_MOST_LOOKS):
+            try:
+                return await self._transact(commits)
+            except _HeadMovedError:
+                self._heads.clear()
+        raise StorageUnavailableError("the log's head keeps moving")
+
     async def _work(self, batch: list[_Waiting]) -> None:
         try:
             with COMMIT_SECONDS.time():
-                results = await self._transact([waiting.commit for waiting in batch])
+                results = await self._transact_at_head([waiting.commit for waiting in batch])
         except (StorageUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, _FollowFailedError) as failure:
+            self._heads.clear()
             if isinstance(failure, StorageUnavailableError):
                 settled = await self._settle_unknown(batch)
                 if settled:
@@ -227,8 +250,7 @@ class Committer:
 
     async def _transact(self, commits: list[Commit]) -> list[Applied | Lost]:
         now = self._clock()
-        note = self.note
-        size = -1
+        appended: _Appended | None = None
         async with self._database.inside(self._tenant) as connection:
             won = await self._guards(connection, commits)
             results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
@@ -236,17 +258,16 @@ class Committer:
             await self._follow(connection, winners)
             entries = [entry for commit in winners for entry in commit.entries]
             if entries:
-                first, note = await self._append(connection, entries, now)
-                size = first + len(entries)
-                index = first
+                appended = await self._append(connection, entries, now)
+                index = appended.first
                 for at, (commit, ok) in enumerate(zip(commits, won, strict=True)):
                     if ok and commit.entries:
                         results[at] = Applied(index)
                         index += len(commit.entries)
-            await self._keep_peers(connection, now)
-        self.note = note
-        if size >= 0:
-            LOG_SIZE.labels(self._origin).set(size)
+        if appended is not None:
+            self._heads = {appended.year: appended.head}
+            self.note = appended.note
+            LOG_SIZE.labels(self._origin).set(appended.head.size)
         return results
 
     async def _guards(self, connection: Connection, commits: list[Commit]) -> list[bool]:
@@ -270,27 +291,35 @@ class Committer:
             if len(found) != len(rows):
                 raise _FollowFailedError
 
-    async def _append(self, connection: Connection, entries: list[NewEntry], now: datetime) -> tuple[int, str]:
-        """Append entries to the year's tree; return the first index and the new signed checkpoint."""
-        year = fiscal_year(now)
-        origin = f"{self._origin}/{year}"
-        if year not in self._years:
-            await connection.execute(_LOG["open_year"], year, origin)
-            self._years.add(year)
-        head = await connection.fetchrow(_LOG["lock_head"], year)
-        if head is None:
-            self._years.discard(year)
+    async def _head(self, connection: Connection, year: int) -> Frontier:
+        """The head of the year's tree: as we left it, or read when we do not know it. A new year is opened."""
+        known = self._heads.get(year)
+        if known is not None:
+            return known
+        await connection.execute(_LOG["open_year"], year, f"{self._origin}/{year}")
+        row = await connection.fetchrow(_LOG["head"], year)
+        if row is None:
             raise StorageUnavailableError("the log of the year is not there yet; ask again")
-        size: int = head["size"]
+        return Frontier.from_bytes(row["size"], row["peaks"])
+
+    async def _append(self, connection: Connection, entries: list[NewEntry], now: datetime) -> _Appended:
+        """Append entries to the year's tree. Raises _HeadMovedError when another process appended since we looked."""
+        year = fiscal_year(now)
+        before = await self._head(connection, year)
         leaves = [leaf_hash(entry.body) for entry in entries]
-        extended = Frontier.from_bytes(size, head["peaks"]).extend(leaves)
-        frontier = extended.frontier
-        root = frontier.root()
-        note = checkpoint.sign(origin, frontier.size, root, self._signer)
-        await connection.execute(
-            _LOG["append_entries"],
+        extended = before.extend(leaves)
+        after = extended.frontier
+        root = after.root()
+        note = checkpoint.sign(f"{self._origin}/{year}", after.size, root, self._signer)
+        peers, self._peers = self._peers, {}
+        appended = await connection.fetchval(
+            _LOG["append"],
             year,
-            list(range(size, frontier.size)),
+            before.size,
+            after.size,
+            after.to_bytes(),
+            note,
+            root,
             [entry.entry_id for entry in entries],
             [entry.at for entry in entries],
             [entry.kind for entry in entries],
@@ -298,26 +327,14 @@ class Committer:
             [entry.body for entry in entries],
             leaves,
             [entry.personal for entry in entries],
-        )
-        advanced = await connection.fetchval(
-            _LOG["advance_head"],
-            year,
-            frontier.size,
-            frontier.to_bytes(),
-            note,
-            size,
-            root,
             [subtree.level for subtree in extended.subtrees],
             [subtree.index for subtree in extended.subtrees],
             [subtree.hash for subtree in extended.subtrees],
+            list(peers),
+            [size for size, _ in peers.values()],
+            [text for _, text in peers.values()],
+            now,
         )
-        if advanced is None:
-            raise StorageUnavailableError("the log's head moved under its lock")
-        return size, note
-
-    async def _keep_peers(self, connection: Connection, now: datetime) -> None:
-        if not self._peers:
-            return
-        peers, self._peers = self._peers, {}
-        for origin, (size, note) in peers.items():
-            await connection.execute(_LOG["keep_peer_checkpoint"], origin, size, note, now)
+        if not appended:
+            raise _HeadMovedError
+        return _Appended(first=before.size, year=year, head=after, note=note)

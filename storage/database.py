@@ -48,7 +48,8 @@ class Database:
                 reset=_reset,
                 command_timeout=60,
                 max_inactive_connection_lifetime=0,
-                server_settings={"lock_timeout": "10s", "jit": "off"},
+                # generic plans: our statements take arrays and find rows by key, and a plan is needed anew for each tenant
+                server_settings={"lock_timeout": "10s", "jit": "off", "plan_cache_mode": "force_generic_plan"},
             )
         except (OSError, asyncpg.PostgresError):
             raise StorageUnavailableError("the database did not accept the connection") from None

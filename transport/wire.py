@@ -49,5 +49,14 @@ def parse_items(envelope: Envelope, decoder: msgspec.json.Decoder[Item]) -> list
     return parsed
 
 
+def read_year(text: str | None) -> int | None:
+    """The fiscal year in a query, None when there is none. Raises ProblemError 400."""
+    if text is None:
+        return None
+    if len(text) != 4 or not text.isascii() or not text.isdigit():
+        raise ProblemError(400, "malformed_query", "The year must be four digits.")
+    return int(text)
+
+
 def write_envelope(items: list[Any], checkpoint: str | None = None, **more: Any) -> bytes:
     return msgspec.json.encode({"checkpoint": checkpoint, "items": items, **more})

@@ -30,7 +30,7 @@ from storage.committer import Committer
 from storage.database import Database, StorageUnavailableError
 from storage.fault_points import Step, declare
 from storage.key_store import KeyStore
-from transport import channel, listener, tls
+from transport import channel, listener, openapi, tls
 from transport.channel import Channel
 from transport.checkpoints import peer_notes
 from transport.register import Register
@@ -138,6 +138,7 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
     add_interface_routes(app, relay)
     add_log_routes(app, CoreLog(database=database, tenant=tenant, public_key=keys.ring.signer("log").public_key))
     add_control_route(app, faults)
+    openapi.add_route(app, "network")
     return Network(
         app=app, committer=committer, store=store, channels=_all(provisions, outcomes, code_ways), clock=clock
     )

@@ -23,6 +23,7 @@ from codebook.identifiers import AddresseeNumber
 from storage.committer import commit_step
 from storage.database import Connection
 from storage.fault_points import Step
+from transport import openapi
 from transport.listener import PEER
 from transport.problem import Handler, ProblemError
 from transport.register import Peer, Use
@@ -105,6 +106,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/refund-claims/list", post_list_claims)
     app.router.add_post("/unemployment-inquiries", post_unemployment)
     app.router.add_post("/unemployment-inquiries/list", post_list_unemployment)
+    openapi.add_route(app, "sky2")
 
 
 async def post_people(request: web.Request) -> web.Response:

@@ -25,6 +25,7 @@ _LOG = structlog.get_logger()
 FILES = Counter("sekisho_spool_files", "Spool files by outcome", ["channel", "outcome"])
 WAITING = Gauge("sekisho_spool_waiting", "Spool files that wait", ["agency"])
 _POLL_S = 0.2
+_LOOK_ALIKE = 10
 _RETRY_S = 1.0
 
 
@@ -86,14 +87,15 @@ async def _until_through(file: SpoolFile, channel: SpoolChannel) -> None:
         return
 
 
-async def run_spool(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> None:
-    """Work until cancelled."""
+async def run_spool(root: Path, agency: str, channels: Mapping[str, SpoolChannel], *, agencies: int = 1) -> None:
+    """Work until cancelled. With many agencies in the process each looks less often, so that looking costs alike."""
+    poll_s = _POLL_S * max(1.0, agencies / _LOOK_ALIKE)
     for file in await asyncio.to_thread(spool.recover, root, agency, channels):
         await _until_through(file, channels[file.channel])
     while True:
         claimed = await asyncio.to_thread(spool.claim_next, root, agency, channels)
         if claimed is None:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(poll_s)
             continue
         WAITING.labels(agency).set(await asyncio.to_thread(spool.waiting, root, agency, channels))
         await _until_through(claimed, channels[claimed.channel])

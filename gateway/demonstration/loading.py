@@ -27,11 +27,11 @@ async def populate_resident_network(stage: Stage) -> None:
     async with stage.staff("resident-network", "resident-network") as staff:
         for start in range(0, len(stage.people), _POPULATION_AT_ONCE):
             await staff.items(
-                "/population", [_resident(person) for person in stage.people[start : start + _POPULATION_AT_ONCE]]
+                "/population", [resident(person) for person in stage.people[start : start + _POPULATION_AT_ONCE]]
             )
 
 
-def _resident(person: Person) -> dict[str, str]:
+def resident(person: Person) -> dict[str, str]:
     return {
         "individual_number": person.individual_number,
         "resident_record_code": person.resident_record_code,
@@ -43,7 +43,7 @@ def _resident(person: Person) -> dict[str, str]:
     }
 
 
-async def _result_of(folder: Path, name: str) -> list[dict[str, str]]:
+async def result_of(folder: Path, name: str) -> list[dict[str, str]]:
     """Wait for the result file that the linkage server writes for a spool file."""
     done, failed = folder / "done" / f"{name}.result.csv", folder / "failed" / f"{name}.reason.json"
     for _ in range(int(_LONGEST_WAIT_S / 0.1)):
@@ -76,7 +76,7 @@ async def _load_people(stage: Stage, step: Step, role: str, agency: str, system:
     """One file of people through the spool; its result must name exactly the planted lines with their reasons."""
     folder = stage.spool(role, agency, system, "addressees")
     written: Written = await asyncio.to_thread(write_resident_file, folder / "in" / f"{agency}-{system}.csv", rows)
-    results = await _result_of(folder, written.file.name)
+    results = await result_of(folder, written.file.name)
     rejected = {(int(row["line"]), row["reason"]) for row in results if row["reason"]}
     wanted = {(one.line, one.reason.value) for one in written.rejected}
     label = "世田谷区" if agency == WARD else "他機関"
@@ -143,7 +143,7 @@ async def _register_file(
 ) -> None:
     folder = stage.spool(role, agency, system, "business-information")
     written = await asyncio.to_thread(write_business_file, folder / "in" / f"{agency}-{system}.ndjson", records)
-    results = await _result_of(folder, written.file.name)
+    results = await result_of(folder, written.file.name)
     step.expect(f"登録した副本: {records[0].information}", sum(not row["reason"] for row in results), len(records))
 
 
@@ -184,7 +184,7 @@ async def _refused_records(stage: Stage, step: Step) -> None:
         good | {"record_id": "demo-bad-4", "addressee_number": "999999999999999"},
     ]
     folder = stage.spool("linkage", WARD, INSURANCE_SYSTEM, "business-information")
-    results = await _result_of(folder, _write_lines(folder / "in" / "broken.ndjson", broken))
+    results = await result_of(folder, _write_lines(folder / "in" / "broken.ndjson", broken))
     step.expect("退けた副本（形式・対象外の情報・宛名なし）", sum(bool(row["reason"]) for row in results), len(broken))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +21,32 @@ from storage.key_store import KeyStore
 from transport.channel import Channel
 from transport.clock import JST
 from transport.register import Register
+
+
+class Broom:
+    """When an agency's outbox is looked at next: every `IDLE_S`, or sooner when a flow says that something will be due."""
+
+    IDLE_S = 10.0
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._called = asyncio.Event()
+
+    def call(self, seconds: float) -> None:
+        """Something is due in so many seconds."""
+        at = asyncio.get_running_loop().time() + max(seconds, 0.0)
+        if at < self._at:
+            self._at = at
+            self._called.set()
+
+    async def wait(self) -> None:
+        """Until the next look is due; the one after it is `IDLE_S` later unless somebody calls."""
+        loop = asyncio.get_running_loop()
+        while (left := self._at - loop.time()) > 0:
+            self._called.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), left)
+        self._at = loop.time() + self.IDLE_S
 
 
 class Lists:
@@ -72,6 +100,7 @@ class HostedAgency:
     inquiries: Channel
     late_outcomes: Channel
     peer_note: Callable[[str], None]
+    broom: Broom = field(default_factory=Broom)
     driving: set[str] = field(default_factory=set)
 
     def new_id(self, prefix: str, now: datetime) -> str:

@@ -18,6 +18,7 @@ from evidence.export import LogParty
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes import binding
 from gateway.intermediate_server.inquiry import driving, reading, registering
+from gateway.intermediate_server.inquiry.registering import Unregistered
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
 from gateway.intermediate_server.network import wire as messages
@@ -28,7 +29,7 @@ from gateway.intermediate_server.replica import registration
 from storage.committer import Commit, commit_step
 from storage.database import StorageUnavailableError
 from storage.evidence_log import store as log_store
-from transport import wire
+from transport import openapi, wire
 from transport.channel import ChannelError
 from transport.listener import ACCESS_REFUSED, PEER, fingerprint
 from transport.problem import ProblemError
@@ -135,7 +136,7 @@ def _inquiries(server: Server) -> Handle:
         tasks = {found.number: server.start(agency, found) for found in registered if isinstance(found, Inquiry)}
         if tasks and envelope.wait_ms > 0:
             await asyncio.wait(tasks.values(), timeout=min(envelope.wait_ms / 1000, LONGEST_WAIT_S))
-        asked_before = [found for found in registered if isinstance(found, str)]
+        asked_before = [found for found in registered if isinstance(found, str) and not isinstance(found, Unregistered)]
         wanted = [reading.ResultItem(inquiry_number=number) for number in asked_before]
         before = dict(zip(asked_before, await reading.results(agency, wanted), strict=True)) if wanted else {}
         return [_answer(found, before) for found in registered]
@@ -143,10 +144,10 @@ def _inquiries(server: Server) -> Handle:
     return handle
 
 
-def _answer(found: Inquiry | str | None, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _answer(found: Inquiry | str | Unregistered, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
     match found:
-        case None:
-            return {"refused": {"reason": "field_malformed"}}
+        case Unregistered():
+            return {"refused": {"reason": found.value}}
         case str():
             return before[found]
         case _:
@@ -208,11 +209,16 @@ async def _decide_held(agency: HostedAgency, peer: Peer, envelope: wire.Envelope
 
 def _export(server: Server) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def route(request: web.Request) -> web.StreamResponse:
-        """IF_TKM_90017: the whole log as NDJSON, streamed."""
+        """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told, as NDJSON, streamed."""
         agency, _ = await _addressed(server, request, frozenset({Use.STAFF}))
         key = agency.keys.ring.signer("log").public_key
         lines = await log_store.export_lines(
-            agency.database, agency.tenant, agency=agency.id, party=LogParty.INTERMEDIATE, public_key=key
+            agency.database,
+            agency.tenant,
+            agency=agency.id,
+            party=LogParty.INTERMEDIATE,
+            public_key=key,
+            year=wire.read_year(request.query.get("year")),
         )
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
@@ -244,3 +250,4 @@ def add_routes(app: web.Application, server: Server) -> None:
     post("/{agency}/held-provisions/decide", _listed(server, _decide_held, Use.STAFF))
     post("/{agency}/log/search", _listed(server, _search, Use.STAFF))
     app.router.add_get("/{agency}/log", _export(server))
+    openapi.add_route(app, "intermediate")

@@ -96,7 +96,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     register = config.register
     lists = Lists(read_permission_list(), register)
     async with AsyncExitStack() as stack:
-        database = await Database.open(config.dsn, connections=int(config.options.get("connections", 8)))
+        database = await Database.open(config.dsn, connections=int(config.options.get("connections", 4)))
         stack.push_async_callback(database.close)
         agencies = {
             hosted.id: await _open_agency(config, hosted, database, lists, register, stack)

@@ -13,11 +13,16 @@ from transport import wire
 
 
 async def get_log(request: web.Request) -> web.StreamResponse:
-    """The log as NDJSON; empty while there is nothing in it."""
+    """One fiscal year's log (`?year=`), the latest unless told, as NDJSON; empty while there is nothing in it."""
     caller = await require(request, "log", "read")
     agency = request.app[AGENCIES][caller.agency]
     lines = await log_store.export_lines(
-        agency.database, agency.tenant, agency=agency.id, party=LogParty.LINKAGE, public_key=agency.log_key
+        agency.database,
+        agency.tenant,
+        agency=agency.id,
+        party=LogParty.LINKAGE,
+        public_key=agency.log_key,
+        year=wire.read_year(request.query.get("year")),
     )
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway.api import oauth, openapi
+from gateway.api import oauth
 from gateway.api.authorization import DOORS, Door, Doors, authenticate
 from gateway.api.clients import ClientStore
 from gateway.batch import spool
@@ -35,7 +35,7 @@ from keys.ring import Keyring
 from storage.committer import Committer
 from storage.database import Database
 from storage.reference_data import read_layouts
-from transport import channel, listener, tls
+from transport import channel, listener, openapi, tls
 from transport.checkpoints import peer_notes
 from transport.register import Register
 from transport.role import Hosted, RoleConfig
@@ -109,6 +109,12 @@ def _application(running: Mapping[str, _Running], config: RoleConfig) -> web.App
     app[AGENCIES] = {name: one.agency for name, one in running.items()}
     app[desk_routes.DESKS] = {name: one.desk for name, one in running.items()}
     app[code_routes.CODE_REQUESTS] = {name: one.codes for name, one in running.items()}
+    add_routes(app)
+    return app
+
+
+def add_routes(app: web.Application) -> None:
+    """All paths of docs/openapi/linkage.yaml."""
     oauth.add_routes(app)
     openapi.add_route(app, "linkage")
     app.router.add_post("/v1/addressees", addressee_routes.post_addressees)
@@ -118,7 +124,6 @@ def _application(running: Mapping[str, _Running], config: RoleConfig) -> web.App
     app.router.add_get("/v1/log", log_routes.get_log)
     app.router.add_post("/v1/log/search", log_routes.post_log_search)
     app.router.add_get("/v1/code-requests", code_routes.get_code_requests)
-    return app
 
 
 async def _prepare_spool(config: RoleConfig, agency: Agency) -> None:
@@ -139,7 +144,7 @@ def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[
         group.create_task(one.agency.committer.run()),
         group.create_task(one.desk.finder.run()),
         group.create_task(one.codes.run()),
-        group.create_task(run_spool(config.spool, one.agency.id, channels)),
+        group.create_task(run_spool(config.spool, one.agency.id, channels, agencies=len(config.hosted))),
     ]
 
 

@@ -70,10 +70,10 @@ async def _checkpoints(connection: Connection, year: int, size: int) -> list[str
 
 
 async def search(database: Database, tenant: str, inquiry_number: str) -> list[dict[str, Any]]:
-    """The entries under an inquiry number, oldest first. Raises StorageUnavailableError."""
+    """The entries under an inquiry number, oldest first, each with its place `log`: {year, index}. Raises StorageUnavailableError."""
     try:
         async with database.inside(tenant) as connection:
             rows = await connection.fetch(_QUERIES["search_by_inquiry"], inquiry_number)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the evidence log could not be read") from None
-    return [msgspec.json.decode(row["body"]) for row in rows]
+    return [msgspec.json.decode(row["body"]) | {"log": {"year": row["year"], "index": row["idx"]}} for row in rows]

@@ -19,6 +19,24 @@ NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
+REQUIREMENTS = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
+STATES = {"working", "partly", "not yet"}
+REQUIREMENT_IDS = [
+    *(f"LS-{part}.{number}" for part, last in ((1, 6), (2, 6), (3, 2)) for number in range(1, last + 1)),
+    "LS-4",
+    *(f"IS-{number}" for number in range(1, 11)),
+    "NW",
+    *(f"PL-{number}" for number in range(1, 7)),
+    *(f"SC-{number}" for number in range(1, 29)),
+    *(f"SK-{number}" for number in range(1, 10)),
+]
+
+
+def requirements() -> list[list[str]]:
+    lines = [line for line in REQUIREMENTS.splitlines() if re.match(r"\|\s*(LS|IS|NW|PL|SC|SK)\b", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
 def controls() -> list[list[str]]:
     lines = [line for line in THREATS.splitlines() if re.match(r"\|\s*C\d", line)]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -72,3 +90,15 @@ def test_a_control_names_only_tests_that_exist(control):
 def test_a_link_inside_the_repository_leads_somewhere(document):
     targets = [link for link in LINK.findall((ROOT / document).read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in targets if not (ROOT / document).parent.joinpath(link).exists()] == []
+
+
+def test_every_requirement_has_its_row_and_a_state():
+    assert [row[0] for row in requirements()] == REQUIREMENT_IDS
+    assert {row[2] for row in requirements()} <= STATES
+
+
+@pytest.mark.parametrize("row", requirements(), ids=lambda row: row[0])
+def test_a_requirement_that_works_names_tests_and_every_test_named_exists(row):
+    named = NAMED_TEST.findall(row[-1])
+    assert named or row[2] == "not yet"
+    assert [name for file, name in named if not (ROOT / file).is_file() or name not in functions(Path(file))] == []

@@ -26,7 +26,7 @@ def test_the_example_of_the_readme_is_permitted(capsys: pytest.CaptureFixture[st
     assert decide() == 0
 
     printed = capsys.readouterr().out
-    assert printed.startswith("許可\n")
+    assert printed.startswith("許可 / permitted\n")
     assert "番号法第19条第8号 別表第二の2の項" in printed
 
 
@@ -34,7 +34,7 @@ def test_a_refusal_gives_its_reason_and_exits_3(capsys: pytest.CaptureFixture[st
     assert decide(provider="東京都知事") == 3
 
     printed = capsys.readouterr().out
-    assert printed.startswith("不許可\n")
+    assert printed.startswith("不許可 / refused\n")
     assert "provider_not_in_row" in printed
 
 

@@ -14,9 +14,8 @@ from adapters.jlis_mock.core.routes import ENTRANCE
 from evidence.export import LogParty
 from storage.database import Database
 from storage.evidence_log import store
-from transport.problem import ProblemError
 from transport.register import Use
-from transport.wire import parse_items
+from transport.wire import parse_items, read_year
 
 NETWORK: Final = "network"
 
@@ -52,7 +51,7 @@ async def get_log(request: web.Request) -> web.StreamResponse:
         agency=NETWORK,
         party=LogParty.CORE,
         public_key=log.public_key,
-        year=_year(request.query.get("year")),
+        year=read_year(request.query.get("year")),
     )
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
@@ -71,14 +70,6 @@ async def post_log_search(request: web.Request) -> web.Response:
     return entrance.answer(
         [{"entries": await store.search(log.database, log.tenant, item.inquiry_number)} for item in wanted]
     )
-
-
-def _year(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if len(text) != 4 or not text.isascii() or not text.isdigit():
-        raise ProblemError(400, "malformed_query", "The year must be four digits.")
-    return int(text)
 
 
 def add_log_routes(app: web.Application, log: CoreLog) -> None:

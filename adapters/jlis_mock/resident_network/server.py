@@ -27,7 +27,7 @@ from codebook.four_items import FourItems
 from codebook.individual_number import IndividualNumber, ResidentRecordCode
 from storage.database import Database
 from storage.fault_points import declare
-from transport import channel, listener, tls
+from transport import channel, listener, openapi, tls
 from transport.channel import Channel, ChannelError
 from transport.listener import PEER
 from transport.problem import ProblemError
@@ -68,10 +68,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
 
 async def _run(config: RoleConfig, register: Register, counter: Counter, stop: asyncio.Event) -> None:
     app = listener.application(listener.require_peer(lambda: register, _turned_away))
-    app[COUNTER] = counter
-    app.router.add_post("/code-requests", post_code_requests)
-    app.router.add_post("/four-items", post_four_items)
-    app.router.add_post("/population", post_population)
+    add_routes(app, counter)
     context = tls.server_context(config.server, require_client=True)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(each.run()) for each in counter.codes.values()]
@@ -81,6 +78,15 @@ async def _run(config: RoleConfig, register: Register, counter: Counter, stop: a
             await stop.wait()
         for task in running:
             task.cancel()
+
+
+def add_routes(app: web.Application, counter: Counter) -> None:
+    """All paths of docs/openapi/resident-network.yaml."""
+    app[COUNTER] = counter
+    app.router.add_post("/code-requests", post_code_requests)
+    app.router.add_post("/four-items", post_four_items)
+    app.router.add_post("/population", post_population)
+    openapi.add_route(app, "resident-network")
 
 
 def _channels(client: aiohttp.ClientSession, core: str, register: Register) -> dict[str, Channel]:

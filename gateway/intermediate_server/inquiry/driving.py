@@ -49,7 +49,9 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
     try:
         now = agency.clock()
         if found.state not in ENDED and now > found.answer_by:
-            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+            permit = read_permit_for(agency.register, found.permit, found.request) if found.permit else None
+            known = None if isinstance(permit, Doubted) else permit
+            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now, permit=known)
             return found
         if found.state is State.REGISTERED:
             await _ask_permit(agency, found)

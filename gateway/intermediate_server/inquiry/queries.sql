@@ -1,17 +1,20 @@
 -- name: codes_for
 select integrated_number, code_sealed from person_code where integrated_number = any($1::text[]) and bound_at is not null
 
--- name: by_message
-select inquiry_number, message_id from inquiry where message_id = any($1::text[])
+-- name: before_registering
+select integrated_number as key, code_sealed as sealed, null as inquiry_number
+from person_code where integrated_number = any($1::text[]) and bound_at is not null
+union all
+select message_id, message_digest, inquiry_number from inquiry where message_id = any($2::text[])
 
 -- name: register_inquiry
-insert into inquiry (message_id, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items, state, reason,
-    list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
-select r.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
-    $12::text[], $13::text[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::text[], $20::timestamptz[], $21::timestamptz[],
-    $22::timestamptz[], $23::timestamptz[])
-    as r (message_id, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items, state, reason,
-    list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
+insert into inquiry (message_id, message_digest, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items,
+    state, reason, list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
+select r.* from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+    $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[],
+    $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
+    as r (message_id, message_digest, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items,
+    state, reason, list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
 on conflict do nothing
 returning message_id
 

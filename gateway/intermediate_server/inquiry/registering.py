@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -11,16 +14,17 @@ from codebook.identifiers import INQUIRY_PREFIX, IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
-from gateway.intermediate_server.codes.binding import open_code
+from gateway.intermediate_server.codes.binding import PURPOSE, open_code
 from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
 from gateway.intermediate_server.metrics import INQUIRIES, REFUSALS, item_label
 from gateway.intermediate_server.network.wire import Asked, hexdigest
 from keys import labels
+from keys.binding import bind
 from keys.sealing import key_hash
 from permission_lists.decide import Refused
 from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.committer import Commit, Lost, Statement, Write, commit_step
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 _REGISTER = Statement("register_inquiry", _SQL["register_inquiry"])
@@ -71,54 +75,91 @@ def _well_formed(item: DeskItem) -> bool:
     return len(item.items) <= 64 and all(0 < len(text) <= 200 and text.isprintable() for text in texts)
 
 
+class Unregistered(StrEnum):
+    """Why an item was not registered at all; stable codes. Nothing of it is kept."""
+
+    MALFORMED = "field_malformed"
+    REUSED = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An inquiry that was registered before under the same message id."""
+
+    number: str
+    digest: bytes
+
+
+def _digest(agency: HostedAgency, item: DeskItem) -> bytes:
+    """What was asked under a message id, keyed: the same again is a retry, something else is a mistake of the caller."""
+    asked = (item.integrated_number, item.provider, item.basis, item.item, item.information, sorted(item.items))
+    return agency.keys.ring.index(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, asked))
+
+
+async def _look(agency: HostedAgency, items: list[DeskItem]) -> tuple[dict[str, bytes], dict[str, _Known]]:
+    """Our sealed codes of the people asked about, and what is registered under the message ids already."""
+    people, messages = [item.integrated_number for item in items], [item.message_id for item in items]
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["before_registering"], people, messages)
+    codes = {row["key"]: row["sealed"] for row in rows if row["inquiry_number"] is None}
+    known = {row["key"]: _Known(row["inquiry_number"], row["sealed"]) for row in rows if row["inquiry_number"]}
+    return codes, known
+
+
 async def register(
     agency: HostedAgency, stock: KeyStock, items: list[DeskItem], now: datetime
-) -> list[Inquiry | str | None]:
+) -> list[Inquiry | str | Unregistered]:
     """IF_SKI_90012, first half: register and record each item.
 
-    Answers in order: an Inquiry to drive, the inquiry number of one that was registered before or refused at once, None for a malformed item.
+    Answers in order: an Inquiry to drive, the inquiry number of one that was registered before or refused at once, or why not registered.
     """
     good = [item for item in items if _well_formed(item)]
-    async with agency.database.inside(agency.tenant) as connection:
-        sealed = {
-            row["integrated_number"]: row["code_sealed"]
-            for row in await connection.fetch(_SQL["codes_for"], [item.integrated_number for item in good])
-        }
-        known = {
-            row["message_id"]: row["inquiry_number"]
-            for row in await connection.fetch(_SQL["by_message"], [item.message_id for item in good])
-        }
+    codes, known = await _look(agency, good)
     made: dict[str, Inquiry] = {}
     commits: list[Commit] = []
     for item in good:
-        if item.message_id in known or item.message_id in made:
-            continue
-        code = (
-            open_code(agency, item.integrated_number, sealed[item.integrated_number])
-            if item.integrated_number in sealed
-            else None
-        )
-        made[item.message_id], commit = _new(agency, stock, item, code, now)
-        commits.append(commit)
+        if item.message_id not in known and item.message_id not in made:
+            sealed = codes.get(item.integrated_number)
+            code = None if sealed is None else open_code(agency, item.integrated_number, sealed)
+            made[item.message_id], commit = _new(agency, stock, item, code, now)
+            commits.append(commit)
+    if commits:
+        agency.broom.call(agency.limits.resend_after.total_seconds())
     results = await agency.committer.apply_all(commits)
-    if not all(
-        isinstance(result, Applied) for result in results
+    if any(
+        isinstance(result, Lost) for result in results
     ):  # the same message came twice at once: join the one that won
-        async with agency.database.inside(agency.tenant) as connection:
-            known |= {
-                row["message_id"]: row["inquiry_number"]
-                for row in await connection.fetch(_SQL["by_message"], [item.message_id for item in good])
-            }
-    won = {message for (message, _), result in zip(made.items(), results, strict=True) if isinstance(result, Applied)}
-    answers: list[Inquiry | str | None] = []
+        _, known = await _look(agency, good)
+    return _in_order(
+        agency, items, good, {message: found for message, found in made.items() if message not in known}, known
+    )
+
+
+def _in_order(
+    agency: HostedAgency,
+    items: list[DeskItem],
+    good: list[DeskItem],
+    made: dict[str, Inquiry],
+    known: dict[str, _Known],
+) -> list[Inquiry | str | Unregistered]:
+    """One answer an item; an inquiry is handed out to be driven once, however often its message stands in the list."""
+    well_formed = {id(item) for item in good}
+    digests = {item.message_id: _digest(agency, item) for item in reversed(good) if item.message_id in made}
+    answers: list[Inquiry | str | Unregistered] = []
+    handed_out: set[str] = set()
     for item in items:
-        fresh = made.get(item.message_id) if item.message_id in won else None
-        if fresh is not None and fresh.state is State.REGISTERED:
-            won.discard(item.message_id)
+        before, fresh = known.get(item.message_id), made.get(item.message_id)
+        if id(item) not in well_formed:
+            answers.append(Unregistered.MALFORMED)
+        elif not hmac.compare_digest(before.digest if before else digests[item.message_id], _digest(agency, item)):
+            answers.append(Unregistered.REUSED)
+        elif before is not None:
+            answers.append(before.number)
+        elif fresh is not None and fresh.state is State.REGISTERED and item.message_id not in handed_out:
+            handed_out.add(item.message_id)
             answers.append(fresh)
         else:
-            mine = made.get(item.message_id)
-            answers.append(known.get(item.message_id) or (mine.number if mine else None))
+            answers.append(fresh.number if fresh is not None else Unregistered.MALFORMED)
     return answers
 
 
@@ -173,7 +214,8 @@ def _new(
         None if reason else ring.encrypt(found.key_purpose, pair.private.reveal(), private_aad(agency, number))
     )
     row = (
-        item.message_id, number, item.system, item.actor, item.purpose, item.integrated_number, item.provider, basis, item.item, item.information,
+        item.message_id, _digest(agency, item), number, item.system, item.actor, item.purpose, item.integrated_number, item.provider,
+        basis, item.item, item.information,
         "\n".join(asked.items), found.state.value, reason, asked.list_digest, request, found.signature, pair.public, private_sealed,
         found.key_purpose, now, answer_by, until, None if reason else now + agency.limits.resend_after,
     )  # fmt: skip

@@ -39,6 +39,7 @@ create index replica_of_person on replica (integrated_number, information);
 create table inquiry (
     inquiry_number text primary key,
     message_id text not null,
+    message_digest bytea not null,
     system text not null,
     actor text not null,
     purpose text not null,

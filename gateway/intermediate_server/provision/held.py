@@ -140,6 +140,7 @@ async def _conclude(
     if not isinstance(await agency.committer.apply(commit), Applied):
         raise ProblemError(409, "decided_already", "Somebody else has decided this provision in the meantime.")
     HELD_PROVISIONS.labels(agency.id).dec()
+    agency.broom.call(0)
 
 
 async def expire(agency: HostedAgency, now: datetime) -> int:
@@ -154,10 +155,10 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
 
 
 async def push(agency: HostedAgency, now: datetime) -> int:
-    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many were. Late ones stay for the next round."""
+    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many are left for the next round."""
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["to_push"], now)
-    delivered = 0
+    left = len(rows)
     for row in rows:
         message = {
             "permit_id": row["permit_id"],
@@ -171,8 +172,8 @@ async def push(agency: HostedAgency, now: datetime) -> int:
             found = {}
         if isinstance(found, dict) and found.get("received") is True:
             await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (row["permit_id"],)),)))
-            delivered += 1
+            left -= 1
         else:
             async with agency.database.inside(agency.tenant) as connection:
                 await connection.fetch(_SQL["push_later"], [row["permit_id"]], [now + agency.limits.resend_after])
-    return delivered
+    return left

@@ -59,4 +59,6 @@ def shown(answer: dict[str, Any]) -> dict[str, Any]:
     """What of the intermediate server's answer a business system sees: never a number or code that stands for the person."""
     if "retry" in answer:
         return {"retry": answer["retry"]}
+    if "refused" in answer:
+        return dict.fromkeys(_SHOWN) | {"reason": answer["refused"]["reason"]}
     return {name: answer.get(name) for name in _SHOWN}

@@ -57,3 +57,34 @@ end $$;
 create trigger log_entry_append_only before update or delete or truncate on log_entry execute function refuse_change();
 create trigger log_subtree_append_only before update or delete or truncate on log_subtree execute function refuse_change();
 create trigger log_checkpoint_append_only before update or delete or truncate on log_checkpoint execute function refuse_change();
+
+-- One call appends a batch: false when another process appended meanwhile (the caller's size is no longer the head's), and nothing is changed.
+-- A function, so that its statements stay planned for the schema it lives in, whichever agency the connection served before.
+create function append_log(
+    of_year integer, old_size bigint, new_size bigint, new_peaks bytea, new_note text, new_root bytea,
+    entry_ids text[], instants timestamptz[], kinds text[], inquiry_numbers text[], bodies bytea[], leaves bytea[], personals bytea[],
+    levels smallint[], indexes bigint[], hashes bytea[],
+    origins text[], sizes bigint[], notes text[], seen timestamptz
+) returns boolean language plpgsql as $$
+begin
+    update log_head set size = new_size, peaks = new_peaks, note = new_note where year = of_year and size = old_size;
+    if not found then
+        return false;
+    end if;
+    insert into log_entry (year, idx, entry_id, at, kind, inquiry_number, body, leaf, personal)
+    select of_year, old_size + r.place - 1, r.entry_id, r.at, r.kind, r.inquiry_number, r.body, r.leaf, r.personal
+    from unnest(entry_ids, instants, kinds, inquiry_numbers, bodies, leaves, personals)
+        with ordinality as r (entry_id, at, kind, inquiry_number, body, leaf, personal, place);
+    insert into log_checkpoint (year, size, root, note) values (of_year, new_size, new_root, new_note);
+    if cardinality(levels) > 0 then
+        insert into log_subtree (year, level, idx, hash)
+        select of_year, r.level, r.idx, r.hash from unnest(levels, indexes, hashes) as r (level, idx, hash);
+    end if;
+    if cardinality(origins) > 0 then
+        insert into peer_checkpoint (origin, size, note, seen_at)
+        select r.origin, r.size, r.note, seen from unnest(origins, sizes, notes) as r (origin, size, note)
+        on conflict (origin) do update set size = excluded.size, note = excluded.note, seen_at = excluded.seen_at
+        where peer_checkpoint.size < excluded.size;
+    end if;
+    return true;
+end $$;

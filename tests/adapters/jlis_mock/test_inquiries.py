@@ -80,7 +80,9 @@ async def test_a_permit_of_another_party_is_refused_and_recorded(around: Surroun
 async def test_a_permit_that_the_core_did_not_write_is_unknown(around: Surroundings) -> None:
     signed, token = await permitted(around)
     peer = around.peer("setagaya")
-    assert await peer.present(token[:-9] + ("B" if token[-9] == "A" else "A") + token[-8:], signed) == {"refused": {"reason": "permit_unknown"}}
+    assert await peer.present(token[:-9] + ("B" if token[-9] == "A" else "A") + token[-8:], signed) == {
+        "refused": {"reason": "permit_unknown"}
+    }
     assert await peer.present("no.permit", signed) == {"refused": {"reason": "permit_unknown"}}
 
 

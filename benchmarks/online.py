@@ -1,0 +1,212 @@
+"""Online inquiry → opened answer, over the real servers: distinct people, no cached answers, durable records at all three parties.
+
+`python -m benchmarks.online [INQUIRIES] [RUNS] [AGENCIES…]`. Every inquiry is one HTTP request of a business system about one person, 100 at a
+time. After each run the bare round trip (benchmarks/bare.py) is measured in the same minute: the same five requests, six grouped commits, key
+pair, seal, open and signatures, without rules. Prints medians, p50 and p99, the ratio to the bare one, CPU seconds per inquiry, and CPU steal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import ssl
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import bare
+from benchmarks.machine import Watch, cpu_seconds, median, quantile
+from gateway.demonstration.callers import BusinessSystem, Staff
+from gateway.demonstration.loading import resident, result_of
+from gateway.demonstration.run import DEMO_DAY
+from gateway.launcher import Running
+from gateway.topology import Topology, parse
+from storage.postgres import discard
+from synthetic.business import MEDICAL_INSURANCE, Business, BusinessRecord
+from synthetic.files import write_business_file, write_resident_file
+from synthetic.people import Person, population
+from synthetic.rows import Addressees, resident_rows, unharmed
+from transport.clock import Clock
+
+SEED = 7
+AT_ONCE = 100
+ROLES = ("linkage", "intermediate", "neighbours-linkage", "neighbours-intermediate", "network", "resident-network")
+
+
+def topology(agencies: int) -> Topology:
+    """The ward and so many health insurance societies (別表第二 3の項, order of 2024 3の項), all fictional."""
+    grants = "[addressees:register, code-requests:create, business-information:register, inquiries:create]"
+    societies = [f"kempo-{number:03d}" for number in range(1, agencies + 1)]
+    lines = [
+        "agencies:",
+        '  - {id: setagaya, code: "9999000000000001", name: 世田谷区長, systems: [{id: kokuho, name: 国保, individual_number: true, grants: '
+        + grants
+        + "}]}",
+    ]
+    for number, society in enumerate(societies, start=2):
+        lines.append(
+            f'  - {{id: {society}, code: "9999{number:012d}", name: 架空健康保険組合{number}, kinds: [健康保険組合], '
+            f"systems: [{{id: {society}-gyomu, name: 業務, individual_number: true, grants: {grants}}}]}}"
+        )
+    hosts = ", ".join(societies)
+    lines += [
+        "roles:",
+        "  linkage: {program: linkage, hosts: [setagaya], port: 8441, metrics_port: 9461}",
+        "  intermediate: {program: intermediate, hosts: [setagaya], port: 8442, metrics_port: 9462}",
+        f"  neighbours-linkage: {{program: linkage, hosts: [{hosts}], port: 8443, metrics_port: 9463}}",
+        f"  neighbours-intermediate: {{program: intermediate, hosts: [{hosts}], port: 8444, metrics_port: 9464}}",
+        "  network: {program: network, hosts: [network], port: 8445, metrics_port: 9465}",
+        "  resident-network: {program: resident-network, hosts: [resident-network], port: 8446, metrics_port: 9466}",
+    ]
+    return parse("\n".join(lines) + "\n")
+
+
+def record_of(template: BusinessRecord, addressee_number: str) -> BusinessRecord:
+    identity = hashlib.sha256(f"bench/{addressee_number}".encode()).hexdigest()[:32]
+    return replace(template, addressee_number=addressee_number, record_id=identity)
+
+
+def system(running: Running, client_id: str) -> BusinessSystem:
+    client = running.client(client_id)
+    return BusinessSystem(
+        client.url, client.client_id, client.secret.reveal().decode(), ssl.create_default_context(cafile=str(client.ca))
+    )
+
+
+async def load(running: Running, people: list[Person], societies: list[str]) -> None:
+    """Everybody is known to the ward, with one replica each; the societies share them out evenly."""
+    ward = Addressees(SEED, "kokuho")
+    spool = running.role("linkage").spool / "setagaya" / "kokuho"
+    written = write_resident_file(spool / "addressees" / "in" / "people.csv", unharmed(resident_rows(people, ward)))
+    await result_of(spool / "addressees", written.file.name)
+    for at, society in enumerate(societies):
+        folder = running.role("neighbours-linkage").spool / society / f"{society}-gyomu" / "addressees"
+        own = people[at :: len(societies)]
+        write_resident_file(
+            folder / "in" / "people.csv", unharmed(resident_rows(own, Addressees(SEED, f"{society}-gyomu")))
+        )
+    for society in societies:
+        folder = running.role("neighbours-linkage").spool / society / f"{society}-gyomu" / "addressees"
+        await result_of(folder, "people.csv")
+    for client_id in ("kokuho", *(f"{society}-gyomu" for society in societies)):
+        async with system(running, client_id) as caller:
+            await caller.post("/v1/code-requests", {"wait_ms": 600_000})
+    business = Business(SEED)
+    insured = next(
+        person for person in population(SEED, 10_000) if business.is_insured(person) and not business.is_barred(person)
+    )
+    template = replace(
+        business.medical_insurance(insured, system="kokuho", addressee_number="0")[0], auto_response="allowed"
+    )
+    records = [record_of(template, ward.number(person)) for person in people]
+    written = write_business_file(spool / "business-information" / "in" / "replicas.ndjson", records)
+    results = await result_of(spool / "business-information", written.file.name)
+    assert not any(row["reason"] for row in results), "replicas were refused"
+
+
+async def populate(running: Running, people: list[Person]) -> None:
+    async with Staff(running.url("resident-network"), running.staff("resident-network")) as staff:
+        for start in range(0, len(people), 5_000):
+            await staff.items("/population", [resident(person) for person in people[start : start + 5_000]])
+
+
+async def ask(running: Running, people: list[Person], societies: list[str]) -> dict[str, float]:
+    """Ask about every person once; each inquiry is a request of its own."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    latencies: list[float] = []
+    wrong: list[str] = []
+    callers = {society: system(running, f"{society}-gyomu") for society in societies}
+
+    async def one(society: str, number: str, latencies: list[float] = latencies) -> None:
+        async with gate:
+            begun = time.perf_counter()
+            answers = await callers[society].inquire(
+                [
+                    {
+                        "addressee_number": number,
+                        "provider": "setagaya",
+                        "item": "3",
+                        "information": MEDICAL_INSURANCE,
+                        "items": [],
+                        "purpose": "bench",
+                        "staff": "bench-1",
+                    }
+                ]
+            )
+            latencies.append(time.perf_counter() - begun)
+        if answers[0]["outcome"] != "answered" or not answers[0]["values"]:
+            wrong.append(f"{answers[0]['state']}/{answers[0]['reason']}")
+
+    work = [
+        (society, Addressees(SEED, f"{society}-gyomu").number(person))
+        for at, society in enumerate(societies)
+        for person in people[at :: len(societies)]
+    ]
+    work.sort(key=lambda pair: hashlib.sha256(pair[1].encode()).digest())
+    warming = work[:: max(1, len(work) // (2 * len(societies)))][
+        : 2 * len(societies)
+    ]  # connections, keys of the hour, prepared statements
+    work = [pair for pair in work if pair not in set(warming)]
+    await asyncio.gather(*(one(*pair, []) for pair in warming))
+    pids = [running.pid(role) for role in ROLES]
+    before = cpu_seconds(pids)
+    watch = Watch()
+    await asyncio.gather(*(one(*pair) for pair in work))
+    seconds = watch.seconds()
+    after = cpu_seconds(pids)
+    for caller in callers.values():
+        await caller.__aexit__()
+    assert not wrong, f"{len(wrong)} wrong answers, e.g. {wrong[0]}"
+    for role, pid in zip(ROLES, pids, strict=True):
+        print(f"      {role:26s} {1000 * (after[pid] - before[pid]) / len(work):6.2f} ms CPU per inquiry")
+    return {
+        "per_second": len(work) / seconds,
+        "p50_ms": 1000 * quantile(latencies, 0.5),
+        "p99_ms": 1000 * quantile(latencies, 0.99),
+        "cpu_ms": 1000 * sum(after[pid] - before[pid] for pid in pids) / len(work),
+        "steal": watch.steal_percent(),
+    }
+
+
+def measure(inquiries: int, runs: int, agencies: int) -> dict[str, float]:
+    data = Path(tempfile.mkdtemp(prefix="sekisho-bench-"))
+    societies = [f"kempo-{number:03d}" for number in range(1, agencies + 1)]
+    people = list(population(SEED, inquiries * runs))
+    found: list[dict[str, float]] = []
+    bares: list[float] = []
+    try:
+        options = {role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds()} for role in ROLES}
+        with Running(
+            data, roles=ROLES, ports="free", topology=topology(agencies), options=options, key_profile="cheapest"
+        ) as running:
+            asyncio.run(populate(running, people))
+            asyncio.run(load(running, people, societies))
+            for run in range(runs):
+                found.append(asyncio.run(ask(running, people[run * inquiries : (run + 1) * inquiries], societies)))
+                print("   ", {name: round(value, 1) for name, value in found[-1].items()}, flush=True)
+                bares.append(bare.measure(inquiries, AT_ONCE)["per_second"])
+                print(f"    bare round trip {bares[-1]:.0f}/s", flush=True)
+    finally:
+        discard(data)
+        shutil.rmtree(data, ignore_errors=True)
+    result = {name: median([one[name] for one in found]) for name in found[0]}
+    result["bare_per_second"] = median(bares)
+    result["ratio"] = median([one["per_second"] / other for one, other in zip(found, bares, strict=True)])
+    return result
+
+
+def main() -> None:
+    inquiries = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    runs = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    for agencies in [int(value) for value in sys.argv[3:]] or [1, 10, 100]:
+        print(f"online inquiry, {agencies} inquiring agencies, {inquiries} inquiries, {AT_ONCE} at a time, {runs} runs")
+        result = measure(inquiries, runs, agencies)
+        print(json.dumps({name: round(value, 2) for name, value in result.items()}))
+
+
+if __name__ == "__main__":
+    main()

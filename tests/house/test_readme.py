@@ -1,0 +1,60 @@
+"""What the README tells people to type exists: make targets, commands of `sekisho` and their actions and options."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from importlib import import_module
+
+import pytest
+
+from gateway.__main__ import _COMMANDS
+from tests.house.sources import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TYPED = [
+    *re.findall(r"```sh\n(.*?)```", README, re.DOTALL),
+    *re.findall(r"`((?:make|sekisho) [^`]+)`", README),
+]
+TARGETS = {name for text in TYPED for name in re.findall(r"\bmake ([a-z]+)", text)}
+LINES = [line for text in TYPED for line in re.findall(r"\bsekisho ([a-z].*)", text)]
+
+
+def options(name: str) -> tuple[set[str], set[str]]:
+    """Long options of a command and all of its actions, and the actions."""
+    module, add, _, _ = _COMMANDS[name]
+    parser = argparse.ArgumentParser()
+    getattr(import_module(module), add)(parser)
+    known, actions = set(parser._option_string_actions), set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            actions |= set(action.choices)
+            known |= {option for sub in action.choices.values() for option in sub._option_string_actions}
+    return known, actions
+
+
+def test_every_make_target_named_exists():
+    assert {"demo", "up", "help"} <= TARGETS
+    assert {name for name in TARGETS if not re.search(rf"^{name}:", MAKEFILE, re.MULTILINE)} == set()
+
+
+def test_every_command_is_named_in_the_readme():
+    assert set(_COMMANDS) == {line.split()[0] for line in LINES} & set(_COMMANDS)
+
+
+@pytest.mark.parametrize("line", sorted(set(LINES)))
+def test_a_sekisho_line_names_a_command_its_action_and_its_options(line):
+    words = line.split()
+    assert words[0] in _COMMANDS
+    known, actions = options(words[0])
+    if actions and len(words) > 1:
+        assert words[1] in actions
+    assert {word for word in words if re.fullmatch(r"--[a-z][a-z-]*", word)} - known == set()
+
+
+def test_actions_named_in_the_table_exist():
+    for name in ("held", "keys"):
+        row = next(line for line in README.splitlines() if line.startswith(f"| `sekisho {name}`"))
+        named = set(re.findall(r"`([a-z]+)`", row))
+        assert named == options(name)[1]
