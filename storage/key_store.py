@@ -94,4 +94,5 @@ class KeyStore:
         """Destroy every version of a purpose and make that durable: what was sealed under it cannot be read again."""
         if self.ring.has(purpose):
             self.ring.destroy(purpose)
+            self.ring.forget(purpose)  # a ring must not grow by a name an hour
             self.save()

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=10_000,
         metavar="N",
-        help="架空の住民の人数（300 以上、既定 10000） / synthetic residents",
+        help="架空の住民の人数（1000 以上、既定 10000） / synthetic residents",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="結果を JSON で書く / write the results as JSON")
     parser.add_argument(
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    if not 300 <= args.residents <= 1_000_000:
-        console.print("[red]--residents は 300 から 1000000 まで / 300 to 1,000,000[/red]")
+    if not 1_000 <= args.residents <= 1_000_000:
+        console.print("[red]--residents は 1000 から 1000000 まで / 1,000 to 1,000,000[/red]")
         return 2
     if args.data.exists() and not (args.data / "demo").exists() and any(args.data.iterdir()):
         console.print(
@@ -77,17 +77,31 @@ def run(args: argparse.Namespace) -> int:
     console.print(
         f"関所 デモ: 架空の住民 {args.residents:,} 人、模擬日時 2022-10-03（別表第二が施行中）\n", highlight=False
     )
-    with Running(args.data, ports="free", options=options) as running:
-        stage = Stage(running=running, residents=args.residents, console=console)
-        console.print(
-            f"起動: {len(running.roles)} 個のプロセスと PostgreSQL  {time.monotonic() - begun:.1f} s\n", highlight=False
-        )
-        asyncio.run(_all(stage))
-        result = _result(stage, time.monotonic() - begun)
+    try:
+        with Running(args.data, ports="free", options=options) as running:
+            stage = Stage(running=running, residents=args.residents, console=console)
+            started = time.monotonic() - begun
+            console.print(f"起動: {len(running.roles)} 個のプロセスと PostgreSQL  {started:.1f} s\n", highlight=False)
+            asyncio.run(_all(stage))
+            result = _result(stage, time.monotonic() - begun)
+    except (Exception, BaseExceptionGroup) as failure:  # noqa: BLE001 (whatever ended it, a person is told where to look)
+        return _ended(console, args.data, failure)
     _show(console, stage, result)
     if args.json:
         args.json.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return 0 if result["ok"] else 1
+
+
+def _ended(console: Console, data: Path, failure: BaseException) -> int:
+    """Say in a few words what ended the demonstration; the servers' logs have the rest."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    console.print(
+        f"\n[red]デモは途中で終わりました / the demonstration ended half-way: {type(failure).__name__}: {failure}[/red]",
+        highlight=False,
+    )
+    console.print(f"各役割のログ / logs of the roles: {data}/roles/*/server.log", highlight=False)
+    return 1
 
 
 def _roles() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,29 +25,35 @@ from transport.register import Register
 
 
 class Broom:
-    """When an agency's outbox is looked at next: every `IDLE_S`, or sooner when a flow says that something will be due."""
+    """When an agency's outbox is looked at next: every `IDLE_S`, or sooner when a flow says that something will be due.
+
+    No call is forgotten for an earlier one; calls for about the same time share a look.
+    """
 
     IDLE_S = 10.0
 
     def __init__(self) -> None:
-        self._at = 0.0
+        self._idle_until = 0.0
+        self._calls: set[float] = set()
         self._called = asyncio.Event()
 
     def call(self, seconds: float) -> None:
         """Something is due in so many seconds."""
-        at = asyncio.get_running_loop().time() + max(seconds, 0.0)
-        if at < self._at:
-            self._at = at
-            self._called.set()
+        now = asyncio.get_running_loop().time()
+        step = max(1.0, seconds / 2)
+        self._calls.add(math.ceil((now + seconds) / step) * step if seconds > 0 else now)
+        self._called.set()
 
     async def wait(self) -> None:
         """Until the next look is due; the one after it is `IDLE_S` later unless somebody calls."""
         loop = asyncio.get_running_loop()
-        while (left := self._at - loop.time()) > 0:
+        while (left := min(self._idle_until, *self._calls, math.inf) - loop.time()) > 0:
             self._called.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._called.wait(), left)
-        self._at = loop.time() + self.IDLE_S
+        now = loop.time()
+        self._calls = {at for at in self._calls if at > now}
+        self._idle_until = now + self.IDLE_S
 
 
 class Lists:
