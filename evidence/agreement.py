@@ -73,6 +73,7 @@ _ENDS: Final = frozenset(
         K.INQUIRY_ANSWERED,
         K.INQUIRY_NOT_PROVIDED,
         K.INQUIRY_REFUSED_BY_PROVIDER,
+        K.INQUIRY_REFUSED_BY_NETWORK,
         K.INQUIRY_ABORTED,
     }
 )
@@ -100,6 +101,7 @@ NEEDS: Final[dict[str, tuple[tuple[Role, frozenset[str]], ...]]] = {
     K.INQUIRY_HELD: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
     K.INQUIRY_NOT_PROVIDED: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
     K.INQUIRY_REFUSED_BY_PROVIDER: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
+    K.INQUIRY_REFUSED_BY_NETWORK: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
     K.INQUIRY_ABORTED: ((Role.INQUIRER, frozenset({K.INQUIRY_REGISTERED})),),
     K.PERMIT_ISSUED: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED, K.INQUIRY_ABORTED})),),
     K.PERMIT_REFUSED: ((Role.INQUIRER, frozenset({K.INQUIRY_DENIED, K.INQUIRY_ABORTED})),),
@@ -135,6 +137,19 @@ class _Group:
 
     def dispositions(self, role: Role) -> dict[str, _Line]:
         return {said: line for line in self.of(role) if (said := _disposition(line.record)) is not None}
+
+    def turned_away(self, permit_id: str | None) -> bool:
+        """Whether the core recorded that it refused this permit when it was presented."""
+        return any(_is_turned_away(line.record) and line.record.permit_id == permit_id for line in self.of(Role.CORE))
+
+    def excused(self) -> frozenset[Role]:
+        """Who need not have an outcome that another party has."""
+        refusals = [line.record for line in self.of(Role.INQUIRER) if line.record.kind == K.INQUIRY_REFUSED_BY_NETWORK]
+        if any(self.turned_away(record.permit_id) for record in refusals):
+            return frozenset({Role.INQUIRER, Role.CORE})
+        if refusals or self.has(Role.INQUIRER, frozenset({K.INQUIRY_ABORTED})):
+            return frozenset({Role.INQUIRER})
+        return frozenset()
 
 
 def agree(exports: Sequence[Export], *, open_after: datetime | None = None) -> Agreement:
@@ -218,6 +233,7 @@ class _Comparison:
         yield from self._duplicates(number, group)
         yield from self._strangers(number, group)
         yield from self._missing(number, group)
+        yield from self._missing_presentation(number, group)
         yield from self._missing_outcomes(number, group)
         yield from self._differing(number, group)
 
@@ -250,15 +266,27 @@ class _Comparison:
                     missed.add(need)
                     yield _absent(number, line, need[0], max(need[1]), "a record of this step is missing")
 
+    def _missing_presentation(self, number: str, group: _Group) -> Iterator[Finding]:
+        """An inquirer that says that the network refused its permit: the core refused that very permit, or relayed a refusal."""
+        for line in group.of(Role.INQUIRER):
+            if line.record.kind != K.INQUIRY_REFUSED_BY_NETWORK or not self._given(Role.CORE, line.record):
+                continue
+            if not group.turned_away(line.record.permit_id) and "refused" not in group.dispositions(Role.CORE):
+                detail = "the core has no record that it refused this permit"
+                yield _absent(number, line, Role.CORE, K.PERMIT_REFUSED, detail)
+
     def _missing_outcomes(self, number: str, group: _Group) -> Iterator[Finding]:
-        """What one of the three recorded as the outcome, all three must have; an inquirer that gave up need not."""
+        """What one of the three recorded as the outcome, all three must have; an inquirer that was left alone need not.
+
+        A provider may have answered an earlier presentation that the core could not record: when the core then refused
+        the permit, its and the inquirer's records end with that refusal.
+        """
         roles = {role: group.dispositions(role) for role in (Role.PROVIDER, Role.CORE, Role.INQUIRER)}
-        gave_up = group.has(Role.INQUIRER, frozenset({K.INQUIRY_ABORTED}))
+        excused = group.excused()
         for said in sorted(set().union(*roles.values())):
             witness = next(lines[said] for lines in roles.values() if said in lines)
             for role, lines in roles.items():
-                excused = role is Role.INQUIRER and gave_up
-                if said not in lines and not excused and self._given(role, witness.record):
+                if said not in lines and role not in excused and self._given(role, witness.record):
                     yield _absent(number, witness, role, said, "the outcome is missing in this party's log")
 
     def _given(self, role: Role, record: Record) -> bool:
@@ -311,8 +339,8 @@ def _differences(number: str, lines: Sequence[_Line], name: str) -> Iterator[Fin
 
 
 def _unreceived(group: _Group) -> bool:
-    gave_up = group.has(Role.INQUIRER, frozenset({K.INQUIRY_ABORTED}))
-    return gave_up and "provided" in group.dispositions(Role.PROVIDER)
+    left_alone = group.has(Role.INQUIRER, frozenset({K.INQUIRY_ABORTED, K.INQUIRY_REFUSED_BY_NETWORK}))
+    return left_alone and "provided" in group.dispositions(Role.PROVIDER)
 
 
 def _role(kind: str, party: LogParty) -> Role | None:

@@ -29,6 +29,7 @@ class EntryKind(StrEnum):
     INQUIRY_HELD = "inquiry.held"
     INQUIRY_NOT_PROVIDED = "inquiry.not_provided"
     INQUIRY_REFUSED_BY_PROVIDER = "inquiry.refused_by_provider"
+    INQUIRY_REFUSED_BY_NETWORK = "inquiry.refused_by_network"
     INQUIRY_ABORTED = "inquiry.aborted"
 
     PERMIT_ISSUED = "permit.issued"

@@ -90,6 +90,11 @@ class Report:
     def clean(self) -> bool:
         return not self.findings
 
+    @property
+    def anchored(self) -> bool:
+        """Every key came from the register; without logs there is nothing to vouch for."""
+        return all(log.anchored for log in self.logs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:

@@ -12,6 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from transport.tls import Identity
+
+FIRST_STAFF: Final = "staff-1"
+STAFF: Final = (FIRST_STAFF, "staff-2")
+"""Members of every agency's staff: a name, a certificate and a line in the register each."""
 
 
 class FolderBusyError(Exception):
@@ -60,6 +67,11 @@ class DataFolder:
 
     def staff(self, agency: str) -> Path:
         return self.clients / f"staff-{agency}"
+
+    def staff_identity(self, agency: str, name: str = FIRST_STAFF) -> Identity:
+        """The certificate of one member of an agency's staff (`network` and `resident-network` too); the files may not be there."""
+        folder = self.staff(agency)
+        return Identity(certificate=folder / f"{name}.pem", key=folder / f"{name}.key.pem", ca=folder / "ca.pem")
 
 
 def private_folder(path: Path) -> Path:

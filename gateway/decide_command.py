@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from datetime import date
 from typing import Any
@@ -19,6 +20,8 @@ from storage.reference_data import read_party_rules, read_permission_list
 EXIT_PERMITTED = 0
 EXIT_BAD_INPUT = 2
 EXIT_REFUSED = 3
+
+_ITEM = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})*")
 
 _UNKNOWN_PARTY = (
     "{option} の名称から機関の区分を決められません。法令上の名称で指定してください"
@@ -73,6 +76,7 @@ def _question(args: argparse.Namespace) -> Question:
         raise QuestionWrongError(
             "--affair は --level detail とともに指定してください / --affair goes with --level detail"
         )
+    _check_item(args.item)
     return Question(
         on=_day(args.on),
         inquirer=_party(args.inquirer, "--inquirer"),
@@ -83,6 +87,14 @@ def _question(args: argparse.Namespace) -> Question:
         level=level,
         affair=None if affair is None else affair.removeprefix(f"{args.item}-"),
     )
+
+
+def _check_item(item: str) -> None:
+    """Raises QuestionWrongError for an item that no list could have, such as one in full-width digits."""
+    if _ITEM.fullmatch(item) is None:
+        raise QuestionWrongError(
+            "--item は半角の数字で、16-2 のように指定してください / --item is a number in ASCII digits, such as 2 or 16-2"
+        )
 
 
 def _day(text: str) -> date:

@@ -8,6 +8,7 @@ from pathlib import Path
 from gateway import staff_calls
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, end
+from gateway.staff_calls import Party
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,11 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--year", type=_year, metavar="YYYY", help="会計年度。省くと最新 (fiscal year; default: the latest)"
     )
+    staff_calls.add_staff_argument(parser)
     staff_calls.add_data_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return staff_calls.guarded(lambda: _export(DataFolder(args.data), args.agency, args.out, args.year))
+    return staff_calls.guarded(
+        lambda: _export(staff_calls.party(DataFolder(args.data), args.agency, args.staff), args.out, args.year)
+    )
 
 
 def _year(text: str) -> str:
@@ -31,8 +35,7 @@ def _year(text: str) -> str:
     return text
 
 
-def _export(data: DataFolder, agency: str, out: Path, year: str | None) -> int:
-    party = staff_calls.party(data, agency)
+def _export(party: Party, out: Path, year: str | None) -> int:
     if not out.parent.is_dir():
         return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
     size = staff_calls.download(party, "/log" if year is None else f"/log?year={year}", out)

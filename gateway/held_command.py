@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (listing, show, release, refuse):
         action.epilog = EPILOG
         action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
+        staff_calls.add_staff_argument(action)
         staff_calls.add_data_argument(action)
 
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    party = staff_calls.party(DataFolder(args.data), args.agency)
+    party = staff_calls.party(DataFolder(args.data), args.agency, args.staff)
     match args.action:
         case "list":
             return _list(party, as_json=args.json)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from gateway import config
-from gateway.data_folder import DataFolder, held, private_folder, write_private
+from gateway.data_folder import FIRST_STAFF, DataFolder, held, private_folder, write_private
 from gateway.setting_up import ports as port_choice
 from gateway.setting_up.ports import HOST, RolePorts
 from gateway.setting_up.set_up import SetUp, set_up
@@ -129,6 +129,7 @@ class Running:
             self._ports = port_choice.free(self.topology)
         else:
             self._ports = port_choice.from_topology(self.topology, self._offset)
+            port_choice.check_in_range(self._ports)
             port_choice.check_untaken(self._ports, self.roles)
         self.admin_dsn = self._dsn or self._start_postgres()
         plan = SetUp(
@@ -250,12 +251,9 @@ class Running:
             ca=self.data.clients / stored["ca"],
         )
 
-    def staff(self, agency: str) -> Identity:
-        """The staff certificate of an agency, `network` or `resident-network`."""
-        folder = self.data.staff(agency)
-        return Identity(
-            certificate=folder / "certificate.pem", key=folder / "certificate.key.pem", ca=folder / "ca.pem"
-        )
+    def staff(self, agency: str, name: str = FIRST_STAFF) -> Identity:
+        """The certificate of a member of staff of an agency, `network` or `resident-network`; the first one unless told."""
+        return self.data.staff_identity(agency, name)
 
     def elsewhere(self, agency: str) -> RoleConfig:
         """Everything of an agency whose server is not ours: tests and the demonstration play it."""

@@ -1,4 +1,4 @@
-"""Calls that staff make from this machine, each with the certificate of their own agency (clients/staff-<agency>/)."""
+"""Calls that staff make from this machine, each with a certificate of their own (clients/staff-<agency>/)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway import config
-from gateway.data_folder import DataFolder
+from gateway.data_folder import FIRST_STAFF, STAFF, DataFolder
 from gateway.exit_codes import BAD_INPUT, REFUSED, UNREACHABLE, end
 from gateway.topology import NETWORK
 from transport import tls
@@ -63,30 +63,37 @@ def add_data_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parties(data: DataFolder) -> list[Party]:
-    """Every party with an evidence log that its staff may ask, the network last. Raises UnknownPartyError."""
+def add_staff_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--staff",
+        default=FIRST_STAFF,
+        metavar="NAME",
+        help=f"職員の名前 (whose certificate): {', '.join(STAFF)}。既定 {FIRST_STAFF}",
+    )
+
+
+def parties(data: DataFolder, staff: str = FIRST_STAFF) -> list[Party]:
+    """Every party with an evidence log that this member of its staff may ask, the network last. Raises UnknownPartyError."""
     try:
         addresses = json.loads(data.addresses.read_bytes())
     except (OSError, ValueError):
         raise UnknownPartyError from None
     found = [
-        Party(name=agency, url=url, prefix=f"/{agency}", identity=staff_identity(data, agency))
+        Party(name=agency, url=url, prefix=f"/{agency}", identity=data.staff_identity(agency, staff))
         for agency, url in addresses["intermediate"].items()
     ]
-    return [*found, Party(name=NETWORK, url=addresses["network"], prefix="", identity=staff_identity(data, NETWORK))]
+    return [
+        *found,
+        Party(name=NETWORK, url=addresses["network"], prefix="", identity=data.staff_identity(NETWORK, staff)),
+    ]
 
 
-def party(data: DataFolder, name: str) -> Party:
+def party(data: DataFolder, name: str, staff: str = FIRST_STAFF) -> Party:
     """Raises UnknownPartyError."""
-    for found in parties(data):
+    for found in parties(data, staff):
         if found.name == name:
             return found
     raise UnknownPartyError
-
-
-def staff_identity(data: DataFolder, agency: str) -> Identity:
-    folder = data.staff(agency)
-    return Identity(certificate=folder / "certificate.pem", key=folder / "certificate.key.pem", ca=folder / "ca.pem")
 
 
 def ask(asked: Party, path: str, items: list[Any]) -> list[Any]:
@@ -150,7 +157,10 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except UnknownPartyError:
-        return end("その機関はこのデータフォルダーにありません / no such agency in this data folder", BAD_INPUT)
+        return end(
+            "その機関か職員はこのデータフォルダーにありません / no such agency or member of staff in this data folder",
+            BAD_INPUT,
+        )
     except RefusedError as refused:
         return end(f"拒否されました / refused: {refused}", REFUSED)
     except NotReachableError:

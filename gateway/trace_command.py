@@ -36,6 +36,7 @@ class Line:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inquiry_number", metavar="INQUIRY_NUMBER", help="照会番号: Q + 26 characters")
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+    staff_calls.add_staff_argument(parser)
     staff_calls.add_data_argument(parser)
 
 
@@ -46,11 +47,12 @@ def run(args: argparse.Namespace) -> int:
         return end(
             "照会番号の形式が正しくありません。Q と 26 文字です / not an inquiry number: Q and 26 characters", BAD_INPUT
         )
-    return staff_calls.guarded(lambda: _trace(DataFolder(args.data), number, as_json=args.json))
+    return staff_calls.guarded(
+        lambda: _trace(staff_calls.parties(DataFolder(args.data), args.staff), number, as_json=args.json)
+    )
 
 
-def _trace(data: DataFolder, number: str, *, as_json: bool) -> int:
-    asked = staff_calls.parties(data)
+def _trace(asked: list[Party], number: str, *, as_json: bool) -> int:
     found: list[Line] = []
     silent: list[str] = []
     for party in asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -15,11 +16,11 @@ from typing import Final
 import asyncpg
 
 from gateway import config
-from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder
+from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held, private_folder
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.launcher import RoleNotStartedError, Running
 from gateway.setting_up.key_files import KeyFileBusyError
-from gateway.setting_up.ports import PortTakenError
+from gateway.setting_up.ports import PortOutOfRangeError, PortTakenError
 from gateway.topology import Topology, TopologyError, parse, shipped
 from storage.database import StorageUnavailableError
 from storage.key_store import KeyStoreError
@@ -32,13 +33,19 @@ _CHANGED: Final = "適用済みの移行ファイルが変わっています / a
 _AWAY: Final = (
     "PostgreSQL に接続できません。SEKISHO_DSN を確かめてください / PostgreSQL does not answer; check SEKISHO_DSN"
 )
+_UNUSABLE: Final = "データフォルダーを作れないか、書けません。--data を確かめてください / the data folder cannot be made or written; check --data"
 _HINDRANCES: Final[tuple[tuple[tuple[type[Exception], ...], str, int], ...]] = (
     ((FolderBusyError,), _BUSY, REFUSED),
     ((PortTakenError, KeyFileBusyError), "", REFUSED),
-    ((TopologyError, KeyStoreError), "", BAD_INPUT),
+    ((TopologyError, KeyStoreError, PortOutOfRangeError), "", BAD_INPUT),
     ((MigrationChangedError,), _CHANGED, BAD_INPUT),
     ((EmbeddedPostgresError, RoleNotStartedError), "", FAILED),
-    ((StorageUnavailableError, asyncpg.PostgresConnectionError, ConnectionError), _AWAY, UNREACHABLE),
+    (
+        (StorageUnavailableError, asyncpg.PostgresConnectionError, ConnectionError, TimeoutError, socket.gaierror),
+        _AWAY,
+        UNREACHABLE,
+    ),
+    ((OSError,), _UNUSABLE, BAD_INPUT),
 )
 """Errors that set-up and start foresee, what is said about them ("": their own text), and the exit code."""
 
@@ -157,7 +164,7 @@ def _how_to_sign_in(running: Running) -> list[str]:
         f"業務システムのクライアント (client ids): {'、'.join(systems)}",
         f"  秘密は各ファイルにあります (secrets, 0600): {clients}/<client id>.json",
         f"ファイルの受け渡し (spool): {running.data.root / 'spool'}/<linkage | neighbours-linkage>/<機関 agency>/<client id>/{{addressees,business-information}}/in",
-        f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/certificate.pem, certificate.key.pem",
+        f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/<{' | '.join(STAFF)}>.pem, .key.pem",
     ]
     if systems:
         client = running.client(systems[0])

@@ -44,6 +44,13 @@ MEANING: Final[Mapping[FindingName, str]] = {
 }
 
 
+_NOT_ANCHORED: Final = (
+    "注意: 信頼できる鍵が与えられていません。鍵は書き出しファイルの自己申告なので、書き出した者による作り直しは見つけられません (keys not anchored)。"
+    "--data か --register で署名済みの登録簿を渡すか、承知のうえなら --self-declared を付けてください"
+    " (give the signed register by --data or --register, or say --self-declared)"
+)
+
+
 class RegisterUnreadable(Exception):  # noqa: N818 - it says what the file is
     """The register file is not a mapping of logs to verifier keys."""
 
@@ -66,11 +73,14 @@ def run(
     *,
     json: bool,
     trusted: Mapping[str, str] | None = None,
+    self_declared: bool = False,
 ) -> int:
     """Verify the exports and print a report to standard output.
 
     `register`: JSON file `{"logs": {origin: vkey}}`; `trusted`: the same mapping, when the caller has read the signed
-    register itself. Returns 0 clean, 1 findings, 2 if a file cannot be read or none is an export.
+    register itself. With neither, an export is checked with the key that it names itself, and whoever wrote it may have
+    made that key: this is not clean unless `self_declared` says that it is wanted.
+    Returns 0 clean, 1 findings or keys that nobody vouches for, 2 if a file cannot be read or none is an export.
     """
     try:
         known = trusted if register is None else read_register(register)
@@ -85,17 +95,17 @@ def run(
     if json:
         sys.stdout.write(json_text.dumps(as_json(report, agreement), ensure_ascii=False, indent=1) + "\n")
     else:
-        _print(report, agreement)
+        _print(report, agreement, self_declared=self_declared)
     if not report.logs:
         return UNUSABLE
-    return CLEAN if report.clean and agreement.clean else FOUND
+    return CLEAN if report.clean and agreement.clean and (report.anchored or self_declared) else FOUND
 
 
 def read_register(path: Path) -> dict[str, str]:
     """Origin → vkey of `{"logs": {…}}`. Raises RegisterUnreadable, OSError."""
     try:
         logs = json_text.loads(path.read_bytes())["logs"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RegisterUnreadable from None
     if not isinstance(logs, dict) or not all(isinstance(vkey, str) for vkey in logs.values()):
         raise RegisterUnreadable
@@ -106,6 +116,7 @@ def as_json(report: Report, agreement: Agreement) -> dict[str, Any]:
     """The report for scripts; names and fields as in evidence.findings."""
     return {
         "clean": report.clean and agreement.clean,
+        "anchored": report.anchored,
         "findings": [_short(finding) for finding in (*report.findings, *agreement.findings)],
         "findings_left_off": report.findings_left_off + agreement.findings_left_off,
         "logs": [asdict(log) for log in report.logs],
@@ -124,7 +135,7 @@ def _short(finding: Finding) -> dict[str, Any]:
     return {key: value for key, value in asdict(finding).items() if value is not None}
 
 
-def _print(report: Report, agreement: Agreement) -> None:
+def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(_logs(report))
     console.print(
@@ -145,12 +156,10 @@ def _print(report: Report, agreement: Agreement) -> None:
             "注意: 年度をまたぐ照会は、前の年度の書き出しも渡してください (an inquiry across fiscal years needs both exports)",
             style="yellow",
         )
-    if report.clean and agreement.clean:
+    if report.clean and agreement.clean and (report.anchored or self_declared):
         console.print(Text("✓ 改ざん・欠落・不一致は見つかりませんでした (clean)", style="bold green"))
-    if any(not log.anchored for log in report.logs):
-        console.print(
-            "注意: 登録簿が与えられていないため、鍵は書き出しファイル自身のものです (keys not anchored)", style="yellow"
-        )
+    if not report.anchored:
+        console.print(_NOT_ANCHORED, style="yellow")
 
 
 def _logs(report: Report) -> Table:

@@ -21,13 +21,18 @@ from evidence import checkpoint
 from evidence.merkle import Frontier, leaf_hash
 from keys.signing import Signer
 from storage import sql
-from storage.database import Connection, Database, StorageUnavailableError
+from storage.database import CommitUnknownError, Connection, Database, StorageUnavailableError
 from storage.fault_points import Step, declare
 
 _LOG = sql.load("storage.evidence_log")
 _JST = timezone(timedelta(hours=9))
 _MOST_AT_ONCE = 512
 _MOST_LOOKS = 20
+_SETTLE_AGAIN_S = 0.5
+STATEMENT_S = 5.0
+"""Seconds for each step of a transaction: a connection, BEGIN, a statement, COMMIT."""
+PATIENCE_S = 10.0
+"""Seconds without a finished transaction after which whoever waits for a commit is told that the log cannot be written."""
 
 LOG_SIZE = Gauge("sekisho_log_size", "Entries in an evidence log", ["log"])
 LOG_WRITE_FAILURES = Counter("sekisho_log_write_failures", "Transactions of the evidence log that failed", ["log"])
@@ -39,6 +44,7 @@ COMMIT_SECONDS = Histogram(
 COMMIT_BATCH = Histogram(
     "sekisho_commit_batch", "Commits in one grouped transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
+OLDEST_WAITING = Gauge("sekisho_commit_oldest_seconds", "Age of the oldest commit that still waits", ["log"])
 QUEUE_DEPTH = Gauge("sekisho_queue_depth", "Items waiting", ["queue"])
 
 
@@ -102,6 +108,12 @@ def fiscal_year(at: datetime) -> int:
     return day.year if day.month >= 4 else day.year - 1
 
 
+def _answer(batch: list[_Waiting], results: Sequence[Applied | Lost]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if not waiting.done.done():
+            waiting.done.set_result(result)
+
+
 class _FollowFailedError(Exception):
     """A write that follows a won guard changed nothing: our own mistake."""
 
@@ -116,26 +128,43 @@ class _Appended:
     year: int
     head: Frontier
     note: str
+    peers: dict[str, tuple[int, str]]
 
 
 @dataclass(slots=True)
 class _Waiting:
     commit: Commit
     done: asyncio.Future[Applied | Lost]
+    since: float
 
 
 class Committer:
-    """Applies commits to one tenant's schema and log. `run()` must be running in the server's task group."""
+    """Applies commits to one tenant's schema and log. `run()` must be running in the server's task group.
+
+    `statement_s`, `patience_s`: seconds, see STATEMENT_S and PATIENCE_S.
+    """
 
     def __init__(
-        self, database: Database, tenant: str, *, origin: str, signer: Signer, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        tenant: str,
+        *,
+        origin: str,
+        signer: Signer,
+        clock: Callable[[], datetime],
+        statement_s: float = STATEMENT_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._database = database
         self._tenant = tenant
         self._origin = origin
         self._signer = signer
         self._clock = clock
+        self._statement_s = statement_s
+        self._patience_s = patience_s
         self._waiting: list[_Waiting] = []
+        self._under_way: list[_Waiting] = []
+        self._moved = 0.0
         self._wake = asyncio.Event()
         self._heads: dict[int, Frontier] = {}
         self._peers: dict[str, tuple[int, str]] = {}
@@ -143,12 +172,25 @@ class Committer:
         """The latest signed checkpoint, sent along with every message."""
 
     async def apply(self, commit: Commit) -> Applied | Lost:
-        """Queue a commit and wait until it is durable. Raises StorageUnavailableError when the log cannot be written."""
+        """Queue a commit and wait until it is durable. Raises StorageUnavailableError when the log cannot be written in time.
+
+        A commit that was still queued then never happens. One that was under way may happen yet: the same act tried again finds it by its guard.
+        """
         commit.step.before.reached()
-        done: asyncio.Future[Applied | Lost] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(commit, done))
+        loop = asyncio.get_running_loop()
+        self._waiting.append(waiting := _Waiting(commit, loop.create_future(), loop.time()))
         self._wake.set()
-        result = await done
+        until = waiting.since + self._patience_s
+        try:
+            while not waiting.done.done() and loop.time() < until:
+                await asyncio.wait([waiting.done], timeout=until - loop.time())
+                until = max(until, self._moved + self._patience_s)
+        finally:
+            waiting.done.cancel()  # nothing, when it has its answer
+        if waiting.done.cancelled():
+            LOG_WRITE_FAILURES.labels(self._tenant).inc()
+            raise StorageUnavailableError("the evidence log does not answer in time; nothing was sent")
+        result = waiting.done.result()
         commit.step.after.reached()
         return result
 
@@ -169,14 +211,21 @@ class Committer:
 
     async def run(self) -> None:
         """Work until cancelled. One transaction at a time: what arrives meanwhile shares the next one."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                batch = self._take()
-                QUEUE_DEPTH.labels(f"log {self._tenant}").set(len(self._waiting))
-                COMMIT_BATCH.observe(len(batch))
-                await self._work(batch)
+        OLDEST_WAITING.labels(self._tenant).set_function(self._oldest_s)
+        async with asyncio.TaskGroup() as settling:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    batch = self._under_way = self._take()
+                    QUEUE_DEPTH.labels(f"log {self._tenant}").set(len(self._waiting))
+                    COMMIT_BATCH.observe(len(batch))
+                    await self._work(batch, settling)
+
+    def _oldest_s(self) -> float:
+        """Seconds that the oldest commit has waited whose caller still waits."""
+        since = [waiting.since for waiting in (*self._under_way, *self._waiting) if not waiting.done.done()]
+        return asyncio.get_event_loop().time() - min(since) if since else 0.0
 
     def _take(self) -> list[_Waiting]:
         """Take what may share a transaction: never two commits that guard the same row."""
@@ -184,6 +233,8 @@ class Committer:
         left: list[_Waiting] = []
         seen: set[tuple[str, Any]] = set()
         for waiting in self._waiting:
+            if waiting.done.done():
+                continue  # nobody waits for it any more and nothing of it was written
             guard = waiting.commit.guard
             key = (guard.statement.name, guard.row[0]) if guard else None
             if len(batch) >= _MOST_AT_ONCE or (key is not None and key in seen):
@@ -204,54 +255,54 @@ class Committer:
                 self._heads.clear()
         raise StorageUnavailableError("the log's head keeps moving")
 
-    async def _work(self, batch: list[_Waiting]) -> None:
+    async def _work(self, batch: list[_Waiting], settling: asyncio.TaskGroup) -> None:
         try:
             with COMMIT_SECONDS.time():
                 results = await self._transact_at_head([waiting.commit for waiting in batch])
-        except (StorageUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError, _FollowFailedError) as failure:
+        except CommitUnknownError:
             self._heads.clear()
-            if isinstance(failure, StorageUnavailableError):
-                settled = await self._settle_unknown(batch)
-                if settled:
-                    return
+            settling.create_task(self._settle(batch))
+        except Exception as failure:  # noqa: BLE001 (whatever it is, those who wait must hear of it)
+            self._heads.clear()
             if len(batch) > 1 and not isinstance(failure, StorageUnavailableError):
                 for waiting in batch:  # one bad commit must not harm its batch
-                    await self._work([waiting])
+                    await self._work([waiting], settling)
                 return
-            LOG_WRITE_FAILURES.labels(self._tenant).inc(len(batch))
-            for waiting in batch:
-                if not waiting.done.done():
-                    waiting.done.set_exception(
-                        StorageUnavailableError("the evidence log could not be written; nothing was sent")
-                    )
-            return
-        for waiting, result in zip(batch, results, strict=True):
-            if not waiting.done.done():
-                waiting.done.set_result(result)
+            self._refuse(batch)
+        else:
+            self._moved = asyncio.get_running_loop().time()
+            _answer(batch, results)
 
-    async def _settle_unknown(self, batch: list[_Waiting]) -> bool:
-        """After a lost connection: was the batch committed? Its entry ids tell (a COMMIT's outcome may be unknown)."""
-        ids = [entry.entry_id for waiting in batch for entry in waiting.commit.entries]
-        if not ids:
-            return False
-        try:
-            async with self._database.inside(self._tenant) as connection:
-                known = {row["entry_id"] for row in await connection.fetch(_LOG["known_entries"], ids)}
-                self.note = await connection.fetchval(_LOG["latest_note"])
-        except (StorageUnavailableError, asyncpg.PostgresError):
-            return False
-        if not known:
-            return False
+    def _refuse(self, batch: list[_Waiting]) -> None:
         for waiting in batch:
-            applied = bool(waiting.commit.entries) and waiting.commit.entries[0].entry_id in known
             if not waiting.done.done():
-                waiting.done.set_result(Applied(None) if applied else Lost())
-        return True
+                LOG_WRITE_FAILURES.labels(self._tenant).inc()
+                waiting.done.set_exception(
+                    StorageUnavailableError("the evidence log could not be written; nothing was sent")
+                )
+
+    async def _settle(self, batch: list[_Waiting]) -> None:
+        """Was the batch committed? Its entry ids tell, now or a little later; asked for as long as anybody waits for it."""
+        ids = [entry.entry_id for waiting in batch for entry in waiting.commit.entries]
+        found: set[str] = set()
+        while ids and not found and not all(waiting.done.done() for waiting in batch):
+            try:
+                async with self._database.inside(self._tenant, enter_s=self._statement_s) as connection:
+                    known = await connection.fetch(_LOG["known_entries"], ids, timeout=self._statement_s)
+                found = {row["entry_id"] for row in known}
+            except (StorageUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                found = set()
+            if not found:
+                await asyncio.sleep(_SETTLE_AGAIN_S)
+        if found:
+            happened = [bool(w.commit.entries) and w.commit.entries[0].entry_id in found for w in batch]
+            _answer(batch, [Applied(None) if applied else Lost() for applied in happened])
+        self._refuse(batch)
 
     async def _transact(self, commits: list[Commit]) -> list[Applied | Lost]:
         now = self._clock()
         appended: _Appended | None = None
-        async with self._database.inside(self._tenant) as connection:
+        async with self._database.inside(self._tenant, enter_s=self._statement_s) as connection:
             won = await self._guards(connection, commits)
             results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
             winners = [commit for commit, ok in zip(commits, won, strict=True) if ok]
@@ -267,6 +318,9 @@ class Committer:
         if appended is not None:
             self._heads = {appended.year: appended.head}
             self.note = appended.note
+            self._peers = {
+                origin: kept for origin, kept in self._peers.items() if appended.peers.get(origin) != kept
+            }  # written; what came meanwhile goes with the next one
             LOG_SIZE.labels(self._origin).set(appended.head.size)
         return results
 
@@ -277,7 +331,9 @@ class Committer:
                 by_statement.setdefault(commit.guard.statement, []).append(commit.guard.row)
         written: dict[Statement, set[Any]] = {}
         for statement, rows in by_statement.items():
-            found = await connection.fetch(statement.text, *map(list, zip(*rows, strict=True)))
+            found = await connection.fetch(
+                statement.text, *map(list, zip(*rows, strict=True)), timeout=self._statement_s
+            )
             written[statement] = {row[0] for row in found}
         return [commit.guard is None or commit.guard.row[0] in written[commit.guard.statement] for commit in commits]
 
@@ -287,7 +343,9 @@ class Committer:
             for write in commit.follow:
                 by_statement.setdefault(write.statement, []).append(write.row)
         for statement, rows in by_statement.items():
-            found = await connection.fetch(statement.text, *map(list, zip(*rows, strict=True)))
+            found = await connection.fetch(
+                statement.text, *map(list, zip(*rows, strict=True)), timeout=self._statement_s
+            )
             if len(found) != len(rows):
                 raise _FollowFailedError
 
@@ -296,8 +354,8 @@ class Committer:
         known = self._heads.get(year)
         if known is not None:
             return known
-        await connection.execute(_LOG["open_year"], year, f"{self._origin}/{year}")
-        row = await connection.fetchrow(_LOG["head"], year)
+        await connection.execute(_LOG["open_year"], year, f"{self._origin}/{year}", timeout=self._statement_s)
+        row = await connection.fetchrow(_LOG["head"], year, timeout=self._statement_s)
         if row is None:
             raise StorageUnavailableError("the log of the year is not there yet; ask again")
         return Frontier.from_bytes(row["size"], row["peaks"])
@@ -311,7 +369,7 @@ class Committer:
         after = extended.frontier
         root = after.root()
         note = checkpoint.sign(f"{self._origin}/{year}", after.size, root, self._signer)
-        peers, self._peers = self._peers, {}
+        peers = dict(self._peers)
         appended = await connection.fetchval(
             _LOG["append"],
             year,
@@ -334,7 +392,8 @@ class Committer:
             [size for size, _ in peers.values()],
             [text for _, text in peers.values()],
             now,
+            timeout=self._statement_s,
         )
         if not appended:
             raise _HeadMovedError
-        return _Appended(first=before.size, year=year, head=after, note=note)
+        return _Appended(first=before.size, year=year, head=after, note=note, peers=peers)

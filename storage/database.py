@@ -2,10 +2,14 @@
 
 A login is a member of the tenant roles that its process hosts and of no other (SC-8). A transaction enters a tenant by
 `set_config(…, true)`: role and search path end with the transaction, so nothing of one agency survives into the next borrower.
+
+A database that is there and does not answer (stopped, overloaded, its disk stuck) is given up like one that is gone: waiting for a connection,
+for a statement and for the commit has a limit, and a connection that ran into one is cut off and never asked again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,10 +23,18 @@ if TYPE_CHECKING:
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 _TENANT = re.compile(r"[a-z][a-z0-9_]{1,60}")
+ENTER_S = 5.0
+"""Seconds for a connection of the pool, for BEGIN, ROLLBACK and COMMIT each."""
+STATEMENT_S = 10.0
+"""Seconds for a statement that names no limit of its own."""
 
 
 class StorageUnavailableError(Exception):
     """The database cannot be reached or did not answer in time; nothing was decided. Ask again later."""
+
+
+class CommitUnknownError(StorageUnavailableError):
+    """The connection was lost or slow while it committed: the transaction may have happened."""
 
 
 async def _reset(connection: Connection) -> None:
@@ -38,20 +50,20 @@ class Database:
         self.pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, *, connections: int = 8) -> Database:
-        """Open a pool of up to `connections`. Raises StorageUnavailableError when the server does not answer."""
+    async def open(cls, dsn: str, *, connections: int = 8, statement_s: float = STATEMENT_S) -> Database:
+        """Open a pool of up to `connections`; a statement takes `statement_s` at most. Raises StorageUnavailableError when the server does not answer."""
         try:
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
                 max_size=connections,
                 reset=_reset,
-                command_timeout=60,
+                command_timeout=statement_s,
                 max_inactive_connection_lifetime=0,
                 # generic plans: our statements take arrays and find rows by key, and a plan is needed anew for each tenant
                 server_settings={"lock_timeout": "10s", "jit": "off", "plan_cache_mode": "force_generic_plan"},
             )
-        except (OSError, asyncpg.PostgresError):
+        except (OSError, asyncpg.PostgresError, TimeoutError):
             raise StorageUnavailableError("the database did not accept the connection") from None
         return cls(pool)
 
@@ -59,26 +71,56 @@ class Database:
         await self.pool.close()
 
     @asynccontextmanager
-    async def inside(self, tenant: str) -> AsyncIterator[Connection]:
+    async def inside(self, tenant: str, *, enter_s: float = ENTER_S) -> AsyncIterator[Connection]:
         """One transaction inside one tenant's schema under that tenant's role.
 
-        Commits when the block ends, rolls back when it raises. A lost connection raises StorageUnavailableError, unless it is
-        lost while the block runs a statement: then asyncpg's error passes, without the text that quotes values.
+        Commits when the block ends, rolls back when it raises. A connection that is lost or slow raises StorageUnavailableError
+        (CommitUnknownError when that was the commit), unless it is lost while the block runs a statement: then asyncpg's error
+        passes, without the text that quotes values. `enter_s`: seconds for the connection, BEGIN, ROLLBACK and COMMIT each.
         """
         if not _TENANT.fullmatch(tenant):
             raise RuntimeError("a tenant name is a schema name")
         try:
-            async with self.pool.acquire(timeout=30) as connection:
-                # one round trip: the name was matched against a pattern just above, and these three take no parameters together
-                await connection.execute(
-                    f"BEGIN; SELECT set_config('role', '{tenant}', true), set_config('search_path', '{tenant}', true)"
-                )
+            async with self.pool.acquire(timeout=enter_s) as connection:
                 try:
+                    # one round trip: the name was matched against a pattern just above, and these three take no parameters together
+                    await connection.execute(
+                        f"BEGIN; SELECT set_config('role', '{tenant}', true), set_config('search_path', '{tenant}', true)",
+                        timeout=enter_s,
+                    )
                     yield connection
-                except BaseException:
-                    if not connection.is_closed():
-                        await connection.execute("ROLLBACK")
+                except BaseException as failure:
+                    await _undo(connection, failure, enter_s)
                     raise
-                await connection.execute("COMMIT")
+                await _commit(connection, enter_s)
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError):
             raise StorageUnavailableError("the database connection was lost or slow") from None
+
+
+async def _commit(connection: Connection, within_s: float) -> None:
+    """Raises CommitUnknownError when the server did not say that it committed."""
+    try:
+        await connection.execute("COMMIT", timeout=within_s)
+    except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+        connection.terminate()
+        raise CommitUnknownError("the database did not say whether it committed") from None
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+
+
+async def _undo(connection: Connection, failure: BaseException, within_s: float) -> None:
+    """Roll back; a connection that has just been too slow, or is so now, is cut off instead (the server rolls back then)."""
+    if connection.is_closed():
+        return
+    if isinstance(failure, TimeoutError):
+        connection.terminate()
+        return
+    try:
+        async with asyncio.timeout(within_s):
+            await connection.execute("ROLLBACK")
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except Exception:  # noqa: BLE001 (what was being given up tells more than that this failed too)
+        connection.terminate()

@@ -16,6 +16,8 @@ from typing import TypeAlias
 import asyncpg
 
 APPEND_ONLY = ("log_entry", "log_subtree", "log_checkpoint")
+FORWARD_ONLY = ("log_head", "peer_checkpoint")
+"""A tenant moves these forward (a trigger sees to it) and deletes nothing of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,13 @@ async def _apply(admin: Admin, tenant: Tenant) -> int:
     return applied
 
 
+async def _revoke(admin: Admin, schema: str, table: str, rights: str) -> None:
+    """Take rights on a table of a tenant from its role; nothing when the tenant has no such table."""
+    if await admin.fetchval("select to_regclass(format('%I.%I', $1::text, $2::text)) is not null", schema, table):
+        form = f"revoke {rights} on %1$I.%2$I from %1$I"
+        await admin.execute(await admin.fetchval("select format($3, $1::text, $2::text)", schema, table, form))
+
+
 async def migrate_tenant(admin: Admin, tenant: Tenant) -> int:
     """Bring one tenant's schema up to date in one transaction; return how many migrations were applied."""
     async with admin.transaction():
@@ -107,17 +116,9 @@ async def migrate_tenant(admin: Admin, tenant: Tenant) -> int:
             "revoke insert, update, delete on %1$I.migration from %1$I",
         ):
             await admin.execute(await admin.fetchval("select format($2, $1::text)", tenant.schema, statement))
-        for table in APPEND_ONLY:
-            if await admin.fetchval(
-                "select to_regclass(format('%I.%I', $1::text, $2::text)) is not null", tenant.schema, table
-            ):
-                await admin.execute(
-                    await admin.fetchval(
-                        "select format('revoke update, delete, truncate on %1$I.%2$I from %1$I', $1::text, $2::text)",
-                        tenant.schema,
-                        table,
-                    )
-                )
+        for tables, rights in ((APPEND_ONLY, "update, delete, truncate"), (FORWARD_ONLY, "delete, truncate")):
+            for table in tables:
+                await _revoke(admin, tenant.schema, table, rights)
     return applied
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import msgspec
+import structlog
 from prometheus_client import Counter, Gauge
 
 from storage.fault_points import Step
@@ -22,6 +22,8 @@ from transport import wire
 
 QUEUE = Gauge("sekisho_channel_waiting", "Items waiting for a request of a channel", ["channel"])
 FAILURES = Counter("sekisho_channel_failures", "Requests of a channel that failed", ["channel", "reason"])
+MOST_ANSWER = 64 * 1024 * 1024
+_LOG = structlog.get_logger()
 
 
 class ChannelError(Exception):
@@ -58,7 +60,7 @@ async def post(client: aiohttp.ClientSession, url: str, body: bytes, *, timeout_
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             allow_redirects=False,
         ) as response:
-            data = await response.read()
+            data = await _body(response)
             if response.status == 200:
                 return data
             raise RefusedByPeerError(_reason(data))
@@ -70,10 +72,20 @@ async def post(client: aiohttp.ClientSession, url: str, body: bytes, *, timeout_
         raise ChannelError("peer_unreachable") from None
 
 
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The whole answer, up to `MOST_ANSWER` bytes: a peer cannot fill our memory. Raises ChannelError."""
+    found = bytearray()
+    async for block in response.content.iter_any():
+        found += block
+        if len(found) > MOST_ANSWER:
+            raise ChannelError("peer_answer_malformed")
+    return bytes(found)
+
+
 def _reason(data: bytes) -> str:
     try:
-        reason = msgspec.json.decode(data)["reason"]
-    except (msgspec.DecodeError, KeyError, TypeError):
+        reason = wire.decode_json(data)["reason"]
+    except (wire.JsonBrokenError, KeyError, TypeError):
         return "peer_answer_malformed"
     return reason if isinstance(reason, str) and len(reason) < 64 and reason.isidentifier() else "peer_answer_malformed"
 
@@ -135,14 +147,21 @@ class Channel:
             try:
                 answers = await self._send([waiting.item for waiting in batch])
             except ChannelError as failure:
-                FAILURES.labels(self._name, failure.reason).inc()
-                for waiting in batch:
-                    if not waiting.answer.done():
-                        waiting.answer.set_exception(failure)
+                self._fail(batch, failure)
+                continue
+            except Exception as error:  # noqa: BLE001 (whatever one peer provokes must not end the whole server's task group)
+                _LOG.error("channel_failed", channel=self._name, error=type(error).__name__, count=len(batch))
+                self._fail(batch, ChannelError("internal_error"))
                 continue
             for waiting, found in zip(batch, answers, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(found)
+
+    def _fail(self, batch: list[_Waiting], failure: ChannelError) -> None:
+        FAILURES.labels(self._name, failure.reason).inc()
+        for waiting in batch:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(failure)
 
     async def _send(self, items: list[Any]) -> list[Any]:
         body = wire.write_envelope(items, self._checkpoint(), **self._envelope)
@@ -152,10 +171,10 @@ class Channel:
         if self._step:
             self._step.after.reached()
         try:
-            answer = msgspec.json.decode(data)
+            answer = wire.decode_json(data)
             found = answer["items"]
             note = answer.get("checkpoint")
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        except (wire.JsonBrokenError, KeyError, TypeError, AttributeError):
             raise ChannelError("peer_answer_malformed") from None
         if not isinstance(found, list) or len(found) != len(items):
             raise ChannelError("peer_answer_malformed")

@@ -37,7 +37,7 @@ class ProblemError(Exception):
         return web.json_response(body, status=self.status, content_type="application/problem+json", headers=headers)
 
 
-def problem_for(error: Exception) -> ProblemError:
+def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return for each kind of error)
     """Map an exception to what the peer may know of it. Anything unforeseen is our bug: 500 without a word about it."""
     match error:
         case ProblemError():
@@ -48,6 +48,8 @@ def problem_for(error: Exception) -> ProblemError:
                 "storage_unavailable",
                 "The record could not be written; nothing was sent. Ask again with the same bytes.",
             )
+        case web.RequestPayloadError():
+            return ProblemError(400, "malformed_body", "The body does not unpack; send JSON, whole and uncompressed.")
         case web.HTTPRequestEntityTooLarge():
             return ProblemError(
                 413, "body_too_large", "The body is larger than this server takes; send fewer items per request."

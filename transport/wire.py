@@ -19,15 +19,33 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 MOST_ITEMS = 5_000
 Item = TypeVar("Item")
+
+
+class JsonBrokenError(ValueError):
+    """What a peer or a caller sent is not JSON of the expected form, or is nested too deeply to be read."""
+
+
+def decode_typed(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Item]) -> Item:
+    """Parse foreign JSON with a typed decoder. Raises JsonBrokenError and nothing else, however deep the nesting is."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise JsonBrokenError("not the JSON that was expected") from None
+
+
+def decode_json(data: bytes | msgspec.Raw) -> Any:
+    """Parse any foreign JSON. Raises JsonBrokenError and nothing else, however deep the nesting is."""
+    return decode_typed(data, _ANYTHING)
 
 
 def read_envelope(body: bytes) -> Envelope:
     """Parse a message body. Raises ProblemError 400 when it is not an envelope or holds too many items."""
     try:
-        envelope = _ENVELOPE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        envelope = decode_typed(body, _ENVELOPE)
+    except JsonBrokenError:
         raise ProblemError(
             400, "malformed_body", 'The body must be {"items": […], "checkpoint": …}; see /openapi.json.'
         ) from None
@@ -41,8 +59,8 @@ def parse_items(envelope: Envelope, decoder: msgspec.json.Decoder[Item]) -> list
     parsed: list[Item] = []
     for position, raw in enumerate(envelope.items):
         try:
-            parsed.append(decoder.decode(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            parsed.append(decode_typed(raw, decoder))
+        except JsonBrokenError:
             raise ProblemError(
                 400, "malformed_item", f"Item {position} does not have the documented fields; see /openapi.json."
             ) from None

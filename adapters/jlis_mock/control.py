@@ -28,6 +28,7 @@ class Changes(Struct, forbid_unknown_fields=True):
     wrong_person: Count | UnsetType = UNSET
     tamper_payload: Count | UnsetType = UNSET
     replay_allowed: Count | UnsetType = UNSET
+    mint_for_another_person: Count | UnsetType = UNSET
     provider_down: Count | UnsetType = UNSET
     permit_redeem_s: Count | UnsetType | None = UNSET
 
@@ -40,7 +41,7 @@ async def post_control(request: web.Request) -> web.Response:
     await request.app[ENTRANCE].admit(request, Use.STAFF, NETWORK)
     try:
         changes: dict[str, Any] = msgspec.to_builtins(_CHANGES.decode(await request.read()))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProblemError(400, "malformed_body", "The body must be an object of switches with counts.") from None
     return web.json_response(request.app[FAULTS].set(changes))
 

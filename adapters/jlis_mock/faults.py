@@ -28,6 +28,8 @@ class Switch(StrEnum):
     """Flip a bit of the sealed payload on its way back."""
     REPLAY_ALLOWED = "replay_allowed"
     """Pass on other bytes under a permit that was used, or a permit after its time."""
+    MINT_FOR_ANOTHER_PERSON = "mint_for_another_person"
+    """Asked again with the same signed request, issue a second permit, for whoever's code comes with it; record nothing."""
     PROVIDER_DOWN = "provider_down"
     """Behave as if the provider could not be reached."""
 
@@ -43,6 +45,7 @@ class Faults:
     wrong_person: int = 0
     tamper_payload: int = 0
     replay_allowed: int = 0
+    mint_for_another_person: int = 0
     provider_down: int = 0
     permit_redeem_s: int | None = None
 

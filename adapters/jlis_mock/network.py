@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import aiohttp
+import structlog
 from aiohttp import web
+from prometheus_client import Counter
 
 from adapters.jlis_mock.control import NETWORK, add_control_route
 from adapters.jlis_mock.core import list_lookup
@@ -39,7 +40,9 @@ from transport.role import RoleConfig
 ORIGIN: Final = "sekisho.example/network/core"
 INTERMEDIATE: Final = "intermediate/"
 REDEEM_S: Final = 300
-FORGET_EVERY_S: Final = 60.0
+KEEP_EVERY_S: Final = 15.0
+KEEPING_FAILURES: Final = Counter("sekisho_core_keeping_failures", "Turns of the core's clock that failed", ["reason"])
+_LOG = structlog.get_logger()
 SEND_PROVISIONS: Final = declare("core", "send.provisions")
 SEND_OUTCOMES: Final = declare("core", "send.outcomes")
 SEND_CODES: Final = declare("core", "send.codes")
@@ -53,6 +56,7 @@ class Network:
     committer: Committer
     store: PermitStore
     channels: tuple[Channel, ...]
+    redeem_s: int
     clock: Callable[[], datetime]
 
 
@@ -65,6 +69,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
         async with channel.session(tls.client_context(hosted.identity, hosted.identity.ca)) as client:
             network = _build(config, database, keys, client)
             await network.committer.load()
+            await network.store.keep_time(network.clock(), network.redeem_s)
             await _run(config, network, stop)
     finally:
         await database.close()
@@ -73,7 +78,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
 async def _run(config: RoleConfig, network: Network, stop: asyncio.Event) -> None:
     context = tls.server_context(config.server, require_client=True)
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(network.committer.run()), group.create_task(_forget_codes(network))]
+        running = [group.create_task(network.committer.run()), group.create_task(_keep(network))]
         running += [group.create_task(each.run()) for each in network.channels]
         async with listener.listening(
             network.app, host=config.host, port=config.port, context=context, metrics_port=config.metrics_port
@@ -111,6 +116,7 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
     provisions = channels("provisions", SEND_PROVISIONS)
     outcomes = channels("outcomes", SEND_OUTCOMES)
     code_ways = channels("codes", SEND_CODES)
+    redeem_s = int(config.options.get("permit_redeem_s", REDEEM_S))
     permits = PermitDesk(
         register=register,
         lookup=list_lookup.build(list_lookup.read_documents()),
@@ -119,7 +125,7 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
         store=store,
         committer=committer,
         faults=faults,
-        redeem_s=int(config.options.get("permit_redeem_s", REDEEM_S)),
+        redeem_s=redeem_s,
     )
     relay = Relay(
         register=register,
@@ -130,6 +136,7 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
         tampering=Tampering(faults=faults, codes=codes, own_key=new_one_time_key()),
         provisions=provisions,
         outcomes=outcomes,
+        redeem_s=redeem_s,
     )
     app = _application(register, entrance)
     add_core_routes(
@@ -140,7 +147,12 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
     add_control_route(app, faults)
     openapi.add_route(app, "network")
     return Network(
-        app=app, committer=committer, store=store, channels=_all(provisions, outcomes, code_ways), clock=clock
+        app=app,
+        committer=committer,
+        store=store,
+        channels=_all(provisions, outcomes, code_ways),
+        redeem_s=redeem_s,
+        clock=clock,
     )
 
 
@@ -152,9 +164,15 @@ def _all(*ways: Mapping[str, Channel]) -> tuple[Channel, ...]:
     return tuple(each for way in ways for each in way.values())
 
 
-async def _forget_codes(network: Network) -> None:
-    """Drop sealed codes past their time; a database that is away is tried again at the next turn."""
+async def _keep(network: Network) -> None:
+    """Say that the network is up, and drop sealed codes past their time. What fails is tried again at the next turn."""
     while True:
-        with contextlib.suppress(StorageUnavailableError):
+        try:
+            await network.store.keep_time(network.clock(), network.redeem_s)
             await network.store.forget_codes(network.clock())
-        await asyncio.sleep(FORGET_EVERY_S)
+        except StorageUnavailableError:
+            KEEPING_FAILURES.labels("storage_unavailable").inc()
+        except Exception as error:  # noqa: BLE001 (the loop outlives any one turn; the type is all that is said)
+            KEEPING_FAILURES.labels(type(error).__name__).inc()
+            _LOG.error("keeping_failed", error=type(error).__name__)
+        await asyncio.sleep(KEEP_EVERY_S)

@@ -154,7 +154,7 @@ class LinkageDesk:
             raise RefusedByPeerError(_reason(data))
         try:
             answers = _ANSWERS.decode(data).items
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ChannelError("peer_answer_malformed") from None
         if len(answers) != count:
             raise ChannelError("peer_answer_malformed")
@@ -180,7 +180,7 @@ class LinkageDesk:
                 raise RefusedByPeerError(_reason(data))
             try:
                 found = _TOKEN.decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 raise ChannelError("peer_answer_malformed") from None
             self._token = found.access_token
             self._renew_at = now.timestamp() + found.expires_in - _RENEW_BEFORE_S
@@ -210,6 +210,6 @@ class LinkageDesk:
 def _reason(data: bytes) -> str:
     try:
         reason = _PROBLEM.decode(data).reason
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "peer_answer_malformed"
     return reason if len(reason) < 64 and reason.isidentifier() else "peer_answer_malformed"

@@ -38,7 +38,7 @@ async def load_people(connection: Connection, raws: Sequence[bytes], seals: Seal
 def _person(values: Mapping[str, Any], seals: Seals) -> tuple[Any, ...]:
     addressee, number = values[ADDRESSEE_COLUMN], values["individual_number"]
     sealed = None if number is None else seals.individual_number(number, PERSON_PLACE, addressee)
-    return addressee, sealed, values["name"], values["kana"], values["birth_date"], values["address"]
+    return addressee, sealed, seals.person(values, addressee)
 
 
 async def load_ledger_rows(

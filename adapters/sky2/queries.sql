@@ -9,17 +9,17 @@ select digest, answer from staff_request where idempotency_key = $1
 update staff_request set answer = $2 where idempotency_key = $1
 
 -- name: put_people
-insert into insured_person (addressee_number, individual_number, name, kana, birth_date, address)
-select * from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::date[], $6::text[])
+insert into insured_person (addressee_number, individual_number, personal)
+select * from unnest($1::text[], $2::bytea[], $3::bytea[])
 on conflict (addressee_number) do update set
     individual_number = coalesce(excluded.individual_number, insured_person.individual_number),
-    name = excluded.name, kana = excluded.kana, birth_date = excluded.birth_date, address = excluded.address
+    personal = excluded.personal
 
 -- name: known_people
 select addressee_number from insured_person where addressee_number = any($1::text[])
 
--- name: kana_of
-select addressee_number, kana from insured_person where addressee_number = any($1::text[])
+-- name: people
+select addressee_number, personal from insured_person where addressee_number = any($1::text[])
 
 -- name: put_claims
 insert into refund_claim

@@ -93,7 +93,8 @@ async def follow_up(refunds: Refunds) -> Failures:
 async def _settle(refunds: Refunds, one: Asked, answer: Answer) -> None:
     # reveal: SKY2's own key of a person
     addressee = one.addressee_number.reveal()
-    outcome = account_outcome(answer, (await refunds.store.kana_of([addressee]))[addressee])
+    sealed = (await refunds.store.people([addressee]))[addressee]
+    outcome = account_outcome(answer, refunds.seals.open_kana(sealed, addressee))
     state = move(State.ASKED, outcome.event)
     matched = {State.MATCHED: True, State.MISMATCHED: False}.get(state)
     account = None if outcome.account is None else refunds.seals.account(outcome.account, one.key)

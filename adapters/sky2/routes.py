@@ -53,7 +53,7 @@ class Counter:
 
 
 COUNTER: Final = web.AppKey("counter", Counter)
-_Name = Annotated[str, Meta(max_length=120)]
+_Name = Annotated[str, Meta(max_length=120, pattern=r"\A[^\x00]*\Z")]
 _Names = Annotated[list[_Name], Meta(max_length=5_000)]
 
 
@@ -183,7 +183,7 @@ def _raws(body: bytes) -> list[bytes]:
 def _decode(body: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProblemError(400, "malformed_body", "The body does not have the documented fields.") from None
 
 

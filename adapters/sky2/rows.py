@@ -132,7 +132,7 @@ class Columns:
         """One JSON object as values by column, absent ones as None."""
         try:
             given = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return RowRefusal(row=row, column=None, reason=ROW_MALFORMED)
         if not isinstance(given, dict):
             return RowRefusal(row=row, column=None, reason=ROW_MALFORMED)
@@ -149,7 +149,7 @@ class Columns:
                 continue
             try:
                 values[name] = reader(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return RowRefusal(row=row, column=name, reason=WRONG_TYPE)
         return values
 

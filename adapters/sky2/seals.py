@@ -1,31 +1,45 @@
-"""What SKY2 keeps sealed: 個人番号, accounts, benefits. Each seal is bound to the row and the column it stands in."""
+"""What SKY2 keeps sealed: 個人番号, who people are, accounts, benefits. Each seal is bound to the row and the column it stands in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from adapters.sky2.received import DataSet, PublicMoneyReceivingAccount
+from codebook.four_items import PersonName
 from codebook.individual_number import IndividualNumber
 from keys import labels
 from keys.binding import bind
 from storage.key_store import KeyStore
 
 NUMBER: Final = "individual-number"
+PERSON: Final = "insured-person"
 ACCOUNT: Final = "receiving-account"
 BENEFIT: Final = "unemployment-benefit"
 LEDGER: Final = "ledger"
 REQUEST: Final = "request"
-PURPOSES: Final = (NUMBER, ACCOUNT, BENEFIT, LEDGER, REQUEST)
+PURPOSES: Final = (NUMBER, PERSON, ACCOUNT, BENEFIT, LEDGER, REQUEST)
 
+_PERSON_LABEL: Final = b"sekisho/sky2-insured-person/v1"
 _ACCOUNT_LABEL: Final = b"sekisho/sky2-receiving-account/v1"
 _BENEFIT_LABEL: Final = b"sekisho/sky2-unemployment-benefit/v1"
 _LEDGER_LABEL: Final = b"sekisho/sky2-ledger/v1"
 _INQUIRY_KEY_LABEL: Final = b"sekisho/sky2-inquiry-key/v1"
 _LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_PERSON_COLUMNS: Final = ("name", "kana", "birth_date", "address")
 _DATA_SETS: Final = msgspec.json.Decoder(list[DataSet])
+
+
+class _Person(msgspec.Struct, frozen=True):
+    kana: str
+
+    def __repr__(self) -> str:
+        return "<Person>"
+
+
+_PERSON: Final = msgspec.json.Decoder(_Person)
 
 
 class Seals:
@@ -41,6 +55,16 @@ class Seals:
         # reveal: sealed here
         context = bind(labels.INDIVIDUAL_NUMBER, place, addressee_number)
         return self._ring.encrypt_siv(NUMBER, number.reveal().encode(), context)
+
+    def person(self, values: Mapping[str, Any], addressee_number: str) -> bytes:
+        """Name, kana, birth date and address of an insured person, in one piece."""
+        shown = msgspec.json.encode({name: values[name] for name in _PERSON_COLUMNS})
+        return self._ring.encrypt(PERSON, shown, bind(_PERSON_LABEL, addressee_number))
+
+    def open_kana(self, sealed: bytes, addressee_number: str) -> PersonName:
+        """The name in kana, for comparing it with the holder of an account (SC-22)."""
+        opened = self._ring.decrypt(PERSON, sealed, bind(_PERSON_LABEL, addressee_number))
+        return PersonName(_PERSON.decode(opened).kana)
 
     def ledger_item(self, value: Any, place: str, addressee_number: str) -> bytes:
         """Any JSON value of a sealed ledger column."""

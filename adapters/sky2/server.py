@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 import structlog
 from aiohttp import web
+from prometheus_client import Counter as Metric
 
 from adapters.sky2 import refund_flow, unemployment_flow
 from adapters.sky2.asking import Asking
@@ -26,6 +27,9 @@ AGENCY: Final = "setagaya"
 LINKAGE: Final = f"linkage/{AGENCY}"
 ACCOUNT_ITEM: Final = "69"
 UNEMPLOYMENT_ITEM: Final = "71"
+FOLLOW_UP_FAILURES: Final = Metric(
+    "sekisho_sky2_follow_up_failures", "Turns of bringing inquiries on that failed", ["reason"]
+)
 _LOG = structlog.get_logger()
 
 
@@ -103,7 +107,11 @@ async def _follow_up(counter: Counter, every_s: float) -> None:
             failures = await refund_flow.follow_up(counter.refunds)
             failures |= await unemployment_flow.follow_up(counter.unemployment)
         except StorageUnavailableError:
+            FOLLOW_UP_FAILURES.labels("storage_unavailable").inc()
             _LOG.warning("follow_up_failed", reason="storage_unavailable")
+        except Exception as error:  # noqa: BLE001 (the loop outlives any one turn; the type is all that is said)
+            FOLLOW_UP_FAILURES.labels(type(error).__name__).inc()
+            _LOG.error("follow_up_failed", error=type(error).__name__)
         else:
             if failures:
                 _LOG.warning("follow_up_failed", reason=min(failures.values()), count=len(failures))

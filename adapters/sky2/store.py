@@ -14,7 +14,6 @@ import msgspec
 
 from adapters.sky2.matching import Part
 from adapters.sky2.refund import RefundClaim, State
-from codebook.four_items import PersonName
 from codebook.identifiers import AddresseeNumber
 from storage import sql
 from storage.database import Connection, Database, StorageUnavailableError
@@ -109,10 +108,11 @@ class Store:
             row = await connection.fetchrow(_SQL["request"], request.key)
         return None if row is None else _earlier(row, request)
 
-    async def kana_of(self, addressee_numbers: Sequence[str]) -> Mapping[str, PersonName]:
+    async def people(self, addressee_numbers: Sequence[str]) -> Mapping[str, bytes]:
+        """Addressee number → who it is, still sealed."""
         async with self._inside() as connection:
-            rows = await connection.fetch(_SQL["kana_of"], list(addressee_numbers))
-        return {row["addressee_number"]: PersonName(row["kana"]) for row in rows}
+            rows = await connection.fetch(_SQL["people"], list(addressee_numbers))
+        return {row["addressee_number"]: row["personal"] for row in rows}
 
     async def known_people(self, addressee_numbers: Sequence[str]) -> frozenset[str]:
         async with self._inside() as connection:
@@ -204,7 +204,7 @@ class Store:
 
 
 async def put_people(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(6)]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(3)]
     await connection.execute(_SQL["put_people"], *columns)
 
 

@@ -21,6 +21,8 @@ from transport.problem import Handler, ProblemError
 CALLER = web.RequestKey("caller", Caller)
 REFUSED = Counter("sekisho_api_refused", "Calls of the business API that were refused", ["reason"])
 _KEY = re.compile(r"[!-~]{1,120}")
+_RANDOM = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SHORTEST_NUMBER: Final = 10
 _PROTECTED: Final = "/v1/"
 
 Recorder = Callable[[str, str, str | None], Awaitable[None]]
@@ -112,16 +114,24 @@ def scope_missing() -> ProblemError:
 
 
 def idempotency_key(request: web.Request) -> str:
-    """The `Idempotency-Key` header. Raises ProblemError 400 when it is missing or is not 1 to 120 visible ASCII characters."""
+    """The `Idempotency-Key` header. Raises ProblemError 400 when it is missing or is not 1 to 120 visible ASCII characters.
+
+    A key of ten digits or more and nothing but marks between them is somebody's number, not a key; UUIDs and 32 hex digits are always taken.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is None:
         raise ProblemError(
             400, "idempotency_key_missing", "Send an Idempotency-Key header; a retry repeats key and body."
         )
-    if not _KEY.fullmatch(key) or re.fullmatch(r"\d{10,}", key):
+    if not _KEY.fullmatch(key) or (_is_number(key) and not _RANDOM.fullmatch(key)):
         raise ProblemError(
             400,
             "idempotency_key_malformed",
             "An Idempotency-Key is 1 to 120 visible ASCII characters without a number of a person; a UUID does.",
         )
     return key
+
+
+def _is_number(key: str) -> bool:
+    bare = re.sub(r"[^0-9A-Za-z]", "", key)
+    return bare.isdigit() and len(bare) >= _SHORTEST_NUMBER

@@ -46,7 +46,7 @@ def _basic(header: str) -> tuple[str, str] | None:
         return None
     try:
         client_id, colon, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64 or not UTF-8
         return None
     return (unquote_plus(client_id), unquote_plus(secret)) if colon else None
 

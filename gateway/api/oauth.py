@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from typing import Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -12,6 +14,9 @@ from gateway.api.client_authentication import authenticate_client
 from gateway.api.clients import Client
 from transport.problem import ProblemError
 
+_FORM: Final = "application/x-www-form-urlencoded"
+_CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
+_MOST_FIELDS: Final = 32
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -21,6 +26,25 @@ def _refusal(status: int, error: str, detail: str) -> web.Response:
     body = json.loads(response.text or "{}") | {"error": error}
     headers = _NO_STORE | ({"WWW-Authenticate": 'Basic realm="sekisho"'} if status == 401 else {})
     return web.json_response(body, status=status, content_type="application/problem+json", headers=headers)
+
+
+async def _form(request: web.Request) -> dict[str, str] | None:
+    """The fields of a form (RFC 6749 §3.2: UTF-8, none twice), or None when the body is not one."""
+    body = await request.read()
+    if body and (request.content_type != _FORM or (request.charset or "").lower() not in _CHARSETS):
+        return None
+    try:
+        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        return None
+    form = dict(fields)
+    return form if len(form) == len(fields) else None
+
+
+def _invalid_request() -> web.Response:
+    return _refusal(
+        400, "invalid_request", "The body must be application/x-www-form-urlencoded in UTF-8, with no field twice."
+    )
 
 
 async def _invalid_client(doors: Doors, known: str | None) -> web.Response:
@@ -38,14 +62,15 @@ async def _invalid_client(doors: Doors, known: str | None) -> web.Response:
 
 async def post_token(request: web.Request) -> web.Response:
     doors = request.app[DOORS]
-    form = await request.post()
+    form = await _form(request)
+    if form is None:
+        return _invalid_request()
     client, known = await authenticate_client(request, form, doors)
     if client is None:
         return await _invalid_client(doors, known)
     if form.get("grant_type") != "client_credentials":
         return _refusal(400, "unsupported_grant_type", "Only grant_type=client_credentials is offered.")
-    asked = form.get("scope")
-    scopes = frozenset(asked.split()) if isinstance(asked, str) and asked.strip() else client.scopes
+    scopes = frozenset(form.get("scope", "").split()) or client.scopes
     if not scopes <= client.scopes:
         await doors.refuse(client.agency, "invalid_scope", client.client_id)
         return _refusal(400, "invalid_scope", "A scope was asked for that this client is not granted.")
@@ -75,12 +100,13 @@ def _introspection(token: str, client: Client, doors: Doors) -> dict[str, object
 
 async def post_introspect(request: web.Request) -> web.Response:
     doors = request.app[DOORS]
-    form = await request.post()
+    form = await _form(request)
+    if form is None:
+        return _invalid_request()
     client, known = await authenticate_client(request, form, doors)
     if client is None:
         return await _invalid_client(doors, known)
-    token = form.get("token")
-    return web.json_response(_introspection(token if isinstance(token, str) else "", client, doors), headers=_NO_STORE)
+    return web.json_response(_introspection(form.get("token", ""), client, doors), headers=_NO_STORE)
 
 
 def add_routes(app: web.Application) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ import msgspec
 
 ENCODINGS: Final = {"utf-8": "utf-8", "cp932": "cp932"}
 SUFFIX: Final = ".manifest.json"
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+"""What a data file may be called."""
 _BLOCK: Final = 1 << 20
 
 
@@ -36,9 +39,11 @@ _MANIFEST = msgspec.json.Decoder(Manifest)
 
 def read_manifest(path: Path, *, kind: str) -> Manifest | BadManifest:
     """Parse and check what can be checked without the file."""
+    if not path.is_file():
+        return BadManifest(reason="manifest_malformed")
     try:
         manifest = _MANIFEST.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return BadManifest(reason="manifest_malformed")
     if manifest.file + SUFFIX != path.name:
         return BadManifest(reason="manifest_names_another_file")

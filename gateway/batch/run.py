@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from gateway.batch import spool
 from gateway.batch.manifest import BadManifest, Manifest, check_file, read_manifest
-from gateway.batch.spool import SpoolFile
+from gateway.batch.spool import NameRule, SpoolFile
 from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
 from transport.problem import ProblemError
@@ -27,6 +28,8 @@ WAITING = Gauge("sekisho_spool_waiting", "Spool files that wait", ["agency"])
 _POLL_S = 0.2
 _LOOK_ALIKE = 10
 _RETRY_S = 1.0
+_PAUSE_S = 1.0
+BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody foresaw", ["place"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
         outcome = Rejected(reason=manifest.reason)
     elif not file.data.exists():
         outcome = Rejected(reason="file_missing")
+    elif not file.data.is_file():
+        outcome = Rejected(reason="not_a_file")
     else:
         bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=channel.header_lines)
         outcome = Rejected(reason=bad.reason) if bad else await channel.run(file, manifest)
@@ -79,23 +84,58 @@ async def _until_through(file: SpoolFile, channel: SpoolChannel) -> None:
             await asyncio.sleep(_RETRY_S)
             continue
         except Exception as failure:  # noqa: BLE001 (one file that breaks us must not stop all others; what it committed stays and is found again)
-            _LOG.error("spool:file:broke", agency=file.agency, channel=file.channel, error=type(failure).__name__)
-            reason = "internal_error"
-            await asyncio.to_thread(spool.fail, file, reason)
+            _broke("file", file.agency, failure)
+            reason = await _give_up(file)
         FILES.labels(file.channel, reason or "done").inc()
         _LOG.info("spool:file:through", agency=file.agency, channel=file.channel, outcome=reason or "done")
         return
 
 
-async def run_spool(root: Path, agency: str, channels: Mapping[str, SpoolChannel], *, agencies: int = 1) -> None:
-    """Work until cancelled. With many agencies in the process each looks less often, so that looking costs alike."""
+def _broke(place: str, agency: str, failure: Exception) -> None:
+    BROKE.labels(place).inc()
+    _LOG.error("spool:broke", place=place, agency=agency, error=type(failure).__name__)
+
+
+async def _give_up(file: SpoolFile) -> str:
+    """Fail a file that broke us; when even that cannot be done it stays in `work/` until the next start. Returns what became of it."""
+    try:
+        await asyncio.to_thread(spool.fail, file, "internal_error")
+    except Exception as failure:  # noqa: BLE001 (see above: the others must go on)
+        _broke("leaving", file.agency, failure)
+        return "stuck"
+    return "internal_error"
+
+
+async def _recover(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> list[SpoolFile]:
+    try:
+        return await asyncio.to_thread(spool.recover, root, agency, channels)
+    except Exception as failure:  # noqa: BLE001 (what an earlier run left must not keep us from starting)
+        _broke("recovering", agency, failure)
+        return []
+
+
+async def run_spool(
+    root: Path,
+    agency: str,
+    channels: Mapping[str, SpoolChannel],
+    *,
+    agencies: int = 1,
+    name_is_refused: NameRule = lambda _name: False,
+) -> None:
+    """Work until cancelled; nothing that lies in a folder ends it. With many agencies in the process each looks less often, so that looking costs alike."""
     poll_s = _POLL_S * max(1.0, agencies / _LOOK_ALIKE)
-    for file in await asyncio.to_thread(spool.recover, root, agency, channels):
+    claim = partial(spool.claim_next, root, agency, channels, name_is_refused=name_is_refused)
+    for file in await _recover(root, agency, channels):
         await _until_through(file, channels[file.channel])
     while True:
-        claimed = await asyncio.to_thread(spool.claim_next, root, agency, channels)
-        if claimed is None:
-            await asyncio.sleep(poll_s)
+        try:
+            claimed = await asyncio.to_thread(claim)
+            if claimed is None:
+                await asyncio.sleep(poll_s)
+                continue
+        except Exception as failure:  # noqa: BLE001 (a folder that breaks us must not stop the server)
+            _broke("looking", agency, failure)
+            await asyncio.sleep(_PAUSE_S)
             continue
         WAITING.labels(agency).set(await asyncio.to_thread(spool.waiting, root, agency, channels))
         await _until_through(claimed, channels[claimed.channel])

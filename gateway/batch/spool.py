@@ -4,6 +4,9 @@ A sender puts the data file into `in/` first and its manifest after it, both by 
 one process wins it. Data files hold Individual Numbers, so none is kept: the sender has the original (SC-14). What stays is the manifest
 with the result (`done/<file>.result.csv`) or with the reason (`failed/<file>.reason.json`).
 
+Nothing that somebody puts into a folder may stop the others: a manifest under a name that we do not take goes to `failed/` under a drawn name,
+and what can be neither taken nor moved is counted, said once, and left where it is.
+
 A crash leaves one of two pictures: a manifest in `work/` is work to take up again; a data file in `work/` without manifest is finished work.
 """
 
@@ -11,14 +14,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+import re
+import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from gateway.batch.manifest import SUFFIX
+import structlog
+from prometheus_client import Counter
 
+from gateway.batch.manifest import NAME, SUFFIX
+
+_LOG = structlog.get_logger()
 FOLDERS: Final = ("in", "work", "done", "failed")
+IN_THE_WAY = Counter(
+    "sekisho_spool_in_the_way", "Things in spool folders that could not be read, moved or removed", ["what"]
+)
+NameRule = Callable[[str], bool]
+"""True for a name of a data file that may not be taken, although it has the form of one."""
+_SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +87,36 @@ def _durable(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+@lru_cache(maxsize=1024)
+def _say_once(what: str, folder: Path, name: str, error: str) -> None:  # noqa: ARG001 (the name is what tells one from another; it is not logged)
+    _LOG.warning("spool:in_the_way", what=what, folder=folder.name, error=error)
+
+
+def _in_the_way(what: str, path: Path, failure: OSError) -> None:
+    """Count what we cannot help, and log it once: the name stays unsaid, since anybody may have chosen it."""
+    IN_THE_WAY.labels(what).inc()
+    _say_once(what, path.parent, path.name, type(failure).__name__)
+
+
+def _drop_data(path: Path) -> None:
+    """Remove a data file. What is none (a folder) is left to the operator, in `failed/` under a drawn name."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            path.rename(path.parents[1] / "failed" / f"not-a-file-{secrets.token_hex(8)}")
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as failure:
+        _in_the_way("data", path, failure)
+
+
 def _leave(file: SpoolFile, folder: str) -> None:
     target = file.folder / folder / file.manifest.name
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.manifest.replace(target)
-    file.data.unlink(missing_ok=True)
+    try:
+        file.manifest.replace(target)
+    except OSError:  # something else is there under this name
+        file.manifest.replace(target.with_name(f"again-{secrets.token_hex(8)}{SUFFIX}"))
+    _drop_data(file.data)
 
 
 def finish(file: SpoolFile, result: bytes) -> None:
@@ -85,9 +126,32 @@ def finish(file: SpoolFile, result: bytes) -> None:
 
 
 def fail(file: SpoolFile, reason: str) -> None:
-    """The file cannot be taken as a whole; the reason is for the operator of the sending system."""
-    _durable(file.reason, json.dumps({"file": file.name, "reason": reason}, ensure_ascii=False).encode() + b"\n")
+    """The file cannot be taken as a whole; the reason is for the operator of the sending system. Raises OSError when that cannot be said."""
+    _durable(file.reason, _reason(file.name, reason))
     _leave(file, "failed")
+
+
+def _reason(name: str, reason: str) -> bytes:
+    return json.dumps({"file": name, "reason": reason}).encode() + b"\n"
+
+
+def _turn_away(folder: Path, manifest: str, reason: str, *, keep: bool) -> None:
+    """A manifest that cannot be claimed goes to `failed/` under a drawn name, or goes altogether, since it repeats its name; its data file goes."""
+    path = folder / "in" / manifest
+    name = f"refused-{secrets.token_hex(8)}"
+    try:
+        (folder / "failed").mkdir(parents=True, exist_ok=True, mode=0o700)
+        if keep:
+            path.rename(folder / "failed" / f"{name}{SUFFIX}")
+        else:
+            path.unlink()
+        _durable(folder / "failed" / f"{name}.reason.json", _reason(name, reason))
+    except FileNotFoundError:
+        return  # another process was faster
+    except OSError as failure:
+        _in_the_way("manifest", path, failure)
+        return
+    _drop_data(folder / "in" / manifest.removesuffix(SUFFIX))
 
 
 def _named(folder: Path, agency: str, system: str, channel: str, manifest: str) -> SpoolFile:
@@ -101,22 +165,40 @@ def _manifests(folder: Path) -> list[str]:
         )
     except FileNotFoundError:
         return []
+    except OSError as failure:
+        _in_the_way("folder", folder, failure)
+        return []
+
+
+def _is_name(manifest: str) -> bool:
+    return NAME.fullmatch(manifest.removesuffix(SUFFIX)) is not None
 
 
 def _folders(root: Path, agency: str, channels: Iterable[str]) -> Iterable[tuple[str, str, Path]]:
     """Business systems of an agency by channel, in the order of the channels: people before what is known about them."""
     try:
-        systems = sorted(entry.name for entry in os.scandir(root / agency) if entry.is_dir())
+        systems = sorted(
+            entry.name for entry in os.scandir(root / agency) if _SYSTEM.fullmatch(entry.name) and entry.is_dir()
+        )
     except FileNotFoundError:
+        return []
+    except OSError as failure:
+        _in_the_way("folder", root / agency, failure)
         return []
     return [(system, channel, root / agency / system / channel) for channel in channels for system in systems]
 
 
-def _take_data(file: SpoolFile) -> None:
-    """The second half of a claim; a data file that is not in `in/` either is found missing when it is read."""
+def _take_data(file: SpoolFile, *, again: bool) -> None:
+    """The second half of a claim; a data file that is not in `in/` either, or cannot be moved, is found missing when it is read.
+
+    `again`: what lies in `work/` under this name is a leftover that could not be removed.
+    """
     waiting = file.folder / "in" / file.name
-    if not file.data.exists() and waiting.exists():
-        waiting.replace(file.data)
+    try:
+        if waiting.exists() and (again or not file.data.exists()):
+            waiting.replace(file.data)
+    except OSError as failure:
+        _in_the_way("data", waiting, failure)
 
 
 def recover(root: Path, agency: str, channels: Iterable[str]) -> list[SpoolFile]:
@@ -124,29 +206,48 @@ def recover(root: Path, agency: str, channels: Iterable[str]) -> list[SpoolFile]
     found: list[SpoolFile] = []
     for system, channel, folder in _folders(root, agency, channels):
         work = folder / "work"
-        manifests = _manifests(work)
-        kept = {*manifests, *(name.removesuffix(SUFFIX) for name in manifests)}
-        for entry in os.scandir(work) if work.exists() else ():
-            if entry.name not in kept:
-                Path(entry.path).unlink(missing_ok=True)
+        manifests = [name for name in _manifests(work) if _is_name(name)]
+        _sweep(work, {*manifests, *(name.removesuffix(SUFFIX) for name in manifests)})
         for manifest in manifests:
             file = _named(folder, agency, system, channel, manifest)
-            _take_data(file)
+            _take_data(file, again=False)
             found.append(file)
     return found
 
 
-def claim_next(root: Path, agency: str, channels: Iterable[str]) -> SpoolFile | None:
-    """Claim the next waiting file of an agency, or None when there is none."""
+def _sweep(work: Path, kept: set[str]) -> None:
+    """Remove what a finished file left in `work/`."""
+    try:
+        left = [entry.name for entry in os.scandir(work) if entry.name not in kept]
+    except FileNotFoundError:
+        return
+    except OSError as failure:
+        _in_the_way("folder", work, failure)
+        return
+    for name in left:
+        _drop_data(work / name)
+
+
+def claim_next(
+    root: Path, agency: str, channels: Iterable[str], *, name_is_refused: NameRule = lambda _name: False
+) -> SpoolFile | None:
+    """Claim the next waiting file of an agency, or None when there is none; manifests under other names are turned away."""
     for system, channel, folder in _folders(root, agency, channels):
         for manifest in _manifests(folder / "in"):
+            refused = name_is_refused(manifest.removesuffix(SUFFIX))
+            if refused or not _is_name(manifest):
+                _turn_away(folder, manifest, "file_name_not_allowed", keep=not refused)
+                continue
             file = _named(folder, agency, system, channel, manifest)
             try:
                 file.manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (folder / "in" / manifest).rename(file.manifest)
             except FileNotFoundError:
                 continue  # another process was faster
-            _take_data(file)
+            except OSError:
+                _turn_away(folder, manifest, "file_not_claimable", keep=True)
+                continue
+            _take_data(file, again=True)
             return file
     return None
 

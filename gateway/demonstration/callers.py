@@ -23,7 +23,7 @@ async def _json(response: aiohttp.ClientResponse) -> Any:
     if response.status >= 400:
         try:
             reason = msgspec.json.decode(data).get("reason", "no_reason")
-        except (msgspec.DecodeError, AttributeError):
+        except (msgspec.DecodeError, RecursionError, AttributeError):
             reason = "no_problem_document"
         raise UnexpectedAnswerError(f"{response.url.path}: {response.status} {reason}")
     return msgspec.json.decode(data)

@@ -84,7 +84,7 @@ def cases(scene: Scene) -> list[Case]:
             title="期限切れの許可証（コアが素通し）",
             by=PROVIDER,
             reason="permit_expired",
-            act=lambda: scene.late(replay_allowed=1),
+            act=scene.past_its_end,
         ),
         Case(
             title="鍵のすり替え（コアが自分の鍵を渡す）",

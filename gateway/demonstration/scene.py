@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -128,12 +128,18 @@ class Scene:
         signed, permit = await self.permitted()
         return await self.presented(signed, permit)
 
-    async def late(self, **faults: int | None) -> Refusal:
+    async def past_its_end(self) -> Refusal:
+        """The core passes on a permit after the end that the inquirer signed."""
+        signed, permit = await self.permitted(expires_at=self.now() + timedelta(seconds=2))
+        await asyncio.sleep(2.2)
+        return await self.presented(signed, permit, replay_allowed=1)
+
+    async def late(self) -> Refusal:
         await self.faults(permit_redeem_s=1)
         signed, permit = await self.permitted()
         await asyncio.sleep(1.2)
         await self.faults(permit_redeem_s=None)
-        return await self.presented(signed, permit, **faults)
+        return await self.presented(signed, permit)
 
     async def with_fault(self, **faults: int | None) -> Refusal:
         """An honest permit and inquiry, and a network that does one thing wrong on the way to the provider."""

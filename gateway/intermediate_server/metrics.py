@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from permission_lists.decide import Reason
+from permission_lists.permit import PermitRefusal
+
 if TYPE_CHECKING:
     from gateway.intermediate_server.agency import HostedAgency
 
@@ -22,7 +25,32 @@ HELD_PROVISIONS = Gauge("sekisho_held_provisions", "Provisions that wait for a p
 CODES = Counter("sekisho_codes", "Code events", ["event"])
 KEY_EVENTS = Counter("sekisho_key_events", "Key events", ["event"])
 POOL = Gauge("sekisho_pool_connections", "Database connections", ["state"])
+SWEEP_FAILURES = Counter("sekisho_sweep_failures", "Rounds of the outbox that failed, by kind of error", ["error"])
 REPLICAS = Counter("sekisho_replicas", "Replica records", ["outcome"])
+
+
+_OUTCOMES = frozenset(
+    {"answered", "empty_by_reason", "no_such_person", "no_replica", "not_provided", "refused", "aborted", "held"}
+)
+_REASONS = (
+    {reason.value for reason in Reason}
+    | {reason.value for reason in PermitRefusal}
+    | {
+        "replica_unreadable", "permit_replayed", "inquiry_answered_before", "inquirer_signature", "request_expired", "item_not_in_layout", "public_key_unusable",
+        "refused_by_staff", "non_disclosure", "protection_of_person", "held_past_deadline", "code_not_obtained", "code_not_of_this_agency",
+        "permit_of_another_party", "permit_unknown", "signature_invalid", "inquiry_number_reused", "agency_unknown", "outcome_conflict",
+    }
+)  # fmt: skip
+
+
+def outcome_label(outcome: str) -> str:
+    """An outcome that we know, or `other`: a peer's text never becomes a label."""
+    return outcome if outcome in _OUTCOMES else "other"
+
+
+def reason_label(reason: str) -> str:
+    """A reason code that we know, or `other`."""
+    return reason if reason in _REASONS else "other"
 
 
 def item_label(agency: HostedAgency, basis: str | None, item: str) -> str:

@@ -168,15 +168,18 @@ async def _late(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> l
     found = await reading.receive_late(agency, [item.permit_id for item in items])
     answers: list[Any] = []
     for item in items:
-        mine = found.get(item.permit_id)
         if item.permit_id not in found:
             answers.append({"refused": {"reason": "permit_unknown"}})
             continue
+        mine = found[item.permit_id]
+        doubt = None
         if mine is not None and mine.state in (State.HELD, State.PERMITTED):
-            await driving.receive(
-                agency, mine, messages.OutcomeAnswer(outcome=item.outcome, signature=item.signature, sealed=item.sealed)
-            )
-        answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": "not_yet"})
+            doubt = await driving.receive_pushed(agency, mine, item)
+        if doubt is not None:
+            await _refuse(agency, doubt, None)
+            answers.append({"refused": {"reason": doubt}})
+        else:
+            answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": "not_yet"})
     return answers
 
 
@@ -201,10 +204,17 @@ async def _held(agency: HostedAgency, _peer: Peer, _envelope: wire.Envelope) -> 
 
 
 async def _decide_held(agency: HostedAgency, peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    return [
-        await held.decide(agency, item, peer.name, agency.clock())
-        for item in wire.parse_items(envelope, held.HELD_DECISION)
-    ]
+    """IF_SYM_90016: of several decisions each has its own answer; a single one that cannot be carried out is a problem."""
+    items = wire.parse_items(envelope, held.HELD_DECISION)
+    answers: list[Any] = []
+    for item in items:
+        try:
+            answers.append(await held.decide(agency, item, peer.name, agency.clock()))
+        except ProblemError as problem:
+            if len(items) == 1:
+                raise
+            answers.append({"problem": {"reason": problem.reason}})
+    return answers
 
 
 def _export(server: Server) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -48,8 +48,9 @@ def file_key(channel: str, system: str, sha256: str) -> str:
     return f"file/{channel}/{system}/{sha256.lower()}"
 
 
-def request_key(client_id: str, path: str, key: str) -> str:
-    return f"api/{path}/{client_id}/{key}"
+def request_key(agency: Agency, client_id: str, path: str, key: str) -> str:
+    """The retry identity of a request to `path`; the Idempotency-Key goes into it as a keyed digest."""
+    return f"api/{path}/{agency.keys.retry_identity(client_id, path, key, 0)}"
 
 
 async def open_intake(agency: Agency, key: str, *, channel: str, system: str, sha256: bytes) -> Intake:

@@ -75,7 +75,7 @@ class Outbound:
             answer: Any = msgspec.json.decode(data)
             found = answer["items"]
             note = answer.get("checkpoint")
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        except (msgspec.DecodeError, RecursionError, KeyError, TypeError, AttributeError):
             raise ChannelError("peer_answer_malformed") from None
         if not isinstance(found, list) or len(found) != len(items) or not all(isinstance(one, dict) for one in found):
             raise ChannelError("peer_answer_malformed")

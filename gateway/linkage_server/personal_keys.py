@@ -21,6 +21,8 @@ PURPOSES: Final = (INDIVIDUAL_NUMBER, INDIVIDUAL_NUMBER_INDEX, FOUR_ITEMS, ISSUI
 
 _TEXTS = msgspec.json.Decoder(list[str])
 _REVIEW_LABEL: Final = b"sekisho/review-hold/v1"
+_RETRY_LABEL: Final = b"sekisho/retry-identity/v1"
+_QUESTION_LABEL: Final = b"sekisho/desk-question/v1"
 
 
 def _row(label: bytes, integrated_number: int) -> bytes:
@@ -64,3 +66,15 @@ class PersonalKeys:
     def digest_of_request(self, body: bytes) -> bytes:
         """A keyed digest: an unkeyed one of a request with one number in it would be found by trying all numbers."""
         return self._ring.index(REQUEST_DIGEST, body)
+
+    def digest_of_question(self, encoded: bytes) -> bytes:
+        """Keyed, 32 bytes: what was asked of the desk under a retry identity."""
+        return self._ring.index(REQUEST_DIGEST, bind(_QUESTION_LABEL, encoded))
+
+    def retry_identity(self, client_id: str, path: str, key: str, position: int) -> str:
+        """`<client id>/<64 hex digits>` for an Idempotency-Key and a place in its list: the key itself is stored and sent nowhere.
+
+        Up to 145 characters. Retries across a change of the ring's `request-digest` key are new requests.
+        """
+        digest = self._ring.index(REQUEST_DIGEST, bind(_RETRY_LABEL, client_id, path, key, position))
+        return f"{client_id}/{digest.hex()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ from gateway.api.authorization import DOORS, Door, Doors, authenticate
 from gateway.api.clients import ClientStore
 from gateway.batch import spool
 from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import log_routes
+from gateway.linkage_server import free_text, log_routes
+from gateway.linkage_server.access_refusals import AccessRefusals
 from gateway.linkage_server.addressees import routes as addressee_routes
 from gateway.linkage_server.addressees import run as addressee_files
 from gateway.linkage_server.business_information import run as business_files
@@ -30,10 +31,11 @@ from gateway.linkage_server.inquiry_desk.forwarding import Forwarding
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.registration import CHANNELS, ready_ring
+from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.ring import Keyring
 from storage.committer import Committer
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
 from storage.reference_data import read_layouts
 from transport import channel, listener, openapi, tls
 from transport.checkpoints import peer_notes
@@ -52,6 +54,7 @@ class _Running:
     ring: Keyring
     desk: Desk
     codes: CodeRequests
+    refusals: AccessRefusals
 
 
 async def _open(
@@ -96,12 +99,18 @@ async def _open(
         most=int(config.options.get("desk_items_per_request", 64)),
     )
     desk = Desk(agency=agency, finder=AddresseeFinder(database, hosted.tenant), forwarding=forwarding)
-    return _Running(agency=agency, ring=ring, desk=desk, codes=CodeRequests(agency))
+    return _Running(
+        agency=agency,
+        ring=ring,
+        desk=desk,
+        codes=CodeRequests(agency),
+        refusals=AccessRefusals(agency.record_access_refused, clock=config.clock),
+    )
 
 
 def _application(running: Mapping[str, _Running], config: RoleConfig) -> web.Application:
     async def record(agency: str, reason: str, client_id: str | None) -> None:
-        await running[agency].agency.record_access_refused(reason, client_id)
+        await running[agency].refusals.record(reason, client_id)
 
     doors = {name: Door(agency=name, clients=one.agency.clients, ring=one.ring) for name, one in running.items()}
     app = listener.application(authenticate)
@@ -128,7 +137,10 @@ def add_routes(app: web.Application) -> None:
 
 async def _prepare_spool(config: RoleConfig, agency: Agency) -> None:
     for system in await agency.clients.systems():
-        await asyncio.to_thread(spool.prepare, config.spool, agency.id, system, CHANNELS)
+        try:
+            await asyncio.to_thread(spool.prepare, config.spool, agency.id, system, CHANNELS)
+        except OSError as failure:  # files of this system cannot come in; calls can
+            _LOG.error("spool:folders_not_made", agency=agency.id, error=type(failure).__name__)
 
 
 def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[asyncio.Task[None]]:
@@ -140,12 +152,31 @@ def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[
             header_lines=business_files.HEADER_LINES, run=partial(business_files.register_file, one.agency)
         ),
     }
-    return [
-        group.create_task(one.agency.committer.run()),
-        group.create_task(one.desk.finder.run()),
-        group.create_task(one.codes.run()),
-        group.create_task(run_spool(config.spool, one.agency.id, channels, agencies=len(config.hosted))),
-    ]
+    agency = one.agency
+    take_files = partial(
+        run_spool,
+        config.spool,
+        agency.id,
+        channels,
+        agencies=len(config.hosted),
+        name_is_refused=free_text.file_name_holds_individual_number,
+    )
+    loops: dict[str, Callable[[], Awaitable[None]]] = {
+        "committer": agency.committer.run,
+        "finder": one.desk.finder.run,
+        "code_requests": one.codes.run,
+        "access_refusals": one.refusals.run,
+        "spool": take_files,
+    }
+    return [group.create_task(supervised(name, agency.id, run)) for name, run in loops.items()]
+
+
+async def _write_last_refusals(running: Mapping[str, _Running]) -> None:
+    for one in running.values():
+        try:
+            await one.refusals.flush(all_of_them=True)
+        except StorageUnavailableError:
+            _LOG.warning("access_refusals:not_written", agency=one.agency.id)
 
 
 async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
@@ -172,6 +203,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
             ) as port:
                 _LOG.info("role:ready", port=port, count=len(running))
                 await stop.wait()
+            await _write_last_refusals(running)
             for task in tasks:
                 task.cancel()
             for one in running.values():

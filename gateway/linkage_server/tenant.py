@@ -42,9 +42,17 @@ class Agency:
     compare_with_resident_network: bool
     log_key: bytes
 
-    async def record_access_refused(self, reason: str, client_id: str | None) -> None:
+    async def record_access_refused(self, reason: str, client_id: str | None, count: int = 1) -> None:
+        """One entry for so many refusals since the last of its kind. Raises StorageUnavailableError."""
         now = self.clock()
-        entry = other_entry(id=new_entry_id(now), at=now, kind=EntryKind.ACCESS_REFUSED, reason=reason, actor=client_id)
+        entry = other_entry(
+            id=new_entry_id(now),
+            at=now,
+            kind=EntryKind.ACCESS_REFUSED,
+            reason=reason,
+            actor=client_id,
+            facts={"count": count},
+        )
         await self.committer.apply(Commit(step=ACCESS_REFUSED_STEP, entries=(new_entry(entry, now),)))
 
 

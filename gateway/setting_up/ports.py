@@ -15,6 +15,9 @@ HOST: Final = "127.0.0.1"
 _LOWEST: Final = 20_000
 _COUNT: Final = 12_000
 
+_LEAST: Final = 1_024
+_LARGEST: Final = 65_535
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePorts:
@@ -24,6 +27,10 @@ class RolePorts:
 
 class PortTakenError(Exception):
     """Somebody else listens there; the message names the role and the port."""
+
+
+class PortOutOfRangeError(ValueError):
+    """The offset moves a port to where there is none; the message says so."""
 
 
 def from_topology(topology: Topology, offset: int = 0) -> dict[str, RolePorts]:
@@ -39,6 +46,17 @@ def from_topology(topology: Topology, offset: int = 0) -> dict[str, RolePorts]:
             if agency.elsewhere is not None
         },
     }
+
+
+def check_in_range(ports: Mapping[str, RolePorts]) -> None:
+    """Raises PortOutOfRangeError for a port below 1,024 or above 65,535."""
+    used = [port for role in ports.values() for port in (role.port, role.metrics_port) if port]
+    wrong = next((port for port in used if not _LEAST <= port <= _LARGEST), None)
+    if wrong is not None:
+        raise PortOutOfRangeError(
+            f"ポート {wrong} はありません。--port-offset は全ポートが {_LEAST}〜{_LARGEST} に収まる数にしてください"
+            f" / there is no port {wrong}; choose --port-offset so that every port is within {_LEAST} and {_LARGEST}"
+        )
 
 
 def free(topology: Topology) -> dict[str, RolePorts]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from evidence.canonical import timestamp
-from gateway.data_folder import DataFolder, private_folder, write_private
+from gateway.data_folder import STAFF, DataFolder, private_folder, write_private
 from gateway.linkage_server.registration import register_client
 from gateway.setting_up import databases, role_files
 from gateway.setting_up.authority import Authority, open_authority
@@ -30,7 +30,6 @@ from transport import role as role_file
 from transport.register import Use, sign_register
 
 _FORM: Final = 1
-STAFF_NAME: Final = "staff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +64,9 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
         if agency.elsewhere is not None:
             _prepare_elsewhere(plan, agency, authority, enrolment)
     for agency_id in (*plan.topology.agencies, NETWORK, RESIDENT_NETWORK):
-        identity = authority.issue(data.staff(agency_id), "certificate", subject=f"{agency_id}/staff/{STAFF_NAME}")
-        enrolment.certificate(identity, agency_id, Use.STAFF, STAFF_NAME)
+        for name in STAFF:
+            identity = authority.issue(data.staff(agency_id), name, subject=f"{agency_id}/staff/{name}")
+            enrolment.certificate(identity, agency_id, Use.STAFF, name)
     _write_register(plan, authority, enrolment)
     logins = {role.name: databases.login(role, data.role(role.name)) for role in plan.topology.roles.values()}
     await migrate(admin_dsn, databases.tenants(plan.topology), list(logins.values()))

@@ -9,7 +9,7 @@ from evidence.agreement import agree
 from evidence.entry import EntryKind, encode_entry, other_entry
 from evidence.export import LogParty
 from evidence.findings import FindingName as Name
-from tests.evidence.exchanges import START, Log, Three, several, step
+from tests.evidence.exchanges import SEALED, START, Log, Three, several, step
 
 K = EntryKind
 
@@ -193,6 +193,83 @@ def test_a_permit_presented_too_late_ends_in_a_denial():
     three.permitted(0)
     three.core.append(step(K.PERMIT_REFUSED, 0, 3, permit_id="K" + "0" * 26, reason="permit_expired"))
     three.inquirer.append(step(K.INQUIRY_DENIED, 0, 4, reason="permit_expired"))
+    assert found(three) == []
+
+
+PERMIT = "K" + "0" * 26
+
+
+def refused_by_network(three: Three, *, by_core: str | None = PERMIT) -> None:
+    """The inquirer's permit was refused when it was presented; `by_core`: the permit that the core's record names."""
+    if by_core is not None:
+        three.core.append(step(K.PERMIT_REFUSED, 0, 5, permit_id=by_core, reason="permit_expired"))
+    three.inquirer.append(step(K.INQUIRY_REFUSED_BY_NETWORK, 0, 6, reason="permit_expired"))
+
+
+def test_a_presented_permit_that_the_core_refused_agrees():
+    three = Three()
+    three.permitted(0)
+    refused_by_network(three)
+    result = agree(three.exports())
+    assert result.findings == ()
+    assert (result.compared, result.open, result.unreceived) == (1, 0, 0)
+
+
+def test_a_refusal_by_the_network_agrees_whichever_record_is_older():
+    three = Three()
+    three.permitted(0)
+    refused_by_network(three, by_core=None)
+    three.core.append(step(K.PERMIT_REFUSED, 0, 7, permit_id=PERMIT, reason="permit_expired"))
+    assert found(three) == []
+
+
+def test_an_earlier_answer_that_the_core_could_not_record_is_unreceived():
+    three = Three()
+    three.permitted(0)
+    three.provider.append(step(K.PROVISION_MADE, 0, 3, disposition="provided", sealed_digest=SEALED))
+    refused_by_network(three)
+    result = agree(three.exports())
+    assert result.findings == ()
+    assert result.unreceived == 1
+
+
+@pytest.mark.parametrize("by_core", [None, "K" + "1" * 26])
+def test_a_refusal_by_the_network_without_the_cores_record_is_named(by_core):
+    three = Three()
+    three.permitted(0)
+    refused_by_network(three, by_core=by_core)
+    assert (Name.MISSING_RECORD, "core", "permit.refused") in found(three)
+
+
+def test_a_refusal_of_the_request_is_no_refusal_of_the_permit():
+    three = Three()
+    three.permitted(0)
+    three.core.append(step(K.PERMIT_REFUSED, 0, 5, reason="not_listed"))
+    refused_by_network(three, by_core=None)
+    assert (Name.MISSING_RECORD, "core", "permit.refused") in found(three)
+
+
+def test_an_answer_without_the_cores_record_is_named_when_the_core_did_not_refuse_either():
+    three = Three()
+    three.permitted(0)
+    three.provider.append(step(K.PROVISION_MADE, 0, 3, disposition="provided", sealed_digest=SEALED))
+    refused_by_network(three, by_core=None)
+    assert (Name.MISSING_RECORD, "core", "provided") in found(three)
+
+
+def test_a_refusal_by_the_network_of_what_was_never_permitted_is_named():
+    three = Three()
+    three.inquirer.append(step(K.INQUIRY_REGISTERED, 0, 0))
+    refused_by_network(three)
+    assert (Name.MISSING_RECORD, "inquirer", "inquiry.permitted") in found(three)
+
+
+def test_a_providers_unsigned_refusal_is_the_networks_to_the_inquirer():
+    three = Three()
+    three.permitted(0)
+    three.provider.append(step(K.PROVISION_REFUSED, 0, 3, disposition="refused"))
+    three.core.append(step(K.PROVISION_RELAYED, 0, 4, disposition="refused"))
+    refused_by_network(three, by_core=None)
     assert found(three) == []
 
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
+from evidence.checkpoint import parse_vkey
 from evidence.findings import FindingName
+from gateway import verify_arguments
 from gateway.verify_command import CLEAN, FOUND, MEANING, UNUSABLE, run
+from keys.signing import Signer, generate_seed
 from tests.evidence.exchanges import several
+from transport.register import sign_register
 
 
 def written(folder: Path) -> list[Path]:
@@ -28,9 +33,67 @@ def test_clean_exports_end_with_zero_and_say_what_was_checked(tmp_path, capsys):
     assert "not anchored" not in text
 
 
-def test_without_a_register_the_report_says_so(tmp_path, capsys):
-    assert run(written(tmp_path), None, json=False) == CLEAN
+def test_without_a_register_the_report_says_so_and_is_not_clean(tmp_path, capsys):
+    assert run(written(tmp_path), None, json=False) == FOUND
+    text = capsys.readouterr().out
+    assert "not anchored" in text
+    assert "(clean)" not in text
+
+
+def test_keys_that_the_exports_name_themselves_do_only_when_that_is_said(tmp_path, capsys):
+    assert run(written(tmp_path), None, json=False, self_declared=True) == CLEAN
     assert "not anchored" in capsys.readouterr().out
+
+
+def with_command(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    verify_arguments.add_arguments(parser)
+    return verify_arguments.run(parser.parse_args([str(word) for word in words]))
+
+
+def signed(folder: Path, root: Signer) -> Path:
+    """The signed register of the three logs, in a folder of its own."""
+    three = several()
+    logs = [
+        {"origin": log.origin.rpartition("/")[0], "key": parse_vkey(log.vkey)[1].hex()}
+        for log in (three.inquirer, three.core, three.provider)
+    ]
+    folder.mkdir(exist_ok=True)
+    path = folder / "register.json"
+    body = {"agencies": [], "certificates": [], "logs": logs, "permit_key": ""}
+    path.write_bytes(sign_register(body, root))
+    return path
+
+
+def test_an_outside_auditor_anchors_in_the_signed_register_by_its_root(tmp_path, capsys):
+    root = Signer(generate_seed())
+    exports, register = written(tmp_path), signed(tmp_path / "auditor", root)
+    assert with_command(*exports, "--register", register, "--root", root.public_key.hex()) == CLEAN
+    assert "not anchored" not in capsys.readouterr().out
+    authority = register.parent / "authority"
+    authority.mkdir()
+    (authority / "register-root.public").write_text(root.public_key.hex())
+    assert with_command(*exports, "--register", register) == CLEAN
+    exports[1].write_bytes(exports[1].read_bytes().replace(b"r-12-3", b"r-12-4", 1))
+    assert with_command(*exports, "--register", register) == FOUND
+
+
+def test_a_register_without_its_root_or_of_another_root_is_bad_input(tmp_path, capsys):
+    exports, register = written(tmp_path), signed(tmp_path / "auditor", Signer(generate_seed()))
+    another = Signer(generate_seed()).public_key.hex()
+    assert with_command(*exports, "--register", register) == UNUSABLE
+    assert "--root" in capsys.readouterr().err
+    assert with_command(*exports, "--register", register, "--root", another) == UNUSABLE
+    assert with_command(*exports, "--register", register, "--root", "nonsense") == UNUSABLE
+    assert with_command(*exports, "--register", tmp_path / "register.json", "--root", another) == UNUSABLE
+    register.write_bytes(b"[" * 100_000)
+    assert with_command(*exports, "--register", register, "--root", another) == UNUSABLE
+    capsys.readouterr()
+
+
+def test_the_unsigned_list_of_keys_does_as_before(tmp_path, capsys):
+    assert with_command(*written(tmp_path), "--register", tmp_path / "register.json") == CLEAN
+    assert "not anchored" not in capsys.readouterr().out
 
 
 def test_findings_end_with_one_and_are_named(tmp_path, capsys):
@@ -42,9 +105,9 @@ def test_findings_end_with_one_and_are_named(tmp_path, capsys):
 
 def test_json_holds_findings_and_counts(tmp_path, capsys):
     paths = written(tmp_path)
-    assert run(paths, None, json=True) == CLEAN
+    assert run(paths, None, json=True, self_declared=True) == CLEAN
     report = json.loads(capsys.readouterr().out)
-    assert report["clean"] is True
+    assert (report["clean"], report["anchored"]) == (True, False)
     assert report["inquiries"]["agree"] == 5
     paths[1].write_bytes(paths[1].read_bytes().replace(b"r-12-3", b"r-12-4", 1))
     assert run(paths, None, json=True) == FOUND

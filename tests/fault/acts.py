@@ -51,6 +51,11 @@ async def the_ward_asks(trial: Trial) -> None:
     assert again["values"] == answer["values"]
 
 
+async def the_ward_asks_a_provider_that_is_away(trial: Trial) -> None:
+    await insisting(lambda: trial.system.faults(provider_down=1))
+    await the_ward_asks(trial)
+
+
 async def the_ward_asks_and_is_made_to_wait(trial: Trial) -> None:
     system = trial.system
     person = system.insured[1]
@@ -326,6 +331,7 @@ ACTS: dict[str, Prepare] = {
     "linkage.commit.access.refused": at_once(a_client_without_scope),
     "intermediate.commit.access.refused": at_once(a_stranger_at_the_intermediate_server),
     "core.commit.access.refused": at_once(a_stranger_at_the_core),
+    "core.commit.presentation.remembered": at_once(the_ward_asks_a_provider_that_is_away),
     "core.commit.presentation.refused": a_replay_that_the_core_stops,
     "intermediate.commit.provision.refused": a_replay_that_the_core_lets_through,
     "core.commit.permit.refused": an_affair_that_is_not_listed,

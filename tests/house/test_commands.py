@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gateway.__main__ import _COMMANDS, main
@@ -64,3 +66,36 @@ def test_without_a_command_the_list_of_commands_is_shown(capsys):
     assert main([]) == BAD_INPUT
     shown = capsys.readouterr().out
     assert all(name in shown for name in _COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("up", "--port-offset", "99999"), "there is no port"),
+        (("up", "--port-offset", "-9000"), "there is no port"),
+        (("up", "--data", "/proc/x"), "cannot be made or written"),
+        (("migrate", "--data", "/dev/null/x"), "cannot be made or written"),
+        (
+            ("decide", "--on", "2022-10-01", "--inquirer", "全国健康保険協会", "--provider", "世田谷区長", "--item", "２",
+             "--information", "医療保険給付関係情報"),
+            "--item",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(words, said, capsys, tmp_path):
+    options = () if "--data" in words or words[0] == "decide" else ("--data", str(tmp_path / "data"))
+    assert main([*words, *options]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_name_that_no_member_of_staff_has_is_bad_input(capsys, tmp_path):
+    clients = tmp_path / "clients"
+    clients.mkdir()
+    addresses = {"intermediate": {"setagaya": "https://127.0.0.1:1"}, "network": "https://127.0.0.1:1"}
+    (clients / "addresses.json").write_text(json.dumps(addresses))
+    words = ["held", "list", "--agency", "setagaya", "--data", str(tmp_path), "--staff", "staff-9"]
+    assert main(words) == BAD_INPUT
+    assert "no such agency or member of staff" in capsys.readouterr().err

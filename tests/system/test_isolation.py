@@ -1,6 +1,5 @@
 """SC-8: the login of each running process reads what its process hosts, and nothing of anybody else, whatever it tries."""
 
-# ruff: noqa: S608 (names of our own schemas and tables)
 from __future__ import annotations
 
 import asyncpg

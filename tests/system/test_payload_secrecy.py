@@ -4,7 +4,6 @@ A scanner reads the memory of the running processes. It must find the planted ma
 so that its finding nothing of the marker at the core means something.
 """
 
-# ruff: noqa: S608 (names of our own schemas and tables)
 from __future__ import annotations
 
 import asyncio

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from adapters.jlis_mock.core import records
 from adapters.jlis_mock.core.codes import PERSON_REF_SIZE, CodeBook
-from adapters.jlis_mock.core.messages import CodeAsk, refused, retry
+from adapters.jlis_mock.core.messages import CodeAsk, read_taken, refused, retry
 from evidence.entry import EntryKind
 from storage.committer import Commit, Committer, commit_step
 from transport.channel import Channel, ChannelError
@@ -51,6 +51,6 @@ class CodeDesk:
         )
         await self.committer.apply(Commit(step=ISSUED, entries=(entry,)))
         try:
-            return await channel.ask_all(items)
+            return [read_taken(answer, "bound") for answer in await channel.ask_all(items)]
         except ChannelError as failure:
             return [retry(failure.reason) for _ in asks]

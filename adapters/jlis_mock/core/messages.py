@@ -24,7 +24,7 @@ PermitIdText = Annotated[str, Meta(pattern="^K[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 AcquisitionNumberText = Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-Words = Annotated[str, Meta(min_length=1, max_length=4_000)]
+Words = Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\A[^\x00]*\Z")]
 
 
 class PermitAsk(Struct, forbid_unknown_fields=True):
@@ -89,6 +89,20 @@ class Outcome(Struct, forbid_unknown_fields=True, frozen=True):
     info_digest: Digest | None
     sealed_digest: Digest | None
     at: Instant
+    exchange_digest: Digest | None = None
+
+
+class Refusal(Struct):
+    reason: str
+
+
+class Taken(Struct):
+    """What an intermediate server answers to a code or a pushed outcome: one of the forms. Anything else is none."""
+
+    bound: bool = False
+    received: bool = False
+    refused: Refusal | None = None
+    retry: str | None = None
 
 
 PERMIT_ASK: Final = msgspec.json.Decoder(PermitAsk)
@@ -104,7 +118,7 @@ def read_request(data: bytes) -> InquiryRequest | None:
     try:
         request = msgspec.convert(canonical.decode(data), InquiryRequest)
         instant(request.expires_at)
-    except (canonical.NotCanonical, msgspec.ValidationError, ValueError):
+    except (canonical.NotCanonical, msgspec.ValidationError, ValueError, RecursionError):
         return None
     return request if request.items == sorted(set(request.items)) else None
 
@@ -115,8 +129,28 @@ def read_outcome(data: bytes) -> Outcome | None:
         return None
     try:
         return msgspec.convert(canonical.decode(data), Outcome)
-    except (canonical.NotCanonical, msgspec.ValidationError):
+    except (canonical.NotCanonical, msgspec.ValidationError, RecursionError):
         return None
+
+
+def read_taken(answer: object, done: Literal["bound", "received"]) -> dict[str, Any]:
+    """An intermediate server's answer item as we hand it on: `done`, its refusal, or retry; never more than these words."""
+    try:
+        taken = msgspec.convert(answer, Taken)
+    except (msgspec.ValidationError, RecursionError):
+        return retry("peer_answer_malformed")
+    if taken.refused is not None:
+        return refused(reason_code(taken.refused.reason))
+    if getattr(taken, done):
+        return {done: True}
+    return retry("peer_answer_malformed" if taken.retry is None else reason_code(taken.retry))
+
+
+def reason_code(reason: object) -> str:
+    """A peer's reason code, if it has the form of one: it goes into the log."""
+    if isinstance(reason, str) and len(reason) <= 64 and reason.isascii() and reason.isidentifier():
+        return reason
+    return "provider_refused"
 
 
 def instant(text: str) -> datetime:

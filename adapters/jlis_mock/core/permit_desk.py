@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from adapters.jlis_mock.core.codes import CodeBook, CodeBroken
 from adapters.jlis_mock.core.list_lookup import ListLookup
 from adapters.jlis_mock.core.messages import InquiryRequest, PermitAsk, digest, instant, read_request, refused, retry
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
-from adapters.jlis_mock.core.store import PermitStore, StoredPermit, insertion
+from adapters.jlis_mock.core.store import PermitStore, StoredPermit, insertion, minting_again
 from adapters.jlis_mock.faults import FaultBoard, Switch
 from codebook.identifiers import PERMIT_PREFIX
 from evidence.canonical import timestamp
@@ -94,7 +94,7 @@ class PermitDesk:
         stored = known.get(request.inquiry_number)
         if stored is not None:
             if stored.request_digest == request_digest:
-                return _Decided(answer=_stored_answer(stored))
+                return self._decided_before(caller, ask, request, stored, now)
             return self._without_row(caller, request, "inquiry_number_reused", request_digest, now)
         reason = self._refusal(ask, request, now)
         if reason is None:
@@ -175,6 +175,21 @@ class PermitDesk:
         return _Decided(
             answer={"permit": permit}, commit=commit, number=request.inquiry_number, request_digest=request_digest
         )
+
+    def _decided_before(
+        self, caller: str, ask: PermitAsk, request: InquiryRequest, stored: StoredPermit, now: datetime
+    ) -> _Decided:
+        """The answer as stored; or a dishonest core's second permit, bound to the code that came with it this time."""
+        if stored.permit is None or not self.faults.take(Switch.MINT_FOR_ANOTHER_PERSON):
+            return _Decided(answer=_stored_answer(stored))
+        try:
+            code = self.codes.convert(ask.code, request.inquirer, request.provider)
+        except CodeBroken:
+            return _Decided(answer=refused("code_not_of_this_agency"))
+        issued = self._issued(caller, request, stored.request_digest, code, now)
+        if issued.commit is None or issued.commit.guard is None:
+            return issued
+        return replace(issued, commit=Commit(step=ISSUED, guard=minting_again(issued.commit.guard)))
 
     def _named_provider(self, request: InquiryRequest) -> str:
         if not self.faults.take(Switch.PERMIT_OTHER_PARTY):

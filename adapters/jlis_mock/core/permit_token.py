@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from adapters.jlis_mock.core.messages import PermitIdText
 from evidence import canonical
 from keys.signing import Signer
 
@@ -37,7 +38,7 @@ class PermitClaims(Struct, frozen=True, kw_only=True):
 
 
 class _Name(Struct):
-    permit_id: str
+    permit_id: PermitIdText
 
 
 _NAME = msgspec.json.Decoder(_Name)
@@ -57,7 +58,7 @@ def permit_id_of(token: str) -> str | None:
         return None
     try:
         return _NAME.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))).permit_id
-    except (msgspec.DecodeError, binascii.Error, ValueError):
+    except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
         return None
 
 

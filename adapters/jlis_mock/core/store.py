@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -16,12 +16,19 @@ from storage.database import Database, StorageUnavailableError
 
 _QUERIES: Final = sql.load("adapters.jlis_mock.core")
 _INSERT: Final = Statement("insert_permit", _QUERIES["insert_permit"])
+_MINT_AGAIN: Final = Statement("mint_again", _QUERIES["mint_again"])
 _RELAY: Final = Statement("relay_outcome", _QUERIES["relay_outcome"])
+_REMEMBER: Final = Statement("remember_presentation", _QUERIES["remember_presentation"])
+OUTAGE: Final = timedelta(seconds=60)
+"""The network was away when it did not say for this long that it is up; it says so several times as often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPermit:
-    """One decided request: `permit` is the JWS, None when refused; `code_sealed` holds the provider's code."""
+    """One decided request: `permit` is the JWS, None when refused; `code_sealed` holds the provider's code.
+
+    `relayed_request_digest`: the bytes that it is for, once they were presented and either answered or remembered.
+    """
 
     permit_id: str
     inquirer: str
@@ -42,6 +49,10 @@ class StoredPermit:
     relayed_request_digest: str | None = None
     disposition: str | None = None
     outcome_digest: str | None = None
+
+    def presentable_until(self) -> datetime:
+        """`redeem_by` for what is presented first, `answer_by` for the same bytes again."""
+        return self.redeem_by if self.relayed_request_digest is None and self.state == "issued" else self.answer_by
 
     @property
     def final(self) -> bool:
@@ -74,6 +85,21 @@ class PermitStore:
         """Permit id → permit. Raises StorageUnavailableError."""
         rows = await self._fetch("permits_by_id", list(permit_ids))
         return {row["permit_id"]: _permit(row) for row in rows}
+
+    async def keep_time(self, now: datetime, redeem_s: int) -> None:
+        """Note that the network is up. After an outage, of process or database, permits that had time left get it anew.
+
+        So an outage longer than `redeem_s` refuses nobody who waits: neither whoever could not present a permit, nor
+        whoever did just before a crash and asks again with the same bytes. One transaction. Raises StorageUnavailableError.
+        """
+        try:
+            async with self._database.inside(self._tenant) as connection:
+                before = await connection.fetchval(_QUERIES["alive_at"])
+                if before is not None and now - before > OUTAGE:
+                    await connection.execute(_QUERIES["after_outage"], before, now + timedelta(seconds=redeem_s))
+                await connection.execute(_QUERIES["keep_alive"], now)
+        except asyncpg.PostgresError:
+            raise StorageUnavailableError("the core's permits could not be read") from None
 
     async def forget_codes(self, before: datetime) -> None:
         """Drop the sealed codes of permits whose `answer_by` is past."""
@@ -112,8 +138,18 @@ def insertion(permit: StoredPermit) -> Write:
     )
 
 
+def minting_again(issued: Write) -> Write:
+    """For a dishonest core: the guard of an issue, in place of the permit that the request has already."""
+    return Write(_MINT_AGAIN, issued.row)
+
+
 def relaying(
     permit_id: str, *, request_digest: str | None, disposition: str, outcome_digest: str, sealed_digest: str | None
 ) -> Write:
     """The guard that records an outcome once."""
     return Write(_RELAY, (permit_id, request_digest, disposition, outcome_digest, sealed_digest))
+
+
+def remembering(permit_id: str, *, request_digest: str, now: datetime) -> Write:
+    """The guard that remembers the first presentation of a permit whose provider could not be asked."""
+    return Write(_REMEMBER, (permit_id, request_digest, now))

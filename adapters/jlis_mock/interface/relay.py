@@ -2,6 +2,11 @@
 
 The network never reads a payload. What it passes on is recorded first; the same bytes again go to the provider again
 and are recorded once, other bytes under a used permit are refused and recorded (DESIGN §4 steps 4 to 6; SC-4).
+
+A permit must be presented by `redeem_by`; what was presented in time may be sent again until `answer_by`. A presentation
+is remembered when its provider gave no usable answer, for only then will it come again; a crash between asking and
+remembering is an outage of the network, whose time does not count (`PermitStore.keep_time`). So the way of an inquiry
+that is answered at once has no commit more.
 """
 
 from __future__ import annotations
@@ -22,14 +27,17 @@ from adapters.jlis_mock.core.messages import (
     InquiryAsk,
     LateOutcome,
     Outcome,
+    Refusal,
     digest,
     read_outcome,
+    read_taken,
+    reason_code,
     refused,
     retry,
 )
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, NONCE_SIZE
 from adapters.jlis_mock.core.permit_token import permit_id_of
-from adapters.jlis_mock.core.store import PermitStore, StoredPermit, relaying
+from adapters.jlis_mock.core.store import PermitStore, StoredPermit, relaying, remembering
 from adapters.jlis_mock.faults import FaultBoard, Switch
 from adapters.jlis_mock.interface.tampering import Tampering
 from evidence.entry import EntryKind
@@ -41,6 +49,7 @@ from storage.committer import Commit, Committer, Lost, commit_step
 from transport.channel import Channel, ChannelError, RefusedByPeerError
 from transport.register import Register
 
+REMEMBERED: Final = commit_step("core", "presentation.remembered")
 RELAYED: Final = commit_step("core", "provision.relayed")
 TURNED_AWAY: Final = commit_step("core", "presentation.refused")
 
@@ -51,13 +60,13 @@ class ProviderAnswer(Struct):
     outcome: bytes | None = None
     signature: bytes | None = None
     sealed: bytes | None = None
-    refused: dict[str, Any] | None = None
+    refused: Refusal | None = None
     retry: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """`provisions` and `outcomes`: agency → the channel to its intermediate server."""
+    """`provisions` and `outcomes`: agency → the channel to its intermediate server. `redeem_s`: as in PermitDesk."""
 
     register: Register
     ring: Keyring
@@ -67,6 +76,7 @@ class Relay:
     tampering: Tampering
     provisions: Mapping[str, Channel]
     outcomes: Mapping[str, Channel]
+    redeem_s: int
     under_way: dict[str, str] = field(default_factory=dict)
 
     async def inquire(self, caller: str, asks: Sequence[InquiryAsk], now: datetime) -> list[dict[str, Any]]:
@@ -90,10 +100,18 @@ class Relay:
         ):
             return await self._unknown(caller, ask, now)
         presented = digest(bind(ask.permit, ask.public_key, ask.request, ask.signature))
+        if now >= permit.presentable_until():
+            permit = await self._after_outage(permit, now)
         reason = self._refusal(caller, ask, permit, presented, now)
         if reason is not None:
             await self._turn_away(permit, caller, reason, now)
             return refused(reason)
+        answer = await self._forward(ask, permit, presented, now)
+        if "retry" in answer:
+            await self._remember(ask, permit, presented, now)
+        return answer
+
+    async def _forward(self, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> dict[str, Any]:
         channel = self.provisions.get(permit.provider)
         if channel is None or self.faults.take(Switch.PROVIDER_DOWN):
             return retry("provider_unreachable")
@@ -104,6 +122,17 @@ class Relay:
             if mine:
                 self.under_way.pop(permit.permit_id, None)
         return await self._pass_on(permit, presented, answer, now)
+
+    async def _after_outage(self, permit: StoredPermit, now: datetime) -> StoredPermit:
+        """The permit with the time that it has if the network was away since."""
+        await self.store.keep_time(now, self.redeem_s)
+        return (await self.store.by_id([permit.permit_id])).get(permit.permit_id, permit)
+
+    async def _remember(self, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> None:
+        """A presentation that will come again: it was in time, and so are the same bytes until `answer_by`."""
+        if permit.relayed_request_digest is None and digest(ask.request) == permit.request_digest:
+            guard = remembering(permit.permit_id, request_digest=presented, now=now)
+            await self.committer.apply(Commit(step=REMEMBERED, guard=guard))
 
     async def _unknown(self, caller: str, ask: InquiryAsk, now: datetime) -> dict[str, Any]:
         entry = records.other(
@@ -127,7 +156,7 @@ class Relay:
             reason = "request_differs_from_permit"
         elif used not in {None, presented}:  # 3
             reason = "permit_replayed"
-        elif now >= (permit.redeem_by if permit.state == "issued" else permit.answer_by):  # 4
+        elif now >= permit.presentable_until():  # 4
             reason = "permit_expired"
         if reason is not None and self.faults.take(Switch.REPLAY_ALLOWED):
             reason = None
@@ -151,9 +180,9 @@ class Relay:
     ) -> dict[str, Any]:
         """Record what B said, then hand it on. An answer that is no answer leaves nothing behind: ask again."""
         if answer.retry is not None:
-            return retry(answer.retry)
+            return retry(reason_code(answer.retry))
         if answer.refused is not None:
-            reason = _code(answer.refused.get("reason"))
+            reason = reason_code(answer.refused.reason)
             await self._record_refusal(permit, presented, reason, now)
             return refused(reason)
         outcome = self._checked(permit, answer.outcome, answer.signature, answer.sealed)
@@ -199,10 +228,9 @@ class Relay:
             "sealed": None if late.sealed is None else _text(self.tampering.sealed(late.sealed)),
         }
         try:
-            answer: dict[str, Any] = await channel.ask(item)
+            return read_taken(await channel.ask(item), "received")
         except ChannelError:
             return retry("inquirer_unreachable")
-        return answer
 
     def _checked(
         self, permit: StoredPermit, data: bytes | None, signature: bytes | None, sealed: bytes | None
@@ -293,15 +321,8 @@ async def _ask(channel: Channel, item: dict[str, Any]) -> ProviderAnswer:
         return ProviderAnswer(retry=problem.reason)
     except ChannelError:
         return ProviderAnswer(retry="provider_unreachable")
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return ProviderAnswer(retry="provider_answer_malformed")
-
-
-def _code(reason: object) -> str:
-    """A peer's reason code, if it has the form of one: it goes into the log."""
-    if isinstance(reason, str) and len(reason) <= 64 and reason.isascii() and reason.isidentifier():
-        return reason
-    return "provider_refused"
 
 
 def _text(data: bytes) -> str:

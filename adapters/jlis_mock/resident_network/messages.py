@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -36,11 +36,15 @@ class ResidentItem(Struct, forbid_unknown_fields=True):
     address: Text
 
 
+class Refusal(Struct):
+    reason: str
+
+
 class CodeAnswer(Struct):
     """What the core answers for one code: one of the three forms."""
 
     bound: bool = False
-    refused: dict[str, Any] | None = None
+    refused: Refusal | None = None
     retry: str | None = None
 
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from adapters.jlis_mock.resident_network.asks import MOST_PER_MINUTE, AskBook, AskLimit, Function, count_answers
 from adapters.jlis_mock.resident_network.messages import (
     CODE_REQUEST,
     FOUR_ITEMS_REQUEST,
@@ -45,6 +46,7 @@ class Counter:
     """What the routes need. `codes`: agency → the channel to the core for that agency's codes."""
 
     residents: Residents
+    asks: AskBook
     codes: Mapping[str, Channel]
 
 
@@ -52,7 +54,10 @@ COUNTER: Final = web.AppKey("counter", Counter)
 
 
 async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
-    """Run until `stop`. Raises StorageUnavailableError, KeyStoreError or RegisterBrokenError when it cannot start."""
+    """Run until `stop`. Raises StorageUnavailableError, KeyStoreError or RegisterBrokenError when it cannot start.
+
+    Option `asks_per_minute`: how many items an agency may ask for in a minute.
+    """
     hosted = config.hosted[NAME]
     keys = config.open_keys(NAME)
     register = config.register
@@ -60,7 +65,9 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     try:
         async with channel.session(tls.client_context(hosted.identity, hosted.identity.ca)) as client:
             residents = Residents(database, hosted.tenant, keys)
-            counter = Counter(residents=residents, codes=_channels(client, config.peers["core"], register))
+            limit = AskLimit(most=int(config.options.get("asks_per_minute", MOST_PER_MINUTE)))
+            asks = AskBook(database=database, tenant=hosted.tenant, limit=limit, clock=config.clock)
+            counter = Counter(residents=residents, asks=asks, codes=_channels(client, config.peers["core"], register))
             await _run(config, register, counter, stop)
     finally:
         await database.close()
@@ -108,17 +115,19 @@ async def post_code_requests(request: web.Request) -> web.Response:
     peer = await _admit(request, Use.LINKAGE)
     counter = request.app[COUNTER]
     asks = parse_items(read_envelope(await request.read()), CODE_REQUEST)
-    numbers = [parse_number(ask.individual_number) for ask in asks]
-    found = await counter.residents.find(numbers)
     way = counter.codes.get(peer.agency)
     if way is None:
         raise ProblemError(404, "agency_unknown", "This agency is not connected to the network.")
+    await counter.asks.take(peer.agency, Function.CODE_REQUESTS, len(asks))
+    numbers = [parse_number(ask.individual_number) for ask in asks]
+    found = await counter.residents.find(numbers)
     answers = await asyncio.gather(
         *(
             _code_request(counter.residents, way, ask, number, row)
             for ask, number, row in zip(asks, numbers, found, strict=True)
         )
     )
+    count_answers(peer.agency, Function.CODE_REQUESTS, answers)
     return _answer(list(answers))
 
 
@@ -135,20 +144,25 @@ async def _code_request(
         answer = msgspec.convert(raw, CodeAnswer)
     except ChannelError:
         return {"retry": "core_unreachable"}
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         return {"retry": "core_answer_malformed"}
     if answer.bound:
         return {"accepted": True}
-    return {"refused": answer.refused} if answer.refused is not None else {"retry": answer.retry or "core_unreachable"}
+    return (
+        _refused(answer.refused.reason) if answer.refused is not None else {"retry": answer.retry or "core_unreachable"}
+    )
 
 
 async def post_four_items(request: web.Request) -> web.Response:
     """IF_JRN_90014."""
-    await _admit(request, Use.LINKAGE)
-    residents = request.app[COUNTER].residents
+    peer = await _admit(request, Use.LINKAGE)
+    counter = request.app[COUNTER]
     asks = parse_items(read_envelope(await request.read()), FOUR_ITEMS_REQUEST)
-    found = await residents.find([parse_number(ask.individual_number) for ask in asks])
-    return _answer([{"unknown": True} if row is None else residents.four_items(row) for row in found])
+    await counter.asks.take(peer.agency, Function.FOUR_ITEMS, len(asks))
+    found = await counter.residents.find([parse_number(ask.individual_number) for ask in asks])
+    answers = [{"unknown": True} if row is None else counter.residents.four_items(row) for row in found]
+    count_answers(peer.agency, Function.FOUR_ITEMS, answers)
+    return _answer(answers)
 
 
 async def post_population(request: web.Request) -> web.Response:

@@ -271,13 +271,11 @@ create table arrears_ledger (
 create index arrears_ledger_addressee on arrears_ledger (addressee_number);
 
 -- 被保険者: who has an addressee number in SKY2. The 個人番号 is sealed; it is absent where SKY2 was not told it.
+-- personal: 氏名, 氏名カナ, 生年月日 and 住所 in one seal.
 create table insured_person (
   addressee_number text primary key
   , individual_number bytea
-  , name text not null
-  , kana text not null
-  , birth_date date not null
-  , address text not null
+  , personal bytea not null
   , constraint insured_person_addressee_number check (addressee_number ~ '^[0-9]{1,15}$')
 );
 

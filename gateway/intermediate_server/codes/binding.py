@@ -121,6 +121,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         }
     answers: list[dict[str, object]] = []
     writes = []
+    numbers: set[str] = set()
     for item, index, code_index in zip(items, indexes, code_indexes, strict=True):
         row = rows.get(index)
         reason = _why_not(
@@ -132,6 +133,9 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
             answers.append({"bound": True})
             continue
         number = row["integrated_number"] if row else ""
+        if reason is None and number in numbers:
+            reason = "acquisition_number_twice"
+        numbers.add(number)
         if reason is None and taken.setdefault(code_index, number) != number:
             reason = "code_of_another_person"
         if reason is not None:

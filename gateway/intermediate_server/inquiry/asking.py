@@ -4,7 +4,7 @@ An answer is believed when
 
 1. the permit is the core's and says what we asked, no more and no less (PL-3);
 2. the outcome is in canonical form and signed by the key that the agency register holds for the provider (SC-1);
-3. the outcome is about this permit, this inquiry and these parties (SC-5);
+3. the outcome is about this permit, this inquiry and these parties, and about the very bytes that we sent (SC-5);
 4. its context digest is that of the context we build from our own records (DESIGN §5);
 5. what is sealed has the digest that was signed, and opens with this inquiry's one-time key (SC-1).
 """
@@ -52,9 +52,15 @@ def read_permit_for(register: Register, permit: str, request: bytes) -> Permit |
 
 
 def believe(  # noqa: PLR0911 (one return for each numbered step)
-    register: Register, permit: Permit, outcome: bytes, signature: bytes, sealed: bytes | None, private: Secret
+    register: Register,
+    permit: Permit,
+    exchange: bytes,
+    outcome: bytes,
+    signature: bytes,
+    sealed: bytes | None,
+    private: Secret,
 ) -> Believed | Doubted:
-    """Steps 2 to 5."""
+    """Steps 2 to 5. `exchange`: digest of everything we sent under the permit."""
     # 2
     provider = register.agencies.get(permit.provider)
     if provider is None or not verify(provider.signing_key, labels.OUTCOME, outcome, signature):
@@ -71,6 +77,8 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
         permit.provider,
     ):
         return Doubted(reason="outcome_of_another_inquiry")
+    if not hmac.compare_digest(said.exchange_digest, exchange.hex()):
+        return Doubted(reason="outcome_of_other_bytes")
     # 4
     info = payload_info(permit)
     if not hmac.compare_digest(said.info_digest, hexdigest(info)):
@@ -103,5 +111,5 @@ def read_payload(data: bytes) -> Payload:
     """Raises MessageBrokenError."""
     try:
         return _PAYLOAD.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageBrokenError("a payload that is not as documented") from None

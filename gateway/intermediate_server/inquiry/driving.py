@@ -17,9 +17,24 @@ from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
-from gateway.intermediate_server.metrics import INQUIRIES, INQUIRY_SECONDS, REFUSALS, item_label
-from gateway.intermediate_server.network.wire import MessageBrokenError, OutcomeAnswer, PermitAnswer, hexdigest
-from permission_lists.permit import Permit
+from gateway.intermediate_server.metrics import (
+    INQUIRIES,
+    INQUIRY_SECONDS,
+    REFUSALS,
+    item_label,
+    outcome_label,
+    reason_label,
+)
+from gateway.intermediate_server.network.wire import (
+    LateOutcome,
+    MessageBrokenError,
+    OutcomeAnswer,
+    PermitAnswer,
+    exchange_digest,
+    hexdigest,
+    reason_code,
+)
+from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from transport.channel import ChannelError
@@ -39,6 +54,10 @@ _END_KINDS = {
     State.REFUSED: EntryKind.INQUIRY_REFUSED_BY_PROVIDER,
     State.ABORTED: EntryKind.INQUIRY_ABORTED,
 }
+_REFUSAL_KINDS = {
+    Event.PERMIT_REFUSED: EntryKind.INQUIRY_DENIED,
+    Event.REFUSED_BY_NETWORK: EntryKind.INQUIRY_REFUSED_BY_NETWORK,
+}
 
 
 async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
@@ -49,9 +68,10 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
     try:
         now = agency.clock()
         if found.state not in ENDED and now > found.answer_by:
-            permit = read_permit_for(agency.register, found.permit, found.request) if found.permit else None
-            known = None if isinstance(permit, Doubted) else permit
-            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now, permit=known)
+            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+            return found
+        if found.state not in ENDED and found.private is None:
+            await _end(agency, found, Event.BROKEN, "one_time_key_unreadable", now)
             return found
         if found.state is State.REGISTERED:
             await _ask_permit(agency, found)
@@ -70,7 +90,7 @@ async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
     )
     now = agency.clock()
     if answer.refused is not None:
-        await _end(agency, found, Event.PERMIT_REFUSED, answer.refused.reason, now)
+        await _end(agency, found, Event.PERMIT_REFUSED, reason_code(answer.refused.reason), now)
         return
     if answer.permit is None:
         raise ChannelError(answer.retry or "peer_answer_malformed")
@@ -125,21 +145,34 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
     """Judge an answer, however it came (in the response or pushed), and end or hold the inquiry."""
     now = agency.clock()
     if answer.refused is not None:
-        await _end(agency, found, Event.REFUSED, answer.refused.reason, now)
+        await _end(agency, found, Event.REFUSED_BY_NETWORK, reason_code(answer.refused.reason), now)
         return
     if answer.outcome is None or answer.signature is None:
         raise ChannelError(answer.retry or "peer_answer_malformed")
-    permit = read_permit_for(agency.register, found.permit or "", found.request)
-    judged = (
-        permit
-        if isinstance(permit, Doubted)
-        else believe(agency.register, permit, answer.outcome, answer.signature, answer.sealed, found.private)
-    )
-    if isinstance(judged, Doubted) or isinstance(permit, Doubted):
-        reason = judged.reason if isinstance(judged, Doubted) else "permit_signature"
-        await _end(agency, found, Event.BROKEN, reason, now, permit=None if isinstance(permit, Doubted) else permit)
+    permit, judged = _judge(agency, found, answer.outcome, answer.signature, answer.sealed)
+    if isinstance(judged, Doubted):
+        await _end(agency, found, Event.BROKEN, judged.reason, now)
         return
     await _conclude(agency, found, permit, judged, now)
+
+
+async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome) -> str | None:
+    """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned."""
+    _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
+    if isinstance(judged, Doubted):
+        return judged.reason
+    await receive(agency, found, OutcomeAnswer(outcome=late.outcome, signature=late.signature, sealed=late.sealed))
+    return None
+
+
+def _judge(
+    agency: HostedAgency, found: Inquiry, outcome: bytes, signature: bytes, sealed: bytes | None
+) -> tuple[Permit, Believed | Doubted]:
+    permit = read_stored_permit(found.permit or "")
+    if found.private is None:
+        return permit, Doubted(reason="one_time_key_unreadable")
+    exchange = exchange_digest(found.permit or "", found.request, found.public_key, found.signature)
+    return permit, believe(agency.register, permit, exchange, outcome, signature, sealed, found.private)
 
 
 async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged: Believed, now: datetime) -> None:
@@ -149,9 +182,7 @@ async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged
             if found.state is not State.HELD:
                 await _hold(agency, found, permit, now)
         case "refused":
-            await _end(
-                agency, found, Event.REFUSED, said.reason or "refused", now, permit=permit, disposition="refused"
-            )
+            await _end(agency, found, Event.REFUSED, reason_code(said.reason), now, disposition="refused")
         case "provided" | "not_provided":
             event = Event.PROVIDED if said.disposition == "provided" else Event.NOT_PROVIDED
             await _end(
@@ -160,13 +191,12 @@ async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged
                 event,
                 None,
                 now,
-                permit=permit,
                 disposition=said.disposition,
                 sealed_digest=said.sealed_digest,
                 payload=judged.payload,
             )
         case _:
-            await _end(agency, found, Event.BROKEN, "outcome_malformed", now, permit=permit)
+            await _end(agency, found, Event.BROKEN, "outcome_malformed", now)
 
 
 async def _hold(agency: HostedAgency, found: Inquiry, permit: Permit, now: datetime) -> None:
@@ -191,50 +221,41 @@ async def _end(
     reason: str | None,
     now: datetime,
     *,
-    permit: Permit | None = None,
     disposition: str | None = None,
     sealed_digest: str | None = None,
     payload: bytes | None = None,
 ) -> None:
     """End an inquiry: state, result under the hour's key and record commit together."""
     state = move(found.state, event)
-    kind = EntryKind.INQUIRY_DENIED if event is Event.PERMIT_REFUSED else _END_KINDS[state]
+    kind = _REFUSAL_KINDS.get(event, _END_KINDS[state])
     outcome = state.value
     if payload is not None:
         try:
             outcome = read_payload(payload).kind
         except MessageBrokenError:
-            outcome, state, kind, reason, payload = (
-                "aborted",
-                State.ABORTED,
-                EntryKind.INQUIRY_ABORTED,
-                "payload_malformed",
-                None,
-            )
+            state, kind, reason, payload = State.ABORTED, EntryKind.INQUIRY_ABORTED, "payload_malformed", None
+            outcome = state.value
     entry = entry_of(
         agency,
         now,
         kind,
         found,
-        permit_id=permit.permit_id if permit else None,
+        permit_id=read_stored_permit(found.permit).permit_id if found.permit else None,
         request_digest=hexdigest(found.request),
         sealed_digest=sealed_digest,
         disposition=disposition,
         reason=reason,
     )
-    result = (
-        None
-        if payload is None
-        else agency.keys.ring.encrypt(found.key_purpose, payload, result_aad(agency, found.number))
-    )
+    result = None
+    if payload is not None:
+        result = agency.keys.ring.encrypt(found.key_purpose, payload, result_aad(agency, found.number))
     row = (found.number, found.state.value, state.value, reason, outcome, sealed_digest, result)
-    if not isinstance(
-        await agency.committer.apply(Commit(step=_ENDED, guard=Write(_END, row), entries=(entry,))), Applied
-    ):
+    commit = Commit(step=_ENDED, guard=Write(_END, row), entries=(entry,))
+    if not isinstance(await agency.committer.apply(commit), Applied):
         return
     found.state, found.reason, found.payload = state, reason, payload
     label = item_label(agency, found.basis, found.item)
-    INQUIRIES.labels(outcome, label).inc()
+    INQUIRIES.labels(outcome_label(outcome), label).inc()
     INQUIRY_SECONDS.observe((now - found.registered_at).total_seconds())
     if state is State.REFUSED and reason:
-        REFUSALS.labels("core" if event is Event.PERMIT_REFUSED else "provider", reason[:64], label).inc()
+        REFUSALS.labels("core" if event in _REFUSAL_KINDS else "provider", reason_label(reason), label).inc()

@@ -70,6 +70,7 @@ def _well_formed(item: DeskItem) -> bool:
         item.provider,
         item.item,
         item.information,
+        "-" if item.basis is None else item.basis,
         *item.items,
     )
     return len(item.items) <= 64 and all(0 < len(text) <= 200 and text.isprintable() for text in texts)

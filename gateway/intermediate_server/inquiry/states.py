@@ -20,6 +20,7 @@ class State(StrEnum):
 class Event(StrEnum):
     PERMIT_ISSUED = "permit_issued"
     PERMIT_REFUSED = "permit_refused"
+    REFUSED_BY_NETWORK = "refused_by_network"
     PROVIDED = "provided"
     NOT_PROVIDED = "not_provided"
     HELD = "held"
@@ -40,10 +41,12 @@ MOVES: dict[State, dict[Event, State]] = {
         Event.NOT_PROVIDED: State.NOT_PROVIDED,
         Event.HELD: State.HELD,
         Event.REFUSED: State.REFUSED,
+        Event.REFUSED_BY_NETWORK: State.REFUSED,
         Event.BROKEN: State.ABORTED,
         Event.DEADLINE_PASSED: State.ABORTED,
     },
     State.HELD: {
+        Event.REFUSED_BY_NETWORK: State.REFUSED,
         Event.PROVIDED: State.ANSWERED,
         Event.NOT_PROVIDED: State.NOT_PROVIDED,
         Event.REFUSED: State.REFUSED,

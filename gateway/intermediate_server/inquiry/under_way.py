@@ -15,6 +15,7 @@ from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.records.exchange_entries import record
 from keys import labels
 from keys.binding import bind
+from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Secret
 from keys.sealing import OneTimeKey, new_one_time_key
 from storage.committer import NewEntry
@@ -56,7 +57,7 @@ class Inquiry:
     request: bytes
     signature: bytes
     public_key: bytes
-    private: Secret
+    private: Secret | None
     key_purpose: str
     permit: str | None
     actor: str
@@ -95,10 +96,14 @@ def result_aad(agency: HostedAgency, number: str) -> bytes:
 
 
 def from_row(agency: HostedAgency, row: Record) -> Inquiry:
-    """An inquiry that is under way, read back from its row."""
-    private = Secret(
-        agency.keys.ring.decrypt(row["key_purpose"], row["private_sealed"], private_aad(agency, row["inquiry_number"]))
-    )
+    """An inquiry that is under way, read back from its row; without its one-time key when that does not open any more."""
+    try:
+        opened = agency.keys.ring.decrypt(
+            row["key_purpose"], row["private_sealed"], private_aad(agency, row["inquiry_number"])
+        )
+        private = Secret(opened)
+    except (SealBroken, KeyUnusable, TypeError):  # TypeError: the column is null
+        private = None
     return Inquiry(
         number=row["inquiry_number"],
         state=State(row["state"]),

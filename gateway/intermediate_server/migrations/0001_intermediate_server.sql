@@ -98,6 +98,8 @@ create table provision (
     received_at timestamptz not null,
     answer_by timestamptz not null,
     push_at timestamptz,
+    -- one inquiry is answered once: a core cannot mint a second permit, for another person, out of one signed request
+    constraint provision_one_per_inquiry unique (inquiry_number, inquirer),
     constraint provision_state check (state in ('provided', 'not_provided', 'refused', 'held', 'released', 'rejected', 'expired'))
 ) with (fillfactor = 70);
 create index provision_held on provision (answer_by) where state = 'held';

@@ -6,6 +6,7 @@ The simulated core has a codec of its own; the two meet on the socket and in gol
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -88,10 +89,11 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the provider signs about one permit: what became of it, and the digest of what it sealed."""
+    """What the provider signs about one permit: what became of it, the digest of the bytes it judged, and of what it sealed."""
 
     at: str
     disposition: str
+    exchange_digest: str
     info_digest: str
     inquirer: str
     inquiry_number: str
@@ -105,6 +107,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return canonical.encode(msgspec.structs.asdict(self))
 
 
+_CODE = re.compile(r"[a-z][a-z_]{0,63}")
 _ASKED = msgspec.json.Decoder(Asked)
 _OUTCOME = msgspec.json.Decoder(Outcome)
 PERMIT_ANSWER = msgspec.json.Decoder(PermitAnswer)
@@ -118,9 +121,14 @@ def read_asked(data: bytes) -> Asked:
         asked = _ASKED.decode(data)
         if asked.v != 1 or asked.encode() != data:
             raise MessageBrokenError("a request that is not in canonical form")
-    except (msgspec.DecodeError, UnicodeDecodeError, canonical.NotCanonical):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, canonical.NotCanonical):
         raise MessageBrokenError("a request that is not as documented") from None
     return asked
+
+
+def reason_code(text: str | None) -> str:
+    """A peer's reason if it has the form of a code, else `other`: it goes into records, and is no place for free text."""
+    return text if text is not None and _CODE.fullmatch(text) else "other"
 
 
 def read_outcome(data: bytes) -> Outcome:
@@ -129,7 +137,7 @@ def read_outcome(data: bytes) -> Outcome:
         outcome = _OUTCOME.decode(data)
         if outcome.v != 1 or outcome.encode() != data:
             raise MessageBrokenError("an outcome that is not in canonical form")
-    except (msgspec.DecodeError, UnicodeDecodeError, canonical.NotCanonical):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, canonical.NotCanonical):
         raise MessageBrokenError("an outcome that is not as documented") from None
     return outcome
 

@@ -4,7 +4,8 @@ The check, in order:
 
 1. The permit is the core's, whole and unchanged (番号法21条2項; PL-3).
 2. The request is in canonical form and signed by the key that the agency register holds for its inquirer — the core cannot stand in for an inquirer (SC-1).
-3. The permit fits agency, inquirer, request, key, time, person and list (permission_lists.permit.check_permit; PL-4, SC-5, SC-9).
+3. The permit fits agency, inquirer, request, key, time, person and list (permission_lists.permit.check_permit; PL-4, SC-5, SC-9),
+   and its deadline is the one that the inquirer signed: a core cannot keep a request alive.
 4. Our own copy of the list permits it today, whatever the core has permitted (PL-4).
 5. The items asked are items of the layout (SC-5).
 6. The code names a person here, and replicas that are public today: else no such person, no replica (IS-3).
@@ -32,11 +33,13 @@ from gateway.intermediate_server.network.wire import (
     ProvisionItem,
     encode_payload,
     hexdigest,
+    instant,
     payload_info,
     read_asked,
 )
 from gateway.intermediate_server.replica.registration import open_record
 from keys import labels
+from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Plaintext
 from keys.sealing import PublicKeyBroken, seal
 from keys.signing import verify
@@ -48,6 +51,7 @@ PROVIDED = "provided"
 NOT_PROVIDED = "not_provided"
 HELD = "held"
 REFUSED = "refused"
+UNREADABLE = "replica_unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,9 @@ class Person:
     replicas: Sequence[Record]
 
 
-def check(agency: HostedAgency, item: ProvisionItem, now: datetime) -> tuple[Permit | None, Asked | None, str | None]:
+def check(  # noqa: PLR0911 (one return for each numbered step)
+    agency: HostedAgency, item: ProvisionItem, now: datetime
+) -> tuple[Permit | None, Asked | None, str | None]:
     """Steps 1 to 5. Returns permit and request as far as they could be read, and the reason of a refusal or None."""
     # 1
     try:
@@ -96,13 +102,17 @@ def check(agency: HostedAgency, item: ProvisionItem, now: datetime) -> tuple[Per
         request=item.request,
         public_key=item.public_key,
         now=now,
-        releasing=False,
+        releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it
         nonce=item.nonce,
         code=item.code,
         known_lists=(agency.lists.source.digest,),
     )
     if wrong is not None:
         return permit, asked, wrong.value
+    if instant(asked.expires_at) != permit.answer_by:
+        return permit, asked, PermitRefusal.PERMIT_REQUEST_DIFFERS.value
+    if now > permit.answer_by:
+        return permit, asked, "request_expired"
     # 4
     answer = agency.lists.on(agency.today(now)).decide(
         permit.inquirer, agency.id, permit.basis, permit.item, permit.information
@@ -123,22 +133,29 @@ def items_exist(agency: HostedAgency, information: str, items: Sequence[str], no
     )
 
 
-def answer(agency: HostedAgency, permit: Permit, public_key: bytes, person: Person, now: datetime) -> Answer:
+def answer(
+    agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, person: Person, now: datetime
+) -> Answer:
     """Steps 6 to 8 for a request that passed the checks."""
     # 6
     if person.integrated_number is None:
-        return conclude(agency, permit, public_key, now, NOT_PROVIDED, "no_such_person", [], None)
+        return conclude(agency, permit, exchange, public_key, now, NOT_PROVIDED, "no_such_person", [], None)
     if not person.replicas:
-        return conclude(agency, permit, public_key, now, NOT_PROVIDED, "no_replica", [], person.integrated_number)
-    records = [_record(agency, row, permit.items) for row in person.replicas]
+        return conclude(
+            agency, permit, exchange, public_key, now, NOT_PROVIDED, "no_replica", [], person.integrated_number
+        )
+    try:
+        records = [_record(agency, row, permit.items) for row in person.replicas]
+    except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone: nothing of it may leave
+        return refuse(agency, permit, exchange, now, UNREADABLE, person.integrated_number)
     records = [record for record in records if record["items"]]
     # 7
     flags = [AutoResponse(row["auto_response"]) for row in person.replicas]
     ground = hold_ground(person=AutoResponse.ALLOWED, inquirer=AutoResponse.ALLOWED, items=flags)
     if ground is not None:
-        return _hold(agency, permit, now, records, person.integrated_number, ground)
+        return _hold(agency, permit, exchange, now, records, person.integrated_number, ground)
     # 8
-    return conclude(agency, permit, public_key, now, PROVIDED, None, records, person.integrated_number)
+    return conclude(agency, permit, exchange, public_key, now, PROVIDED, None, records, person.integrated_number)
 
 
 def _record(agency: HostedAgency, row: Record, wanted: Sequence[str]) -> dict[str, Any]:
@@ -158,6 +175,7 @@ def payload_of(disposition: str, reason: str | None, records: Sequence[dict[str,
 def conclude(
     agency: HostedAgency,
     permit: Permit,
+    exchange: bytes,
     public_key: bytes,
     now: datetime,
     disposition: str,
@@ -171,26 +189,32 @@ def conclude(
     try:
         sealed = seal(public_key, info, Plaintext(payload))
     except PublicKeyBroken:
-        return refuse(agency, permit, now, "public_key_unusable", integrated_number)
-    return _signed(agency, permit, now, disposition, None, info, sealed, integrated_number)
+        return refuse(agency, permit, exchange, now, "public_key_unusable", integrated_number)
+    return _signed(agency, permit, exchange, now, disposition, None, info, sealed, integrated_number)
 
 
 def refuse(
-    agency: HostedAgency, permit: Permit, now: datetime, reason: str, integrated_number: str | None = None
+    agency: HostedAgency,
+    permit: Permit,
+    exchange: bytes,
+    now: datetime,
+    reason: str,
+    integrated_number: str | None = None,
 ) -> Answer:
     """A refusal says its reason in clear: it holds nothing of the person, and everybody on the way may know it."""
-    return _signed(agency, permit, now, REFUSED, reason, payload_info(permit), None, integrated_number)
+    return _signed(agency, permit, exchange, now, REFUSED, reason, payload_info(permit), None, integrated_number)
 
 
 def _hold(
     agency: HostedAgency,
     permit: Permit,
+    exchange: bytes,
     now: datetime,
     records: Sequence[dict[str, Any]],
     number: str,
     ground: HoldGround,
 ) -> Answer:
-    held = _signed(agency, permit, now, HELD, None, payload_info(permit), None, number)
+    held = _signed(agency, permit, exchange, now, HELD, None, payload_info(permit), None, number)
     return Answer(
         permit=permit,
         disposition=HELD,
@@ -207,6 +231,7 @@ def _hold(
 def _signed(
     agency: HostedAgency,
     permit: Permit,
+    exchange: bytes,
     now: datetime,
     disposition: str,
     reason: str | None,
@@ -217,6 +242,7 @@ def _signed(
     outcome = Outcome(
         at=timestamp(now),
         disposition=disposition,
+        exchange_digest=exchange.hex(),
         info_digest=hexdigest(info),
         inquirer=permit.inquirer,
         inquiry_number=permit.inquiry_number,

@@ -15,7 +15,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import index_of_code
-from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, REFUSALS, item_label
+from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, REFUSALS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
 from gateway.intermediate_server.provision.answering import (
     HELD,
@@ -46,6 +46,7 @@ KINDS = {
     REFUSED: EntryKind.PROVISION_REFUSED,
 }
 REPLAYED = "permit_replayed"
+ANSWERED_BEFORE = "inquiry_answered_before"
 UNAUTHENTIC = frozenset(
     {
         "permit_signature", "permit_request_differs", "inquirer_signature", "permit_other_party", "permit_key_differs", "permit_expired",
@@ -64,7 +65,7 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
         waiting: list[tuple[int, Answer | None]] = []
         for position, (item, (permit, asked, reason)) in enumerate(zip(items, checked, strict=True)):
             digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
-            row = stored.get(permit.permit_id) if permit else None
+            row = stored.get((permit.inquirer, permit.inquiry_number)) if permit else None
             if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
                 answers[position] = _stored(row)
                 continue
@@ -73,14 +74,17 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
                 waiting.append((position, None))
                 continue
             if row is not None:
-                commits.append(_replayed(agency, permit, digest, now))
-                waiting.append((position, refuse(agency, permit, now, REPLAYED)))
+                again = REPLAYED if row["permit_id"] == permit.permit_id else ANSWERED_BEFORE
+                commits.append(_replayed(agency, permit, digest, again, now))
+                waiting.append((position, refuse(agency, permit, digest, now, again)))
                 continue
             person = persons.get(
                 (index_of_code(agency, item.code), permit.information), Person(integrated_number=None, replicas=())
             )
             decided = (
-                refuse(agency, permit, now, reason) if reason else answer(agency, permit, item.public_key, person, now)
+                refuse(agency, permit, digest, now, reason)
+                if reason
+                else answer(agency, permit, digest, item.public_key, person, now)
             )
             commits.append(_commit(agency, item, permit, asked, decided, digest, now))
             waiting.append((position, decided))
@@ -102,20 +106,17 @@ async def _read(
     items: list[ProvisionItem],
     checked: list[tuple[Permit | None, Asked | None, str | None]],
     now: datetime,
-) -> tuple[dict[str, Record], dict[tuple[bytes, str], Person]]:
+) -> tuple[dict[tuple[str, str], Record], dict[tuple[bytes, str], Person]]:
     """One transaction for the whole list: what was answered before, whom the codes name, and the replicas."""
-    permits = [permit.permit_id for permit, _, _ in checked if permit]
+    numbers = [permit.inquiry_number for permit, _, _ in checked if permit]
     wanted = [
         (index_of_code(agency, item.code), permit.information)
         for item, (permit, _, reason) in zip(items, checked, strict=True)
         if permit and not reason
     ]
     async with agency.database.inside(agency.tenant) as connection:
-        stored = (
-            {row["permit_id"]: row for row in await connection.fetch(_SQL["provisions_by_permit"], permits)}
-            if permits
-            else {}
-        )
+        before = await connection.fetch(_SQL["provisions_before"], numbers) if numbers else []
+        stored = {(row["inquirer"], row["inquiry_number"]): row for row in before}
         if not wanted:
             return stored, {}
         named = {
@@ -164,14 +165,14 @@ def _no_permit(agency: HostedAgency, item: ProvisionItem, reason: str, now: date
     return Commit(step=_REFUSED, entries=(entry,))
 
 
-def _replayed(agency: HostedAgency, permit: Permit, digest: bytes, now: datetime) -> Commit:
-    """Other bytes under a permit that was honoured already: the first exchange stands, and the attempt is an entry of its own."""
-    REFUSALS.labels("provider", REPLAYED, item_label(agency, permit.basis, permit.item)).inc()
+def _replayed(agency: HostedAgency, permit: Permit, digest: bytes, reason: str, now: datetime) -> Commit:
+    """Other bytes under a permit, or another permit for an inquiry, that was honoured already: the first exchange stands, the attempt is an entry."""
+    REFUSALS.labels("provider", reason, item_label(agency, permit.basis, permit.item)).inc()
     entry = note_event(
         agency,
         now,
         EntryKind.ACCESS_REFUSED,
-        reason=REPLAYED,
+        reason=reason,
         permit_id=permit.permit_id,
         inquiry_number=permit.inquiry_number,
         exchange_digest=digest.hex(),
@@ -217,7 +218,7 @@ def _commit(
     label = item_label(agency, permit.basis, permit.item)
     PROVISIONS.labels(made.disposition, label).inc()
     if made.reason:
-        REFUSALS.labels("provider", made.reason, label).inc()
+        REFUSALS.labels("provider", reason_label(made.reason), label).inc()
     entry = entry_of(agency, permit, made, KINDS[made.disposition], now)
     if asked is None or made.reason in UNAUTHENTIC:
         return Commit(step=_REFUSED, entries=(entry,))

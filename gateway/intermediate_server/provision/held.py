@@ -6,7 +6,7 @@ approval. Past the inquirer's deadline a held provision expires as an outcome of
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,8 +20,9 @@ from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.replica.registration import open_record
+from keys.errors import KeyUnusable, SealBroken
 from permission_lists.decide import Refused
-from permission_lists.permit import Permit, read_permit
+from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from transport.channel import ChannelError
@@ -45,6 +46,7 @@ class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 HELD_DECISION = msgspec.json.Decoder(HeldDecision)
+_PUSH_BEYOND = timedelta(days=1)
 REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person"})
 
 
@@ -55,17 +57,29 @@ async def _content(agency: HostedAgency, row: Record, now: datetime) -> list[dic
             _REPLICA_SQL["replicas_of"], [row["integrated_number"]], [row["information"]], agency.today(now)
         )
     wanted = row["items"].split("\n") if row["items"] else []
+    try:
+        opened = [(found, open_record(agency, found)) for found in rows]
+    except (SealBroken, KeyUnusable):
+        raise ProblemError(
+            409, answering.UNREADABLE, "A replica of this person does not open; register it anew."
+        ) from None
     records = [
         {
             "data_set": found["data_set"],
             "version": found["version"],
-            "items": {
-                name: value for name, value in open_record(agency, found).items() if not wanted or name in wanted
-            },
+            "items": {name: value for name, value in items.items() if not wanted or name in wanted},
         }
-        for found in rows
+        for found, items in opened
     ]
     return [found for found in records if found["items"]]
+
+
+async def _shown(agency: HostedAgency, row: Record, now: datetime) -> list[dict[str, Any]] | None:
+    """What would leave, or None when it does not open: the others of the list are shown all the same."""
+    try:
+        return await _content(agency, row, now)
+    except ProblemError:
+        return None
 
 
 async def listed(agency: HostedAgency, now: datetime) -> list[dict[str, Any]]:
@@ -86,7 +100,7 @@ async def listed(agency: HostedAgency, now: datetime) -> list[dict[str, Any]]:
             "held_since": timestamp(row["received_at"]),
             "answer_by": timestamp(row["answer_by"]),
             "content_hash": row["content_digest"],
-            "would_leave": await _content(agency, row, now),
+            "would_leave": await _shown(agency, row, now),
         }
         for row in rows
     ]
@@ -98,7 +112,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, staff: str, now: 
         row = await connection.fetchrow(_SQL["held_one"], decision.permit_id)
     if row is None:
         raise ProblemError(404, "not_held", "No provision is held under this permit id; list the held ones again.")
-    permit = read_permit(row["permit"], agency.register.permit_key)
+    permit = read_stored_permit(row["permit"])
     if not decision.approve:
         if decision.reason not in REASONS:
             raise ProblemError(
@@ -106,7 +120,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, staff: str, now: 
                 "reason_missing",
                 "A refusal needs a reason: refused_by_staff, non_disclosure or protection_of_person.",
             )
-        made = answering.refuse(agency, permit, now, decision.reason, row["integrated_number"])
+        made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, row["integrated_number"])
         await _conclude(agency, permit, made, "rejected", EntryKind.PROVISION_REFUSED, staff, now)
         return {"refused": True}
     records = await _content(agency, row, now)
@@ -125,7 +139,17 @@ async def decide(agency: HostedAgency, decision: HeldDecision, staff: str, now: 
     )
     if isinstance(today, Refused):
         raise ProblemError(409, today.reason.value, "The permission list no longer permits this provision; refuse it.")
-    made = answering.conclude(agency, permit, row["public_key"], now, PROVIDED, None, records, row["integrated_number"])
+    made = answering.conclude(
+        agency,
+        permit,
+        row["exchange_digest"],
+        row["public_key"],
+        now,
+        PROVIDED,
+        None,
+        records,
+        row["integrated_number"],
+    )
     await _conclude(agency, permit, made, "released", EntryKind.PROVISION_RELEASED, staff, now)
     return {"released": True}
 
@@ -148,8 +172,10 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["overdue"], now)
     for row in rows:
-        permit = read_permit(row["permit"], agency.register.permit_key)
-        made = answering.refuse(agency, permit, now, "held_past_deadline", row["integrated_number"])
+        permit = read_stored_permit(row["permit"])
+        made = answering.refuse(
+            agency, permit, row["exchange_digest"], now, "held_past_deadline", row["integrated_number"]
+        )
         await _conclude(agency, permit, made, "expired", EntryKind.PROVISION_EXPIRED, "auto", now)
     return len(rows)
 
@@ -170,7 +196,8 @@ async def push(agency: HostedAgency, now: datetime) -> int:
             found = await agency.late_outcomes.ask(message)
         except ChannelError:
             found = {}
-        if isinstance(found, dict) and found.get("received") is True:
+        over = now > row["answer_by"] + _PUSH_BEYOND  # the inquirer has given it up long ago
+        if over or (isinstance(found, dict) and found.get("received") is True):
             await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (row["permit_id"],)),)))
             left -= 1
         else:

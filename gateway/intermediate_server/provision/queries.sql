@@ -1,5 +1,5 @@
--- name: provisions_by_permit
-select permit_id, exchange_digest, state, outcome, signature, sealed from provision where permit_id = any($1::text[])
+-- name: provisions_before
+select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, signature, sealed from provision where inquiry_number = any($1::text[])
 
 -- name: record_provision
 insert into provision (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
@@ -18,12 +18,12 @@ where provision.permit_id = r.permit_id and provision.state = 'held'
 returning provision.permit_id
 
 -- name: held
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by
 from provision where state = 'held' order by received_at limit 2000
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by
 from provision where permit_id = $1 and state = 'held'
 
@@ -31,12 +31,12 @@ from provision where permit_id = $1 and state = 'held'
 select count(*) from provision where state = 'held'
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 
 -- name: to_push
-select permit_id, outcome, signature, sealed from provision where push_at <= $1 order by push_at limit 200
+select permit_id, outcome, signature, sealed, answer_by from provision where push_at <= $1 order by push_at limit 200
 
 -- name: pushed
 update provision set push_at = null from unnest($1::text[]) as r (permit_id) where provision.permit_id = r.permit_id returning provision.permit_id

@@ -19,7 +19,7 @@ returning record_id
 delete from replica using unnest($1::text[]) as r (record_id) where replica.record_id = r.record_id returning replica.record_id
 
 -- name: replicas_of
-select r.record_id, r.integrated_number, r.information, r.data_set, r.version, r.auto_response, r.sealed, k.wrapped
+select r.record_id, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.sealed, k.wrapped
 from replica r join person_key k using (integrated_number)
 where r.integrated_number = any($1::text[]) and r.information = any($2::text[]) and r.public_from <= $3 and (r.public_to is null or r.public_to >= $3)
 order by r.record_id

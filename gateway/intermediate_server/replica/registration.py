@@ -83,8 +83,14 @@ def _problem(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal
     return _refused(problems[0].why.value, problems[0].item) if problems else None
 
 
-def record_aad(agency_id: str, record_id: str, integrated_number: str) -> bytes:
-    return bind(labels.REPLICA, agency_id, record_id, integrated_number)
+def record_aad(agency_id: str, record: ReplicaItem | Record) -> bytes:
+    """Everything that stands in clear beside the sealed items: whoever changes a flag or a date in the database breaks the seal."""
+    said = record if isinstance(record, Record) else msgspec.structs.asdict(record)
+    public_to = said["public_to"]
+    return bind(
+        labels.REPLICA, agency_id, said["record_id"], said["integrated_number"], said["information"], said["data_set"], said["version"],
+        said["public_from"].isoformat(), public_to.isoformat() if public_to else "", said["auto_response"],
+    )  # fmt: skip
 
 
 def person_key_aad(agency_id: str, integrated_number: str) -> bytes:
@@ -107,11 +113,16 @@ async def register(agency: HostedAgency, records: list[ReplicaItem], now: dateti
         }
         wrapped = {row["integrated_number"]: row["wrapped"] for row in await connection.fetch(_SQL["keys_of"], numbers)}
     ring = agency.keys.ring
+    seen: set[str] = set()
     person_keys: dict[str, Box] = {}
     writes: list[Write] = []
     for position, record in enumerate(records):
         if answers[position] is not None:
             continue
+        if record.record_id in seen:
+            answers[position] = _refused("record_id_twice")
+            continue
+        seen.add(record.record_id)
         if record.operation == "delete":
             if held.pop(record.record_id, None) is not None:
                 writes.append(Write(_DELETE, (record.record_id,)))
@@ -122,7 +133,6 @@ async def register(agency: HostedAgency, records: list[ReplicaItem], now: dateti
         if known is not None:
             answers[position] = {"registered": True} if known == content_index else _refused("record_id_reused")
             continue
-        held[record.record_id] = content_index
         number = record.integrated_number
         if number not in person_keys:
             person_keys[number] = _person_key(agency, number, wrapped.get(number), writes)
@@ -144,7 +154,7 @@ def _person_key(agency: HostedAgency, number: str, wrapped: bytes | None, writes
 
 
 def _register_write(agency: HostedAgency, record: ReplicaItem, content_index: bytes, key: Box) -> Write:
-    aad = record_aad(agency.id, record.record_id, record.integrated_number)
+    aad = record_aad(agency.id, record)
     sealed = key.seal(msgspec.json.encode(record.items, order="deterministic"), aad)
     row = (
         record.record_id, record.integrated_number, record.information, record.data_set, record.version,
@@ -175,6 +185,6 @@ def open_record(agency: HostedAgency, row: Record) -> dict[str, dict[str, str]]:
     """Decrypt one row of `replicas_of` into its items."""
     number = row["integrated_number"]
     key = Box(Secret(agency.keys.ring.decrypt(PURPOSE, row["wrapped"], person_key_aad(agency.id, number))))
-    plain = key.open(row["sealed"], record_aad(agency.id, row["record_id"], number))
+    plain = key.open(row["sealed"], record_aad(agency.id, row))
     items: dict[str, dict[str, str]] = msgspec.json.decode(plain)
     return items

@@ -60,7 +60,7 @@ async def post_addressees(request: web.Request) -> web.Response:
             agency,
             items,
             body,
-            key=intake.request_key(caller.client_id, "addressees", key),
+            key=intake.request_key(agency, caller.client_id, "addressees", key),
             rights=rights,
         )
     except ChannelError:

@@ -10,9 +10,12 @@ import msgspec
 from msgspec import Meta
 
 from codebook.layouts import Layout, check_record, in_force
+from gateway.linkage_server import free_text
 
-AddresseeText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}$")]
-RecordId = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[!-~]+$")]
+AddresseeText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
+RecordId = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"^[!-~]+\Z")]
+LONGEST_RECORD_ID: Final = 40
+LONGEST_WITH_SYSTEM: Final = 64
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +44,7 @@ def read(line: bytes, encoding: str) -> Record | None:
     """None when the line is not a record."""
     try:
         return RECORD.decode(line if encoding == "utf-8" else line.decode(encoding).encode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -53,13 +56,33 @@ def information_of(record: Record, layouts: Iterable[Layout]) -> str:
     return named.pop() if len(named) == 1 else ""
 
 
+def full_record_id(record: Record, system: str) -> str:
+    """The record id under the business system's own name: two systems never touch each other's records."""
+    prefix = f"{system}/"
+    return record.record_id if record.record_id.startswith(prefix) else f"{prefix}{record.record_id}"
+
+
 def problem(
     record: Record, information: str, layouts: tuple[Layout, ...], *, today: date, system: str
 ) -> tuple[str, str | None] | None:
     """Reason and item when the record may not go on; None when it may."""
     if record.system is not None and record.system != system:
         return "system_differs", None
-    layout = in_force(layouts, information, today)
+    wrong_id = _refusal_of_id(record, system)
+    if wrong_id is not None:
+        return wrong_id, None
+    return _problem_of_content(record, in_force(layouts, information, today))
+
+
+def _refusal_of_id(record: Record, system: str) -> str | None:
+    identity = full_record_id(record, system)
+    own = identity.removeprefix(f"{system}/")
+    if len(own) > LONGEST_RECORD_ID or len(identity) > LONGEST_WITH_SYSTEM:
+        return "record_id_too_long"
+    return "record_id_holds_individual_number" if free_text.holds_individual_number(own) else None
+
+
+def _problem_of_content(record: Record, layout: Layout | None) -> tuple[str, str | None] | None:
     if layout is None:
         return "information_not_listed", None
     if record.operation == "delete":
@@ -79,16 +102,15 @@ def message(
     layouts: tuple[Layout, ...],
     today: date,
 ) -> dict[str, Any]:
-    """IF_DBM_90011. The record id begins with the business system's own: two systems never touch each other's records.
+    """IF_DBM_90011.
 
     A record without a day from which it is public is public from the layout's first day: the same line gives the same message on any day.
     """
     layout = in_force(layouts, information, today)
     if layout is None:
         raise ValueError("only a record without a problem becomes a message")
-    prefix = f"{system}/"
     return {
-        "record_id": record.record_id if record.record_id.startswith(prefix) else f"{prefix}{record.record_id}",
+        "record_id": full_record_id(record, system),
         "operation": record.operation,
         "integrated_number": f"{integrated_number:015d}",
         "information": information,

@@ -22,6 +22,7 @@ from gateway.linkage_server.outbound import (
     SEND_CODE_STATUS,
     Answer,
 )
+from gateway.linkage_server.supervision import BROKE, place_of
 from gateway.linkage_server.tenant import Agency
 from storage.database import StorageUnavailableError
 from storage.fault_points import declare
@@ -123,6 +124,16 @@ async def obtain_codes(agency: Agency, run_id: str) -> None:
         except (ChannelError, StorageUnavailableError) as failure:
             _LOG.warning(
                 "code_requests:waits", agency=agency.id, reason=getattr(failure, "reason", "storage_unavailable")
+            )
+            left = -1
+        except Exception as failure:  # noqa: BLE001 (what nobody foresaw costs a round too, so that no run lasts for ever)
+            BROKE.labels("code_requests").inc()
+            _LOG.error(
+                "loop:broke",
+                loop="code_requests",
+                agency=agency.id,
+                error=type(failure).__name__,
+                place=place_of(failure),
             )
             left = -1
         if left == 0:

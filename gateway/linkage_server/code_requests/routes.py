@@ -27,13 +27,13 @@ _BODY = msgspec.json.Decoder(_Body)
 
 async def post_code_requests(request: web.Request) -> web.Response:
     caller = await require(request, "code-requests", "create")
-    key = intake.request_key(caller.client_id, "code-requests", idempotency_key(request))
+    requests = request.app[CODE_REQUESTS][caller.agency]
+    key = intake.request_key(requests.agency, caller.client_id, "code-requests", idempotency_key(request))
     body = await request.read()
     try:
         wanted = _BODY.decode(body) if body else _Body()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProblemError(400, "malformed_body", 'The body is empty or {"wait_ms": 0 to 600000}.') from None
-    requests = request.app[CODE_REQUESTS][caller.agency]
     await requests.start(key)
     done = (
         await requests.wait(key, wanted.wait_ms / 1000) if wanted.wait_ms else await store.is_done(requests.agency, key)

@@ -1,7 +1,7 @@
 """照会受付 (the desk, LS-3.1): may this system ask, does it hold the person, and then on to the intermediate server.
 
 A forwarded inquiry makes no commit here (ADR 0007); a refusal by the desk is recorded before it is answered, and a repetition gets
-the same answer.
+the same answer, also when the person became known meanwhile. Another question under the same key is not asked.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from prometheus_client import Counter, Histogram
 
 from codebook.identifiers import INQUIRY_PREFIX, new_sortable_id
 from evidence.entry import EntryKind, exchange_entry
 from gateway.api.tokens import Caller
-from gateway.linkage_server.inquiry_desk.finder import AddresseeFinder
+from gateway.linkage_server.inquiry_desk import refusals
+from gateway.linkage_server.inquiry_desk.finder import AddresseeFinder, Found
 from gateway.linkage_server.inquiry_desk.forwarding import Forwarding
 from gateway.linkage_server.inquiry_desk.inquiry import Inquiry, message, shown
 from gateway.linkage_server.tenant import Agency, milliseconds, new_entry, new_entry_id
-from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.committer import Applied, Commit, Write, commit_step
 from storage.database import StorageUnavailableError
 
-_SQL = sql.load("gateway.linkage_server.inquiry_desk")
 REFUSED_STEP: Final = commit_step("linkage", "inquiry.refused")
-_PUT_REFUSAL: Final = Statement("put_refusal", _SQL["put_refusal"])
 UNKNOWN_ADDRESSEE: Final = "addressee_unknown"
 INQUIRIES = Counter("sekisho_desk_inquiries", "Inquiries at the desk by what became of them", ["agency", "outcome"])
 SECONDS = Histogram(
@@ -46,9 +45,13 @@ class Desk:
     forwarding: Forwarding
 
 
-def message_id(caller: Caller, key: str, position: int) -> str:
-    """The only retry identity of one inquiry: client, Idempotency-Key, place in the list."""
-    return f"{caller.client_id}/{key}/{position}"
+def message_id(desk: Desk, caller: Caller, key: str, position: int) -> str:
+    """The only retry identity of one inquiry: client, Idempotency-Key (as a keyed digest), place in the list."""
+    return desk.agency.keys.retry_identity(caller.client_id, "inquiries", key, position)
+
+
+def _asked(desk: Desk, inquiry: Inquiry) -> bytes:
+    return desk.agency.keys.digest_of_question(msgspec.json.encode(inquiry))
 
 
 async def inquire(
@@ -56,22 +59,25 @@ async def inquire(
 ) -> list[dict[str, Any]]:
     """Answers in order. Raises StorageUnavailableError, ChannelError: ask again with the same key."""
     with SECONDS.time():
-        held = await desk.finder.find(caller.system, [inquiry.addressee_number for inquiry in inquiries])
+        identities = [message_id(desk, caller, key, position) for position in range(len(inquiries))]
+        found = await desk.finder.find(caller.system, [inquiry.addressee_number for inquiry in inquiries], identities)
         return list(
             await asyncio.gather(
                 *(
-                    _one(desk, caller, inquiry, held, key=key, position=position, wait_ms=wait_ms)
-                    for position, inquiry in enumerate(inquiries)
+                    _one(desk, caller, inquiry, found, identity=identity, wait_ms=wait_ms)
+                    for identity, inquiry in zip(identities, inquiries, strict=True)
                 )
             )
         )
 
 
 async def _one(
-    desk: Desk, caller: Caller, inquiry: Inquiry, held: dict[str, Any], *, key: str, position: int, wait_ms: int
+    desk: Desk, caller: Caller, inquiry: Inquiry, found: Found, *, identity: str, wait_ms: int
 ) -> dict[str, Any]:
-    number = held.get(inquiry.addressee_number)
-    identity = message_id(caller, key, position)
+    refused = found.refusals.get(identity)
+    if refused is not None:
+        return refused.answer_to(_asked(desk, inquiry))
+    number = found.people.get(inquiry.addressee_number)
     if number is None:
         return await refuse(desk, caller, inquiry, identity=identity, reason=UNKNOWN_ADDRESSEE)
     # reveal: the intermediate server knows people by this number
@@ -84,6 +90,7 @@ async def _one(
 async def refuse(desk: Desk, caller: Caller, inquiry: Inquiry, *, identity: str, reason: str) -> dict[str, Any]:
     """`inquiry.refused` by the desk: recorded once, answered alike each time."""
     now = desk.agency.clock()
+    asked = _asked(desk, inquiry)
     inquiry_number = new_sortable_id(INQUIRY_PREFIX, milliseconds(now), secrets.token_bytes(10))
     entry = exchange_entry(
         id=new_entry_id(now),
@@ -103,25 +110,15 @@ async def refuse(desk: Desk, caller: Caller, inquiry: Inquiry, *, identity: str,
     applied = await desk.agency.committer.apply(
         Commit(
             step=REFUSED_STEP,
-            guard=Write(_PUT_REFUSAL, (identity, inquiry_number, reason)),
+            guard=Write(refusals.PUT, (identity, inquiry_number, reason, asked)),
             entries=(new_entry(entry, now, inquiry_number=inquiry_number),),
         )
     )
     INQUIRIES.labels(desk.agency.id, "refused").inc()
-    if not isinstance(applied, Applied):
-        inquiry_number, reason = await _refused_before(desk, identity)
-    return {
-        "inquiry_number": inquiry_number,
-        "state": "refused",
-        "outcome": "refused_by_desk",
-        "reason": reason,
-        "values": None,
-    }
-
-
-async def _refused_before(desk: Desk, identity: str) -> tuple[str, str]:
+    if isinstance(applied, Applied):
+        return refusals.answer(inquiry_number, reason)
     async with desk.agency.database.inside(desk.agency.tenant) as connection:
-        row = await connection.fetchrow(_SQL["refusal"], identity)
-    if row is None:
+        before = (await refusals.find(connection, [identity])).get(identity)
+    if before is None:
         raise StorageUnavailableError("a refusal that another request wrote is not there yet")
-    return row["inquiry_number"], row["reason"]
+    return before.answer_to(asked)

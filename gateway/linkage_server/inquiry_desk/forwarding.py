@@ -6,12 +6,15 @@ import asyncio
 from typing import Any, Final
 
 from gateway.linkage_server.outbound import Outbound
+from gateway.linkage_server.supervision import supervised
 from storage.fault_points import declare
-from transport.channel import Channel
+from transport.channel import Channel, ChannelError
 
 SEND_INQUIRIES: Final = declare("linkage", "send.inquiries")
 SEND_INQUIRY_RESULTS: Final = declare("linkage", "send.inquiry_results")
 _PATIENCES: Final = (0, 1_000, 3_000, 10_000, 20_000)
+_LONGEST_S: Final = 150.0
+"""Longer than any answer takes with a queue before it: whoever waits longer was lost when a channel broke."""
 
 
 class Forwarding:
@@ -32,14 +35,22 @@ class Forwarding:
         channel = self._inquiries.get(patience)
         if channel is None:
             channel = self._inquiries[patience] = self._open("inquiries", patience)
-        answer: dict[str, Any] = await channel.ask(item)
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                answer: dict[str, Any] = await channel.ask(item)
+        except TimeoutError:
+            raise ChannelError("peer_timeout") from None
         return answer
 
     async def results(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """IF_SKI_90013. Raises ChannelError."""
         if self._results is None:
             self._results = self._open("inquiry-results", 0)
-        return await self._results.ask_all(items)
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                return await self._results.ask_all(items)
+        except TimeoutError:
+            raise ChannelError("peer_timeout") from None
 
     def stop(self) -> None:
         for task in self._tasks:
@@ -59,5 +70,5 @@ class Forwarding:
             timeout_s=patience / 1000 + 30,
             envelope={"wait_ms": patience} if inquiries else None,
         )
-        self._tasks.append(self._group.create_task(channel.run()))
+        self._tasks.append(self._group.create_task(supervised(function, self._outbound.agency, channel.run)))
         return channel

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-_NO_LONG_NUMBER: Final = r"^(?!.*[0-9０-９]{10})[^\x00-\x1f]*$"
-Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=_NO_LONG_NUMBER)]
-AgencyText = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,15}$")]
-RowText = Annotated[str, Meta(pattern=r"^[0-9]{1,4}([-の][0-9]{1,4}){0,3}$")]
+from gateway.linkage_server import free_text
+
+Text = Annotated[str, Meta(min_length=1, max_length=100)]
+StaffId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z")]
+AgencyText = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,30}\Z")]
+Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
+RowText = Annotated[str, Meta(pattern=r"^[0-9]{1,4}([-の][0-9]{1,4}){0,3}\Z")]
 
 
 class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,9 +24,22 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item: RowText
     information: Text
     purpose: Text
-    staff: Text
+    staff: StaffId
     basis: Text | None = None
     items: list[Text] = []
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which the decoder turns into its own error."""
+        free = (
+            self.provider,
+            self.item.replace("の", "-"),
+            self.information,
+            self.purpose,
+            self.staff,
+            self.basis or "",
+        )
+        if not all(free_text.is_safe(text) for text in (*free, *self.items)):
+            raise ValueError("a text holds a long number or a control character")
 
     def __repr__(self) -> str:
         return "<Inquiry>"

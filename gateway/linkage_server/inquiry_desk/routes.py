@@ -46,7 +46,11 @@ async def post_inquiries(request: web.Request) -> web.Response:
         await asyncio.gather(
             *(
                 flow.refuse(
-                    desk, caller, inquiry, identity=f"{flow.message_id(caller, key, at)}/scope", reason="scope_missing"
+                    desk,
+                    caller,
+                    inquiry,
+                    identity=f"{flow.message_id(desk, caller, key, at)}/scope",
+                    reason="scope_missing",
                 )
                 for at, inquiry in enumerate(inquiries)
             )

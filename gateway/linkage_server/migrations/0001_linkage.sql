@@ -75,10 +75,13 @@ create table code_run (
     constraint code_run_state check (state in ('running', 'done'))
 );
 
+-- refusals by the desk: `asked` is a keyed digest of the question, so that a retry is told from another question under the same key
 create table desk_refusal (
     message_id text primary key,
     inquiry_number text not null,
-    reason text not null
+    reason text not null,
+    asked bytea not null,
+    constraint desk_refusal_asked_length check (octet_length(asked) = 32)
 );
 
 create table oauth_client (

@@ -58,6 +58,20 @@ create trigger log_entry_append_only before update or delete or truncate on log_
 create trigger log_subtree_append_only before update or delete or truncate on log_subtree execute function refuse_change();
 create trigger log_checkpoint_append_only before update or delete or truncate on log_checkpoint execute function refuse_change();
 
+-- the head of a tree moves forward only, and what peers showed us is never forgotten for less
+create function refuse_going_back() returns trigger language plpgsql as $$
+begin
+    if new.size <= old.size or new.origin <> old.origin then
+        raise exception 'the evidence log goes forward only' using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end $$;
+create trigger log_head_forward_only before update on log_head for each row execute function refuse_going_back();
+create trigger log_head_same_year before update of year on log_head execute function refuse_change();
+create trigger log_head_stays before delete or truncate on log_head execute function refuse_change();
+create trigger peer_checkpoint_forward_only before update on peer_checkpoint for each row execute function refuse_going_back();
+create trigger peer_checkpoint_stays before delete or truncate on peer_checkpoint execute function refuse_change();
+
 -- One call appends a batch: false when another process appended meanwhile (the caller's size is no longer the head's), and nothing is changed.
 -- A function, so that its statements stay planned for the schema it lives in, whichever agency the connection served before.
 create function append_log(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import msgspec
 
 from adapters.jlis_mock import network
@@ -19,7 +20,7 @@ from adapters.jlis_mock.resident_network import server as resident_network
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from storage.key_store import KeyStore
-from storage.migrations import Login, Tenant, migrate
+from storage.migrations import Login, Tenant, create_database, migrate
 from storage.postgres import dsn
 from tests.adapters.jlis_mock.neighbour import Neighbours
 from tests.adapters.jlis_mock.pki import Authority
@@ -35,6 +36,7 @@ AGENCIES = {
     "naikaku": ("内閣総理大臣", ["内閣総理大臣"], True),
     "unassessed": ("架空無評価区長", ["特別区の区長"], False),
 }
+ASKS_PER_MINUTE = 500
 _ROLES = (("network", "core"), ("resident-network", "resident_network"))
 TENANTS = (
     Tenant(schema="core", packages=("storage.evidence_log", "adapters.jlis_mock.core")),
@@ -62,6 +64,7 @@ class Surroundings:
     neighbours: Neighbours
     identities: dict[str, Identity]
     core: RoleConfig
+    admin_dsn: str
     sessions: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
 
     async def call(self, who: str, url: str, body: Any) -> Any:
@@ -89,6 +92,14 @@ class Surroundings:
             core=self.url,
             interface=self.url,
         )
+
+    async def sql(self, statement: str, *values: Any) -> list[Any]:
+        """As the database's administrator: what no role may do or see."""
+        connection = await asyncpg.connect(await create_database(self.admin_dsn))
+        try:
+            return list(await connection.fetch(statement, *values))
+        finally:
+            await connection.close()
 
     async def entries(self, inquiry_number: str) -> list[dict[str, Any]]:
         found = await self.items("network-staff", f"{self.url}/log/search", [{"inquiry_number": inquiry_number}])
@@ -156,7 +167,7 @@ def _config(
         register_root=Signer(Secret(b"\x07" * 32)).public_key,
         passphrase=PASSPHRASE,
         spool=folder / "spool",
-        options={},
+        options={"asks_per_minute": ASKS_PER_MINUTE},
         fault=None,
     )
 
@@ -198,6 +209,7 @@ async def surroundings(folder: Path, admin_dsn: str, socket_folder: Path) -> Asy
             neighbours=neighbours,
             identities=identities,
             core=core,
+            admin_dsn=admin_dsn,
         )
         try:
             await _wait_for(running, core.port, resident.port)

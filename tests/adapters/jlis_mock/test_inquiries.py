@@ -193,3 +193,22 @@ async def test_an_outcome_with_a_foreign_signature_goes_no_further(around: Surro
     late = {"permit_id": permit_claims(token)["permit_id"], **outcome, "signature": forged["signature"]}
     answers = await around.items("naikaku", f"{around.url}/late-outcomes", [late])
     assert answers == [{"refused": {"reason": "outcome_malformed"}}]
+
+
+async def test_a_core_that_mints_a_second_permit_reaches_the_provider_with_another_person(around: Surroundings) -> None:
+    signed, token = await permitted(around, index=31)
+    peer = around.peer("setagaya")
+    await peer.present(token, signed)
+    another = await acquire(around, "setagaya", 32)
+    await around.control(mint_for_another_person=1)
+    second = (await peer.ask_permit(signed, another))["permit"]
+    first_claims, claims = permit_claims(token), permit_claims(second)
+    assert claims["permit_id"] != first_claims["permit_id"]
+    assert claims["request_digest"] == first_claims["request_digest"]
+    await peer.present(second, signed)
+    seen = around.neighbours.provisions[-1]
+    assert seen["permit"] == second
+    assert base64.b64decode(seen["code"]) == await acquire(around, "naikaku", 32)
+    assert await peer.ask_permit(signed, another) == {"permit": second}
+    kinds_found = [kind for kind, _ in await kinds(around, signed.inquiry_number)]
+    assert kinds_found.count("permit.issued") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.jlis_mock.core.messages import read_outcome, read_request
+from adapters.jlis_mock.core.messages import read_outcome, read_request, read_taken
 from adapters.jlis_mock.core.permit_token import PermitClaims, permit_id_of, write_permit
 from evidence import canonical
 from keys.masked import Secret
@@ -18,7 +19,7 @@ from keys.signing import Signer
 from permission_lists.permit import PermitBroken, matches_request, read_permit
 
 SIGNER = Signer(Secret(bytes(range(32))))
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
 INSTANTS = st.datetimes(datetime(2027, 1, 1), datetime(2030, 1, 1)).map(  # noqa: DTZ001 (hypothesis takes naive bounds)
     lambda at: canonical.timestamp(at.replace(tzinfo=UTC))
 )
@@ -101,6 +102,7 @@ def test_a_request_without_a_field_or_with_one_more_is_none(request: dict[str, A
         ("inquirer", "Setagaya"),
         ("items", ["b", "a"]),
         ("items", ["a", "a"]),
+        ("item", "1\0"),
         ("list_digest", "0" * 63),
         ("expires_at", "2026-13-24T05:06:07.123Z"),
         ("expires_at", "2026-11-24T05:06:07Z"),
@@ -134,3 +136,45 @@ def test_noise_is_no_message(data: bytes) -> None:
 @given(st.text(max_size=60))
 def test_noise_is_no_permit(text: str) -> None:
     assert permit_id_of(text) is None
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * depth + b"0" + b"}" * depth
+
+
+@pytest.mark.parametrize("depth", [300, 600, 900, 5_000])
+def test_deep_nesting_is_no_message_and_no_permit(depth: int) -> None:
+    assert read_request(nested(depth)) is None
+    assert read_outcome(nested(depth)) is None
+    claims = base64.urlsafe_b64encode(b'{"permit_id":' + b"[" * depth + b"]" * depth + b"}").decode()
+    assert permit_id_of(f"e30.{claims}.e30") is None
+    assert permit_id_of(f"e30.{base64.urlsafe_b64encode(nested(depth)).decode()}.e30") is None
+
+
+def test_a_permit_id_is_an_id_before_anybody_looks_for_it() -> None:
+    claims = base64.urlsafe_b64encode(b'{"permit_id":"\\u0000"}').decode()
+    assert permit_id_of(f"e30.{claims}.e30") is None
+
+
+def deep_list(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("answer", "handed_on"),
+    [
+        ({"bound": True, "more": 1}, {"bound": True}),
+        ({"refused": {"reason": "code_unknown", "more": "x"}}, {"refused": {"reason": "code_unknown"}}),
+        ({"refused": {"reason": "Tarou 123456789012"}}, {"refused": {"reason": "provider_refused"}}),
+        ({"retry": "busy"}, {"retry": "busy"}),
+        ({"received": True}, {"retry": "peer_answer_malformed"}),
+        ({"refused": deep_list(2_000)}, {"retry": "peer_answer_malformed"}),
+        ([], {"retry": "peer_answer_malformed"}),
+        (None, {"retry": "peer_answer_malformed"}),
+    ],
+)
+def test_a_peers_answer_is_handed_on_in_our_words_only(answer: object, handed_on: dict[str, Any]) -> None:
+    assert read_taken(answer, "bound") == handed_on

@@ -6,11 +6,15 @@ import json
 
 import pytest
 
+from keys.binding import bind
+from keys.masked import Secret
+from storage.key_store import KeyStore
 from synthetic.business import AccountCase
 from tests.adapters.sky2.linkage_peer import answered, ended, under_way
 from tests.adapters.sky2.surroundings import (
     ADDRESSEES,
     BUSINESS,
+    PASSPHRASE,
     STAFF,
     account_answer,
     claim_row,
@@ -305,8 +309,22 @@ async def test_people_are_brought_up_to_date_and_keep_a_number_that_is_not_given
         (2, "repeated_in_request"),
         (3, "wrong_type"),
     ]
-    [row] = await sky2.fetch("select address, individual_number is not null as has_number from insured_person")
-    assert (row["address"], row["has_number"]) == ("架空の転居先", True)
+    [row] = await sky2.fetch("select personal, individual_number is not null as has_number from insured_person")
+    keys = KeyStore.open(sky2.folder / "setagaya.keys", Secret(PASSPHRASE))
+    label = bind(b"sekisho/sky2-insured-person/v1", moved["addressee_number"])
+    assert json.loads(keys.ring.decrypt("insured-person", row["personal"], label))["address"] == "架空の転居先"
+    assert row["has_number"]
+
+
+async def test_what_is_stored_of_people_does_not_show_who_they_are(sky2):
+    await sky2.load([ANN, BEN])
+    stored = b"".join(
+        row["row"].encode() for row in await sky2.fetch("select insured_person::text as row from insured_person")
+    )
+    stored += b"".join(row["personal"] for row in await sky2.fetch("select personal from insured_person"))
+    for person in (ANN, BEN):
+        for shown in (person.name, person.kana, person.birth_date.isoformat(), person.address):
+            assert shown.encode() not in stored
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -143,3 +144,124 @@ async def test_a_file_that_breaks_its_slice_fails_and_the_next_one_is_taken(tmp_
     await asyncio.gather(running, return_exceptions=True)
     reasons = {path.name: json.loads(path.read_text())["reason"] for path in (folder / "failed").glob("*.reason.json")}
     assert reasons == {"a.csv.reason.json": "internal_error", "b.csv.reason.json": "not_today"}
+
+
+STRANGE = (
+    "名簿.csv".encode("cp932"),
+    "名簿.csv".encode(),
+    b".." + b"x" * 20,
+    b"-a.csv",
+    b"a b.csv",
+    b"a\n.csv",
+    b"a" * 200,
+    b"a" * 241,
+)
+
+
+def put_raw(folder, name, data=b"h\n1\n2\n"):
+    """A file and its manifest under any bytes that a file system takes."""
+    place = os.fsencode(folder / "in") + b"/"
+    for path, content in ((place + name, data), (place + name + b".manifest.json", b"{}")):
+        with open(path, "wb") as file:  # noqa: PTH123 (bytes are no Path)
+            file.write(content)
+
+
+async def running_beside(tmp_path, folder, *, until="good.csv", **options):
+    """Run the spool until a good file is through and `in/` is empty; hand back whether it was still running then."""
+
+    async def take(file, _manifest):
+        return file.data.read_bytes()
+
+    channels = {CHANNEL: SpoolChannel(header_lines=1, run=take)}
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", channels, **options))
+    for _ in range(500):
+        through = (folder / "done" / f"{until}.manifest.json").exists()
+        if (through and not list((folder / "in").glob("[!.]*"))) or running.done():
+            break
+        await asyncio.sleep(0.01)
+    alive = not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return alive and (folder / "done" / f"{until}.result.csv").exists()
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_file_under_a_strange_name_is_turned_away_and_the_next_is_taken(tmp_path, folder, name):
+    put_raw(folder, name)
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder)
+    reasons = [json.loads(path.read_text())["reason"] for path in (folder / "failed").glob("refused-*.reason.json")]
+    hidden = name.startswith(b".")
+    assert reasons == ([] if hidden else ["file_name_not_allowed"])
+    assert len(list((folder / "failed").glob("refused-*.manifest.json"))) == len(reasons)
+    assert len(list((folder / "in").iterdir())) == (2 if hidden else 0)
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_strange_name_in_work_does_not_keep_the_server_from_starting(tmp_path, folder, name):
+    put_raw(folder, name)
+    for entry in list((folder / "in").iterdir()):
+        entry.rename(folder / "work" / entry.name)
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder)
+
+
+async def test_a_folder_where_a_data_file_should_be_fails_and_is_left_to_the_operator(tmp_path, folder):
+    put(folder)
+    (folder / "in" / "a.csv").unlink()
+    (folder / "in" / "a.csv").mkdir()
+    (folder / "in" / "a.csv" / "inside").write_bytes(b"x")
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder)
+    assert json.loads((folder / "failed" / "a.csv.reason.json").read_text())["reason"] == "not_a_file"
+    assert [path.read_bytes() for path in (folder / "failed").glob("not-a-file-*/inside")] == [b"x"]
+
+
+async def test_folders_in_the_place_of_manifests_and_reasons_stop_nobody(tmp_path, folder):
+    (folder / "in" / "dir.csv.manifest.json").mkdir()
+    put(folder, "b.csv", sha256="0" * 64)
+    (folder / "failed" / "b.csv.reason.json").mkdir()
+    put(folder, "c.csv", sha256="0" * 64)
+    (folder / "failed" / "c.csv.manifest.json").mkdir()
+    put(folder, "d.csv")
+    (folder / "work" / "d.csv.manifest.json").mkdir()
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder)
+    assert json.loads((folder / "failed" / "c.csv.reason.json").read_text())["reason"] == "sha256_differs"
+
+
+async def test_what_cannot_be_removed_from_work_stops_neither_start_nor_work(tmp_path, folder):
+    stuck = folder / "work" / "stuck"
+    stuck.mkdir()
+    (stuck / "inside").write_bytes(b"x")
+    (folder / "failed").rmdir()
+    (folder / "failed").write_bytes(b"no folder")  # nothing can be moved here
+    put(folder, "bad.csv", sha256="0" * 64)
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder)
+    assert (stuck / "inside").exists()
+    put(folder, "later.csv")
+    assert await running_beside(tmp_path, folder, until="later.csv")
+
+
+async def test_a_name_that_is_refused_leaves_nothing_of_itself(tmp_path, folder):
+    put(folder, "1234-5678-9018.csv")
+    claim = spool.claim_next(tmp_path, "setagaya", [CHANNEL], name_is_refused=lambda name: name.startswith("1234"))
+    assert claim is None
+    left = [path for path in folder.rglob("*") if path.is_file()]
+    assert [json.loads(path.read_text())["reason"] for path in left] == ["file_name_not_allowed"]
+    assert not [path for path in left if "5678" in path.name or b"5678" in path.read_bytes()]
+
+
+async def test_the_loop_outlives_a_failure_that_nobody_foresaw(tmp_path, folder):
+    asked = []
+
+    def name_is_refused(name):
+        asked.append(name)
+        if len(asked) == 1:
+            raise ZeroDivisionError
+        return False
+
+    put(folder, "good.csv")
+    assert await running_beside(tmp_path, folder, name_is_refused=name_is_refused)
+    assert len(asked) > 1

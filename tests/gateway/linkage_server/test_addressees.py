@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 
 import pytest
 
@@ -186,11 +187,7 @@ async def test_nothing_personal_is_readable_in_the_database(world):
     async with world.served():
         await load(world.config.spool, [person(1), person(2, individual_number=individual_number(1))])
     tables = ("person", "addressee", "review_hold", "intake", "intake_result", "log_entry")
-    stored = [
-        str(dict(row))
-        for table in tables
-        for row in await world.rows(f"select * from {table}")  # noqa: S608 (names of our own tables)
-    ]
+    stored = [str(dict(row)) for table in tables for row in await world.rows(f"select * from {table}")]
     assert stored
     assert not [row for row in stored if individual_number(1) in row or "模擬" in row or "架空" in row]
 
@@ -232,3 +229,21 @@ async def test_two_loads_at_once_issue_one_number_per_person(world):
             )
         await through(folder, "a.csv")
     assert len(await persons(world)) == 200
+
+
+async def test_whatever_lies_in_the_spool_the_server_starts_and_takes_the_next_file(world):
+    await world.register("zeimu", system="zeimu")
+    spool = world.config.spool / "setagaya"
+    shutil.rmtree(spool / "zeimu")
+    (spool / "zeimu").write_bytes(b"no folder")
+    (spool / "kokuho" / "addressees" / "work" / "stray").mkdir()
+    data = csv_bytes([person(2)])
+    folder = put(world.config.spool, data, name="\udc96\udcbc.csv", count=1)
+    put(world.config.spool, data, name=f"{individual_number(3)}.csv", count=1)
+    async with world.served() as caller:
+        results = await load(world.config.spool, [person(1)], name="zz.csv")
+        assert await caller.token()
+    assert results == [["2", "issued", ""]]
+    assert len(await persons(world)) == 1
+    assert len(list((folder / "failed").glob("refused-*.reason.json"))) == 2
+    assert not [path for path in folder.rglob("*") if individual_number(3) in str(path)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from storage.reference_data import read_layouts
-from tests.support.resident_files import load, person, put, through
+from tests.support.resident_files import individual_number, load, person, put, through
 
 
 def account_layout():
@@ -105,3 +105,19 @@ async def test_a_file_waits_while_the_intermediate_server_is_away(world):
     async with world.served():
         result = await through(world.config.spool / "setagaya" / "kokuho" / "business-information", "b.ndjson")
     assert result.splitlines()[1] == "1,registered,,"
+
+
+async def test_a_record_id_is_short_and_holds_no_number_of_a_person(world):
+    mark = individual_number(1)
+    ids = [
+        ("a" * 40, "registered", ""),
+        ("a" * 41, "rejected", "record_id_too_long"),
+        (mark, "rejected", "record_id_holds_individual_number"),
+        (f"kokuho/r-{mark[:4]}-{mark[4:8]}-{mark[8:]}", "rejected", "record_id_holds_individual_number"),
+        (f"a{mark}{'0' * 19}", "registered", ""),
+    ]
+    async with world.served():
+        await load(world.config.spool, [person(1)])
+        results = await send(world, [record(1, record_id=one) for one, _, _ in ids])
+    assert [tuple(result[1:3]) for result in results] == [(outcome, reason) for _, outcome, reason in ids]
+    assert max(len(one) for one in world.neighbours.replicas) <= 64

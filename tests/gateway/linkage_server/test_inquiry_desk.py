@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import uuid
+
+import pytest
 
 from tests.support.resident_files import individual_number, load, person
 
@@ -30,7 +34,8 @@ async def test_an_inquiry_goes_on_by_integrated_number_and_comes_back_without_it
         answer = await caller.post("/v1/inquiries", {"items": [inquiry(1)], "wait_ms": 3000}, token=token, key="k1")
     [row] = await world.rows("select integrated_number from person")
     number = f"{row['integrated_number']:015d}"
-    sent = world.neighbours.inquiries["kokuho/k1/0"]
+    [(identity, sent)] = world.neighbours.inquiries.items()
+    assert re.fullmatch("kokuho/[0-9a-f]{64}", identity)
     assert (sent["integrated_number"], sent["system"], sent["actor"]) == (number, "kokuho", "staff-1")
     assert answer.body["items"][0]["values"][0]["items"] == {"口座番号": {"value": "0000001"}}
     assert number not in json.dumps(answer.body)
@@ -109,3 +114,90 @@ async def test_results_are_asked_for_with_the_system_that_wants_them(world):
         token = await caller.token()
         answer = await caller.post("/v1/inquiry-results", {"items": [{"inquiry_number": "Q" + "0" * 26}]}, token=token)
     assert answer.body["items"][0]["state"] == "registered"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"purpose": "還付 1234-5678-9018"},
+        {"purpose": "還付 １２３４　５６７８　９０１８"},
+        {"purpose": "還付\u200bの件"},
+        {"staff": "1234-5678-9018"},
+        {"staff": "世田谷 太郎"},
+        {"staff": "a" * 41},
+        {"staff": "staff-1\n"},
+        {"provider": "a1234-5678-9018"},
+        {"item": "1234の5678の9018"},
+        {"basis": "١٢٣٤٥٦٧٨٩٠١٨"},
+        {"items": ["1234-5678-9018"]},
+    ],
+)
+async def test_a_number_in_another_dress_is_not_taken_either(world, changes):
+    async with world.served() as caller:
+        answer = await caller.post(
+            "/v1/inquiries", {"items": [inquiry(1, **changes)]}, token=await caller.token(), key="k1"
+        )
+    assert (answer.status, answer.body["reason"]) == (400, "malformed_item")
+
+
+async def test_a_refused_question_gets_the_same_answer_although_the_person_became_known(world):
+    async with world.served() as caller:
+        token = await caller.token()
+        first = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+        await load(world.config.spool, [person(1)])
+        again = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+        fresh = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k2")
+    assert first.body["items"][0]["reason"] == "addressee_unknown"
+    assert again.body == first.body
+    assert fresh.body["items"][0]["state"] == "answered"
+    assert len(world.neighbours.inquiries) == 1
+
+
+async def test_another_question_under_the_key_of_a_refused_one_is_not_asked(world):
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        await caller.post("/v1/inquiries", {"items": [inquiry(8)]}, token=token, key="k1")
+        known = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=token, key="k1")
+        unknown = await caller.post("/v1/inquiries", {"items": [inquiry(9)]}, token=token, key="k1")
+    for answer in (known, unknown):
+        assert answer.body["items"][0] == {
+            "inquiry_number": None,
+            "state": None,
+            "outcome": None,
+            "reason": "idempotency_key_reused",
+            "values": None,
+        }
+    assert world.neighbours.inquiries == {}
+    assert len(await refused(world)) == 1
+
+
+@pytest.mark.parametrize("key", [individual_number(1), "1234-5678-9018", "1234.5678.9018", "00-1234-5678-9018-00"])
+async def test_a_number_is_no_idempotency_key(world, key):
+    async with world.served() as caller:
+        answer = await caller.post("/v1/inquiries", {"items": [inquiry(1)]}, token=await caller.token(), key=key)
+    assert (answer.status, answer.body["reason"]) == (400, "idempotency_key_malformed")
+
+
+async def test_drawn_keys_are_always_taken_and_no_key_is_stored_or_sent_on(world):
+    mark = individual_number(1)
+    keys = [f"k{mark}", mark + "0" * 20, f"12345678-1234-4234-8234-{mark}", str(uuid.uuid4()), "k" * 120]
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        for key in keys:
+            answers = [
+                await caller.post("/v1/inquiries", {"items": [inquiry(1), inquiry(9)]}, token=token, key=key),
+                await caller.post("/v1/addressees", {"items": []}, token=token, key=key),
+                await caller.post("/v1/code-requests", {}, token=token, key=key),
+            ]
+            assert {answer.status for answer in answers} <= {200, 202}
+    identities = list(world.neighbours.inquiries)
+    stored = [
+        str(dict(row))
+        for table in ("desk_refusal", "intake", "code_run", "log_entry")
+        for row in await world.rows(f"select * from {table}")
+    ]
+    assert len(identities) == len(keys)
+    assert all(len(identity) < 150 for identity in identities)
+    assert not [text for text in (*identities, *stored) if mark in text or keys[3] in text]

@@ -6,6 +6,8 @@ import hmac
 import json
 import time
 
+import pytest
+
 
 def assertion(client_id, secret, url, **claims):
     def part(value):
@@ -129,3 +131,63 @@ async def test_a_call_outside_the_scope_is_refused_and_recorded(world):
         answer = await caller.post("/v1/addressees", {"items": []}, token=token, key="k1")
     assert (answer.status, answer.body["reason"]) == (403, "scope_missing")
     assert await refusals(world) == [("scope_missing", "kokuho")]
+
+
+async def test_strangers_cannot_fill_the_log(world):
+    async with world.served() as caller:
+        for nth in range(30):
+            await caller.post("/v1/inquiries", {"items": []}, token=f"setagaya.{nth}")
+            await caller.token_answer(f"stranger-{nth}", "x")
+    found = await world.rows("select body from log_entry where kind = 'access.refused' order by idx")
+    counts = [(json.loads(row["body"])["reason"], json.loads(row["body"])["facts"]["count"]) for row in found]
+    assert counts == [("token_invalid", 1), ("invalid_client", 1), ("token_invalid", 29), ("invalid_client", 29)]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["Basic éé", "Basic =", "Basic 4pyT", "Basic /w==", "Basic " + base64.b64encode(b"\0:\0").decode(), "Basic", "é"],
+)
+async def test_odd_credentials_are_refused_not_a_failure_of_ours(world, authorization):
+    async with (
+        world.served() as caller,
+        caller.client.post(
+            f"{world.url}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": authorization},
+        ) as response,
+    ):
+        assert (response.status, (await response.json())["reason"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/introspect"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=a", b"--b\r\nx"),
+        ("multipart/form-data; boundary=" + "a" * 200, b"x"),
+        ("application/x-www-form-urlencoded; charset=nothing", b"grant_type=client_credentials"),
+        ("application/x-www-form-urlencoded; charset=\xe9", b"grant_type=client_credentials"),
+        ("application/x-www-form-urlencoded", b"grant_type=\xff"),
+        ("application/x-www-form-urlencoded", b"grant_type=%ff"),
+        ("application/x-www-form-urlencoded", b"grant_type=a&grant_type=b"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % nth for nth in range(100))),
+        ("application/json", b"{}"),
+        ("\xe9", b"x"),
+    ],
+)
+async def test_a_body_that_is_no_form_is_refused_not_a_failure_of_ours(world, path, content_type, body):
+    async with (
+        world.served() as caller,
+        caller.client.post(
+            world.url + path, data=body, headers={"Authorization": basic("kokuho"), "Content-Type": content_type}
+        ) as response,
+    ):
+        answer = await response.json()
+    assert (response.status, answer["reason"], answer["error"]) == (400, "invalid_request", "invalid_request")
+
+
+async def test_an_assertion_that_is_no_jwt_is_refused(world):
+    async with world.served() as caller:
+        answers = [await with_assertion(caller, token) for token in ("a.b.c", "é.é.é", "..", "bnVsbA.bnVsbA.bnVsbA")]
+    assert answers == [401] * 4

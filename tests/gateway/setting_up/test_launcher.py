@@ -82,7 +82,7 @@ def test_a_folder_in_use_is_refused(running):
 def as_staff_of(running, agency: str) -> staff_calls.Party:
     """The network's core, called with a certificate of somebody else's staff."""
     core = staff_calls.party(running.data, "network")
-    identity = staff_calls.staff_identity(running.data, agency)
+    identity = running.staff(agency)
     return staff_calls.Party(name="network", url=core.url, prefix="", identity=identity)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, SIGNING_PURPOSE
 from gateway.intermediate_server import server as intermediate_server
+from gateway.setting_up.authority import fingerprint
 from gateway.setting_up.databases import dsn_of
 from gateway.setting_up.key_files import PURPOSES
 from gateway.setting_up.set_up import SetUp, set_up
@@ -89,7 +90,7 @@ def test_a_lost_certificate_is_issued_anew_and_enrolled_everywhere(folder):
 
 
 def test_a_certificate_near_its_end_is_renewed(folder):
-    found = folder.data.staff("setagaya") / "certificate.pem"
+    found = folder.data.staff_identity("setagaya").certificate
     before = found.read_bytes()
     again(folder, now=Clock()() + timedelta(days=800))
     assert found.read_bytes() != before
@@ -128,6 +129,17 @@ def test_every_use_of_a_certificate_is_enrolled_and_staff_are_enrolled_for_every
     assert {peer.use for peer in peers} == set(Use)
     staff = {peer.agency for peer in peers if peer.use is Use.STAFF}
     assert staff == {*folder.topology.agencies, "network", "resident-network"}
+
+
+def test_every_agency_has_two_members_of_staff_with_certificates_and_names_of_their_own(folder):
+    peers = Register.read(folder.data.register.read_bytes(), folder.role("network").register_root).peers
+    for agency in (*folder.topology.agencies, "network"):
+        names = [
+            peers[bytes.fromhex(fingerprint(folder.data.staff_identity(agency, name)))].name
+            for name in ("staff-1", "staff-2")
+        ]
+        assert names == ["staff-1", "staff-2"]
+    assert folder.staff("setagaya") == folder.data.staff_identity("setagaya", "staff-1")
 
 
 def test_no_role_has_the_keys_of_the_authority(folder):

@@ -1,0 +1,102 @@
+"""An outage longer than a permit's time to be presented refuses nobody who was in time, and gives nobody else more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from adapters.jlis_mock.dishonest import permit_claims
+from tests.adapters.jlis_mock.surroundings import Surroundings, another_network
+from tests.adapters.jlis_mock.wishes import permitted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+EXPIRED = {"refused": {"reason": "permit_expired"}}
+
+
+async def pass_redeem_by(around: Surroundings, token: str, seconds: int = 1) -> None:
+    """The permit's `redeem_by` was `seconds` ago."""
+    await around.sql(
+        "update core.permit set redeem_by = now() - make_interval(secs => $2) where permit_id = $1",
+        permit_claims(token)["permit_id"],
+        float(seconds),
+    )
+
+
+async def last_up(around: Surroundings, *, seconds_ago: int) -> None:
+    await around.sql("update core.alive set at = now() - make_interval(secs => $1)", float(seconds_ago))
+
+
+async def presented_again(around: Surroundings, signed: Any, token: str) -> dict[str, Any]:
+    return await around.peer("setagaya").present(token, signed)
+
+
+@pytest.mark.parametrize("away", ["provider_down", "busy"])
+async def test_what_was_presented_in_time_may_come_again_after_redeem_by(around: Surroundings, away: str) -> None:
+    signed, token = await permitted(around)
+    if away == "busy":
+        around.neighbours.dispositions.append("retry")
+    else:
+        await around.control(provider_down=1)
+    assert "retry" in await presented_again(around, signed, token)
+    await pass_redeem_by(around, token)
+    assert (await presented_again(around, signed, token)).keys() >= {"outcome", "sealed"}
+
+
+async def test_a_restarted_network_remembers_what_was_presented(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await around.control(provider_down=1)
+    assert "retry" in await presented_again(around, signed, token)
+    await pass_redeem_by(around, token)
+    async with another_network(around) as url:
+        answer = await replace(around.peer("setagaya"), core=url, interface=url).present(token, signed)
+    assert answer.keys() >= {"outcome", "sealed"}
+
+
+async def test_a_remembered_permit_is_for_the_bytes_that_were_presented(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await around.control(provider_down=1)
+    await presented_again(around, signed, token)
+    answer = await presented_again(around, signed.with_other_key(), token)
+    assert answer == {"refused": {"reason": "permit_replayed"}}
+
+
+async def test_what_was_presented_in_time_ends_at_answer_by(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await around.control(provider_down=1)
+    await presented_again(around, signed, token)
+    await around.sql(
+        "update core.permit set answer_by = now() - interval '1 second' where permit_id = $1",
+        permit_claims(token)["permit_id"],
+    )
+    assert await presented_again(around, signed, token) == EXPIRED
+
+
+async def test_a_first_presentation_after_redeem_by_is_refused(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await pass_redeem_by(around, token)
+    assert await presented_again(around, signed, token) == EXPIRED
+
+
+async def test_the_networks_own_outage_does_not_count(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await pass_redeem_by(around, token, seconds=100)
+    await last_up(around, seconds_ago=200)
+    assert (await presented_again(around, signed, token)).keys() >= {"outcome", "sealed"}
+
+
+async def test_an_outage_gives_no_time_to_what_had_none_left(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await pass_redeem_by(around, token, seconds=300)
+    await last_up(around, seconds_ago=200)
+    assert await presented_again(around, signed, token) == EXPIRED
+
+
+async def test_an_inquiry_that_is_answered_at_once_needs_no_remembering(around: Surroundings) -> None:
+    signed, token = await permitted(around)
+    await presented_again(around, signed, token)
+    [row] = await around.sql(
+        "select presented_at, state from core.permit where permit_id = $1", permit_claims(token)["permit_id"]
+    )
+    assert (row["presented_at"], row["state"]) == (None, "relayed")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.linkage_server.access_refusals import AccessRefusals
+from storage.database import StorageUnavailableError
+
+START = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+class Log:
+    """What was written, with a clock that the test moves; while it is `away` nothing is written."""
+
+    def __init__(self):
+        self.written = []
+        self.now = START
+        self.away = False
+        self.refusals = AccessRefusals(self.write, clock=lambda: self.now)
+
+    async def write(self, reason, client_id, count):
+        if self.away:
+            raise StorageUnavailableError("away")
+        self.written.append((reason, client_id, count))
+
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+async def test_the_first_is_written_at_once_and_the_others_of_its_minute_share_an_entry():
+    log = Log()
+    for _ in range(500):
+        await log.refusals.record("token_invalid", None)
+    assert log.written == [("token_invalid", None, 1)]
+    log.wait(60)
+    await log.refusals.flush()
+    assert log.written[1:] == [("token_invalid", None, 499)]
+
+
+async def test_the_first_after_a_minute_carries_those_before_it():
+    log = Log()
+    for _ in range(3):
+        await log.refusals.record("token_invalid", None)
+    log.wait(61)
+    await log.refusals.record("token_invalid", None)
+    assert log.written == [("token_invalid", None, 1), ("token_invalid", None, 3)]
+
+
+async def test_reasons_and_clients_are_told_apart():
+    log = Log()
+    await log.refusals.record("scope_missing", "kokuho")
+    await log.refusals.record("scope_missing", "zeimu")
+    await log.refusals.record("invalid_client", "kokuho")
+    assert len(log.written) == 3
+
+
+async def test_what_cannot_be_written_is_counted_until_it_can():
+    log = Log()
+    log.away = True
+    with pytest.raises(StorageUnavailableError):
+        await log.refusals.record("token_invalid", None)
+    log.away = False
+    await log.refusals.record("token_invalid", None)
+    assert log.written == [("token_invalid", None, 2)]
+
+
+async def test_the_end_of_the_server_writes_what_is_counted():
+    log = Log()
+    for _ in range(3):
+        await log.refusals.record("token_invalid", None)
+    await log.refusals.flush(all_of_them=True)
+    assert [count for _, _, count in log.written] == [1, 2]
+
+
+async def test_memory_is_bounded_and_quiet_kinds_are_forgotten():
+    log = Log()
+    for nth in range(5_000):
+        await log.refusals.record("scope_missing", f"client-{nth}")
+    assert len(log.refusals._counts) <= 1_001
+    log.wait(61)
+    await log.refusals.flush()
+    log.wait(61)
+    await log.refusals.flush()
+    assert log.refusals._counts == {}
+    assert sum(count for _, _, count in log.written) == 5_000

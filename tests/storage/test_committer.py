@@ -1,0 +1,122 @@
+"""The committer when PostgreSQL is there and does not answer: every caller gets an answer, and nothing is recorded twice."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from storage.committer import LOG_WRITE_FAILURES, OLDEST_WAITING, Applied, Lost
+from storage.database import StorageUnavailableError
+from tests.storage.conftest import act
+from tests.support.stopped_postgres import stopped
+
+LIMITS = {"statement_s": 0.5, "patience_s": 1.5}
+AT_MOST_S = 15.0
+
+
+@asynccontextmanager
+async def running(committer):
+    task = asyncio.ensure_future(committer.run())
+    try:
+        yield committer
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def insisting(committer, key):
+    """The same act again until the log can be written, as a caller does after a 503."""
+    for _ in range(60):
+        try:
+            return await committer.apply(act(key))
+        except StorageUnavailableError:
+            await asyncio.sleep(0.2)
+    raise AssertionError("the log cannot be written although PostgreSQL works again")
+
+
+async def test_an_act_is_done_once_and_the_second_loses(log):
+    async with running(log.committer()) as committer:
+        assert await committer.apply(act("a")) == Applied(0)
+        assert await committer.apply(act("a")) == Lost()
+        assert await committer.apply(act("b")) == Applied(1)
+
+
+async def test_a_stopped_database_is_refused_in_time_and_nothing_is_recorded_twice(log):
+    failures = LOG_WRITE_FAILURES.labels(log.tenant)
+    async with running(log.committer(**LIMITS)) as committer:
+        assert await committer.apply(act("before")) == Applied(0)
+        before = failures._value.get()
+        with stopped(log.server.pid):
+            async with asyncio.timeout(AT_MOST_S):
+                outcomes = await asyncio.gather(
+                    *(committer.apply(act(f"meanwhile {n}")) for n in range(5)), return_exceptions=True
+                )
+            assert {type(outcome) for outcome in outcomes} == {StorageUnavailableError}
+            assert failures._value.get() - before == 5
+        for n in range(5):
+            await insisting(committer, f"meanwhile {n}")
+        assert await insisting(committer, "afterwards") != Lost()
+    entries = await log.fetch("select idx from log_entry order by idx")
+    acts = await log.fetch("select id from act")
+    assert len(acts) == 7
+    assert [row["idx"] for row in entries] == list(range(7))
+
+
+async def test_a_database_that_stops_while_it_commits_is_settled_when_it_answers_again(log):
+    """Stopped at any moment of busy traffic: each act is told as done, lost or unknown, and stands in the log once."""
+    async with running(log.committer(**LIMITS)) as committer:
+        for turn in range(3):
+            acts = [asyncio.ensure_future(committer.apply(act(f"{turn}-{n}"))) for n in range(40)]
+            await asyncio.sleep(0.004 * turn)
+            with stopped(log.server.pid):
+                async with asyncio.timeout(AT_MOST_S):
+                    outcomes = await asyncio.gather(*acts, return_exceptions=True)
+            for n, outcome in enumerate(outcomes):
+                assert isinstance(outcome, Applied | StorageUnavailableError)
+                await insisting(committer, f"{turn}-{n}")
+    entries = await log.fetch("select idx from log_entry order by idx")
+    assert [row["idx"] for row in entries] == list(range(120))
+    assert len(await log.fetch("select id from act")) == 120
+
+
+async def test_a_commit_whose_confirmation_was_lost_is_found_by_its_entry(log):
+    """The server commits and its answer does not come in time: the caller is told so once the log can be read."""
+    async with running(log.committer(statement_s=0.5, patience_s=AT_MOST_S)) as committer:
+        assert await committer.apply(act("first")) == Applied(0)
+        await _slow_commit(log)
+        async with asyncio.timeout(AT_MOST_S):
+            assert await committer.apply(act("slow")) == Applied(None)
+    assert len(await log.fetch("select 1 from log_entry")) == 2
+
+
+async def _slow_commit(log):
+    """Every commit of an act now takes longer than the committer waits for it."""
+    admin = await asyncpg.connect(log.admin_dsn)
+    try:
+        await admin.execute(
+            f"create function {log.tenant}.slow() returns trigger language plpgsql as "
+            "$$ begin perform pg_sleep(2); return null; end $$"
+        )
+        await admin.execute(
+            f"create constraint trigger slow after insert on {log.tenant}.act deferrable initially deferred "
+            f"for each row execute function {log.tenant}.slow()"
+        )
+    finally:
+        await admin.close()
+
+
+async def test_the_age_of_the_oldest_waiting_commit_is_measured(log):
+    gauge = OLDEST_WAITING.labels(log.tenant)
+    async with running(log.committer(**LIMITS)) as committer:
+        await committer.apply(act("before"))
+        assert gauge.collect()[0].samples[0].value == 0.0
+        with stopped(log.server.pid):
+            waiting = asyncio.ensure_future(committer.apply(act("waits")))
+            await asyncio.sleep(0.3)
+            assert gauge.collect()[0].samples[0].value > 0.2
+            with pytest.raises(StorageUnavailableError):
+                await waiting
+        assert gauge.collect()[0].samples[0].value == 0.0
