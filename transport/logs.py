@@ -13,6 +13,7 @@ ALLOWED = frozenset(
     {
         "event", "level", "timestamp", "role", "agency", "peer", "incident", "error", "file", "line", "reason", "inquiry_number",
         "count", "seconds", "outcome", "channel", "port", "kind", "path", "status", "size", "state",
+        "loop", "place",
     }
 )  # fmt: skip
 

@@ -88,8 +88,8 @@ def _durable(path: Path, content: bytes) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _say_once(what: str, folder: Path, name: str, error: str) -> None:  # noqa: ARG001 (the name is what tells one from another; it is not logged)
-    _LOG.warning("spool:in_the_way", what=what, folder=folder.name, error=error)
+def _say_once(what: str, folder: Path, name: str, error: str) -> None:  # noqa: ARG001 (folder and name tell one from another; they are a sender's words and are not logged)
+    _LOG.warning("spool:in_the_way", kind=what, error=error)
 
 
 def _in_the_way(what: str, path: Path, failure: OSError) -> None:

@@ -115,6 +115,7 @@ async def register(
     Answers in order: an Inquiry to drive, the inquiry number of one that was registered before or refused at once, or why not registered.
     """
     good = [item for item in items if _well_formed(item)]
+    asked = {id(item): _digest(agency, item) for item in good}
     codes, known = await _look(agency, good)
     made: dict[str, Inquiry] = {}
     commits: list[Commit] = []
@@ -122,7 +123,7 @@ async def register(
         if item.message_id not in known and item.message_id not in made:
             sealed = codes.get(item.integrated_number)
             code = None if sealed is None else open_code(agency, item.integrated_number, sealed)
-            made[item.message_id], commit = _new(agency, stock, item, code, now)
+            made[item.message_id], commit = _new(agency, stock, item, asked[id(item)], code, now)
             commits.append(commit)
     if commits:
         agency.broom.call(agency.limits.resend_after.total_seconds())
@@ -131,28 +132,24 @@ async def register(
         isinstance(result, Lost) for result in results
     ):  # the same message came twice at once: join the one that won
         _, known = await _look(agency, good)
-    return _in_order(
-        agency, items, good, {message: found for message, found in made.items() if message not in known}, known
-    )
+    return _in_order(items, asked, {message: found for message, found in made.items() if message not in known}, known)
 
 
 def _in_order(
-    agency: HostedAgency,
-    items: list[DeskItem],
-    good: list[DeskItem],
-    made: dict[str, Inquiry],
-    known: dict[str, _Known],
+    items: list[DeskItem], asked: dict[int, bytes], made: dict[str, Inquiry], known: dict[str, _Known]
 ) -> list[Inquiry | str | Unregistered]:
-    """One answer an item; an inquiry is handed out to be driven once, however often its message stands in the list."""
-    well_formed = {id(item) for item in good}
-    digests = {item.message_id: _digest(agency, item) for item in reversed(good) if item.message_id in made}
+    """One answer an item; an inquiry is handed out to be driven once, however often its message stands in the list.
+
+    `asked`: digest of each well-formed item, by the item's identity.
+    """
+    first = {item.message_id: asked[id(item)] for item in reversed(items) if id(item) in asked}
     answers: list[Inquiry | str | Unregistered] = []
     handed_out: set[str] = set()
     for item in items:
         before, fresh = known.get(item.message_id), made.get(item.message_id)
-        if id(item) not in well_formed:
+        if id(item) not in asked:
             answers.append(Unregistered.MALFORMED)
-        elif not hmac.compare_digest(before.digest if before else digests[item.message_id], _digest(agency, item)):
+        elif not hmac.compare_digest(before.digest if before else first[item.message_id], asked[id(item)]):
             answers.append(Unregistered.REUSED)
         elif before is not None:
             answers.append(before.number)
@@ -165,7 +162,7 @@ def _in_order(
 
 
 def _new(
-    agency: HostedAgency, stock: KeyStock, item: DeskItem, code: bytes | None, now: datetime
+    agency: HostedAgency, stock: KeyStock, item: DeskItem, digest: bytes, code: bytes | None, now: datetime
 ) -> tuple[Inquiry, Commit]:
     """Decide one new inquiry and build the commit that registers it, or that records our own refusal of it."""
     number = agency.new_id(INQUIRY_PREFIX, now)
@@ -215,7 +212,7 @@ def _new(
         None if reason else ring.encrypt(found.key_purpose, pair.private.reveal(), private_aad(agency, number))
     )
     row = (
-        item.message_id, _digest(agency, item), number, item.system, item.actor, item.purpose, item.integrated_number, item.provider,
+        item.message_id, digest, number, item.system, item.actor, item.purpose, item.integrated_number, item.provider,
         basis, item.item, item.information,
         "\n".join(asked.items), found.state.value, reason, asked.list_digest, request, found.signature, pair.public, private_sealed,
         found.key_purpose, now, answer_by, until, None if reason else now + agency.limits.resend_after,
