@@ -9,7 +9,7 @@ LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check lint bench format lock clean
+.PHONY: help demo up test scenarios check lint bench format lock clean
 
 help: ## この一覧 / this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,12 @@ up: $(VENV)/.runtime ## すべてのサーバーを起動する。Ctrl-C で止�
 	@$(BIN)/sekisho up $(ARGS)
 
 test: $(VENV)/.dev ## テスト / run the tests (T=tests/keys picks some)
-	$(BIN)/pytest $(T)
+	@command -v softhsm2-util >/dev/null || \
+	    echo 'SoftHSM2 がないので HSM の試験は飛ばします / tests of the security module are skipped: sudo apt-get install softhsm2' >&2
+	$(BIN)/pytest -n 2 --dist loadfile $(T)
+
+scenarios: $(VENV)/.runtime ## すべてのシナリオを動かす / play every scenario, the slow ones too
+	@$(BIN)/sekisho scenario run scenarios/*.yaml
 
 check: lint test ## 変更を出す前に / everything that must pass before a change lands
 

@@ -6,7 +6,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("list_decision", "code_conversion", "evidence_speed", "log_append", "first_load", "online")
+ALL = (
+    "list_decision",
+    "code_conversion",
+    "evidence_speed",
+    "log_append",
+    "log_verification",
+    "record_search",
+    "first_load",
+    "business_information",
+    "replica_registration",
+    "resealing",
+    "daily_changes",
+    "search",
+    "online",
+    "provision",
+    "bulk_inquiry",
+    "held_listing",
+    "many_agencies",
+    "idle",
+    "permits",
+)
 
 
 def main() -> int:

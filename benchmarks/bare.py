@@ -32,8 +32,10 @@ from keys.masked import Plaintext, Secret
 from keys.sealing import new_one_time_key, open_sealed, seal
 from keys.signing import Signer, generate_seed, verify_raw
 from storage.committer import Commit, Committer, NewEntry, commit_step
+from storage.committing import commit
 from storage.database import Database
 from storage.postgres import discard
+from storage.tenancy import open_tenant
 from transport import listener, role, tls, wire
 from transport.channel import Channel, session
 
@@ -58,7 +60,7 @@ class Party:
             database,
             hosted.tenant,
             origin=f"sekisho.example/bare/{part}",
-            signer=SIGNER,
+            signer=lambda: SIGNER,
             clock=lambda: datetime.now(UTC),
         )
         self.permits: Channel | None = None
@@ -145,12 +147,13 @@ async def serve(part: str, folder: Path) -> None:
     async with AsyncExitStack() as stack:
         database = await Database.open(config.dsn, connections=8)
         stack.push_async_callback(database.close)
+        await open_tenant(database, hosted.tenant)
         party = Party(config, part, database)
         client = await stack.enter_async_context(
             session(tls.client_context(hosted.identity, hosted.identity.ca), connections=8)
         )
         app = listener.application()
-        loops: list[Any] = [party.committer.run]
+        loops: list[Any] = [lambda: commit([party.committer])]
         match part:
             case "desk":
                 party.next = Channel(client, f"{config.options['asking']}/ask", name="ask", in_flight=6)

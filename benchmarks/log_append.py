@@ -1,6 +1,7 @@
 """Log append: entries/s through the committer, durable, with tree, checkpoint and index — beside plain grouped inserts of the same bytes.
 
-`python -m benchmarks.log_append [ENTRIES] [RUNS]`. 64 callers wait for their own entry to be durable before they send the next one.
+`python -m benchmarks.log_append [ENTRIES] [RUNS] [plain]`. 64 callers wait for their own entry to be durable before they send the next one.
+Every entry is an exchange record with a row to be found by; `plain` leaves those rows out, which shows what they cost.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import secrets
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -18,21 +20,37 @@ from benchmarks.machine import Watch, median
 from evidence.canonical import encode
 from keys.signing import Signer, generate_seed
 from storage.committer import Commit, Committer, NewEntry, commit_step
+from storage.committing import commit
 from storage.database import Database
+from storage.found_by import FoundBy
 from storage.migrations import Login, Tenant, migrate
 from storage.postgres import EmbeddedPostgres, discard, dsn
 
 TENANT = "a_bench_log"
 CALLERS = 64
 STEP = commit_step("bench", "entry")
+SEARCHABLE = "plain" not in sys.argv
 
 
 def entry() -> NewEntry:
     now = datetime.now(UTC)
     entry_id = secrets.token_hex(13)
     body = encode({"id": entry_id, "at": now.isoformat(), "kind": "bench", "filler": "x" * 440})
+    found_by = FoundBy(
+        partner=f"a-{secrets.randbelow(1700)}",
+        item=str(secrets.randbelow(120)),
+        information="i",
+        actor=f"juki/t-{secrets.randbelow(400)}",
+        subject=secrets.token_bytes(16),
+    )
     return NewEntry(
-        entry_id=entry_id, at=now, kind="bench", inquiry_number=entry_id, body=body, personal=secrets.token_bytes(90)
+        entry_id=entry_id,
+        at=now,
+        kind="bench",
+        inquiry_number=entry_id,
+        body=body,
+        personal=secrets.token_bytes(90),
+        found_by=found_by if SEARCHABLE else None,
     )
 
 
@@ -41,7 +59,7 @@ async def append(database: Database, entries: list[NewEntry]) -> float:
         database,
         TENANT,
         origin="sekisho.example/bench",
-        signer=Signer(generate_seed()),
+        signer=partial(Signer, generate_seed()),
         clock=lambda: datetime.now(UTC),
     )
     waiting = iter(entries)
@@ -51,7 +69,7 @@ async def append(database: Database, entries: list[NewEntry]) -> float:
             await committer.apply(Commit(step=STEP, entries=(one,)))
 
     async with asyncio.TaskGroup() as group:
-        work = group.create_task(committer.run())
+        work = group.create_task(commit([committer]))
         watch = Watch()
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
         seconds = watch.seconds()

@@ -6,13 +6,14 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
-def cpu_times() -> tuple[float, float]:
-    """Ticks of steal and of everything, over all CPUs, since boot."""
+def cpu_times() -> tuple[float, float, float]:
+    """Ticks of steal, of idling and of everything, over all CPUs, since boot."""
     fields = [float(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-    return (fields[7] if len(fields) > 7 else 0.0), sum(fields)
+    return (fields[7] if len(fields) > 7 else 0.0), fields[3] + fields[4], sum(fields)
 
 
 class Watch:
@@ -20,14 +21,20 @@ class Watch:
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
-        self._steal, self._all = cpu_times()
+        self._steal, self._idle, self._all = cpu_times()
 
     def seconds(self) -> float:
         return time.monotonic() - self.begun
 
     def steal_percent(self) -> float:
-        steal, everything = cpu_times()
+        steal, _, everything = cpu_times()
         return 100.0 * (steal - self._steal) / max(everything - self._all, 1.0)
+
+    def busy_seconds(self) -> float:
+        """CPU seconds of the whole machine that were neither idle nor stolen."""
+        steal, idle, everything = cpu_times()
+        ticks = everything - self._all - (steal - self._steal) - (idle - self._idle)
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pids: Sequence[int]) -> dict[int, float]:
@@ -38,6 +45,24 @@ def cpu_seconds(pids: Sequence[int]) -> dict[int, float]:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         found[pid] = (int(fields[11]) + int(fields[12])) / ticks
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that are still there: the backends of a PostgreSQL server, for one."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def database_seconds() -> float:
+    """User and system time so far of the embedded databases that this process started, with all their processes that still run."""
+    total = 0.0
+    waiting = children(os.getpid())
+    while waiting:
+        pid = waiting.pop()
+        with suppress(OSError):  # it ended just now
+            waiting += children(pid)
+            if Path(f"/proc/{pid}/comm").read_text().startswith("postgres"):
+                total += cpu_seconds([pid])[pid]
+    return total
 
 
 def quantile(values: Sequence[float], q: float) -> float:

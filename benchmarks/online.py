@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import bare
-from benchmarks.machine import Watch, cpu_seconds, median, quantile
+from benchmarks.machine import Watch, children, cpu_seconds, median, quantile
 from gateway.demonstration.callers import BusinessSystem, Staff
 from gateway.demonstration.loading import resident, result_of
 from gateway.demonstration.run import DEMO_DAY
@@ -30,7 +30,6 @@ from synthetic.business import MEDICAL_INSURANCE, Business, BusinessRecord
 from synthetic.files import write_business_file, write_resident_file
 from synthetic.people import Person, population
 from synthetic.rows import Addressees, resident_rows, unharmed
-from transport.clock import Clock
 
 SEED = 7
 AT_ONCE = 100
@@ -39,7 +38,7 @@ ROLES = ("linkage", "intermediate", "neighbours-linkage", "neighbours-intermedia
 
 def topology(agencies: int) -> Topology:
     """The ward and so many health insurance societies (別表第二 3の項, order of 2024 3の項), all fictional."""
-    grants = "[addressees:register, code-requests:create, business-information:register, inquiries:create]"
+    grants = "[addressees:register, code-requests:create, business-information:register, inquiries:create, inquiry-files:spool]"
     societies = [f"kempo-{number:03d}" for number in range(1, agencies + 1)]
     lines = [
         "agencies:",
@@ -153,21 +152,28 @@ async def ask(running: Running, people: list[Person], societies: list[str]) -> d
     work = [pair for pair in work if pair not in set(warming)]
     await asyncio.gather(*(one(*pair, []) for pair in warming))
     pids = [running.pid(role) for role in ROLES]
-    before = cpu_seconds(pids)
+    assert running.postgres is not None
+    assert running.postgres.pid is not None
+    backends = children(running.postgres.pid)
+    before = cpu_seconds([*pids, *backends])
     watch = Watch()
+    asking = time.process_time()
     await asyncio.gather(*(one(*pair) for pair in work))
-    seconds = watch.seconds()
-    after = cpu_seconds(pids)
+    seconds, busy, asking = watch.seconds(), watch.busy_seconds(), time.process_time() - asking
+    after = cpu_seconds([*pids, *backends])
     for caller in callers.values():
         await caller.__aexit__()
     assert not wrong, f"{len(wrong)} wrong answers, e.g. {wrong[0]}"
-    for role, pid in zip(ROLES, pids, strict=True):
-        print(f"      {role:26s} {1000 * (after[pid] - before[pid]) / len(work):6.2f} ms CPU per inquiry")
+    spent = {role: after[pid] - before[pid] for role, pid in zip(ROLES, pids, strict=True)}
+    spent |= {"PostgreSQL": sum(after[pid] - before[pid] for pid in backends), "load generator": asking}
+    spent |= {"all else": busy - sum(spent.values())}
+    for name, cpu in spent.items():
+        print(f"      {name:26s} {1000 * cpu / len(work):6.2f} ms CPU per inquiry")
     return {
         "per_second": len(work) / seconds,
         "p50_ms": 1000 * quantile(latencies, 0.5),
         "p99_ms": 1000 * quantile(latencies, 0.99),
-        "cpu_ms": 1000 * sum(after[pid] - before[pid] for pid in pids) / len(work),
+        "cpu_ms": 1000 * sum(after[pid] - before[pid] for pid in (*pids, *backends)) / len(work),
         "steal": watch.steal_percent(),
     }
 
@@ -179,9 +185,8 @@ def measure(inquiries: int, runs: int, agencies: int) -> dict[str, float]:
     found: list[dict[str, float]] = []
     bares: list[float] = []
     try:
-        options = {role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds()} for role in ROLES}
         with Running(
-            data, roles=ROLES, ports="free", topology=topology(agencies), options=options, key_profile="cheapest"
+            data, roles=ROLES, ports="free", topology=topology(agencies), clock=DEMO_DAY, key_profile="cheapest"
         ) as running:
             asyncio.run(populate(running, people))
             asyncio.run(load(running, people, societies))

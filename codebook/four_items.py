@@ -1,26 +1,19 @@
 """4情報: name, sex, birth date, address (and the name's reading), and whether two accounts of them agree.
 
-Comparison folds how a text is typed, never which character it is: full and half width (NFKC), spaces,
-variation selectors, hyphens of every kind; readings also hiragana to katakana.
-髙 and 高 stay different: a person decides (SC-18).
+Texts agree when they are one under the folds of their field (codebook.folding); `folds_between` says which it took (SC-18).
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Final
 
+from codebook import folding
 from codebook.errors import CodebookError
+from codebook.folding import Fold
 from keys.masked import Masked
-
-_HYPHENS: Final = "-‐‑‒–—―−ーｰ─━～〜"
-_VARIATION_SELECTORS: Final = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
-_FOLD: Final = {ord(hyphen): "-" for hyphen in _HYPHENS} | dict.fromkeys(_VARIATION_SELECTORS)
-_TO_KATAKANA: Final = {code: code + 0x60 for code in range(0x3041, 0x3097)}
 
 
 class PersonName(Masked[str]):
@@ -90,27 +83,31 @@ class FourItems:
 
 def compare(a: FourItems, b: FourItems) -> frozenset[Field]:
     """The fields that differ; empty when all agree. A reading that either side lacks is not a difference."""
-    # reveal: comparison after folding
-    kana_a, kana_b = fold_kana(a.kana.reveal()), fold_kana(b.kana.reveal())
+    # reveal: comparison; equal texts are not folded
+    kana_a, kana_b = a.kana.reveal(), b.kana.reveal()
     differs = {
-        Field.NAME: fold(a.name.reveal()) != fold(b.name.reveal()),
-        Field.KANA: bool(kana_a) and bool(kana_b) and kana_a != kana_b,
+        Field.NAME: not folding.agree(a.name.reveal(), b.name.reveal(), folding.NAME),
+        Field.KANA: not (folding.agree(kana_a, kana_b, folding.KANA) or _blank(kana_a) or _blank(kana_b)),
         Field.SEX: a.sex is not b.sex,
         Field.BIRTH_DATE: a.birth_date != b.birth_date,
-        Field.ADDRESS: fold(a.address.reveal()) != fold(b.address.reveal()),
+        Field.ADDRESS: not folding.agree(a.address.reveal(), b.address.reveal(), folding.ADDRESS),
     }
     return frozenset(name for name, different in differs.items() if different)
 
 
-def fold(text: str) -> str:
-    """One spelling of the same text: width, spaces, variation selectors and hyphens folded."""
-    joined = "".join(unicodedata.normalize("NFKC", text).translate(_FOLD).split())
-    return unicodedata.normalize("NFC", joined)  # a voicing mark typed apart (カ゛) meets its letter only now
+def folds_between(a: FourItems, b: FourItems) -> dict[Field, frozenset[Fold]]:
+    """For each text that is written differently and still agrees: the folds that it took. Never the texts themselves."""
+    texts = (
+        (Field.NAME, a.name.reveal(), b.name.reveal(), folding.NAME),  # reveal: comparison
+        (Field.KANA, a.kana.reveal(), b.kana.reveal(), folding.KANA),  # reveal: comparison
+        (Field.ADDRESS, a.address.reveal(), b.address.reveal(), folding.ADDRESS),  # reveal: comparison
+    )
+    took = {name: folding.needed(one, other, folds) for name, one, other, folds in texts if one != other}
+    return {name: folds for name, folds in took.items() if folds}
 
 
-def fold_kana(text: str) -> str:
-    """As `fold`, with hiragana as katakana."""
-    return fold(text).translate(_TO_KATAKANA)
+def _blank(kana: str) -> bool:
+    return not kana or not folding.fold(kana, folding.KANA)
 
 
 def _text(value: object, *, empty: bool) -> str:

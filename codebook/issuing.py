@@ -11,7 +11,7 @@ The 15th digit is a Damm check digit: it catches every single wrong digit and ev
 from __future__ import annotations
 
 import struct
-from itertools import chain
+from array import array
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -26,6 +26,7 @@ CAPACITY: Final = HALF * HALF
 
 _ROUNDS: Final = 10
 _BATCH: Final = 4096
+_UNSIGNED_64: Final = "Q"
 _DAMM: Final = (
     "0317598642",
     "7092154863",
@@ -40,32 +41,32 @@ _DAMM: Final = (
 )
 
 
-def _pair_steps() -> tuple[dict[str, int], ...]:
-    """For each state of the Damm quasigroup: the state after two more digits, by their text."""
-    return tuple(
-        {f"{a}{b}": int(_DAMM[int(_DAMM[state][a])][b]) for a in range(10) for b in range(10)} for state in range(10)
-    )
+def _steps_of_two(state: int) -> bytes:
+    """The state of the Damm quasigroup after two more digits, by their value."""
+    return bytes(int(_DAMM[int(_DAMM[state][a])][b]) for a in range(10) for b in range(10))
 
 
-_STEPS: Final = _pair_steps()
+_TWO: Final = tuple(_steps_of_two(state) for state in range(10))
+_FOUR: Final = tuple(b"".join(_TWO[after] for after in _TWO[state]) for state in range(10))
+"""By state, the state after two and after four more digits."""
 
 
-def issue_many(key: Secret, first_counter: int, count: int) -> list[str]:
-    """The numbers of `count` counters from `first_counter`, as text: the caller masks what it keeps.
+def issue_many(key: Secret, first_counter: int, count: int) -> list[int]:
+    """The numbers of `count` counters from `first_counter`, to be written with 15 digits: the caller masks what it keeps.
 
     `key`: 32 bytes, one per municipality, never changed while counters run. Raises CodebookError beyond 10^14.
     """
-    return [_with_check_digit(f"{number:014d}") for number in permute(key, first_counter, count)]
+    return [10 * number + _check_digit(number) for number in permute(key, first_counter, count)]
 
 
 def issue(key: Secret, counter: int) -> IntegratedAddresseeNumber:
     """As `issue_many`, for one person."""
-    return IntegratedAddresseeNumber(issue_many(key, counter, 1)[0])
+    return IntegratedAddresseeNumber(f"{issue_many(key, counter, 1)[0]:0{INTEGRATED_NUMBER_LENGTH}d}")
 
 
 def has_check_digit(text: str) -> bool:
     """True if the number's last digit is the one we would have issued; migrated numbers need not have it."""
-    return is_digits(text, INTEGRATED_NUMBER_LENGTH) and _with_check_digit(text[:-1]) == text
+    return is_digits(text, INTEGRATED_NUMBER_LENGTH) and _check_digit(int(text[:-1])) == int(text[-1])
 
 
 def permute(key: Secret, first: int, count: int, *, half: int = HALF) -> list[int]:
@@ -81,19 +82,21 @@ def permute(key: Secret, first: int, count: int, *, half: int = HALF) -> list[in
 
 
 def _permute_batch(cipher: Cipher[modes.ECB], counters: range, half: int) -> list[int]:
-    layout = struct.Struct(f"<{2 * len(counters)}Q")
     left = [counter // half for counter in counters]
     right = [counter % half for counter in counters]
+    halves = struct.Struct(f"<{len(counters)}Q")
+    blocks = array(_UNSIGNED_64, bytes(16 * len(counters)))
     for number in range(_ROUNDS):
         tweak = half << 8 | number  # rounds and domains never share a block
-        blocks = layout.pack(*chain.from_iterable([(tweak, value) for value in right]))
-        mixed = layout.unpack(cipher.encryptor().update(blocks))[::2]
+        blocks[::2] = array(_UNSIGNED_64, struct.pack("<Q", tweak)) * len(counters)
+        blocks[1::2] = array(_UNSIGNED_64, halves.pack(*right))
+        mixed = halves.unpack(array(_UNSIGNED_64, cipher.encryptor().update(blocks.tobytes()))[::2].tobytes())
         left, right = right, [(value + mix) % half for value, mix in zip(left, mixed, strict=True)]
     return [high * half + low for high, low in zip(left, right, strict=True)]
 
 
-def _with_check_digit(digits14: str) -> str:
-    state = 0
-    for at in range(0, 14, 2):
-        state = _STEPS[state][digits14[at : at + 2]]
-    return f"{digits14}{state}"
+def _check_digit(number: int) -> int:
+    """Of 14 digits."""
+    state = _FOUR[0][number // 10**10]
+    state = _FOUR[state][number // 10**6 % 10**4]
+    return _TWO[_FOUR[state][number // 100 % 10**4]][number % 100]

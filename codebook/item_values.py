@@ -22,7 +22,7 @@ class ItemType(StrEnum):
     """digits: exactly `width` digits. code: exactly `width` of 0-9A-Z, from the list where one is given.
 
     date: YYYY-MM-DD, a day of the calendar. amount: whole yen, a minus sign allowed, at most `width` digits.
-    text: 1 to `width` characters without control characters. kana: 1 to `width`, katakana and what bank names may hold.
+    text: 1 to `width` characters of a class, never control characters. kana: 1 to `width`, katakana and what bank names may hold.
     """
 
     DIGITS = "digits"
@@ -33,11 +33,50 @@ class ItemType(StrEnum):
     KANA = "kana"
 
 
-def fits(kind: ItemType, width: int, codes: frozenset[str], value: str) -> bool:
-    """True when the value has the form; `codes` empty means any code."""
+class Characters(StrEnum):
+    """文字種 of a text. any: whatever is no control, private or unassigned character; ascii: visible ASCII and space.
+
+    half_width: ASCII and half-width katakana. full_width: nothing of half width. jis: JIS X 0208 with ASCII and half-width katakana.
+    """
+
+    ANY = "any"
+    ASCII = "ascii"
+    HALF_WIDTH = "half_width"
+    FULL_WIDTH = "full_width"
+    JIS = "jis"
+
+    def hold(self, value: str) -> bool:
+        match self:
+            case Characters.ANY:
+                return True
+            case Characters.JIS:
+                return _is_jis(value)
+            case _:
+                return _CLASSES[self].fullmatch(value) is not None
+
+
+_CLASSES: Final = {
+    Characters.ASCII: re.compile(r"[ -~]*"),
+    Characters.HALF_WIDTH: re.compile(r"[ -~｡-ﾟ]*"),
+    Characters.FULL_WIDTH: re.compile(r"[^ -~｡-ﾟ]*"),
+}
+
+
+def _is_jis(value: str) -> bool:
+    try:
+        value.encode("shift_jis")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def fits(
+    kind: ItemType, width: int, codes: frozenset[str], value: str, characters: Characters = Characters.ANY
+) -> bool:
+    """True when the value has the form; `codes` empty means any code. Widths count characters, not bytes."""
     if kind is ItemType.CODE:
         return len(value) == width and _CODE.fullmatch(value) is not None and (not codes or value in codes)
-    return _FORMS[kind](value, width)
+    return _FORMS[kind](value, width) and characters.hold(value)
 
 
 def _is_date(value: str, _width: int) -> bool:
@@ -55,7 +94,10 @@ def _is_amount(value: str, width: int) -> bool:
 
 
 def _is_text(value: str, width: int) -> bool:
-    return 1 <= len(value) <= width and not any(unicodedata.category(character) in _CONTROL for character in value)
+    """Nothing that is printable is a control character; of the rest each is looked at, since some separators are no control characters."""
+    if not 1 <= len(value) <= width:
+        return False
+    return value.isprintable() or not any(unicodedata.category(character) in _CONTROL for character in value)
 
 
 def _is_kana(value: str, width: int) -> bool:

@@ -20,7 +20,7 @@ import msgspec
 
 from evidence.canonical import timestamp
 from evidence.entry import EXCHANGE_KINDS, EntryKind
-from evidence.export import ENTRY_START, EntryLine, Header, LineBroken, LogParty, read_line
+from evidence.export import ENTRY_START, EntryLine, Header, LineBroken, LogParty, bodies_gone, read_line
 from evidence.findings import Agreement, Finding, FindingName, Findings
 from evidence.verify import Export
 
@@ -50,6 +50,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     request_digest: str | None = None
     sealed_digest: str | None = None
     disposition: str | None = None
+    non_disclosure: bool = False
+    period: str | None = None
+    inquirer_for: str | None = None
+    provider_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ EXCLUDES: Final[dict[str, tuple[Role, ...]]] = {
 }
 """A refusal of this kind, and who can then have no record."""
 
-_SAME_ALWAYS: Final = ("inquirer", "provider", "basis", "item", "information", "items")
+_SAME_ALWAYS: Final = ("inquirer", "provider", "basis", "item", "information", "items", "period", "inquirer_for", "provider_for")  # fmt: skip
 _record = msgspec.json.Decoder(Record)
 
 
@@ -166,7 +170,8 @@ class _Comparison:
         self.findings = Findings()
         self.open_after = open_after
         self.groups: dict[str, _Group] = {}
-        self.sources = [(export, header) for export in exports if (header := _header(export)) is not None]
+        given = [export for export in exports if not bodies_gone(export.lines)]  # hashes alone say nothing to compare
+        self.sources = [(export, header) for export in given if (header := _header(export)) is not None]
         self.has_core = any(header.party is LogParty.CORE for _, header in self.sources)
         self.agencies = {header.agency for _, header in self.sources if header.party is LogParty.INTERMEDIATE}
         self.inquiries = self.compared = self.alone = self.open = self.unreceived = 0
@@ -303,12 +308,12 @@ class _Comparison:
         yield from _differences(number, permitted, "permit_id")
         sent = [line for line in everyone if not _is_early(line.record, "request_digest", _UNSENT)]
         yield from _differences(number, sent, "request_digest")
-        for said in {_disposition(line.record) for line in everyone} - {None}:
-            same = [line for line in everyone if _disposition(line.record) == said]
-            yield from _differences(number, same, "sealed_digest")
+        for said in sorted({_disposition(line.record) or "" for line in everyone}):
+            same = [line for line in everyone if (_disposition(line.record) or "") == said]
+            for name in ("non_disclosure", "sealed_digest")[: 2 if said else 1]:  # an outcome has both sides' marks
+                yield from _differences(number, same, name)
         for line in everyone:
-            known = DISPOSITION_OF.get(line.record.kind)
-            if known is not None and line.record.disposition != known:
+            if line.record.disposition != DISPOSITION_OF.get(line.record.kind, line.record.disposition):
                 detail = "the disposition does not fit the kind of record"
                 yield _finding(FindingName.DISAGREEMENT, number, line, detail, differs="disposition")
 

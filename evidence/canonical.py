@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 LARGEST: Final = 2**53 - 1
+_TEXT: Final = frozenset({str})
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -72,9 +73,9 @@ def _check(value: object) -> None:
 
 
 def _check_object(value: Mapping[object, object]) -> None:
-    for key, item in value.items():
-        if type(key) is not str or not key.isascii():
-            raise NotCanonical("a key that is not ASCII text")
+    if not _TEXT.issuperset(map(type, value)) or not all(map(str.isascii, value)):  # type: ignore[arg-type]  # all are str by then
+        raise NotCanonical("a key that is not ASCII text")
+    for item in value.values():
         if type(item) is not str and item is not None:
             _check(item)
 

@@ -23,6 +23,7 @@ SIGNATURE_BYTES: Final = 64
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _ORIGIN = re.compile(r"[^\s+]+")
+_TIMES = re.compile(r"[1-9][0-9]{0,5}")
 
 
 class CheckpointBroken(Exception):  # noqa: N818 - it says what the note is
@@ -38,6 +39,24 @@ class Checkpoint:
     root: bytes
 
 
+def first_of(origin: str) -> tuple[str, int]:
+    """An origin as it was before the log was ever opened anew, and how often it was: `…/intermediate~2/2026` is the second time of `…/intermediate/2026`.
+
+    A log that lost its tail goes on under another origin, so that its key never signs two histories of one log (docs/adr/0044).
+    """
+    log, slash, year = origin.rpartition("/")
+    name, _, times = log.rpartition("~")
+    return (f"{name}{slash}{year}", int(times)) if name and _TIMES.fullmatch(times) else (origin, 0)
+
+
+def opened_anew(origin: str, times: int) -> str:
+    """The origin of a log (`…/intermediate/2026`) that is opened for the so-manieth time. Raises ValueError below 1."""
+    if times < 1:
+        raise ValueError("a log is opened anew once at least")
+    log, slash, year = first_of(origin)[0].rpartition("/")
+    return f"{log}~{times}{slash}{year}"
+
+
 def sign(origin: str, size: int, root: bytes, signer: Signer) -> str:
     """The signed note, ending in a newline.
 
@@ -50,8 +69,8 @@ def sign(origin: str, size: int, root: bytes, signer: Signer) -> str:
     return f"{text}\n— {origin} {base64.b64encode(signature).decode()}\n"
 
 
-def read(note: str, origin: str, public_key: bytes) -> Checkpoint:
-    """The checkpoint in a note of the log `origin`, its signature checked with `public_key` (32 bytes).
+def read(note: str, origin: str, *public_keys: bytes) -> Checkpoint:
+    """The checkpoint in a note of the log `origin`, signed by one of `public_keys` (32 bytes each).
 
     Raises CheckpointBroken if the form, the origin or the signature is wrong.
     """
@@ -59,14 +78,14 @@ def read(note: str, origin: str, public_key: bytes) -> Checkpoint:
     if not found or not signatures.endswith("\n"):
         raise CheckpointBroken("not a signed note")
     text += "\n"
-    signature = _signature_of(signatures, origin, key_id(origin, public_key))
-    if signature is None:
-        raise CheckpointBroken("no signature of this log's key")
     try:
         signed = text.encode()
     except UnicodeEncodeError:
         raise CheckpointBroken("not a signed note") from None
-    if not verify_raw(public_key, signed, signature):
+    named = {key: _signature_of(signatures, origin, key_id(origin, key)) for key in public_keys}
+    if not any(named.values()):
+        raise CheckpointBroken("no signature of this log's key")
+    if not any(signature and verify_raw(key, signed, signature) for key, signature in named.items()):
         raise CheckpointBroken("the signature does not fit")
     checkpoint = parse(text)
     if checkpoint.origin != origin:

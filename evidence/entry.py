@@ -36,6 +36,8 @@ class EntryKind(StrEnum):
     PERMIT_REFUSED = "permit.refused"
     PROVISION_RELAYED = "provision.relayed"
     CODES_ISSUED = "codes.issued"
+    CODES_RENEWED = "codes.renewed"
+    CODES_EPOCH = "codes.epoch"
 
     PROVISION_MADE = "provision.made"
     PROVISION_HELD = "provision.held"
@@ -44,19 +46,87 @@ class EntryKind(StrEnum):
     PROVISION_RELEASED = "provision.released"
     PROVISION_EXPIRED = "provision.expired"
 
+    RECORD_CORRECTED = "record.corrected"
+    ERASURE_BEGUN = "erasure.begun"
+    ERASURE_CERTIFIED = "erasure.certified"
+    ERASURE_CONFIRMED = "erasure.confirmed"
+
+    BARS_CHANGED = "bars.changed"
+    HELD_ESCALATED = "held.escalated"
     CODES_BOUND = "codes.bound"
+    CODES_ENDED = "codes.ended"
+    CODES_ORDERED = "codes.ordered"
     REPLICAS_REGISTERED = "replicas.registered"
     ADDRESSEES_LOADED = "addressees.loaded"
     ACCESS_REFUSED = "access.refused"
+    CLIENT_ADMINISTERED = "client.administered"
+    LIST_PUBLISHED = "list.published"
+    LIST_TAKEN = "list.taken"
+    LIST_REFUSED = "list.refused"
+    REGISTER_TAKEN = "register.taken"
+    REGISTER_REFUSED = "register.refused"
+    KEY_ROTATED = "key.rotated"
+    KEY_DESTROYED = "key.destroyed"
+    CERTIFICATE_CHANGED = "certificate.changed"
+
+    STAFF_FOUNDED = "staff.founded"
+    STAFF_LOGGED_IN = "staff.logged_in"
+    STAFF_LOGGED_OUT = "staff.logged_out"
+    STAFF_REFUSED = "staff.refused"
+    STAFF_OPERATED = "staff.operated"
+    STAFF_CHANGED = "staff.changed"
+    GRANT_CHANGED = "staff.grant_changed"
+    PERSONS_SEEN = "persons.seen"
+    PERSONS_REVIEWED = "persons.reviewed"
+    PUSHES_SENT = "pushes.sent"
+    PUSHES_CONFIGURED = "pushes.configured"
+    LOG_REOPENED = "log.reopened"
+    BACKUP_MADE = "backup.made"
+    KEYS_RESEALED = "keys.resealed"
+    KEYS_OPENED = "keys.opened"
 
 
 OTHER_KINDS: Final = frozenset(
     {
+        EntryKind.RECORD_CORRECTED,
+        EntryKind.ERASURE_BEGUN,
+        EntryKind.ERASURE_CERTIFIED,
+        EntryKind.ERASURE_CONFIRMED,
         EntryKind.CODES_ISSUED,
+        EntryKind.CODES_RENEWED,
+        EntryKind.CODES_EPOCH,
+        EntryKind.BARS_CHANGED,
+        EntryKind.HELD_ESCALATED,
         EntryKind.CODES_BOUND,
+        EntryKind.CODES_ENDED,
+        EntryKind.CODES_ORDERED,
         EntryKind.REPLICAS_REGISTERED,
         EntryKind.ADDRESSEES_LOADED,
         EntryKind.ACCESS_REFUSED,
+        EntryKind.CLIENT_ADMINISTERED,
+        EntryKind.LIST_PUBLISHED,
+        EntryKind.LIST_TAKEN,
+        EntryKind.LIST_REFUSED,
+        EntryKind.REGISTER_TAKEN,
+        EntryKind.REGISTER_REFUSED,
+        EntryKind.KEY_ROTATED,
+        EntryKind.KEY_DESTROYED,
+        EntryKind.CERTIFICATE_CHANGED,
+        EntryKind.STAFF_FOUNDED,
+        EntryKind.STAFF_LOGGED_IN,
+        EntryKind.STAFF_LOGGED_OUT,
+        EntryKind.STAFF_REFUSED,
+        EntryKind.STAFF_OPERATED,
+        EntryKind.STAFF_CHANGED,
+        EntryKind.GRANT_CHANGED,
+        EntryKind.PERSONS_SEEN,
+        EntryKind.PERSONS_REVIEWED,
+        EntryKind.PUSHES_SENT,
+        EntryKind.PUSHES_CONFIGURED,
+        EntryKind.LOG_REOPENED,
+        EntryKind.BACKUP_MADE,
+        EntryKind.KEYS_RESEALED,
+        EntryKind.KEYS_OPENED,
     }
 )
 EXCHANGE_KINDS: Final = frozenset(EntryKind) - OTHER_KINDS
@@ -94,14 +164,25 @@ def exchange_entry(
     reason: str | None = None,
     actor: str | None = None,
     subject: str | None = None,
+    non_disclosure: bool = False,
+    period: str | None = None,
+    inquirer_for: str | None = None,
+    provider_for: str | None = None,
 ) -> Entry:
     """One step of an inquiry or provision. `items` are sorted, empty for all of the layout; digests are hex SHA-256.
+
+    The last four stand in the entry only when they say something: 不開示 of either side as far as it is known at this step (番号法23条2項), the
+    period asked about (`YYYY-MM-DD/YYYY-MM-DD`), the agencies that have delegated asking or answering.
 
     Raises ValueError if `kind` is not a step of an exchange or `at` has no zone.
     """
     if kind in OTHER_KINDS:
         raise ValueError("this kind is not a step of an exchange")
-    return {
+    optional = {
+        "non_disclosure": non_disclosure, "period": period, "inquirer_for": inquirer_for, "provider_for": provider_for,
+    }  # fmt: skip
+    said = {name: value for name, value in optional.items() if value}
+    return said | {
         "v": VERSION,
         "id": id,
         "at": timestamp(at),

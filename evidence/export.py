@@ -1,7 +1,8 @@
 """The export of a log: newline-delimited canonical JSON, written and read as a stream.
 
 Order: header; what this party holds of other logs (`peer_checkpoint`); entries by index, each checkpoint
-of size n straight after entry n - 1; one `end` line with the digest of all lines before it.
+of size n straight after entry n - 1; one `end` line with the digest of all lines before it. Of an entry whose body
+is gone after seven years (番号法施行令30条) the leaf hash alone stands there (`erased`).
 The digest finds accidents; entries and checkpoints are proven by hashes and signatures (evidence.verify).
 """
 
@@ -24,6 +25,7 @@ LARGEST_LINE: Final = 1 << 20
 HEADER_START: Final = b'{"agency":'
 PEER_START: Final = b'{"peer_checkpoint":'
 ENTRY_START: Final = b'{"entry":'
+ERASED_START: Final = b'{"erased":'
 CHECKPOINT_START: Final = b'{"checkpoint":'
 END_START: Final = b'{"end":'
 
@@ -67,6 +69,13 @@ class EntryLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leaf: str
 
 
+class ErasedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry whose body is gone: its index, and its leaf hash (hex)."""
+
+    erased: int
+    leaf: str
+
+
 class CheckpointLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of the log's own checkpoints, a signed note."""
 
@@ -94,18 +103,19 @@ class EndLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """An entry as storage has it: `body` is canonical JSON, `leaf` the 32-byte hash in the tree."""
+    """An entry as storage has it: `body` is canonical JSON, or None when it is gone; `leaf` the 32-byte hash in the tree."""
 
     index: int
     leaf: bytes
-    body: bytes
+    body: bytes | None
 
 
-Line = Header | PeerLine | EntryLine | CheckpointLine | EndLine
+Line = Header | PeerLine | EntryLine | ErasedLine | CheckpointLine | EndLine
 
 _DECODERS: Final[tuple[tuple[bytes, msgspec.json.Decoder[Line]], ...]] = (
     (ENTRY_START, msgspec.json.Decoder(EntryLine)),
     (CHECKPOINT_START, msgspec.json.Decoder(CheckpointLine)),
+    (ERASED_START, msgspec.json.Decoder(ErasedLine)),
     (PEER_START, msgspec.json.Decoder(PeerLine)),
     (HEADER_START, msgspec.json.Decoder(Header)),
     (END_START, msgspec.json.Decoder(EndLine)),
@@ -126,6 +136,41 @@ def read_line(line: bytes) -> Line:
     raise LineBroken("not a line of an export")
 
 
+def bodies_gone(lines: Iterable[bytes]) -> bool:
+    """Whether an export begins with entries of which the hash alone is left."""
+    first = next((line for line in lines if line.startswith((ENTRY_START, ERASED_START))), b"")
+    return first.startswith(ERASED_START)
+
+
+class Writer:
+    """Writes an export piece by piece, in flat memory: `begin`, `part` for each stretch of entries, `end`. Each line ends in a newline.
+
+    Everything is taken as given, also what is broken: the reader of the export is to see it.
+    """
+
+    def __init__(self) -> None:
+        self._digest = sha256()
+        self._count = 0
+
+    def begin(self, header: Header, peers: Iterable[PeerCheckpoint]) -> list[bytes]:
+        """The first lines."""
+        return self._lines([header, *map(PeerLine, peers)])
+
+    def part(self, entries: Iterable[StoredEntry], checkpoints: Iterable[str]) -> list[bytes]:
+        """Entries, ascending by index, and the checkpoints (notes) that come after the first and up to the last of them, by size."""
+        return self._lines(_interleaved(entries, checkpoints))
+
+    def end(self) -> bytes:
+        """The last line."""
+        return encode({"end": {"lines": self._count, "sha256": self._digest.hexdigest()}}) + b"\n"
+
+    def _lines(self, values: Iterable[Line]) -> list[bytes]:
+        lines = [_encoder.encode(value) + b"\n" for value in values]
+        self._digest.update(b"".join(lines))
+        self._count += len(lines)
+        return lines
+
+
 def write(
     header: Header,
     *,
@@ -133,29 +178,14 @@ def write(
     checkpoints: Iterable[str],
     peers: Iterable[PeerCheckpoint],
 ) -> Iterator[bytes]:
-    """The lines of an export, each ending in a newline. `entries` ascend by index, `checkpoints` (notes) by size.
-
-    Everything is taken as given, also what is broken: the reader of the export is to see it.
-    """
-    digest = sha256()
-    count = 0
-    for value in _content(header, entries, checkpoints, peers):
-        line = _encoder.encode(value) + b"\n"
-        digest.update(line)
-        count += 1
-        yield line
-    yield encode({"end": {"lines": count, "sha256": digest.hexdigest()}}) + b"\n"
+    """All lines of a small export at once. `entries` ascend by index, `checkpoints` (notes) by size."""
+    writer = Writer()
+    yield from writer.begin(header, peers)
+    yield from writer.part(entries, checkpoints)
+    yield writer.end()
 
 
-def _content(
-    header: Header,
-    entries: Iterable[StoredEntry],
-    checkpoints: Iterable[str],
-    peers: Iterable[PeerCheckpoint],
-) -> Iterator[Line]:
-    yield header
-    for peer in peers:
-        yield PeerLine(peer)
+def _interleaved(entries: Iterable[StoredEntry], checkpoints: Iterable[str]) -> Iterator[Line]:
     notes = ((parse(note).size, note) for note in checkpoints)
     waiting = next(notes, None)
     index = 0
@@ -163,7 +193,8 @@ def _content(
         while waiting is not None and waiting[0] <= entry.index:
             yield CheckpointLine(waiting[1])
             waiting = next(notes, None)
-        yield EntryLine(entry.body.decode(), entry.index, entry.leaf.hex())
+        leaf = entry.leaf.hex()
+        yield ErasedLine(entry.index, leaf) if entry.body is None else EntryLine(entry.body.decode(), entry.index, leaf)
         index = entry.index + 1
     while waiting is not None and waiting[0] >= index:
         yield CheckpointLine(waiting[1])

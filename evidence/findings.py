@@ -23,6 +23,10 @@ class FindingName(StrEnum):
     FILE_ALTERED = "file_altered"
     WRONG_KEY = "wrong_key"
     UNKNOWN_LOG = "unknown_log"
+    ERASED_EARLY = "erased_early"
+    ERASED_UNCERTIFIED = "erased_uncertified"
+    NOT_INCLUDED = "not_included"
+    ANOTHER_PERSON = "another_person"
 
     MISSING_RECORD = "missing_record"
     UNEXPECTED_RECORD = "unexpected_record"
@@ -58,7 +62,7 @@ class LogChecked:
 
     `checkpoints`: own checkpoints with a good signature; `roots`: of those, how many roots were derived anew and
     fit; `peer_checkpoints`: checkpoints of this log, held by others, whose root was compared; `anchored`: the
-    key came from the signed register and not from the export itself.
+    key came from the signed register and not from the export itself; `erased`: entries of which the hash alone is left.
     """
 
     export: str
@@ -71,6 +75,7 @@ class LogChecked:
     roots: int
     peer_checkpoints: int
     root: str
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

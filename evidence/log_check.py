@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 import msgspec
 
-from evidence.checkpoint import CheckpointBroken, read
+from evidence.checkpoint import CheckpointBroken, first_of, opened_anew, read
+from evidence.entry import EntryKind
+from evidence.erasure import Covered, covered
 from evidence.export import (
     LARGEST_LINE,
     CheckpointLine,
     EndLine,
     EntryLine,
+    ErasedLine,
     Header,
     Line,
     LineBroken,
@@ -27,6 +30,9 @@ from evidence.export import (
 )
 from evidence.findings import Finding, FindingName, Findings, LogChecked
 from evidence.merkle import Frontier
+from evidence.reopening import judge_lost, read_reopening
+from evidence.trusted import instant, keys_at
+from keys.windows import PublicKeys
 
 WINDOW: Final = 65536
 MOST_UNMATCHED: Final = 1000
@@ -37,11 +43,12 @@ _AT = re.compile(
 
 
 class Held(NamedTuple):
-    """A root of this log that its key signed: `holder` is None for the log's own export."""
+    """A root of this log that its key signed: `holder` is None for the log's own export. `times`: how often it had been opened anew."""
 
     holder: str | None
     size: int
     root: bytes
+    times: int = 0
 
 
 class _Head(msgspec.Struct):
@@ -54,6 +61,7 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_COVERING: Final = frozenset({EntryKind.ERASURE_BEGUN.value, EntryKind.ERASURE_CERTIFIED.value})
 
 
 class LogCheck:
@@ -69,12 +77,12 @@ class LogCheck:
         self,
         label: str,
         header: Header,
-        key: bytes,
+        keys: PublicKeys,
         held: Sequence[Held],
         findings: Findings,
         slack: timedelta,
     ) -> None:
-        self.label, self.header, self.key, self.slack = label, header, key, slack
+        self.label, self.header, self.keys, self.slack = label, header, keys, slack
         self.findings = findings
         self.digest = sha256()
         self.lines = 0
@@ -96,6 +104,9 @@ class LogCheck:
         self.signed_size = 0
         self.checkpoints = self.roots = self.compared = 0
         self.ended = False
+        self.erased = 0
+        self.covers: list[Covered] = []  # what entries of this log say of years whose bodies are gone
+        (self.log, self.last_time), self.openings = first_of(header.origin), 0  # how often the log was opened anew
 
     def line(self, line: bytes) -> None:
         """One line with its newline, in the order of the file."""
@@ -108,6 +119,9 @@ class LogCheck:
         elif type(value) is EntryLine:
             self.digest.update(line)
             self._entry(value)
+        elif type(value) is ErasedLine:
+            self.digest.update(line)
+            self._gone(value)
         elif type(value) is EndLine:
             self._end(value)
         else:
@@ -133,11 +147,8 @@ class LogCheck:
             self._report(FindingName.MALFORMED, "a second header", line=self.lines)
 
     def _entry(self, line: EntryLine) -> None:
-        if self.next == self.watch:
-            self._compare_held()
         index = line.index
-        if index != self.next:
-            self._out_of_order(index)
+        self._placed(index)
         body = line.entry.encode()
         leaf = sha256(b"\x00" + body).digest()
         if leaf.hex() == line.leaf:
@@ -145,6 +156,28 @@ class LogCheck:
         else:
             self._flipped(index, leaf)
             leaf = _hash_of(line.leaf) or leaf
+        self._grown(index, leaf)
+
+    def _gone(self, line: ErasedLine) -> None:
+        """The hash counts as ever; that the body may be gone is for `erasure.judge` to say, once every log is read."""
+        self._placed(line.erased)
+        leaf = _hash_of(line.leaf)
+        if leaf is None:
+            self._report(FindingName.MALFORMED, "not a leaf hash", line=self.lines)
+        elif self.entries > self.erased:
+            detail = "a body is gone behind one that is there: years are erased from their beginning on"
+            self._report(FindingName.ERASED_UNCERTIFIED, detail, entry=line.erased)
+        self.erased += 1
+        self.times.append(self.newest)
+        self._grown(line.erased, leaf or bytes(32))
+
+    def _placed(self, index: int) -> None:
+        if self.next == self.watch:
+            self._compare_held()
+        if index != self.next:
+            self._out_of_order(index)
+
+    def _grown(self, index: int, leaf: bytes) -> None:
         self.leaves.append(leaf)
         self.entries += 1
         self.next = max(self.next, index + 1)
@@ -153,17 +186,33 @@ class LogCheck:
 
     def _head(self, index: int, body: bytes) -> None:
         try:
-            at = _head.decode(body).at
+            head = _head.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             at = ""
+        else:
+            at = head.at
+            if head.kind == EntryKind.LOG_REOPENED:
+                self._reopened(index, body)
+            elif head.kind in _COVERING and (found := covered(body)) is not None:
+                self.covers.append(found)
         if not _AT.fullmatch(at):
             self._report(FindingName.MALFORMED, "the entry is signed but is not an entry of a log", entry=index)
             at = self.newest
         elif at >= self.newest:
             self.newest = at
-        elif _instant(self.newest) - _instant(at) > self.slack:
+        elif instant(self.newest) - instant(at) > self.slack:
             self._report(FindingName.TIME_ORDER, "the entry is older than one before it", entry=index)
         self.times.append(at)
+
+    def _reopened(self, index: int, body: bytes) -> None:
+        """What others hold of the origin before and is not here must be declared."""
+        said = read_reopening(body)
+        lost = [held for held in self.watched if held.times <= self.openings and held.size > index]
+        for name, detail, size, holder in judge_lost(said, index, self.openings, lost):
+            self._report(name, detail, entry=index, size=size, held_by=holder)
+        self.watched = [held for held in self.watched if held not in lost]
+        self.watch = self.watched[-1].size if self.watched else -1
+        self.openings += 1
 
     def _flipped(self, index: int, leaf: bytes) -> None:
         self.computed[len(self.leaves)] = leaf
@@ -208,8 +257,11 @@ class LogCheck:
     def _checkpoint(self, note: str) -> None:
         if self.next == self.watch:
             self._compare_held()
+        if self.erased:  # the entry that says so may be among those whose bodies are gone
+            self.openings = max(self.openings, min(first_of(note.partition("\n")[0])[1], self.last_time))
         try:
-            checkpoint = read(note, self.header.origin, self.key)
+            origin = opened_anew(self.log, self.openings) if self.openings else self.log
+            checkpoint = read(note, origin, *keys_at(self.keys, self.newest, self.slack))
         except CheckpointBroken:
             self._report(FindingName.BAD_SIGNATURE, "the checkpoint is not signed by this log", line=self.lines)
             return
@@ -238,7 +290,7 @@ class LogCheck:
             detail = "the log's key has signed another root for this size"
             self._report(FindingName.FORK, detail, size=forked.size, held_by=forked.holder)
         self.unmatched = []
-        self.fits = Held(self.label, own.size, own.root)
+        self.fits = Held(self.label, own.size, own.root, self.openings)
         self._settle(tree)
 
     def _repaired(self, root: bytes) -> Frontier | None:
@@ -283,6 +335,8 @@ class LogCheck:
         if self.signed_size < self.next:
             detail = "no signed checkpoint covers the last entries"
             self._report(FindingName.UNSIGNED_TAIL, detail, entry=self.signed_size, until=self.next)
+        if self.openings != self.last_time:
+            self._report(FindingName.MALFORMED, "the header names another origin than the entries lead to", line=1)
         self._unmatched()
 
     def _unmatched(self) -> None:
@@ -306,6 +360,7 @@ class LogCheck:
             roots=self.roots,
             peer_checkpoints=self.compared,
             root=self.fits.root.hex(),
+            erased=self.erased,
         )
 
     def _report(
@@ -339,10 +394,3 @@ def _hash_of(text: str) -> bytes | None:
     except ValueError:
         return None
     return data if len(data) == 32 and data.hex() == text else None
-
-
-def _instant(at: str) -> datetime:
-    try:
-        return datetime.fromisoformat(at)
-    except ValueError:
-        return datetime.fromisoformat("0001-01-01T00:00:00.000Z")

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 
-from evidence.checkpoint import Checkpoint, CheckpointBroken, parse, parse_vkey, read
+from evidence import erasure
+from evidence.checkpoint import Checkpoint, CheckpointBroken, first_of, parse, parse_vkey, read
 from evidence.export import FORMAT, PEER_START, Header, LineBroken, PeerLine, read_line
 from evidence.findings import Finding, FindingName, Findings, LogChecked, Report
 from evidence.log_check import Held, LogCheck
+from evidence.trusted import TrustedKeys, keys_at, logs_keys
+from keys.windows import PublicKeys
 
 DEFAULT_SLACK = timedelta(seconds=60)
 
@@ -38,32 +41,38 @@ class _Peers:
 
 def verify(
     exports: Sequence[Export],
-    trusted: Mapping[str, str] | None = None,
+    trusted: Mapping[str, TrustedKeys] | None = None,
     *,
     slack: timedelta = DEFAULT_SLACK,
 ) -> Report:
     """Check exports alone and against the checkpoints that each holds of the others.
 
-    `trusted` maps origin to vkey, from the signed register; without it an export's own header names the key and
+    `trusted` maps origin to a vkey, or to the keys of the signed register with their windows: a checkpoint counts by a key of
+    the time of its entries. Without it an export's own header names the key and
     the report says `anchored=False`. An entry may be older than one before it by `slack` at most (several
     processes append to one log). Bad input is a finding; only a bad `trusted` raises ValueError.
     """
     findings = Findings()
     headers = [_header(export, findings) for export in exports]
     keys = _keys(exports, headers, trusted, findings)
-    peers = _peers(exports, keys, findings)
+    peers = _peers(exports, keys, findings, slack)
     logs: list[LogChecked] = []
+    covers: list[tuple[str, erasure.Covered]] = []
     usable = [(header, export) for header, export in zip(headers, exports, strict=True) if header is not None]
     for header, export in sorted(usable, key=lambda pair: pair[0].size):
-        key = keys.get(header.origin)
-        if key is None:
+        log, _ = first_of(header.origin)
+        known = keys.get(log)
+        if known is None:
             continue
-        check = LogCheck(export.label, header, key, peers.held.get(header.origin, []), findings, slack)
+        check = LogCheck(export.label, header, known, peers.held.get(log, []), findings, slack)
         for line in export.lines:
             check.line(line)
         check.finish()
         logs.append(check.checked(anchored=trusted is not None))
-        peers.held.setdefault(header.origin, []).append(check.fits)  # another export of this log is to hold it too
+        covers += [(header.origin, one) for one in check.covers]
+        peers.held.setdefault(log, []).append(check.fits)  # another export of this log is to hold it too
+    for finding in erasure.judge(logs, covers):
+        findings.add(finding)
     return Report(
         findings=tuple(findings.list),
         logs=tuple(logs),
@@ -88,16 +97,11 @@ def _header(export: Export, findings: Findings) -> Header | None:
 def _keys(
     exports: Sequence[Export],
     headers: Sequence[Header | None],
-    trusted: Mapping[str, str] | None,
+    trusted: Mapping[str, TrustedKeys] | None,
     findings: Findings,
-) -> dict[str, bytes]:
-    """Public key by origin: of the register if there is one, else of the headers."""
-    keys: dict[str, bytes] = {}
-    for origin, vkey in (trusted or {}).items():
-        name, key = parse_vkey(vkey)
-        if name != origin:
-            raise ValueError("a trusted key under another log's origin")
-        keys[origin] = key
+) -> dict[str, PublicKeys]:
+    """Public keys by origin: of the register if there is one, else of the headers."""
+    keys = logs_keys(trusted or {})
     for export, header in zip(exports, headers, strict=True):
         if header is None:
             continue
@@ -108,14 +112,14 @@ def _keys(
             continue
         if name != header.origin:
             findings.add(_found(FindingName.MALFORMED, export, "the header's key is of another log", 1))
-        elif trusted is not None and header.origin not in trusted:
+        elif trusted is not None and first_of(header.origin)[0] not in keys:
             findings.add(_found(FindingName.UNKNOWN_LOG, export, "the register does not know this log", 1))
-        elif keys.setdefault(header.origin, key) != key:
+        elif key not in keys.setdefault(first_of(header.origin)[0], PublicKeys.of(key)).all():
             findings.add(_found(FindingName.WRONG_KEY, export, "the header's key is not the log's known key", 1))
     return keys
 
 
-def _peers(exports: Sequence[Export], keys: Mapping[str, bytes], findings: Findings) -> _Peers:
+def _peers(exports: Sequence[Export], keys: Mapping[str, PublicKeys], findings: Findings, slack: timedelta) -> _Peers:
     peers = _Peers()
     for export in exports:
         for number, line in enumerate(islice(export.lines, 1, None), start=2):
@@ -126,38 +130,48 @@ def _peers(exports: Sequence[Export], keys: Mapping[str, bytes], findings: Findi
             except LineBroken:
                 continue  # LogCheck names it
             if isinstance(peer, PeerLine):
-                _hold(peers, export, number, peer, keys, findings)
+                _hold(peers, export, number, peer, keys, findings, slack)
     return peers
 
 
 def _hold(
-    peers: _Peers, export: Export, number: int, line: PeerLine, keys: Mapping[str, bytes], findings: Findings
+    peers: _Peers,
+    export: Export,
+    number: int,
+    line: PeerLine,
+    keys: Mapping[str, PublicKeys],
+    findings: Findings,
+    slack: timedelta,
 ) -> None:
     peer = line.peer_checkpoint
-    key = keys.get(peer.origin)
+    log, times = first_of(peer.origin)
+    known = keys.get(log)
     try:
-        checkpoint = parse(peer.note) if key is None else read(peer.note, peer.origin, key)
+        checkpoint = (
+            parse(peer.note) if known is None else read(peer.note, peer.origin, *keys_at(known, peer.held_since, slack))
+        )
     except CheckpointBroken:
         detail = "the signature of a held checkpoint of another log does not fit"
         findings.add(_found(FindingName.BAD_SIGNATURE, export, detail, number))
         return
-    if key is None:
+    if known is None:
         peers.unchecked += 1
         return
     peers.checked += 1
-    others = peers.held.setdefault(peer.origin, [])
-    if _contradicts(checkpoint, others):
+    others = peers.held.setdefault(log, [])
+    if _contradicts(checkpoint, times, others):
         detail = "two holders have different roots of one log at one size"
         findings.add(
             Finding(
                 name=FindingName.FORK, export=peer.origin, detail=detail, size=checkpoint.size, held_by=export.label
             )
         )
-    others.append(Held(holder=export.label, size=checkpoint.size, root=checkpoint.root))
+    others.append(Held(holder=export.label, size=checkpoint.size, root=checkpoint.root, times=times))
 
 
-def _contradicts(checkpoint: Checkpoint, others: Sequence[Held]) -> bool:
-    return any(held.size == checkpoint.size and held.root != checkpoint.root for held in others)
+def _contradicts(checkpoint: Checkpoint, times: int, others: Sequence[Held]) -> bool:
+    """A log that was opened anew goes on under another origin, so each of its origins has one history."""
+    return any(held.times == times and held.size == checkpoint.size and held.root != checkpoint.root for held in others)
 
 
 def _found(name: FindingName, export: Export, detail: str, line: int) -> Finding:

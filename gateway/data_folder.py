@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from storage import durable_file
+from transport.clock import Clock, SharedOffset
 from transport.tls import Identity
 
+CLOCK_FILE: Final = "clock"
 FIRST_STAFF: Final = "staff-1"
 STAFF: Final = (FIRST_STAFF, "staff-2")
-"""Members of every agency's staff: a name, a certificate and a line in the register each."""
+"""Terminals of every agency's staff: a name, a certificate and a line in the register each; and the people who usually sit at them."""
 
 
 class FolderBusyError(Exception):
@@ -42,6 +45,31 @@ class DataFolder:
         return self.root / "register.json"
 
     @property
+    def register_root(self) -> Path:
+        """The public key (hex) that the register is signed under."""
+        return self.authority / "register-root.public"
+
+    @property
+    def lists(self) -> Path:
+        """Every signed version of the permission list so far."""
+        return self.root / "permission-lists.json"
+
+    @property
+    def lines(self) -> Path:
+        """Of the proxies between roles, where there are any (`adapters.jlis_mock.lines`)."""
+        return self.root / "lines"
+
+    @property
+    def clock(self) -> Path:
+        """What moves the present of all roles together (`transport.clock.SharedOffset`)."""
+        return self.root / CLOCK_FILE
+
+    @property
+    def present(self) -> Clock:
+        """The clock of all roles of this folder, to be read and moved; the machine's own before set-up."""
+        return Clock(shared=SharedOffset(self.clock)) if self.clock.exists() else Clock()
+
+    @property
     def addresses(self) -> Path:
         """Where each server listens, for people and business systems."""
         return self.clients / "addresses.json"
@@ -56,6 +84,15 @@ class DataFolder:
         """There when set-up was given another topology than the shipped one."""
         return self.root / "topology.yaml"
 
+    @property
+    def agencies(self) -> Path:
+        """A file for each agency that was added to the topology, or has left."""
+        return self.root / "agencies"
+
+    def issued(self, agency: str) -> Path:
+        """Certificates issued on requests of an agency elsewhere: `<use>-<first 16 hex digits of its SHA-256>.pem`."""
+        return self.clients / agency / "issued"
+
     def role(self, name: str) -> Path:
         return self.root / "roles" / name
 
@@ -68,8 +105,28 @@ class DataFolder:
     def staff(self, agency: str) -> Path:
         return self.clients / f"staff-{agency}"
 
+    def staff_card(self, agency: str, staff_id: str) -> Path:
+        """The key file that stands for a member's card."""
+        return self.staff(agency) / f"{staff_id}.card.json"
+
+    def staff_secrets(self, agency: str, staff_id: str) -> Path:
+        """Password and card passphrase of somebody synthetic; a real person has neither in a file."""
+        return self.staff(agency) / f"{staff_id}.secrets.json"
+
+    def staff_session(self, agency: str, staff_id: str) -> Path:
+        """The session that `sekisho staff login` has opened on this machine."""
+        return self.staff(agency) / f"{staff_id}.session"
+
+    def backup_key(self, agency: str) -> Path:
+        """The private half of the agency's backup key, sealed under its administrators' passphrase."""
+        return self.staff(agency) / "backup-key.json"
+
+    def backup_secrets(self, agency: str) -> Path:
+        """That passphrase, of a synthetic agency; a real one has it in no file."""
+        return self.staff(agency) / "backup-key.secrets.json"
+
     def staff_identity(self, agency: str, name: str = FIRST_STAFF) -> Identity:
-        """The certificate of one member of an agency's staff (`network` and `resident-network` too); the files may not be there."""
+        """The certificate of a terminal (at `network` and `resident-network` it stands for a person); the files may not be there."""
         folder = self.staff(agency)
         return Identity(certificate=folder / f"{name}.pem", key=folder / f"{name}.key.pem", ca=folder / "ca.pem")
 
@@ -85,17 +142,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 so that it is there whole or not at all, also after a power cut; leaves equal bytes alone."""
     if path.exists() and path.read_bytes() == content:
         return
-    fresh = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable_file.write(path, content)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`sekisho decide`: does the permission list permit this inquiry on this day? Asks no server.
+"""`sekisho decide`: does the permission list permit this inquiry on this day, and why? Asks no server.
 
 Exit codes: 0 permitted, 3 refused, 2 the question itself is wrong.
 """
@@ -9,17 +9,20 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import replace
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from gateway.list_sources import SourceWrongError, open_library
 from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
+from permission_lists.explain import COLUMNS, MARKS, Checked, Explained, Verdict, explain
 from permission_lists.model import PermissionList, PermissionRow
 from permission_lists.parties import resolve
 from storage.reference_data import read_party_rules, read_permission_list
 
-EXIT_PERMITTED = 0
-EXIT_BAD_INPUT = 2
-EXIT_REFUSED = 3
+_MOST_ROWS: Final = 10
 
 _ITEM = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})*")
 
@@ -50,23 +53,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="table: 表の行で (by the table's row); detail: 主務省令の細目まで (by the ministerial detail)",
     )
     parser.add_argument("--affair", metavar="事務", help="--level detail: 事務の番号 (affair), e.g. 26-1 or 1")
+    parser.add_argument(
+        "--inquirer-kind", action="append", default=[], metavar="区分",
+        help="名称からは分からない照会者の区分 (a kind that the name does not tell), e.g. 福祉事務所を管理する町村長",
+    )  # fmt: skip
+    parser.add_argument(
+        "--provider-kind", action="append", default=[], metavar="区分", help="提供者について同じ (of the provider)"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="データフォルダーで発行された版で答える (by the version published there and in force on that day)",
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="どの列が合い、どの列が合わないか、許される行はどれか (which column failed, which row would allow it)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer the question of `args` on standard output; bad input on standard error."""
-    permission_list = read_permission_list()
     try:
         question = _question(args)
+        permission_list = read_permission_list() if args.data is None else open_library(args.data).on(question.on)
         _check_basis(permission_list, question)
-    except QuestionWrongError as wrong:
+    except (QuestionWrongError, SourceWrongError) as wrong:
         sys.stderr.write(f"入力の誤り / bad input: {wrong}\n")
-        return EXIT_BAD_INPUT
+        return BAD_INPUT
     answer = decide(permission_list, question)
-    document = _document(question, answer, permission_list.digest)
-    text = json.dumps(document, ensure_ascii=False, indent=2) if args.json else _text(question, answer)
+    explained = explain(permission_list, question) if args.explain else None
+    if args.json:
+        document = _document(question, answer, permission_list.digest)
+        text = json.dumps(document | _explained_document(explained), ensure_ascii=False, indent=2)
+    else:
+        text = "\n".join([_text(question, answer), *_explained_lines(explained)])
     sys.stdout.write(f"{text}\n")
-    return EXIT_PERMITTED if isinstance(answer, Permitted) else EXIT_REFUSED
+    return OK if isinstance(answer, Permitted) else REFUSED
 
 
 def _question(args: argparse.Namespace) -> Question:
@@ -79,8 +104,8 @@ def _question(args: argparse.Namespace) -> Question:
     _check_item(args.item)
     return Question(
         on=_day(args.on),
-        inquirer=_party(args.inquirer, "--inquirer"),
-        provider=_party(args.provider, "--provider"),
+        inquirer=_party(args.inquirer, "--inquirer", args.inquirer_kind),
+        provider=_party(args.provider, "--provider", args.provider_kind),
         basis=args.basis,
         item=args.item,
         information=args.information,
@@ -107,11 +132,17 @@ def _day(text: str) -> date:
     return day
 
 
-def _party(name: str, option: str) -> Party:
-    party = resolve(read_party_rules(), name)
+def _party(name: str, option: str, kinds: list[str]) -> Party:
+    rules = read_party_rules()
+    party = resolve(rules, name)
     if party is None:
         raise QuestionWrongError(_UNKNOWN_PARTY.replace("{option}", option))
-    return party
+    unknown = [kind for kind in kinds if kind not in rules.registered]
+    if unknown:
+        raise QuestionWrongError(
+            f"{option}-kind は次のどれかを指定してください / {option}-kind is one of: {', '.join(sorted(rules.registered))}"
+        )
+    return replace(party, kinds=party.kinds | frozenset(kinds))
 
 
 def _check_basis(permission_list: PermissionList, question: Question) -> None:
@@ -178,3 +209,33 @@ def _row_lines(row: PermissionRow) -> list[str]:
         f"  事務    {row.affair}",
         *([] if row.article is None else [f"  細目の条 {row.article}（{row.basis.details_source}）"]),
     ]
+
+
+def _explained_document(explained: Explained | None) -> dict[str, Any]:
+    if explained is None:
+        return {}
+    return {
+        "columns": [
+            {"column": one.column.value, "verdict": one.verdict.value, "asked": one.asked, "wanted": list(one.wanted)}
+            for one in explained.columns
+        ],
+        "allowing_rows": [row.id for row in explained.allowing],
+    }
+
+
+def _explained_lines(explained: Explained | None) -> list[str]:
+    if explained is None:
+        return []
+    lines = ["列ごと / by column  ○ 合う fits  × 合わない fails  △ 他の法令で定まる unsettled  － 行がない no row"]
+    lines += [_column_line(one) for one in explained.columns]
+    if not explained.allowing:
+        return [*lines, "この照会者・提供者・情報を許す行は、その日のリストにありません / no row of that day allows it"]
+    lines.append(f"許す行 / rows that allow it ({len(explained.allowing)})")
+    lines += [f"  {row.id}  {row.affair[:70]}" for row in explained.allowing[:_MOST_ROWS]]
+    left = len(explained.allowing) - _MOST_ROWS
+    return [*lines, f"  ほか {left} 行 / more: --json"] if left > 0 else lines
+
+
+def _column_line(one: Checked) -> str:
+    wanted = "" if one.verdict is Verdict.FITS or not one.wanted else f"  リスト: {' | '.join(one.wanted)[:200]}"
+    return f"  {MARKS[one.verdict]} {COLUMNS[one.column]}  {one.asked}{wanted}"

@@ -1,4 +1,6 @@
-"""`sekisho export --agency ID OUT`: downloads a party's evidence log (IF_TKM_90017) for `sekisho verify`."""
+"""`sekisho export`: downloads an evidence log (IF_TKM_90017) for `sekisho verify`: an intermediate server's or the core's as its staff, a
+linkage server's as the client that may read it (docs/adr/0017).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,19 @@ import argparse
 from pathlib import Path
 
 from gateway import staff_calls
+from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, end
-from gateway.staff_calls import Party
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="書き出し先 (file, NDJSON)")
-    parser.add_argument(
-        "--agency", required=True, metavar="ID", help="機関の id、または network (agency id or network)"
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--agency", metavar="ID", help="機関の id、または network (agency id or network)")
+    whose.add_argument(
+        "--client",
+        metavar="ID",
+        help="番号連携サーバーのログ。log:read を持つクライアントで (a linkage server's log, by this client)",
     )
     parser.add_argument(
         "--year", type=_year, metavar="YYYY", help="会計年度。省くと最新 (fiscal year; default: the latest)"
@@ -24,9 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return staff_calls.guarded(
-        lambda: _export(staff_calls.party(DataFolder(args.data), args.agency, args.staff), args.out, args.year)
-    )
+    data = DataFolder(args.data)
+    if not args.out.parent.is_dir():
+        return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
+    path = "/log" if args.year is None else f"/log?year={args.year}"
+    if args.client is None:
+        return staff_calls.guarded(
+            lambda: _said(
+                args.out, staff_calls.download(staff_calls.party(data, args.agency, args.staff), path, args.out)
+            )
+        )
+    try:
+        client = Client.of(data, args.client)
+    except ClientFileError:
+        return end("そのクライアントのファイルがありません / no file of this client in the data folder", BAD_INPUT)
+    return staff_calls.guarded(lambda: _said(args.out, client.download(f"/v1{path}", args.out)))
 
 
 def _year(text: str) -> str:
@@ -35,10 +53,7 @@ def _year(text: str) -> str:
     return text
 
 
-def _export(party: Party, out: Path, year: str | None) -> int:
-    if not out.parent.is_dir():
-        return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
-    size = staff_calls.download(party, "/log" if year is None else f"/log?year={year}", out)
+def _said(out: Path, size: int) -> int:
     if size == 0:
         return end("記録がありません / no entry in that log; the file is empty", OK)
     return end(f"書き出しました / exported: {out} ({size:,} bytes)", OK)

@@ -1,44 +1,70 @@
-"""`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good. Never material.
+"""`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good; its keeper. Never material.
 
-A role reads its key file at its start and writes it while it runs, so changes are made while it is stopped. A purpose that indexes
-or names a log cannot be rotated here: the index column or the log would have to be written anew.
+Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that indexes
+cannot be rotated here: the index column would have to be written anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from gateway import staff_calls
+from gateway import config, guarding, staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
-from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
-from gateway.setting_up.key_files import PERMIT, SIGNING, write_public
-from gateway.topology import Program
+from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
+from gateway.intermediate_server.replica import registration
+from gateway.key_needs.counting import need
+from gateway.key_records import record
+from gateway.key_rotation import NotTakenError, Rotation
+from gateway.linkage_server.resealing import rows as linkage_rows
+from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
+from gateway.setting_up.succession import KEYS_OVERLAP
 from keys.errors import KeyMissing, RingRefused
 from keys.ring import State
+from storage import fault_points
+from storage.database import StorageUnavailableError
 from storage.key_store import KeyStore, KeyStoreError
 from transport import role as role_file
+from transport.register import RegisterBrokenError
 from transport.role import RoleConfig
 
 ROTATABLE: Final = frozenset(
     {
-        SIGNING, PERMIT, "permit-code", "oauth-token", "oauth-client-secret", "individual-number", "four-items", "review-hold",
-        "resident-record-code", "receiving-account", "unemployment-benefit", "ledger",
+        SIGNING, PERMIT, LOG, "permit-code", "oauth-token", "resident-record-code", "insured-person", "receiving-account", "unemployment-benefit",
+        "ledger", "push-secret", "portal-ticket", "inquiry-line", "access-reason", "search-index", "search-cursor",
+        *linkage_rows.PURPOSES, registration.PURPOSE,
     }
 )  # fmt: skip
 """Purposes whose old versions keep opening what they sealed, so that a new one may come at any time."""
 PERIODS: Final = ("personal/", "result/")
 """Purposes named by the time until which they live."""
-IN_REGISTER: Final = frozenset({SIGNING, PERMIT})
+_DAY: Final = timedelta(days=1)
+_LEAD_S: Final = 5.0
+"""Seconds that agencies elsewhere are given to read a register, unless told."""
 
 _HINDRANCES: Final[dict[type[Exception], tuple[str, int]]] = {
     FolderBusyError: ("この役割は動作中です。止めてからにしてください / the role is running; stop it first", REFUSED),
+    StorageUnavailableError: (
+        (
+            "証跡に記録できず、残っている行も数えられないため、鍵は元のままです。データベースを起動してからもう一度 "
+            "/ it cannot be recorded nor rows be counted, so the keys stay as they are; start the database, then again"
+        ),
+        UNREACHABLE,
+    ),
+    NotTakenError: (
+        "新しい登録簿を受け取っていない役割があり、鍵は元のままです。直してからもう一度 / the old key goes on: roles have not taken the new register",
+        REFUSED,
+    ),
+    RegisterBrokenError: ("登録簿がこの認証局のものではありません / the register is not this authority's", BAD_INPUT),
     KeyStoreError: ("鍵ファイルを開けません / the key file cannot be opened", BAD_INPUT),
     KeyMissing: ("その用途か版はありません / no such purpose or version", BAD_INPUT),
     RingRefused: ("この状態ではできません / the version is not in a state for this", REFUSED),
@@ -57,14 +83,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="用途・版・状態の一覧 (purposes, versions, states)")
     listing.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     rotate = actions.add_parser("rotate", help="新しい版を作る (a new version)")
+    rotate.add_argument(
+        "--overlap",
+        type=float,
+        default=KEYS_OVERLAP / _DAY,
+        metavar="DAYS",
+        help="古い署名鍵を受け入れる日数。0 は直ちに終わり (an old signing key is accepted so long; 0:漏えい時 / not at all)",
+    )
+    rotate.add_argument(
+        "--lead",
+        type=float,
+        metavar="SECONDS",
+        help="ほかの機関が登録簿を読むまで待つ秒数 (wait so long for agencies elsewhere to read the register)",
+    )
     destroy = actions.add_parser("destroy", help="版を破棄する。戻せない (destroy for good)")
     destroy.add_argument("--version", type=int, metavar="N", help="版。省けば全部 (default: all)")
     destroy.add_argument(
         "--for-good", action="store_true", required=True, help="元に戻せないことの確認 (it cannot be undone)"
     )
+    guard = actions.add_parser("guard", help="鍵ファイルの守り方を決める (what keeps the key file shut)")
+    guarding.add_arguments(guard)
     for action in (rotate, destroy):
         action.add_argument("purpose", metavar="PURPOSE", help="用途 (purpose), e.g. signing")
-    for action in (listing, rotate, destroy):
+    unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
+    guarding.add_person_argument(unlock, "開ける人 (who opens)")
+    unlock.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
+    staff_calls.add_data_argument(unlock)
+    unlock.epilog = EPILOG
+    for action in (listing, rotate, destroy, guard):
+        guarding.add_person_argument(action, guarding.BOTH)
         action.epilog = EPILOG
         action.add_argument("--role", required=True, metavar="ROLE", help="役割 (role), e.g. intermediate")
         action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
@@ -72,22 +119,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "unlock":
+        return _unlock(args)
     folder = DataFolder(args.data).role(args.role)
     if not (folder / "role.json").exists() or not (folder / "keys" / f"{args.agency}.json").exists():
         return end("その役割か機関がありません / no such role or agency in this data folder", BAD_INPUT)
     try:
         if args.action == "list":
             return _list(_open(args), as_json=args.json)
-        with held(folder):
-            return _rotate(_open(args), args.purpose) if args.action == "rotate" else _destroy(_open(args), args)
-    except (FolderBusyError, KeyStoreError, KeyMissing, RingRefused) as hindrance:
-        text, code = _HINDRANCES[type(hindrance)]
+        fault_points.arm(config.read().fault)
+        with held(folder) if args.action == "guard" else nullcontext():
+            return _change(_open(args), args)
+    except tuple(_HINDRANCES) as hindrance:
+        text, code = next(said for kind, said in _HINDRANCES.items() if isinstance(hindrance, kind))
+        match hindrance:
+            case KeyStoreError():
+                text = f"{text}: {hindrance}"
+            case NotTakenError():
+                text = f"{text}: {', '.join(hindrance.roles)}"
         return end(text, code)
+
+
+def _unlock(args: argparse.Namespace) -> int:
+    roles = DataFolder(args.data).root / "roles"
+    if not roles.is_dir() or len(args.person) != 1:
+        return end(
+            "データフォルダーと --person を一つ示してください / a data folder and one --person are needed", BAD_INPUT
+        )
+    try:
+        return guarding.unlock(roles, args)
+    except KeyStoreError as hindrance:
+        return end(f"{_HINDRANCES[KeyStoreError][0]}: {hindrance}", BAD_INPUT)
+
+
+def _change(found: _KeyFile, args: argparse.Namespace) -> int:
+    match args.action:
+        case "rotate":
+            return _rotate(found, args)
+        case "destroy":
+            return _destroy(found, args)
+        case _:
+            return guarding.guard(found.store, found.config.folder, args)
 
 
 def _open(args: argparse.Namespace) -> _KeyFile:
     config = role_file.load(DataFolder(args.data).role(args.role))
-    return _KeyFile(config=config, agency=args.agency, store=config.open_keys(args.agency))
+    store = guarding.open_store(config, args.agency, args.person)
+    return _KeyFile(config=config, agency=args.agency, store=store)
 
 
 def _list(found: _KeyFile, *, as_json: bool) -> int:
@@ -107,27 +185,32 @@ def _list(found: _KeyFile, *, as_json: bool) -> int:
         table.add_row(
             purpose,
             ", ".join(f"{number}: {state}" for number, state in versions.items()),
-            "可 (yes)" if purpose in ROTATABLE else "不可 (no)",
+            "可 (yes)" if rotatable(purpose) else "不可 (no)",
         )
     Console(highlight=False).print(table)
     return OK
 
 
-def _rotate(found: _KeyFile, purpose: str) -> int:
-    if purpose not in ROTATABLE:
-        return end(
-            "この用途は更新できません / this purpose cannot be rotated: an index or a log hangs on its key", REFUSED
-        )
-    number = found.store.ring.rotate(purpose)
-    found.store.save()
-    if purpose not in IN_REGISTER:
-        return end(f"新しい版 / new version: {number}", OK)
-    write_public(found.config.hosted[found.agency].keys, found.store, Program(found.config.options["program"]))
-    return end(
-        f"新しい版 / new version: {number}。登録簿は次の sekisho up か sekisho migrate で署名し直されます "
-        "/ the register is signed anew at the next `sekisho up` or `sekisho migrate`",
-        OK,
+def rotatable(purpose: str) -> bool:
+    return purpose in ROTATABLE or purpose.startswith(PERIODS)
+
+
+def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
+    if not rotatable(args.purpose):
+        return end("この用途は更新できません / this purpose cannot be rotated: an index hangs on its key", REFUSED)
+    if args.overlap < 0 or (args.lead or 0) < 0:
+        return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
+    data = DataFolder(args.data)
+    elsewhere = any(data.clients.glob("*/register.json"))
+    rotation = Rotation(
+        data=data,
+        config=found.config,
+        agency=found.agency,
+        store=found.store,
+        overlap=args.overlap * _DAY,
+        lead_s=args.lead if args.lead is not None else _LEAD_S if elsewhere else 0.0,
     )
+    return end(f"新しい版 / new version: {rotation.rotate(args.purpose)}", OK)
 
 
 def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:
@@ -138,6 +221,12 @@ def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:
             "使用中の版は破棄できません。先に rotate を / name a version that is not the primary one; rotate first",
             REFUSED,
         )
-    found.store.ring.destroy(args.purpose, args.version)
-    found.store.save()
+    if args.version is not None:
+        needed = asyncio.run(need(found.config, found.agency, args.purpose, args.version))
+        if needed is not None:
+            return end(f"この版はまだ要ります / this version is still needed: {needed}", REFUSED)
+    for version in [args.version] if args.version is not None else states:
+        record(found.config, found.agency, found.store.ring, "key.destroyed", args.purpose, version)
+    with found.store.changing() as ring:
+        ring.destroy(args.purpose, args.version)
     return end("破棄しました。この鍵で封じたものは二度と開けません / destroyed for good", OK)

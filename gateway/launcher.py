@@ -17,16 +17,20 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from adapters.jlis_mock import lines
 from gateway import config
 from gateway.data_folder import FIRST_STAFF, DataFolder, held, private_folder, write_private
 from gateway.setting_up import ports as port_choice
-from gateway.setting_up.ports import HOST, RolePorts
+from gateway.setting_up.ports import RolePorts
+from gateway.setting_up.role_files import Places
 from gateway.setting_up.set_up import SetUp, set_up
 from gateway.topology import Topology, shipped
+from gateway.topology_parts import HOST
 from keys.masked import Secret
 from storage.postgres import EmbeddedPostgres
 from transport import role as role_file
@@ -63,10 +67,12 @@ class BusinessClient:
 
 
 class Running:
-    """A data folder at work. `roles`: those to start (all); `ports`: those of the topology, or any that are free.
+    """A data folder at work. `roles`: those to start (all); `ports`: those of the topology, or any that are free,
+    or `kept`: those of the last set-up.
 
     `dsn`: an external server's administrator instead of the embedded PostgreSQL. `options`: role → more of its role.json
-    (`clock_offset_s`, `permit_redeem_s`, …). `key_profile`: `cheapest` in tests only.
+    (`clock_offset_s`, `permit_redeem_s`, …). `key_profile`: `cheapest` in tests only. `clock`: the instant at which all roles
+    begin; None: where the simulated clock of the folder is. `lines`: between any two roles there is a proxy that can be bad.
     """
 
     def __init__(
@@ -74,12 +80,14 @@ class Running:
         data_dir: Path,
         *,
         roles: Sequence[str] | None = None,
-        ports: Literal["default", "free"] = "default",
+        ports: Literal["default", "free", "kept"] = "default",
         port_offset: int = 0,
         topology: Topology | None = None,
         dsn: str | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         key_profile: str = "normal",
+        clock: datetime | None = None,
+        lines: bool = False,
     ) -> None:
         self.data = DataFolder(data_dir.resolve())
         self.topology = topology or shipped()
@@ -89,6 +97,9 @@ class Running:
         self._dsn = dsn
         self._options = options or {}
         self._key_profile = key_profile
+        self._clock = clock
+        self._with_lines = lines
+        self._lines: subprocess.Popen[bytes] | None = None
         self._ports: Mapping[str, RolePorts] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._holding = ExitStack()
@@ -115,6 +126,8 @@ class Running:
         self._holding.enter_context(held(self.data.root))
         try:
             self.set_up()
+            if self._with_lines:
+                self._carry_lines()
             for role in self.roles:
                 self._spawn(role, None)
             for role in self.roles:
@@ -127,11 +140,15 @@ class Running:
         """PostgreSQL and set-up, no role. The folder must be held (`start` does both)."""
         if self._mode == "free":
             self._ports = port_choice.free(self.topology)
+        elif self._mode == "kept":
+            folders = [*(self.data.root / "roles").glob("*"), *self.data.clients.glob("*")]
+            self._ports = port_choice.kept(self.topology, folders)
         else:
             self._ports = port_choice.from_topology(self.topology, self._offset)
             port_choice.check_in_range(self._ports)
             port_choice.check_untaken(self._ports, self.roles)
         self.admin_dsn = self._dsn or self._start_postgres()
+        between = self._places_of_lines() if self._with_lines else {}
         plan = SetUp(
             data=self.data,
             topology=self.topology,
@@ -139,8 +156,11 @@ class Running:
             now=Clock()(),
             options=self._options,
             key_profile=self._key_profile,
+            lines={name: place.listens for name, place in between.items()},
         )
         asyncio.run(set_up(plan, self.admin_dsn))
+        if self._clock is not None:
+            self.clock.set(self._clock)
 
     def stop(self) -> None:
         """Stop every process that we started: SIGTERM, and SIGKILL for what is still there after 10 s. Then PostgreSQL."""
@@ -151,6 +171,10 @@ class Running:
         for process in self._processes.values():
             _end(process, until)
         self._processes.clear()
+        if self._lines is not None:
+            self._lines.terminate()
+            _end(self._lines, time.monotonic() + _STOP_S)
+            self._lines = None
         if self.postgres is not None:
             self.postgres.stop()
             self.postgres = None
@@ -159,10 +183,38 @@ class Running:
     def _start_postgres(self) -> str:
         authority = private_folder(self.data.authority)
         password = authority / "postgres-password"
+        if self.postgres is not None and self.postgres.pid is not None:  # set-up again, beside roles that run
+            return self.postgres.admin_dsn(password.read_text().strip(), "postgres")
         if not password.exists():
             write_private(password, secrets.token_urlsafe(24).encode())
         self.postgres = EmbeddedPostgres(self.data.root)
         return self.postgres.start(password.read_text().strip())
+
+    def _places_of_lines(self) -> dict[str, lines.Place]:
+        """A line for any two roles of which the first may call the second."""
+        pairs = lines_between(self.topology)
+        free = port_choice.some_free(len(pairs), self._ports)
+        places = {
+            f"{one}:{other}": lines.Place(port, self._ports[other].port)
+            for (one, other), port in zip(pairs, free, strict=True)
+        }
+        lines.write_places(private_folder(self.data.lines), places)
+        return places
+
+    def _carry_lines(self) -> None:
+        """Start the proxies and wait until they take orders. Raises RoleNotStartedError."""
+        log = self.data.lines / "server.log"
+        (self.data.lines / lines.CONTROL).unlink(missing_ok=True)
+        with log.open("ab") as output:
+            self._lines = subprocess.Popen(  # noqa: S603 (our own module)
+                [sys.executable, "-m", "adapters.jlis_mock.lines", str(self.data.lines)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + _START_S
+        while not (self.data.lines / lines.CONTROL).exists():
+            if self._lines.poll() is not None or time.monotonic() > until:
+                raise RoleNotStartedError("lines", log)
+            time.sleep(_POLL_S)
 
     # --- one role
 
@@ -205,10 +257,18 @@ class Running:
         """Stop a role if it runs and start it, armed with a fault point if one is named. Raises RoleNotStartedError."""
         process = self._processes.get(role)
         if process is not None and process.poll() is None:
-            process.terminate()
-            _end(process, time.monotonic() + _STOP_S)
+            self.stop_role(role)
         self._spawn(role, fault)
         self._wait_until_alive(role)
+
+    def stop_role(self, role: str) -> None:
+        """Stop one role as Ctrl-C would, and wait until it has ended."""
+        self._processes[role].terminate()
+        _end(self._processes[role], time.monotonic() + _STOP_S)
+
+    def signal(self, role: str, number: signal.Signals) -> None:
+        """Send one role a signal (scenarios: SIGSTOP is a server that hangs)."""
+        self._processes[role].send_signal(number)
 
     def kill(self, role: str) -> None:
         """SIGKILL one role and wait until it is gone (tests)."""
@@ -238,6 +298,11 @@ class Running:
     def metrics_url(self, role: str) -> str:
         return f"http://{HOST}:{self._ports[role].metrics_port}/metrics"
 
+    @property
+    def clock(self) -> Clock:
+        """The clock of all roles, to be read and moved."""
+        return self.data.present
+
     def client(self, name: str) -> BusinessClient:
         """A business system's client. Raises FileNotFoundError for one that set-up did not make."""
         stored = json.loads(self.data.client(name).read_bytes())
@@ -261,6 +326,17 @@ class Running:
 
     def role(self, role: str) -> RoleConfig:
         return role_file.load(self.data.role(role))
+
+
+def lines_between(topology: Topology) -> list[tuple[str, str]]:
+    """Roles of which the first may call the second."""
+    places = Places(topology=topology, ports=port_choice.from_topology(topology))
+    names = {places.url(name): name for name in topology.roles}
+    called = {
+        role.name: {names[url] for url in places.peers(role.program, role.hosts).values() if url in names}
+        for role in topology.roles.values()
+    }
+    return [(caller, other) for caller, others in called.items() for other in sorted(others)]
 
 
 def _end(process: subprocess.Popen[bytes], until: float) -> None:

@@ -1,8 +1,12 @@
-"""Calls that staff make from this machine, each with a certificate of their own (clients/staff-<agency>/)."""
+"""Calls that staff make from this machine: a terminal's certificate, and a person's session on top (clients/staff-<agency>/; SC-10).
+
+Somebody synthetic has password and passphrase in a file and is logged in when a call needs it; anybody else runs `sekisho staff login`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import http.client
 import json
 import ssl
@@ -10,20 +14,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from gateway import config
-from gateway.data_folder import FIRST_STAFF, STAFF, DataFolder
+from gateway import config, staff_cards
+from gateway.data_folder import FIRST_STAFF, STAFF, DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, REFUSED, UNREACHABLE, end
+from gateway.staff_cards import CardFileError, StaffSecrets
 from gateway.topology import NETWORK
 from transport import tls
 from transport.tls import Identity
 
+Answered = TypeVar("Answered")
 _TIMEOUT_S: Final = 30.0
 _BLOCK: Final = 1 << 16
 _IN_JAPANESE: Final = {
-    "content_changed": "提供される内容が、見た内容と違います。もう一度 held show で確かめてください",
+    "content_changed": "内容が、見た内容と違います。もう一度見て確かめてください",
+    "bar_unknown": "その制限はありません。bars list で確かめてください",
+    "bar_state": "この状態の制限には行えません。bars list で確かめてください",
+    "bar_malformed": "制限は、人・照会者・情報の項目・機関のどれか一つに付けます。凍結できるのは人だけ、利用停止は人か機関です",
+    "use_suspended": "利用停止中です。二人の職員が解くまで何も提供されません",
+    "information_unknown": "その情報や項目のレイアウトがありません",
+    "person_frozen": "この人の情報は凍結中です。解除されるまで何も提供されません",
+    "nothing_left": "提供するものが残りません。理由を付けて拒んでください",
+    "withheld_item_not_there": "提供しないとした項目が、提供される内容にありません。もう一度見て確かめてください",
     "not_held": "この許可証の保留はありません。held list で確かめてください",
     "deadline_passed": "照会者の期限を過ぎています",
     "decided_already": "ほかの職員が先に決めています",
@@ -31,6 +45,59 @@ _IN_JAPANESE: Final = {
     "certificate_not_registered": "この証明書は登録簿にありません",
     "not_for_this_caller": "この証明書ではこの操作はできません",
     "certificate_for_another_use": "この証明書ではこの操作はできません",
+    "login_refused": "職員 id、パスワード、職員証のいずれかが正しくないか、利用を止められています",
+    "session_missing": "ログインしていません。sekisho staff login でログインしてください",
+    "session_ended": "ログインの期限が切れたか、ほかの端末のものです。もう一度ログインしてください",
+    "right_missing": "この操作の権限がありません",
+    "password_change_needed": "まずパスワードを変えてください: sekisho staff password",
+    "second_person_needed": "別の職員が確かめる必要があります",
+    "backup_key_missing": "バックアップの鍵がサーバーにありません",
+    "backup_running": "この機関のバックアップを作っている最中です",
+    "changed_meanwhile": "ほかの職員が先に変えています。一覧で確かめてください",
+    "record_unknown": "その記録はないか、権限の範囲にありません。検索し直してください",
+    "record_erased": "7 年の保存期間が過ぎ、中身は消去されています",
+    "correction_unknown": "その訂正はありません。記録を見直してください",
+    "erasure_unknown": "その証明書はないか、確認済みです。一覧で確かめてください",
+    "erasure_undone": "消去したはずのものか鍵があります。確認せず、古い写しが戻されていないか調べてください",
+    "too_few_keys": "番号で探すか、氏名またはカナ・生年月日・住所のうち二つ以上で探してください",
+    "keys_too_short": "手掛かりが短すぎます。住所は都道府県のあとに 8 字、住所と合わせるカナは 3 字・氏名は 2 字、生年月日と合わせるカナは 2 字から",
+    "keys_malformed": "手掛かりの書き方が正しくありません。生年月日は 1990-04-01 のように書きます",
+    "too_many_found": "合う人が多すぎます。手掛かりを足してください",
+    "reason_malformed": "理由は 100 字まで。10 桁以上続く数字は書けません",
+    "idempotency_key_reused": "この画面の照会は済んでいます。照会の画面を開き直してください",
+    "intermediate_server_unavailable": "中間サーバーから答えがありません。少し待ってやり直してください",
+    "hold_unknown": "その保留はありません。一覧で確かめてください",
+    "hold_decided": "この保留は決まっています。何も変えていません",
+    "person_unknown": "その番号の人がいないか、保留からは誰か決まりません。人を選んでください",
+    "person_not_frozen": "この人は凍結されていません",
+    "person_merged": "この番号はほかの番号にまとめられています。生きる方の番号を書いてください",
+    "same_person": "二つの番号が同じです",
+    "fewer_than_four_items": "氏名・性別・生年月日・住所のすべてが一致しなければ、つなげません",
+    "has_individual_number": "この人には個人番号があります。個人番号でまとめるか、分けてください",
+    "individual_number_taken": "この個人番号はほかの人のものです。どちらのものかを先に決めてください",
+    "no_individual_number": "引き継ぐ個人番号がありません",
+    "addressee_not_of_person": "その宛名番号は、いまこの人のものではありません",
+    "no_addressee_named": "分ける宛名番号を選んでください",
+    "not_for_this_hold": "異動の保留には使えません。受けるか、受け付けないかを選んでください",
+    "decision_unknown": "その決裁はありません。一覧で確かめてください",
+    "decision_open": "この件の決裁がすでに出ています。一覧で確かめてください",
+    "own_proposal": "自分の提案は承認できません。別の職員が承認します",
+    "affair_not_for_this": "この事務では、ほかの業務システムの人を確かめられません。事務を選び直してください",
+    "affair_not_of_system": "この業務システムは、その事務に使えません",
+    "another_card": "ログインに使った職員証で示してください",
+    "grant_unknown": "その権限はありません。一覧で確かめてください",
+    "member_unknown": "その職員はいないか、退職しています",
+    "malformed_scope": "部署・事務・情報・ファイル・期間のどれかが正しくありません。情報は照合リストの名で書きます",
+    "period_over": "権限の期間が過ぎています",
+    "job_unknown": "そのジョブはありません",
+    "month_not_over": "終わった月までしか示せません",
+    "statistics_not_ready": "集計の最中です。少し待ってやり直してください",
+    "agency_unknown": "その機関は登録簿にありません",
+    "integrated_number_malformed": "統合宛名番号は 15 桁の数字です",
+    "malformed_item": "書き方が正しくありません。書き直してください",
+    "notice_malformed": "お知らせは一行で 400 字まで、10 桁以上の数字は書けません。終わりは今より後にしてください",
+    "notice_unknown": "そのお知らせはありません。notices list で確かめてください",
+    "grant_state": "この状態の権限には行えません。一覧で確かめてください",
 }
 """Reasons that staff meet; every other one is shown as its code with the server's own sentence."""
 
@@ -40,21 +107,37 @@ class NotReachableError(Exception):
 
 
 class RefusedError(Exception):
-    """The server answered with a problem; the text is its reason code and what to do."""
+    """The server answered with a problem; the text is its reason code and what to do, `reason` the code alone."""
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class UnknownPartyError(Exception):
-    """The data folder knows no such agency, or was never set up."""
+    """The data folder knows no such agency or member of staff, or was never set up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of staff at this machine. `card`: their key file; `session`: where an open session's token lies."""
+
+    agency: str
+    staff_id: str
+    card: Path
+    secrets: Path
+    session: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """An agency's intermediate server, or the network's core (whose paths have no agency in front)."""
+    """An agency's intermediate server, or the network's core (whose paths have no agency in front, and whose staff log in nowhere)."""
 
     name: str
     url: str
     prefix: str
     identity: Identity
+    person: Person | None = None
 
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
@@ -68,24 +151,49 @@ def add_staff_argument(parser: argparse.ArgumentParser) -> None:
         "--staff",
         default=FIRST_STAFF,
         metavar="NAME",
-        help=f"職員の名前 (whose certificate): {', '.join(STAFF)}。既定 {FIRST_STAFF}",
+        help=f"職員 id (member of staff)。既定 {FIRST_STAFF}",
     )
 
 
 def parties(data: DataFolder, staff: str = FIRST_STAFF) -> list[Party]:
     """Every party with an evidence log that this member of its staff may ask, the network last. Raises UnknownPartyError."""
-    try:
-        addresses = json.loads(data.addresses.read_bytes())
-    except (OSError, ValueError):
-        raise UnknownPartyError from None
+    addresses = _addresses(data)
+    terminal = staff if staff in STAFF else FIRST_STAFF
     found = [
-        Party(name=agency, url=url, prefix=f"/{agency}", identity=data.staff_identity(agency, staff))
+        Party(
+            name=agency,
+            url=url,
+            prefix=f"/{agency}",
+            identity=data.staff_identity(agency, terminal),
+            person=person(data, agency, staff),
+        )
         for agency, url in addresses["intermediate"].items()
     ]
-    return [
-        *found,
-        Party(name=NETWORK, url=addresses["network"], prefix="", identity=data.staff_identity(NETWORK, staff)),
-    ]
+    core = data.staff_identity(NETWORK, staff)
+    return [*found, Party(name=NETWORK, url=addresses["network"], prefix="", identity=core)]
+
+
+def linkage_agencies(data: DataFolder) -> list[str]:
+    """The agencies that have a linkage server here. Raises UnknownPartyError."""
+    return [agency for agency, url in _addresses(data).get("linkage", {}).items() if url is not None]
+
+
+def _addresses(data: DataFolder) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(data.addresses.read_bytes())
+    except (OSError, ValueError):
+        raise UnknownPartyError from None
+    return found
+
+
+def person(data: DataFolder, agency: str, staff_id: str) -> Person:
+    return Person(
+        agency=agency,
+        staff_id=staff_id,
+        card=data.staff_card(agency, staff_id),
+        secrets=data.staff_secrets(agency, staff_id),
+        session=data.staff_session(agency, staff_id),
+    )
 
 
 def party(data: DataFolder, name: str, staff: str = FIRST_STAFF) -> Party:
@@ -97,9 +205,111 @@ def party(data: DataFolder, name: str, staff: str = FIRST_STAFF) -> Party:
 
 
 def ask(asked: Party, path: str, items: list[Any]) -> list[Any]:
-    """POST a list to a function of the party; the answer's items. Raises NotReachableError, RefusedError."""
+    """POST a list to a function of the party, as the person whose session is open; the answer's items. Raises NotReachableError, RefusedError."""
+    return in_session(asked, lambda token: post(asked, path, items, token))
+
+
+def download(asked: Party, path: str, target: Path) -> int:
+    """GET into a file that appears whole or not at all; returns its size. Raises NotReachableError, RefusedError, OSError."""
+    return in_session(asked, lambda token: _download(asked, "GET", path, None, target, token))
+
+
+def download_posted(asked: Party, path: str, items: list[Any], target: Path, token: str) -> int:
+    """The same for an answer to a list that is posted, under a session's token."""
+    return _download(asked, "POST", path, json.dumps({"items": items}).encode(), target, token)
+
+
+def in_session(asked: Party, call: Callable[[str], Answered]) -> Answered:
+    """Call with the person's session.
+
+    Of somebody synthetic, whose secrets lie in a file, a session that is missing or over is opened anew; a password that proves too old then is replaced.
+    """
+    if asked.person is None:
+        return call("")
+    try:
+        return call(_stored(asked.person))
+    except RefusedError as no:
+        synthetic = staff_cards.read_secrets(asked.person.secrets)
+        if no.reason not in ("session_missing", "session_ended") or synthetic is None:
+            raise
+    token = log_in(asked, synthetic, reason="held_review")
+    try:
+        return call(token)
+    except RefusedError as no:
+        if no.reason != "password_change_needed":
+            raise
+    synthetic = set_drawn_password(asked, synthetic, token)
+    return call(log_in(asked, synthetic, reason="held_review"))
+
+
+def set_drawn_password(asked: Party, knows: StaffSecrets, token: str) -> StaffSecrets:
+    """Give somebody synthetic a new password, in their file too; every session of theirs ends. Raises as `ask`, and CardFileError."""
+    fresh = StaffSecrets(password=staff_cards.drawn().password, passphrase=knows.passphrase)
+    set_password(asked, knows, fresh.password, token)
+    staff_cards.write_secrets(_whose(asked).secrets, fresh)
+    return fresh
+
+
+def set_password(asked: Party, knows: StaffSecrets, fresh: str, token: str) -> None:
+    """IF_STF_90038. Raises as `ask`, and CardFileError."""
+    post(asked, "/staff/password", [{"proof": prove(asked, knows, "password"), "new_password": fresh}], token)
+
+
+def log_in(asked: Party, knows: StaffSecrets, *, reason: str, reference: str = "") -> str:
+    """Open a session with both factors, keep its token in the person's file and return it. Raises as `ask`, and CardFileError."""
+    who = _whose(asked)
+    given = prove(asked, knows, "log_in")
+    item = {"staff_id": who.staff_id, "proof": given, "reason": reason, "reference": reference}
+    opened = post(asked, "/staff/log-in", [item], "")[0]
+    token = str(opened["session"])
+    write_private(who.session, token.encode())
+    return token
+
+
+def ask_proved(asked: Party, path: str, item: dict[str, Any], purpose: str) -> Any:
+    """Ask for one thing that needs both factors anew, for exactly this purpose. Raises as `ask`, and CardFileError."""
+    whose = known(asked)
+    return in_session(
+        asked, lambda token: post(asked, path, [{**item, "proof": prove(asked, whose, purpose)}], token)[0]
+    )
+
+
+def known(asked: Party) -> StaffSecrets:
+    """What the person knows: from their file if they are synthetic, or asked for. Raises UnknownPartyError for whoever has no card here."""
+    who = _whose(asked)
+    if not who.card.exists():
+        raise UnknownPartyError
+    return staff_cards.read_secrets(who.secrets) or StaffSecrets(
+        password=getpass.getpass("パスワード (password): "),
+        passphrase=getpass.getpass("職員証の暗証 (card passphrase): "),
+    )
+
+
+def prove(asked: Party, knows: StaffSecrets, purpose: str) -> dict[str, str]:
+    """Both factors for one purpose, against a fresh challenge. Raises as `ask`, and CardFileError."""
+    who = _whose(asked)
+    card = staff_cards.open_card(who.card, who.agency, who.staff_id, knows.passphrase)
+    challenge = post(asked, "/staff/challenges", [{"staff_id": who.staff_id, "purpose": purpose}], "")[0]["challenge"]
+    return staff_cards.proof(card, who.agency, who.staff_id, knows.password, purpose, challenge)
+
+
+def _whose(asked: Party) -> Person:
+    if asked.person is None:
+        raise UnknownPartyError
+    return asked.person
+
+
+def _stored(who: Person) -> str:
+    try:
+        return who.session.read_text().strip()
+    except OSError:
+        return ""
+
+
+def post(asked: Party, path: str, items: list[Any], token: str) -> list[Any]:
+    """POST a list under a session's token (none: empty); the answer's items. Raises NotReachableError, RefusedError."""
     body = json.dumps({"items": items}).encode()
-    with _answer(asked, "POST", path, body) as answer:
+    with _answer(asked, "POST", path, body, token) as answer:
         try:
             found = json.loads(answer.read())["items"]
         except (ValueError, KeyError, TypeError):
@@ -109,11 +319,17 @@ def ask(asked: Party, path: str, items: list[Any]) -> list[Any]:
     return found
 
 
-def download(asked: Party, path: str, target: Path) -> int:
-    """GET into a file that appears whole or not at all; returns its size. Raises NotReachableError, RefusedError, OSError."""
+def control(network: Party, changes: dict[str, int | None]) -> dict[str, int | None]:
+    """Change what the simulated network does wrong (`POST /control`); all its switches. Raises NotReachableError, RefusedError."""
+    with _answer(network, "POST", "/control", json.dumps(changes).encode(), "") as answer:
+        switches: dict[str, int | None] = json.loads(answer.read())
+    return switches
+
+
+def _download(asked: Party, method: str, path: str, body: bytes | None, target: Path, token: str) -> int:
     size = 0
     part = target.with_name(f".{target.name}.part")
-    with _answer(asked, "GET", path, None) as answer, part.open("wb") as file:
+    with _answer(asked, method, path, body, token) as answer, part.open("wb") as file:
         while block := answer.read(_BLOCK):
             size += file.write(block)
     part.replace(target)
@@ -121,7 +337,7 @@ def download(asked: Party, path: str, target: Path) -> int:
 
 
 @contextmanager
-def _answer(asked: Party, method: str, path: str, body: bytes | None) -> Iterator[http.client.HTTPResponse]:
+def _answer(asked: Party, method: str, path: str, body: bytes | None, token: str) -> Iterator[http.client.HTTPResponse]:
     """The 200 answer of one call; its connection is closed after the block."""
     where = urlsplit(asked.url)
     try:
@@ -129,11 +345,12 @@ def _answer(asked: Party, method: str, path: str, body: bytes | None) -> Iterato
         connection = http.client.HTTPSConnection(where.netloc, context=context, timeout=_TIMEOUT_S)
     except OSError:
         raise UnknownPartyError from None
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        connection.request(method, asked.prefix + path, body, {"Content-Type": "application/json"})
+        connection.request(method, asked.prefix + path, body, headers)
         answer = connection.getresponse()
         if answer.status != http.client.OK:
-            raise RefusedError(_problem(answer.read()))
+            raise refused(answer.read())
         yield answer
     except ssl.SSLError:
         raise RefusedError("tls_refused") from None
@@ -143,13 +360,15 @@ def _answer(asked: Party, method: str, path: str, body: bytes | None) -> Iterato
         connection.close()
 
 
-def _problem(data: bytes) -> str:
+def refused(data: bytes) -> RefusedError:
+    """What a problem document says."""
     try:
         problem = json.loads(data)
-        japanese = _IN_JAPANESE.get(problem["reason"])
-        return f"{f'{japanese} / ' if japanese else ''}{problem['reason']}: {problem['detail']}"
+        reason = str(problem["reason"])
+        japanese = _IN_JAPANESE.get(reason)
+        return RefusedError(f"{f'{japanese} / ' if japanese else ''}{reason}: {problem['detail']}", reason)
     except (ValueError, KeyError, TypeError):
-        return "no_problem_document"
+        return RefusedError("no_problem_document")
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -161,8 +380,10 @@ def guarded(work: Callable[[], int]) -> int:
             "その機関か職員はこのデータフォルダーにありません / no such agency or member of staff in this data folder",
             BAD_INPUT,
         )
-    except RefusedError as refused:
-        return end(f"拒否されました / refused: {refused}", REFUSED)
+    except CardFileError:
+        return end("職員証のファイルがないか、暗証が違います / no card file, or a wrong passphrase", BAD_INPUT)
+    except RefusedError as no:
+        return end(f"拒否されました / refused: {no}", REFUSED)
     except NotReachableError:
         return end(
             "サーバーに接続できません。sekisho up で起動しますか / the server does not answer; is it up?", UNREACHABLE

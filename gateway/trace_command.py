@@ -1,7 +1,7 @@
-"""`sekisho trace INQUIRY_NUMBER`: one inquiry through every party, put together from each party's own record.
+"""`sekisho trace INQUIRY_NUMBER`: one inquiry through every party, put together from each party's own record; `--html FILE` as a page.
 
-Each party is asked with a certificate of its own staff, so this works in a simulation only, where one person has them all.
-Entries hold no code and no number of a person; the commitments to the person are left out as well.
+Each party is asked with a certificate of its own staff, and each linkage server by its auditor's client, so this works in a simulation
+only, where one person has them all. Entries hold no code and no number of a person; the commitments to the person are left out as well.
 """
 
 from __future__ import annotations
@@ -9,33 +9,42 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from codebook.errors import CodebookError
 from codebook.identifiers import parse_inquiry_number
-from gateway import staff_calls
-from gateway.data_folder import DataFolder
+from gateway import list_sources, staff_calls
+from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
-from gateway.staff_calls import NotReachableError, Party
+from gateway.list_sources import SourceWrongError
 from gateway.topology import NETWORK
+from gateway.tracing import gathering
+from gateway.tracing.decisions import decisions
+from gateway.tracing.gathering import NOT_REACHABLE, Evidence, Found
+from gateway.tracing.lanes import Exchange
+from gateway.tracing.page import Trace, page
+from gateway.tracing.sources import Entry, Source, Sources, sources
+from gateway.verify_arguments import logs_of, trusted_keys
+from transport.clock import Clock
+from transport.register import Register, RegisterBrokenError
 
 SHOWN: Final = (
     "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log",
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One party's entry, cut to what is shown."""
-
-    party: str
-    entry: dict[str, Any]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inquiry_number", metavar="INQUIRY_NUMBER", help="照会番号: Q + 26 characters")
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="一枚のページに書く。各当事者の書き出しを検証し、包含証明をつける (a page, from verified exports, with proofs)",
+    )
     staff_calls.add_staff_argument(parser)
     staff_calls.add_data_argument(parser)
 
@@ -47,71 +56,106 @@ def run(args: argparse.Namespace) -> int:
         return end(
             "照会番号の形式が正しくありません。Q と 26 文字です / not an inquiry number: Q and 26 characters", BAD_INPUT
         )
-    return staff_calls.guarded(
-        lambda: _trace(staff_calls.parties(DataFolder(args.data), args.staff), number, as_json=args.json)
+    if args.html is not None and not args.html.parent.is_dir():
+        return end("--html のフォルダーがありません / the folder of --html is not there", BAD_INPUT)
+    return staff_calls.guarded(lambda: _trace(DataFolder(args.data), args, number))
+
+
+def _trace(data: DataFolder, args: argparse.Namespace, number: str) -> int:
+    asked = sources(data, args.staff)
+    found = gathering.search(asked, number)
+    if len(found.silent) == len(asked.logs):
+        return end("どの当事者にも接続できません / no party answers", UNREACHABLE)
+    if args.json:
+        sys.stdout.write(json.dumps(_document(found, asked), ensure_ascii=False, indent=1) + "\n")
+    else:
+        _print(found, asked)
+    if not found.lines():
+        return FAILED
+    return OK if args.html is None else _write_page(data, asked, found, args.html)
+
+
+def _document(found: Found, asked: Sources) -> dict[str, Any]:
+    return {
+        "inquiry_number": found.number,
+        "entries": [
+            {"party": source.agency, "server": source.server.value, **{name: entry.get(name) for name in SHOWN}}
+            for source, entry in found.lines()
+        ],
+        "not_reachable": [name for name, why in found.silent.items() if why == NOT_REACHABLE],
+        "refused": {name: why for name, why in found.silent.items() if why != NOT_REACHABLE},
+        "desks_not_readable": list(asked.unread_desks),
+    }
+
+
+def _print(found: Found, asked: Sources) -> None:
+    """One line per entry: time, party, its place in that party's log (fiscal year/index), kind, disposition and reason."""
+    lines = found.lines()
+    shown = [f"照会番号 (inquiry number) {found.number}", _exchange(lines, asked)]
+    width = max((len(source.name) for source, _ in lines), default=0)
+    for source, entry in lines:
+        result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry.get(name))
+        place = f"{entry['log']['year']}/{entry['log']['index']}"
+        shown.append(f"  {entry['at']}  {source.name:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
+    missed = _missed(lines, found.silent)
+    if missed:
+        shown.append(f"記録を読めない当事者 (not read): {'、'.join(f'{name} ({why})' for name, why in missed)}")
+    sys.stdout.write("\n".join(shown) + "\n")
+
+
+def _missed(lines: list[tuple[Source, Entry]], silent: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Who did not answer and may hold a part of this: the parties of the inquiry, or everybody when nothing was found."""
+    if not lines:
+        return list(silent.items())
+    parties = {NETWORK, *(str(entry.get(side)) for _, entry in lines for side in ("inquirer", "provider"))}
+    return [(name, why) for name, why in silent.items() if name.partition("/")[0] in parties]
+
+
+def _exchange(lines: list[tuple[Source, Entry]], asked: Sources) -> str:
+    steps = [entry for _, entry in lines if entry.get("inquirer")]
+    if steps:
+        first = steps[0]
+        return (
+            f"{first['inquirer']} → {first['provider']}、{first['basis'] or ''} {first['item']} {first['information']}"
+        )
+    if not asked.unread_desks:
+        return "記録がありません (no entries)"
+    return (
+        f"記録がありません (no entries)。受付の記録を読むクライアント (log:read) がない機関: {'、'.join(asked.unread_desks)}"
+        " (desks whose log no client here may read; sekisho clients add --grant log:read)"
     )
 
 
-def _trace(asked: list[Party], number: str, *, as_json: bool) -> int:
-    found: list[Line] = []
-    silent: list[str] = []
-    for party in asked:
-        try:
-            found += _entries(party, number)
-        except NotReachableError:
-            silent.append(party.name)
-    if len(silent) == len(asked):
-        return end("どの当事者にも接続できません / no party answers", UNREACHABLE)
-    found.sort(key=lambda line: str(line.entry["at"]))
-    if as_json:
-        document = {
-            "inquiry_number": number,
-            "entries": [{"party": line.party, **line.entry} for line in found],
-            "not_reachable": silent,
-        }
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
-    else:
-        _print(number, found, silent)
-    return OK if found else FAILED
+def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) -> int:
+    """Export, verify, prove, and write the page; a page with something wrong is written too, and says so with exit code 1."""
+    try:
+        register = Register.read(data.register.read_bytes(), bytes.fromhex(data.register_root.read_text()))
+        library = list_sources.open_library(data.root)
+        with tempfile.TemporaryDirectory(prefix="sekisho-trace-") as folder:
+            downloaded = gathering.download(found, asked, Path(folder))
+            trusted = trusted_keys(data.register, None, logs_of(downloaded.files.values()))
+            evidence = gathering.gather(found, downloaded, trusted)
+        exchange = Exchange.of(evidence.records)
+    except (OSError, ValueError, RegisterBrokenError, SourceWrongError):
+        return end("登録簿か照合リストを読めません / the register or the permission lists cannot be read", BAD_INPUT)
+    except StopIteration:
+        return end("書き出しに、この照会の記録がありません / the exports hold no step of this inquiry", FAILED)
+    names = {agency.id: agency.name for agency in register.agencies.values()}
+    trace = Trace(
+        evidence=evidence,
+        exchange=exchange,
+        decisions=decisions(evidence.records, library, register),
+        names=names | {NETWORK: "情報提供ネットワークシステム"},
+        unread_desks=asked.unread_desks,
+        made=Clock()(),
+    )
+    try:
+        write_private(target, page(trace).encode())
+    except OSError:
+        return end(f"{target} に書けません / it cannot be written", BAD_INPUT)
+    return end(f"書きました / written: {target}", OK if _sound(evidence) else FAILED)
 
 
-def _entries(party: Party, number: str) -> list[Line]:
-    answers = staff_calls.ask(party, "/log/search", [{"inquiry_number": number}])
-    return [
-        Line(party=party.name, entry={name: entry.get(name) for name in SHOWN})
-        for answer in answers
-        for entry in answer["entries"]
-    ]
-
-
-def _print(number: str, found: list[Line], silent: list[str]) -> None:
-    """One line per entry: time, party, its place in that party's log (fiscal year/index), kind, disposition and reason."""
-    lines = [f"照会番号 (inquiry number) {number}", _exchange(found)]
-    width = max((len(line.party) for line in found), default=0)
-    for line in found:
-        entry = line.entry
-        result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry[name])
-        place = f"{entry['log']['year']}/{entry['log']['index']}"
-        lines.append(f"  {entry['at']}  {line.party:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
-    missed = _missed(found, silent)
-    if missed:
-        lines.append(f"応答のない当事者 (not reachable): {'、'.join(missed)}")
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _missed(found: list[Line], silent: list[str]) -> list[str]:
-    """Who did not answer and may hold a part of this: the parties of the inquiry, or everybody when nothing was found."""
-    if not found:
-        return silent
-    parties = {NETWORK, *(str(line.entry[side]) for line in found for side in ("inquirer", "provider"))}
-    return [name for name in silent if name in parties]
-
-
-def _exchange(found: list[Line]) -> str:
-    if not found:
-        return (
-            "記録がありません (no entries)。番号連携サーバーの受付が断った照会は、番号連携サーバーの記録にあります "
-            "(a refusal by the desk is in the linkage server's log: POST /v1/log/search, scope log:read)"
-        )
-    first = found[0].entry
-    return f"{first['inquirer']} → {first['provider']}、{first['basis'] or ''} {first['item']} {first['information']}"
+def _sound(evidence: Evidence) -> bool:
+    wrong = (*evidence.findings, *evidence.disagreements, *evidence.differing)
+    return not wrong and all(one.proof.verified for one in evidence.records)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import socket
 import sys
@@ -15,19 +14,21 @@ from typing import Final
 
 import asyncpg
 
-from gateway import config
-from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held, private_folder
+from gateway import config, own_topology
+from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.launcher import RoleNotStartedError, Running
 from gateway.setting_up.key_files import KeyFileBusyError
 from gateway.setting_up.ports import PortOutOfRangeError, PortTakenError
-from gateway.topology import Topology, TopologyError, parse, shipped
+from gateway.topology import Topology, TopologyError, shipped_text
 from storage.database import StorageUnavailableError
 from storage.key_store import KeyStoreError
 from storage.migrations import MigrationChangedError
 from storage.postgres import EmbeddedPostgresError
 
 _POLL_S: Final = 0.5
+_WHOLE: Final = Path("whole")
+"""In place of a file: the shipped topology with everybody of the assessment report."""
 _BUSY: Final = "このデータフォルダーは使用中です / the data folder is in use by another `sekisho`"
 _CHANGED: Final = "適用済みの移行ファイルが変わっています / a migration that was applied has changed"
 _AWAY: Final = (
@@ -55,9 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
     )
     parser.add_argument(
-        "--topology", type=Path, metavar="FILE", help="別の構成で (another topology; kept in the data folder)"
+        "--topology",
+        type=Path,
+        metavar="FILE",
+        help="別の構成で。whole は評価書の全機関 (another topology; kept in the data folder; `whole`: everybody of the report)",
     )
     parser.add_argument("--port-offset", type=int, default=0, metavar="N", help="全ポートを N ずらす (move all ports)")
+    parser.add_argument(
+        "--lines",
+        action="store_true",
+        help="役割のあいだに障害を起こせる回線を置く (proxies that `sekisho faults` makes bad)",
+    )
     parser.add_argument("--free-ports", action="store_true", help="空いているポートを選ぶ (any free ports)")
 
 
@@ -101,19 +110,20 @@ def _guarded(args: argparse.Namespace, work: Callable[[Running], int]) -> int:
                 topology=_topology(args),
                 ports="free" if args.free_ports else "default",
                 port_offset=args.port_offset,
+                lines=args.lines,
                 dsn=config.read().dsn,
             )
         )
     except KeyboardInterrupt:
         return end("停止しました / stopped", OK)
     except Exception as error:
-        text, code = _hindrance(error)
+        text, code = hindrance(error)
         if text is None:
             raise
         return end(text, code)
 
 
-def _hindrance(error: Exception) -> tuple[str | None, int]:
+def hindrance(error: Exception) -> tuple[str | None, int]:
     """What a person is told about an error that set-up or start foresees; no text for any other."""
     for kinds, text, code in _HINDRANCES:
         if isinstance(error, kinds):
@@ -124,15 +134,13 @@ def _hindrance(error: Exception) -> tuple[str | None, int]:
 def _topology(args: argparse.Namespace) -> Topology:
     """The one named now, or named when the folder was set up, or the shipped one. Raises TopologyError."""
     data = DataFolder(args.data)
-    if args.topology is not None:
-        try:
-            topology = parse(args.topology.read_text(encoding="utf-8"))
-            private_folder(data.root)
-            shutil.copyfile(args.topology, data.own_topology)
-        except OSError:
-            raise TopologyError("構成ファイルを読めません / the topology file cannot be read") from None
-        return topology
-    return parse(data.own_topology.read_text(encoding="utf-8")) if data.own_topology.exists() else shipped()
+    if args.topology is None:
+        return own_topology.read(data)
+    text = shipped_text("topologies/whole") if args.topology == _WHOLE else own_topology.text_of(args.topology)
+    topology = own_topology.read(data, given=(str(args.topology), text))
+    private_folder(data.root)
+    write_private(data.own_topology, text.encode())
+    return topology
 
 
 def _watch(running: Running) -> int:

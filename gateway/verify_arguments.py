@@ -1,21 +1,26 @@
-"""Arguments of `sekisho verify`: which exports, and whose keys to trust."""
+"""Arguments of `sekisho verify`: which exports or records, and whose keys to trust."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
-from evidence.checkpoint import format_vkey
 from evidence.export import Header, LineBroken, read_line
-from gateway import config, verify_command
+from evidence.proven_records import origins
+from evidence.trusted import TrustedKeys
+from gateway import config, verify_command, verify_records
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, end
+from gateway.verify_command import FileLines
 from transport.register import Register, RegisterBrokenError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("exports", nargs="+", type=Path, metavar="EXPORT", help="sekisho export の書き出し (exports)")
+    parser.add_argument("exports", nargs="*", type=Path, metavar="EXPORT", help="sekisho export の書き出し (exports)")
     parser.add_argument(
         "--data",
         type=Path,
@@ -39,15 +44,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="書き出し自身が名乗る鍵で足りる (the keys that the exports name themselves will do)",
     )
+    parser.add_argument(
+        "--extract",
+        type=Path,
+        metavar="FILE",
+        help="書き出しの代わりに、sekisho records extract か show --proof のファイルを検証する (a file of single proven records instead)",
+    )
+    parser.add_argument(
+        "--person",
+        action="store_true",
+        help="--extract の記録がこの人のものか。統合宛名番号を標準入力から読む (are they this person's? number on standard input)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
 
-class _NoRootError(Exception):
+class NoRootError(Exception):
     """A signed register without its root's public key, or a root for a register that is not signed."""
+
+
+_UNREADABLE: Final[dict[type[Exception], str]] = {
+    NoRootError: "登録簿とその根の公開鍵がそろっていません。署名済みの登録簿なら --root を付けてください"
+    " / a signed register goes with its root's public key: give --root",
+    **dict.fromkeys(
+        (OSError, ValueError, RecursionError, RegisterBrokenError, verify_command.RegisterUnreadable),
+        "登録簿を読めないか、署名が正しくありません / the register cannot be read or is not signed by its root",
+    ),
+}
 
 
 def run(args: argparse.Namespace) -> int:
     """The keys: those of `--register`, else of the data folder's signed register, else none but the exports' own."""
+    if bool(args.exports) == (args.extract is not None):
+        return end("書き出しか --extract のどちらかを指定してください / give exports, or --extract", BAD_INPUT)
     data = DataFolder(args.data or config.read().data)
     if args.data is not None and not data.register.exists():
         return end("そのデータフォルダーに登録簿がありません / no register in that data folder", BAD_INPUT)
@@ -57,38 +85,28 @@ def run(args: argparse.Namespace) -> int:
     if args.root is not None and register is None:
         return end("--root は --register とともに指定してください / --root goes with --register", BAD_INPUT)
     try:
-        trusted = None if register is None else _trusted(register, args.root, args.exports)
-    except _NoRootError:
-        return end(
-            "登録簿とその根の公開鍵がそろっていません。署名済みの登録簿なら --root を付けてください"
-            " / a signed register goes with its root's public key: give --root",
-            BAD_INPUT,
-        )
-    except (OSError, ValueError, RecursionError, RegisterBrokenError, verify_command.RegisterUnreadable):
-        return end(
-            "登録簿を読めないか、署名が正しくありません / the register cannot be read or is not signed by its root",
-            BAD_INPUT,
-        )
+        trusted = None if register is None else trusted_keys(register, args.root, logs_of(args.exports, args.extract))
+    except tuple(_UNREADABLE) as hindrance:
+        return end(next(text for kind, text in _UNREADABLE.items() if isinstance(hindrance, kind)), BAD_INPUT)
+    if args.extract is not None:
+        number = sys.stdin.readline().strip() if args.person else None
+        return verify_records.run(args.extract, trusted, number, json=args.json)
     return verify_command.run(args.exports, None, json=args.json, trusted=trusted, self_declared=args.self_declared)
 
 
-def _trusted(register: Path, root: str | None, exports: list[Path]) -> dict[str, str]:
-    """Origin → verifier key for every year that the exports speak of: a signed register names logs without their year.
+def trusted_keys(register: Path, root: str | None, logs: set[str]) -> Mapping[str, TrustedKeys]:
+    """Origin → keys for every year of these logs: a signed register names logs without their year.
 
-    Raises _NoRootError, RegisterBrokenError, RegisterUnreadable, ValueError, OSError.
+    Raises NoRootError, RegisterBrokenError, RegisterUnreadable, ValueError, OSError.
     """
     data = register.read_bytes()
     if not _signed(data):
         if root is not None:
-            raise _NoRootError
+            raise NoRootError
         return verify_command.read_register(register)
     found = Register.read(data, bytes.fromhex(root or _root_beside(register)))
-    years = {year for path in exports for year in _years(path)}
-    return {
-        f"{origin}/{year}": format_vkey(f"{origin}/{year}", key)
-        for origin, key in found.logs.items()
-        for year in sorted(years)
-    }
+    years = {log.rpartition("/")[2] for log in logs}
+    return {f"{origin}/{year}": keys for origin, keys in found.logs.items() for year in sorted(years)}
 
 
 def _signed(data: bytes) -> bool:
@@ -100,14 +118,20 @@ def _root_beside(register: Path) -> str:
     try:
         return (register.parent / "authority" / "register-root.public").read_text()
     except FileNotFoundError:
-        raise _NoRootError from None
+        raise NoRootError from None
 
 
-def _years(path: Path) -> list[str]:
-    """The year of a log's origin, from the first line of its export; none when it is not an export (verify says so)."""
+def logs_of(exports: Iterable[Path], extract: Path | None = None) -> set[str]:
+    """Origins that the files speak of; of a file that cannot be read none (verify says so)."""
+    named = set() if extract is None else origins(FileLines(extract))
+    return named.union(*(_origin(path) for path in exports))
+
+
+def _origin(path: Path) -> set[str]:
+    """The origin in the first line of an export; nothing when it is not an export (verify says so)."""
     try:
         with path.open("rb") as file:
             header = read_line(file.readline())
     except (OSError, LineBroken):
-        return []
-    return [header.origin.rpartition("/")[2]] if isinstance(header, Header) else []
+        return set()
+    return {header.origin} if isinstance(header, Header) else set()

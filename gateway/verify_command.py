@@ -16,6 +16,7 @@ from rich.text import Text
 from evidence.agreement import agree
 from evidence.export import LARGEST_LINE
 from evidence.findings import Agreement, Finding, FindingName, Report
+from evidence.trusted import TrustedKeys
 from evidence.verify import Export, verify
 
 CLEAN: Final = 0
@@ -37,6 +38,10 @@ MEANING: Final[Mapping[FindingName, str]] = {
     FindingName.FILE_ALTERED: "ファイルが書き出し後に変わっている",
     FindingName.WRONG_KEY: "登録された鍵と違う",
     FindingName.UNKNOWN_LOG: "登録簿にないログ",
+    FindingName.ERASED_EARLY: "7 年の保存期間が終わる前に中身が消されている",
+    FindingName.ERASED_UNCERTIFIED: "中身が消されているが、消去の記録が渡された書き出しにない",
+    FindingName.NOT_INCLUDED: "署名されたログのなかの記録だと確かめられない",
+    FindingName.ANOTHER_PERSON: "渡された番号の人の記録ではない",
     FindingName.MISSING_RECORD: "あるべき記録がない",
     FindingName.UNEXPECTED_RECORD: "あってはならない記録がある",
     FindingName.DUPLICATE_RECORD: "同じ段階の記録が二度ある",
@@ -72,12 +77,12 @@ def run(
     register: Path | None,
     *,
     json: bool,
-    trusted: Mapping[str, str] | None = None,
+    trusted: Mapping[str, TrustedKeys] | None = None,
     self_declared: bool = False,
 ) -> int:
     """Verify the exports and print a report to standard output.
 
-    `register`: JSON file `{"logs": {origin: vkey}}`; `trusted`: the same mapping, when the caller has read the signed
+    `register`: JSON file `{"logs": {origin: vkey}}`; `trusted`: origin → keys, when the caller has read the signed
     register itself. With neither, an export is checked with the key that it names itself, and whoever wrote it may have
     made that key: this is not clean unless `self_declared` says that it is wanted.
     Returns 0 clean, 1 findings or keys that nobody vouches for, 2 if a file cannot be read or none is an export.
@@ -117,7 +122,7 @@ def as_json(report: Report, agreement: Agreement) -> dict[str, Any]:
     return {
         "clean": report.clean and agreement.clean,
         "anchored": report.anchored,
-        "findings": [_short(finding) for finding in (*report.findings, *agreement.findings)],
+        "findings": [short(finding) for finding in (*report.findings, *agreement.findings)],
         "findings_left_off": report.findings_left_off + agreement.findings_left_off,
         "logs": [asdict(log) for log in report.logs],
         "peer_checkpoints": {"checked": report.peers_checked, "unchecked": report.peers_unchecked},
@@ -131,7 +136,8 @@ def as_json(report: Report, agreement: Agreement) -> dict[str, Any]:
     }
 
 
-def _short(finding: Finding) -> dict[str, Any]:
+def short(finding: Finding) -> dict[str, Any]:
+    """A finding for scripts: what it says and nothing else."""
     return {key: value for key, value in asdict(finding).items() if value is not None}
 
 
@@ -147,10 +153,15 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None
         f"、単独の記録 {agreement.alone}、未了 {agreement.open}、照会者が受け取らなかった提供 {agreement.unreceived}"
     )
     for finding in (*report.findings, *agreement.findings):
-        console.print(Text.assemble(("✗ ", "bold red"), (finding.name.value, "bold"), " ", _sentence(finding)))
+        console.print(Text.assemble(("✗ ", "bold red"), (finding.name.value, "bold"), " ", sentence(finding)))
     left_off = report.findings_left_off + agreement.findings_left_off
     if left_off:
         console.print(f"ほかに {left_off} 件 (left off)")
+    if any(finding.name is FindingName.ERASED_UNCERTIFIED for finding in report.findings):
+        console.print(
+            "注意: 消去した機関の、8 年後の年度の書き出しも渡してください (give that party's export of the eighth year too)",
+            style="yellow",
+        )
     if any(finding.name is FindingName.MISSING_RECORD for finding in agreement.findings):
         console.print(
             "注意: 年度をまたぐ照会は、前の年度の書き出しも渡してください (an inquiry across fiscal years needs both exports)",
@@ -164,16 +175,17 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None
 
 def _logs(report: Report) -> Table:
     table = Table(title="検証したログ (logs)")
-    for heading in ("ファイル", "記録数", "署名", "根の再計算", "他機関の控え", "鍵"):
+    for heading in ("ファイル", "記録数", "うち中身を消去", "署名", "根の再計算", "他機関の控え", "鍵"):
         table.add_column(heading, overflow="fold")
     for log in report.logs:
-        numbers = (log.entries, log.checkpoints, log.roots, log.peer_checkpoints)
+        numbers = (log.entries, log.erased, log.checkpoints, log.roots, log.peer_checkpoints)
         anchored = "登録簿" if log.anchored else "自己申告"
         table.add_row(Text(f"{log.export}\n{log.agency} {log.party}"), *(f"{number:,}" for number in numbers), anchored)
     return table
 
 
-def _sentence(finding: Finding) -> str:
+def sentence(finding: Finding) -> str:
+    """A finding for people."""
     parts = [f"{MEANING[finding.name]} [{finding.export}]"]
     if finding.entry is not None:
         until = "" if finding.until is None else f"〜{finding.until - 1}"

@@ -16,9 +16,10 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from keys import labels
-from keys.binding import bind
+from keys.binding import begun, bind, ended
 from keys.box import NONCE_SIZE, TAG_SIZE, Box
 from keys.errors import KeyDestroyed, KeyDisabled, KeyMissing, RingRefused, SealBroken
 from keys.masked import SECRET_SIZE, Secret
@@ -66,6 +67,9 @@ class State(StrEnum):
     ENABLED = "enabled"
     DISABLED = "disabled"
     DESTROYED = "destroyed"
+
+
+_PRIMARY: Final = State.PRIMARY
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,13 +123,50 @@ class Keyring:
 
         A blind index carries no version: rotate the purpose of an index only with a rewrite of the column.
         """
-        versions = self._of(purpose)
-        for version in versions.values():
-            if version.state is State.PRIMARY:
-                version.state = State.ENABLED
-        number = max(versions) + 1
-        versions[number] = _fresh()
+        number = max(self._of(purpose)) + 1
+        self._purposes[purpose][number] = _fresh(State.ENABLED)
+        self.promote(purpose, number)
         return number
+
+    def prepare(self, purpose: str) -> int:
+        """A new version beside the primary one, enabled: others learn its public key before it signs. Its number; again the same one.
+
+        Raises KeyMissing, RingRefused when the purpose has no primary version.
+        """
+        versions = self._of(purpose)
+        number, newest = self.primary(purpose), max(versions)
+        if newest == number:
+            versions[newest := number + 1] = _fresh(State.ENABLED)
+        return newest
+
+    def prepared(self, purpose: str) -> int | None:
+        """The version that was prepared and is not primary yet. Raises KeyMissing."""
+        newest = max(self._of(purpose))
+        return None if newest == self.primary(purpose) else newest
+
+    def promote(self, purpose: str, version: int) -> None:
+        """An enabled version newer than the primary one becomes primary, the old one stays enabled. Raises KeyMissing, RingRefused."""
+        versions = self._of(purpose)
+        if self._version(purpose, version).state is not State.ENABLED or version != max(versions):
+            raise RingRefused("only the newest version becomes the primary one")
+        for one in versions.values():
+            if one.state is State.PRIMARY:
+                one.state = State.ENABLED
+        versions[version].state = State.PRIMARY
+
+    def copied(self) -> Keyring:
+        """Another ring that holds the same."""
+        return Keyring(
+            {
+                purpose: {number: _Version(state=one.state, material=one.material) for number, one in versions.items()}
+                for purpose, versions in self._purposes.items()
+            }
+        )
+
+    def become(self, other: Keyring) -> None:
+        """Hold what another ring holds, in place: whoever has this ring has the change. `other` is not used any more."""
+        self._purposes = other._purposes
+        self._engines.clear()
 
     def disable(self, purpose: str, version: int) -> None:
         """Enabled to disabled. Raises KeyMissing, RingRefused for the primary or a destroyed version."""
@@ -153,8 +194,15 @@ class Keyring:
 
     def encrypt(self, purpose: str, plaintext: bytes, aad: bytes) -> bytes:
         """AES-256-GCM: `1 ‖ version (4) ‖ nonce (12) ‖ ciphertext ‖ tag (16)`. Raises KeyMissing, KeyDestroyed."""
-        number = self._primary(purpose)
+        number = self.primary(purpose)
         return _header(_BOX_FORMAT, number) + self._box(purpose, number).seal(plaintext, _aad(purpose, number, aad))
+
+    def encrypt_many(self, purpose: str, messages: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """As `encrypt` for each (plaintext, aad): for loads, where choosing the key and drawing the nonce cost more than the cipher."""
+        number = self.primary(purpose)
+        header, context = _header(_BOX_FORMAT, number), _key_named(purpose, number)
+        sealed = self._box(purpose, number).seal_many([(plaintext, ended(context, aad)) for plaintext, aad in messages])
+        return [header + one for one in sealed]
 
     def decrypt(self, purpose: str, sealed: bytes, aad: bytes) -> bytes:
         """Raises SealBroken, KeyMissing, KeyDisabled, KeyDestroyed."""
@@ -163,10 +211,21 @@ class Keyring:
 
     def encrypt_siv(self, purpose: str, plaintext: bytes, aad: bytes) -> bytes:
         """AES-256-GCM-SIV (RFC 8452), same shape with format 2: a repeated nonce would show equality and no more."""
-        number = self._primary(purpose)
+        number = self.primary(purpose)
         nonce = secrets.token_bytes(NONCE_SIZE)
         sealed = self._siv(purpose, number).encrypt(nonce, plaintext, _aad(purpose, number, aad))
         return _header(_SIV_FORMAT, number) + nonce + sealed
+
+    def encrypt_siv_many(self, purpose: str, messages: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """As `encrypt_siv` for each (plaintext, aad)."""
+        number = self.primary(purpose)
+        header, context = _header(_SIV_FORMAT, number), _key_named(purpose, number)
+        drawn = secrets.token_bytes(NONCE_SIZE * len(messages))
+        encrypt = self._siv(purpose, number).encrypt
+        return [
+            header + (nonce := drawn[at : at + NONCE_SIZE]) + encrypt(nonce, plaintext, ended(context, aad))
+            for at, (plaintext, aad) in zip(range(0, len(drawn), NONCE_SIZE), messages, strict=True)
+        ]
 
     def decrypt_siv(self, purpose: str, sealed: bytes, aad: bytes) -> bytes:
         """Raises as `decrypt`."""
@@ -182,13 +241,13 @@ class Keyring:
 
     def index(self, purpose: str, data: bytes, *, version: int | None = None) -> bytes:
         """Blind index: HMAC-SHA256, 32 bytes, by the primary version unless told. Raises as `decrypt`."""
-        number = self._primary(purpose) if version is None else version
+        number = self.primary(purpose) if version is None else version
         key = self._engine(purpose, number, labels.RING_INDEX, bytes)
         return hmac.digest(key, data, "sha256")
 
-    def signer(self, purpose: str) -> Signer:
-        """The Ed25519 signer of the primary version; its public key is stable until `rotate`. Raises as `encrypt`."""
-        number = self._primary(purpose)
+    def signer(self, purpose: str, *, version: int | None = None) -> Signer:
+        """The Ed25519 signer of the primary version unless told; its public key is stable until `rotate`. Raises as `encrypt`."""
+        number = self.primary(purpose) if version is None else version
         return self._engine(purpose, number, labels.RING_SIGNER, lambda key: Signer(Secret(key)))
 
     def secret(self, purpose: str, size: int = SECRET_SIZE, *, version: int | None = None) -> Secret:
@@ -196,7 +255,7 @@ class Keyring:
 
         Derived anew each time and never cached: whoever keeps it must drop it with the version. Raises as `decrypt`.
         """
-        number = self._primary(purpose) if version is None else version
+        number = self.primary(purpose) if version is None else version
         return Secret(self._derive(purpose, number, labels.RING_SECRET, size))
 
     # --- inside
@@ -213,9 +272,13 @@ class Keyring:
             raise KeyMissing("the ring does not know this version")
         return version
 
-    def _primary(self, purpose: str) -> int:
-        for number, version in self._of(purpose).items():
-            if version.state is State.PRIMARY:
+    def primary(self, purpose: str) -> int:
+        """The version that encrypts and signs now. Raises KeyMissing, KeyDestroyed."""
+        versions = self._of(purpose)
+        for number in reversed(
+            versions
+        ):  # in the order of their numbers: the last, or the last before one that is prepared
+            if versions[number].state is _PRIMARY:
                 return number
         raise KeyDestroyed("the primary version of this purpose was destroyed")
 
@@ -287,8 +350,8 @@ def unwrap(data: bytes, kek: Secret) -> Keyring:
     )
 
 
-def _fresh() -> _Version:
-    return _Version(state=State.PRIMARY, material=Secret(secrets.token_bytes(SECRET_SIZE)))
+def _fresh(state: State = State.PRIMARY) -> _Version:
+    return _Version(state=state, material=Secret(secrets.token_bytes(SECRET_SIZE)))
 
 
 def _header(form: int, number: int) -> bytes:
@@ -302,4 +365,10 @@ def _version_in(form: int, sealed: bytes) -> int:
 
 
 def _aad(purpose: str, number: int, aad: bytes) -> bytes:
-    return bind(purpose, number, aad)
+    """`bind(purpose, number, aad)`."""
+    return ended(_key_named(purpose, number), aad)
+
+
+@lru_cache(maxsize=256)
+def _key_named(purpose: str, number: int) -> bytes:
+    return begun(purpose, number)

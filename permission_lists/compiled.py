@@ -52,13 +52,13 @@ class CompiledList:
         self.digest = permission_list.digest
         self.on = on
         self._list = permission_list
-        mentioned = _kinds_mentioned(permission_list)
-        groups: dict[frozenset[str], int] = {}
+        kinds, names = _mentioned(permission_list)
+        groups: dict[tuple[str, frozenset[str]], int] = {}
         self._agencies: dict[str, _Agency] = {}
         for agency_id, party in parties.items():
-            telling = (party.kinds | {party.name}) & mentioned
+            telling = (party.name if party.name in names else _NAMED_NOWHERE, party.kinds & kinds)
             self._agencies[agency_id] = _Agency(party, groups.setdefault(telling, len(groups)))
-        examples = [Party(name="", kinds=kinds) for kinds in groups]
+        examples = [Party(name=name, kinds=of) for name, of in groups]
         self._rows: dict[tuple[str | None, str], _Row] = {}
         statutory = permission_list.statutory_basis(on)
         for (basis_id, item), row in permission_list.rows.items():
@@ -109,11 +109,12 @@ class CompiledList:
         )
 
 
-def _kinds_mentioned(permission_list: PermissionList) -> frozenset[str]:
-    """Every word by which a term of the list can pick out an agency."""
+def _mentioned(permission_list: PermissionList) -> tuple[frozenset[str], frozenset[str]]:
+    """Every kind, and every agency's name, by which a term of the list can pick out an agency."""
     terms = {row.inquirer for row in permission_list.rows.values()}
     terms |= {grant.provider for row in permission_list.rows.values() for grant in row.grants}
-    return frozenset().union(*(term.kinds | term.possible | {term.text} for term in terms))
+    kinds = frozenset().union(*(term.kinds | term.possible | {term.text} for term in terms))
+    return kinds, frozenset().union(*(term.agencies for term in terms))
 
 
 def _compile(row: PermissionRow, examples: list[Party], on: date) -> _Row:

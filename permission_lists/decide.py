@@ -158,11 +158,13 @@ def basis_on(permission_list: PermissionList, named: str | None, on: date) -> Le
 
 
 def standing(term: Term, party: Party) -> Standing:
-    """Whether the party falls under the term; a term may name an agency, or an agency hold its wording as a kind."""
-    kinds = party.kinds | {party.name}
-    if kinds & term.kinds or term.text in kinds:
+    """Whether the party falls under the term: by a kind it is, by the wording itself held as a kind, or named by the term.
+
+    A name alone never makes an agency of a kind: kinds stand in the register.
+    """
+    if party.kinds & term.kinds or term.text in party.kinds or party.name in term.agencies:
         return Standing.INSIDE
-    if term.unresolved and (not term.possible or kinds & term.possible):
+    if term.unresolved and (not term.possible or party.kinds & term.possible):
         return Standing.UNDETERMINED
     return Standing.OUTSIDE
 

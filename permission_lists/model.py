@@ -1,14 +1,15 @@
 """照会許可用照合リスト (inquiry permission list): its rows as values, and the reading of its text (PL-1, PL-2, PL-5).
 
 A list is one or more documents, each a legal basis with its rows: inquirer, affair, and grants (provider, information).
-Rows by ordinance are documents of the same form with `kind: ordinance`. The digest is over the content, not its layout.
+Rows by ordinance are documents of the same form with `kind: ordinance`; those on what people are shown about themselves have
+`kind: own_information` (ours). The digest is over the content, not its layout.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -25,6 +26,12 @@ class BasisKind(StrEnum):
     STATUTE = "statute"
     ORDER = "order"
     ORDINANCE = "ordinance"
+    OWN_INFORMATION = "own_information"
+
+    @property
+    def statutory(self) -> bool:
+        """Of the law's own tables: one of them is in force on a day, and it is meant when a question names no basis."""
+        return self in (BasisKind.STATUTE, BasisKind.ORDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +61,16 @@ class LegalBasis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """Who a term means. `kinds`: for certain. `unresolved`: others too, out of `possible` (empty: anyone)."""
+    """Who a term means. `kinds`: for certain. `unresolved`: others too, out of `possible` (empty: anyone).
+
+    `agencies`: by whole name, where an ordinance means one agency and no kind.
+    """
 
     text: str
     kinds: frozenset[str]
     unresolved: bool
     possible: frozenset[str]
+    agencies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +104,7 @@ class PermissionRow:
     """One 項: who may ask whom for what, for which affair, on which basis and when (PL-2).
 
     `details`: None when the data has none for this row; empty when the order was read and details nothing.
+    `follows`: of a row by ordinance, the id of the statutory row whose affair it is like (番号法第19条第9号: 準ずる事務).
     """
 
     basis: LegalBasis
@@ -106,6 +118,7 @@ class PermissionRow:
     article: str | None
     details: tuple[DetailedAffair, ...] | None
     old_item: str | None
+    follows: str | None = None
 
     @property
     def id(self) -> str:
@@ -122,8 +135,8 @@ class PermissionList:
     digest: str
 
     def statutory_basis(self, on: date) -> LegalBasis | None:
-        """The statute or order in force on that day; ordinances are only used when named."""
-        bases = (basis for basis in self.bases.values() if basis.kind is not BasisKind.ORDINANCE)
+        """The statute or order in force on that day; ordinances and own information are only used when named."""
+        bases = (basis for basis in self.bases.values() if basis.kind.statutory)
         return next((basis for basis in bases if basis.in_force.covers(on)), None)
 
 
@@ -131,37 +144,53 @@ def parse(texts: Iterable[str]) -> PermissionList:
     """Read list documents (YAML). Raises ListBroken; never quotes the input."""
     try:
         documents = [yaml.load(text, Loader=yaml.CSafeLoader) for text in texts]
+    except yaml.YAMLError:
+        raise ListBroken("permission list document is malformed") from None
+    return build(documents)
+
+
+def build(documents: Sequence[Any]) -> PermissionList:
+    """The list that the documents say. Raises ListBroken; never quotes the input."""
+    try:
         bases = [_basis(document["basis"]) for document in documents]
         rows = [row for basis, document in zip(bases, documents, strict=True) for row in _rows(basis, document)]
         definitions = {
             basis.id: {name: str(entry["text"]) for name, entry in document["definitions"]["information"].items()}
             for basis, document in zip(bases, documents, strict=True)
         }
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise ListBroken("permission list document is malformed") from None
     _check_bases(bases)
     by_place = {(row.basis.id, row.item): row for row in rows}
     if len(by_place) != len(rows):
         raise ListBroken("an item stands twice in one basis")
     return PermissionList(
-        bases={basis.id: basis for basis in bases}, rows=by_place, definitions=definitions, digest=_digest(documents)
+        bases={basis.id: basis for basis in bases},
+        rows=by_place,
+        definitions=definitions,
+        digest=hashlib.sha256(content_of(documents)).hexdigest(),
     )
+
+
+def content_of(documents: Sequence[Any]) -> bytes:
+    """The content that the digest is over: JSON with sorted keys, UTF-8; layout and comments of files do not count.
+
+    Raises ListBroken for what JSON cannot say (a bare YAML date).
+    """
+    try:
+        return json.dumps(documents, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except (TypeError, ValueError):
+        raise ListBroken("permission list document holds values that are no text, number or list") from None
 
 
 def _check_bases(bases: list[LegalBasis]) -> None:
     """One id, one basis; never two statutory bases on the same day, or the item numbers would be ambiguous."""
     if len({basis.id for basis in bases}) != len(bases):
         raise ListBroken("a basis stands twice")
-    statutory = [basis for basis in bases if basis.kind is not BasisKind.ORDINANCE]
+    statutory = [basis for basis in bases if basis.kind.statutory]
     for one in statutory:
         if any(other is not one and other.in_force.covers(one.in_force.first) for other in statutory):
             raise ListBroken("two statutory bases are in force on the same day")
-
-
-def _digest(documents: list[Any]) -> str:
-    """SHA-256 over the content as JSON with sorted keys, UTF-8: layout and comments of the files do not count."""
-    canonical = json.dumps(documents, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _basis(source: Mapping[str, Any]) -> LegalBasis:
@@ -198,6 +227,7 @@ def _term(text: str, source: Mapping[str, Any]) -> Term:
         kinds=frozenset(map(str, source["kinds"])),
         unresolved=bool(source.get("unresolved", False)),
         possible=frozenset(map(str, source.get("possible", ()))),
+        agencies=frozenset(map(str, source.get("agencies", ()))),
     )
 
 
@@ -223,6 +253,7 @@ def _row(basis: LegalBasis, terms: Mapping[str, Term], source: Mapping[str, Any]
         article=source.get("article"),
         details=None if details is None else tuple(_detail(detail) for detail in details),
         old_item=source.get("old_item"),
+        follows=source.get("follows"),
     )
 
 

@@ -1,12 +1,15 @@
-"""Who an agency is in the law's words, told from its name (世田谷区長 → 特別区の区長). The rules are data.
+"""Who an agency is in the law's words, told from its name (世田谷区長 → 特別区の区長). The rules and the municipalities are data.
 
-A name that no rule knows gives None: nobody becomes a party to an exchange by guess.
+A name is told whole: what comes before 区長, 市長 or 教育委員会 must itself be a municipality or prefecture. A name that no rule
+knows gives None: nobody becomes a party to an exchange by guess.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import yaml
 
@@ -14,31 +17,70 @@ from permission_lists.decide import Party
 from permission_lists.model import ListBroken
 
 
+class Before(StrEnum):
+    """What stands before an ending."""
+
+    PREFECTURE = "prefecture"
+    MUNICIPALITY = "municipality"
+    EITHER = "either"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    text: str
+    of: Before
+    kinds: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyRules:
-    """`names`: whole names; `endings`: (ending, kinds), first match wins; `special_wards`: 特別区 names without 区."""
+    """`names`: whole names; `endings`: first match wins; `mayors`: last letter of a municipality → kind of its mayor.
+
+    `municipalities`: by prefecture, without 郡. `registered`: kinds that only the register can say. `fictional`: how an
+    invented municipality of a simulation begins.
+    """
 
     names: Mapping[str, frozenset[str]]
-    endings: Sequence[tuple[str, frozenset[str]]]
-    prefectures: frozenset[str]
-    special_wards: frozenset[str]
+    endings: Sequence[Ending]
+    mayors: Mapping[str, str]
+    registered: frozenset[str]
+    municipalities: Mapping[str, frozenset[str]]
+    fictional: str
     designated_cities: frozenset[str]
     health_centre_cities: frozenset[str]
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Every kind that an agency can be."""
+        told = itertools.chain(self.names.values(), (ending.kinds for ending in self.endings))
+        cities = {_HEALTH_CENTRE, *(f"{city}市長" for city in _NAMED_CITIES)}
+        return frozenset().union(*told, self.mayors.values(), self.registered, cities)
 
-def parse_rules(text: str) -> PartyRules:
-    """Read the rules (YAML). Raises ListBroken; never quotes the input."""
+
+_HEALTH_CENTRE = "保健所を設置する市の長"
+_NAMED_CITIES = frozenset({"広島", "長崎"})
+
+
+def parse_rules(text: str, municipalities: str) -> PartyRules:
+    """Read the rules and the municipalities (YAML). Raises ListBroken; never quotes the input."""
     try:
         source = yaml.load(text, Loader=yaml.CSafeLoader)
+        places = yaml.load(municipalities, Loader=yaml.CSafeLoader)
         return PartyRules(
             names={str(name): frozenset(map(str, kinds)) for name, kinds in source["names"].items()},
-            endings=tuple((str(rule["ending"]), frozenset(map(str, rule["kinds"]))) for rule in source["endings"]),
-            prefectures=frozenset(source["prefectures"]),
-            special_wards=frozenset(source["special_wards"]),
+            endings=tuple(
+                Ending(text=str(rule["ending"]), of=Before(rule["of"]), kinds=frozenset(map(str, rule["kinds"])))
+                for rule in source["endings"]
+            ),
+            mayors={str(letter): str(kind) for letter, kind in source["mayors"].items()},
+            registered=frozenset(map(str, source["registered"])),
+            municipalities={str(prefecture): frozenset(map(str, names)) for prefecture, names in places.items()},
+            fictional=str(source["fictional"]),
             designated_cities=frozenset(source["designated_cities"]),
             health_centre_cities=frozenset(source["health_centre_cities"]),
         )
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
         raise ListBroken("party rules are malformed") from None
 
 
@@ -51,26 +93,45 @@ def resolve(rules: PartyRules, name: str) -> Party | None:
 def _kinds(rules: PartyRules, name: str) -> frozenset[str] | None:
     if name in rules.names:
         return rules.names[name]
-    if name.endswith("区長"):
-        ward = name.removesuffix("区長").removeprefix("東京都")
-        return frozenset({"特別区の区長"}) if ward in rules.special_wards else None
-    if name.endswith("知事"):
-        return frozenset({"都道府県知事"}) if name.removesuffix("知事") in rules.prefectures else None
-    if name.endswith("市長") and len(name) > len("市長"):
-        return _mayor(rules, _without_prefecture(rules, name).removesuffix("市長"))
-    return next((kinds for ending, kinds in rules.endings if name.endswith(ending) and len(name) > len(ending)), None)
+    if name.endswith("長") and (municipality := _municipality(rules, name.removesuffix("長"))) is not None:
+        return _mayor(rules, municipality)
+    found = (each for each in rules.endings if name.endswith(each.text) and _fits(rules, each, name))
+    return next((ending.kinds for ending in found), None)
 
 
-def _mayor(rules: PartyRules, city: str) -> frozenset[str]:
+def _fits(rules: PartyRules, ending: Ending, name: str) -> bool:
+    before = name.removesuffix(ending.text)
+    match ending.of:
+        case Before.PREFECTURE:
+            return before in rules.municipalities
+        case Before.MUNICIPALITY:
+            return _municipality(rules, before) is not None
+        case Before.EITHER:
+            return before in rules.municipalities or _municipality(rules, before) is not None
+        case Before.ANY:
+            return before != ""
+
+
+def _municipality(rules: PartyRules, name: str) -> str | None:
+    """The municipality's own name if this is one, with or without prefecture and 郡 in front."""
+    if name.startswith(rules.fictional) and len(name) > len(rules.fictional) and name[-1] in "市町村":
+        return name
+    for prefecture, names in rules.municipalities.items():
+        inside = name.removeprefix(prefecture)
+        _, gun, rest = inside.partition("郡")
+        found = inside if inside in names else rest if gun and rest[-1:] in {"町", "村"} and rest in names else None
+        if found is not None:
+            return found
+    return None
+
+
+def _mayor(rules: PartyRules, municipality: str) -> frozenset[str]:
     """A mayor; with the kinds that some rows give only to certain cities."""
-    kinds = {"市長"}
-    if city in rules.designated_cities or city in rules.health_centre_cities:
-        kinds.add("保健所を設置する市の長")
-    if city in {"広島", "長崎"}:
-        kinds.add(f"{city}市長")
+    kinds = {rules.mayors[municipality[-1]]}
+    city = municipality.removesuffix("市")
+    if municipality.endswith("市"):
+        if city in rules.designated_cities or city in rules.health_centre_cities:
+            kinds.add(_HEALTH_CENTRE)
+        if city in _NAMED_CITIES:
+            kinds.add(f"{city}市長")
     return frozenset(kinds)
-
-
-def _without_prefecture(rules: PartyRules, name: str) -> str:
-    prefecture = next((found for found in rules.prefectures if name.startswith(found)), "")
-    return name.removeprefix(prefecture)

@@ -33,7 +33,11 @@ _DIGESTS: Final = ("list_digest", "request_digest", "key_hash", "code_binding")
 _TIMES: Final = ("issued_at", "redeem_by", "answer_by")
 _SHARED_WITH_REQUEST: Final = (
     "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "list_digest", "key_hash",
+    "non_disclosure", "period", "inquirer_for", "provider_for",
 )  # fmt: skip
+_OPTIONAL: Final = frozenset({"non_disclosure", "period", "inquirer_for", "provider_for"})
+"""Claims that are there only when they say something."""
+_PERIOD: Final = re.compile(r"\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.ASCII)
 
 
 class PermitBroken(ValueError):  # noqa: N818  (named by the fact, as the architecture page names it)
@@ -50,6 +54,7 @@ class PermitRefusal(StrEnum):
     PERMIT_EXPIRED = "permit_expired"
     PERMIT_OTHER_PERSON = "permit_other_person"
     LIST_DIGEST_UNKNOWN = "list_digest_unknown"
+    LIST_NOT_IN_FORCE = "list_not_in_force"
 
 
 class PermitSigner(Protocol):
@@ -63,6 +68,8 @@ class Permit:
     """One inquiry permitted. Digests are lower-case hex SHA-256; instants are aware, UTC, whole milliseconds.
 
     `items`: sorted item names, empty for the whole layout. `code_binding`: SHA-256(nonce ‖ the provider's code).
+    `non_disclosure`: 番号法23条2項, marked by the inquirer. `period`: `YYYY-MM-DD/YYYY-MM-DD`. `inquirer_for`, `provider_for`: the agencies
+    that have delegated asking or answering; their rows of the list count.
     """
 
     permit_id: str
@@ -80,27 +87,36 @@ class Permit:
     issued_at: datetime
     redeem_by: datetime
     answer_by: datetime
+    non_disclosure: bool = False
+    period: str | None = None
+    inquirer_for: str | None = None
+    provider_for: str | None = None
 
 
 _CLAIMS: Final = frozenset(field.name for field in fields(Permit))
-_TEXTS: Final = tuple(sorted(_CLAIMS - {"basis", "items", *_DIGESTS, *_TIMES}))
+_REQUIRED: Final = (_CLAIMS - _OPTIONAL) | {"v"}
+_TEXTS: Final = tuple(sorted(_CLAIMS - {"basis", "items", *_DIGESTS, *_TIMES} - _OPTIONAL))
 
 
 def sign_permit(permit: Permit, signer: PermitSigner, *, kid: str | None = None) -> str:
     """The permit as compact JWS; `kid` may name the core's key. Raises PermitBroken for what no reader would take."""
-    claims = {"v": PERMIT_VERSION, **{name: _encode_claim(getattr(permit, name)) for name in _CLAIMS}}
+    said = {name: _encode_claim(getattr(permit, name)) for name in _CLAIMS}
+    claims = {
+        "v": PERMIT_VERSION,
+        **{name: one for name, one in said.items() if one is not None or name not in _OPTIONAL},
+    }
     if _permit(claims) != permit:
         raise PermitBroken("permit does not survive its own encoding")
     signing_input = f"{_segment(_header(kid))}.{_segment(claims)}"
     return f"{signing_input}.{_to_base64url(signer.sign_raw(signing_input.encode()))}"
 
 
-def read_permit(jws: str, public_key: bytes) -> Permit:
-    """The permit, if this key signed exactly these bytes. Raises PermitBroken; the text never quotes the input."""
+def read_permit(jws: str, *public_keys: bytes) -> Permit:
+    """The permit, if one of these keys signed exactly these bytes. Raises PermitBroken; the text never quotes the input."""
     header, claims, signing_input, signature = _take_apart(jws)
     if header != _header(header.get("kid")):
         raise PermitBroken("permit header is not ours")
-    if not verify_raw(public_key, signing_input, signature):
+    if not any(verify_raw(key, signing_input, signature) for key in public_keys):
         raise PermitBroken("permit signature does not verify")
     return _permit(claims)
 
@@ -187,12 +203,14 @@ def _header(kid: object) -> dict[str, str]:
 def _encode_claim(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if value is False:
+        return None  # not said
     return list(value) if isinstance(value, tuple) else value
 
 
 def _permit(claims: dict[str, Any]) -> Permit:
     """Claims as a Permit: exactly the known fields, each of its type and in its one form."""
-    if set(claims) != _CLAIMS | {"v"} or type(claims["v"]) is not int or claims["v"] != PERMIT_VERSION:
+    if set(claims) - _OPTIONAL != _REQUIRED or type(claims["v"]) is not int or claims["v"] != PERMIT_VERSION:
         raise PermitBroken("permit claims are not ours")
     texts: dict[str, Any] = {name: claims[name] for name in _TEXTS}
     basis = claims["basis"]
@@ -206,6 +224,9 @@ def _permit(claims: dict[str, Any]) -> Permit:
         raise PermitBroken("permit items are malformed")
     if items != sorted(set(items)):
         raise PermitBroken("permit items are not sorted")
+    said = {name: claims[name] for name in _OPTIONAL if name in claims}
+    if said and not _is_said(said):
+        raise PermitBroken("an optional permit claim is malformed")
     issued_at, redeem_by, answer_by = (_instant(claims[name]) for name in _TIMES)
     if not issued_at <= redeem_by <= answer_by:
         raise PermitBroken("permit deadlines are out of order")
@@ -217,6 +238,19 @@ def _permit(claims: dict[str, Any]) -> Permit:
         answer_by=answer_by,
         **texts,
         **digests,
+        **said,
+    )
+
+
+def _is_said(said: dict[str, Any]) -> bool:
+    """Each optional claim that is there says something, in its form."""
+    period = said.get("period", "2000-01-01/2000-01-01")
+    texts = [said[name] for name in ("inquirer_for", "provider_for") if name in said]
+    return (
+        said.get("non_disclosure", True) is True
+        and isinstance(period, str)
+        and _PERIOD.fullmatch(period) is not None
+        and all(isinstance(text, str) and text for text in texts)
     )
 
 

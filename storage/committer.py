@@ -12,40 +12,26 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
-
-import asyncpg
-from prometheus_client import Counter, Gauge, Histogram
 
 from evidence import checkpoint
 from evidence.merkle import Frontier, leaf_hash
 from keys.signing import Signer
 from storage import sql
-from storage.database import CommitUnknownError, Connection, Database, StorageUnavailableError
+from storage.database import Connection, Database, StorageUnavailableError
 from storage.fault_points import Step, declare
+from storage.found_by import FoundBy, columns
+from storage.log_metrics import COMMIT_BATCH, LOG_SIZE, LOG_WRITE_FAILURES, QUEUE_DEPTH
+from storage.ready import Ready
 
 _LOG = sql.load("storage.evidence_log")
 _JST = timezone(timedelta(hours=9))
 _MOST_AT_ONCE = 512
-_MOST_LOOKS = 20
-_SETTLE_AGAIN_S = 0.5
 STATEMENT_S = 5.0
 """Seconds for each step of a transaction: a connection, BEGIN, a statement, COMMIT."""
 PATIENCE_S = 10.0
 """Seconds without a finished transaction after which whoever waits for a commit is told that the log cannot be written."""
-
-LOG_SIZE = Gauge("sekisho_log_size", "Entries in an evidence log", ["log"])
-LOG_WRITE_FAILURES = Counter("sekisho_log_write_failures", "Transactions of the evidence log that failed", ["log"])
-COMMIT_SECONDS = Histogram(
-    "sekisho_commit_seconds",
-    "One grouped transaction of a log",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2),
-)
-COMMIT_BATCH = Histogram(
-    "sekisho_commit_batch", "Commits in one grouped transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-)
-OLDEST_WAITING = Gauge("sekisho_commit_oldest_seconds", "Age of the oldest commit that still waits", ["log"])
-QUEUE_DEPTH = Gauge("sekisho_queue_depth", "Items waiting", ["queue"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +52,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEntry:
-    """A log entry that is decided but not appended. `body` is canonical JSON; `personal` is sealed already or None."""
+    """A log entry that is decided but not appended. `body` is canonical JSON; `personal` is sealed already or None; `found_by`: of records."""
 
     entry_id: str
     at: datetime
@@ -74,6 +60,7 @@ class NewEntry:
     inquiry_number: str | None
     body: bytes
     personal: bytes | None
+    found_by: FoundBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,38 +95,71 @@ def fiscal_year(at: datetime) -> int:
     return day.year if day.month >= 4 else day.year - 1
 
 
-def _answer(batch: list[_Waiting], results: Sequence[Applied | Lost]) -> None:
-    for waiting, result in zip(batch, results, strict=True):
-        if not waiting.done.done():
-            waiting.done.set_result(result)
-
-
 class _FollowFailedError(Exception):
     """A write that follows a won guard changed nothing: our own mistake."""
 
 
-class _HeadMovedError(Exception):
-    """Another process appended to the log between our look and our write: look again."""
+class LookAgainError(Exception):
+    """A guard that was thought to win lost, or another process appended between our look and our write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Appended:
+    """What an append writes (`values`: the arguments of append_log) and leaves behind."""
+
     first: int
     year: int
     head: Frontier
     note: str
     peers: dict[str, tuple[int, str]]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A batch that stands in a transaction: what to tell each commit once that has committed."""
+
+    results: list[Applied | Lost]
+    appended: _Appended | None
+
+
+def _indexed(results: Sequence[Applied | Lost], commits: Sequence[Commit], index: int) -> list[Applied | Lost]:
+    """The results with the index of each commit's first entry."""
+    indexed = list(results)
+    for at, commit in enumerate(commits):
+        if commit.entries and isinstance(indexed[at], Applied):
+            indexed[at] = Applied(index)
+            index += len(commit.entries)
+    return indexed
+
+
+def _one_statement(commits: Sequence[Commit]) -> Statement | None:
+    """The statement that all these commits are guarded by, when each is nothing but a guard and entries."""
+    found = {commit.guard.statement if commit.guard else None for commit in commits}
+    if len(found) != 1 or any(commit.follow or not commit.entries for commit in commits):
+        return None
+    return found.pop()
+
+
+@cache
+def _guarded_append(guard: str, columns: int) -> str:
+    """A guard of so many columns and the append as one statement: how many rows the guard wrote, and whether the head was where we thought."""
+    append = ", ".join(f"${columns + place}" for place in range(1, _LOG["append"].count("$") + 1))
+    return f"with written (key) as ({guard}) select (select count(*) from written), append_log({append})"  # noqa: S608 (both are texts of ours; values are parameters)
 
 
 @dataclass(slots=True)
-class _Waiting:
+class Waiting:
+    """A commit, and who waits for it since when (seconds of the event loop); `alarm`: when they are told that it takes too long."""
+
     commit: Commit
     done: asyncio.Future[Applied | Lost]
     since: float
+    alarm: asyncio.TimerHandle | None = None
 
 
 class Committer:
-    """Applies commits to one tenant's schema and log. `run()` must be running in the server's task group.
+    """Applies commits to one tenant's schema and log. `committing.commit` must be running for it in the server's task group.
 
     `statement_s`, `patience_s`: seconds, see STATEMENT_S and PATIENCE_S.
     """
@@ -150,49 +170,59 @@ class Committer:
         tenant: str,
         *,
         origin: str,
-        signer: Signer,
+        signer: Callable[[], Signer],
         clock: Callable[[], datetime],
         statement_s: float = STATEMENT_S,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._database = database
-        self._tenant = tenant
-        self._origin = origin
+        self.database = database
+        self.tenant = tenant
+        self.origin = origin
         self._signer = signer
         self._clock = clock
-        self._statement_s = statement_s
+        self.statement_s = statement_s
         self._patience_s = patience_s
-        self._waiting: list[_Waiting] = []
-        self._under_way: list[_Waiting] = []
-        self._moved = 0.0
-        self._wake = asyncio.Event()
+        self.waiting: list[Waiting] = []
+        self._under_way: list[Waiting] = []
+        self.moved = self.failed = 0.0
+        self._ready: Ready[Committer] = Ready()
         self._heads: dict[int, Frontier] = {}
         self._peers: dict[str, tuple[int, str]] = {}
         self.note: str | None = None
         """The latest signed checkpoint, sent along with every message."""
+        self.barred: str | None = None
+        """Why nothing may be appended now: this log is not what its peers know of it."""
 
-    async def apply(self, commit: Commit) -> Applied | Lost:
+    async def apply(self, commit: Commit, *, barred_too: bool = False) -> Applied | Lost:
         """Queue a commit and wait until it is durable. Raises StorageUnavailableError when the log cannot be written in time.
 
         A commit that was still queued then never happens. One that was under way may happen yet: the same act tried again finds it by its guard.
         """
+        if self.barred is not None and not barred_too:
+            LOG_WRITE_FAILURES.labels(self.tenant).inc()
+            raise StorageUnavailableError("the evidence log is barred; nothing was sent")
         commit.step.before.reached()
         loop = asyncio.get_running_loop()
-        self._waiting.append(waiting := _Waiting(commit, loop.create_future(), loop.time()))
-        self._wake.set()
-        until = waiting.since + self._patience_s
+        self.waiting.append(waiting := Waiting(commit, loop.create_future(), loop.time()))
+        self._ready.call(self, waiting.since)
+        waiting.alarm = loop.call_at(waiting.since + self._patience_s, self._give_up, waiting)
         try:
-            while not waiting.done.done() and loop.time() < until:
-                await asyncio.wait([waiting.done], timeout=until - loop.time())
-                until = max(until, self._moved + self._patience_s)
+            result = await waiting.done
         finally:
+            waiting.alarm.cancel()
             waiting.done.cancel()  # nothing, when it has its answer
-        if waiting.done.cancelled():
-            LOG_WRITE_FAILURES.labels(self._tenant).inc()
-            raise StorageUnavailableError("the evidence log does not answer in time; nothing was sent")
-        result = waiting.done.result()
         commit.step.after.reached()
         return result
+
+    def _give_up(self, waiting: Waiting) -> None:
+        """Tell whoever waits that the log does not answer, unless transactions go on; then look again."""
+        until, loop = max(waiting.since, self.moved) + self._patience_s, asyncio.get_running_loop()
+        if loop.time() < until:
+            waiting.alarm = loop.call_at(until, self._give_up, waiting)
+        elif not waiting.done.done():
+            self.failed = loop.time()
+            LOG_WRITE_FAILURES.labels(self.tenant).inc()
+            waiting.done.set_exception(StorageUnavailableError("the evidence log does not answer in time"))
 
     async def apply_all(self, commits: Sequence[Commit]) -> list[Applied | Lost]:
         """Queue several commits at once; answers in order."""
@@ -200,39 +230,40 @@ class Committer:
 
     def keep_peer_checkpoint(self, origin: str, size: int, note: str) -> None:
         """Remember another log's checkpoint; it is written with the next transaction."""
-        known = self._peers.get(origin)
-        if known is None or known[0] < size:
+        if self._peers.get(origin, (-1, ""))[0] < size:
             self._peers[origin] = (size, note)
 
+    def kept_of(self, origin: str) -> str | None:
+        """The checkpoint of another log that is remembered and not yet written; None when there is none. A written one may be higher."""
+        kept = self._peers.get(origin)
+        return kept[1] if kept else None
+
+    def announce_to(self, ready: Ready[Committer]) -> None:
+        """From now on `ready` hears of what waits here; at once, if something does."""
+        self._ready = ready
+        if self.waiting:
+            ready.call(self, asyncio.get_running_loop().time())
+
     async def load(self) -> None:
-        """Read the latest checkpoint back after a start."""
-        async with self._database.inside(self._tenant) as connection:
+        """Read the latest checkpoint back after a start, and how often the log was opened anew."""
+        async with self.database.inside(self.tenant) as connection:
             self.note = await connection.fetchval(_LOG["latest_note"])
+            heads = await connection.fetch(_LOG["heads"])
+        times = max((checkpoint.first_of(head["origin"])[1] for head in heads), default=0)
+        if times:
+            self.origin = checkpoint.opened_anew(f"{self.origin}/0", times).rpartition("/")[0]
 
-    async def run(self) -> None:
-        """Work until cancelled. One transaction at a time: what arrives meanwhile shares the next one."""
-        OLDEST_WAITING.labels(self._tenant).set_function(self._oldest_s)
-        async with asyncio.TaskGroup() as settling:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._waiting:
-                    batch = self._under_way = self._take()
-                    QUEUE_DEPTH.labels(f"log {self._tenant}").set(len(self._waiting))
-                    COMMIT_BATCH.observe(len(batch))
-                    await self._work(batch, settling)
-
-    def _oldest_s(self) -> float:
+    def oldest_s(self) -> float:
         """Seconds that the oldest commit has waited whose caller still waits."""
-        since = [waiting.since for waiting in (*self._under_way, *self._waiting) if not waiting.done.done()]
+        since = [waiting.since for waiting in (*self._under_way, *self.waiting) if not waiting.done.done()]
         return asyncio.get_event_loop().time() - min(since) if since else 0.0
 
-    def _take(self) -> list[_Waiting]:
+    def take(self) -> list[Waiting]:
         """Take what may share a transaction: never two commits that guard the same row."""
-        batch: list[_Waiting] = []
-        left: list[_Waiting] = []
+        batch: list[Waiting] = []
+        left: list[Waiting] = []
         seen: set[tuple[str, Any]] = set()
-        for waiting in self._waiting:
+        for waiting in self.waiting:
             if waiting.done.done():
                 continue  # nobody waits for it any more and nothing of it was written
             guard = waiting.commit.guard
@@ -243,135 +274,107 @@ class Committer:
             if key is not None:
                 seen.add(key)
             batch.append(waiting)
-        self._waiting = left
+        self.waiting = left
+        self._under_way = batch
+        if left:
+            self._ready.call(self, asyncio.get_running_loop().time())
+        QUEUE_DEPTH.labels(f"log {self.tenant}").set(len(left))
+        if batch:
+            COMMIT_BATCH.observe(len(batch))
         return batch
 
-    async def _transact_at_head(self, commits: list[Commit]) -> list[Applied | Lost]:
-        """Like `_transact`, looking for the head again when another process moved it."""
-        for _ in range(_MOST_LOOKS):
-            try:
-                return await self._transact(commits)
-            except _HeadMovedError:
-                self._heads.clear()
-        raise StorageUnavailableError("the log's head keeps moving")
+    async def write(self, connection: Connection, commits: Sequence[Commit], *, all_at_once: bool) -> Written:
+        """Write a batch inside a transaction of this tenant; nothing is known to have happened before it has committed.
 
-    async def _work(self, batch: list[_Waiting], settling: asyncio.TaskGroup) -> None:
-        try:
-            with COMMIT_SECONDS.time():
-                results = await self._transact_at_head([waiting.commit for waiting in batch])
-        except CommitUnknownError:
-            self._heads.clear()
-            settling.create_task(self._settle(batch))
-        except Exception as failure:  # noqa: BLE001 (whatever it is, those who wait must hear of it)
-            self._heads.clear()
-            if len(batch) > 1 and not isinstance(failure, StorageUnavailableError):
-                for waiting in batch:  # one bad commit must not harm its batch
-                    await self._work([waiting], settling)
-                return
-            self._refuse(batch)
-        else:
-            self._moved = asyncio.get_running_loop().time()
-            _answer(batch, results)
-
-    def _refuse(self, batch: list[_Waiting]) -> None:
-        for waiting in batch:
-            if not waiting.done.done():
-                LOG_WRITE_FAILURES.labels(self._tenant).inc()
-                waiting.done.set_exception(
-                    StorageUnavailableError("the evidence log could not be written; nothing was sent")
-                )
-
-    async def _settle(self, batch: list[_Waiting]) -> None:
-        """Was the batch committed? Its entry ids tell, now or a little later; asked for as long as anybody waits for it."""
-        ids = [entry.entry_id for waiting in batch for entry in waiting.commit.entries]
-        found: set[str] = set()
-        while ids and not found and not all(waiting.done.done() for waiting in batch):
-            try:
-                async with self._database.inside(self._tenant, enter_s=self._statement_s) as connection:
-                    known = await connection.fetch(_LOG["known_entries"], ids, timeout=self._statement_s)
-                found = {row["entry_id"] for row in known}
-            except (StorageUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                found = set()
-            if not found:
-                await asyncio.sleep(_SETTLE_AGAIN_S)
-        if found:
-            happened = [bool(w.commit.entries) and w.commit.entries[0].entry_id in found for w in batch]
-            _answer(batch, [Applied(None) if applied else Lost() for applied in happened])
-        self._refuse(batch)
-
-    async def _transact(self, commits: list[Commit]) -> list[Applied | Lost]:
+        `all_at_once`: guard and append in one statement, which holds when every guard wins. Raises LookAgainError when one did not,
+        or when another process appended to the log meanwhile: then the transaction is given up and the batch tried again.
+        """
         now = self._clock()
-        appended: _Appended | None = None
-        async with self._database.inside(self._tenant, enter_s=self._statement_s) as connection:
-            won = await self._guards(connection, commits)
-            results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
-            winners = [commit for commit, ok in zip(commits, won, strict=True) if ok]
-            await self._follow(connection, winners)
-            entries = [entry for commit in winners for entry in commit.entries]
-            if entries:
-                appended = await self._append(connection, entries, now)
-                index = appended.first
-                for at, (commit, ok) in enumerate(zip(commits, won, strict=True)):
-                    if ok and commit.entries:
-                        results[at] = Applied(index)
-                        index += len(commit.entries)
+        if all_at_once and (one := _one_statement(commits)) is not None:
+            return await self._write_at_once(connection, commits, one, now)
+        won = await self._guards(connection, commits)
+        results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
+        winners = [commit for commit, ok in zip(commits, won, strict=True) if ok]
+        await self._follow(connection, winners)
+        entries = [entry for commit in winners for entry in commit.entries]
+        if not entries:
+            return Written(results=results, appended=None)
+        appended = await self._appending(connection, entries, now)
+        if not await connection.fetchval(_LOG["append"], *appended.values, timeout=self.statement_s):
+            raise LookAgainError
+        return Written(results=_indexed(results, commits, appended.first), appended=appended)
+
+    async def _write_at_once(
+        self, connection: Connection, commits: Sequence[Commit], statement: Statement, now: datetime
+    ) -> Written:
+        rows = [commit.guard.row for commit in commits if commit.guard is not None]
+        appended = await self._appending(connection, [entry for commit in commits for entry in commit.entries], now)
+        text, columns = _guarded_append(statement.text, len(rows[0])), map(list, zip(*rows, strict=True))
+        won, done = await connection.fetchrow(text, *columns, *appended.values, timeout=self.statement_s) or (0, False)
+        if won != len(rows) or not done:
+            raise LookAgainError
+        return Written(results=_indexed([Applied(None)] * len(commits), commits, appended.first), appended=appended)
+
+    def committed(self, written: Written) -> None:
+        """The transaction has committed: the head, the note and what peers showed are what was written."""
+        self.moved = asyncio.get_running_loop().time()
+        appended = written.appended
         if appended is not None:
             self._heads = {appended.year: appended.head}
             self.note = appended.note
             self._peers = {
                 origin: kept for origin, kept in self._peers.items() if appended.peers.get(origin) != kept
             }  # written; what came meanwhile goes with the next one
-            LOG_SIZE.labels(self._origin).set(appended.head.size)
-        return results
+            LOG_SIZE.labels(self.origin).set(appended.head.size)
 
-    async def _guards(self, connection: Connection, commits: list[Commit]) -> list[bool]:
-        by_statement: dict[Statement, list[tuple[Any, ...]]] = {}
-        for commit in commits:
-            if commit.guard is not None:
-                by_statement.setdefault(commit.guard.statement, []).append(commit.guard.row)
-        written: dict[Statement, set[Any]] = {}
-        for statement, rows in by_statement.items():
-            found = await connection.fetch(
-                statement.text, *map(list, zip(*rows, strict=True)), timeout=self._statement_s
-            )
-            written[statement] = {row[0] for row in found}
-        return [commit.guard is None or commit.guard.row[0] in written[commit.guard.statement] for commit in commits]
+    def forget_head(self) -> None:
+        """What we believed of the head may be wrong: read it before the next append."""
+        self._heads.clear()
+
+    async def _guards(self, connection: Connection, commits: Sequence[Commit]) -> list[bool]:
+        written = await self._written(connection, [commit.guard for commit in commits if commit.guard is not None])
+        won = {statement: set(keys) for statement, keys in written.items()}
+        return [commit.guard is None or commit.guard.row[0] in won[commit.guard.statement] for commit in commits]
 
     async def _follow(self, connection: Connection, winners: list[Commit]) -> None:
-        by_statement: dict[Statement, list[tuple[Any, ...]]] = {}
-        for commit in winners:
-            for write in commit.follow:
-                by_statement.setdefault(write.statement, []).append(write.row)
-        for statement, rows in by_statement.items():
-            found = await connection.fetch(
-                statement.text, *map(list, zip(*rows, strict=True)), timeout=self._statement_s
-            )
-            if len(found) != len(rows):
-                raise _FollowFailedError
+        writes = [write for commit in winners for write in commit.follow]
+        if sum(map(len, (await self._written(connection, writes)).values())) != len(writes):
+            raise _FollowFailedError
+
+    async def _written(self, connection: Connection, writes: Sequence[Write]) -> dict[Statement, list[Any]]:
+        """One call for each statement; the keys that it wrote."""
+        rows: dict[Statement, list[tuple[Any, ...]]] = {}
+        for write in writes:
+            rows.setdefault(write.statement, []).append(write.row)
+        written = {}
+        for statement, some in rows.items():
+            columns = map(list, zip(*some, strict=True))
+            found = await connection.fetch(statement.text, *columns, timeout=self.statement_s)
+            written[statement] = [row[0] for row in found]
+        return written
 
     async def _head(self, connection: Connection, year: int) -> Frontier:
         """The head of the year's tree: as we left it, or read when we do not know it. A new year is opened."""
         known = self._heads.get(year)
         if known is not None:
             return known
-        await connection.execute(_LOG["open_year"], year, f"{self._origin}/{year}", timeout=self._statement_s)
-        row = await connection.fetchrow(_LOG["head"], year, timeout=self._statement_s)
+        await connection.execute(_LOG["open_year"], year, f"{self.origin}/{year}", timeout=self.statement_s)
+        row = await connection.fetchrow(_LOG["head"], year, timeout=self.statement_s)
         if row is None:
             raise StorageUnavailableError("the log of the year is not there yet; ask again")
         return Frontier.from_bytes(row["size"], row["peaks"])
 
-    async def _append(self, connection: Connection, entries: list[NewEntry], now: datetime) -> _Appended:
-        """Append entries to the year's tree. Raises _HeadMovedError when another process appended since we looked."""
+    async def _appending(self, connection: Connection, entries: list[NewEntry], now: datetime) -> _Appended:
+        """The year's tree with these entries behind it, and the arguments that write it."""
         year = fiscal_year(now)
         before = await self._head(connection, year)
         leaves = [leaf_hash(entry.body) for entry in entries]
         extended = before.extend(leaves)
         after = extended.frontier
         root = after.root()
-        note = checkpoint.sign(f"{self._origin}/{year}", after.size, root, self._signer)
+        note = checkpoint.sign(f"{self.origin}/{year}", after.size, root, self._signer())
         peers = dict(self._peers)
-        appended = await connection.fetchval(
-            _LOG["append"],
+        values = (
             year,
             before.size,
             after.size,
@@ -392,8 +395,6 @@ class Committer:
             [size for size, _ in peers.values()],
             [text for _, text in peers.values()],
             now,
-            timeout=self._statement_s,
+            *columns([entry.found_by for entry in entries]),
         )
-        if not appended:
-            raise _HeadMovedError
-        return _Appended(first=before.size, year=year, head=after, note=note, peers=peers)
+        return _Appended(first=before.size, year=year, head=after, note=note, peers=peers, values=values)

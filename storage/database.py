@@ -13,7 +13,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
@@ -27,6 +28,10 @@ ENTER_S = 5.0
 """Seconds for a connection of the pool, for BEGIN, ROLLBACK and COMMIT each."""
 STATEMENT_S = 10.0
 """Seconds for a statement that names no limit of its own."""
+LOOK_S = 5.0
+"""Seconds for a shared look, its connection included: who comes while one is under way waits for that one and for the next."""
+# generic plans: our statements take arrays and find rows by key, and a plan is needed anew for each tenant
+_SETTINGS: Final = {"lock_timeout": "4s", "jit": "off", "plan_cache_mode": "force_generic_plan"}
 
 
 class StorageUnavailableError(Exception):
@@ -43,11 +48,21 @@ async def _reset(connection: Connection) -> None:
         await connection.execute("ROLLBACK")
 
 
+@dataclass(slots=True)
+class _Asked:
+    """The connection of one statement that is asked again and again."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+
 class Database:
     """A pool of connections under one login."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], dsn: str) -> None:
         self.pool = pool
+        self._dsn = dsn
+        self._asked: dict[str, _Asked] = {}
 
     @classmethod
     async def open(cls, dsn: str, *, connections: int = 8, statement_s: float = STATEMENT_S) -> Database:
@@ -60,34 +75,33 @@ class Database:
                 reset=_reset,
                 command_timeout=statement_s,
                 max_inactive_connection_lifetime=0,
-                # generic plans: our statements take arrays and find rows by key, and a plan is needed anew for each tenant
-                server_settings={"lock_timeout": "10s", "jit": "off", "plan_cache_mode": "force_generic_plan"},
+                server_settings=_SETTINGS,
             )
         except (OSError, asyncpg.PostgresError, TimeoutError):
             raise StorageUnavailableError("the database did not accept the connection") from None
-        return cls(pool)
+        return cls(pool, dsn)
 
     async def close(self) -> None:
         await self.pool.close()
+        for asked in self._asked.values():
+            if asked.connection is not None:
+                asked.connection.terminate()
 
     @asynccontextmanager
-    async def inside(self, tenant: str, *, enter_s: float = ENTER_S) -> AsyncIterator[Connection]:
-        """One transaction inside one tenant's schema under that tenant's role.
+    async def inside(
+        self, tenant: str, *, enter_s: float = ENTER_S, snapshot: bool = False
+    ) -> AsyncIterator[Connection]:
+        """One transaction inside one tenant's schema under that tenant's role. `snapshot`: all of it sees one state, and nothing may be written.
 
         Commits when the block ends, rolls back when it raises. A connection that is lost or slow raises StorageUnavailableError
         (CommitUnknownError when that was the commit), unless it is lost while the block runs a statement: then asyncpg's error
         passes, without the text that quotes values. `enter_s`: seconds for the connection, BEGIN, ROLLBACK and COMMIT each.
         """
-        if not _TENANT.fullmatch(tenant):
-            raise RuntimeError("a tenant name is a schema name")
         try:
             async with self.pool.acquire(timeout=enter_s) as connection:
                 try:
-                    # one round trip: the name was matched against a pattern just above, and these three take no parameters together
-                    await connection.execute(
-                        f"BEGIN; SELECT set_config('role', '{tenant}', true), set_config('search_path', '{tenant}', true)",
-                        timeout=enter_s,
-                    )
+                    begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else "BEGIN"
+                    await connection.execute(f"{begin}; {_entering(tenant)}", timeout=enter_s)
                     yield connection
                 except BaseException as failure:
                     await _undo(connection, failure, enter_s)
@@ -95,6 +109,40 @@ class Database:
                 await _commit(connection, enter_s)
         except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError):
             raise StorageUnavailableError("the database connection was lost or slow") from None
+
+    async def ask(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """One statement that reads and enters its tenants by itself (`across.look`), without a transaction around it.
+
+        Each statement has a connection of its own: what a backend has planned for every tenant is planned once, not once for each connection
+        of the pool. One call at a time. A connection that is lost or slow raises StorageUnavailableError; what the server refuses raises
+        asyncpg.PostgresError.
+        """
+        asked = self._asked.setdefault(statement, _Asked())
+        try:
+            async with asyncio.timeout(LOOK_S), asked.turn:
+                if asked.connection is None or asked.connection.is_closed():
+                    asked.connection = await asyncpg.connect(
+                        self._dsn, command_timeout=LOOK_S, server_settings=_SETTINGS
+                    )
+                try:
+                    return await asked.connection.fetch(statement, *arguments)
+                except (TimeoutError, asyncio.CancelledError):
+                    asked.connection.terminate()
+                    raise
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError):
+            raise StorageUnavailableError("the database connection was lost or slow") from None
+
+
+def _entering(tenant: str) -> str:
+    """Text without parameters, so that BEGIN and it are one round trip; the name has the form of a schema name."""
+    if not _TENANT.fullmatch(tenant):
+        raise RuntimeError("a tenant name is a schema name")
+    return f"SELECT set_config('role', '{tenant}', true), set_config('search_path', '{tenant}', true)"
+
+
+async def enter(connection: Connection, tenant: str, *, within_s: float = ENTER_S) -> None:
+    """Go on inside another tenant in the same transaction, under that tenant's role and no other."""
+    await connection.execute(_entering(tenant), timeout=within_s)
 
 
 async def _commit(connection: Connection, within_s: float) -> None:

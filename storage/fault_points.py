@@ -56,9 +56,12 @@ def declare(server: str, name: str) -> Step:
     return Step(name=name, before=points[0], after=points[1])
 
 
-def arm(name: str, passes: int = 1) -> None:
-    """Make the process die at the `passes`-th time that it reaches the point called `name`."""
+def arm(fault: str | None) -> None:
+    """`name` or `name:passes`: die at that time that this point is reached; None: never. Raises ValueError for a point that this process does not have."""
+    if fault is None:
+        return
+    name, _, passes = fault.partition(":")
     if name not in REGISTRY:
         raise ValueError("no fault point of that name is registered")
     _armed.name = name
-    _armed.passes_left = passes
+    _armed.passes_left = int(passes or 1)

@@ -2,22 +2,33 @@
 
 A tenant is one schema and one role without login. A process' login is a member of the tenants it hosts, without inheritance: it must
 enter a tenant to see anything of it (`storage.database`). Tables belong to the administrator; a tenant reads and writes, and may neither
-change nor delete what is append-only.
+change nor delete what is append-only (`tenancy.sql`).
+
+A schema is made by set-up, or when it is first used: then a process asks for it (`storage.tenancy`), and the database makes it from the
+migrations that set-up has entered, for that process' own tenants alone (docs/adr/0048).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
 
-APPEND_ONLY = ("log_entry", "log_subtree", "log_checkpoint")
-FORWARD_ONLY = ("log_head", "peer_checkpoint")
+from storage import sql
+
+APPEND_ONLY = ("log_entry", "log_subtree", "log_checkpoint", "log_record")
+FORWARD_ONLY = ("log_head", "peer_checkpoint", "log_erasure")
 """A tenant moves these forward (a trigger sees to it) and deletes nothing of them."""
+READ_ONLY = ("log_pruned",)
+"""What one function of the owner writes for the tenant (`prune_log`)."""
+_TRIGGER: Final = re.compile(r"^(create|drop) trigger ([a-z_]+) ", re.MULTILINE)
+_SQL: Final = sql.load("storage")
+_CHANGED: Final = "SK001"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,61 +75,62 @@ async def _ensure_role(admin: Admin, name: str) -> None:
         await admin.execute(await admin.fetchval("select format('create role %I nologin noinherit', $1::text)", name))
 
 
-def _files(package: str) -> list[tuple[str, str]]:
+@cache
+def _files(package: str) -> tuple[tuple[str, str], ...]:
     folder = resources.files(package).joinpath("migrations")
     found = [
         (f"{package}/{item.name}", item.read_text(encoding="utf-8"))
         for item in folder.iterdir()
         if item.name.endswith(".sql")
     ]
-    return sorted(found)
+    return tuple(sorted(found))
 
 
-async def _apply(admin: Admin, tenant: Tenant) -> int:
-    await admin.execute(
-        "create table if not exists migration (name text primary key, sha256 bytea not null, applied_at timestamptz not null default now())"
-    )
-    done = {row["name"]: row["sha256"] for row in await admin.fetch("select name, sha256 from migration")}
-    applied = 0
-    for package in tenant.packages:
+def triggers_of(package: str) -> frozenset[str]:
+    """The triggers that the migrations of a package leave standing."""
+    standing: set[str] = set()
+    for _, text in _files(package):
+        for act, name in _TRIGGER.findall(text):
+            (standing.add if act == "create" else standing.discard)(name)
+    return frozenset(standing)
+
+
+async def prepare(admin: Admin, tenants: Sequence[Tenant]) -> None:
+    """Make what all tenants share, enter tenants and the text of their migrations, and make their roles; no schema is made yet.
+
+    In a transaction of the caller.
+    Raises MigrationChangedError.
+    """
+    await admin.execute(_SQL["one_set_up_at_a_time"])
+    for shared in ("across.sql", "tenancy.sql"):
+        await admin.execute(resources.files("storage").joinpath(shared).read_text(encoding="utf-8"))
+    await admin.execute(_SQL["guard_tables"], list(APPEND_ONLY), list(FORWARD_ONLY), list(READ_ONLY))
+    for package in sorted({package for tenant in tenants for package in tenant.packages}):
+        known = {row["name"]: row["text"] for row in await admin.fetch(_SQL["known_migrations"], package)}
         for name, text in _files(package):
-            digest = hashlib.sha256(text.encode()).digest()
-            if name in done:
-                if done[name] != digest:
-                    raise MigrationChangedError(name)
-                continue
-            await admin.execute(text)
-            await admin.execute("insert into migration (name, sha256) values ($1, $2)", name, digest)
-            applied += 1
-    return applied
-
-
-async def _revoke(admin: Admin, schema: str, table: str, rights: str) -> None:
-    """Take rights on a table of a tenant from its role; nothing when the tenant has no such table."""
-    if await admin.fetchval("select to_regclass(format('%I.%I', $1::text, $2::text)) is not null", schema, table):
-        form = f"revoke {rights} on %1$I.%2$I from %1$I"
-        await admin.execute(await admin.fetchval("select format($3, $1::text, $2::text)", schema, table, form))
+            if known.get(name, text) != text:
+                raise MigrationChangedError(name)
+            if name not in known:
+                await admin.execute(_SQL["enter_migration"], package, name, text)
+    for tenant in tenants:
+        await _ensure_role(admin, tenant.schema)
+        await admin.execute(_SQL["enter_tenant"], tenant.schema, list(tenant.packages))
 
 
 async def migrate_tenant(admin: Admin, tenant: Tenant) -> int:
-    """Bring one tenant's schema up to date in one transaction; return how many migrations were applied."""
+    """Bring one tenant's schema up to date in one transaction; return how many migrations were applied. Raises MigrationChangedError."""
     async with admin.transaction():
-        await _ensure_role(admin, tenant.schema)
-        await admin.execute(
-            await admin.fetchval("select format('create schema if not exists %I', $1::text)", tenant.schema)
-        )
-        await admin.execute("select set_config('search_path', $1, true)", tenant.schema)
-        applied = await _apply(admin, tenant)
-        for statement in (
-            "grant usage on schema %1$I to %1$I",
-            "grant select, insert, update, delete on all tables in schema %1$I to %1$I",
-            "grant usage on all sequences in schema %1$I to %1$I",
-            "revoke insert, update, delete on %1$I.migration from %1$I",
-        ):
-            await admin.execute(await admin.fetchval("select format($2, $1::text)", tenant.schema, statement))
-        for tables, rights in ((APPEND_ONLY, "update, delete, truncate"), (FORWARD_ONLY, "delete, truncate")):
-            for table in tables:
-                await _revoke(admin, tenant.schema, table, rights)
+        await prepare(admin, [tenant])
+        return await _bring(admin, tenant.schema)
+
+
+async def _bring(admin: Admin, schema: str) -> int:
+    try:
+        applied: int = await admin.fetchval(_SQL["bring"], schema)
+    except asyncpg.PostgresError as failure:
+        if failure.sqlstate == _CHANGED:
+            raise MigrationChangedError(schema) from None
+        raise
     return applied
 
 
@@ -131,6 +143,9 @@ async def ensure_login(admin: Admin, login: Login) -> None:
         await admin.fetchval(
             "select format('grant connect on database %I to %I', current_database(), $1::text)", login.name
         )
+    )
+    await admin.execute(
+        await admin.fetchval("select format('grant usage on schema tenancy to %I', $1::text)", login.name)
     )
     held = {
         row["rolname"]
@@ -149,14 +164,23 @@ async def ensure_login(admin: Admin, login: Login) -> None:
         )
 
 
-async def migrate(admin_dsn: str, tenants: Sequence[Tenant], logins: Sequence[Login]) -> int:
-    """Make or update database, schemas, roles and logins. Returns the number of migrations applied; running it again applies none."""
+async def migrate(
+    admin_dsn: str, tenants: Sequence[Tenant], logins: Sequence[Login], *, at_first_use: Collection[str] = ()
+) -> int:
+    """Make or update database, schemas, roles and logins. Returns the number of migrations applied; running it again applies none.
+
+    `at_first_use`: schemas that are made when they are first used (`open_tenant`); those that are there are brought up to date.
+    """
     dsn = await create_database(admin_dsn)
     admin = await asyncpg.connect(dsn)
     try:
+        async with admin.transaction():
+            await prepare(admin, tenants)
+        there = {row["schema"] for row in await admin.fetch(_SQL["schemas_there"])}
         applied = 0
         for tenant in tenants:
-            applied += await migrate_tenant(admin, tenant)
+            if tenant.schema in there or tenant.schema not in at_first_use:
+                applied += await _bring(admin, tenant.schema)
         for login in logins:
             await ensure_login(admin, login)
     finally:

@@ -108,6 +108,10 @@ class EmbeddedPostgres:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    def admin_dsn(self, password: str, database: str) -> str:
+        """The administrator's DSN of one database of a server that runs here."""
+        return dsn(self.socket, _ADMIN, password, database)
+
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if folder.stat().st_uid != self._account.uid:
@@ -195,7 +199,7 @@ class EmbeddedPostgres:
         )
         log.close()
         self._wait_until_accepting()
-        return dsn(self.socket, _ADMIN, admin_password, "postgres")
+        return self.admin_dsn(admin_password, "postgres")
 
     def _wait_until_accepting(self) -> None:
         ready = str(self._binaries() / "pg_isready")

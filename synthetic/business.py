@@ -21,7 +21,8 @@ from synthetic.people import AGES_COUNTED_ON, Person, age_on
 MEDICAL_INSURANCE = "医療保険給付関係情報"
 RECEIVING_ACCOUNT = "公的給付支給等口座登録簿関係情報"
 UNEMPLOYMENT = "失業等給付関係情報"
-VERSIONS = {MEDICAL_INSURANCE: "0001", RECEIVING_ACCOUNT: "0001", UNEMPLOYMENT: "0001"}
+NOTICE = "お知らせ"
+VERSIONS = {MEDICAL_INSURANCE: "0001", RECEIVING_ACCOUNT: "0001", UNEMPLOYMENT: "0001", NOTICE: "0001"}
 
 _PER_MILLE = 1000
 _INSURED = 280
@@ -30,6 +31,7 @@ _UNEMPLOYED = 120
 _WITHOUT_ACCOUNT = 20
 _IN_ANOTHER_NAME = 45
 _INSURER = "99999999"
+_NOTICES = ("保険料の納入通知をお送りしました", "口座振替の手続きが済みました", "保険証の更新について")
 _FISCAL_YEAR = 2022
 
 Item = str | NullReason
@@ -150,6 +152,18 @@ class Business:
             _record(UNEMPLOYMENT, "離職情報", 0, leaving, system, addressee_number),
             _record(UNEMPLOYMENT, "給付情報", 1, benefit, system, addressee_number),
         )
+
+    def notice(
+        self, person: Person, *, system: str, addressee_number: str, nth: int = 0, on: date = AGES_COUNTED_ON
+    ) -> BusinessRecord:
+        """お知らせ to one person, the `nth` of that business system; it stands from `on`."""
+        items: dict[str, Item] = {
+            "件名": _NOTICES[nth % len(_NOTICES)],
+            "本文": f"架空のお知らせ（模擬）です。整理番号 {draw(self._account, person.index) % 1_000_000:06d}",
+            "発出日": on.isoformat(),
+            "問い合わせ先": NullReason.NOT_APPLICABLE,
+        }
+        return replace(_record(NOTICE, "お知らせ", nth, items, system, addressee_number), public_from=on)
 
 
 def _qualification(bits: int, person: Person) -> tuple[int, dict[str, Item]]:

@@ -18,10 +18,15 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from storage.fault_points import Step
+from storage.pace import Pace
 from transport import wire
+from transport.circuit import Circuit
 
+CIRCUIT_OPEN = "circuit_open"
 QUEUE = Gauge("sekisho_channel_waiting", "Items waiting for a request of a channel", ["channel"])
 FAILURES = Counter("sekisho_channel_failures", "Requests of a channel that failed", ["channel", "reason"])
+MOST_WAITING = 20_000
+"""Items that wait for one channel: who comes on top is told so, and asks again later."""
 MOST_ANSWER = 64 * 1024 * 1024
 _LOG = structlog.get_logger()
 
@@ -91,7 +96,10 @@ def _reason(data: bytes) -> str:
 
 
 class Channel:
-    """Gathers items for one URL. `run()` must be running; `in_flight` requests of up to `most` items go at once."""
+    """Gathers items for one URL. `run()` must be running; `in_flight` requests of up to `most` items go at once.
+
+    `circuit`: of the counterpart, shared by all channels to it; while it is open whoever asks is told `circuit_open` at once.
+    """
 
     def __init__(
         self,
@@ -106,6 +114,7 @@ class Channel:
         most: int = 64,
         timeout_s: float = 20.0,
         envelope: dict[str, Any] | None = None,
+        circuit: Circuit | None = None,
     ) -> None:
         self._client = client
         self._url = url
@@ -117,15 +126,23 @@ class Channel:
         self._most = most
         self._timeout_s = timeout_s
         self._envelope = envelope or {}
+        self._circuit = circuit
         self._waiting: deque[_Waiting] = deque()
-        self._wake = asyncio.Condition()
+        self._wake = asyncio.Event()
+        self._pace = Pace()
 
     async def ask(self, item: Any) -> Any:
         """Send one item (a msgspec-encodable value) and return its raw answer (`dict`). Raises ChannelError."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        async with self._wake:
-            self._waiting.append(_Waiting(item, answer))
-            self._wake.notify()
+        loop = asyncio.get_running_loop()
+        if self._circuit is not None and not self._circuit.admits(loop.time()):
+            raise ChannelError(CIRCUIT_OPEN)
+        if len(self._waiting) >= MOST_WAITING:
+            FAILURES.labels(self._name, "channel_full").inc()
+            raise ChannelError("channel_full")
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._pace.came(loop.time())
+        self._waiting.append(_Waiting(item, answer))
+        self._wake.set()
         return await answer
 
     async def ask_all(self, items: list[Any]) -> list[Any]:
@@ -139,23 +156,45 @@ class Channel:
 
     async def _work(self) -> None:
         while True:
-            async with self._wake:
-                while not self._waiting:
-                    await self._wake.wait()
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+            await self._wake.wait()
+            if pause := self._pace.wait_s(len(self._waiting)):
+                await asyncio.sleep(pause)
+            batch = self._next()
+            if not self._waiting:
+                self._wake.clear()
+            if not batch:
+                continue
             QUEUE.labels(self._name).set(len(self._waiting))
             try:
                 answers = await self._send([waiting.item for waiting in batch])
             except ChannelError as failure:
+                self._away(failure.reason)
                 self._fail(batch, failure)
                 continue
             except Exception as error:  # noqa: BLE001 (whatever one peer provokes must not end the whole server's task group)
+                self._away("internal_error")
                 _LOG.error("channel_failed", channel=self._name, error=type(error).__name__, count=len(batch))
                 self._fail(batch, ChannelError("internal_error"))
                 continue
+            if self._circuit is not None:
+                self._circuit.came()
             for waiting, found in zip(batch, answers, strict=True):
                 if not waiting.answer.done():
                     waiting.answer.set_result(found)
+
+    def _next(self) -> list[_Waiting]:
+        """What goes in the next request. While the circuit is open nothing does, and whoever waits is told."""
+        most = min(len(self._waiting), self._most)
+        if most and self._circuit is not None:
+            most = self._circuit.begin(asyncio.get_running_loop().time(), most)
+            if not most:
+                self._fail(list(self._waiting), ChannelError(CIRCUIT_OPEN))
+                self._waiting.clear()
+        return [self._waiting.popleft() for _ in range(most)]
+
+    def _away(self, reason: str) -> None:
+        if self._circuit is not None:
+            self._circuit.failed(asyncio.get_running_loop().time(), reason)
 
     def _fail(self, batch: list[_Waiting], failure: ChannelError) -> None:
         FAILURES.labels(self._name, failure.reason).inc()

@@ -8,12 +8,13 @@ from prometheus_client import Counter
 
 from evidence import checkpoint
 from storage.committer import Committer
+from transport.clock import Clock
 from transport.register import Register
 
 BROKEN_NOTES = Counter("sekisho_peer_checkpoints_broken", "Checkpoints of other logs that did not verify", [])
 
 
-def peer_notes(register: Register, committer: Committer) -> Callable[[str], None]:
+def peer_notes(register: Callable[[], Register], committer: Committer, clock: Clock) -> Callable[[str], None]:
     """Return what takes a note that came with a message: it is verified and kept, or counted and dropped."""
     seen: dict[str, str] = {}
 
@@ -21,12 +22,12 @@ def peer_notes(register: Register, committer: Committer) -> Callable[[str], None
         origin = note.partition("\n")[0]
         if seen.get(origin) == note:
             return
-        key = register.log_key(origin)
-        if key is None:
+        keys = register().log_keys(origin)
+        if keys is None:
             BROKEN_NOTES.inc()
             return
         try:
-            found = checkpoint.read(note, origin, key)
+            found = checkpoint.read(note, origin, *keys.accepted(clock()))
         except checkpoint.CheckpointBroken:
             BROKEN_NOTES.inc()
             return

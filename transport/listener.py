@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,13 +10,11 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
+from transport.clock import Clock
 from transport.problem import Handler, ProblemError, problems
-from transport.refusals import Refusals
 from transport.register import Peer, Register
 
 PEER = web.RequestKey("peer", Peer)
-REFUSED_TIMES = web.RequestKey("refused_times", int)
-"""For a `refused` hook: how many refusals of this certificate for this reason its one record stands for."""
 ACCESS_REFUSED = Counter("sekisho_access_refused", "Calls that were refused before they reached a function", ["reason"])
 MAX_BODY = 32 * 1024 * 1024
 
@@ -31,48 +28,32 @@ def fingerprint(request: web.Request) -> bytes | None:
 
 
 def require_peer(
-    register: Callable[[], Register], refused: Callable[[web.Request, str], Awaitable[None]]
+    register: Callable[[], Register], refused: Callable[[web.Request, str], Awaitable[None]], clock: Clock
 ) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """A middleware that lets only registered certificates in (SC-2). A refusal is recorded by `refused` before it is answered.
+    """A middleware that lets only registered certificates in (SC-2). A refusal is recorded by `refused` (transport.refusals) before it is answered.
 
-    A certificate that keeps coming is recorded at once and then once a minute with its count (REFUSED_TIMES), so that it cannot grow the log.
+    A connection under a certificate that was replaced ends with its answer, so that the caller comes back with the new one.
     """
-    refusals = Refusals()
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         found = fingerprint(request)
         peer = register().peers.get(found) if found else None
-        if peer is None:
+        if peer is None or not peer.accepted(clock()):
             ACCESS_REFUSED.labels("certificate_not_registered").inc()
-            await _recorded(refusals, request, "certificate_not_registered", found or b"", refused)
+            await refused(request, "certificate_not_registered")
             raise ProblemError(
                 403,
                 "certificate_not_registered",
                 "This certificate is not in the register; have it enrolled before you call.",
             )
         request[PEER] = peer
-        return await handler(request)
+        response = await handler(request)
+        if peer.valid_to is not None and not response.prepared:
+            response.force_close()
+        return response
 
     return check
-
-
-async def _recorded(
-    refusals: Refusals,
-    request: web.Request,
-    reason: str,
-    who: bytes,
-    refused: Callable[[web.Request, str], Awaitable[None]],
-) -> None:
-    times = refusals.take(reason, who, asyncio.get_running_loop().time())
-    if times == 0:
-        return
-    request[REFUSED_TIMES] = times
-    try:
-        await refused(request, reason)
-    except BaseException:
-        refusals.put_back(reason, who, times)
-        raise
 
 
 async def _metrics(_request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from storage.database import StorageUnavailableError
+from storage.keepers import KeyStoreError
 
 _LOG = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,6 +48,12 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
                 503,
                 "storage_unavailable",
                 "The record could not be written; nothing was sent. Ask again with the same bytes.",
+            )
+        case KeyStoreError():
+            return ProblemError(
+                503,
+                "keys_closed",
+                "The agency's keys are not open here: its people or its security module open them. Nothing was changed; ask again.",
             )
         case web.RequestPayloadError():
             return ProblemError(400, "malformed_body", "The body does not unpack; send JSON, whole and uncompressed.")

@@ -1,61 +1,99 @@
-"""Refusals that repeat: recorded at once, then once a minute with a count, in bounded memory.
+"""Refusals that repeat: the first of its kind is on record before it is answered, the others of a minute share one record.
 
-A caller that is turned away may come back as often as it likes; the evidence log must not grow with it (SC-6, SC-12).
+A caller that is turned away may come back as often as it likes; one entry for each call would let anybody fill a log that is kept for
+seven years (SC-6, SC-12). What is counted and not yet written is lost in a crash: at most a minute's repetitions of a refusal that is on record.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
+import structlog
+
+from storage.database import StorageUnavailableError
+
+_LOG = structlog.get_logger()
 EVERY_S: Final = 60.0
 MOST: Final = 1_024
-_OTHERS: Final = b"others"
+_LOOK_S: Final = 5.0
+Who = TypeVar("Who", bound=Hashable)
 
 
 @dataclass(slots=True)
-class _Seen:
-    recorded_at: float | None
-    unrecorded: int
+class _Count:
+    written_at: float
+    since: int = 0
 
 
-class Refusals:
-    """Counts refusals by reason and caller. Instants are seconds of any clock that never goes back.
+class Refusals(Generic[Who]):
+    """Refusals of one log by reason and caller; `run()` writes what was counted when its minute is over.
 
-    More than `most` callers within `every_s` seconds share one count for each reason. What comes last before a caller stays away
-    is counted in the metrics alone.
+    `write(reason, who, count)` puts one record down that stands for so many calls and raises StorageUnavailableError when it cannot.
+    `others`: who is said to have called when more than `most` kinds came within a minute. `now`: seconds of any clock.
     """
 
-    def __init__(self, *, every_s: float = EVERY_S, most: int = MOST) -> None:
-        self._every_s = every_s
+    def __init__(
+        self,
+        write: Callable[[str, Who, int], Awaitable[None]],
+        *,
+        others: Who,
+        now: Callable[[], float],
+        most: int = MOST,
+    ) -> None:
+        self._write = write
+        self._others = others
+        self._now = now
         self._most = most
-        self._seen: dict[tuple[str, bytes], _Seen] = {}
+        self._counts: dict[tuple[str, Who], _Count] = {}
 
-    def take(self, reason: str, who: bytes, now: float) -> int:
-        """One more refusal: how many the record to be written now stands for, or 0 when none is due."""
-        seen = self._seen.get(key := self._key(reason, who, now))
-        if seen is None:
-            seen = self._seen[key] = _Seen(None, 0)
-        seen.unrecorded += 1
-        if seen.recorded_at is not None and now - seen.recorded_at < self._every_s:
-            return 0
-        times, seen.unrecorded, seen.recorded_at = seen.unrecorded, 0, now
-        return times
+    async def record(self, reason: str, who: Who) -> None:
+        """Count a refusal, and write it when none of its kind was written in the last minute. Raises StorageUnavailableError."""
+        kind = (reason, who)
+        if kind not in self._counts and len(self._counts) >= self._most:
+            kind = (reason, self._others)
+        now = self._now()
+        count = self._counts.setdefault(kind, _Count(written_at=now - EVERY_S))
+        count.since += 1
+        if abs(now - count.written_at) >= EVERY_S:
+            await self._put(kind, count, now)
 
-    def put_back(self, reason: str, who: bytes, times: int) -> None:
-        """The record could not be written: the next refusal is recorded at once, and counts these too."""
-        seen = self._seen.get((reason, who)) or self._seen.get((reason, _OTHERS))
-        if seen is not None:
-            seen.recorded_at = None
-            seen.unrecorded += times
+    async def flush(self, *, all_of_them: bool = False) -> None:
+        """Write what was counted for a minute, or all of it; forget kinds that are quiet. Raises StorageUnavailableError."""
+        now = self._now()
+        for kind, count in list(self._counts.items()):
+            if not all_of_them and abs(now - count.written_at) < EVERY_S:
+                continue
+            if count.since:
+                await self._put(kind, count, now)
+            elif self._counts.get(kind) is count:
+                del self._counts[kind]
 
-    def _key(self, reason: str, who: bytes, now: float) -> tuple[str, bytes]:
-        """The caller's own count, or the common one when there are too many; counts of callers that stayed away are dropped first."""
-        key = (reason, who)
-        if key not in self._seen and len(self._seen) >= self._most:
-            for other, seen in list(self._seen.items()):
-                if seen.recorded_at is not None and now - seen.recorded_at >= self._every_s:
-                    del self._seen[other]
-            if len(self._seen) >= self._most:
-                return reason, _OTHERS
-        return key
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                await self.flush()
+            except StorageUnavailableError:
+                continue
+
+    async def _put(self, kind: tuple[str, Who], count: _Count, now: float) -> None:
+        """What comes while the record is written counts for the next one; what could not be written counts again."""
+        before, number = count.written_at, count.since
+        count.written_at, count.since = now, 0
+        try:
+            await self._write(*kind, number)
+        except BaseException:
+            count.written_at, count.since = before, count.since + number
+            raise
+
+
+async def _log(reason: str, _who: bytes, count: int) -> None:
+    _LOG.warning("access_refused", reason=reason, count=count)
+
+
+def in_operational_log(now: Callable[[], float]) -> Refusals[bytes]:
+    """Of a server without evidence log, by certificate: its refusals go to the operational log."""
+    return Refusals(_log, others=b"", now=now)

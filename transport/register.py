@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from evidence import canonical
+from evidence.checkpoint import first_of
 from keys import labels
 from keys.signing import Signer, verify
+from keys.windows import KeyWindow, PublicKeys
+
+FORM: Final = 2
+_KEY_SIZE: Final = 32
+_FINGERPRINT_SIZE: Final = 32
+Item = TypeVar("Item")
 
 
 class Use(StrEnum):
@@ -31,23 +41,57 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Whose certificate this is: an agency (or `network`, `resident-network`), what for, and its holder's name (staff id)."""
+    """Whose certificate this is: an agency (or `network`, `resident-network`), what for, its holder's name (staff id), and until when it counts.
+
+    `valid_to` stands only at a certificate that was replaced; its own expiry is the handshake's matter.
+    """
 
     agency: str
     use: Use
     name: str
+    valid_to: datetime | None = None
+
+    def accepted(self, now: datetime) -> bool:
+        return self.valid_to is None or now <= self.valid_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """One agency: id, 16-digit agency code, Japanese name, legal kinds, Ed25519 public key of its intermediate server, 28条 standing."""
+    """One agency: id, 16-digit agency code, Japanese name, legal kinds, public keys of its intermediate server, 28条 standing."""
 
     id: str
     code: str
     name: str
     kinds: frozenset[str]
-    signing_key: bytes
+    signing_keys: PublicKeys
     assessed: bool
+
+
+class Side(StrEnum):
+    """On which side of an inquiry an agency stands in for another (委任)."""
+
+    INQUIRER = "inquirer"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegation:
+    """委任 on file: `delegate` asks or answers for `delegator` on these legal days; `information`: kinds, empty for all."""
+
+    delegator: str
+    delegate: str
+    side: Side
+    valid_from: date
+    valid_to: date | None
+    information: frozenset[str]
+
+    def covers(self, side: Side, delegator: str, delegate: str, information: str, day: date) -> bool:
+        return (
+            (self.side, self.delegator, self.delegate) == (side, delegator, delegate)
+            and self.valid_from <= day
+            and (self.valid_to is None or day <= self.valid_to)
+            and (not self.information or information in self.information)
+        )
 
 
 class RegisterBrokenError(Exception):
@@ -56,53 +100,215 @@ class RegisterBrokenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """A checked register. `logs`: origin without year → Ed25519 public key; `peers`: SHA-256 of the certificate (DER) → Peer; `permit_key`: the core's."""
+    """A checked register. `logs`: origin without year → public keys; `peers`: SHA-256 of the certificate (DER) → Peer; `permit_keys`: the core's.
+
+    `sequence` rises with every register that the authority signs: a role never goes back.
+    `delegations`: 委任 on file, on either side. `list_key`: of the publisher of the permission list; empty in a register that names none: then no version is taken.
+    `simulation`: everybody in it is made up; there alone a role's clock may be moved.
+    """
 
     agencies: Mapping[str, Agency]
     peers: Mapping[bytes, Peer]
-    logs: Mapping[str, bytes]
-    permit_key: bytes
+    logs: Mapping[str, PublicKeys]
+    permit_keys: PublicKeys
+    sequence: int = 0
+    list_key: bytes = b""
+    simulation: bool = False
+    delegations: tuple[Delegation, ...] = ()
+
+    def delegated(self, side: Side, delegator: str | None, delegate: str, information: str, day: date) -> bool:
+        """Whether an agency may act for another on a legal day, and whether the other is registered; for nobody: yes."""
+        if delegator is None:
+            return True
+        known = delegator in self.agencies
+        return known and any(one.covers(side, delegator, delegate, information, day) for one in self.delegations)
 
     @classmethod
     def read(cls, data: bytes, root: bytes) -> Register:
         """Check the signature with the root's public key and build the register. Raises RegisterBrokenError."""
-        try:
-            outer = json.loads(data)
-            body = base64.b64decode(outer["register"], validate=True)
-            signature = base64.b64decode(outer["signature"], validate=True)
-            if not verify(root, labels.REGISTER, body, signature):
-                raise RegisterBrokenError("the register is not signed by the configured root")
-            return _build(json.loads(body))
-        except (ValueError, KeyError, TypeError):
-            raise RegisterBrokenError("the register is not well-formed") from None
+        return build(signed_body(data, root))
 
-    def log_key(self, origin: str) -> bytes | None:
-        """The public key of a log by its full origin (`…/2026`)."""
-        return self.logs.get(origin.rsplit("/", 1)[0])
+    def log_keys(self, origin: str) -> PublicKeys | None:
+        """The public keys of a log by its full origin (`…/2026`), also of one that was opened anew."""
+        return self.logs.get(first_of(origin)[0].rsplit("/", 1)[0])
 
 
-def _build(body: Mapping[str, Any]) -> Register:
-    agencies = {
-        item["id"]: Agency(
-            id=item["id"],
-            code=item["code"],
-            name=item["name"],
-            kinds=frozenset(item["kinds"]),
-            signing_key=bytes.fromhex(item["signing_key"]),
-            assessed=bool(item["assessed"]),
+class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+class _Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    code: str
+    name: str
+    kinds: list[str]
+    signing_keys: list[_Key]
+    assessed: bool
+
+
+class _Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    sha256: str
+    agency: str
+    use: Use
+    name: str
+    valid_to: datetime | None
+
+
+class _Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    origin: str
+    keys: list[_Key]
+
+
+class _Delegated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    delegator: str
+    delegate: str
+    side: Side
+    valid_from: date
+    valid_to: date | None
+    information: list[str]
+
+
+class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a register of form 2 says."""
+
+    v: int
+    sequence: int
+    agencies: list[_Agency]
+    certificates: list[_Certificate]
+    logs: list[_Log]
+    permit_keys: list[_Key]
+    list_key: str
+    simulation: bool
+    delegations: list[_Delegated]
+
+
+def signed_body(data: bytes, root: bytes) -> dict[str, Any]:
+    """What a register says, once the root's signature holds; its form is not looked at yet. Raises RegisterBrokenError."""
+    try:
+        outer = json.loads(data)
+        body = base64.b64decode(outer["register"], validate=True)
+        signature = base64.b64decode(outer["signature"], validate=True)
+        if not verify(root, labels.REGISTER, body, signature):
+            raise RegisterBrokenError("the register is not signed by the configured root")
+        found: dict[str, Any] = json.loads(body)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RegisterBrokenError("the register is not well-formed") from None
+    return found
+
+
+def build(body: Mapping[str, Any]) -> Register:
+    """Of form 2, or of the form before it, in which every party had one key for all time. Raises RegisterBrokenError."""
+    try:
+        return _built(msgspec.convert(body if "v" in body else in_windows(body), _Body))
+    except (msgspec.ValidationError, ValueError, KeyError, TypeError, AttributeError):
+        raise RegisterBrokenError("the register is not well-formed") from None
+
+
+def in_windows(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A register of the first form as one of form 2: its keys without beginning or end, its sequence number 0. Raises KeyError, TypeError."""
+
+    def keys(key: str) -> list[dict[str, Any]]:
+        return [{"key": key, "valid_from": None, "valid_to": None}]
+
+    agencies = [{**one, "signing_keys": keys(one["signing_key"])} for one in body["agencies"]]
+    for one in agencies:
+        del one["signing_key"]
+    return {
+        "list_key": "",
+        **{name: said for name, said in body.items() if name != "permit_key"},
+        "v": FORM,
+        "sequence": 0,
+        "simulation": body.get("simulation") is True,
+        "agencies": agencies,
+        "certificates": [{**one, "valid_to": None} for one in body["certificates"]],
+        "logs": [{"origin": one["origin"], "keys": keys(one["key"])} for one in body["logs"]],
+        "permit_keys": keys(body["permit_key"]) if body["permit_key"] else [],
+        "delegations": [{"valid_to": None, "information": [], **one} for one in body.get("delegations", ())],
+    }
+
+
+def _built(body: _Body) -> Register:
+    """Raises ValueError."""
+    if body.v != FORM or body.sequence < 0:
+        raise ValueError("a register of no known form")
+    agencies = [
+        Agency(
+            id=one.id,
+            code=one.code,
+            name=one.name,
+            kinds=frozenset(one.kinds),
+            signing_keys=_keys(one.signing_keys),
+            assessed=one.assessed,
         )
-        for item in body["agencies"]
-    }
+        for one in body.agencies
+    ]
     peers = {
-        bytes.fromhex(item["sha256"]): Peer(agency=item["agency"], use=Use(item["use"]), name=item["name"])
-        for item in body["certificates"]
+        _octets(one.sha256, _FINGERPRINT_SIZE): Peer(
+            agency=one.agency, use=one.use, name=one.name, valid_to=one.valid_to
+        )
+        for one in body.certificates
     }
-    logs = {item["origin"]: bytes.fromhex(item["key"]) for item in body["logs"]}
-    return Register(agencies=agencies, peers=peers, logs=logs, permit_key=bytes.fromhex(body["permit_key"]))
+    if len(peers) != len(body.certificates):
+        raise ValueError("a certificate stands there twice")
+    return Register(
+        agencies=_by(agencies, lambda one: one.id),
+        peers=peers,
+        logs={origin: _keys(log.keys) for origin, log in _by(body.logs, lambda one: one.origin).items()},
+        permit_keys=_keys(body.permit_keys) if body.permit_keys else PublicKeys(()),
+        sequence=body.sequence,
+        list_key=_octets(body.list_key, _KEY_SIZE) if body.list_key else b"",
+        simulation=body.simulation,
+        delegations=tuple(_delegation(one) for one in body.delegations),
+    )
+
+
+def _by(items: Iterable[Item], name: Callable[[Item], str]) -> dict[str, Item]:
+    listed = list(items)
+    found = {name(one): one for one in listed}
+    if len(found) != len(listed):
+        raise ValueError("somebody stands there twice")
+    return found
+
+
+def _keys(keys: list[_Key]) -> PublicKeys:
+    """In the order of the register: oldest first, each key once, every time with its offset."""
+    windows = tuple(
+        KeyWindow(key=_octets(one.key, _KEY_SIZE), valid_from=one.valid_from, valid_to=one.valid_to) for one in keys
+    )
+    times = [at for one in keys for at in (one.valid_from, one.valid_to) if at is not None]
+    turned = any(one.valid_from and one.valid_to and one.valid_to < one.valid_from for one in keys)
+    if (
+        not windows
+        or len({one.key for one in windows}) != len(windows)
+        or turned
+        or any(at.tzinfo is None for at in times)
+    ):
+        raise ValueError("no windows of keys")
+    return PublicKeys(windows)
+
+
+def _octets(text: str, size: int) -> bytes:
+    data = bytes.fromhex(text)
+    if len(data) != size or data.hex() != text:
+        raise ValueError("not so many bytes")
+    return data
+
+
+def _delegation(item: _Delegated) -> Delegation:
+    return Delegation(
+        delegator=item.delegator,
+        delegate=item.delegate,
+        side=item.side,
+        valid_from=item.valid_from,
+        valid_to=item.valid_to,
+        information=frozenset(item.information),
+    )
 
 
 def sign_register(body: Mapping[str, Any], root: Signer) -> bytes:
-    """Sign a register body (the form that `_build` reads) with the register authority's root."""
+    """Sign a register body (the form that `build` reads) with the register authority's root."""
     encoded = canonical.encode(dict(body))
     return json.dumps(
         {

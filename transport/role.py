@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from keys.masked import Secret
 from storage.key_store import KeyStore
-from transport.clock import Clock
+from transport.clock import Clock, SharedOffset
 from transport.register import Register
 from transport.tls import Identity
 
@@ -24,6 +24,10 @@ class Hosted:
     tenant: str
     identity: Identity
     keys: Path
+
+
+class ClockMovedError(ValueError):
+    """A role's configuration moves its clock, and the register does not say that all this is a simulation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +49,12 @@ class RoleConfig:
     spool: Path
     options: Mapping[str, Any]
     fault: str | None
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def register(self) -> Register:
         """The register, read and checked anew."""
         return Register.read(self.register_path.read_bytes(), self.register_root)
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(timedelta(seconds=float(self.options.get("clock_offset_s", 0))))
 
     def open_keys(self, agency: str) -> KeyStore:
         """Open the key file of a hosted agency (about 0.1 s: argon2id)."""
@@ -64,10 +65,30 @@ def _identity(folder: Path, item: Mapping[str, str]) -> Identity:
     return Identity(certificate=folder / item["certificate"], key=folder / item["key"], ca=folder / item["ca"])
 
 
+def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
+    """The role's clock: `clock` names the file that moves all roles of a simulation, option `clock_offset_s` is how far this one is off.
+
+    Whoever can write a role's configuration must not be able to bend its deadlines and records: only the signed register says
+    that this is a simulation. Raises ClockMovedError, RegisterBrokenError, OSError.
+    """
+    offset = timedelta(seconds=float(stored["options"].get("clock_offset_s", 0)))
+    shared = folder / stored["clock"] if "clock" in stored else None
+    if shared is not None and not shared.exists():
+        shared = None  # a folder that was carried to another machine has that machine's time
+    if not offset and shared is None:
+        return Clock()
+    register = Register.read((folder / stored["register"]).read_bytes(), bytes.fromhex(stored["register_root"]))
+    if not register.simulation:
+        raise ClockMovedError(
+            "only a role of a simulation may have its clock moved: take `clock` and `clock_offset_s` out of role.json"
+        )
+    return Clock(offset, None if shared is None else SharedOffset(shared))
+
+
 def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
     """Read `role.json` in a role's folder; paths in it are relative to the folder.
 
-    Raises ValueError when the file is not what set-up writes.
+    Raises ValueError when the file is not what set-up writes, ClockMovedError (one of them) and RegisterBrokenError.
     """
     try:
         stored = json.loads((folder / "role.json").read_text(encoding="utf-8"))
@@ -95,6 +116,7 @@ def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
             spool=folder / stored["spool"],
             options=stored["options"],
             fault=fault,
+            clock=_clock(folder, stored),
         )
     except (KeyError, TypeError, OSError, json.JSONDecodeError):
         raise ValueError(

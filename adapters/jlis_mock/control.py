@@ -29,6 +29,8 @@ class Changes(Struct, forbid_unknown_fields=True):
     tamper_payload: Count | UnsetType = UNSET
     replay_allowed: Count | UnsetType = UNSET
     mint_for_another_person: Count | UnsetType = UNSET
+    poison_answer: Count | UnsetType = UNSET
+    stale_list: Count | UnsetType = UNSET
     provider_down: Count | UnsetType = UNSET
     permit_redeem_s: Count | UnsetType | None = UNSET
 

@@ -1,167 +1,83 @@
-"""A dishonest inquirer for tests and the demonstration: it speaks the wire by itself, with a real agency's identity.
+"""A dishonest agency for tests, scenarios and the demonstration: it speaks the wire by itself, with a real agency's identity.
 
-It can ask for anything, present what it should not, and look at what comes back. What it must never get is an answer
-that the permission list does not give it. Building functions are pure; the calls go over mutual TLS.
+It is `partner`, the library for whoever connects a server of their own. As an inquirer it asks for anything and presents what it should not;
+what it must never get is an answer that the permission list does not give it. As a provider it answers wrongly, under a true permit and its
+own signature; what it must never achieve is that somebody takes that for an answer.
 """
 
 from __future__ import annotations
 
-import base64
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-import aiohttp
 import msgspec
 
-from codebook.identifiers import INQUIRY_PREFIX, new_sortable_id
-from evidence import canonical
-from keys import labels
-from keys.binding import bind
-from keys.sealing import SUITE_XWING, OneTimeKey, key_hash, new_one_time_key, open_sealed
-from keys.signing import Signer
-from transport import channel
+from keys.masked import Plaintext
+from keys.sealing import new_one_time_key, seal
+from keys.signing import Signer, generate_seed
+from partner.asking import Asker as DishonestPeer
+from partner.messages import Question as Wish
+from partner.messages import SignedRequest, octets, open_answer, payload_info, permit_claims
+from partner.providing import PROVIDES_NOTHING, Found, Look, Permitted, Provider
 
-DEFAULT_LIFE = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to ask for. `list_digest`: hex; `basis` None: whatever is in force that day."""
-
-    provider: str
-    item: str
-    information: str
-    list_digest: str
-    basis: str | None = None
-    items: tuple[str, ...] = ()
-    inquirer: str | None = None
-    inquiry_number: str | None = None
-    expires_at: datetime | None = None
+__all__ = [
+    "Bend", "DishonestPeer", "DishonestProvider", "SignedRequest", "Wish", "open_answer", "payload_info", "permit_claims",
+]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedRequest:
-    """A request as it is signed, sent and, if one likes, bent. `one_time_key` opens the answer."""
+class Bend(StrEnum):
+    """What a dishonest provider does in place of an answer."""
 
-    inquiry_number: str
-    request: bytes
-    signature: bytes
-    one_time_key: OneTimeKey
-
-    def with_other_key(self) -> SignedRequest:
-        """The same signed request with a one-time key that its hash does not cover."""
-        return replace(self, one_time_key=new_one_time_key())
-
-    def with_request(self, other: SignedRequest) -> SignedRequest:
-        """The bytes of another signed request, to be presented under this one's permit."""
-        return replace(self, request=other.request, signature=other.signature)
+    MORE_THAN_ASKED = "more-than-asked"
+    """Give the whole record though some items were asked for (SC-5, SC-14)."""
+    ANSWER_OF_BEFORE = "answer-of-before"
+    """Give the answer to an earlier inquiry."""
+    SIGNED_BY_ANOTHER = "signed-by-another"
+    """Sign with a key that is not the registered one."""
+    SEALED_TO_ANOTHER = "sealed-to-another"
+    """Seal to a key of its own, not to the inquirer's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DishonestPeer:
-    """`client`: a session with the agency's certificate; `signer`: its signing key; base URLs."""
+RECORD: Mapping[str, Any] = {
+    "data_set": "資格情報",
+    "version": "0001",
+    "items": {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "00000000"}},
+}
+"""What it gives of everybody; synthetic."""
 
-    agency: str
-    client: aiohttp.ClientSession
-    signer: Signer
-    core: str
-    interface: str
-    timeout_s: float = 20.0
 
-    def build(self, wish: Wish, now: datetime) -> SignedRequest:
-        """A request in the wire's canonical form, signed by this agency whoever it names as inquirer."""
-        key = new_one_time_key()
-        number = wish.inquiry_number or new_sortable_id(
-            INQUIRY_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10)
+@dataclass(slots=True, kw_only=True)
+class DishonestProvider(Provider):
+    """`bend` None: it provides nothing, which is honest. It looks at no permission list and knows everybody."""
+
+    lists: frozenset[str] = frozenset()
+    permitted: Permitted = lambda _claims: True
+    look: Look = lambda _code, _kind: Found(records=[RECORD])
+    bend: Bend | None = None
+
+    def answer(self, item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        if self.bend is None:
+            return dict(PROVIDES_NOTHING)
+        if self.bend is Bend.ANSWER_OF_BEFORE and self.answered:
+            return next(iter(self.answered.values()))[1]
+        return super(DishonestProvider, self).answer(item, now)
+
+    def refusal(self, item: Mapping[str, Any], claims: Mapping[str, Any], now: datetime) -> str | None:  # noqa: ARG002 (it looks at none of them)
+        """It refuses nothing."""
+        return None
+
+    def _provide(
+        self, item: Mapping[str, Any], claims: Mapping[str, Any], exchange: str, now: datetime
+    ) -> dict[str, Any]:
+        key = new_one_time_key().public if self.bend is Bend.SEALED_TO_ANOTHER else octets(item["public_key"])
+        whole = msgspec.json.encode({"kind": "answered", "records": [RECORD]})
+        own = self.signer
+        self.signer = Signer(generate_seed()) if self.bend is Bend.SIGNED_BY_ANOTHER else own
+        answer = self._signed(
+            claims, exchange, now, "provided", sealed=seal(key, payload_info(claims), Plaintext(whole))
         )
-        request = canonical.encode(
-            {
-                "v": 1,
-                "inquiry_number": number,
-                "inquirer": wish.inquirer or self.agency,
-                "provider": wish.provider,
-                "basis": wish.basis,
-                "item": wish.item,
-                "information": wish.information,
-                "items": sorted(wish.items),
-                "list_digest": wish.list_digest,
-                "key_hash": key_hash(key.public).hex(),
-                "expires_at": canonical.timestamp(wish.expires_at or now + DEFAULT_LIFE),
-            }
-        )
-        return SignedRequest(
-            inquiry_number=number,
-            request=request,
-            signature=self.signer.sign(labels.INQUIRY, request),
-            one_time_key=key,
-        )
-
-    async def ask_permits(self, asks: Sequence[tuple[SignedRequest, bytes]]) -> list[dict[str, Any]]:
-        """IF_SKI_90001 for requests with the code to show for each. Raises ChannelError."""
-        items = [
-            {"request": _text(signed.request), "signature": _text(signed.signature), "code": _text(code)}
-            for signed, code in asks
-        ]
-        return await self._post(f"{self.core}/permits", items)
-
-    async def ask_permit(self, signed: SignedRequest, code: bytes) -> dict[str, Any]:
-        """As `ask_permits`, for one."""
-        return (await self.ask_permits([(signed, code)]))[0]
-
-    async def present(self, permit: str, signed: SignedRequest) -> dict[str, Any]:
-        """IF_SKI_90002: present a permit, its own or not, with this request and key. Raises ChannelError."""
-        item = {
-            "permit": permit,
-            "public_key": _text(signed.one_time_key.public),
-            "request": _text(signed.request),
-            "signature": _text(signed.signature),
-        }
-        return (await self._post(f"{self.interface}/inquiries", [item]))[0]
-
-    async def _post(self, url: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        body = msgspec.json.encode({"checkpoint": None, "items": items})
-        answer = msgspec.json.decode(await channel.post(self.client, url, body, timeout_s=self.timeout_s))
-        found: list[dict[str, Any]] = answer["items"]
-        return found
-
-
-def permit_claims(permit: str) -> dict[str, Any]:
-    """What a permit says, unchecked."""
-    part = permit.split(".")[1]
-    claims: dict[str, Any] = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return claims
-
-
-def payload_info(claims: dict[str, Any]) -> bytes:
-    """What the payload is bound to, by the permit's claims (docs/architecture.md, Payload info)."""
-    return bind(
-        labels.PAYLOAD,
-        claims["permit_id"],
-        claims["inquiry_number"],
-        claims["inquirer"],
-        claims["provider"],
-        claims["basis"],
-        claims["item"],
-        claims["information"],
-        claims["items"],
-        claims["answer_by"],
-        SUITE_XWING,
-        bytes.fromhex(claims["key_hash"]),
-    )
-
-
-def open_answer(answer: dict[str, Any], permit: str, key: OneTimeKey) -> dict[str, Any]:
-    """The payload of a sealed answer. Raises SealBroken when it is not for this permit and key."""
-    sealed = base64.b64decode(answer["sealed"])
-    # reveal: a test or the demonstration shows what the inquirer received
-    payload: dict[str, Any] = msgspec.json.decode(
-        open_sealed(key.private, payload_info(permit_claims(permit)), sealed).reveal()
-    )
-    return payload
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+        self.signer = own
+        return answer

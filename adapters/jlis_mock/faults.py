@@ -30,6 +30,10 @@ class Switch(StrEnum):
     """Pass on other bytes under a permit that was used, or a permit after its time."""
     MINT_FOR_ANOTHER_PERSON = "mint_for_another_person"
     """Asked again with the same signed request, issue a second permit, for whoever's code comes with it; record nothing."""
+    POISON_ANSWER = "poison_answer"
+    """Pass on a hostile text in place of the outcome that the provider signed."""
+    STALE_LIST = "stale_list"
+    """Say that there is no newer permission list, though there is."""
     PROVIDER_DOWN = "provider_down"
     """Behave as if the provider could not be reached."""
 
@@ -46,6 +50,8 @@ class Faults:
     tamper_payload: int = 0
     replay_allowed: int = 0
     mint_for_another_person: int = 0
+    poison_answer: int = 0
+    stale_list: int = 0
     provider_down: int = 0
     permit_redeem_s: int | None = None
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cache, partial
 from typing import Final
 
 import aiohttp
@@ -14,35 +13,48 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from adapters.jlis_mock.control import NETWORK, add_control_route
-from adapters.jlis_mock.core import list_lookup
+from adapters.jlis_mock.core.checkpoint_routes import add_checkpoint_routes
 from adapters.jlis_mock.core.code_desk import CodeDesk
+from adapters.jlis_mock.core.code_epochs import EpochDesk
 from adapters.jlis_mock.core.codes import CodeBook
-from adapters.jlis_mock.core.entrance import Entrance
+from adapters.jlis_mock.core.entrance import Entrance, refusals_of
+from adapters.jlis_mock.core.epoch_routes import add_epoch_routes
+from adapters.jlis_mock.core.list_routes import add_list_routes
+from adapters.jlis_mock.core.list_shelf import FILE_NAME, ListShelf
 from adapters.jlis_mock.core.log_routes import CoreLog, add_log_routes
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, PermitDesk
+from adapters.jlis_mock.core.retention import keeping_of
 from adapters.jlis_mock.core.routes import add_core_routes
 from adapters.jlis_mock.core.store import PermitStore
 from adapters.jlis_mock.faults import FaultBoard
 from adapters.jlis_mock.interface.relay import Relay
+from adapters.jlis_mock.interface.revoking import RevocationDesk
 from adapters.jlis_mock.interface.routes import add_interface_routes
 from adapters.jlis_mock.interface.tampering import Tampering
+from adapters.jlis_mock.ways import Ways
 from keys.sealing import new_one_time_key
-from storage.committer import Committer
+from storage.committer import Committer, commit_step
+from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
 from storage.fault_points import Step, declare
 from storage.key_store import KeyStore
+from storage.log_keeping import LOOK_S, LogKeeping
 from transport import channel, listener, openapi, tls
 from transport.channel import Channel
 from transport.checkpoints import peer_notes
-from transport.register import Register
+from transport.circuit import Circuit
+from transport.clock import Alarm, Clock
+from transport.register_records import RegisterRecords
+from transport.renewal import Renewal
 from transport.role import RoleConfig
+from transport.standing_register import StandingRegister
 
 ORIGIN: Final = "sekisho.example/network/core"
 INTERMEDIATE: Final = "intermediate/"
 REDEEM_S: Final = 300
-KEEP_EVERY_S: Final = 15.0
 KEEPING_FAILURES: Final = Counter("sekisho_core_keeping_failures", "Turns of the core's clock that failed", ["reason"])
 _LOG = structlog.get_logger()
+REGISTER: Final = commit_step("core", "register.looked")
 SEND_PROVISIONS: Final = declare("core", "send.provisions")
 SEND_OUTCOMES: Final = declare("core", "send.outcomes")
 SEND_CODES: Final = declare("core", "send.codes")
@@ -53,73 +65,106 @@ class Network:
     """The parts of a running network."""
 
     app: web.Application
+    entrance: Entrance
     committer: Committer
+    keeping: LogKeeping
     store: PermitStore
-    channels: tuple[Channel, ...]
+    lists: ListShelf
+    epochs: EpochDesk
+    ways: tuple[Ways, ...]
     redeem_s: int
-    clock: Callable[[], datetime]
+    clock: Clock
 
 
 async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
-    """Run until `stop`. Raises StorageUnavailableError, KeyStoreError or RegisterBrokenError when it cannot start."""
+    """Run until `stop`. Raises StorageUnavailableError, KeyStoreError or RegisterBrokenError or ListUnreadableError when it cannot start."""
     hosted = config.hosted[NETWORK]
     keys = config.open_keys(NETWORK)
+    context = tls.client_context(hosted.identity, hosted.identity.ca)
+    register = StandingRegister(config.register_path, config.register_root)
     database = await Database.open(config.dsn)
     try:
-        async with channel.session(tls.client_context(hosted.identity, hosted.identity.ca)) as client:
-            network = _build(config, database, keys, client)
+        async with channel.session(context) as client:
+            network = _build(config, database, keys, client, register)
             await network.committer.load()
             await network.store.keep_time(network.clock(), network.redeem_s)
-            await _run(config, network, stop)
+            await network.lists.load()
+            await network.epochs.load()
+            renewal = Renewal(register=register)
+            renewal.of_certificate(hosted.identity, context)
+            renewal.of_keys(keys)
+            await _run(config, network, renewal, stop)
     finally:
         await database.close()
 
 
-async def _run(config: RoleConfig, network: Network, stop: asyncio.Event) -> None:
-    context = tls.server_context(config.server, require_client=True)
+async def _run(config: RoleConfig, network: Network, renewal: Renewal, stop: asyncio.Event) -> None:
+    context = renewal.of_certificate(config.server, tls.server_context(config.server, require_client=True))
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(network.committer.run()), group.create_task(_keep(network))]
-        running += [group.create_task(each.run()) for each in network.channels]
+        running = [group.create_task(commit([network.committer])), group.create_task(_keep(network))]
+        running += [group.create_task(each.run()) for each in network.ways]
+        running += [group.create_task(network.entrance.refusals.run()), group.create_task(renewal.run())]
+        await renewal.recorded(RegisterRecords(committer=network.committer, step=REGISTER, clock=network.clock))
+        await network.lists.take_given(config.folder / FILE_NAME, network.clock())
         async with listener.listening(
             network.app, host=config.host, port=config.port, context=context, metrics_port=config.metrics_port
         ):
             await stop.wait()
+        try:
+            await network.entrance.refusals.flush(all_of_them=True)
+        except StorageUnavailableError:
+            _LOG.warning("access_refusals:not_written")
         for task in running:
             task.cancel()
 
 
-def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aiohttp.ClientSession) -> Network:
-    register = config.register
+def _build(
+    config: RoleConfig, database: Database, keys: KeyStore, client: aiohttp.ClientSession, register: StandingRegister
+) -> Network:
     clock = config.clock
     tenant = config.hosted[NETWORK].tenant
-    committer = Committer(database, tenant, origin=ORIGIN, signer=keys.ring.signer("log"), clock=clock)
-    keep_note = peer_notes(register, committer)
-    entrance = Entrance(committer=committer, clock=clock, keep_note=keep_note)
+    committer = Committer(database, tenant, origin=ORIGIN, signer=partial(keys.ring.signer, "log"), clock=clock)
+    keep_note = peer_notes(register, committer, clock)
+    entrance = Entrance(committer=committer, clock=clock, keep_note=keep_note, refusals=refusals_of(committer, clock))
     store = PermitStore(database, tenant)
-    codes = CodeBook.open(keys, register.agencies)
+    codes = CodeBook.open(keys, register().agencies)
     faults = FaultBoard()
     urls = {name.removeprefix(INTERMEDIATE): url for name, url in config.peers.items() if name.startswith(INTERMEDIATE)}
 
-    def channels(path: str, step: Step) -> dict[str, Channel]:
-        return {
-            agency: Channel(
+    @cache
+    def circuit_to(agency: str) -> Circuit:
+        return Circuit(NETWORK, agency)
+
+    def channels(path: str, step: Step) -> Ways:
+        def way(agency: str) -> Channel:
+            return Channel(
                 client,
-                f"{url.rstrip('/')}/{agency}/{path}",
+                f"{urls[agency].rstrip('/')}/{agency}/{path}",
                 name=f"network {path} {agency}",
                 step=step,
                 checkpoint=lambda: committer.note,
                 on_checkpoint=keep_note,
+                circuit=circuit_to(agency),
             )
-            for agency, url in urls.items()
-        }
+
+        return Ways(urls, way)
 
     provisions = channels("provisions", SEND_PROVISIONS)
     outcomes = channels("outcomes", SEND_OUTCOMES)
     code_ways = channels("codes", SEND_CODES)
     redeem_s = int(config.options.get("permit_redeem_s", REDEEM_S))
+    epochs = EpochDesk(
+        book=codes,
+        keys=keys,
+        database=database,
+        tenant=tenant,
+        committer=committer,
+        agencies=frozenset(register().agencies),
+    )
+    lists = ListShelf(database=database, tenant=tenant, committer=committer, key=register().list_key)
     permits = PermitDesk(
         register=register,
-        lookup=list_lookup.build(list_lookup.read_documents()),
+        lists=lists,
         codes=codes,
         ring=keys.ensure(CODE_PURPOSE),
         store=store,
@@ -138,41 +183,46 @@ def _build(config: RoleConfig, database: Database, keys: KeyStore, client: aioht
         outcomes=outcomes,
         redeem_s=redeem_s,
     )
-    app = _application(register, entrance)
+    app = listener.application(listener.require_peer(register, entrance.turned_away, clock))
     add_core_routes(
         app, entrance=entrance, permits=permits, codes=CodeDesk(codes=codes, committer=committer, channels=code_ways)
     )
-    add_interface_routes(app, relay)
-    add_log_routes(app, CoreLog(database=database, tenant=tenant, public_key=keys.ring.signer("log").public_key))
+    add_interface_routes(app, relay, RevocationDesk(store=store, committer=committer, relay=relay))
+    add_log_routes(
+        app, CoreLog(database=database, tenant=tenant, public_key=lambda: keys.ring.signer("log").public_key)
+    )
+    add_list_routes(app, lists, faults)
+    add_epoch_routes(app, epochs)
+    add_checkpoint_routes(app)
     add_control_route(app, faults)
     openapi.add_route(app, "network")
     return Network(
         app=app,
+        entrance=entrance,
         committer=committer,
+        keeping=keeping_of(committer),
         store=store,
-        channels=_all(provisions, outcomes, code_ways),
+        lists=lists,
+        epochs=epochs,
+        ways=(provisions, outcomes, code_ways),
         redeem_s=redeem_s,
         clock=clock,
     )
 
 
-def _application(register: Register, entrance: Entrance) -> web.Application:
-    return listener.application(listener.require_peer(lambda: register, entrance.turned_away))
-
-
-def _all(*ways: Mapping[str, Channel]) -> tuple[Channel, ...]:
-    return tuple(each for way in ways for each in way.values())
-
-
 async def _keep(network: Network) -> None:
-    """Say that the network is up, and drop sealed codes past their time. What fails is tried again at the next turn."""
+    """Say that the network is up, drop sealed codes past their time and records past theirs. What fails is tried again at the next turn."""
+    alarm = Alarm(network.clock)
     while True:
         try:
             await network.store.keep_time(network.clock(), network.redeem_s)
             await network.store.forget_codes(network.clock())
+            await network.lists.load()
+            await network.keeping.turn(network.clock())
+            await network.epochs.turn(network.clock())
         except StorageUnavailableError:
             KEEPING_FAILURES.labels("storage_unavailable").inc()
         except Exception as error:  # noqa: BLE001 (the loop outlives any one turn; the type is all that is said)
             KEEPING_FAILURES.labels(type(error).__name__).inc()
             _LOG.error("keeping_failed", error=type(error).__name__)
-        await asyncio.sleep(KEEP_EVERY_S)
+        await alarm.rest(LOOK_S)

@@ -98,6 +98,11 @@ class Asking:
         return left
 
 
+def among(asked: Sequence[Asked], told: frozenset[str] | None) -> Sequence[Asked]:
+    """Those of whose result we were told; all of them when nobody said."""
+    return asked if told is None else [one for one in asked if one.inquiry_number in told]
+
+
 def _lacks_values(answer: Answer) -> bool:
     """A repetition may be told that the inquiry was answered without the values: these are with the results."""
     return answer.state == ANSWERED and answer.outcome == ANSWERED and answer.values is None

@@ -23,6 +23,7 @@ from transport.channel import ChannelError, RefusedByPeerError
 SEND_TOKEN: Final = declare("sky2", "send.token")
 SEND_INQUIRIES: Final = declare("sky2", "send.inquiries")
 SEND_INQUIRY_RESULTS: Final = declare("sky2", "send.inquiry_results")
+SEND_PUSH_TARGET: Final = declare("sky2", "send.push_target")
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFE_S: Final = 60
@@ -55,6 +56,14 @@ class _Problem(msgspec.Struct, frozen=True):
     reason: str
 
 
+class _PushTarget(msgspec.Struct, frozen=True):
+    secret: str
+
+    def __repr__(self) -> str:
+        return "<PushTarget>"
+
+
+_PUSH_TARGET: Final = msgspec.json.Decoder(_PushTarget)
 _ANSWERS: Final = msgspec.json.Decoder(_Answers)
 _TOKEN: Final = msgspec.json.Decoder(_Token)
 _PROBLEM: Final = msgspec.json.Decoder(_Problem)
@@ -143,7 +152,17 @@ class LinkageDesk:
             "/v1/inquiry-results", body, _JSON, count=len(inquiry_numbers), step=SEND_INQUIRY_RESULTS
         )
 
-    async def _call(self, path: str, body: bytes, headers: dict[str, str], *, count: int, step: Step) -> list[Answer]:
+    async def have_changes_pushed(self, url: str, staff: str) -> Secret:
+        """Changes of the people whom we hold, and that inquiries have results, go to `url` from now on, signed with the secret that comes back."""
+        wanted = {"staff": staff, "kind": "webhook", "url": url, "new_secret": True, "inquiry_results": True}
+        body = msgspec.json.encode(wanted)
+        data = await self._authorised("/v1/push-targets", body, _JSON, SEND_PUSH_TARGET)
+        try:
+            return Secret(_PUSH_TARGET.decode(data).secret.encode())
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ChannelError("peer_answer_malformed") from None
+
+    async def _authorised(self, path: str, body: bytes, headers: dict[str, str], step: Step) -> bytes:
         token = await self._current_token()
         status, data = await self._post(path, body, headers | {"Authorization": f"Bearer {token}"}, step)
         if status == 401:
@@ -152,6 +171,10 @@ class LinkageDesk:
             status, data = await self._post(path, body, headers | {"Authorization": f"Bearer {token}"}, step)
         if status != 200:
             raise RefusedByPeerError(_reason(data))
+        return data
+
+    async def _call(self, path: str, body: bytes, headers: dict[str, str], *, count: int, step: Step) -> list[Answer]:
+        data = await self._authorised(path, body, headers, step)
         try:
             answers = _ANSWERS.decode(data).items
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from codebook.four_items import PersonName, fold_kana
+from codebook import folding
+from codebook.four_items import PersonName
 
 _MARKS = str.maketrans({"゛": "\u3099", "゜": "\u309a"})
-_LARGE = str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ")
+_FOLDS = folding.KANA - {folding.Fold.LONG_VOWELS}
 _PARTS_OF_A_NAME = 2
 
 
@@ -54,6 +55,6 @@ def match_holder(holder: PersonName, registered: PersonName) -> Matched | Differ
 
 def _parts(name: PersonName) -> tuple[str, ...]:
     return tuple(
-        fold_kana(part.translate(_MARKS)).translate(_LARGE)
+        folding.fold(part.translate(_MARKS), _FOLDS)
         for part in name.reveal().split()  # reveal: see match_holder
     )

@@ -84,3 +84,9 @@ where inquiry_key = $1 and state = 'asked'
 select inquiry_key, addressee_number, fiscal_year, state, benefit, inquiry_number, reason from unemployment_inquiry
 where ($1::text[] is null or inquiry_key = any($1::text[])) and inquiry_key > $2
 order by inquiry_key limit $3
+
+-- name: push_secret
+select sealed from push_secret
+
+-- name: put_push_secret
+insert into push_secret (sealed) values ($1) on conflict (only_row) do update set sealed = excluded.sealed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from adapters.sky2.asking import Asking, Failures
+from adapters.sky2.asking import Asking, Failures, among
 from adapters.sky2.linkage_desk import inquiry_body
 from adapters.sky2.received import Answer, account_outcome
 from adapters.sky2.refund import Ask, Event, RefundClaim, State, decide_inquiry, move
@@ -77,8 +77,8 @@ def _inquiry(refunds: Refunds, claim: RefundClaim, staff: str) -> bytes:
     )
 
 
-async def follow_up(refunds: Refunds) -> Failures:
-    """Bring every claim in state ASKED on, as far as its inquiry has come: also those that a crash left."""
+async def follow_up(refunds: Refunds, told: frozenset[str] | None = None) -> Failures:
+    """Bring every claim in state ASKED on, as far as its inquiry has come: also those that a crash left. `told`: only these inquiries."""
 
     async def number(one: Asked, inquiry_number: str) -> None:
         await refunds.store.write("number_claim", NUMBERED_STEP, one.key, inquiry_number)
@@ -87,7 +87,8 @@ async def follow_up(refunds: Refunds) -> Failures:
         await _settle(refunds, one, answer)
 
     async with refunds.turn:
-        return await refunds.asking.ask(await refunds.store.asked("asked_claims"), number=number, settle=settle)
+        asked = among(await refunds.store.asked("asked_claims"), told)
+        return await refunds.asking.ask(asked, number=number, settle=settle)
 
 
 async def _settle(refunds: Refunds, one: Asked, answer: Answer) -> None:

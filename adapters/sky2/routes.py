@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -14,9 +13,11 @@ from msgspec import Meta
 
 from adapters.sky2 import loading, refund_flow, unemployment_flow
 from adapters.sky2.ledgers import Ledger
+from adapters.sky2.linkage_desk import LinkageDesk
 from adapters.sky2.refund_flow import Refunds
 from adapters.sky2.seals import Seals
 from adapters.sky2.store import KeyReused, StaffRequest, Store
+from adapters.sky2.told import Told
 from adapters.sky2.unemployment_flow import UnemploymentInquiries
 from codebook.errors import CodebookError
 from codebook.identifiers import AddresseeNumber
@@ -24,6 +25,7 @@ from storage.committer import commit_step
 from storage.database import Connection
 from storage.fault_points import Step
 from transport import openapi
+from transport.clock import Clock
 from transport.listener import PEER
 from transport.problem import Handler, ProblemError
 from transport.register import Peer, Use
@@ -41,7 +43,7 @@ Body = TypeVar("Body")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """What the routes need; `agency`: whose staff may call."""
+    """What the routes need; `agency`: whose staff may call; `changes_url`: where we take pushes; `told`: whose results are there."""
 
     agency: str
     store: Store
@@ -49,9 +51,13 @@ class Counter:
     ledgers: Mapping[str, Ledger]
     refunds: Refunds
     unemployment: UnemploymentInquiries
-    clock: Callable[[], datetime]
+    desk: LinkageDesk
+    changes_url: str
+    told: Told
+    clock: Clock
 
 
+CHANGES: Final = "/changes"
 COUNTER: Final = web.AppKey("counter", Counter)
 _Name = Annotated[str, Meta(max_length=120, pattern=r"\A[^\x00]*\Z")]
 _Names = Annotated[list[_Name], Meta(max_length=5_000)]
@@ -85,14 +91,19 @@ _LIST_UNEMPLOYMENT: Final = msgspec.json.Decoder(ListUnemployment)
 
 
 def staff_only(agency: str, refused: Callable[[web.Request, str], Awaitable[None]]) -> Any:
-    """A middleware after `require_peer`: only certificates of this agency's staff."""
+    """A middleware after `require_peer`: only certificates of this agency's staff, and where changes are pushed to, of its linkage server."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer: Peer = request[PEER]
-        if peer.use is not Use.STAFF or peer.agency != agency:
+        wanted = Use.LINKAGE if request.path == CHANGES else Use.STAFF
+        if peer.use is not wanted or peer.agency != agency:
             await refused(request, "certificate_for_another_use")
-            raise ProblemError(403, "certificate_for_another_use", "Only staff of this agency may call SKY2.")
+            raise ProblemError(
+                403,
+                "certificate_for_another_use",
+                "Only staff of this agency may call SKY2, and its linkage server where it pushes changes to.",
+            )
         return await handler(request)
 
     return check
@@ -136,9 +147,9 @@ async def post_ask_accounts(request: web.Request) -> web.Response:
     wanted = _decode(body or b"{}", _ASK_ACCOUNTS)
 
     async def act(_key: str) -> dict[str, Any]:
-        return await refund_flow.ask_accounts(counter.refunds, wanted.claim_ids, _staff(request))
+        return await refund_flow.ask_accounts(counter.refunds, wanted.claim_ids, staff_id(request))
 
-    return await _act(request, body, act)
+    return await act_once(request, body, act)
 
 
 async def post_list_claims(request: web.Request) -> web.Response:
@@ -157,10 +168,10 @@ async def post_unemployment(request: web.Request) -> web.Response:
 
     async def act(key: str) -> dict[str, Any]:
         return await unemployment_flow.inquire(
-            counter.unemployment, numbers, idempotency_key=key, staff=_staff(request)
+            counter.unemployment, numbers, idempotency_key=key, staff=staff_id(request)
         )
 
-    return await _act(request, body, act)
+    return await act_once(request, body, act)
 
 
 async def post_list_unemployment(request: web.Request) -> web.Response:
@@ -171,7 +182,7 @@ async def post_list_unemployment(request: web.Request) -> web.Response:
     return _json({"items": items, "next": items[-1]["inquiry_key"] if len(items) == _MOST_LISTED else None})
 
 
-def _staff(request: web.Request) -> str:
+def staff_id(request: web.Request) -> str:
     peer: Peer = request[PEER]
     return peer.name
 
@@ -208,24 +219,24 @@ async def _load(
     request: web.Request, body: bytes, step: Step, act: Callable[[Connection], Awaitable[dict[str, Any]]]
 ) -> web.Response:
     """A change within our own tables: done and answered in one transaction, once."""
-    return _answered(await request.app[COUNTER].store.once(_identity(request, body), step, act))
+    return answered(await request.app[COUNTER].store.once(_identity(request, body), step, act))
 
 
-async def _act(request: web.Request, body: bytes, act: Callable[[str], Awaitable[dict[str, Any]]]) -> web.Response:
+async def act_once(request: web.Request, body: bytes, act: Callable[[str], Awaitable[dict[str, Any]]]) -> web.Response:
     """A change that asks others: a repetition after the answer gets the answer, one before it does the act again, which is safe."""
     store, identity = request.app[COUNTER].store, _identity(request, body)
     earlier = await store.earlier(identity)
     if earlier is not None:
-        return _answered(earlier)
+        return answered(earlier)
     answer = await act(identity.key)
 
     async def keep(_connection: Connection) -> dict[str, Any]:
         return answer
 
-    return _answered(await store.once(identity, ANSWER_STEP, keep))
+    return answered(await store.once(identity, ANSWER_STEP, keep))
 
 
-def _answered(answer: dict[str, Any] | KeyReused) -> web.Response:
+def answered(answer: dict[str, Any] | KeyReused) -> web.Response:
     if isinstance(answer, KeyReused):
         raise ProblemError(
             422, KeyReused.KEY_REUSED.value, "This Idempotency-Key came before with another request; take a new one."

@@ -12,6 +12,7 @@ from codebook.four_items import PersonName
 from codebook.individual_number import IndividualNumber
 from keys import labels
 from keys.binding import bind
+from keys.masked import Secret
 from storage.key_store import KeyStore
 
 NUMBER: Final = "individual-number"
@@ -20,13 +21,16 @@ ACCOUNT: Final = "receiving-account"
 BENEFIT: Final = "unemployment-benefit"
 LEDGER: Final = "ledger"
 REQUEST: Final = "request"
-PURPOSES: Final = (NUMBER, PERSON, ACCOUNT, BENEFIT, LEDGER, REQUEST)
+PUSH: Final = "push-secret"
+PURPOSES: Final = (NUMBER, PERSON, ACCOUNT, BENEFIT, LEDGER, REQUEST, PUSH)
 
 _PERSON_LABEL: Final = b"sekisho/sky2-insured-person/v1"
 _ACCOUNT_LABEL: Final = b"sekisho/sky2-receiving-account/v1"
 _BENEFIT_LABEL: Final = b"sekisho/sky2-unemployment-benefit/v1"
 _LEDGER_LABEL: Final = b"sekisho/sky2-ledger/v1"
 _INQUIRY_KEY_LABEL: Final = b"sekisho/sky2-inquiry-key/v1"
+_PUSH_LABEL: Final = b"sekisho/sky2-push-secret/v1"
+_VALUES: Final = msgspec.json.Decoder(dict[str, Any])
 _LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _PERSON_COLUMNS: Final = ("name", "kana", "birth_date", "address")
 _DATA_SETS: Final = msgspec.json.Decoder(list[DataSet])
@@ -65,6 +69,17 @@ class Seals:
         """The name in kana, for comparing it with the holder of an account (SC-22)."""
         opened = self._ring.decrypt(PERSON, sealed, bind(_PERSON_LABEL, addressee_number))
         return PersonName(_PERSON.decode(opened).kana)
+
+    def open_person(self, sealed: bytes, addressee_number: str) -> dict[str, Any]:
+        """All of it, as it was sealed: to be changed and sealed again."""
+        return _VALUES.decode(self._ring.decrypt(PERSON, sealed, bind(_PERSON_LABEL, addressee_number)))
+
+    def push_secret(self, secret: Secret) -> bytes:
+        # reveal: sealed here
+        return self._ring.encrypt(PUSH, secret.reveal(), _PUSH_LABEL)
+
+    def open_push_secret(self, sealed: bytes) -> Secret:
+        return Secret(self._ring.decrypt(PUSH, sealed, _PUSH_LABEL))
 
     def ledger_item(self, value: Any, place: str, addressee_number: str) -> bytes:
         """Any JSON value of a sealed ledger column."""

@@ -10,18 +10,22 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter as Metric
 
-from adapters.sky2 import refund_flow, unemployment_flow
+from adapters.sky2 import push_routes, refund_flow, unemployment_flow
 from adapters.sky2.asking import Asking
 from adapters.sky2.linkage_desk import Credentials, LinkageDesk
 from adapters.sky2.loading import read_ledgers
 from adapters.sky2.refund_flow import Refunds
-from adapters.sky2.routes import COUNTER, Counter, add_routes, staff_only
+from adapters.sky2.routes import CHANGES, COUNTER, Counter, add_routes, staff_only
 from adapters.sky2.seals import Seals
 from adapters.sky2.store import Store
+from adapters.sky2.told import Told
 from adapters.sky2.unemployment_flow import UnemploymentInquiries
 from storage.database import Database, StorageUnavailableError
 from transport import channel, listener, tls
+from transport.refusals import in_operational_log
+from transport.renewal import Renewal
 from transport.role import RoleConfig
+from transport.standing_register import StandingRegister
 
 AGENCY: Final = "setagaya"
 LINKAGE: Final = f"linkage/{AGENCY}"
@@ -37,15 +41,21 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     """Run until `stop`. Raises StorageUnavailableError, KeyStoreError, RegisterBrokenError or CredentialsError at the start.
 
     Options: `account_item`, `unemployment_item` (rows of the list in force), `patience_s` (how long one call waits for
-    results), `follow_up_s` (how often open inquiries are brought on; what a crash left is brought on at the start).
+    results), `follow_up_s` (how often all open inquiries are brought on; those that the linkage server tells of at once; what a crash left is brought on at the start).
     """
     hosted = config.hosted[AGENCY]
     credentials = Credentials.read(config.folder / "client.json")
-    seals = Seals(config.open_keys(AGENCY))
+    keys = config.open_keys(AGENCY)
+    seals = Seals(keys)
+    renewal = Renewal(register=StandingRegister(config.register_path, config.register_root))
+    renewal.of_keys(keys)
+    context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     database = await Database.open(config.dsn)
     try:
-        async with channel.session(tls.client_context(hosted.identity, hosted.identity.ca), connections=16) as client:
-            await _run(config, _counter(config, Store(database, hosted.tenant), seals, client, credentials), stop)
+        async with channel.session(context, connections=16) as client:
+            await _run(
+                config, _counter(config, Store(database, hosted.tenant), seals, client, credentials), renewal, stop
+            )
     finally:
         await database.close()
 
@@ -79,33 +89,61 @@ def _counter(
         ledgers=read_ledgers(),
         refunds=refunds,
         unemployment=unemployment,
+        desk=desk,
+        told=Told(),
+        changes_url=f"https://{config.host}:{config.port}{CHANGES}",
         clock=clock,
     )
 
 
-async def _run(config: RoleConfig, counter: Counter, stop: asyncio.Event) -> None:
-    register = config.register
+async def _run(config: RoleConfig, counter: Counter, renewal: Renewal, stop: asyncio.Event) -> None:
+    refusals = in_operational_log(lambda: counter.clock().timestamp())
+
+    async def turned_away(request: web.Request, reason: str) -> None:
+        await refusals.record(reason, listener.fingerprint(request) or b"")
+
     app = listener.application(
-        listener.require_peer(lambda: register, _turned_away), staff_only(counter.agency, _turned_away)
+        listener.require_peer(renewal.register, turned_away, counter.clock), staff_only(counter.agency, turned_away)
     )
     app[COUNTER] = counter
     add_routes(app)
-    context = tls.server_context(config.server, require_client=True)
+    push_routes.add_routes(app)
+    context = renewal.of_certificate(config.server, tls.server_context(config.server, require_client=True))
     async with asyncio.TaskGroup() as group:
-        following = group.create_task(_follow_up(counter, float(config.options.get("follow_up_s", 20))))
+        running = [
+            group.create_task(_follow_up(counter, float(config.options.get("follow_up_s", 20)))),
+            group.create_task(refusals.run()),
+            group.create_task(renewal.run()),
+        ]
         async with listener.listening(
             app, host=config.host, port=config.port, context=context, metrics_port=config.metrics_port
         ):
             await stop.wait()
-        following.cancel()
+        for task in running:
+            task.cancel()
 
 
 async def _follow_up(counter: Counter, every_s: float) -> None:
-    """Bring open inquiries on: held ones whose outcome came since, and those that a crash left unsent or unread."""
+    """Bring open inquiries on: at once those that we are told of, and now and then all: held ones, and those that a crash left unsent or unread.
+
+    When the clock is moved, all of them at once: something may be due that was far away.
+    """
+    loop = asyncio.get_running_loop()
+    all_at, told = loop.time(), frozenset[str]()
+
+    def all_now() -> None:
+        nonlocal all_at
+        all_at = loop.time()
+        counter.told.wake()
+
+    counter.clock.on_move(all_now)
     while True:
+        everybody = loop.time() >= all_at
+        if everybody:
+            all_at = loop.time() + every_s
         try:
-            failures = await refund_flow.follow_up(counter.refunds)
-            failures |= await unemployment_flow.follow_up(counter.unemployment)
+            failures = await refund_flow.follow_up(counter.refunds, None if everybody else told)
+            failures |= await unemployment_flow.follow_up(counter.unemployment, None if everybody else told)
         except StorageUnavailableError:
             FOLLOW_UP_FAILURES.labels("storage_unavailable").inc()
             _LOG.warning("follow_up_failed", reason="storage_unavailable")
@@ -115,9 +153,4 @@ async def _follow_up(counter: Counter, every_s: float) -> None:
         else:
             if failures:
                 _LOG.warning("follow_up_failed", reason=min(failures.values()), count=len(failures))
-        await asyncio.sleep(every_s)
-
-
-async def _turned_away(_request: web.Request, reason: str) -> None:
-    """SKY2 has no evidence log of this network's kind: its refusals go to the operational log."""
-    _LOG.warning("access_refused", reason=reason)
+        told = await counter.told.wait(all_at - loop.time())

@@ -14,7 +14,9 @@ import msgspec
 
 from adapters.sky2.matching import Part
 from adapters.sky2.refund import RefundClaim, State
+from adapters.sky2.seals import Seals
 from codebook.identifiers import AddresseeNumber
+from keys.masked import Secret
 from storage import sql
 from storage.database import Connection, Database, StorageUnavailableError
 from storage.fault_points import Step
@@ -111,8 +113,19 @@ class Store:
     async def people(self, addressee_numbers: Sequence[str]) -> Mapping[str, bytes]:
         """Addressee number → who it is, still sealed."""
         async with self._inside() as connection:
-            rows = await connection.fetch(_SQL["people"], list(addressee_numbers))
-        return {row["addressee_number"]: row["personal"] for row in rows}
+            return await read_people(connection, addressee_numbers)
+
+    async def push_secret(self, seals: Seals) -> Secret | None:
+        """With which the linkage server signs; None while nothing is pushed to us."""
+        async with self._inside() as connection:
+            sealed = await connection.fetchval(_SQL["push_secret"])
+        return seals.open_push_secret(sealed) if sealed is not None else None
+
+    async def keep_push_secret(self, sealed: bytes, step: Step) -> None:
+        step.before.reached()
+        async with self._inside() as connection:
+            await connection.execute(_SQL["put_push_secret"], sealed)
+        step.after.reached()
 
     async def known_people(self, addressee_numbers: Sequence[str]) -> frozenset[str]:
         async with self._inside() as connection:
@@ -201,6 +214,11 @@ class Store:
             )
             for row in rows
         ]
+
+
+async def read_people(connection: Connection, addressee_numbers: Sequence[str]) -> dict[str, bytes]:
+    rows = await connection.fetch(_SQL["people"], list(addressee_numbers))
+    return {row["addressee_number"]: row["personal"] for row in rows}
 
 
 async def put_people(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

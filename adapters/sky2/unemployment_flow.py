@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from adapters.sky2.asking import Asking, Failures
+from adapters.sky2.asking import Asking, Failures, among
 from adapters.sky2.linkage_desk import inquiry_body
 from adapters.sky2.received import ANSWERED, REFUSED, UNUSABLE, Answer
 from adapters.sky2.rows import NO_SUCH_PERSON
@@ -81,8 +81,8 @@ def _inquiry(inquiries: UnemploymentInquiries, addressee_number: str, staff: str
     )
 
 
-async def follow_up(inquiries: UnemploymentInquiries) -> Failures:
-    """Bring every inquiry that has not ended on: also those that a crash left."""
+async def follow_up(inquiries: UnemploymentInquiries, told: frozenset[str] | None = None) -> Failures:
+    """Bring every inquiry that has not ended on: also those that a crash left. `told`: only these."""
 
     async def number(one: Asked, inquiry_number: str) -> None:
         await inquiries.store.write("number_unemployment_inquiry", NUMBERED_STEP, one.key, inquiry_number)
@@ -95,7 +95,7 @@ async def follow_up(inquiries: UnemploymentInquiries) -> Failures:
         await inquiries.store.write("settle_unemployment_inquiry", SETTLED_STEP, *arguments)
 
     async with inquiries.turn:
-        asked = await inquiries.store.asked("asked_unemployment_inquiries")
+        asked = among(await inquiries.store.asked("asked_unemployment_inquiries"), told)
         return await inquiries.asking.ask(asked, number=number, settle=settle)
 
 

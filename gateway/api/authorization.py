@@ -13,9 +13,13 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from gateway.api import tokens
+from gateway.api.attempts import Attempts
 from gateway.api.clients import Client, ClientStore
+from gateway.api.standings import Standings
 from gateway.api.tokens import Caller
 from keys.ring import Keyring
+from storage.committer import Committer
+from storage.keepers import KeysClosedError
 from transport.problem import Handler, ProblemError
 
 CALLER = web.RequestKey("caller", Caller)
@@ -25,6 +29,9 @@ _RANDOM = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-
 _SHORTEST_NUMBER: Final = 10
 _PROTECTED: Final = "/v1/"
 
+Closed = Callable[[str | None, str | None], Awaitable[bool]]
+"""Whether the ring of a client's agency, or of a named one, is hosted here and not open."""
+_CLOSED: Final = "the agency's ring is not open"
 Recorder = Callable[[str, str, str | None], Awaitable[None]]
 """Records `access.refused`: agency, reason, client id or None."""
 
@@ -36,41 +43,66 @@ class Door:
     agency: str
     clients: ClientStore
     ring: Keyring
+    standings: Standings
+    committer: Committer
 
 
 class Doors:
     """The hosted agencies by id, and by client: a client id is unique in the process."""
 
     def __init__(
-        self, doors: Mapping[str, Door], *, clock: Callable[[], datetime], record: Recorder, issuer: str | None = None
+        self,
+        doors: Mapping[str, Door],
+        *,
+        clock: Callable[[], datetime],
+        record: Recorder,
+        closed: Closed,
+        issuer: str | None = None,
     ) -> None:
         self.by_agency = doors
         self.clock = clock
         self.issuer = issuer
+        self.attempts = Attempts(lambda: clock().timestamp())
         self._record = record
+        self._closed = closed
         self._agencies: dict[str, str] = {}
         self._read_at = 0.0
+        self._read_of = 0
         self._reading = asyncio.Lock()
 
     async def find_client(self, client_id: str) -> Client | None:
-        """The client as registered now. An unknown id makes us look through all agencies again, at most once a second."""
+        """The client as registered now. An unknown id makes us look through all agencies again, at most once a second
+        unless an agency was opened since.
+
+        Raises KeysClosedError for a client of an agency whose ring is not open.
+        """
         async with self._reading:  # whoever comes while the clients are being read waits for what was read
-            if client_id not in self._agencies and self.clock().timestamp() - self._read_at > 1.0:
+            stale = len(self.by_agency) != self._read_of or self.clock().timestamp() - self._read_at > 1.0
+            if client_id not in self._agencies and stale:
+                self._read_of = len(self.by_agency)
                 self._agencies = {
                     found: name for name, door in self.by_agency.items() for found in await door.clients.ids()
                 }
                 self._read_at = self.clock().timestamp()
         agency = self._agencies.get(client_id)
+        if agency is None and await self._closed(client_id, None):
+            raise KeysClosedError(_CLOSED)
         return await self.by_agency[agency].clients.find(client_id) if agency else None
+
+    def learn(self, client_id: str, agency: str) -> None:
+        """A client that was just made is known at once."""
+        self._agencies[client_id] = agency
 
     async def refuse(self, agency: str | None, reason: str, client_id: str | None) -> None:
         """Put a refusal on record: in the log of the agency that is known, or of the first that this process hosts."""
         REFUSED.labels(reason).inc()
-        known = agency if agency is not None and agency in self.by_agency else next(iter(self.by_agency))
+        known = agency if agency is not None and agency in self.by_agency else next(iter(self.by_agency), None)
+        if known is None:
+            raise KeysClosedError(_CLOSED)
         await self._record(known, reason, client_id)
 
     async def caller(self, request: web.Request) -> Caller:
-        """Who shows this token. Raises ProblemError 401."""
+        """Who shows this token, with what its client may do now. Raises ProblemError 401, StorageUnavailableError."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise ProblemError(
@@ -78,13 +110,30 @@ class Doors:
             )
         agency = tokens.agency_of(token)
         door = self.by_agency.get(agency)
-        caller = tokens.read(token, agency, door.ring) if door else None
-        if caller is None:
+        shown = tokens.read(token, agency, door.ring) if door else None
+        if door is None and await self._closed(None, agency):
+            raise KeysClosedError(_CLOSED)
+        if door is None or shown is None:
             await self.refuse(agency, "token_invalid", None)
             raise ProblemError(401, "token_invalid", "This access token was not issued here; ask /oauth/token for one.")
-        if caller.expires <= self.clock().timestamp():
+        now = self.clock()
+        if shown.expires <= now.timestamp():
             raise ProblemError(401, "token_expired", "The access token has expired; ask /oauth/token for a new one.")
+        caller = await door.standings.of(shown, now)
+        if caller is None:
+            await self.refuse(agency, "token_revoked", shown.client_id)
+            raise ProblemError(
+                401,
+                "token_revoked",
+                "The access token is no longer good; ask /oauth/token for a new one, or your agency.",
+            )
         return caller
+
+    async def standing(self, token: str, agency: str) -> Caller | None:
+        """What a token of this agency may be used for now; None for every other token and every dead one. Raises StorageUnavailableError."""
+        door = self.by_agency[agency]
+        shown = tokens.read(token, agency, door.ring) if tokens.agency_of(token) == agency else None
+        return await door.standings.of(shown, self.clock()) if shown else None
 
 
 DOORS = web.AppKey("doors", Doors)

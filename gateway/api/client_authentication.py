@@ -1,6 +1,7 @@
 """How a client proves who it is at the token endpoint: client_secret_basic (RFC 6749 §2.3.1) or client_secret_jwt (RFC 7523, HS256).
 
 Everything that is wrong ends in the same answer, `invalid_client`, and in the log; what exactly was wrong is nobody's business.
+So does everything after too many failures (gateway.api.attempts), a right secret too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.authorization import DOORS, Doors
-from gateway.api.clients import Client
+from gateway.api.clients import Client, ClientSecret
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_LIFE: Final = 600.0
@@ -90,39 +91,74 @@ def _parse(form: Mapping[str, Any]) -> _Shown | None:
     return shown if good else None
 
 
-def _holds(shown: _Shown, client: Client, audiences: frozenset[str], now: datetime) -> bool:
-    """Signature, audience and time (RFC 7523 §3); the id must be new as well, which the store tells."""
+def _secret_of(shown: _Shown, client: Client, audiences: frozenset[str], now: datetime) -> ClientSecret | None:
+    """The secret that signed it, when audience and time are right (RFC 7523 §3); the id must be new as well, which the store tells."""
     claims = shown.claims
     meant_for = {claims.aud} if isinstance(claims.aud, str) else set(claims.aud)
-    # reveal: the key of the signature
-    signed = hmac.compare_digest(hmac.digest(client.secret.reveal(), shown.signed, "sha256"), shown.tag)
-    return signed and bool(meant_for & audiences) and 0 < claims.exp - now.timestamp() <= _LONGEST_LIFE
+    signed_by = [
+        one
+        for one in client.secrets
+        # reveal: the key of the signature
+        if hmac.compare_digest(hmac.digest(one.value.reveal(), shown.signed, "sha256"), shown.tag)
+    ]
+    in_time = bool(meant_for & audiences) and 0 < claims.exp - now.timestamp() <= _LONGEST_LIFE
+    return signed_by[0] if signed_by and in_time else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """A client that proved who it is, and by which of its secrets."""
+
+    client: Client
+    secret_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unproved:
+    """For the record alone: why not, and whose registered id was used, if any."""
+
+    reason: str
+    agency: str | None = None
+    client_id: str | None = None
+
+
+def _unproved(reason: str, client: Client | None) -> Unproved:
+    return Unproved(
+        reason=reason,
+        agency=client.agency if client else None,
+        client_id=client.client_id if client else None,
+    )
 
 
 async def _by_assertion(
-    request: web.Request, form: Mapping[str, Any], doors: Doors
-) -> tuple[Client | None, str | None]:
-    shown = _parse(form)
-    client = await doors.find_client(shown.claims.iss) if shown else None
-    if shown is None or client is None:
-        return None, None
-    now = doors.clock()
-    if not _holds(shown, client, _audiences(request), now):
-        return None, client.client_id
+    request: web.Request, shown: _Shown, client: Client, doors: Doors, now: datetime
+) -> ClientSecret | None:
+    secret = _secret_of(shown, client, _audiences(request), now)
+    if secret is None:
+        return None
     fresh = await doors.by_agency[client.agency].clients.use_assertion(
         client.client_id, shown.claims.jti, datetime.fromtimestamp(shown.claims.exp, UTC), now
     )
-    return (client if fresh else None), client.client_id
+    return secret if fresh else None
 
 
-async def authenticate_client(
-    request: web.Request, form: Mapping[str, Any], doors: Doors
-) -> tuple[Client | None, str | None]:
-    """The client, or None; and the registered id that was used, for the record."""
-    if "client_assertion" in form:
-        return await _by_assertion(request, form, doors)
-    shown = _basic(request.headers.get("Authorization", ""))
-    client = await doors.find_client(shown[0]) if shown else None
-    if shown is None or client is None:
-        return None, None
-    return (client if client.has_secret(shown[1]) else None), client.client_id
+async def authenticate_client(request: web.Request, form: Mapping[str, Any], doors: Doors) -> Proved | Unproved:
+    """Who is asking for a token. Raises StorageUnavailableError."""
+    assertion = _parse(form) if "client_assertion" in form else None
+    basic = _basic(request.headers.get("Authorization", "")) if "client_assertion" not in form else None
+    named = assertion.claims.iss if assertion else basic[0] if basic else ""
+    address = request.remote or ""
+    client = await doors.find_client(named) if named else None
+    if not doors.attempts.allowed(named, address):
+        return _unproved("too_many_attempts", client)
+    now = doors.clock()
+    secret = None
+    if client is not None and assertion is not None:
+        secret = await _by_assertion(request, assertion, client, doors, now)
+    elif client is not None and basic is not None:
+        secret = client.secret_shown(basic[1])
+    if client is None or secret is None:
+        doors.attempts.failed(named, address)
+        return _unproved("invalid_client", client)
+    reason = client.why_not(now)
+    return Proved(client=client, secret_id=secret.id) if reason is None else _unproved(reason, client)

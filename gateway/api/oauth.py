@@ -1,17 +1,18 @@
-"""OAuth 2.0 for business systems: /oauth/token (client credentials, RFC 6749 §4.4) and /oauth/introspect (RFC 7662)."""
+"""OAuth 2.0 for business systems: token (client credentials, RFC 6749 §4.4), introspection (RFC 7662) and revocation (RFC 7009)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from gateway.api import tokens
-from gateway.api.authorization import DOORS, Doors
-from gateway.api.client_authentication import authenticate_client
-from gateway.api.clients import Client
+from gateway.api.authorization import DOORS
+from gateway.api.client_authentication import Proved, authenticate_client
 from transport.problem import ProblemError
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -47,12 +48,13 @@ def _invalid_request() -> web.Response:
     )
 
 
-async def _invalid_client(doors: Doors, known: str | None) -> web.Response:
-    agency = None
-    if known is not None:
-        client = await doors.find_client(known)
-        agency = client.agency if client else None
-    await doors.refuse(agency, "invalid_client", known)
+async def _proved(request: web.Request, form: Mapping[str, str]) -> Proved | web.Response:
+    """The client, or the one answer for all that did not prove who they are; why is on record alone."""
+    doors = request.app[DOORS]
+    found = await authenticate_client(request, form, doors)
+    if isinstance(found, Proved):
+        return found
+    await doors.refuse(found.agency, found.reason, found.client_id)
     return _refusal(
         401,
         "invalid_client",
@@ -65,16 +67,17 @@ async def post_token(request: web.Request) -> web.Response:
     form = await _form(request)
     if form is None:
         return _invalid_request()
-    client, known = await authenticate_client(request, form, doors)
-    if client is None:
-        return await _invalid_client(doors, known)
+    found = await _proved(request, form)
+    if isinstance(found, web.Response):
+        return found
+    client = found.client
     if form.get("grant_type") != "client_credentials":
         return _refusal(400, "unsupported_grant_type", "Only grant_type=client_credentials is offered.")
     scopes = frozenset(form.get("scope", "").split()) or client.scopes
     if not scopes <= client.scopes:
         await doors.refuse(client.agency, "invalid_scope", client.client_id)
         return _refusal(400, "invalid_scope", "A scope was asked for that this client is not granted.")
-    token = tokens.issue(client, scopes, doors.by_agency[client.agency].ring, doors.clock())
+    token = tokens.issue(client, found.secret_id, scopes, doors.by_agency[client.agency].ring, doors.clock())
     answer = {
         "access_token": token,
         "token_type": "Bearer",
@@ -84,31 +87,49 @@ async def post_token(request: web.Request) -> web.Response:
     return web.json_response(answer, headers=_NO_STORE)
 
 
-def _introspection(token: str, client: Client, doors: Doors) -> dict[str, object]:
-    """A client learns about tokens of its own agency only; of all others, and of expired ones, that they are not active."""
-    caller = tokens.read(token, client.agency, doors.by_agency[client.agency].ring)
-    if caller is None or caller.expires <= doors.clock().timestamp():
-        return {"active": False}
-    return {
-        "active": True,
-        "client_id": caller.client_id,
-        "scope": " ".join(sorted(caller.scopes)),
-        "token_type": "Bearer",
-        "exp": int(caller.expires),
-    }
-
-
 async def post_introspect(request: web.Request) -> web.Response:
+    """A client learns about tokens of its own agency only; of all others, and of dead ones, that they are not active."""
+    form = await _form(request)
+    if form is None or "token" not in form:
+        return _invalid_request()
+    found = await _proved(request, form)
+    if isinstance(found, web.Response):
+        return found
+    caller = await request.app[DOORS].standing(form["token"], found.client.agency)
+    answer: dict[str, object] = {"active": False}
+    if caller is not None:
+        answer = {
+            "active": True,
+            "client_id": caller.client_id,
+            "scope": " ".join(sorted(caller.scopes)),
+            "token_type": "Bearer",
+            "iat": int(caller.issued),
+            "exp": int(caller.expires),
+        }
+    return web.json_response(answer, headers=_NO_STORE)
+
+
+async def post_revoke(request: web.Request) -> web.Response:
+    """A client gives a token of its own back. What is no live token of its agency needs no revoking: 200 as well (RFC 7009 §2.2)."""
     doors = request.app[DOORS]
     form = await _form(request)
-    if form is None:
+    if form is None or "token" not in form:
         return _invalid_request()
-    client, known = await authenticate_client(request, form, doors)
-    if client is None:
-        return await _invalid_client(doors, known)
-    return web.json_response(_introspection(form.get("token", ""), client, doors), headers=_NO_STORE)
+    found = await _proved(request, form)
+    if isinstance(found, web.Response):
+        return found
+    client = found.client
+    caller = await doors.standing(form["token"], client.agency)
+    if caller is not None and caller.client_id != client.client_id:
+        await doors.refuse(client.agency, "unauthorized_client", client.client_id)
+        return _refusal(400, "unauthorized_client", "A client can revoke its own tokens only.")
+    if caller is not None:
+        expires = datetime.fromtimestamp(caller.expires, UTC)
+        await doors.by_agency[client.agency].clients.revoke_token(caller.token_id, expires, doors.clock())
+    return web.Response(headers=_NO_STORE)
 
 
 def add_routes(app: web.Application) -> None:
     app.router.add_post("/oauth/token", post_token)
     app.router.add_post("/oauth/introspect", post_introspect)
+    app.router.add_post("/oauth/revoke", post_revoke)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +18,24 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _BLOCK: Final = 1 << 20
 
 
+CSV: Final = "csv"
+FIXED_WIDTH: Final = "fixed_width"
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`count`: data rows (a CSV header is not one); `sha256`: hex, of the whole file; `encoding`: utf-8 or cp932."""
+    """`count`: data rows (a CSV header is not one); `sha256`: hex, of the whole file; `encoding`: utf-8 or cp932.
+
+    `form`: csv, or fixed_width, which has no header; channels of another form do not look at it. `as_of`: YYYY-MM-DD, the day that the data are of,
+    when it is not the day of the load.
+    """
 
     file: str
     kind: str
     count: int
     sha256: str
     encoding: str
+    form: str = CSV
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +56,22 @@ def read_manifest(path: Path, *, kind: str) -> Manifest | BadManifest:
         manifest = _MANIFEST.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return BadManifest(reason="manifest_malformed")
-    if manifest.file + SUFFIX != path.name:
-        return BadManifest(reason="manifest_names_another_file")
-    if manifest.kind.replace("_", "-") != kind:
-        return BadManifest(reason="manifest_kind_differs")
-    if manifest.encoding.lower() not in ENCODINGS:
-        return BadManifest(reason="encoding_not_offered")
-    return manifest
+    wrong = {
+        "manifest_names_another_file": manifest.file + SUFFIX != path.name,
+        "manifest_kind_differs": manifest.kind.replace("_", "-") != kind,
+        "encoding_not_offered": manifest.encoding.lower() not in ENCODINGS,
+        "form_not_offered": manifest.form not in {CSV, FIXED_WIDTH},
+        "manifest_malformed": bool(manifest.as_of) and not _is_day(manifest.as_of),
+    }
+    reason = next((reason for reason, is_wrong in wrong.items() if is_wrong), None)
+    return manifest if reason is None else BadManifest(reason=reason)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def check_file(path: Path, manifest: Manifest, *, header_lines: int) -> BadManifest | None:

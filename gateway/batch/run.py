@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from gateway.batch import spool
-from gateway.batch.manifest import BadManifest, Manifest, check_file, read_manifest
+from gateway.batch.manifest import FIXED_WIDTH, BadManifest, Manifest, check_file, read_manifest
 from gateway.batch.spool import NameRule, SpoolFile
 from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
@@ -34,17 +34,19 @@ BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The file cannot be taken as a whole; nothing of it was."""
+    """The file cannot be taken as a whole; nothing of it was. `facts`: counts that say more, of nobody."""
 
     reason: str
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
-Runner = Callable[[SpoolFile, Manifest], Awaitable[bytes | Rejected]]
+Runner = Callable[[SpoolFile, Manifest], Awaitable[bytes | Path | Rejected]]
+"""Returns the result, or the path of a file beside its place that holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolChannel:
-    """One kind of file: how many header lines it has and who takes it."""
+    """One kind of file: how many header lines it has (none in fixed width) and who takes it."""
 
     header_lines: int
     run: Runner
@@ -53,7 +55,7 @@ class SpoolChannel:
 async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     """Take one claimed file to its end; returns the reason when it failed as a whole."""
     manifest = await asyncio.to_thread(read_manifest, file.manifest, kind=file.channel)
-    outcome: bytes | Rejected
+    outcome: bytes | Path | Rejected
     if isinstance(manifest, BadManifest):
         outcome = Rejected(reason=manifest.reason)
     elif not file.data.exists():
@@ -61,16 +63,18 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     elif not file.data.is_file():
         outcome = Rejected(reason="not_a_file")
     else:
-        bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=channel.header_lines)
+        header_lines = 0 if manifest.form == FIXED_WIDTH else channel.header_lines
+        bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=header_lines)
         outcome = Rejected(reason=bad.reason) if bad else await channel.run(file, manifest)
     if isinstance(outcome, Rejected):
-        await asyncio.to_thread(spool.fail, file, outcome.reason)
+        await asyncio.to_thread(spool.fail, file, outcome.reason, outcome.facts)
         return outcome.reason
     await asyncio.to_thread(spool.finish, file, outcome)
     return None
 
 
-async def _until_through(file: SpoolFile, channel: SpoolChannel) -> None:
+async def until_through(file: SpoolFile, channel: SpoolChannel) -> None:
+    """Take one claimed file until it is through, however often a neighbour or the database is away; what breaks us fails the file alone."""
     while True:
         try:
             reason = await run_file(file, channel)
@@ -106,7 +110,8 @@ async def _give_up(file: SpoolFile) -> str:
     return "internal_error"
 
 
-async def _recover(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> list[SpoolFile]:
+async def recover(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> list[SpoolFile]:
+    """What an earlier run left in `work/`; nothing when it cannot be found out."""
     try:
         return await asyncio.to_thread(spool.recover, root, agency, channels)
     except Exception as failure:  # noqa: BLE001 (what an earlier run left must not keep us from starting)
@@ -125,8 +130,8 @@ async def run_spool(
     """Work until cancelled; nothing that lies in a folder ends it. With many agencies in the process each looks less often, so that looking costs alike."""
     poll_s = _POLL_S * max(1.0, agencies / _LOOK_ALIKE)
     claim = partial(spool.claim_next, root, agency, channels, name_is_refused=name_is_refused)
-    for file in await _recover(root, agency, channels):
-        await _until_through(file, channels[file.channel])
+    for file in await recover(root, agency, channels):
+        await until_through(file, channels[file.channel])
     while True:
         try:
             claimed = await asyncio.to_thread(claim)
@@ -138,4 +143,4 @@ async def run_spool(
             await asyncio.sleep(_PAUSE_S)
             continue
         WAITING.labels(agency).set(await asyncio.to_thread(spool.waiting, root, agency, channels))
-        await _until_through(claimed, channels[claimed.channel])
+        await until_through(claimed, channels[claimed.channel])

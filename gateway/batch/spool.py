@@ -16,16 +16,20 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
 from gateway.batch.manifest import NAME, SUFFIX
+from storage import durable_file
 
 _LOG = structlog.get_logger()
 FOLDERS: Final = ("in", "work", "done", "failed")
@@ -34,7 +38,18 @@ IN_THE_WAY = Counter(
 )
 NameRule = Callable[[str], bool]
 """True for a name of a data file that may not be taken, although it has the form of one."""
+_REASON: Final = ".reason.json"
 _SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """What a reason file says."""
+
+    reason: str
+    facts: dict[str, int] = {}
+
+
+_FAILURE: Final = msgspec.json.Decoder(_Failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +76,7 @@ class SpoolFile:
 
     @property
     def reason(self) -> Path:
-        return self.folder / "failed" / f"{self.name}.reason.json"
+        return self.folder / "failed" / f"{self.name}{_REASON}"
 
 
 def prepare(root: Path, agency: str, system: str, channels: Iterable[str]) -> None:
@@ -71,20 +86,12 @@ def prepare(root: Path, agency: str, system: str, channels: Iterable[str]) -> No
             (root / agency / system / channel / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _durable(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def durable(path: Path, content: bytes | Path) -> None:
+    """Write a file, or put one that is written, so that it is there whole or not at all, also after a power cut."""
+    if isinstance(content, bytes):
+        durable_file.write(path, content, mode=0o666)
+    else:
+        durable_file.put(content, path)
 
 
 @lru_cache(maxsize=1024)
@@ -119,20 +126,20 @@ def _leave(file: SpoolFile, folder: str) -> None:
     _drop_data(file.data)
 
 
-def finish(file: SpoolFile, result: bytes) -> None:
+def finish(file: SpoolFile, result: bytes | Path) -> None:
     """The result first, then the manifest, then the data goes: whatever of it a crash leaves out is done at the next start."""
-    _durable(file.result, result)
+    durable(file.result, result)
     _leave(file, "done")
 
 
-def fail(file: SpoolFile, reason: str) -> None:
+def fail(file: SpoolFile, reason: str, facts: Mapping[str, int] | None = None) -> None:
     """The file cannot be taken as a whole; the reason is for the operator of the sending system. Raises OSError when that cannot be said."""
-    _durable(file.reason, _reason(file.name, reason))
+    durable(file.reason, _reason(file.name, reason, facts or {}))
     _leave(file, "failed")
 
 
-def _reason(name: str, reason: str) -> bytes:
-    return json.dumps({"file": name, "reason": reason}).encode() + b"\n"
+def _reason(name: str, reason: str, facts: Mapping[str, int]) -> bytes:
+    return json.dumps({"file": name, "reason": reason, **({"facts": dict(facts)} if facts else {})}).encode() + b"\n"
 
 
 def _turn_away(folder: Path, manifest: str, reason: str, *, keep: bool) -> None:
@@ -145,7 +152,7 @@ def _turn_away(folder: Path, manifest: str, reason: str, *, keep: bool) -> None:
             path.rename(folder / "failed" / f"{name}{SUFFIX}")
         else:
             path.unlink()
-        _durable(folder / "failed" / f"{name}.reason.json", _reason(name, reason))
+        durable(folder / "failed" / f"{name}{_REASON}", _reason(name, reason, {}))
     except FileNotFoundError:
         return  # another process was faster
     except OSError as failure:
@@ -250,6 +257,36 @@ def claim_next(
             _take_data(file, again=True)
             return file
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedFile:
+    """A file of which nothing was taken. `age`: how long ago; `facts`: counts that say more, of nobody."""
+
+    system: str
+    channel: str
+    name: str
+    reason: str
+    facts: Mapping[str, int]
+    age: timedelta
+
+
+def failed(root: Path, agency: str, channels: Iterable[str]) -> list[FailedFile]:
+    """What lies in `failed/` with a reason; what cannot be read is not told."""
+    now = time.time()
+    found: list[FailedFile] = []
+    for system, channel, folder in _folders(root, agency, channels):
+        for path in (folder / "failed").glob(f"*{_REASON}"):
+            try:
+                said = _FAILURE.decode(path.read_bytes())
+                age = timedelta(seconds=max(0.0, now - path.stat().st_mtime))
+            except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+                continue
+            name = path.name.removesuffix(_REASON)
+            found.append(
+                FailedFile(system=system, channel=channel, name=name, reason=said.reason, facts=said.facts, age=age)
+            )
+    return found
 
 
 def waiting(root: Path, agency: str, channels: Iterable[str]) -> int:

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
 
-from adapters.jlis_mock.dishonest import DishonestPeer
+from adapters.jlis_mock.dishonest import DishonestPeer, DishonestProvider
 from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
 from gateway.demonstration.stage import Stage
 from keys.signing import Signer
+from partner.serving import Mailbox, application, serving
 from synthetic.people import Person
-from transport import channel, listener, tls
+from transport import channel, tls
 from transport.role import RoleConfig
+from transport.standing_register import StandingRegister
 
 AGENCY = "tashi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """The agency's own server: what it needs to obtain a code, and the peer that misbehaves with it."""
+    """The agency's own server: what it needs to obtain a code, the peer that misbehaves with it, and what it says when it is asked."""
 
     peer: DishonestPeer
+    provider: DishonestProvider
     linkage: aiohttp.ClientSession
     resident_network: str
-    codes: dict[str, bytes]
+    mailbox: Mailbox
 
     async def code_of(self, person: Person, now: datetime) -> bytes:
         """Obtain this agency's code of a person as every agency does (FGU): the code arrives at our own listener."""
@@ -42,27 +42,11 @@ class Vendor:
         await channel.post(
             self.linkage, f"{self.resident_network}/code-requests", msgspec.json.encode(body), timeout_s=20
         )
-        for _ in range(100):
-            if number in self.codes:
-                return self.codes[number]
-            await asyncio.sleep(0.05)
-        raise RuntimeError("the code did not arrive")
+        return await self.mailbox.code(number)
 
 
 def signer_of(config: RoleConfig, agency: str) -> Signer:
     return config.open_keys(agency).ring.signer("signing")
-
-
-def _application(codes: dict[str, bytes]) -> web.Application:
-    async def receive(request: web.Request) -> web.Response:
-        items: list[dict[str, Any]] = msgspec.json.decode(await request.read())["items"]
-        for item in items:
-            codes[item["acquisition_number"]] = base64.b64decode(item["code"])
-        return web.json_response({"checkpoint": None, "items": [{"bound": True} for _ in items]})
-
-    app = web.Application()
-    app.router.add_post(f"/{AGENCY}/codes", receive)
-    return app
 
 
 @asynccontextmanager
@@ -71,29 +55,31 @@ async def vendor(stage: Stage) -> AsyncIterator[Vendor]:
     config = stage.running.elsewhere(AGENCY)
     hosted = config.hosted[AGENCY]
     network = stage.running.url("network")
-    codes: dict[str, bytes] = {}
+    mailbox = Mailbox()
+    signer = await asyncio.to_thread(signer_of, config, AGENCY)
+    register = StandingRegister(config.register_path, config.register_root)
+    provider = DishonestProvider(agency=AGENCY, signer=signer, register=register)
+    app = application(register, mailbox, provider, AGENCY, config.clock)
     linkage = tls.Identity(
         certificate=hosted.identity.certificate.with_name(f"{AGENCY}-linkage.pem"),
         key=hosted.identity.key.with_name(f"{AGENCY}-linkage.key.pem"),
         ca=hosted.identity.ca,
     )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
-            listener.listening(
-                _application(codes),
-                host=config.host,
-                port=config.port,
-                context=tls.server_context(config.server, require_client=True),
-                metrics_port=config.metrics_port,
-            )
-        )
+        await stack.enter_async_context(serving(app, config.server, host=config.host, port=config.port))
         own = await stack.enter_async_context(channel.session(tls.client_context(hosted.identity, hosted.identity.ca)))
         acquiring = await stack.enter_async_context(channel.session(tls.client_context(linkage, linkage.ca)))
         peer = DishonestPeer(
             agency=AGENCY,
             client=own,
-            signer=await asyncio.to_thread(signer_of, config, AGENCY),
+            signer=signer,
             core=network,
             interface=network,
         )
-        yield Vendor(peer=peer, linkage=acquiring, resident_network=stage.running.url("resident-network"), codes=codes)
+        yield Vendor(
+            peer=peer,
+            provider=provider,
+            linkage=acquiring,
+            resident_network=stage.running.url("resident-network"),
+            mailbox=mailbox,
+        )

@@ -14,6 +14,7 @@ from evidence.verify import Export, verify
 from gateway.demonstration.stage import WARD, Stage, Step
 from gateway.verify_command import FileLines
 from keys.signing import Signer
+from keys.windows import PublicKeys
 
 _Lines = list[bytes]
 
@@ -44,12 +45,12 @@ async def _export(stage: Stage) -> None:
             (stage.exports / f"{agency}.ndjson").write_bytes(await staff.download(f"/{agency}/log"))
 
 
-def _trusted(stage: Stage) -> dict[str, str]:
-    """Origin with year → verifier key, from the signed register: not from the exports."""
+def _trusted(stage: Stage) -> dict[str, PublicKeys]:
+    """Origin with year → keys, from the signed register: not from the exports."""
     register = stage.running.role("intermediate").register
     return {
-        f"{origin}/{year}": checkpoint.format_vkey(f"{origin}/{year}", key)
-        for origin, key in register.logs.items()
+        f"{origin}/{year}": keys
+        for origin, keys in register.logs.items()
         for year in (2021, 2022, 2023, 2024, 2025, 2026)
     }
 
@@ -64,7 +65,7 @@ def _sizes(stage: Stage) -> dict[str, dict[str, Any]]:
     return sizes
 
 
-def _tampering(stage: Stage, step: Step, trusted: dict[str, str]) -> None:
+def _tampering(stage: Stage, step: Step, trusted: dict[str, PublicKeys]) -> None:
     """Five attacks on the ward's export; each must be named by the verifier, with the other exports beside it."""
     honest = stage.exports / f"{WARD}.ndjson"
     others = [path for path in sorted(stage.exports.glob("*.ndjson")) if path != honest]

@@ -18,7 +18,7 @@ import aiohttp
 
 from gateway.data_folder import private_folder
 from gateway.demonstration.callers import BusinessSystem, Staff
-from gateway.demonstration.scene import Refusal, Scene, open_scene
+from gateway.demonstration.scene import Refusal, Scene, open_scene, somebody_known
 from gateway.demonstration.stage import WARD, Stage, Step
 from gateway.setting_up.authority import open_authority
 from transport.clock import Clock
@@ -29,8 +29,9 @@ INQUIRER, CORE, PROVIDER, DESK = "照会者の中間サーバー", "コア", "�
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One refusal: what is wrong, who must refuse, with which reason."""
+    """One refusal: what is wrong, who must refuse, with which reason. `name`: how scenarios call it."""
 
+    name: str
     title: str
     by: str
     reason: str
@@ -49,11 +50,23 @@ def cases(scene: Scene) -> list[Case]:
     """Every case in the order of the table."""
     listed: list[Case] = []
     for title, reason, changes in _LIST_FAULTS:
-        listed.append(Case(title=title, by=INQUIRER, reason=reason, act=partial(scene.at_own_server, **changes)))
-        listed.append(Case(title=title, by=CORE, reason=reason, act=partial(scene.at_core, **changes)))
+        name = reason.replace("_", "-")
+        listed.append(
+            Case(
+                name=f"{name}-at-inquirer",
+                title=title,
+                by=INQUIRER,
+                reason=reason,
+                act=partial(scene.at_own_server, **changes),
+            )
+        )
+        listed.append(
+            Case(name=f"{name}-at-core", title=title, by=CORE, reason=reason, act=partial(scene.at_core, **changes))
+        )
         if "provider" not in changes:
             listed.append(
                 Case(
+                    name=f"{name}-at-provider",
                     title=f"{title}（コアが誤って許可）",
                     by=PROVIDER,
                     reason=reason,
@@ -62,45 +75,79 @@ def cases(scene: Scene) -> list[Case]:
             )
     return [
         *listed,
-        Case(title="許可証の再使用（別の内容）", by=CORE, reason="permit_replayed", act=scene.replayed),
         Case(
+            name="replayed-permit",
+            title="許可証の再使用（別の内容）",
+            by=CORE,
+            reason="permit_replayed",
+            act=scene.replayed,
+        ),
+        Case(
+            name="replayed-permit-let-through",
             title="許可証の再使用（コアが素通し）",
             by=PROVIDER,
             reason="permit_replayed",
             act=lambda: scene.replayed(replay_allowed=1),
         ),
-        Case(title="他の機関の許可証", by=CORE, reason="permit_of_another_party", act=scene.of_another_party),
         Case(
-            title="別の提供者あての許可証", by=PROVIDER, reason="permit_other_party", act=scene.naming_another_provider
+            name="permit-of-another-party",
+            title="他の機関の許可証",
+            by=CORE,
+            reason="permit_of_another_party",
+            act=scene.of_another_party,
         ),
         Case(
+            name="permit-for-another-provider",
+            title="別の提供者あての許可証",
+            by=PROVIDER,
+            reason="permit_other_party",
+            act=scene.naming_another_provider,
+        ),
+        Case(
+            name="code-of-another-person",
             title="別の人の符号にすり替え",
             by=PROVIDER,
             reason="permit_other_person",
             act=lambda: scene.with_fault(wrong_person=1),
         ),
-        Case(title="期限切れの許可証", by=CORE, reason="permit_expired", act=scene.late),
+        Case(name="late-permit", title="期限切れの許可証", by=CORE, reason="permit_expired", act=scene.late),
         Case(
+            name="late-permit-let-through",
             title="期限切れの許可証（コアが素通し）",
             by=PROVIDER,
             reason="permit_expired",
             act=scene.past_its_end,
         ),
         Case(
+            name="swapped-key",
             title="鍵のすり替え（コアが自分の鍵を渡す）",
             by=PROVIDER,
             reason="permit_key_differs",
             act=lambda: scene.with_fault(swap_key=1),
         ),
         Case(
+            name="tampered-answer",
             title="回答の改ざん",
             by=INQUIRER,
             reason="payload_tampered",
             act=lambda: scene.honest_inquiry(tamper_payload=1),
         ),
-        Case(title="他の機関の符号", by=CORE, reason="code_not_of_this_agency", act=scene.code_of_another_agency),
-        Case(title="登録のない業務システム", by=DESK, reason="invalid_client", act=scene.unknown_system),
         Case(
+            name="code-of-another-agency",
+            title="他の機関の符号",
+            by=CORE,
+            reason="code_not_of_this_agency",
+            act=scene.code_of_another_agency,
+        ),
+        Case(
+            name="unknown-business-system",
+            title="登録のない業務システム",
+            by=DESK,
+            reason="invalid_client",
+            act=scene.unknown_system,
+        ),
+        Case(
+            name="unregistered-certificate",
             title="登録のない証明書（自前のCA）",
             by=CORE,
             reason="certificate_not_registered",
@@ -111,11 +158,9 @@ def cases(scene: Scene) -> list[Case]:
 
 async def everything_that_must_be_refused(stage: Stage) -> None:
     with stage.step("refusals", "6. 拒まれるべきものが拒まれ、記録されること") as step:
-        async with open_scene(stage) as scene:
+        async with open_scene(stage, somebody_known(stage)) as scene:
             for case in cases(scene):
-                before = await _counts(scene, case.reason)
-                refusal = await case.act()
-                recorded = await _recorded_by(scene, refusal, before)
+                refusal, recorded = await staged(scene, case)
                 step.check(f"{case.by}が拒む: {case.title}", refusal.reason == case.reason and case.by in recorded)
                 step.rows.append(
                     {
@@ -150,10 +195,12 @@ async def _counts(scene: Scene, reason: str) -> dict[str, int]:
     }
 
 
-async def _recorded_by(scene: Scene, refusal: Refusal, before: dict[str, int]) -> list[str]:
-    """In whose logs the refusal was recorded."""
+async def staged(scene: Scene, case: Case) -> tuple[Refusal, list[str]]:
+    """Let a case happen: what came back, and in whose logs its reason stands once more."""
+    before = await _counts(scene, case.reason)
+    refusal = await case.act()
     after = await _counts(scene, refusal.reason)
-    return [name for name in after if after[name] > before[name]]
+    return refusal, [name for name in after if after[name] > before[name]]
 
 
 async def _foreign_certificate(scene: Scene, step: Step) -> None:

@@ -18,6 +18,7 @@ from gateway.demonstration import exchanging, held, loading, recording, refusing
 from gateway.demonstration.stage import Stage
 from gateway.launcher import Running
 from storage.postgres import discard
+from synthetic.business import MEDICAL_INSURANCE
 from transport.clock import Clock
 
 DEMO_DAY = datetime(2022, 10, 3, 1, 0, tzinfo=UTC)
@@ -71,19 +72,21 @@ def run(args: argparse.Namespace) -> int:
     args.data.mkdir(parents=True)
     (args.data / "demo").touch()
     begun = time.monotonic()
-    offset = (DEMO_DAY - Clock()()).total_seconds()
-    options: dict[str, dict[str, Any]] = {role: {"clock_offset_s": offset} for role in _roles()}
-    options["sky2"] |= {"account_item": "42", "unemployment_item": "44"}
+    options: dict[str, dict[str, Any]] = {
+        "sky2": {"account_item": "42", "unemployment_item": "44"},
+        "intermediate": {"staff_two_person_release": [MEDICAL_INSURANCE]},
+    }
     console.print(
         f"関所 デモ: 架空の住民 {args.residents:,} 人、模擬日時 2022-10-03（別表第二が施行中）\n", highlight=False
     )
     try:
-        with Running(args.data, ports="free", options=options) as running:
+        with Running(args.data, roles=_roles(), ports="free", options=options, clock=DEMO_DAY) as running:
             stage = Stage(running=running, residents=args.residents, console=console)
             started = time.monotonic() - begun
             console.print(f"起動: {len(running.roles)} 個のプロセスと PostgreSQL  {started:.1f} s\n", highlight=False)
             asyncio.run(_all(stage))
             result = _result(stage, time.monotonic() - begun)
+        running.clock.set(Clock.unmoved())  # `sekisho up` goes on with this folder today
     except (Exception, BaseExceptionGroup) as failure:  # noqa: BLE001 (whatever ended it, a person is told where to look)
         return _ended(console, args.data, failure)
     _show(console, stage, result)
@@ -105,9 +108,10 @@ def _ended(console: Console, data: Path, failure: BaseException) -> int:
 
 
 def _roles() -> list[str]:
-    from gateway.topology import shipped  # noqa: PLC0415 (the topology is read when it is needed)
+    """All but the portal's: nobody signs in there."""
+    from gateway.topology import Program, shipped  # noqa: PLC0415 (the topology is read when it is needed)
 
-    return list(shipped().roles)
+    return [role.name for role in shipped().roles.values() if role.program is not Program.PORTAL]
 
 
 async def _all(stage: Stage) -> None:

@@ -22,9 +22,11 @@ from gateway.intermediate_server.codes.binding import PURPOSE
 from gateway.setting_up.authority import open_authority
 from keys import labels
 from keys.binding import bind
+from permission_lists.versions import legal_day
 from storage.database import Database
 from storage.reference_data import read_permission_list
 from synthetic.business import MEDICAL_INSURANCE
+from synthetic.neighbours import Acquaintance
 from synthetic.people import Person
 from transport import channel, tls
 from transport.clock import Clock
@@ -214,13 +216,18 @@ def _refusal(answer: dict[str, Any], signed: SignedRequest) -> Refusal:
     return Refusal(reason=answer.get("retry") or "not refused", inquiry_number=signed.inquiry_number)
 
 
-@asynccontextmanager
-async def open_scene(stage: Stage) -> AsyncIterator[Scene]:
-    neighbour = next(
+def somebody_known(stage: Stage) -> Acquaintance:
+    """The first person whom 杉並区 knows, whom the ward insures, and about whom it answers by itself."""
+    return next(
         one
         for one in stage.known_to["suginami"]
         if stage.business.is_insured(one.person) and not stage.business.is_barred(one.person)
     )
+
+
+@asynccontextmanager
+async def open_scene(stage: Stage, neighbour: Acquaintance) -> AsyncIterator[Scene]:
+    """The stage of step 6 with this person on it."""
     async with AsyncExitStack() as stack:
         playing = await stack.enter_async_context(vendor(stage))
         config = stage.running.role("neighbours-intermediate")
@@ -245,5 +252,5 @@ async def open_scene(stage: Stage) -> AsyncIterator[Scene]:
             person=neighbour.person,
             addressee_number=neighbour.addressee_number,
             code=await playing.code_of(neighbour.person, now),
-            digest=read_permission_list().digest,
+            digest=read_permission_list(legal_day(now)).digest,
         )

@@ -15,7 +15,9 @@ from typing import Any
 
 from rich.console import Console
 
-from gateway.demonstration.callers import BusinessSystem, Staff
+from gateway import staff_cards
+from gateway.data_folder import FIRST_STAFF, STAFF
+from gateway.demonstration.callers import BusinessSystem, Staff, Worker
 from gateway.launcher import Running
 from synthetic.business import Business
 from synthetic.neighbours import NEIGHBOURS, Acquaintance, acquaintances
@@ -65,6 +67,7 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     held: list[dict[str, Any]] = field(default_factory=list)
+    workers: dict[tuple[str, str], Worker] = field(default_factory=dict)
 
     @cached_property
     def business(self) -> Business:
@@ -119,9 +122,25 @@ class Stage:
             yield {client_id: await stack.enter_async_context(self.system(client_id)) for client_id in client_ids}
 
     @asynccontextmanager
-    async def staff(self, agency: str, role: str) -> AsyncIterator[Staff]:
-        async with Staff(self.running.url(role), self.running.staff(agency)) as caller:
+    async def staff(self, agency: str, role: str, staff_id: str = FIRST_STAFF) -> AsyncIterator[Staff]:
+        """A member of an agency's staff at a server; at their own intermediate server they log in."""
+        own = agency in self.running.topology.agencies and role == self.role_of(agency, "intermediate")
+        terminal = self.running.staff(agency, staff_id if staff_id in STAFF else FIRST_STAFF)
+        async with Staff(self.running.url(role), terminal, self.worker(agency, staff_id) if own else None) as caller:
             yield caller
+
+    def worker(self, agency: str, staff_id: str) -> Worker:
+        """A synthetic member of staff with what they know and have; one session is shared by all their calls."""
+        found = self.workers.get((agency, staff_id))
+        if found is None:
+            data = self.running.data
+            known = staff_cards.read_secrets(data.staff_secrets(agency, staff_id))
+            if known is None:
+                raise FileNotFoundError("set-up has made no such member of staff")
+            card = staff_cards.open_card(data.staff_card(agency, staff_id), agency, staff_id, known.passphrase)
+            found = Worker(agency=agency, staff_id=staff_id, known=known, card=card)
+            self.workers[(agency, staff_id)] = found
+        return found
 
     def spool(self, role: str, agency: str, system: str, channel: str) -> Path:
         """A business system's spool folder at a linkage server."""

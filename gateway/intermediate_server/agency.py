@@ -9,19 +9,28 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from codebook import identifiers
 from codebook.layouts import Layout
+from gateway.batch.resealing import SETTLE_S
+from gateway.intermediate_server.bars.standing import StandingBars
+from gateway.intermediate_server.lists.in_force import Lists
+from gateway.intermediate_server.person_keys import PersonKeys
 from keys.signing import Signer
-from permission_lists.compiled import CompiledList
-from permission_lists.decide import Party
-from permission_lists.model import PermissionList
+from permission_lists.versions import legal_day
 from storage.committer import Committer
 from storage.database import Database
+from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
+from storage.shared_look import TenantLook
 from transport.channel import Channel
-from transport.clock import JST
+from transport.circuit import Circuit
+from transport.clock import Clock
 from transport.register import Register
+
+SIGNING: Final = "signing"
+"""The ring's purpose of the agency's signatures under messages."""
 
 
 class Broom:
@@ -56,66 +65,91 @@ class Broom:
         self._idle_until = now + self.IDLE_S
 
 
-class Lists:
-    """The permission list in force today, compiled for the registered agencies; compiled anew when the legal day changes."""
-
-    def __init__(self, source: PermissionList, register: Register) -> None:
-        self.source = source
-        self._parties = {
-            one.id: Party(name=one.name, kinds=one.kinds, pia_duty_met=one.assessed)
-            for one in register.agencies.values()
-        }
-        self._today: CompiledList | None = None
-
-    def on(self, day: date) -> CompiledList:
-        if self._today is None or self._today.on != day:
-            self._today = CompiledList(self.source, self._parties, day)
-        return self._today
-
-    def basis_on(self, day: date) -> str:
-        """The statute or order in force on a day; empty when the list knows none (every question is then refused)."""
-        basis = self.source.statutory_basis(day)
-        return basis.id if basis else ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`answer_within`: deadline of an inquiry; `keep_result`: how long after it a result can be read (SC-3); `resend_after`: outbox."""
+    """`answer_within`: deadline of an inquiry; `keep_result`: how long after it a result can be read (SC-3); `resend_after`: outbox.
+
+    `acquisition_within`: window of an acquisition number; `replaced_code_for`: how long a replaced code is still answered to (IS-1).
+    `statistics_threshold`: the least number that business statistics tell (SC-23). `jobs_kept_for`: how long the history of jobs is kept.
+    `escalate_before`: so long before its deadline a held provision is escalated (SC-4). `reseal_settle_s`: see gateway.batch.resealing.
+    """
 
     answer_within: timedelta
     keep_result: timedelta
     resend_after: timedelta
     acquisition_within: timedelta
+    replaced_code_for: timedelta
+    escalate_before: timedelta
+    statistics_threshold: int
+    jobs_kept_for: timedelta
+    reseal_settle_s: float = SETTLE_S
+
+
+@dataclass(slots=True)
+class Standing:
+    """`opened_at`: when this log was last opened anew after a loss; permits of before are good for nothing (records.standing)."""
+
+    opened_at: datetime | None = None
+
+    def refuses(self, issued_at: datetime) -> bool:
+        return self.opened_at is not None and issued_at <= self.opened_at
+
+
+@dataclass(slots=True)
+class Renewal:
+    """`settled`: the epoch under which all codes of this agency are (codes.renewing); one of an epoch before is not bound any more."""
+
+    settled: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostedAgency:
-    """Everything a flow may use. `permits` and `inquiries` are the channels to core and interface system."""
+    """Everything a flow may use.
+
+    `known`: what is looked at before registering, for all agencies of the process at once. `permits`, `inquiries` and the like are the
+    channels to core and interface system. `backup_key`: public half of the key that backups are sealed to; None where there is none.
+    """
 
     id: str
     tenant: str
     database: Database
+    known: TenantLook
     committer: Committer
     keys: KeyStore
-    signer: Signer
-    register: Register
+    register: Callable[[], Register]
     lists: Lists
     layouts: tuple[Layout, ...]
     limits: Limits
-    clock: Callable[[], datetime]
+    clock: Clock
     permits: Channel
     inquiries: Channel
     late_outcomes: Channel
+    list_versions: Channel
+    held_checkpoints: Channel
+    code_epochs: Channel
+    code_renewals: Channel
+    circuits: tuple[Circuit, ...]
+    erasures: ErasureJournal
+    backup_key: bytes | None
     peer_note: Callable[[str], None]
+    bars: StandingBars = field(default_factory=StandingBars)
     broom: Broom = field(default_factory=Broom)
+    person_keys: PersonKeys = field(default_factory=PersonKeys)
+    standing: Standing = field(default_factory=Standing)
+    renewal: Renewal = field(default_factory=Renewal)
     driving: set[str] = field(default_factory=set)
+
+    @property
+    def signer(self) -> Signer:
+        """Of the agency's messages, by the key that is the primary one now."""
+        return self.keys.ring.signer(SIGNING)
 
     def new_id(self, prefix: str, now: datetime) -> str:
         return identifiers.new_sortable_id(prefix, int(now.timestamp() * 1000), secrets.token_bytes(10))
 
     def today(self, now: datetime) -> date:
         """The legal day: a date in Japan."""
-        return now.astimezone(JST).date()
+        return legal_day(now)
 
 
 def hour_of(at: datetime) -> str:

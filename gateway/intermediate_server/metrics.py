@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
 
-INQUIRIES = Counter("sekisho_inquiries", "Inquiries that ended", ["outcome", "item"])
+INQUIRIES = Counter("sekisho_inquiries", "Inquiries that ended, by kind of outcome", ["outcome", "item"])
 PROVISIONS = Counter("sekisho_provisions", "Provisions by outcome", ["outcome", "item"])
 REFUSALS = Counter("sekisho_refusals", "Refusals, by who refused and why", ["by", "reason", "item"])
 INQUIRY_SECONDS = Histogram("sekisho_inquiry_seconds", "From registration to the opened answer", buckets=_SECONDS)
@@ -22,30 +22,25 @@ PROVISION_SECONDS = Histogram(
     "sekisho_provision_seconds", "From the request to the recorded outcome, per list", buckets=_SECONDS
 )
 HELD_PROVISIONS = Gauge("sekisho_held_provisions", "Provisions that wait for a person", ["agency"])
+HELD_ESCALATED = Gauge("sekisho_held_escalated", "Held provisions whose deadline is near", ["agency"])
 CODES = Counter("sekisho_codes", "Code events", ["event"])
+CODES_HELD = Gauge("sekisho_codes_held", "Codes by state and epoch; ended ones too", ["agency", "state", "epoch"])
 KEY_EVENTS = Counter("sekisho_key_events", "Key events", ["event"])
 POOL = Gauge("sekisho_pool_connections", "Database connections", ["state"])
 SWEEP_FAILURES = Counter("sekisho_sweep_failures", "Rounds of the outbox that failed, by kind of error", ["error"])
 REPLICAS = Counter("sekisho_replicas", "Replica records", ["outcome"])
 
 
-_OUTCOMES = frozenset(
-    {"answered", "empty_by_reason", "no_such_person", "no_replica", "not_provided", "refused", "aborted", "held"}
-)
 _REASONS = (
     {reason.value for reason in Reason}
     | {reason.value for reason in PermitRefusal}
     | {
         "replica_unreadable", "permit_replayed", "inquiry_answered_before", "inquirer_signature", "request_expired", "item_not_in_layout", "public_key_unusable",
-        "refused_by_staff", "non_disclosure", "protection_of_person", "held_past_deadline", "code_not_obtained", "code_not_of_this_agency",
+        "refused_by_staff", "non_disclosure", "protection_of_person", "person_frozen", "held_past_deadline", "code_not_obtained", "code_not_of_this_agency",
         "permit_of_another_party", "permit_unknown", "signature_invalid", "inquiry_number_reused", "agency_unknown", "outcome_conflict",
+        "code_cancelled", "code_replaced", "code_epoch_over", "permit_older_than_log", "use_suspended", "delegation_not_on_file",
     }
 )  # fmt: skip
-
-
-def outcome_label(outcome: str) -> str:
-    """An outcome that we know, or `other`: a peer's text never becomes a label."""
-    return outcome if outcome in _OUTCOMES else "other"
 
 
 def reason_label(reason: str) -> str:

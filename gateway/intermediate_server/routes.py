@@ -8,31 +8,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from evidence.entry import EntryKind
-from evidence.export import LogParty
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.codes import binding
-from gateway.intermediate_server.inquiry import driving, reading, registering
+from gateway.intermediate_server.codes import binding, ending
+from gateway.intermediate_server.inquiry import driving, endings, reading, registering
 from gateway.intermediate_server.inquiry.registering import Unregistered
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
 from gateway.intermediate_server.network import wire as messages
+from gateway.intermediate_server.operations import counterparts, notices
 from gateway.intermediate_server.provision import flow as provision
-from gateway.intermediate_server.provision import held
+from gateway.intermediate_server.records import recipients
 from gateway.intermediate_server.records.exchange_entries import note_event
+from gateway.intermediate_server.replica import export as replica_export
 from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.staff.desk import StaffDesk
+from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff_routes import Addressed, add_staff_routes, admitted
 from storage.committer import Commit, commit_step
 from storage.database import StorageUnavailableError
-from storage.evidence_log import store as log_store
+from storage.keepers import KeysClosedError
 from transport import openapi, wire
 from transport.channel import ChannelError
 from transport.listener import ACCESS_REFUSED, PEER, fingerprint
 from transport.problem import ProblemError
+from transport.refusals import Refusals
 from transport.register import Peer, Register, Use
 
 _LOG = structlog.get_logger()
@@ -40,14 +46,25 @@ _ACCESS = commit_step("intermediate", "access.refused")
 LONGEST_WAIT_S = 30.0
 
 
+Stranger = tuple[str, str]
+"""Who was turned away where: certificate (hex digest, `none` or `others`) and the route's own name."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """What the routes share. `group` runs inquiries that outlive the request that started them."""
+    """What the routes share. `hosted`: ids of all agencies of this server; `agencies` are those that are open, `open` opens another one.
 
-    agencies: dict[str, HostedAgency]
+    `group` runs inquiries that outlive the request that started them.
+    """
+
+    hosted: frozenset[str]
     stock: KeyStock
     group: asyncio.TaskGroup
-    register: Register
+    register: Callable[[], Register]
+    agencies: dict[str, HostedAgency] = field(default_factory=dict)
+    refusals: dict[str, Refusals[Stranger]] = field(default_factory=dict)
+    staff: dict[str, StaffDesk] = field(default_factory=dict)
+    open: Callable[[str], Awaitable[HostedAgency]] = field(init=False)
     driving: set[asyncio.Task[Inquiry]] = field(default_factory=set)
 
     def start(self, agency: HostedAgency, found: Inquiry) -> asyncio.Task[Inquiry]:
@@ -59,7 +76,7 @@ class Server:
 
     async def _drive(self, agency: HostedAgency, found: Inquiry) -> Inquiry:
         try:
-            return await driving.drive(agency, found)
+            await driving.drive(agency, found)
         except (ChannelError, StorageUnavailableError) as failure:
             _LOG.warning(
                 "inquiry_waits",
@@ -69,56 +86,89 @@ class Server:
             )
         except Exception as failure:  # noqa: BLE001 (one inquiry's bug must not end the server)
             _LOG.error("inquiry_failed", agency=agency.id, inquiry_number=found.number, error=type(failure).__name__)
+        finally:
+            if found.state not in ENDED:
+                agency.broom.call(agency.limits.resend_after.total_seconds())
         return found
 
 
 Handle = Callable[[HostedAgency, Peer, wire.Envelope], Awaitable[list[Any]]]
 
 
-async def _refuse(agency: HostedAgency, reason: str, certificate: bytes | None) -> None:
+async def _note_refusal(agency: HostedAgency, reason: str, who: Stranger, count: int = 1) -> None:
+    """One entry for so many refusals."""
     entry = note_event(
-        agency,
-        agency.clock(),
-        EntryKind.ACCESS_REFUSED,
-        reason=reason,
-        certificate=certificate.hex() if certificate else "none",
+        agency, agency.clock(), EntryKind.ACCESS_REFUSED, reason=reason, certificate=who[0], path=who[1], count=count
     )
     await agency.committer.apply(Commit(step=_ACCESS, entries=(entry,)))
+
+
+def refusals_of(agency: HostedAgency) -> Refusals[Stranger]:
+    """The agency's refusals by reason and caller; their `run()` must be running."""
+    return Refusals(partial(_note_refusal, agency), others=("others", ""), now=lambda: agency.clock().timestamp())
+
+
+async def _refuse(server: Server, agency: HostedAgency, request: web.Request, reason: str) -> None:
+    """The caller's path is not repeated: only a route of ours is named."""
+    found, resource = fingerprint(request), request.match_info.route.resource
+    who = (found.hex() if found else "none", resource.canonical if resource is not None else "")
+    await server.refusals[agency.id].record(reason, who)
+
+
+def _whose_log(server: Server, addressed: str) -> HostedAgency:
+    """Where a refusal is recorded: whoever is turned away opens no agency that is not in use. Raises KeysClosedError when no log is open."""
+    found = server.agencies.get(addressed) or next(iter(server.agencies.values()), None)
+    if found is None:
+        raise KeysClosedError("no ring of this server is open: nothing can be put on record")
+    return found
 
 
 def record_refused_access(server: Server) -> Callable[[web.Request, str], Awaitable[None]]:
     """What records a certificate of our CA that is not enrolled: in the log of the agency it addressed, or else in the first one's."""
 
     async def refused(request: web.Request, reason: str) -> None:
-        agency = server.agencies.get(request.path.split("/")[1]) or next(iter(server.agencies.values()))
-        await _refuse(agency, reason, fingerprint(request))
+        await _refuse(server, _whose_log(server, request.path.split("/")[1]), request, reason)
 
     return refused
 
 
 async def _addressed(server: Server, request: web.Request, uses: frozenset[Use]) -> tuple[HostedAgency, Peer]:
     """The agency in the path and the caller, if that caller may call this path. A wrong caller is recorded."""
-    agency = server.agencies.get(request.match_info["agency"])
-    if agency is None:
+    name = request.match_info["agency"]
+    if name not in server.hosted:
         raise ProblemError(404, "agency_not_hosted", "This server does not host that agency.")
     peer = request[PEER]
-    if peer.use not in uses or (peer.use is not Use.NETWORK and peer.agency != agency.id):
+    if peer.use not in uses or (peer.use is not Use.NETWORK and peer.agency != name):
         ACCESS_REFUSED.labels("not_for_this_caller").inc()
-        await _refuse(agency, "not_for_this_caller", fingerprint(request))
+        await _refuse(server, _whose_log(server, name), request, "not_for_this_caller")
         raise ProblemError(
             403,
             "not_for_this_caller",
             "This certificate is enrolled for something else; use the one for this function.",
         )
-    return agency, peer
+    return server.agencies.get(name) or await server.open(name), peer
+
+
+def _desk(server: Server) -> Addressed:
+    async def addressed(request: web.Request) -> StaffDesk:
+        agency, _ = await _addressed(server, request, frozenset({Use.STAFF}))
+        return server.staff[agency.id]
+
+    return addressed
 
 
 def _listed(server: Server, handle: Handle, *uses: Use) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A route for lists: check the caller, read the envelope, keep the sender's checkpoint, answer in order."""
+    """A route for lists: check the caller, read the envelope, keep the sender's checkpoint, answer in order.
+
+    Where a terminal of staff may call, its person must have logged in with a right to `Function.OPERATIONS`; a route with a function
+    of its own is in `staff_routes`.
+    """
     allowed = frozenset(uses)
 
     async def route(request: web.Request) -> web.Response:
         agency, peer = await _addressed(server, request, allowed)
+        if peer.use is Use.STAFF:
+            await admitted(request, server.staff[agency.id], Function.OPERATIONS)
         envelope = wire.read_envelope(await request.read())
         if envelope.checkpoint is not None:
             agency.peer_note(envelope.checkpoint)
@@ -158,6 +208,11 @@ async def _results(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -
     return await reading.results(agency, wire.parse_items(envelope, reading.RESULT_ITEM))
 
 
+async def _endings(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    """IF_SKI_90041."""
+    return await endings.endings(agency, wire.parse_items(envelope, endings.ENDINGS_ITEM))
+
+
 async def _provisions(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
     return await provision.provide(agency, wire.parse_items(envelope, messages.PROVISION_ITEM), agency.clock())
 
@@ -172,11 +227,14 @@ async def _late(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> l
             answers.append({"refused": {"reason": "permit_unknown"}})
             continue
         mine = found[item.permit_id]
+        if mine is not None and agency.bars.suspends(mine.integrated_number, mine.information):
+            answers.append({"retry": "use_suspended"})
+            continue
         doubt = None
         if mine is not None and mine.state in (State.HELD, State.PERMITTED):
             doubt = await driving.receive_pushed(agency, mine, item)
         if doubt is not None:
-            await _refuse(agency, doubt, None)
+            await _note_refusal(agency, doubt, ("none", ""))
             answers.append({"refused": {"reason": doubt}})
         else:
             answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": "not_yet"})
@@ -192,57 +250,37 @@ async def _codes(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> 
 
 
 async def _code_status(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    return await binding.code_status(agency, wire.parse_items(envelope, binding.NUMBER_ITEM))
+    return await ending.code_status(agency, wire.parse_items(envelope, binding.NUMBER_ITEM))
+
+
+async def _code_cancellations(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    return await ending.cancel_codes(agency, wire.parse_items(envelope, ending.CANCEL_ITEM), agency.clock())
+
+
+async def _code_replacements(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    return await ending.replace_codes(agency, wire.parse_items(envelope, ending.REPLACE_ITEM), agency.clock())
+
+
+async def _code_counts(agency: HostedAgency, _peer: Peer, _envelope: wire.Envelope) -> list[Any]:
+    return await ending.code_counts(agency)
+
+
+async def _notices(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    """IF_SCM_90137."""
+    return [await notices.listed(agency) for _ in wire.parse_items(envelope, counterparts.NOTHING_ASKED)]
 
 
 async def _replicas(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
     return await registration.register(agency, wire.parse_items(envelope, registration.REPLICA_ITEM), agency.clock())
 
 
-async def _held(agency: HostedAgency, _peer: Peer, _envelope: wire.Envelope) -> list[Any]:
-    return await held.listed(agency, agency.clock())
+async def _replica_export(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    return await replica_export.export(agency, wire.parse_items(envelope, replica_export.EXPORT_ITEM))
 
 
-async def _decide_held(agency: HostedAgency, peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    """IF_SYM_90016: of several decisions each has its own answer; a single one that cannot be carried out is a problem."""
-    items = wire.parse_items(envelope, held.HELD_DECISION)
-    answers: list[Any] = []
-    for item in items:
-        try:
-            answers.append(await held.decide(agency, item, peer.name, agency.clock()))
-        except ProblemError as problem:
-            if len(items) == 1:
-                raise
-            answers.append({"problem": {"reason": problem.reason}})
-    return answers
-
-
-def _export(server: Server) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def route(request: web.Request) -> web.StreamResponse:
-        """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told, as NDJSON, streamed."""
-        agency, _ = await _addressed(server, request, frozenset({Use.STAFF}))
-        key = agency.keys.ring.signer("log").public_key
-        lines = await log_store.export_lines(
-            agency.database,
-            agency.tenant,
-            agency=agency.id,
-            party=LogParty.INTERMEDIATE,
-            public_key=key,
-            year=wire.read_year(request.query.get("year")),
-        )
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        for line in lines:
-            await response.write(line)
-        await response.write_eof()
-        return response
-
-    return route
-
-
-async def _search(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    numbers = [item.inquiry_number for item in wire.parse_items(envelope, reading.RESULT_ITEM)]
-    return [{"entries": await log_store.search(agency.database, agency.tenant, number)} for number in numbers]
+async def _recipients(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    """IF_TKM_90020."""
+    return await recipients.recipients(agency, wire.parse_items(envelope, recipients.RECIPIENTS_ITEM))
 
 
 def add_routes(app: web.Application, server: Server) -> None:
@@ -250,14 +288,18 @@ def add_routes(app: web.Application, server: Server) -> None:
     post = app.router.add_post
     post("/{agency}/inquiries", _listed(server, _inquiries(server), Use.LINKAGE))
     post("/{agency}/inquiry-results", _listed(server, _results, Use.LINKAGE))
+    post("/{agency}/inquiry-endings", _listed(server, _endings, Use.LINKAGE))
     post("/{agency}/provisions", _listed(server, _provisions, Use.NETWORK))
     post("/{agency}/outcomes", _listed(server, _late, Use.NETWORK))
     post("/{agency}/acquisition-numbers", _listed(server, _acquisition_numbers, Use.LINKAGE))
     post("/{agency}/codes", _listed(server, _codes, Use.NETWORK))
     post("/{agency}/code-status", _listed(server, _code_status, Use.LINKAGE))
+    post("/{agency}/code-cancellations", _listed(server, _code_cancellations, Use.LINKAGE))
+    post("/{agency}/code-replacements", _listed(server, _code_replacements, Use.LINKAGE))
+    post("/{agency}/code-counts", _listed(server, _code_counts, Use.LINKAGE, Use.STAFF))
     post("/{agency}/replicas", _listed(server, _replicas, Use.LINKAGE))
-    post("/{agency}/held-provisions", _listed(server, _held, Use.STAFF))
-    post("/{agency}/held-provisions/decide", _listed(server, _decide_held, Use.STAFF))
-    post("/{agency}/log/search", _listed(server, _search, Use.STAFF))
-    app.router.add_get("/{agency}/log", _export(server))
+    post("/{agency}/replica-export", _listed(server, _replica_export, Use.LINKAGE))
+    post("/{agency}/recipients", _listed(server, _recipients, Use.LINKAGE))
+    post("/{agency}/notices", _listed(server, _notices, Use.LINKAGE))
+    add_staff_routes(app, _desk(server))
     openapi.add_route(app, "intermediate")

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import Final, TypeAlias
+
 import structlog
 
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes import ending
 from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.inquiry.states import State
-from gateway.intermediate_server.metrics import SWEEP_FAILURES
-from gateway.intermediate_server.provision import held
+from gateway.intermediate_server.metrics import HELD_ESCALATED, HELD_PROVISIONS, SWEEP_FAILURES
+from gateway.intermediate_server.operations import jobs, statistics
+from gateway.intermediate_server.provision import deadlines
+from gateway.intermediate_server.records import indexing
+from gateway.intermediate_server.replica import erasure, registration
+from gateway.intermediate_server.retention import erasing
 from gateway.intermediate_server.routes import Server
+from gateway.intermediate_server.staff import store as staff_store
+from storage import sql
+from storage.log_keeping import last_year_due
 
+_SQL = sql.load("gateway.intermediate_server")
+_KEEP_STAFF: Final = timedelta(days=1)
+"""How long an ended session and a count of attempts stay in the database; the log keeps what was done."""
 _LOG = structlog.get_logger()
 
 
@@ -23,28 +39,116 @@ async def _drive_late(server: Server, agency: HostedAgency) -> None:
         server.start(agency, late)
 
 
+async def _escalate_held(_server: Server, agency: HostedAgency) -> None:
+    await deadlines.escalate(agency, agency.clock())
+
+
 async def _expire_held(_server: Server, agency: HostedAgency) -> None:
-    await held.expire(agency, agency.clock())
+    await deadlines.expire(agency, agency.clock())
 
 
 async def _push_decided(_server: Server, agency: HostedAgency) -> None:
-    if await held.push(agency, agency.clock()):
+    if await deadlines.push(agency, agency.clock()):
         agency.broom.call(agency.limits.resend_after.total_seconds())
 
 
 async def _expire_results(_server: Server, agency: HostedAgency) -> None:
-    await reading.expire_results(agency, agency.clock())
+    await erasing.expire_results(agency, agency.clock())
+
+
+async def _expire_copies(_server: Server, agency: HostedAgency) -> None:
+    if await registration.expire(agency, agency.clock()):
+        agency.broom.call(0)
+
+
+async def _erase_records(_server: Server, agency: HostedAgency) -> None:
+    await erasing.erase_records(agency, agency.clock())
+
+
+async def _certify_erasures(_server: Server, agency: HostedAgency) -> None:
+    await erasing.certify(agency, agency.clock())
+
+
+async def _index_records(_server: Server, agency: HostedAgency) -> None:
+    if await indexing.index_older(agency):
+        agency.broom.call(0)
+
+
+async def _expire_code_requests(_server: Server, agency: HostedAgency) -> None:
+    await ending.expire_requests(agency, agency.clock())
+
+
+async def _forget_staff(_server: Server, agency: HostedAgency) -> None:
+    now = agency.clock()
+    await staff_store.forget(agency, now, now - _KEEP_STAFF)
+
+
+async def _count_exchanges(_server: Server, agency: HostedAgency) -> None:
+    if not await statistics.count(agency):
+        agency.broom.call(0)
+
+
+async def _forget_jobs(_server: Server, agency: HostedAgency) -> None:
+    await jobs.forget(agency)
+
+
+Part: TypeAlias = Callable[[Server, HostedAgency], Awaitable[None]]
 
 
 async def sweep(server: Server, agency: HostedAgency) -> None:
     """Run until cancelled. A failed round is logged and tried again: what it would have moved is still in its rows."""
     agency.broom.call(agency.limits.resend_after.total_seconds())
+    agency.clock.on_move(lambda: agency.broom.call(0))
     while True:
         await agency.broom.wait()
-        for part in (_drive_late, _expire_held, _push_decided, _expire_results):
-            try:
+        for part in await _waiting(agency):
+            with _failing_alone(agency, part.__name__):
                 await part(server, agency)
-            except Exception as failure:  # noqa: BLE001 (one bad row must end neither the broom nor the server)
-                SWEEP_FAILURES.labels(type(failure).__name__).inc()
-                agency.broom.call(agency.limits.resend_after.total_seconds())
-                _LOG.warning("sweep_failed", agency=agency.id, error=type(failure).__name__, kind=part.__name__)
+
+
+async def _waiting(agency: HostedAgency) -> list[Part]:
+    """The parts that have something to do, by one look: an agency where nothing is late costs next to nothing."""
+    with _failing_alone(agency, "look"):
+        now = agency.clock()
+        async with agency.database.inside(agency.tenant) as connection:
+            due = await connection.fetchrow(
+                _SQL["what_is_due"],
+                now,
+                now - _KEEP_STAFF,
+                last_year_due(now),
+                statistics.STRETCH,
+                now - agency.limits.jobs_kept_for,
+                now + agency.limits.escalate_before,
+                erasure.first_open(agency, now),
+                agency.today(now),
+            )
+        if due is not None:
+            HELD_PROVISIONS.labels(agency.id).set(due["waiting"])
+            HELD_ESCALATED.labels(agency.id).set(due["escalated"])
+            wanted: tuple[tuple[bool, Part], ...] = (
+                (due["inquiries"], _drive_late),
+                (due["held"], _expire_held),
+                (due["to_escalate"], _escalate_held),
+                (due["decided"], _push_decided),
+                (due["results"] or bool(reading.past_hours(agency, now)), _expire_results),
+                (due["copies"], _expire_copies),
+                (due["years"] or due["erasures"], _erase_records),
+                (due["erasures"] or due["results"] or bool(reading.past_hours(agency, now)), _certify_erasures),
+                (due["unindexed"], _index_records),
+                (due["code_requests"], _expire_code_requests),
+                (due["staff"], _forget_staff),
+                (due["uncounted"], _count_exchanges),
+                (due["jobs"], _forget_jobs),
+            )
+            return [part for is_due, part in wanted if is_due]
+    return []
+
+
+@contextlib.contextmanager
+def _failing_alone(agency: HostedAgency, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as failure:  # noqa: BLE001 (one bad row must end neither the broom nor the server)
+        SWEEP_FAILURES.labels(type(failure).__name__).inc()
+        agency.broom.call(agency.limits.resend_after.total_seconds())
+        _LOG.warning("sweep_failed", agency=agency.id, error=type(failure).__name__, kind=kind)

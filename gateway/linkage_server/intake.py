@@ -13,17 +13,20 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from asyncpg import Record
 
 from gateway.linkage_server.tenant import Agency
 from storage import sql
-from storage.committer import Statement
+from storage.committer import Statement, Write
 from storage.database import Connection, StorageUnavailableError
 
 _SQL = sql.load("gateway.linkage_server")
-CLOSE: Final = Statement("close_intake", _SQL["close_intake"])
+_CLOSE: Final = Statement("close_intake", _SQL["close_intake"])
 
 Result = Sequence[Any]
 """One line's result: line, outcome, reason or None, then what the channel adds."""
@@ -53,10 +56,12 @@ def request_key(agency: Agency, client_id: str, path: str, key: str) -> str:
     return f"api/{path}/{agency.keys.retry_identity(client_id, path, key, 0)}"
 
 
-async def open_intake(agency: Agency, key: str, *, channel: str, system: str, sha256: bytes) -> Intake:
-    """Find the intake of this key or begin it."""
+async def open_intake(
+    agency: Agency, key: str, *, channel: str, system: str, sha256: bytes, lines: int | None = None
+) -> Intake:
+    """Find the intake of this key or begin it. `lines`: how many a file has, by its manifest."""
     async with agency.database.inside(agency.tenant) as connection:
-        await connection.execute(_SQL["open_intake"], key, channel, system, sha256)
+        await connection.execute(_SQL["open_intake"], key, channel, system, sha256, agency.clock(), lines)
         row = await connection.fetchrow(_SQL["intake"], key)
     if row is None:
         raise StorageUnavailableError("an intake that was just written is not there")
@@ -68,6 +73,17 @@ async def open_intake(agency: Agency, key: str, *, channel: str, system: str, sh
         lines_done=row["lines_done"],
         counts=json.loads(row["counts"]),
     )
+
+
+async def files_taken(agency: Agency, since: datetime, most: int) -> list[Record]:
+    """Files that were taken since an instant, the newest first: their rows."""
+    async with agency.database.inside(agency.tenant) as connection:
+        return list(await connection.fetch(_SQL["files_taken"], since, most))
+
+
+def closing(agency: Agency, taken: Intake) -> Write:
+    """The end of an intake, as the guard of its commit."""
+    return Write(_CLOSE, (taken.key, agency.clock()))
 
 
 def counted(counts: Mapping[str, int], results: Sequence[Result]) -> dict[str, int]:
@@ -97,6 +113,23 @@ async def keep_results(connection: Connection, intake: Intake, results: Sequence
         zlib.compress(msgspec.json.encode(results), 1),
     )
     return Intake(id=intake.id, key=intake.key, sha256=intake.sha256, done=False, lines_done=last_line, counts=counts)
+
+
+async def write_result_file(agency: Agency, intake: Intake, columns: Mapping[str, int], path: Path) -> Path:
+    """As `result_file`, to a file and piece by piece, so that its size does not matter. `columns`: header → place in a result."""
+    places = tuple(columns.values())
+    after = -1
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        while True:
+            async with agency.database.inside(agency.tenant) as connection:
+                row = await connection.fetchrow(_SQL["results_after"], intake.id, after)
+            if row is None:
+                return path
+            after = row["first_line"]
+            results = _RESULTS.decode(zlib.decompress(row["packed"]))
+            writer.writerows([one[at] if at < len(one) else None for at in places] for one in results)
 
 
 async def result_file(agency: Agency, intake: Intake, header: Sequence[str]) -> bytes:

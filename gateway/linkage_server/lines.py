@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO, Final
 
+from gateway.batch.text_forms import TOO_LONG
+
 LONGEST_LINE: Final = 64 * 1024
-TOO_LONG: Final = b"\xff\n"
-"""What stands for a line that is too long: no encoding that we take has this byte alone, so it is refused as malformed."""
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -10,26 +10,22 @@ from gateway.linkage_server.inquiry_desk.inquiry import RESULT_WANTED
 from gateway.linkage_server.tenant import AGENCIES
 from storage.evidence_log import store as log_store
 from transport import wire
+from transport.streaming import stream
 
 
 async def get_log(request: web.Request) -> web.StreamResponse:
     """One fiscal year's log (`?year=`), the latest unless told, as NDJSON; empty while there is nothing in it."""
     caller = await require(request, "log", "read")
     agency = request.app[AGENCIES][caller.agency]
-    lines = await log_store.export_lines(
+    blocks = log_store.export(
         agency.database,
         agency.tenant,
         agency=agency.id,
         party=LogParty.LINKAGE,
-        public_key=agency.log_key,
+        public_key=agency.log_key(),
         year=wire.read_year(request.query.get("year")),
     )
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    for line in lines:
-        await response.write(line)
-    await response.write_eof()
-    return response
+    return await stream(request, blocks)
 
 
 async def post_log_search(request: web.Request) -> web.Response:

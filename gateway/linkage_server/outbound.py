@@ -13,8 +13,12 @@ from transport import channel, wire
 from transport.channel import ChannelError
 
 SEND_FOUR_ITEMS: Final = declare("linkage", "send.four_items")
+SEND_NUMBER_LOOK_UPS: Final = declare("linkage", "send.number_look_ups")
+SEND_CHANGE_NOTICES: Final = declare("linkage", "send.change_notices")
 SEND_ACQUISITION_NUMBERS: Final = declare("linkage", "send.acquisition_numbers")
 SEND_CODE_REQUESTS: Final = declare("linkage", "send.code_requests")
+SEND_CODE_CANCELLATIONS: Final = declare("linkage", "send.code_cancellations")
+SEND_CODE_REPLACEMENTS: Final = declare("linkage", "send.code_replacements")
 SEND_CODE_STATUS: Final = declare("linkage", "send.code_status")
 SEND_REPLICAS: Final = declare("linkage", "send.replicas")
 
@@ -59,15 +63,15 @@ class Outbound:
     def knows_resident_network(self) -> bool:
         return "resident_network" in self._peers
 
-    async def ask_list(self, url: str, items: Sequence[Any], *, step: Step) -> list[Answer]:
-        """Ask in lists of up to 1,000 items; answers in order. Raises ChannelError."""
+    async def ask_list(self, url: str, items: Sequence[Any], *, step: Step, **envelope: int) -> list[Answer]:
+        """Ask in lists of up to 1,000 items; answers in order. `envelope`: what else stands beside the items (`wait_ms`). Raises ChannelError."""
         answers: list[Answer] = []
         for start in range(0, len(items), MOST_AT_ONCE):
-            answers += await self._ask(url, list(items[start : start + MOST_AT_ONCE]), step)
+            answers += await self._ask(url, list(items[start : start + MOST_AT_ONCE]), step, envelope)
         return answers
 
-    async def _ask(self, url: str, items: list[Any], step: Step) -> list[Answer]:
-        body = wire.write_envelope(items, self.checkpoint())
+    async def _ask(self, url: str, items: list[Any], step: Step, envelope: Mapping[str, int]) -> list[Answer]:
+        body = wire.write_envelope(items, self.checkpoint(), **envelope)
         step.before.reached()
         data = await channel.post(self.client, url, body, timeout_s=_TIMEOUT_S)
         step.after.reached()

@@ -1,5 +1,7 @@
 -- name: open_intake
-insert into intake (key, channel, business_system_id, sha256) values ($1, $2, $3, $4) on conflict (key) do nothing
+-- Found or begun; one that is taken up again counts a try.
+insert into intake (key, channel, business_system_id, sha256, taken_at, lines) values ($1, $2, $3, $4, $5, $6)
+on conflict (key) do update set tries = intake.tries + 1 where intake.state = 'open'
 
 -- name: intake
 select id, sha256, state, lines_done, counts from intake where key = $1
@@ -13,5 +15,22 @@ insert into intake_result (intake_id, first_line, packed) values ($1, $2, $3)
 -- name: results
 select packed from intake_result where intake_id = $1 order by first_line
 
+-- name: results_after
+select first_line, packed from intake_result where intake_id = $1 and first_line > $2 order by first_line limit 1
+
 -- name: close_intake
-update intake set state = 'done' from unnest($1::text[]) as r (key) where intake.key = r.key and intake.state = 'open' returning intake.key
+update intake set state = 'done', done_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (key, at)
+where intake.key = r.key and intake.state = 'open' returning intake.key
+
+-- name: files_taken
+select id, channel, business_system_id, state, lines_done, lines, counts, tries, taken_at, done_at from intake
+where starts_with(key, 'file/') and taken_at >= $1 order by taken_at desc, id desc limit $2
+
+-- name: waiting_work
+select * from across.look('waiting_work', $1::text[], $2::text[], $3::text[])
+as r (tenant text, search boolean, business_information boolean, reviews boolean, pushes boolean, codes boolean)
+
+-- name: forget_subjects
+-- Whom entries were about whose bodies are gone (ids begin with their time); the trigger lets no other row go.
+delete from access_subject where entry_id in (
+    select s.entry_id from access_subject s join log_entry e using (entry_id) where s.entry_id < $1 and e.body is null order by s.entry_id limit $2)

@@ -10,26 +10,22 @@ from gateway.api.tokens import TOKEN_PURPOSE
 from gateway.batch import spool
 from gateway.linkage_server import personal_keys
 from gateway.linkage_server.addressees.run import CHANNEL as ADDRESSEES
+from gateway.linkage_server.bulk_inquiries.run import CHANNEL as INQUIRIES
 from gateway.linkage_server.business_information.run import CHANNEL as BUSINESS_INFORMATION
+from gateway.linkage_server.people.run import CHANNEL as PERSON_CHANGES
 from keys.masked import Secret
 from keys.ring import Keyring
 from storage.database import Database
 from storage.key_store import KeyStore
+from storage.tenancy import open_tenant
 from transport.role import RoleConfig
 
-CHANNELS: Final = (ADDRESSEES, BUSINESS_INFORMATION)
+CHANNELS: Final = (ADDRESSEES, PERSON_CHANGES, BUSINESS_INFORMATION, INQUIRIES)
 
 
 def ready_ring(store: KeyStore) -> Keyring:
     """The agency's ring with every purpose that the linkage server needs; new ones are durable before they are used."""
-    missing = [
-        purpose for purpose in (*personal_keys.PURPOSES, SECRET_PURPOSE, TOKEN_PURPOSE) if not store.ring.has(purpose)
-    ]
-    for purpose in missing:
-        store.ring.create(purpose)
-    if missing:
-        store.save()
-    return store.ring
+    return store.ensure_all((*personal_keys.PURPOSES, SECRET_PURPOSE, TOKEN_PURPOSE))
 
 
 async def register_client(
@@ -40,17 +36,18 @@ async def register_client(
     system: str,
     scopes: Iterable[str],
     may_use_individual_number: bool,  # noqa: FBT001 (set-up calls it by name)
-) -> None:
-    """Register a client of a hosted agency, or set it anew. Raises ClientFormError, StorageUnavailableError, KeyStoreError.
+) -> Secret | None:
+    """Register a client of a hosted agency, or set its scopes anew. Raises ClientFormError, StorageUnavailableError, KeyStoreError.
 
-    Run it while the role is stopped, or at least after its first start: both write the agency's key file when a purpose is missing.
+    Returns its newest valid secret, which is the one given only for a client that had none; None when the client was removed.
     """
     hosted = config.hosted[agency]
     ring = ready_ring(config.open_keys(agency))
     database = await Database.open(config.dsn, connections=1)
     try:
-        clients = ClientStore(database, hosted.tenant, agency, ring)
-        await clients.register(
+        await open_tenant(database, hosted.tenant)
+        clients = ClientStore(database, hosted.tenant, agency, ring, clock=config.clock)
+        valid = await clients.register(
             client_id,
             secret,
             system=system,
@@ -60,3 +57,4 @@ async def register_client(
     finally:
         await database.close()
     spool.prepare(config.spool, agency, system, CHANNELS)
+    return valid

@@ -7,10 +7,10 @@ from gateway.batch.run import Rejected
 from gateway.linkage_server.tenant import Agency
 
 
-async def admit(agency: Agency, system: str, resource: str) -> SystemRights | Rejected:
-    """What the system may do, if it may register this resource. Raises StorageUnavailableError."""
+async def admit(agency: Agency, system: str, resource: str, operation: str = "register") -> SystemRights | Rejected:
+    """What the system may do, if it may do this with the resource. Raises StorageUnavailableError."""
     rights = await agency.clients.rights(system)
-    if rights is not None and rights.may(resource, "register"):
+    if rights is not None and rights.may(resource, operation):
         return rights
     reason = "system_not_registered" if rights is None else "scope_missing"
     await agency.record_access_refused(reason, system if rights is not None else None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,10 +14,16 @@ from codebook.identifiers import new_sortable_id
 from codebook.layouts import Layout
 from evidence.entry import Entry, EntryKind, encode_entry, other_entry
 from gateway.api.clients import ClientStore
+from gateway.batch.text_forms import FixedLayout
+from gateway.linkage_server.affairs import Affairs
+from gateway.linkage_server.file_layouts import read_file_layouts
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.plausibility import LoadLimits
+from gateway.linkage_server.waiting_work import WaitingWork
 from storage.committer import Commit, Committer, NewEntry, commit_step
 from storage.database import Database
+from transport.clock import JST, Clock
 
 ACCESS_REFUSED_STEP: Final = commit_step("linkage", "access.refused")
 ENTRY_PREFIX: Final = "E"
@@ -25,7 +31,7 @@ ENTRY_PREFIX: Final = "E"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """番号連携サーバー of one agency. `log_key`: the public key of its log.
+    """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now.
 
     `compare_with_resident_network`: whether four items are compared with the resident network's too.
     """
@@ -35,12 +41,25 @@ class Agency:
     database: Database
     committer: Committer
     clients: ClientStore
+    work: WaitingWork
     keys: PersonalKeys
     outbound: Outbound
     layouts: tuple[Layout, ...]
-    clock: Callable[[], datetime]
+    affairs: Affairs
+    clock: Clock
     compare_with_resident_network: bool
-    log_key: bytes
+    log_key: Callable[[], bytes]
+    hosted_together: int = 1
+    limits: LoadLimits = field(default_factory=LoadLimits)
+    file_layouts: Mapping[str, FixedLayout] = field(default_factory=read_file_layouts)
+
+    def look_s(self, alone_s: float) -> float:
+        """Seconds between two looks of a loop: with more than ten agencies in the process each looks less often, so that looking costs alike."""
+        return alone_s * max(1.0, self.hosted_together / 10)
+
+    def today(self) -> date:
+        """The day in Japan: changes hold from a day on, not from an instant."""
+        return self.clock().astimezone(JST).date()
 
     async def record_access_refused(self, reason: str, client_id: str | None, count: int = 1) -> None:
         """One entry for so many refusals since the last of its kind. Raises StorageUnavailableError."""

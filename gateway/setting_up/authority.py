@@ -1,6 +1,7 @@
-"""The development authority: a CA for loopback certificates, and the root that signs the agency register.
+"""The development authority: a CA for loopback certificates, the root of the agency register, the publisher of the permission list.
 
-Neither key leaves authority/. A deployment puts its own CA and the register's owner in this place.
+No key leaves authority/, so the running core can neither enrol an agency nor make a list of its own. A deployment puts its own
+CA, the register's owner and the list's publisher in this place.
 """
 
 from __future__ import annotations
@@ -28,15 +29,21 @@ _DAYS: Final = 825
 _RENEW_WITHIN: Final = timedelta(days=30)
 _BACKDATE: Final = timedelta(hours=1)
 _NAME: Final = "Sekisho development CA"
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+class RequestRefusedError(ValueError):
+    """A certificate signing request that is not answered; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The CA at work, at one instant. `now` decides what has expired."""
+    """The CA at work, at one instant. `now` decides what has expired. `lists` signs versions of the permission list."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     root: Signer
+    lists: Signer
     now: datetime
 
     def issue(self, folder: Path, stem: str, *, subject: str, server: bool = False) -> Identity:
@@ -49,8 +56,31 @@ class Authority:
         key = _key(identity.key)
         if not self._in_force(identity.certificate, key):
             write_private(identity.certificate, _pem(self._sign(subject, key.public_key(), server=server)))
-        write_private(identity.ca, _pem(self.certificate))
+        self.write_ca(folder)
         return identity
+
+    def write_ca(self, folder: Path) -> None:
+        write_private(folder / "ca.pem", _pem(self.certificate))
+
+    def answer(self, request: x509.CertificateSigningRequest, *, subject: str, server: str | None) -> bytes:
+        """A certificate (PEM) for the key of a request whose signature holds. Nothing else of the request is taken over.
+
+        `server`: the host name or address of a server's certificate, None for a client's. Raises RequestRefusedError.
+        """
+        public = request.public_key()
+        if not request.is_signature_valid:
+            raise RequestRefusedError("要求の署名が合いません / the request is not signed by its own key")
+        if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+            raise RequestRefusedError("鍵は P-256 (prime256v1) にしてください / the key must be on P-256 (prime256v1)")
+        return _pem(self._sign(subject, public, server=server is not None, hosts=(server,) if server else ()))
+
+    def anew(self, old: x509.Certificate) -> tuple[bytes, bytes]:
+        """A new key and a certificate for it (PEM both), for the same subject and use as `old`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = str(old.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        usage = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        server = ExtendedKeyUsageOID.SERVER_AUTH in usage
+        return _key_pem(key), _pem(self._sign(name, key.public_key(), server=server))
 
     def _in_force(self, path: Path, key: ec.EllipticCurvePrivateKey) -> bool:
         if not path.exists():
@@ -62,7 +92,9 @@ class Authority:
             return False
         return found.public_key() == key.public_key() and found.not_valid_after_utc - self.now > _RENEW_WITHIN
 
-    def _sign(self, subject: str, public: ec.EllipticCurvePublicKey, *, server: bool) -> x509.Certificate:
+    def _sign(
+        self, subject: str, public: ec.EllipticCurvePublicKey, *, server: bool, hosts: tuple[str, ...] = _LOOPBACK
+    ) -> x509.Certificate:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (
             _builder(subject, self.certificate.subject, public, self.now, _DAYS)
@@ -72,11 +104,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if server:
-            names = [
-                x509.DNSName("localhost"),
-                *(x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1")),
-            ]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName([*map(_host, hosts)]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
 
@@ -87,38 +115,54 @@ def open_authority(folder: Path, now: datetime) -> Authority:
     path = folder / "ca.pem"
     if not path.exists():
         write_private(path, _pem(_self_signed(key, now)))
-    seed = folder / "register-root.seed"
-    if not seed.exists():
-        # reveal: to the file that only the authority reads
-        write_private(seed, generate_seed().reveal().hex().encode())
     return Authority(
         certificate=x509.load_pem_x509_certificate(path.read_bytes()),
         key=key,
-        root=Signer(Secret(bytes.fromhex(seed.read_text()))),
+        root=_signer(folder / "register-root.seed"),
+        lists=_signer(folder / "permission-list.seed"),
         now=now,
     )
 
 
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _signer(seed: Path) -> Signer:
+    """The Ed25519 key whose seed is in this file, made if there is none."""
+    if not seed.exists():
+        # reveal: to the file that only the authority reads
+        write_private(seed, generate_seed().reveal().hex().encode())
+    return Signer(Secret(bytes.fromhex(seed.read_text())))
+
+
 def fingerprint(identity: Identity) -> str:
     """Hex SHA-256 of the certificate's DER: how the register names it."""
-    found = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
-    return hashlib.sha256(found.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return fingerprint_of(x509.load_pem_x509_certificate(identity.certificate.read_bytes()))
+
+
+def fingerprint_of(certificate: x509.Certificate) -> str:
+    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     """The P-256 key in this file, made if there is none."""
     if not path.exists():
         fresh = ec.generate_private_key(ec.SECP256R1())
-        write_private(
-            path,
-            fresh.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-        )
+        write_private(path, _key_pem(fresh))
     found = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise TypeError("a key file of the data folder holds another kind of key")
     return found
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:

@@ -21,6 +21,7 @@ PACKAGES: Final[Mapping[Program, tuple[str, ...]]] = {
     Program.NETWORK: (_LOG, "adapters.jlis_mock.core"),
     Program.RESIDENT_NETWORK: ("adapters.jlis_mock.resident_network",),
     Program.SKY2: ("adapters.sky2",),
+    Program.PORTAL: ("adapters.jlis_mock.portal",),
 }
 
 
@@ -30,6 +31,17 @@ def tenants(topology: Topology) -> list[Tenant]:
         for role in topology.roles.values()
         for agency in role.hosts
     ]
+
+
+def made_at_first_use(topology: Topology) -> frozenset[str]:
+    """Schemas that need not be there before somebody uses them: those of agencies, but for linkage servers' with business systems to register."""
+    return frozenset(
+        role.tenant(agency)
+        for role in topology.roles.values()
+        for agency in role.hosts
+        if role.program is Program.INTERMEDIATE
+        or (role.program is Program.LINKAGE and not topology.agencies[agency].systems)
+    )
 
 
 def login(role: Role, folder: Path) -> Login:

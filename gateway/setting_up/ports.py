@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from gateway.topology import Topology
+from gateway.topology_parts import HOST
 
-HOST: Final = "127.0.0.1"
 # below the range from which Linux takes the ports of outgoing connections
 _LOWEST: Final = 20_000
 _COUNT: Final = 12_000
@@ -41,11 +43,26 @@ def from_topology(topology: Topology, offset: int = 0) -> dict[str, RolePorts]:
             for name, role in topology.roles.items()
         },
         **{
-            agency.id: RolePorts(port=agency.elsewhere + offset, metrics_port=0)
+            agency.id: RolePorts(
+                port=agency.elsewhere.port + (0 if _not_ours(topology, agency.id) else offset), metrics_port=0
+            )
             for agency in topology.agencies.values()
             if agency.elsewhere is not None
         },
     }
+
+
+def kept(topology: Topology, folders: Iterable[Path]) -> dict[str, RolePorts]:
+    """The ports that the last set-up wrote into these folders (`role.json`), those of the topology for whoever has none."""
+    found = from_topology(topology)
+    for folder in folders:
+        try:
+            stored = json.loads((folder / "role.json").read_bytes())
+            if stored["role"] in found:
+                found[stored["role"]] = RolePorts(port=stored["port"], metrics_port=stored["metrics_port"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return found
 
 
 def check_in_range(ports: Mapping[str, RolePorts]) -> None:
@@ -62,10 +79,17 @@ def check_in_range(ports: Mapping[str, RolePorts]) -> None:
 def free(topology: Topology) -> dict[str, RolePorts]:
     """Ports that nobody listens on now, all different."""
     names = list(from_topology(topology))
-    found = _free(2 * len(names))
-    return {
+    found = untaken(2 * len(names))
+    chosen = {
         name: RolePorts(port=found[2 * place], metrics_port=found[2 * place + 1]) for place, name in enumerate(names)
     }
+    return chosen | {name: ports for name, ports in from_topology(topology).items() if _not_ours(topology, name)}
+
+
+def _not_ours(topology: Topology, name: str) -> bool:
+    """Whether somebody else runs this server, so that its port is where it is."""
+    agency = topology.agencies.get(name)
+    return agency is not None and agency.elsewhere is not None and agency.elsewhere.own_keys
 
 
 def check_untaken(ports: Mapping[str, RolePorts], roles: Iterable[str]) -> None:
@@ -88,7 +112,14 @@ def _untaken(port: int) -> bool:
     return True
 
 
-def _free(count: int) -> list[int]:
+def some_free(count: int, ports: Mapping[str, RolePorts]) -> list[int]:
+    """So many more, none of these."""
+    used = {port for role in ports.values() for port in (role.port, role.metrics_port)}
+    return [port for port in untaken(count + len(used)) if port not in used][:count]
+
+
+def untaken(count: int) -> list[int]:
+    """So many ports, all different, that nobody listens on now and that no outgoing connection is given."""
     found: list[int] = []
     while len(found) < count:
         port = _LOWEST + secrets.randbelow(_COUNT)

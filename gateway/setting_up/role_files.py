@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.data_folder import write_private
+from gateway.data_folder import CLOCK_FILE, write_private
 from gateway.setting_up.key_files import PASSPHRASE_FILE
-from gateway.setting_up.ports import HOST, RolePorts
+from gateway.setting_up.ports import RolePorts
 from gateway.topology import Agency, BusinessSystem, Program, Role, Topology
+from gateway.topology_parts import HOST
 from keys.masked import Secret
+from storage import list_files
 
 CLIENT_FILE: Final = "client.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where every server listens: ports by role, and by agency for those elsewhere."""
+    """Where every server listens: ports by role, and by agency for those elsewhere. `lines`: proxies between roles (simulations)."""
 
     topology: Topology
     ports: Mapping[str, RolePorts]
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def by_line(self, caller: str, peers: Mapping[str, str]) -> dict[str, str]:
+        """The same peers by way of the lines between the roles, where there are any (`<caller>:<called>` → its port)."""
+        roles = {self.url(name): name for name in self.topology.roles}
+        ports = {name: self.lines.get(f"{caller}:{roles.get(url)}") for name, url in peers.items()}
+        return {name: f"https://{HOST}:{ports[name]}" if ports[name] else url for name, url in peers.items()}
 
     def url(self, name: str) -> str:
-        return f"https://{HOST}:{self.ports[name].port}"
+        """Of a role, or of an agency elsewhere."""
+        agency = self.topology.agencies.get(name)
+        host = agency.elsewhere.host if agency is not None and agency.elsewhere is not None else HOST
+        return f"https://{host}:{self.ports[name].port}"
 
     def of(self, program: Program, agency: str | None = None) -> str | None:
         """The address of the role that runs a program (for an agency), or None."""
@@ -48,9 +60,17 @@ class Places:
                 named = {f"intermediate/{agency}": self.intermediate(agency) for agency in self.topology.agencies}
             case Program.RESIDENT_NETWORK:
                 named = {"core": core}
+            case Program.PORTAL:
+                named = {f"intermediate/{agency}": self.intermediate(agency) for agency in hosts}
+                named["resident_network"] = resident_network
             case Program.SKY2:
                 named = {f"linkage/{agency}": self.of(Program.LINKAGE, agency) for agency in hosts}
         return {name: url for name, url in named.items() if url is not None}
+
+    def push_hosts(self, hosts: tuple[str, ...]) -> dict[str, list[str]]:
+        """Agency → hosts that its pushes may reach: the business systems that we start ourselves."""
+        named = {agency: self.of(Program.SKY2, agency) for agency in hosts}
+        return {agency: [url.removeprefix("https://")] for agency, url in named.items() if url is not None}
 
     def addresses(self) -> dict[str, Any]:
         """clients/addresses.json: where staff and business systems find each server."""
@@ -61,11 +81,13 @@ class Places:
             "linkage": {agency: self.of(Program.LINKAGE, agency) for agency in agencies},
             "network": self.of(Program.NETWORK),
             "resident-network": self.of(Program.RESIDENT_NETWORK),
+            "portal": self.of(Program.PORTAL),
         }
 
     def intermediate(self, agency: str) -> str | None:
         """An agency's intermediate server, ours or one elsewhere."""
-        return self.url(agency) if agency in self.ports else self.of(Program.INTERMEDIATE, agency)
+        elsewhere = self.topology.agencies[agency].elsewhere is not None
+        return self.url(agency) if elsewhere else self.of(Program.INTERMEDIATE, agency)
 
 
 def role_document(
@@ -77,6 +99,8 @@ def role_document(
     more: dict[str, Any] = {"program": role.program.value, **role.options, **options}
     if role.program is Program.SKY2:
         more["client_file"] = CLIENT_FILE
+    if role.program is Program.LINKAGE:
+        more.setdefault("push_hosts", places.push_hosts(role.hosts))
     return {
         "role": role.name,
         "dsn": dsn,
@@ -85,9 +109,10 @@ def role_document(
         "metrics_port": ports.metrics_port,
         "server": _identity("server"),
         "hosted": hosted,
-        "peers": places.peers(role.program, role.hosts),
+        "peers": places.by_line(role.name, places.peers(role.program, role.hosts)),
         **_trust(root_key),
         "spool": f"../../spool/{_spool_owner(role, places.topology)}",
+        "clock": f"../../{CLOCK_FILE}",
         "options": more,
     }
 
@@ -105,7 +130,22 @@ def elsewhere_document(agency: Agency, places: Places, root_key: bytes) -> dict[
         "peers": places.peers(Program.INTERMEDIATE, (agency.id,)),
         **_trust(root_key),
         "spool": "spool",
+        "clock": f"../../{CLOCK_FILE}",
         "options": {"program": Program.INTERMEDIATE.value},
+    }
+
+
+def network_document(agency: Agency, places: Places, root_key: bytes) -> dict[str, Any]:
+    """`network.json`: what the engineer of an agency with keys of its own needs to take part (`partner`)."""
+    return {
+        "agency": agency.id,
+        "network": places.of(Program.NETWORK),
+        "resident_network": places.of(Program.RESIDENT_NETWORK),
+        "ca": "tls/ca.pem",
+        "register": "register.json",
+        "register_root": root_key.hex(),
+        "permission_lists": list_files.FILE_NAME,
+        "certificates": "issued",
     }
 
 

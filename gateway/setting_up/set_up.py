@@ -6,35 +6,59 @@ is run again; the marker is written last, and no role starts without it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from evidence.canonical import timestamp
+from gateway import backup_keys
 from gateway.data_folder import STAFF, DataFolder, private_folder, write_private
 from gateway.linkage_server.registration import register_client
-from gateway.setting_up import databases, role_files
+from gateway.setting_up import databases, issued, role_files
 from gateway.setting_up.authority import Authority, open_authority
 from gateway.setting_up.enrolment import USES, Enrolment
-from gateway.setting_up.key_files import ensure_keys, passphrase_of
+from gateway.setting_up.first_staff import ensure_first_staff
+from gateway.setting_up.key_files import LOG, Passphrases, ensure_keys, known_public, passphrase_of
+from gateway.setting_up.list_versions import write_lists
 from gateway.setting_up.ports import RolePorts
+from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import CLIENT_FILE, Places
-from gateway.topology import NETWORK, RESIDENT_NETWORK, Agency, BusinessSystem, Program, Role, Topology
+from gateway.setting_up.succession import follow
+from gateway.setting_up.suspension import suspended
+from gateway.topology import (
+    NETWORK,
+    RESIDENT_NETWORK,
+    Agency,
+    BusinessSystem,
+    Departed,
+    Elsewhere,
+    Program,
+    Role,
+    Topology,
+)
 from keys.masked import Secret
+from storage.keepers import KeysClosedError
 from storage.migrations import migrate
 from transport import role as role_file
-from transport.register import Use, sign_register
+from transport.clock import SharedOffset
+from transport.register import Use
+from transport.role import RoleConfig
 
 _FORM: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
-    """What set-up is about. `options`: role → what goes into its role.json besides; `key_profile`: `normal`, or `cheapest` in tests."""
+    """What set-up is about. `options`: role → what goes into its role.json besides; `key_profile`: `normal`, or `cheapest` in tests.
+
+    `lines`: `<caller>:<called>` → the port of the proxy between two roles.
+    """
 
     data: DataFolder
     topology: Topology
@@ -42,10 +66,21 @@ class SetUp:
     now: datetime
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     key_profile: str = "normal"
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def places(self) -> Places:
-        return Places(topology=self.topology, ports=self.ports)
+        return Places(topology=self.topology, ports=self.ports, lines=self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    """One run of set-up: the plan, who signs, what the register will say, and the passphrases that were derived already."""
+
+    plan: SetUp
+    authority: Authority
+    enrolment: Enrolment
+    passphrases: Passphrases
 
 
 async def set_up(plan: SetUp, admin_dsn: str) -> None:
@@ -57,19 +92,21 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
     for folder in (data.root / "roles", data.clients, data.root / "spool"):
         private_folder(folder)
     authority = open_authority(data.authority, plan.now)
-    enrolment = Enrolment(agencies=plan.topology.agencies)
-    for role in plan.topology.roles.values():
-        _prepare_role(plan, role, authority, enrolment)
-    for agency in plan.topology.agencies.values():
-        if agency.elsewhere is not None:
-            _prepare_elsewhere(plan, agency, authority, enrolment)
-    for agency_id in (*plan.topology.agencies, NETWORK, RESIDENT_NETWORK):
-        for name in STAFF:
-            identity = authority.issue(data.staff(agency_id), name, subject=f"{agency_id}/staff/{name}")
-            enrolment.certificate(identity, agency_id, Use.STAFF, name)
+    SharedOffset.ensure(data.clock)
+    enrolment = Enrolment(
+        agencies=plan.topology.agencies, simulation=plan.topology.hosting(Program.NETWORK) is not None
+    )
+    make = _Making(plan=plan, authority=authority, enrolment=enrolment, passphrases=Passphrases(plan.key_profile))
+    _prepare_parties(make)
+    _first_staff(plan)
     _write_register(plan, authority, enrolment)
     logins = {role.name: databases.login(role, data.role(role.name)) for role in plan.topology.roles.values()}
-    await migrate(admin_dsn, databases.tenants(plan.topology), list(logins.values()))
+    await migrate(
+        admin_dsn,
+        databases.tenants(plan.topology),
+        list(logins.values()),
+        at_first_use=databases.made_at_first_use(plan.topology),
+    )
     for role in plan.topology.roles.values():
         _write_role(plan, role, databases.dsn_of(admin_dsn, logins[role.name]), authority)
     for role in plan.topology.roles.values():
@@ -79,20 +116,55 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
         write_private(data.marker, json.dumps({"form": _FORM, "at": timestamp(plan.now)}).encode())
 
 
-def _prepare_role(plan: SetUp, role: Role, authority: Authority, enrolment: Enrolment) -> None:
+def _prepare_parties(make: _Making) -> None:
+    """Certificates and keys of everybody who takes part; the logs of those who did."""
+    plan = make.plan
+    for role in plan.topology.roles.values():
+        _prepare_role(make, role)
+    for agency in plan.topology.agencies.values():
+        if agency.elsewhere is not None and agency.elsewhere.own_keys:
+            _prepare_partner(make, agency, agency.elsewhere)
+        elif agency.elsewhere is not None:
+            _prepare_elsewhere(make, agency)
+    for departed in plan.topology.departed.values():
+        _keep_logs(make, departed)
+    for agency_id in (*plan.topology.agencies, NETWORK, RESIDENT_NETWORK):
+        for name in STAFF if _has_staff(plan, agency_id) else ():
+            identity = make.authority.issue(plan.data.staff(agency_id), name, subject=f"{agency_id}/staff/{name}")
+            make.enrolment.certificate(identity, agency_id, Use.STAFF, name)
+
+
+def _has_staff(plan: SetUp, agency: str) -> bool:
+    """Whether set-up makes the first staff of this party: of the network and the resident network always, of an agency as the topology says."""
+    found = plan.topology.agencies.get(agency)
+    return found is None or found.staff
+
+
+def _first_staff(plan: SetUp) -> None:
+    """The people of every agency whose intermediate server is ours; their certificates are their terminals'."""
+    for role in plan.topology.roles.values():
+        if role.program is Program.INTERMEDIATE:
+            for agency in filter(partial(_has_staff, plan), role.hosts):
+                ensure_first_staff(plan.data, plan.data.role(role.name), agency, plan.now, profile=plan.key_profile)
+                backup_keys.ensure(plan.data, plan.data.role(role.name), agency, profile=plan.key_profile)
+
+
+def _prepare_role(make: _Making, role: Role) -> None:
     """Certificates and key files of one role."""
+    plan = make.plan
     folder = private_folder(plan.data.role(role.name))
-    authority.issue(folder / "tls", "server", subject=f"{role.name}/server", server=True)
+    make.authority.issue(folder / "tls", "server", subject=f"{role.name}/server", server=True)
     passphrase_of(folder)
     private_folder(plan.data.spool(role.name))
     for agency in role.hosts:
-        _enrol(plan, folder, agency, role.program, role.name, authority, enrolment)
+        _enrol(make, folder, agency, role.program, role.name)
 
 
-def _prepare_elsewhere(plan: SetUp, agency: Agency, authority: Authority, enrolment: Enrolment) -> None:
+def _prepare_elsewhere(make: _Making, agency: Agency) -> None:
+    plan, authority, enrolment = make.plan, make.authority, make.enrolment
     folder = private_folder(plan.data.clients / agency.id)
     authority.issue(folder / "tls", "server", subject=f"{agency.id}/server", server=True)
-    _enrol(plan, folder, agency.id, Program.INTERMEDIATE, agency.id, authority, enrolment)
+    _enrol(make, folder, agency.id, Program.INTERMEDIATE, agency.id)
     linkage = authority.issue(folder / "tls", f"{agency.id}-linkage", subject=f"{agency.id}/linkage/{agency.id}")
     enrolment.certificate(linkage, agency.id, Use.LINKAGE, agency.id)
     role_files.write_json(
@@ -100,26 +172,60 @@ def _prepare_elsewhere(plan: SetUp, agency: Agency, authority: Authority, enrolm
     )
 
 
-def _enrol(
-    plan: SetUp, folder: Path, agency: str, program: Program, name: str, authority: Authority, enrolment: Enrolment
-) -> None:
+def _prepare_partner(make: _Making, agency: Agency, elsewhere: Elsewhere) -> None:
+    """An agency whose private keys are its own: what it is given, and the certificates issued on its requests."""
+    plan, authority, enrolment = make.plan, make.authority, make.enrolment
+    folder = private_folder(plan.data.clients / agency.id)
+    authority.write_ca(private_folder(folder / "tls"))
+    issued.enrol(plan.data.issued(agency.id), agency.id, enrolment)
+    enrolment.elsewhere(agency.id, elsewhere.signing_key or "", elsewhere.log_key or "")
+    role_files.write_json(
+        folder / "network.json", role_files.network_document(agency, plan.places, authority.root.public_key)
+    )
+
+
+def _keep_logs(make: _Making, departed: Departed) -> None:
+    plan, enrolment = make.plan, make.enrolment
+    elsewhere = departed.agency.elsewhere
+    if elsewhere is not None and elsewhere.log_key is not None:
+        enrolment.departed(departed.agency.id, Program.INTERMEDIATE, (bytes.fromhex(elsewhere.log_key),))
+    folders = {program: plan.data.role(name) for program, name in departed.hosted_by.items()}
+    if elsewhere is not None:
+        folders = {Program.INTERMEDIATE: plan.data.clients / departed.agency.id}
+    for program, folder in folders.items():
+        found = known_public(folder, departed.agency.id)
+        if LOG in found:
+            enrolment.departed(departed.agency.id, program, found[LOG])
+
+
+def _enrol(make: _Making, folder: Path, agency: str, program: Program, name: str) -> None:
     """One agency in one place: its client certificate, its keys, and both in the register."""
     use = USES[program]
-    identity = authority.issue(folder / "tls", agency, subject=f"{agency}/{use.value}/{name}")
-    enrolment.certificate(identity, agency, use, name)
-    enrolment.public_keys(agency, program, ensure_keys(folder, agency, program, profile=plan.key_profile))
+    identity = make.authority.issue(folder / "tls", agency, subject=f"{agency}/{use.value}/{name}")
+    make.enrolment.certificate(identity, agency, use, name)
+    make.enrolment.public_keys(agency, program, ensure_keys(folder, agency, program, make.passphrases))
 
 
 def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> None:
-    """The signed register for everybody."""
-    signed = sign_register(enrolment.body(), authority.root)
+    """The signed register for everybody, and the signed permission lists for those who decide by them."""
+    enrolment.list_key = authority.lists.public_key
+    enrolment.delegations = plan.topology.delegations
     elsewhere = [
         plan.data.clients / agency.id for agency in plan.topology.agencies.values() if agency.elsewhere is not None
     ]
+    now = plan.data.present()
+    body, held_back = enrolment.body(), suspended(plan.data)
+    body["certificates"] = [one for one in body["certificates"] if one["sha256"] not in held_back]
+    publish(plan.data, authority.root, lambda before: follow(before, body, now))
     for folder in (*(plan.data.role(name) for name in plan.topology.roles), *elsewhere):
-        write_private(folder / "register.json", signed)
-    write_private(plan.data.register, signed)
-    write_private(plan.data.authority / "register-root.public", authority.root.public_key.hex().encode())
+        write_private(folder / "register.json", plan.data.register.read_bytes())
+    deciding = [
+        plan.data.role(role.name)
+        for role in plan.topology.roles.values()
+        if role.program in {Program.INTERMEDIATE, Program.NETWORK}
+    ]
+    write_lists(plan.data.lists, authority.lists, [*deciding, *elsewhere])
+    write_private(plan.data.register_root, authority.root.public_key.hex().encode())
 
 
 def _write_role(plan: SetUp, role: Role, dsn: str, authority: Authority) -> None:
@@ -134,23 +240,31 @@ def _write_role(plan: SetUp, role: Role, dsn: str, authority: Authority) -> None
 
 
 async def _register_clients(plan: SetUp, role: Role) -> None:
-    """Make each business system's client known to the linkage server that hosts its agency, and write its file."""
+    """Make each business system's client known to the linkage server that hosts its agency, and write its file.
+
+    Those of an agency whose ring is closed stay as they are: its people are not at hand at set-up.
+    """
     if role.program is not Program.LINKAGE:
         return
     config = role_file.load(plan.data.role(role.name))
     for agency in role.hosts:
-        for system in plan.topology.agencies[agency].systems:
-            secret = _client_secret(plan.data.client(system.id))
-            await register_client(
-                config,
-                agency,
-                system.id,
-                secret,
-                system.id,
-                system.scopes,
-                may_use_individual_number=system.individual_number,
-            )
-            _write_client(plan, role, agency, system, secret)
+        with contextlib.suppress(KeysClosedError):
+            await _register_clients_of(plan, role, config, agency)
+
+
+async def _register_clients_of(plan: SetUp, role: Role, config: RoleConfig, agency: str) -> None:
+    for system in plan.topology.agencies[agency].systems:
+        valid = await register_client(
+            config,
+            agency,
+            system.id,
+            _client_secret(plan.data.client(system.id)),
+            system.id,
+            system.scopes,
+            may_use_individual_number=system.individual_number,
+        )
+        if valid is not None:
+            _write_client(plan, role, agency, system, valid)
 
 
 def _write_client(plan: SetUp, role: Role, agency: str, system: BusinessSystem, secret: Secret) -> None:

@@ -4,11 +4,10 @@ import dataclasses
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from codebook.errors import CodebookError
-from codebook.four_items import Address, Field, FourItems, PersonName, Sex, compare, fold, fold_kana
+from codebook.folding import Fold
+from codebook.four_items import Address, Field, FourItems, PersonName, Sex, compare, folds_between
 
 FIELDS = {
     "name": "見本　太郎",
@@ -113,11 +112,21 @@ def test_each_differing_field_is_named(fields, differing):
     assert compare(changed(**fields), ITEMS) == differing
 
 
-def test_variants_of_a_character_stay_different():
-    assert compare(changed(name="高見本"), changed(name="髙見本")) == {Field.NAME}
+def test_a_difference_of_writing_agrees_and_the_folds_that_it_took_are_named():
+    other = changed(name="見本\U000e0100太郎", kana="ﾐﾎﾝ ﾀﾛｰ", address=FIELDS["address"].replace("県", "縣"))
+    assert compare(ITEMS, other) == frozenset()
+    assert folds_between(ITEMS, other) == {
+        Field.NAME: {Fold.VARIATION_SELECTORS, Fold.SPACES},
+        Field.KANA: {Fold.HALF_WIDTH_KANA, Fold.SPACES, Fold.LONG_VOWELS},
+        Field.ADDRESS: {Fold.OLD_FORMS},
+    }
 
 
-@given(st.text(max_size=20))
-def test_folding_twice_is_folding_once(text):
-    assert fold(fold(text)) == fold(text)
-    assert fold_kana(fold_kana(text)) == fold_kana(text)
+def test_equal_and_differing_texts_took_no_fold():
+    assert folds_between(ITEMS, ITEMS) == {}
+    assert folds_between(ITEMS, changed(name="見本　次郎", kana="")) == {}
+
+
+def test_a_reading_of_marks_alone_is_a_reading_and_one_of_spaces_is_none():
+    assert compare(ITEMS, changed(kana=" 　")) == frozenset()
+    assert compare(ITEMS, changed(kana="ー")) == {Field.KANA}

@@ -8,8 +8,18 @@ import yaml
 
 import codebook.layouts
 from codebook.errors import CodebookError
-from codebook.item_values import ItemType, fits
-from codebook.layouts import NullReason, Problem, Why, check_record, in_force, parse
+from codebook.item_values import Characters, ItemType, fits
+from codebook.layouts import (
+    LayoutBrokenError,
+    NullReason,
+    Problem,
+    Why,
+    check_record,
+    in_force,
+    is_valid,
+    parse,
+    version_of,
+)
 
 DATA = Path(codebook.layouts.__file__).parent / "layout_data"
 LAYOUTS = [layout for path in sorted(DATA.glob("*.yaml")) for layout in parse(path.read_text(encoding="utf-8"))]
@@ -45,11 +55,12 @@ def problems(**items: dict[str, object]) -> list[Problem]:
     return check_record(ACCOUNTS, "公的給付支給等口座情報", ACCOUNT | items)
 
 
-def test_the_shipped_layouts_are_the_three_kinds_of_information():
+def test_the_shipped_layouts_are_the_three_kinds_of_information_and_notices():
     assert {(layout.information, layout.code, layout.code_is_ours) for layout in LAYOUTS} == {
         ("医療保険給付関係情報", "TM00000000090001", True),
         ("公的給付支給等口座登録簿関係情報", "TM00000000000089", False),
         ("失業等給付関係情報", "TM00000000090002", True),
+        ("お知らせ", "TM00000000090003", True),
     }
 
 
@@ -212,3 +223,83 @@ def test_values_in_form(kind, width, value):
 )
 def test_values_not_in_form(kind, width, value):
     assert not fits(kind, width, frozenset(), value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("layouts:", "layouts: [{", 3, "YAML"),
+        ("code: TM00000000099999", "code: TM99", 4, "`code`"),
+        ('version: "0001"', 'version: "1"', 6, "`version`"),
+        ("valid_from: 2026-04-01", "valid_from: 2026-04-01\n    valid_to: 2026-03-31", 8, "`valid_to`"),
+        ("type: date", "type: 日付", 11, "`type`"),
+        ("type: date", "type: date, width: 3", 11, "`width`"),
+        ("width: 3", "width: 0", 12, "`width`"),
+        ("width: 3", "width: true", 12, "`width`"),
+        ("width: 3", "widht: 3", 12, "not known"),
+        ("required: true", "required: maybe", 11, "`required`"),
+        ("null_reasons: [NotApplicable]", "null_reasons: [Nothing]", 11, "`null_reasons`"),
+        ("width: 3", 'width: 3, codes: {"1": 一}', 12, "`codes`"),
+        ("type: amount, width: 3", 'type: code, width: 3, codes: {"1": 一}', 12, "`width` digits"),
+        ("type: amount, width: 3", "type: code, width: 1, codes: {1: 一}", 12, "a code is a text"),
+        ("type: amount, width: 3", "type: amount, width: 3, characters: ascii", 12, "`characters`"),
+        ("type: text, width: 2", "type: text, width: 2, characters: runes", 15, "`characters`"),
+        ("parent: 親", "parent: 祖", 14, "`parent`"),
+        ("parent: 親", "parent: 子", 14, "leads back"),
+        ("name: 子", "name: 親", 13, "data set"),
+        ("name: 額", "name: 日", 12, "item"),
+        ("    code_is_ours: true\n", "    code_is_ours: true\n    code_is_ours: true\n", 6, "twice"),
+    ],
+)
+def test_a_wrong_layout_is_refused_with_file_and_line_and_nothing_quoted(old, new, line, says):
+    with pytest.raises(LayoutBrokenError) as found:
+        parse(SMALL.replace(old, new, 1), "small.yaml")
+    assert (found.value.source, found.value.line) == ("small.yaml", line)
+    assert says in found.value.problem
+    assert str(found.value) == f"small.yaml:{line}: {found.value.problem}"
+
+
+def test_data_sets_that_are_one_another_s_parents_are_refused():
+    circle = SMALL.replace("      - name: 親\n", "      - name: 親\n        parent: 子\n")
+    with pytest.raises(LayoutBrokenError) as found:
+        parse(circle)
+    assert "leads back" in found.value.problem
+
+
+def test_one_version_of_an_information_stands_once():
+    with pytest.raises(LayoutBrokenError) as found:
+        parse(SMALL + SMALL.partition("layouts:\n")[2])
+    assert (found.value.line, found.value.problem) == (19, "this version of the information stands twice")
+
+
+def test_versions_stand_side_by_side_and_a_record_keeps_its_own():
+    first, second = parse(
+        SMALL + SMALL.partition("layouts:\n")[2].replace('"0001"', '"0002"').replace("2026-04-01", "2027-04-01")
+    )
+    both = [first, second]
+    assert version_of(both, "見本情報", "0001", date(2028, 1, 1)) is first
+    assert version_of(both, "見本情報", "0002", date(2027, 3, 31)) is None
+    assert is_valid(first, date(2028, 1, 1))
+    ended = parse(SMALL.replace("valid_from: 2026-04-01", "valid_from: 2026-04-01\n    valid_to: 2027-03-31"))[0]
+    assert not is_valid(ended, date(2027, 4, 1))
+    assert version_of([ended], "見本情報", "0001", date(2028, 1, 1)) is ended
+
+
+@pytest.mark.parametrize(
+    ("characters", "good", "bad"),
+    [
+        (Characters.ASCII, "AB 12-", "ア"),
+        (Characters.HALF_WIDTH, "ｱｲ A1", "ア"),
+        (Characters.FULL_WIDTH, "世田谷１", "世田谷1"),
+        (Characters.JIS, "模擬ｱA1", "𠮷野"),
+        (Characters.ANY, "𠮷野", "\ue000"),
+    ],
+)
+def test_a_text_keeps_to_its_characters(characters, good, bad):
+    assert fits(ItemType.TEXT, 10, frozenset(), good, characters)
+    assert not fits(ItemType.TEXT, 10, frozenset(), bad, characters)
+
+
+def test_what_is_made_up_by_us_is_marked():
+    assert all(layout.form_is_ours for layout in LAYOUTS)
+    assert {layout.information for layout in LAYOUTS if not layout.code_is_ours} == {"公的給付支給等口座登録簿関係情報"}

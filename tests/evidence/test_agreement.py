@@ -42,6 +42,43 @@ def test_the_records_of_every_common_situation_agree():
     assert (result.inquiries, result.compared, result.alone, result.open) == (6, 5, 1, 0)
 
 
+def marked(three: Three) -> Three:
+    """The inquirer says nothing of 不開示; the provider marks its answer, and so do the others."""
+    three.permitted(0)
+    said = {"disposition": "provided", "sealed_digest": SEALED, "non_disclosure": True}
+    three.outcome(0, K.PROVISION_MADE, K.INQUIRY_ANSWERED, **said)
+    return three
+
+
+def test_an_outcome_may_be_marked_where_the_question_was_not():
+    assert found(marked(Three())) == []
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "party"),
+    [
+        ("inquirer", K.INQUIRY_ANSWERED, "inquirer"),
+        ("core", K.PROVISION_RELAYED, "core"),
+        ("provider", K.PROVISION_MADE, "provider"),
+    ],
+)
+def test_a_mark_of_non_disclosure_that_one_party_drops_is_a_disagreement(log, kind, party):
+    three = marked(Three())
+    alter(getattr(three, log), kind, non_disclosure=False)
+    assert found(three) == [(Name.DISAGREEMENT, party, "non_disclosure")]
+
+
+@pytest.mark.parametrize("field", ["period", "inquirer_for", "provider_for"])
+def test_a_period_or_delegation_that_one_party_does_not_know_is_a_disagreement(field):
+    three = Three()
+    three.permitted(0, **{field: "midori"})
+    said = {"disposition": "provided", "sealed_digest": SEALED}
+    three.outcome(0, K.PROVISION_MADE, K.INQUIRY_ANSWERED, **said, **{field: "midori"})
+    assert found(three) == []
+    alter(three.provider, K.PROVISION_MADE, **{field: "akane"})
+    assert found(three) == [(Name.DISAGREEMENT, "provider", field)]
+
+
 def test_agreement_does_not_need_the_order_of_the_exports():
     assert agree(several().exports()[::-1]).clean
 

@@ -9,6 +9,7 @@ from typing import Any
 from adapters.jlis_mock.dishonest import Wish
 from gateway.demonstration.another_vendor import vendor
 from gateway.demonstration.callers import UnexpectedAnswerError
+from gateway.demonstration.run import DEMO_DAY
 from gateway.demonstration.stage import WARD
 from storage.database import Database
 from storage.reference_data import read_permission_list
@@ -152,18 +153,41 @@ async def business_information_by_file(trial: Trial) -> None:
     assert same_values(answer, system.filed)
 
 
-async def codes_for_new_people(trial: Trial) -> Act:
+async def ask_for_codes_over(system: System, way: str) -> None:
+    """The ward asks for codes this way."""
+    if system.running.role("linkage").options.get("code_requests_over", "gateway") != way:
+        system.reconfigure("linkage", code_requests_over=way)
+
+
+async def codes_for_new_people(trial: Trial, *, over: str = "gateway") -> Act:
     system = trial.system
+    await ask_for_codes_over(system, over)
     people = system.new_people(3)
     await system.populate(people)
+    before = await _numbers(system)
     await system.register(RESIDENTS, people)
+    new = await _numbers(system) - before
 
     async def act(_: Trial) -> None:
         found = await system.obtain_codes(RESIDENTS)
-        assert found["bound"] == len(await _numbers(system))
-        assert sum(found.values()) == found["bound"]
+        assert sum(found.values()) == len(await _numbers(system))
+        assert await _code_states(system, new) == ["bound"] * 3
 
     return act
+
+
+async def _code_states(system: System, numbers: set[str]) -> list[str]:
+    """The state of each one's code. People of other acts may have none: merged away, or without an 個人番号."""
+    database = await Database.open(system.running.role("linkage").dsn, connections=1)
+    try:
+        async with database.inside("a_setagaya_linkage") as connection:
+            rows = await connection.fetch(
+                "select state from code_standing where integrated_number = any($1::bigint[])",
+                [int(number) for number in numbers],
+            )
+            return [row["state"] for row in rows]
+    finally:
+        await database.close()
 
 
 async def _refused_access(
@@ -210,20 +234,24 @@ async def a_stranger_at_the_core(trial: Trial) -> None:
 # --- acts of a server that is not ours
 
 
-async def _used_permit(trial: Trial, playing: Any) -> tuple[Any, str]:
-    """A permit of another vendor's agency, used once with success."""
-    system = trial.system
+async def permitted(system: System, playing: Any) -> tuple[Any, str]:
+    """A permit of another vendor's agency."""
     now = system.running.role("intermediate").clock()
     code = await playing.code_of(system.insured[0], now)
     wish = Wish(
         provider=WARD,
         item="27",
         information=MEDICAL_INSURANCE,
-        list_digest=read_permission_list().digest,
+        list_digest=read_permission_list(DEMO_DAY.date()).digest,
         basis="beppyo2-2022",
     )
     signed = playing.peer.build(wish, now)
-    permit = (await playing.peer.ask_permit(signed, code))["permit"]
+    return signed, (await playing.peer.ask_permit(signed, code))["permit"]
+
+
+async def used_permit(trial: Trial, playing: Any) -> tuple[Any, str]:
+    """The same, used once with success."""
+    signed, permit = await permitted(trial.system, playing)
     first = await playing.peer.present(permit, signed)
     assert "outcome" in first
     return signed, permit
@@ -231,7 +259,7 @@ async def _used_permit(trial: Trial, playing: Any) -> tuple[Any, str]:
 
 async def _replays(trial: Trial, *, let_through: bool) -> Act:
     async with vendor(trial.system.stage) as playing:
-        signed, permit = await _used_permit(trial, playing)
+        signed, permit = await used_permit(trial, playing)
 
     async def act(_: Trial) -> None:
         async with vendor(trial.system.stage) as again:
@@ -270,7 +298,7 @@ async def an_affair_that_is_not_listed(trial: Trial) -> Act:
             provider=WARD,
             item="999",
             information=MEDICAL_INSURANCE,
-            list_digest=read_permission_list().digest,
+            list_digest=read_permission_list(DEMO_DAY.date()).digest,
             basis="beppyo2-2022",
         )
         async with vendor(system.stage) as playing:
@@ -293,7 +321,7 @@ def at_once(act: Act) -> Prepare:
 ACTS: dict[str, Prepare] = {
     **dict.fromkeys(
         (
-            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.permitted", "intermediate.commit.inquiry.ended",
+            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.ended",
             "intermediate.send.permits", "intermediate.send.inquiries", "linkage.send.inquiries", "linkage.send.inquiry_results",
             "core.commit.permit.issued", "core.commit.provision.relayed", "core.send.provisions",
         ),
@@ -331,7 +359,10 @@ ACTS: dict[str, Prepare] = {
     "linkage.commit.access.refused": at_once(a_client_without_scope),
     "intermediate.commit.access.refused": at_once(a_stranger_at_the_intermediate_server),
     "core.commit.access.refused": at_once(a_stranger_at_the_core),
-    "core.commit.presentation.remembered": at_once(the_ward_asks_a_provider_that_is_away),
+    **dict.fromkeys(
+        ("core.commit.presentation.remembered", "intermediate.commit.inquiry.permitted"),
+        at_once(the_ward_asks_a_provider_that_is_away),
+    ),
     "core.commit.presentation.refused": a_replay_that_the_core_stops,
     "intermediate.commit.provision.refused": a_replay_that_the_core_lets_through,
     "core.commit.permit.refused": an_affair_that_is_not_listed,

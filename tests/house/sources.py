@@ -18,6 +18,7 @@ PACKAGES = (
     "storage",
     "transport",
     "synthetic",
+    "partner",
 )
 BUILT = frozenset({".git", ".venv", "var", "build", "dist", "__pycache__", ".hypothesis"})
 

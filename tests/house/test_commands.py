@@ -7,11 +7,25 @@ import json
 import pytest
 
 from gateway.__main__ import _COMMANDS, main
+from gateway.bars_command import ACTIONS as BAR_ACTIONS
 from gateway.exit_codes import BAD_INPUT, EPILOG
+from gateway.staff_command import ACTIONS as STAFF_ACTIONS
 
-ACTIONS = [("held", name) for name in ("list", "show", "release", "refuse")] + [
-    ("keys", name) for name in ("list", "rotate", "destroy")
-]
+ACTIONS = (
+    [("held", name) for name in ("list", "show", "release", "refuse")]
+    + [("bars", name) for name in BAR_ACTIONS]
+    + [("keys", name) for name in ("list", "rotate", "destroy", "guard", "unlock")]
+    + [("certificates", name) for name in ("list", "suspend", "resume", "replace")]
+    + [("clients", name) for name in ("list", "add", "rotate", "end-secret", "suspend", "resume", "renew", "remove")]
+    + [("staff", name) for name in STAFF_ACTIONS]
+    + [("backup", name) for name in ("create", "list", "verify", "restore")]
+    + [("jobs", name) for name in ("list", "show", "retry")]
+    + [("notices", name) for name in ("list", "post", "withdraw")]
+    + [("codes", name) for name in ("counts", "epochs", "announce")]
+    + [("business", name) for name in ("transfer", "compare", "runs")]
+    + [("portal", name) for name in ("card", "show", "records")]
+    + [("lists", name) for name in ("show", "diff", "lint", "publish")]
+)
 
 
 @pytest.mark.parametrize("words", [(), *((name,) for name in _COMMANDS), *ACTIONS], ids=" ".join)
@@ -30,7 +44,13 @@ def test_help_says_what_the_exit_codes_mean(words, capsys):
         ("export", "--agency", "setagaya", "--year", "26", "out.ndjson"),
         ("held", "show", "--agency", "setagaya"),
         ("held", "refuse", "K0", "--agency", "setagaya", "--reason", "because"),
+        ("held", "release", "K0", "--agency", "setagaya", "--hash", "0", "--withhold", "支給額"),
+        ("bars", "set", "--place", "everywhere", "--cause", "other", "--agency", "setagaya"),
         ("keys", "destroy", "signing", "--role", "intermediate", "--agency", "setagaya"),
+        ("clients", "suspend", "juki", "--agency", "setagaya"),
+        ("staff", "leave", "--agency", "setagaya"),
+        ("staff", "add", "../root", "--office", "zeimu", "--until", "2026-04-01", "--agency", "setagaya"),
+        ("staff", "analyse", "--since", "yesterday", "--until", "2026-04-01", "--agency", "setagaya"),
     ],
     ids=" ".join,
 )
@@ -48,8 +68,15 @@ def test_bad_arguments_are_refused_in_japanese_first(words, capsys):
         ("trace", "Q0000000000000000000000000A"),
         ("export", "--agency", "setagaya", "out.ndjson"),
         ("held", "list", "--agency", "setagaya"),
+        ("bars", "list", "--agency", "setagaya"),
+        ("codes", "epochs"),
+        ("staff", "login", "--agency", "setagaya"),
         ("keys", "list", "--role", "intermediate", "--agency", "setagaya"),
+        ("lists", "publish", "ordinance.yaml", "--from", "2030-01-01"),
+        ("clients", "list", "--agency", "setagaya"),
+        ("portal", "show", "--card", "card.json", "--provider", "setagaya", "--information", "医療保険給付関係情報"),
         ("serve", "linkage"),
+        ("assess",),
         ("verify", "--data", "nowhere", "out.ndjson"),
     ],
     ids=" ".join,

@@ -33,6 +33,7 @@ ROLES = {
     "network",
     "resident-network",
     "sky2",
+    "portal",
 }
 
 

@@ -9,6 +9,11 @@ from importlib import import_module
 import pytest
 
 from gateway.__main__ import _COMMANDS
+from gateway.demonstration.stage import INSURANCE_SYSTEM, SEED
+from synthetic.business import Business
+from synthetic.neighbours import NEIGHBOURS, acquaintances
+from synthetic.people import population
+from synthetic.rows import Addressees
 from tests.house.sources import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,3 +63,24 @@ def test_actions_named_in_the_table_exist():
         row = next(line for line in README.splitlines() if line.startswith(f"| `sekisho {name}`"))
         named = set(re.findall(r"`([a-z]+)`", row))
         assert named == options(name)[1]
+
+
+def test_the_people_of_the_worked_inquiry_are_those_of_the_demonstration():
+    """杉並's number is somebody whom the ward insures under the number that the answer shows; the other one is barred."""
+    residents = int(re.search(r"--residents (\d+)\"` のあと", README)[1])
+    asked, *again = re.findall(r"^ask (\d+)$", README, re.MULTILINE)
+    people = list(population(SEED, residents))
+    known = {one.addressee_number: one.person for one in acquaintances(NEIGHBOURS["suginami"], people, seed=SEED)}
+    business = Business(SEED)
+    person = known[asked]
+    assert business.is_insured(person)
+    assert not business.is_barred(person)
+    system = INSURANCE_SYSTEM
+    records = business.medical_insurance(
+        person, system=system, addressee_number=Addressees(SEED, system).number(person)
+    )
+    held = {name: item for record in records for name, item in record.wire_items().items()}
+    shown = re.search(r'"被保険者番号":\{"value":"(\d+)"\}', README)[1]
+    assert held["被保険者番号"]["value"] == shown
+    assert again
+    assert all(business.is_barred(known[number]) and business.is_insured(known[number]) for number in again)

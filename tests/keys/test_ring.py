@@ -33,6 +33,16 @@ def test_what_is_encrypted_decrypts(data, aad):
     assert RING.decrypt_siv("personal/2026", RING.encrypt_siv("personal/2026", data, aad), aad) == data
 
 
+@given(st.lists(st.tuples(st.binary(max_size=40), st.binary(max_size=20)), max_size=5))
+def test_many_are_sealed_as_each_would_be_and_no_nonce_comes_twice(messages):
+    for seal, open_one in ((RING.encrypt_many, RING.decrypt), (RING.encrypt_siv_many, RING.decrypt_siv)):
+        sealed = seal("personal/2026", messages)
+        contexts = [aad for _, aad in messages]
+        opened = [open_one("personal/2026", one, aad) for one, aad in zip(sealed, contexts, strict=True)]
+        assert opened == [plaintext for plaintext, _ in messages]
+        assert len({one[5:17] for one in sealed}) == len(messages)
+
+
 @pytest.mark.parametrize("length", range(len(SEALED)))
 def test_every_truncation_is_refused(length):
     with pytest.raises(SealBroken):

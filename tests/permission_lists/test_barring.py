@@ -25,3 +25,9 @@ def test_one_bar_is_enough_and_names_its_place(
     person: AutoResponse, inquirer: AutoResponse, items: list[AutoResponse], ground: HoldGround | None
 ) -> None:
     assert hold_ground(person=person, inquirer=inquirer, items=iter(items)) is ground
+
+
+@pytest.mark.parametrize("flag", [YES, NO])
+def test_a_frozen_person_comes_before_every_bar(flag: AutoResponse) -> None:
+    found = hold_ground(frozen=True, person=flag, inquirer=flag, items=[flag])
+    assert found is HoldGround.PERSON_FROZEN

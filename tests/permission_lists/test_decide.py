@@ -323,7 +323,7 @@ basis:
 definitions:
   information: {}
   terms:
-    世田谷区長: {kinds: [世田谷区長]}
+    世田谷区長: {kinds: [], agencies: [世田谷区長]}
     市町村長: {kinds: [市長, 町村長, 特別区の区長]}
 rows:
 - item: '1'
@@ -354,6 +354,12 @@ def test_ordinance_rows_stand_beside_the_statute_when_named(
     )
 
     assert reason(decide(parse([ORDINANCE]), asked)) is expected
+
+
+def test_a_name_that_sounds_like_a_kind_makes_nobody_that_kind(law: PermissionList, question: Question) -> None:
+    impostor = Party(name="全国健康保険協会", kinds=frozenset())
+
+    assert reason(decide(law, replace(question, inquirer=impostor))) is Reason.INQUIRER_NOT_IN_ROW
 
 
 def test_numbered_steps_agree_with_their_list() -> None:

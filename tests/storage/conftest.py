@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -36,7 +37,7 @@ class Log:
 
     def committer(self, **limits: float) -> Committer:
         return Committer(
-            self.database, self.tenant, origin=ORIGIN, signer=Signer(generate_seed()), clock=Clock(), **limits
+            self.database, self.tenant, origin=ORIGIN, signer=partial(Signer, generate_seed()), clock=Clock(), **limits
         )
 
     async def fetch(self, query: str) -> list[asyncpg.Record]:
@@ -62,20 +63,37 @@ def cluster(tmp_path_factory):
     discard(folder)
 
 
-@pytest.fixture
-async def log(cluster) -> AsyncIterator[Log]:
+async def _prepared(cluster, names: Sequence[str]) -> tuple[str, Database]:
+    """The administrator's DSN, and a database under one login that may enter these new tenants."""
     server, admin_dsn = cluster
-    tenant = f"a_test_{next(_MARKS)}"
-    login = Login(name=f"login_{tenant}", password=secrets.token_hex(8), tenants=(tenant,))
+    login = Login(name=f"login_{names[0]}", password=secrets.token_hex(8), tenants=tuple(names))
     found = await create_database(admin_dsn)
     admin = await asyncpg.connect(found)
     try:
-        await migrate_tenant(admin, Tenant(schema=tenant, packages=("storage.evidence_log",)))
-        await admin.execute(f"create table {tenant}.act (id text primary key)")
-        await admin.execute(f"grant select, insert on {tenant}.act to {tenant}")
+        for tenant in names:
+            await migrate_tenant(admin, Tenant(schema=tenant, packages=("storage.evidence_log",)))
+            await admin.execute(
+                f"create table {tenant}.act (id text primary key, done_by name not null default current_user)"
+            )
+            await admin.execute(f"grant select, insert on {tenant}.act to {tenant}")
         await make_login(admin, login)
     finally:
         await admin.close()
-    database = await Database.open(dsn(server.socket, login.name, login.password), connections=4)
-    yield Log(server=server, tenant=tenant, database=database, admin_dsn=found)
+    return found, await Database.open(dsn(server.socket, login.name, login.password), connections=4)
+
+
+@pytest.fixture
+async def log(cluster) -> AsyncIterator[Log]:
+    tenant = f"a_test_{next(_MARKS)}"
+    found, database = await _prepared(cluster, [tenant])
+    yield Log(server=cluster[0], tenant=tenant, database=database, admin_dsn=found)
+    await database.close()
+
+
+@pytest.fixture
+async def logs(cluster) -> AsyncIterator[list[Log]]:
+    """Four tenants of one process."""
+    names = [f"a_test_{next(_MARKS)}" for _ in range(4)]
+    found, database = await _prepared(cluster, names)
+    yield [Log(server=cluster[0], tenant=name, database=database, admin_dsn=found) for name in names]
     await database.close()

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from storage.committer import LOG_WRITE_FAILURES, OLDEST_WAITING, Applied, Lost
+from storage.committer import Applied, Lost
+from storage.committing import commit
 from storage.database import StorageUnavailableError
+from storage.log_metrics import LOG_WRITE_FAILURES, OLDEST_WAITING
 from tests.storage.conftest import act
 from tests.support.stopped_postgres import stopped
 
@@ -19,7 +21,7 @@ AT_MOST_S = 15.0
 
 @asynccontextmanager
 async def running(committer):
-    task = asyncio.ensure_future(committer.run())
+    task = asyncio.ensure_future(commit([committer]))
     try:
         yield committer
     finally:

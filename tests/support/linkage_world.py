@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -25,22 +24,18 @@ from cryptography.x509.oid import NameOID
 
 from gateway.linkage_server import server
 from gateway.linkage_server.registration import register_client
+from gateway.setting_up.ports import untaken
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from storage.key_store import KeyStore
 from storage.migrations import Login, Tenant, migrate
+from transport.clock import Clock
 from transport.register import sign_register
 from transport.role import Hosted, RoleConfig
 from transport.tls import Identity, client_context, server_context
 
 PASSPHRASE = Secret(b"for tests only")
 PACKAGES = ("storage.evidence_log", "gateway.linkage_server")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Authority:
@@ -100,9 +95,13 @@ class Neighbours:
     acquisitions: dict[str, str] = field(default_factory=dict)
     bound: set[str] = field(default_factory=set)
     requests: list[dict[str, str]] = field(default_factory=list)
+    cancelled: dict[str, str] = field(default_factory=dict)
+    replacements: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)
     replicas: dict[str, dict[str, Any]] = field(default_factory=dict)
     inquiries: dict[str, dict[str, Any]] = field(default_factory=dict)
     lists: list[tuple[str, int]] = field(default_factory=list)
+    ended: list[dict[str, Any]] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
 
     def _four_items(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +122,24 @@ class Neighbours:
         if item["individual_number"] not in self.people:
             return {"refused": {"reason": "unknown_person"}}
         self.bound |= {number for number, given in self.acquisitions.items() if given == item["acquisition_number"]}
+        self.replaced |= {
+            wish: given for wish, given in self.replacements.items() if given == item["acquisition_number"]
+        }
         return {"accepted": True}
+
+    def _cancellation(self, item: dict[str, Any]) -> dict[str, Any]:
+        self.bound.discard(item["integrated_number"])
+        self.acquisitions.pop(item["integrated_number"], None)
+        self.cancelled[item["integrated_number"]] = item["reason"]
+        return {"cancelled": True}
+
+    def _replacement(self, item: dict[str, Any]) -> dict[str, Any]:
+        if item["integrated_number"] not in self.bound:
+            return {"refused": {"reason": "code_not_bound"}}
+        if item["message_id"] in self.replaced:
+            return {"bound": True}
+        count = 10**9 + len(self.replacements)
+        return {"acquisition_number": self.replacements.setdefault(item["message_id"], f"P{count:026d}")}
 
     def _status(self, item: dict[str, Any]) -> dict[str, Any]:
         number = item["integrated_number"]
@@ -155,6 +171,14 @@ class Neighbours:
             "values": None,
         }
 
+    def _endings(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Five entries at a time: whoever wants all has to ask on."""
+        size = len(self.ended)
+        start = item["after"]["index"] if item.get("after") else size
+        found = [one["ending"] for one in self.ended[start : start + 5] if one["system"] == item["system"]]
+        end = min(start + 5, size)
+        return {"endings": found, "next": {"year": 2026, "index": end}, "more": end < size}
+
     async def take(self, request: web.Request) -> web.Response:
         function = request.path.rsplit("/", 1)[-1]
         if function in self.away:
@@ -165,9 +189,12 @@ class Neighbours:
             "acquisition-numbers": self._acquisition,
             "code-requests": self._code_request,
             "code-status": self._status,
+            "code-cancellations": self._cancellation,
+            "code-replacements": self._replacement,
             "replicas": self._replica,
             "inquiries": self._inquiry,
             "inquiry-results": self._result,
+            "inquiry-endings": self._endings,
         }[function]
         self.lists.append((function, len(body["items"])))
         return web.json_response({"checkpoint": None, "items": [answer(item) for item in body["items"]]})
@@ -236,7 +263,8 @@ class World:
     async def served(self, **options: Any) -> AsyncIterator[Caller]:
         async with self.neighbours.running(self.neighbour_identity) as url, asyncio.TaskGroup() as group:
             peers = {"resident_network": url} | {f"intermediate/{agency}": url for agency in self.config.hosted}
-            config = replace(self.config, peers=peers, options={**self.config.options, **options})
+            clock = Clock(timedelta(seconds=options.pop("clock_offset_s", 0)))
+            config = replace(self.config, peers=peers, options={**self.config.options, **options}, clock=clock)
             stop = asyncio.Event()
             serving = group.create_task(server.serve(config, stop))
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.context())) as client:
@@ -316,9 +344,9 @@ async def build(folder: Path, cluster_dsn: str, *, agencies: tuple[str, ...] = (
     admin_dsn = f"{head.rsplit('/', 1)[0]}/sekisho?{tail}"
     dsn = f"{scheme}://{login.name}:{login.password}@{rest.rpartition('@')[2].rsplit('/', 1)[0]}/sekisho?{tail}"
     config = RoleConfig(
-        role="linkage", folder=folder, dsn=dsn, host="127.0.0.1", port=free_port(), metrics_port=free_port(),
+        role="linkage", folder=folder, dsn=dsn, host="127.0.0.1", port=untaken(1)[0], metrics_port=untaken(1)[0],
         server=authority.identity("server"), hosted=hosted, peers={}, register_path=register, register_root=root.public_key,
-        passphrase=PASSPHRASE, spool=folder / "spool", options={"compare_with_resident_network": False}, fault=None,
+        passphrase=PASSPHRASE, spool=folder / "spool", options={"compare_with_resident_network": False, "continuous_codes": False}, fault=None,
     )  # fmt: skip
     return World(
         config=config,
@@ -336,7 +364,7 @@ from gateway.linkage_server import server
 from storage import fault_points
 from transport import role
 if sys.argv[2]:
-    fault_points.arm(sys.argv[2], int(sys.argv[3]))
+    fault_points.arm(f"{sys.argv[2]}:{sys.argv[3]}")
 asyncio.run(server.serve(role.load(Path(sys.argv[1])), asyncio.Event()))
 """
 

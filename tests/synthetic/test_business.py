@@ -35,7 +35,13 @@ def unemployment(person):
     return BUSINESS.unemployment(person, system="benefits", addressee_number="0000000003")
 
 
-RECORDS = [record for make in (insurance, account, unemployment) for person in PEOPLE for record in make(person)]
+def notices(person):
+    return [BUSINESS.notice(person, system="insurance", addressee_number="0000000001", nth=nth) for nth in range(2)]
+
+
+RECORDS = [
+    record for make in (insurance, account, unemployment, notices) for person in PEOPLE for record in make(person)
+]
 
 
 @pytest.mark.parametrize("information", VERSIONS)

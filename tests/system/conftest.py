@@ -15,6 +15,7 @@ import pytest
 from gateway.demonstration import loading
 from gateway.demonstration.run import STEPS
 from gateway.demonstration.stage import WARD, Stage
+from gateway.setting_up.ports import untaken
 from gateway.topology import shipped
 from synthetic.people import Person
 from tests.support.running_system import System, quick_stage, started
@@ -25,10 +26,14 @@ RESIDENTS = 800
 
 @dataclass(kw_only=True)
 class Job:
-    """The whole job, done: the running servers, its stage, and the body of every error that was provoked on the way."""
+    """The whole job, done: the running servers, its stage, and the body of every error that was provoked on the way.
+
+    `terminal_port`: where the ward's servers let a browser's card speak.
+    """
 
     system: System
     stage: Stage
+    terminal_port: int
     errors: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -36,9 +41,13 @@ class Job:
 def job(tmp_path_factory):
     """Load with planted errors, codes, replicas, inquiries, refusals, held provisions: the demonstration's steps, then errors."""
     roles = tuple(shipped().roles)
-    sky2 = {"sky2": {"account_item": "42", "unemployment_item": "44"}}
-    with started(tmp_path_factory.mktemp("job"), roles=roles, role_options=sky2) as running:
-        made = Job(system=System(running=running), stage=quick_stage(running, RESIDENTS))
+    port = untaken(1)[0]
+    options = {
+        "sky2": {"account_item": "42", "unemployment_item": "44"},
+        "intermediate": {"staff_origins": [f"http://localhost:{port}"]},
+    }
+    with started(tmp_path_factory.mktemp("job"), roles=roles, role_options=options) as running:
+        made = Job(system=System(running=running), stage=quick_stage(running, RESIDENTS), terminal_port=port)
         asyncio.run(_do(made))
         yield made
 

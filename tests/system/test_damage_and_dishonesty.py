@@ -12,6 +12,7 @@ import pytest
 from adapters.jlis_mock.dishonest import Wish
 from gateway.demonstration.another_vendor import vendor
 from gateway.demonstration.callers import Staff, UnexpectedAnswerError
+from gateway.demonstration.run import DEMO_DAY
 from gateway.demonstration.stage import WARD
 from gateway.setting_up.authority import open_authority
 from keys.signing import Signer, generate_seed
@@ -146,7 +147,7 @@ async def test_a_second_permit_for_the_same_signed_request_is_refused_by_the_pro
 
 
 def _wish(system: System):
-    digest = read_permission_list().digest
+    digest = read_permission_list(DEMO_DAY.date()).digest
     return Wish(provider=WARD, item="27", information="医療保険給付関係情報", list_digest=digest, basis="beppyo2-2022")
 
 
@@ -165,7 +166,7 @@ def _other_permit_key(system: System) -> None:
     """The ward's server gets a register in which the core has another permit key."""
     folder = system.running.data.role("intermediate") / "register.json"
     body = json.loads(base64.b64decode(json.loads(folder.read_bytes())["register"]))
-    body["permit_key"] = Signer(generate_seed()).public_key.hex()
+    body["permit_keys"][0]["key"] = Signer(generate_seed()).public_key.hex()
     folder.write_bytes(sign_register(body, open_authority(system.running.data.authority, Clock()()).root))
 
 

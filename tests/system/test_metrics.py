@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from collections import defaultdict
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.__main__ import main
 
 ALERTS = Path(__file__).resolve().parents[2] / "docker/prometheus/alerts.yml"
 _SUFFIXES = re.compile(r"_(total|bucket|sum|count|created)$")
@@ -84,3 +87,13 @@ def test_every_log_tells_its_size(exported, job):
     told = {sample.labels["log"]: sample.value for sample in samples(exported, "sekisho_log_size")}
     for origin, found in job.stage.facts["logs"].items():
         assert told[origin.rpartition("/")[0]] >= found["size"]
+
+
+def test_jobs_of_both_servers_are_in_one_list_after_the_whole_job(job, capsys):
+    data = str(job.system.running.data.root)
+    assert main(["jobs", "list", "--json", "--most", "500", "--agency", "setagaya", "--data", data]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {one["server"] for one in found} == {"linkage", "intermediate"}
+    assert {"file", "code_run", "statistics"} <= {one["kind"] for one in found}
+    files = [one for one in found if one["kind"] == "file"]
+    assert all(one["state"] == "done" and one["done"] == one["total"] for one in files)

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from gateway.__main__ import main
 from gateway.demonstration.stage import WARD
+from gateway.exit_codes import OK
 from gateway.intermediate_server.codes.binding import PURPOSE
 from gateway.topology import Program, shipped
 from keys import labels
 from keys.binding import bind
 from storage.database import Database
+from tests.support.running_system import entries
 
 TOPOLOGY = shipped()
 _CODE_IN_BASE64 = 46
@@ -213,3 +216,12 @@ def test_exported_evidence_names_nobody(job, secrets):
 
 async def _exports_now(job) -> dict[str, bytes]:
     return await job.system.exports(WARD, *job.stage.known_to)
+
+
+def test_the_page_of_a_trace_names_nobody(job, secrets, tmp_path):
+    made = entries(asyncio.run(job.system.export(WARD)), kind="provision.made")
+    target = tmp_path / "trace.html"
+    number = made[0]["inquiry_number"]
+    assert main(["trace", number, "--html", str(target), "--data", str(job.system.running.data.root)]) == OK
+    assert made[0]["subject"].encode() not in target.read_bytes()
+    assert secrets.found_in(target.read_bytes()) == set()

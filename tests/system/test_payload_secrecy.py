@@ -17,6 +17,7 @@ import pytest
 
 from adapters.jlis_mock.dishonest import Wish, open_answer, payload_info, permit_claims
 from gateway.demonstration.another_vendor import vendor
+from gateway.demonstration.run import DEMO_DAY
 from gateway.demonstration.stage import WARD
 from keys.errors import KeyUnusable
 from keys.masked import Secret
@@ -200,7 +201,7 @@ async def test_no_key_of_the_core_opens_what_passes_through_it(job, planted):
         item="27",
         information=MEDICAL_INSURANCE,
         items=(ITEM,),
-        list_digest=read_permission_list().digest,
+        list_digest=read_permission_list(DEMO_DAY.date()).digest,
         basis="beppyo2-2022",
     )
     async with vendor(job.stage) as playing:

@@ -13,10 +13,14 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keys.windows import PublicKeys
+from storage.database import StorageUnavailableError
 from tests.adapters.jlis_mock.pki import Authority
 from transport import channel, listener, tls, wire
 from transport.channel import Channel, ChannelError
+from transport.clock import Clock
 from transport.problem import ProblemError
+from transport.refusals import Refusals
 from transport.register import Register
 
 DEEP = b"[" * 200_000
@@ -129,16 +133,21 @@ async def test_a_certificate_that_keeps_coming_is_recorded_once_and_again_when_a
     authority = Authority(tmp_path / "ca")
     server, _ = authority.issue("server")
     stranger, _ = authority.issue("stranger")
-    register = Register(agencies={}, peers={}, logs={}, permit_key=b"")
+    register = Register(agencies={}, peers={}, logs={}, permit_keys=PublicKeys(()))
     recorded: list[int] = []
     broken = [True]
 
-    async def refused(request: web.Request, _reason: str) -> None:
+    async def write(_reason: str, _who: bytes, count: int) -> None:
         if broken.pop() if broken else False:
-            raise ProblemError(503, "storage_unavailable", "")
-        recorded.append(request[listener.REFUSED_TIMES])
+            raise StorageUnavailableError("away")
+        recorded.append(count)
 
-    app = listener.application(listener.require_peer(lambda: register, refused))
+    refusals: Refusals[bytes] = Refusals(write, others=b"", now=lambda: 0.0)
+
+    async def refused(request: web.Request, reason: str) -> None:
+        await refusals.record(reason, listener.fingerprint(request) or b"")
+
+    app = listener.application(listener.require_peer(lambda: register, refused, Clock()))
     context: ssl.SSLContext = tls.server_context(server, require_client=True)
     async with listener.listening(app, host="127.0.0.1", port=0, context=context, metrics_port=0) as port:
         client_context = tls.client_context(stranger, stranger.ca)

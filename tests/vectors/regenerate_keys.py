@@ -79,7 +79,9 @@ def fixed_cases() -> dict[str, object]:
         "signature": Signer(Secret(SEED)).sign(labels.INQUIRY, PLAIN).hex(),
         "code": code.hex(),
         "block": block_encrypt(Secret(SEED), bytes(16)).hex(),
-        "issued": issue_many(Secret(SEED), 0, 5) + issue_many(Secret(SEED), 10**14 - 1, 1),
+        "issued": [
+            f"{number:015d}" for number in issue_many(Secret(SEED), 0, 5) + issue_many(Secret(SEED), 10**14 - 1, 1)
+        ],
     }
 
 

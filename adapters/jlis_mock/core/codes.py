@@ -7,72 +7,100 @@ The converter learns a person reference of the resident network, which names nob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from keys import labels
 from keys.binding import bind
 from keys.deterministic import DETERMINISTIC_KEY_SIZE, DeterministicKey
 from keys.errors import SealBroken
-from keys.ring import Keyring, State
+from keys.ring import Keyring
 from storage.key_store import KeyStore
 
 VERSION: Final = 1
 PERSON_REF_SIZE: Final = 16
 CODE_SIZE: Final = 2 + 16 + PERSON_REF_SIZE
+FIRST: Final = 1
+"""The epoch that every agency begins with."""
 
 
 class CodeBroken(Exception):  # noqa: N818 - it says what the code is
     """The code is not one that the core made for this agency. The message is a constant."""
 
 
+class CodeOutdated(CodeBroken):
+    """The code is of an epoch of this agency that is refused by now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InUse:
+    """Epochs of one agency: `issued` is given and asked under, codes are renewed to `newest`, and taken from the agency when of one of `accepted`."""
+
+    issued: int = FIRST
+    newest: int = FIRST
+    accepted: frozenset[int] = frozenset({FIRST})
+
+
 class CodeBook:
-    """The code keys of all agencies, ready for use. An epoch is a version of the ring's purpose `code/<agency>`.
+    """The code keys of all agencies, ready for use. An epoch is a version of the ring's purpose `code/<agency>`."""
 
-    New codes are of the latest epoch; older epochs still convert. A new epoch needs the agency's codes issued anew.
-    """
-
-    def __init__(self, ring: Keyring, agencies: Iterable[str]) -> None:
-        self._keys: dict[tuple[str, int], tuple[DeterministicKey, bytes]] = {}
-        self._latest: dict[str, tuple[DeterministicKey, bytes, bytes]] = {}
-        for agency in agencies:
-            for epoch, state in ring.versions(purpose_of(agency)).items():
-                if state not in {State.PRIMARY, State.ENABLED}:
-                    continue
-                key = DeterministicKey(ring.secret(purpose_of(agency), DETERMINISTIC_KEY_SIZE, version=epoch))
-                context = bind(labels.CODE, VERSION, epoch, agency)
-                self._keys[agency, epoch] = (key, context)
-                if state is State.PRIMARY:
-                    self._latest[agency] = (key, context, bytes((VERSION, epoch)))
+    def __init__(self, ring: Keyring, agencies: Iterable[str], in_use: Mapping[str, InUse] | None = None) -> None:
+        self._ring = ring
+        self._agencies = frozenset(agencies)
+        self.take(in_use or {})
 
     @classmethod
     def open(cls, store: KeyStore, agencies: Iterable[str]) -> CodeBook:
         """The book of these agencies; keys that are not there yet are made and saved durably first."""
         known = list(agencies)
-        for agency in known:
-            store.ensure(purpose_of(agency))
-        return cls(store.ring, known)
+        return cls(store.ensure_all(map(purpose_of, known)), known)
+
+    def take(self, in_use: Mapping[str, InUse]) -> None:
+        """From now on these epochs count; an agency that is not named is at its first one."""
+        self._in_use = {agency: in_use.get(agency, InUse()) for agency in self._agencies}
+        self._keys: dict[tuple[str, int], tuple[DeterministicKey, bytes]] = {}
 
     def code_of(self, agency: str, person_ref: bytes) -> bytes:
-        """The agency's code (34 bytes) of a person reference (16 bytes). Raises KeyError, ValueError."""
+        """The agency's code (34 bytes) of a person reference (16 bytes), of the epoch that is issued. Raises KeyError, ValueError."""
         if len(person_ref) != PERSON_REF_SIZE:
             raise ValueError("a person reference has 16 bytes")
-        key, context, head = self._latest[agency]
-        return head + key.seal(person_ref, context)
+        return self._made(agency, self._in_use[agency].issued, person_ref)
 
     def convert(self, code: bytes, agency: str, other: str) -> bytes:
         """The other agency's code of the same person. Raises CodeBroken unless the code is `agency`'s own; KeyError."""
+        return self._made(other, self._in_use[other].issued, self._opened(code, agency))
+
+    def renewed(self, code: bytes, agency: str) -> bytes:
+        """The agency's code of the newest epoch for the same person. Raises CodeBroken as `convert`."""
+        return self._made(agency, self._in_use[agency].newest, self._opened(code, agency))
+
+    def _opened(self, code: bytes, agency: str) -> bytes:
         if len(code) != CODE_SIZE or code[0] != VERSION:
             raise CodeBroken("not a code")
-        found = self._keys.get((agency, code[1]))
-        if found is None:
-            raise CodeBroken("a code of no epoch of this agency")
+        epoch, in_use = code[1], self._in_use[agency]
+        if epoch not in in_use.accepted:
+            known = FIRST <= epoch < in_use.newest
+            raise CodeOutdated("a code of an epoch that is over") if known else CodeBroken("a code of no epoch")
+        key, context = self._key(agency, epoch)
         try:
-            person_ref = found[0].open(code[2:], found[1])
+            return key.open(code[2:], context)
         except SealBroken:
             raise CodeBroken("not a code of this agency") from None
-        key, context, head = self._latest[other]
-        return head + key.seal(person_ref, context)
+
+    def _made(self, agency: str, epoch: int, person_ref: bytes) -> bytes:
+        key, context = self._key(agency, epoch)
+        return bytes((VERSION, epoch)) + key.seal(person_ref, context)
+
+    def _key(self, agency: str, epoch: int) -> tuple[DeterministicKey, bytes]:
+        found = self._keys.get((agency, epoch))
+        if found is None:
+            secret = self._ring.secret(purpose_of(agency), DETERMINISTIC_KEY_SIZE, version=epoch)
+            found = self._keys[agency, epoch] = (
+                DeterministicKey(secret),
+                bind(labels.CODE, VERSION, epoch, agency),
+            )
+        return found
 
 
 def purpose_of(agency: str) -> str:

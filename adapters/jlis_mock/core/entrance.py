@@ -17,10 +17,34 @@ from storage.committer import Commit, Committer, commit_step
 from transport.clock import Clock
 from transport.listener import PEER, fingerprint
 from transport.problem import ProblemError
+from transport.refusals import Refusals
 from transport.register import Peer, Use
 from transport.wire import Envelope, read_envelope, write_envelope
 
 REFUSED: Final = commit_step("core", "access.refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """Who was turned away where: certificate (hex digest), the route's own name, and the agency when the certificate is registered."""
+
+    certificate: str | None = None
+    path: str | None = None
+    agency: str | None = None
+
+
+OTHERS: Final = Stranger(certificate="others")
+
+
+def refusals_of(committer: Committer, clock: Clock) -> Refusals[Stranger]:
+    """The core's refusals; their `run()` must be running."""
+
+    async def write(reason: str, who: Stranger, count: int) -> None:
+        facts = {"certificate": who.certificate, "path": who.path, "count": count}
+        entry = records.other(EntryKind.ACCESS_REFUSED, now=clock(), actor=who.agency, reason=reason, facts=facts)
+        await committer.apply(Commit(step=REFUSED, entries=(entry,)))
+
+    return Refusals(write, others=OTHERS, now=lambda: clock().timestamp())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +54,19 @@ class Entrance:
     committer: Committer
     clock: Clock
     keep_note: Callable[[str], None]
+    refusals: Refusals[Stranger]
 
     async def turned_away(self, request: web.Request, reason: str) -> None:
         """Record a call that is not let in. The caller's path is not repeated: only a route of ours is named."""
         found = fingerprint(request)
         resource = request.match_info.route.resource
-        facts = {
-            "certificate": found.hex() if found else None,
-            "path": resource.canonical if resource is not None else None,
-        }
         peer: Peer | None = request.get(PEER)
-        entry = records.other(
-            EntryKind.ACCESS_REFUSED,
-            now=self.clock(),
-            actor=peer.agency if peer else None,
-            reason=reason,
-            facts=facts,
+        who = Stranger(
+            certificate=found.hex() if found else None,
+            path=resource.canonical if resource is not None else None,
+            agency=peer.agency if peer else None,
         )
-        await self.committer.apply(Commit(step=REFUSED, entries=(entry,)))
+        await self.refusals.record(reason, who)
 
     async def admit(self, request: web.Request, use: Use, agency: str | None = None) -> Peer:
         """The caller, if its certificate is for this use (and agency). Raises ProblemError 403 after recording it."""

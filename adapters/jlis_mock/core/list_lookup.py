@@ -1,29 +1,26 @@
 """照会許可用照合リスト (inquiry permission list) as the core looks it up: the second implementation (PL-1 to PL-6).
 
-Reads the list documents itself into dictionaries and answers with a reason code or None for yes. Anything not plainly
+Makes dictionaries of the list documents and answers with a reason code or None for yes. Anything not plainly
 permitted is refused. Shares no code with the package that the intermediate servers use; a test compares both.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
 from typing import Any, Final
-
-import yaml
 
 from transport.register import Agency
 
 _ALWAYS: Final = date.max
-_DATA = "permission_lists"
 
 
 class ListUnreadableError(ValueError):
-    """The list documents cannot be read; the core must not start on them."""
+    """List documents that cannot be read: nothing is decided on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +34,16 @@ class _Days:
 
 @dataclass(frozen=True, slots=True)
 class _Who:
-    """A wording of the law: agency kinds inside for certain, and those for whom other law decides (None: anyone)."""
+    """A wording of the law: agency kinds inside for certain, agencies named, and kinds that other law decides on (None: any)."""
 
     inside: frozenset[str]
+    named: frozenset[str]
     unsettled: frozenset[str] | None
 
-    def verdict(self, names: frozenset[str]) -> str:
-        if not self.inside.isdisjoint(names):
+    def verdict(self, agency: Agency) -> str:
+        if agency.name in self.named or not self.inside.isdisjoint(agency.kinds):
             return "yes"
-        if self.unsettled is None or not self.unsettled.isdisjoint(names):
+        if self.unsettled is None or not self.unsettled.isdisjoint(agency.kinds):
             return "unsettled"
         return "no"
 
@@ -75,21 +73,19 @@ class ListLookup:
             return "basis_not_in_force"
         if not (inquirer.assessed and provider.assessed):
             return "pia_duty_not_met"
-        if inquirer.id == provider.id:
+        if inquirer.id == provider.id or inquirer.name == provider.name:
             return "inquires_of_itself"
         row = self.rows.get((found, item))
         if row is None:
             return "affair_not_listed"
-        return _row_refusal(row, on, inquirer.kinds | {inquirer.name}, provider.kinds | {provider.name}, information)
+        return _row_refusal(row, on, inquirer, provider, information)
 
     def _basis(self, named: str | None, on: date) -> str | None:
         candidates = self.statutory if named is None else (named,)
         return next((basis for basis in candidates if basis in self.days and self.days[basis].hold(on)), None)
 
 
-def _row_refusal(
-    row: _Row, on: date, inquirer: frozenset[str], provider: frozenset[str], information: str
-) -> str | None:
+def _row_refusal(row: _Row, on: date, inquirer: Agency, provider: Agency, information: str) -> str | None:
     if not row.days.hold(on):
         return "not_in_force"
     asking = row.inquirer.verdict(inquirer)
@@ -103,20 +99,6 @@ def _row_refusal(
     return "information_not_in_row" if ("yes", False) in verdicts else "provider_not_in_row"
 
 
-def read_documents() -> list[Any]:
-    """The list documents that ship with the house, in file name order; files without rows are other data."""
-    folder = resources.files(_DATA).joinpath("data")
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".yaml")),
-        key=lambda file: file.name,
-    )
-    try:
-        documents = [yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) for file in files]
-    except yaml.YAMLError:
-        raise ListUnreadableError("a list document is not YAML") from None
-    return [document for document in documents if "rows" in document]
-
-
 def build(documents: Iterable[Any]) -> ListLookup:
     """Index the documents. Raises ListUnreadableError; never quotes them."""
     kept = list(documents)
@@ -125,16 +107,39 @@ def build(documents: Iterable[Any]) -> ListLookup:
         statutory = tuple(
             str(document["basis"]["id"]) for document in kept if document["basis"]["kind"] in {"statute", "order"}
         )
-        rows = {key: row for document in kept for key, row in _rows(document)}
+        rows = [pair for document in kept for pair in _rows(document)]
+        _check(kept, days, statutory, rows)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ListUnreadableError("a list document is malformed") from None
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return ListLookup(hashlib.sha256(text.encode()).hexdigest(), days, statutory, rows)
+    return ListLookup(hashlib.sha256(text.encode()).hexdigest(), days, statutory, dict(rows))
+
+
+def _check(
+    documents: list[Any],
+    days: Mapping[str, _Days],
+    statutory: tuple[str, ...],
+    rows: list[tuple[tuple[str, str], _Row]],
+) -> None:
+    """What stands twice, or in force twice on one day, could be decided either way. Raises ValueError."""
+    kinds = {str(document["basis"]["kind"]) for document in documents}
+    by_statute = sorted((days[basis] for basis in statutory), key=lambda each: each.first)
+    overlap = any(before.last >= after.first for before, after in itertools.pairwise(by_statute))
+    if (
+        len(days) != len(documents)
+        or len(dict(rows)) != len(rows)
+        or overlap
+        or kinds - {"statute", "order", "ordinance", "own_information"}
+    ):
+        raise ValueError("a list that says two things")
 
 
 def _days(source: Mapping[str, Any]) -> _Days:
     last = source["to"]
-    return _Days(date.fromisoformat(source["from"]), _ALWAYS if last is None else date.fromisoformat(last))
+    days = _Days(date.fromisoformat(source["from"]), _ALWAYS if last is None else date.fromisoformat(last))
+    if days.last < days.first:
+        raise ValueError("a period ends before it begins")
+    return days
 
 
 def _rows(document: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], _Row]]:
@@ -152,7 +157,8 @@ def _rows(document: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], _Row]]
 
 def _who(text: str, entry: Mapping[str, Any]) -> _Who:
     inside = frozenset(map(str, entry["kinds"])) | {text}
+    named = frozenset(map(str, entry.get("agencies", ())))
     if not entry.get("unresolved"):
-        return _Who(inside, frozenset())
+        return _Who(inside, named, frozenset())
     possible = frozenset(map(str, entry.get("possible", ())))
-    return _Who(inside, possible or None)
+    return _Who(inside, named, possible or None)

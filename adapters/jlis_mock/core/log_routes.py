@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from evidence.export import LogParty
 from storage.database import Database
 from storage.evidence_log import store
 from transport.register import Use
+from transport.streaming import stream
 from transport.wire import parse_items, read_year
 
 NETWORK: Final = "network"
@@ -35,7 +37,7 @@ class CoreLog:
 
     database: Database
     tenant: str
-    public_key: bytes
+    public_key: Callable[[], bytes]
 
 
 LOG: Final = web.AppKey("core_log", CoreLog)
@@ -45,20 +47,15 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told."""
     await request.app[ENTRANCE].admit(request, Use.STAFF, NETWORK)
     log = request.app[LOG]
-    lines = await store.export_lines(
+    blocks = store.export(
         log.database,
         log.tenant,
         agency=NETWORK,
         party=LogParty.CORE,
-        public_key=log.public_key,
+        public_key=log.public_key(),
         year=read_year(request.query.get("year")),
     )
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
-    for line in lines:
-        await response.write(line)
-    await response.write_eof()
-    return response
+    return await stream(request, blocks)
 
 
 async def post_log_search(request: web.Request) -> web.Response:

@@ -6,11 +6,11 @@ Written apart from the intermediate server's reading on purpose. Decides the for
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from evidence import canonical
 
@@ -24,6 +24,8 @@ PermitIdText = Annotated[str, Meta(pattern="^K[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 AcquisitionNumberText = Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+PeriodText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d\Z")]
+OPTIONAL: Final = ("non_disclosure", "period", "inquirer_for", "provider_for")
 Words = Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\A[^\x00]*\Z")]
 
 
@@ -53,6 +55,12 @@ class LateOutcome(Struct, forbid_unknown_fields=True):
     sealed: bytes | None = None
 
 
+class Revocation(Struct, forbid_unknown_fields=True):
+    """IF_SKI_90045: a permit to be taken back."""
+
+    permit_id: PermitIdText
+
+
 class CodeAsk(Struct, forbid_unknown_fields=True):
     """IF_FGU_90008: the person reference under an acquisition number."""
 
@@ -60,8 +68,17 @@ class CodeAsk(Struct, forbid_unknown_fields=True):
     person_ref: bytes
 
 
+class Renewal(Struct, forbid_unknown_fields=True):
+    """IF_FGU_90130: a code of the caller's own."""
+
+    code: bytes
+
+
 class InquiryRequest(Struct, forbid_unknown_fields=True, frozen=True):
-    """What A signed. `items` are sorted item names, empty for all of the layout."""
+    """What A signed. `items` are sorted item names, empty for all of the layout.
+
+    Said only when it is so: 不開示 (番号法23条2項), the period asked about, the agencies that have delegated asking or answering.
+    """
 
     v: Literal[1]
     inquiry_number: InquiryNumberText
@@ -74,6 +91,16 @@ class InquiryRequest(Struct, forbid_unknown_fields=True, frozen=True):
     list_digest: Digest
     key_hash: Digest
     expires_at: Instant
+    non_disclosure: Literal[True] | UnsetType = UNSET
+    period: PeriodText | UnsetType = UNSET
+    inquirer_for: Agency | UnsetType = UNSET
+    provider_for: Agency | UnsetType = UNSET
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What this request says beyond what every one must."""
+        found = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: value for name, value in found.items() if value is not UNSET}
 
 
 class Outcome(Struct, forbid_unknown_fields=True, frozen=True):
@@ -90,6 +117,7 @@ class Outcome(Struct, forbid_unknown_fields=True, frozen=True):
     sealed_digest: Digest | None
     at: Instant
     exchange_digest: Digest | None = None
+    non_disclosure: Literal[True] | UnsetType = UNSET
 
 
 class Refusal(Struct):
@@ -108,7 +136,9 @@ class Taken(Struct):
 PERMIT_ASK: Final = msgspec.json.Decoder(PermitAsk)
 INQUIRY_ASK: Final = msgspec.json.Decoder(InquiryAsk)
 LATE_OUTCOME: Final = msgspec.json.Decoder(LateOutcome)
+REVOCATION: Final = msgspec.json.Decoder(Revocation)
 CODE_ASK: Final = msgspec.json.Decoder(CodeAsk)
+RENEWAL: Final = msgspec.json.Decoder(Renewal)
 
 
 def read_request(data: bytes) -> InquiryRequest | None:
@@ -118,9 +148,17 @@ def read_request(data: bytes) -> InquiryRequest | None:
     try:
         request = msgspec.convert(canonical.decode(data), InquiryRequest)
         instant(request.expires_at)
+        if request.period is not UNSET and not _in_order(request.period):
+            return None
     except (canonical.NotCanonical, msgspec.ValidationError, ValueError, RecursionError):
         return None
     return request if request.items == sorted(set(request.items)) else None
+
+
+def _in_order(period: str) -> bool:
+    """Raises ValueError for a day that does not exist."""
+    first, last = (date.fromisoformat(day) for day in period.split("/"))
+    return first <= last
 
 
 def read_outcome(data: bytes) -> Outcome | None:

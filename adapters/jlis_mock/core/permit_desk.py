@@ -6,14 +6,16 @@ A decision is stored under (inquirer, inquiry number): the same request again ge
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from adapters.jlis_mock.core import records
-from adapters.jlis_mock.core.codes import CodeBook, CodeBroken
-from adapters.jlis_mock.core.list_lookup import ListLookup
+from adapters.jlis_mock.core.codes import CodeBook, CodeBroken, CodeOutdated
+from adapters.jlis_mock.core.list_shelf import ListShelf
 from adapters.jlis_mock.core.messages import InquiryRequest, PermitAsk, digest, instant, read_request, refused, retry
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
 from adapters.jlis_mock.core.store import PermitStore, StoredPermit, insertion, minting_again
@@ -24,10 +26,9 @@ from evidence.entry import EntryKind
 from keys import labels
 from keys.binding import bind
 from keys.ring import Keyring
-from keys.signing import verify
 from storage.committer import Commit, Committer, Lost, commit_step
 from transport.clock import JST
-from transport.register import Register
+from transport.register import Agency, Register
 
 ISSUED: Final = commit_step("core", "permit.issued")
 REFUSED: Final = commit_step("core", "permit.refused")
@@ -51,8 +52,8 @@ class _Decided:
 class PermitDesk:
     """What deciding on permits needs. `redeem_s`: seconds in which a permit must be presented."""
 
-    register: Register
-    lookup: ListLookup
+    register: Callable[[], Register]
+    lists: ListShelf
     codes: CodeBook
     ring: Keyring
     store: PermitStore
@@ -100,21 +101,23 @@ class PermitDesk:
         if reason is None:
             try:
                 code = self.codes.convert(ask.code, request.inquirer, request.provider)
-            except CodeBroken:
-                reason = "code_not_of_this_agency"
+            except CodeBroken as broken:
+                reason = _why_broken(broken)
             else:
                 return self._issued(caller, request, request_digest, code, now)
         return self._refused(caller, request, request_digest, reason, now)
 
-    def _refusal(self, ask: PermitAsk, request: InquiryRequest, now: datetime) -> str | None:
-        """1. parties known  2. A's signature  3. time  4. the list both sides hold  5. 28条 and the list itself."""
+    def _refusal(  # noqa: PLR0911 (one return for each numbered step)
+        self, ask: PermitAsk, request: InquiryRequest, now: datetime
+    ) -> str | None:
+        """1. parties known  2. A's signature  3. time  4. the list in force now, which the asker used too  5. delegations  6. 28条 and the list itself."""
         # 1
-        inquirer = self.register.agencies.get(request.inquirer)
-        provider = self.register.agencies.get(request.provider)
+        inquirer = self.register().agencies.get(request.inquirer)
+        provider = self.register().agencies.get(request.provider)
         if inquirer is None or provider is None:
             return "agency_unknown"
         # 2
-        if not verify(inquirer.signing_key, labels.INQUIRY, ask.request, ask.signature):
+        if not inquirer.signing_keys.verify(labels.INQUIRY, ask.request, ask.signature, now=now):
             return "signature_invalid"
         # 3
         if not now < instant(request.expires_at) <= now + LONGEST_ANSWER:
@@ -122,17 +125,56 @@ class PermitDesk:
         if self.faults.take(Switch.PERMIT_ANYTHING):
             return None
         # 4
-        if request.list_digest != self.lookup.digest:
-            return "list_digest_unknown"
+        today = now.astimezone(JST).date()
+        lookup = self.lists.on(today)
+        if lookup is None or request.list_digest != lookup.digest:
+            return "list_not_in_force" if self.lists.knows(request.list_digest) else "list_digest_unknown"
         # 5
-        return self.lookup.refusal(
-            on=now.astimezone(JST).date(),
-            inquirer=inquirer,
-            provider=provider,
+        no = self._refusal_of_delegation(request, inquirer, provider, today)
+        asking, answering = self._on_behalf(request)
+        if no is not None or asking is None or answering is None:
+            return no or "delegation_not_on_file"
+        # 6
+        return lookup.refusal(
+            on=today,
+            inquirer=asking,
+            provider=answering,
             basis=request.basis,
             item=request.item,
             information=request.information,
         )
+
+    def _on_behalf(self, request: InquiryRequest) -> tuple[Agency | None, Agency | None]:
+        """Whose rows of the list count: those who have delegated, or the parties themselves."""
+        asking = request.inquirer if request.inquirer_for is UNSET else request.inquirer_for
+        answering = request.provider if request.provider_for is UNSET else request.provider_for
+        return self.register().agencies.get(asking), self.register().agencies.get(answering)
+
+    def _refusal_of_delegation(
+        self, request: InquiryRequest, inquirer: Agency, provider: Agency, today: date
+    ) -> str | None:
+        """Of a request that names delegations: each is on file today for this kind of information; and what holds for whoever takes part."""
+        wanted = [
+            (delegator, delegate, side)
+            for delegator, delegate, side in (
+                (request.inquirer_for, request.inquirer, "inquirer"),
+                (request.provider_for, request.provider, "provider"),
+            )
+            if delegator is not UNSET
+        ]
+        if not wanted:
+            return None
+        on_file = {
+            (one.delegator, one.delegate, one.side.value)
+            for one in self.register().delegations
+            if one.valid_from <= today <= (one.valid_to or date.max)
+            and (not one.information or request.information in one.information)
+        }
+        if not on_file.issuperset(wanted):
+            return "delegation_not_on_file"
+        if inquirer.id == provider.id:
+            return "inquires_of_itself"
+        return None if inquirer.assessed and provider.assessed else "pia_duty_not_met"
 
     def _issued(
         self, caller: str, request: InquiryRequest, request_digest: str, code: bytes, now: datetime
@@ -158,6 +200,7 @@ class PermitDesk:
             issued_at=timestamp(now),
             redeem_by=timestamp(redeem_by),
             answer_by=request.expires_at,
+            **request.said,
         )
         row = self._row(request, request_digest, permit_id, redeem_by)
         permit = write_permit(claims, self.ring.signer(SIGNING_PURPOSE))
@@ -180,12 +223,12 @@ class PermitDesk:
         self, caller: str, ask: PermitAsk, request: InquiryRequest, stored: StoredPermit, now: datetime
     ) -> _Decided:
         """The answer as stored; or a dishonest core's second permit, bound to the code that came with it this time."""
-        if stored.permit is None or not self.faults.take(Switch.MINT_FOR_ANOTHER_PERSON):
+        if stored.permit is None or stored.revoked or not self.faults.take(Switch.MINT_FOR_ANOTHER_PERSON):
             return _Decided(answer=_stored_answer(stored))
         try:
             code = self.codes.convert(ask.code, request.inquirer, request.provider)
-        except CodeBroken:
-            return _Decided(answer=refused("code_not_of_this_agency"))
+        except CodeBroken as broken:
+            return _Decided(answer=refused(_why_broken(broken)))
         issued = self._issued(caller, request, stored.request_digest, code, now)
         if issued.commit is None or issued.commit.guard is None:
             return issued
@@ -195,7 +238,7 @@ class PermitDesk:
         if not self.faults.take(Switch.PERMIT_OTHER_PARTY):
             return request.provider
         parties = {request.inquirer, request.provider}
-        return next((agency for agency in sorted(self.register.agencies) if agency not in parties), request.provider)
+        return next((agency for agency in sorted(self.register().agencies) if agency not in parties), request.provider)
 
     def _refused(
         self, caller: str, request: InquiryRequest, request_digest: str, reason: str, now: datetime
@@ -240,11 +283,17 @@ class PermitDesk:
             "request_digest": request_digest,
             "redeem_by": redeem_by,
             "answer_by": instant(request.expires_at),
+            "said": request.said,
         }
 
 
+def _why_broken(broken: CodeBroken) -> str:
+    return "code_epoch_over" if isinstance(broken, CodeOutdated) else "code_not_of_this_agency"
+
+
 def _stored_answer(stored: StoredPermit) -> dict[str, Any]:
-    return {"permit": stored.permit} if stored.permit is not None else refused(stored.reason or "refused")
+    given = stored.permit is not None and not stored.revoked
+    return {"permit": stored.permit} if given else refused(stored.reason or "refused")
 
 
 def _as_won(one: _Decided, winners: dict[str, StoredPermit]) -> dict[str, Any]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jlis_mock.core.messages import PermitIdText
 from evidence import canonical
 from keys.signing import Signer
 
 _HEADER: Final = base64.urlsafe_b64encode(canonical.encode({"alg": "Ed25519", "typ": "sekisho-permit"})).rstrip(b"=")
+
+
+_CLAIMS: Final = msgspec.json.Encoder(order="sorted")
+"""Claims are texts, lists of texts and small numbers under names in ASCII: sorted, they are in canonical form."""
 
 
 class PermitClaims(Struct, frozen=True, kw_only=True):
@@ -35,6 +39,10 @@ class PermitClaims(Struct, frozen=True, kw_only=True):
     issued_at: str
     redeem_by: str
     answer_by: str
+    non_disclosure: bool | UnsetType = UNSET
+    period: str | UnsetType = UNSET
+    inquirer_for: str | UnsetType = UNSET
+    provider_for: str | UnsetType = UNSET
 
 
 class _Name(Struct):
@@ -46,8 +54,7 @@ _NAME = msgspec.json.Decoder(_Name)
 
 def write_permit(claims: PermitClaims, signer: Signer) -> str:
     """`header.claims.signature`, each part base64url without padding; signed is `header.claims` in ASCII."""
-    body: dict[str, Any] = msgspec.to_builtins(claims)
-    signed = _HEADER + b"." + _base64url(canonical.encode(body))
+    signed = _HEADER + b"." + _base64url(_CLAIMS.encode(claims))
     return (signed + b"." + _base64url(signer.sign_raw(signed))).decode()
 
 

@@ -47,6 +47,7 @@ def asked(
         request_digest=request_digest,
         reason=reason,
         actor=actor,
+        **request.said,
     )
     return _new(entry_id, now, kind, request.inquiry_number, body)
 
@@ -60,8 +61,9 @@ def presented(
     disposition: str | None = None,
     sealed_digest: str | None = None,
     reason: str | None = None,
+    marked: bool = False,
 ) -> NewEntry:
-    """An entry about a permit that was presented, or about the outcome under it."""
+    """An entry about a permit that was presented, or about the outcome under it. `marked`: the provider says 不開示 (番号法23条2項)."""
     entry_id = new_id("E", now)
     body = exchange_entry(
         id=entry_id,
@@ -81,6 +83,7 @@ def presented(
         disposition=disposition,
         reason=reason,
         actor=actor,
+        **{**permit.said, **({"non_disclosure": True} if marked else {})},
     )
     return _new(entry_id, now, kind, permit.inquiry_number, body)
 

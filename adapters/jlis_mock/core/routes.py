@@ -8,7 +8,7 @@ from aiohttp import web
 
 from adapters.jlis_mock.core.code_desk import CodeDesk
 from adapters.jlis_mock.core.entrance import Entrance
-from adapters.jlis_mock.core.messages import CODE_ASK, PERMIT_ASK
+from adapters.jlis_mock.core.messages import CODE_ASK, PERMIT_ASK, RENEWAL
 from adapters.jlis_mock.core.permit_desk import PermitDesk
 from transport.problem import ProblemError
 from transport.register import Use
@@ -38,9 +38,18 @@ async def post_codes(request: web.Request) -> web.Response:
     return entrance.answer(await request.app[CODES].issue(envelope.agency, asks, entrance.clock()))
 
 
+async def post_renewals(request: web.Request) -> web.Response:
+    """IF_FGU_90130."""
+    entrance = request.app[ENTRANCE]
+    peer = await entrance.admit(request, Use.INTERMEDIATE)
+    asks = parse_items(await entrance.read(request), RENEWAL)
+    return entrance.answer(await request.app[CODES].renew(peer.agency, asks, entrance.clock()))
+
+
 def add_core_routes(app: web.Application, *, entrance: Entrance, permits: PermitDesk, codes: CodeDesk) -> None:
     app[ENTRANCE] = entrance
     app[PERMITS] = permits
     app[CODES] = codes
     app.router.add_post("/permits", post_permits)
     app.router.add_post("/codes", post_codes)
+    app.router.add_post("/code-renewals", post_renewals)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from storage import sql
 from storage.committer import Statement, Write
 from storage.database import Database, StorageUnavailableError
+from storage.shared_look import SharedLook
+from transport.clock import Clock
 
 _QUERIES: Final = sql.load("adapters.jlis_mock.core")
 _INSERT: Final = Statement("insert_permit", _QUERIES["insert_permit"])
 _MINT_AGAIN: Final = Statement("mint_again", _QUERIES["mint_again"])
 _RELAY: Final = Statement("relay_outcome", _QUERIES["relay_outcome"])
+_REVOKE: Final = Statement("revoke_permit", _QUERIES["revoke_permit"])
 _REMEMBER: Final = Statement("remember_presentation", _QUERIES["remember_presentation"])
+REVOKED: Final = "revoked"
 OUTAGE: Final = timedelta(seconds=60)
 """The network was away when it did not say for this long that it is up; it says so several times as often."""
 
@@ -27,6 +32,7 @@ OUTAGE: Final = timedelta(seconds=60)
 class StoredPermit:
     """One decided request: `permit` is the JWS, None when refused; `code_sealed` holds the provider's code.
 
+    `said`: what the request says beyond what every one must (messages.OPTIONAL).
     `relayed_request_digest`: the bytes that it is for, once they were presented and either answered or remembered.
     """
 
@@ -45,6 +51,7 @@ class StoredPermit:
     redeem_by: datetime
     answer_by: datetime
     state: str
+    said: Mapping[str, Any]
     reason: str | None = None
     relayed_request_digest: str | None = None
     disposition: str | None = None
@@ -53,6 +60,10 @@ class StoredPermit:
     def presentable_until(self) -> datetime:
         """`redeem_by` for what is presented first, `answer_by` for the same bytes again."""
         return self.redeem_by if self.relayed_request_digest is None and self.state == "issued" else self.answer_by
+
+    @property
+    def revoked(self) -> bool:
+        return self.state == REVOKED
 
     @property
     def final(self) -> bool:
@@ -66,6 +77,7 @@ _FIELDS: Final = tuple(field.name for field in fields(StoredPermit))
 def _permit(row: asyncpg.Record) -> StoredPermit:
     values: dict[str, Any] = {name: row[name] for name in _FIELDS}
     values["items"] = tuple(json.loads(values["items"]))
+    values["said"] = json.loads(values["said"])
     return StoredPermit(**values)
 
 
@@ -75,29 +87,41 @@ class PermitStore:
     def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
         self._tenant = tenant
+        self._inquiries = SharedLook(self._read_of_inquiries)
+        self._ids = SharedLook(self._read_by_id)
 
     async def of_inquiries(self, inquirer: str, numbers: Sequence[str]) -> dict[str, StoredPermit]:
         """Inquiry number → what was decided on it. Raises StorageUnavailableError."""
-        rows = await self._fetch("permits_of_inquiries", inquirer, list(numbers))
-        return {row["inquiry_number"]: _permit(row) for row in rows}
+        found = await self._inquiries.find((inquirer, number) for number in numbers)
+        return {number: permit for (_, number), permit in found.items()}
 
     async def by_id(self, permit_ids: Iterable[str]) -> dict[str, StoredPermit]:
         """Permit id → permit. Raises StorageUnavailableError."""
-        rows = await self._fetch("permits_by_id", list(permit_ids))
-        return {row["permit_id"]: _permit(row) for row in rows}
+        return await self._ids.find(permit_ids)
+
+    async def _read_of_inquiries(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], StoredPermit]:
+        rows = await self._fetch("permits_of_inquiries", [one for one, _ in keys], [number for _, number in keys])
+        return {(row["inquirer"], row["inquiry_number"]): _permit(row) for row in rows}
+
+    async def _read_by_id(self, permit_ids: list[str]) -> dict[str, StoredPermit]:
+        return {row["permit_id"]: _permit(row) for row in await self._fetch("permits_by_id", permit_ids)}
 
     async def keep_time(self, now: datetime, redeem_s: int) -> None:
         """Note that the network is up. After an outage, of process or database, permits that had time left get it anew.
 
         So an outage longer than `redeem_s` refuses nobody who waits: neither whoever could not present a permit, nor
-        whoever did just before a crash and asks again with the same bytes. One transaction. Raises StorageUnavailableError.
+        whoever did just before a crash and asks again with the same bytes. An outage is measured by the machine's own time:
+        a simulation that moves the clock makes none. One transaction. Raises StorageUnavailableError.
         """
+        unmoved = Clock.unmoved()
         try:
             async with self._database.inside(self._tenant) as connection:
                 before = await connection.fetchval(_QUERIES["alive_at"])
-                if before is not None and now - before > OUTAGE:
-                    await connection.execute(_QUERIES["after_outage"], before, now + timedelta(seconds=redeem_s))
-                await connection.execute(_QUERIES["keep_alive"], now)
+                away = unmoved - before if before is not None else timedelta(0)
+                if away > OUTAGE:
+                    until = now + timedelta(seconds=redeem_s)
+                    await connection.execute(_QUERIES["after_outage"], now - away, until)
+                await connection.execute(_QUERIES["keep_alive"], unmoved)
         except asyncpg.PostgresError:
             raise StorageUnavailableError("the core's permits could not be read") from None
 
@@ -125,7 +149,7 @@ def insertion(permit: StoredPermit) -> Write:
             permit.basis,
             permit.item,
             permit.information,
-            json.dumps(permit.items, ensure_ascii=False),
+            _json(permit.items),
             permit.list_digest,
             permit.request_digest,
             permit.permit,
@@ -134,8 +158,13 @@ def insertion(permit: StoredPermit) -> Write:
             permit.answer_by,
             permit.state,
             permit.reason,
+            _json(permit.said),
         ),
     )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def minting_again(issued: Write) -> Write:
@@ -148,6 +177,11 @@ def relaying(
 ) -> Write:
     """The guard that records an outcome once."""
     return Write(_RELAY, (permit_id, request_digest, disposition, outcome_digest, sealed_digest))
+
+
+def revoking(permit_id: str) -> Write:
+    """The guard that takes back a permit that was never presented."""
+    return Write(_REVOKE, (permit_id,))
 
 
 def remembering(permit_id: str, *, request_digest: str, now: datetime) -> Write:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -40,15 +40,16 @@ from adapters.jlis_mock.core.permit_token import permit_id_of
 from adapters.jlis_mock.core.store import PermitStore, StoredPermit, relaying, remembering
 from adapters.jlis_mock.faults import FaultBoard, Switch
 from adapters.jlis_mock.interface.tampering import Tampering
+from adapters.jlis_mock.ways import Ways
 from evidence.entry import EntryKind
 from keys import labels
 from keys.binding import bind
 from keys.ring import Keyring
-from keys.signing import verify
 from storage.committer import Commit, Committer, Lost, commit_step
 from transport.channel import Channel, ChannelError, RefusedByPeerError
 from transport.register import Register
 
+PERMIT_REVOKED: Final = "permit_revoked"
 REMEMBERED: Final = commit_step("core", "presentation.remembered")
 RELAYED: Final = commit_step("core", "provision.relayed")
 TURNED_AWAY: Final = commit_step("core", "presentation.refused")
@@ -68,16 +69,30 @@ class ProviderAnswer(Struct):
 class Relay:
     """`provisions` and `outcomes`: agency → the channel to its intermediate server. `redeem_s`: as in PermitDesk."""
 
-    register: Register
+    register: Callable[[], Register]
     ring: Keyring
     store: PermitStore
     committer: Committer
     faults: FaultBoard
     tampering: Tampering
-    provisions: Mapping[str, Channel]
-    outcomes: Mapping[str, Channel]
+    provisions: Ways
+    outcomes: Ways
     redeem_s: int
     under_way: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, datetime] = field(default_factory=dict)
+
+    def withdraw(self, permit: StoredPermit, now: datetime) -> bool:
+        """From now on nobody presents this permit; False when somebody is at it. Remembered until its `answer_by`."""
+        for permit_id in [name for name, until in self.withdrawn.items() if until < now]:
+            del self.withdrawn[permit_id]
+        if permit.permit_id in self.under_way:
+            return False
+        self.withdrawn[permit.permit_id] = permit.answer_by
+        return True
+
+    def restore(self, permit: StoredPermit) -> None:
+        """It was not revoked after all."""
+        self.withdrawn.pop(permit.permit_id, None)
 
     async def inquire(self, caller: str, asks: Sequence[InquiryAsk], now: datetime) -> list[dict[str, Any]]:
         """Answers in order (IF_SKI_90002). Raises StorageUnavailableError."""
@@ -146,10 +161,12 @@ class Relay:
         return refused("permit_unknown")
 
     def _refusal(self, caller: str, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> str | None:
-        """1. whose permit  2. for which request  3. used before  4. in time."""
+        """1. whose permit, and not taken back  2. for which request  3. used before  4. in time."""
         # 1
         if caller != permit.inquirer and not self.faults.take(Switch.ANY_CALLER):
             return "permit_of_another_party"
+        if permit.revoked or permit.permit_id in self.withdrawn:
+            return PERMIT_REVOKED
         reason = None
         used = permit.relayed_request_digest or self.under_way.get(permit.permit_id)
         if digest(ask.request) != permit.request_digest:  # 2
@@ -185,13 +202,13 @@ class Relay:
             reason = reason_code(answer.refused.reason)
             await self._record_refusal(permit, presented, reason, now)
             return refused(reason)
-        outcome = self._checked(permit, answer.outcome, answer.signature, answer.sealed)
+        outcome = self._checked(permit, answer.outcome, answer.signature, answer.sealed, now)
         if outcome is None or answer.outcome is None or answer.signature is None:
             return retry("provider_answer_malformed")
         if not await self._record(permit, presented, outcome, answer.outcome, now):
             return refused("outcome_conflict")
         return {
-            "outcome": _text(answer.outcome),
+            "outcome": _text(self.tampering.outcome(answer.outcome)),
             "signature": _text(answer.signature),
             "sealed": None if answer.sealed is None else _text(self.tampering.sealed(answer.sealed)),
         }
@@ -206,10 +223,11 @@ class Relay:
     async def _late(self, caller: str, late: LateOutcome, permit: StoredPermit | None, now: datetime) -> dict[str, Any]:
         if permit is None or permit.permit is None:
             return refused("permit_unknown")
-        if caller != permit.provider:
-            await self._turn_away(permit, caller, "permit_of_another_party", now)
-            return refused("permit_of_another_party")
-        outcome = self._checked(permit, late.outcome, late.signature, late.sealed)
+        if caller != permit.provider or permit.revoked:
+            reason = PERMIT_REVOKED if caller == permit.provider else "permit_of_another_party"
+            await self._turn_away(permit, caller, reason, now)
+            return refused(reason)
+        outcome = self._checked(permit, late.outcome, late.signature, late.sealed, now)
         if outcome is None:
             return refused("outcome_malformed")
         channel = self.outcomes.get(permit.inquirer)
@@ -233,11 +251,11 @@ class Relay:
             return retry("inquirer_unreachable")
 
     def _checked(
-        self, permit: StoredPermit, data: bytes | None, signature: bytes | None, sealed: bytes | None
+        self, permit: StoredPermit, data: bytes | None, signature: bytes | None, sealed: bytes | None, now: datetime
     ) -> Outcome | None:
         """B's outcome, if it is B's, of this permit, and fits the sealed bytes: the record must say what B said."""
         outcome = read_outcome(data) if data is not None else None
-        provider = self.register.agencies.get(permit.provider)
+        provider = self.register().agencies.get(permit.provider)
         if outcome is None or provider is None or data is None or signature is None:
             return None
         named = (outcome.permit_id, outcome.inquiry_number, outcome.inquirer, outcome.provider)
@@ -245,7 +263,7 @@ class Relay:
             return None
         if outcome.sealed_digest != (None if sealed is None else digest(sealed)):
             return None
-        return outcome if verify(provider.signing_key, labels.OUTCOME, data, signature) else None
+        return outcome if provider.signing_keys.verify(labels.OUTCOME, data, signature, now=now) else None
 
     async def _record(
         self, permit: StoredPermit, presented: str | None, outcome: Outcome, data: bytes, now: datetime
@@ -275,6 +293,7 @@ class Relay:
             disposition=outcome.disposition,
             sealed_digest=outcome.sealed_digest,
             reason=outcome.reason,
+            marked=outcome.non_disclosure is True,
         )
         applied = await self.committer.apply(Commit(step=RELAYED, guard=guard, entries=(entry,)))
         if not isinstance(applied, Lost):

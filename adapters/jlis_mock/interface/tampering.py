@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from adapters.jlis_mock.core.codes import PERSON_REF_SIZE, CodeBook
 from adapters.jlis_mock.faults import FaultBoard, Switch
 from keys.sealing import OneTimeKey
+
+_POISON: Final = b'{"disposition":' + b"[" * 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,10 @@ class Tampering:
         if not self.faults.take(Switch.WRONG_PERSON):
             return honest
         return self.codes.code_of(provider, secrets.token_bytes(PERSON_REF_SIZE))
+
+    def outcome(self, honest: bytes) -> bytes:
+        """A text that is deep and long where an outcome should be. A must see that B did not sign it, and live."""
+        return _POISON if self.faults.take(Switch.POISON_ANSWER) else honest
 
     def sealed(self, honest: bytes) -> bytes:
         """One bit flipped. A must see it by the digest that B signed."""

@@ -6,14 +6,18 @@ and after use only a keyed tombstone stays, so that a redelivery is told from a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
+from asyncpg import Record
 
 from codebook.errors import CodebookError
 from codebook.identifiers import ACQUISITION_PREFIX, IntegratedAddresseeNumber, parse_acquisition_number
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes.states import Ending, Event, State, move
 from gateway.intermediate_server.metrics import CODES
 from gateway.intermediate_server.records.exchange_entries import note_event
 from keys import labels
@@ -23,12 +27,16 @@ from storage.committer import Applied, Commit, Statement, Write, commit_step
 
 _SQL = sql.load("gateway.intermediate_server.codes")
 _REQUEST = Statement("request_code", _SQL["request_code"])
+_SUCCEED = Statement("succeed_code", _SQL["succeed_code"])
 _BIND = Statement("bind_code", _SQL["bind_code"])
 _REQUESTED = commit_step("intermediate", "codes.requested")
 _BOUND = commit_step("intermediate", "codes.bound")
 
 CODE_SIZE = 34
+_EPOCH_AT = 1
+"""Which byte of a code says its epoch (docs/architecture.md)."""
 PURPOSE = "codes"
+Answer = dict[str, object]
 
 
 class NumberItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,12 +56,25 @@ NUMBER_ITEM = msgspec.json.Decoder(NumberItem)
 CODE_ITEM = msgspec.json.Decoder(CodeItem)
 
 
-def _known(item: NumberItem) -> bool:
+def is_number(text: str) -> bool:
     try:
-        IntegratedAddresseeNumber.parse(item.integrated_number)
+        IntegratedAddresseeNumber.parse(text)
     except CodebookError:
         return False
     return True
+
+
+def retry(reason: str) -> Answer:
+    return {"retry": reason}
+
+
+def epoch_of(code: bytes) -> int:
+    """Of a code of the right size."""
+    return code[_EPOCH_AT]
+
+
+def refused(reason: str) -> Answer:
+    return {"refused": {"reason": reason}}
 
 
 def index_of_code(agency: HostedAgency, code: bytes) -> bytes:
@@ -73,44 +94,67 @@ def _acquisition_aad(agency: HostedAgency, integrated_number: str) -> bytes:
     return bind(labels.ACQUISITION_TOMBSTONE, agency.id, integrated_number)
 
 
-async def request_numbers(agency: HostedAgency, items: list[NumberItem], now: datetime) -> list[dict[str, object]]:
-    """IF_FGU_90006: give one acquisition number per person without a code; asked again within the window, the same number."""
-    wanted = {item.integrated_number for item in items if _known(item)}
+async def living_codes(agency: HostedAgency, numbers: Sequence[str]) -> dict[str, dict[State, Record]]:
+    """Person → what lives of their codes: none, one, or a bound and a requested one."""
     async with agency.database.inside(agency.tenant) as connection:
-        held = {row["integrated_number"]: row for row in await connection.fetch(_SQL["codes_of"], sorted(wanted))}
-    ring = agency.keys.ring
-    answers: dict[str, dict[str, object]] = {}
-    writes = []
-    for number in sorted(wanted):
-        row = held.get(number)
-        if row is not None and row["bound"]:
-            answers[number] = {"bound": True}
-        elif row is not None and row["expires_at"] > now:
-            answers[number] = {
-                "acquisition_number": ring.decrypt(
-                    PURPOSE, row["acquisition_sealed"], _acquisition_aad(agency, number)
-                ).decode()
-            }
-        else:
-            fresh = agency.new_id(ACQUISITION_PREFIX, now)
-            sealed = ring.encrypt(PURPOSE, fresh.encode(), _acquisition_aad(agency, number))
-            writes.append(
-                Write(
-                    _REQUEST,
-                    (number, _acquisition_index(agency, fresh), sealed, now + agency.limits.acquisition_within),
-                )
-            )
-            answers[number] = {"acquisition_number": fresh}
+        rows = await connection.fetch(_SQL["codes_of"], list(numbers))
+    found: dict[str, dict[State, Record]] = {}
+    for row in rows:
+        found.setdefault(row["integrated_number"], {})[State.BOUND if row["bound"] else State.REQUESTED] = row
+    return found
+
+
+def number_given(agency: HostedAgency, row: Record, now: datetime) -> str | None:
+    """The acquisition number of a request whose window is open."""
+    if row["expires_at"] <= now:
+        return None
+    aad = _acquisition_aad(agency, row["integrated_number"])
+    return agency.keys.ring.decrypt(PURPOSE, row["acquisition_sealed"], aad).decode()
+
+
+def fresh_number(
+    agency: HostedAgency, number: str, now: datetime, *, message_id: str | None = None, reason: str | None = None
+) -> tuple[str, Write]:
+    """A new acquisition number for a person, and the write that keeps it while it is out."""
+    fresh = agency.new_id(ACQUISITION_PREFIX, now)
+    sealed = agency.keys.ring.encrypt(PURPOSE, fresh.encode(), _acquisition_aad(agency, number))
+    until = now + agency.limits.acquisition_within
+    return fresh, Write(_REQUEST, (number, _acquisition_index(agency, fresh), sealed, until, message_id, reason))
+
+
+async def keep_numbers(agency: HostedAgency, writes: Sequence[Write]) -> None:
     if writes:
         await agency.committer.apply(Commit(step=_REQUESTED, follow=tuple(writes)))
         CODES.labels("requested").inc(len(writes))
-    return [
-        answers.get(item.integrated_number, {"refused": {"reason": "integrated_number_malformed"}}) for item in items
-    ]
 
 
-async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime) -> list[dict[str, object]]:
-    """IF_FGU_90009: store codes that come from the core. A redelivery is `bound`; an unknown, late or second code is refused."""
+async def request_numbers(agency: HostedAgency, items: list[NumberItem], now: datetime) -> list[Answer]:
+    """IF_FGU_90006: give one acquisition number per person without a code; asked again within the window, the same number."""
+    wanted = sorted({item.integrated_number for item in items if is_number(item.integrated_number)})
+    held = await living_codes(agency, wanted)
+    answers: dict[str, Answer] = {}
+    writes = []
+    for number in wanted:
+        codes = held.get(number, {})
+        requested = codes.get(State.REQUESTED)
+        if State.BOUND in codes:
+            answers[number] = {"bound": True}
+            continue
+        given = number_given(agency, requested, now) if requested else None
+        if given is None:
+            move(State.REQUESTED if requested else State.NONE, Event.NUMBER_GIVEN)
+            given, write = fresh_number(agency, number, now)
+            writes.append(write)
+        answers[number] = {"acquisition_number": given}
+    await keep_numbers(agency, writes)
+    return [answers.get(item.integrated_number, refused("integrated_number_malformed")) for item in items]
+
+
+async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime) -> list[Answer]:
+    """IF_FGU_90009: store codes that come from the core. A redelivery is `bound`; an unknown, late or second code is refused.
+
+    A code that comes for a replacement takes the place of the one before in the same commit. One of an epoch that is over here is asked for anew.
+    """
     indexes = [_acquisition_index(agency, item.acquisition_number) for item in items]
     code_indexes = [index_of_code(agency, item.code) for item in items]
     async with agency.database.inside(agency.tenant) as connection:
@@ -119,58 +163,75 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
             row["code_index"]: row["integrated_number"]
             for row in await connection.fetch(_SQL["bound_already"], code_indexes)
         }
-    answers: list[dict[str, object]] = []
-    writes = []
+    held = await living_codes(agency, [row["integrated_number"] for row in rows.values()])
+    answers: list[Answer] = []
+    succeeding: list[Write] = []
+    binding: list[Write] = []
     numbers: set[str] = set()
     for item, index, code_index in zip(items, indexes, code_indexes, strict=True):
         row = rows.get(index)
-        reason = _why_not(
-            item,
-            row["bound"] and row["code_index"] != code_index if row else None,
-            row is not None and (row["bound"] or row["expires_at"] > now),
-        )
+        number = row["integrated_number"] if row else ""
+        known = taken.get(code_index)
+        reason = _why_not(item, row, now)
+        if reason is None and row is not None and row["bound"] and code_index != row["code_index"] and known != number:
+            reason = "code_differs"
         if row is not None and row["bound"] and reason is None:
             answers.append({"bound": True})
             continue
-        number = row["integrated_number"] if row else ""
         if reason is None and number in numbers:
             reason = "acquisition_number_twice"
         numbers.add(number)
         if reason is None and taken.setdefault(code_index, number) != number:
             reason = "code_of_another_person"
-        if reason is not None:
-            CODES.labels(reason).inc()
-            answers.append({"refused": {"reason": reason}})
+        if reason is not None or row is None:
+            CODES.labels(reason or "").inc()
+            answers.append(refused(reason or ""))
             continue
+        before, epoch = held.get(number, {}).get(State.BOUND), epoch_of(item.code)
+        later = before is not None and 0 < before["epoch"] < epoch and known != number
+        if epoch < agency.renewal.settled or (later and row["reason"] == Ending.NUMBER_CHANGED):
+            answers.append(retry("code_renewal_under_way"))
+            continue
+        move(State.REQUESTED, Event.DELIVERED)
+        if before is not None:
+            succeeding.append(_succession(before, row["reason"], same=known == number, now=now))
         sealed = agency.keys.ring.encrypt(PURPOSE, item.code, bind(labels.LINKAGE_CODE, agency.id, number))
-        writes.append(Write(_BIND, (number, code_index, sealed, now)))
+        binding.append(Write(_BIND, (index, code_index, sealed, now, epoch)))
         answers.append({"bound": True})
-    if writes:
-        entry = note_event(agency, now, EntryKind.CODES_BOUND, count=len(writes))
-        done = await agency.committer.apply(Commit(step=_BOUND, follow=tuple(writes), entries=(entry,)))
-        if isinstance(done, Applied):
-            CODES.labels("bound").inc(len(writes))
+    await _commit(agency, succeeding, binding, now)
     return answers
 
 
-def _why_not(item: CodeItem, other_code: bool | None, in_time: bool) -> str | None:  # noqa: FBT001 (two facts about one row)
-    """Why a delivered code is not stored; None when it may be. `other_code` None: the acquisition number is unknown."""
+def _succession(before: Record, reason: str, *, same: bool, now: datetime) -> Write:
+    """What becomes of the code before. A changed 個人番号 leaves the code as it was, but for its epoch: if another comes, the old one was another person's.
+
+    `same`: the code that comes was this person's already.
+    """
+    event = Event.CANCELLED if reason == Ending.NUMBER_CHANGED and not same else Event.SUCCEEDED
+    return Write(_SUCCEED, (before["integrated_number"], move(State.BOUND, event).value, reason, now))
+
+
+async def _commit(agency: HostedAgency, succeeding: list[Write], binding: list[Write], now: datetime) -> None:
+    """The places are made free before they are taken: writes of a commit happen in order."""
+    if not binding:
+        return
+    entry = note_event(agency, now, EntryKind.CODES_BOUND, count=len(binding), replaced=len(succeeding))
+    done = await agency.committer.apply(Commit(step=_BOUND, follow=(*succeeding, *binding), entries=(entry,)))
+    if isinstance(done, Applied):
+        CODES.labels("bound").inc(len(binding))
+        CODES.labels("replaced").inc(len(succeeding))
+
+
+def _why_not(item: CodeItem, row: Any, now: datetime) -> str | None:
+    """Why a delivered code is not stored; None when it may be. `row`: what the acquisition number was given for, or None."""
     try:
         parse_acquisition_number(item.acquisition_number)
     except CodebookError:
         return "acquisition_number_unknown"
-    if other_code is None:
+    if row is None:
         return "acquisition_number_unknown"
-    if other_code:
-        return "code_differs"
+    if row["state"] is not None:
+        return "acquisition_number_expired" if row["state"] == State.EXPIRED else f"code_{row['state']}"
     if len(item.code) != CODE_SIZE:
         return "code_malformed"
-    return None if in_time else "acquisition_number_expired"
-
-
-async def code_status(agency: HostedAgency, items: list[NumberItem]) -> list[dict[str, object]]:
-    """IF_FGU_90010: none, requested or bound, per person."""
-    async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["codes_of"], [item.integrated_number for item in items])
-    held = {row["integrated_number"]: "bound" if row["bound"] else "requested" for row in rows}
-    return [{"status": held.get(item.integrated_number, "none")} for item in items]
+    return None if row["bound"] or row["expires_at"] > now else "acquisition_number_expired"

@@ -6,13 +6,16 @@ An answer is believed when
 2. the outcome is in canonical form and signed by the key that the agency register holds for the provider (SC-1);
 3. the outcome is about this permit, this inquiry and these parties, and about the very bytes that we sent (SC-5);
 4. its context digest is that of the context we build from our own records (DESIGN §5);
-5. what is sealed has the digest that was signed, and opens with this inquiry's one-time key (SC-1).
+5. what is sealed has the digest that was signed, and opens with this inquiry's one-time key (SC-1);
+6. of what was asked for by name nothing else is in it: more than was asked is not taken in (SC-5, SC-14).
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,7 +24,6 @@ from gateway.intermediate_server.network.wire import MessageBrokenError, Outcome
 from keys import labels
 from keys.masked import Secret
 from keys.sealing import SealBroken, open_sealed
-from keys.signing import verify
 from permission_lists.permit import Permit, PermitBroken, matches_request, read_permit
 from transport.register import Register
 
@@ -41,11 +43,11 @@ class Doubted:
     reason: str
 
 
-def read_permit_for(register: Register, permit: str, request: bytes) -> Permit | Doubted:
+def read_permit_for(register: Register, permit: str, request: bytes, now: datetime) -> Permit | Doubted:
     """Step 1."""
     # 1
     try:
-        found = read_permit(permit, register.permit_key)
+        found = read_permit(permit, *register.permit_keys.accepted(now))
     except PermitBroken:
         return Doubted(reason="permit_signature")
     return found if matches_request(found, request) else Doubted(reason="permit_request_differs")
@@ -59,11 +61,12 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
     signature: bytes,
     sealed: bytes | None,
     private: Secret,
+    now: datetime,
 ) -> Believed | Doubted:
-    """Steps 2 to 5. `exchange`: digest of everything we sent under the permit."""
+    """Steps 2 to 6. `exchange`: digest of everything we sent under the permit."""
     # 2
     provider = register.agencies.get(permit.provider)
-    if provider is None or not verify(provider.signing_key, labels.OUTCOME, outcome, signature):
+    if provider is None or not provider.signing_keys.verify(labels.OUTCOME, outcome, signature, now=now):
         return Doubted(reason="outcome_signature")
     try:
         said = read_outcome(outcome)
@@ -94,7 +97,19 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
         payload = open_sealed(private, info, sealed).reveal()
     except SealBroken:
         return Doubted(reason="payload_does_not_open")
+    # 6
+    if permit.items and _goes_beyond(payload, permit.items):
+        return Doubted(reason="payload_beyond_request")
     return Believed(outcome=said, payload=payload)
+
+
+def _goes_beyond(payload: bytes, wanted: Collection[str]) -> bool:
+    """Whether some record holds an item that was not asked for; what is no payload at all is told as such later."""
+    try:
+        records = read_payload(payload).records
+    except MessageBrokenError:
+        return False
+    return any(name not in wanted for record in records for name in record.get("items") or ())
 
 
 class Payload(msgspec.Struct):

@@ -1,4 +1,7 @@
-"""Driving an 情報照会 (SKI, IS-2): permitted, asked, answered. Each step is recorded before the next one leaves.
+"""Driving an 情報照会 (SKI, IS-2): permitted, asked, answered. What leaves was recorded before: the request, with its registration.
+
+A permit that is answered at once is recorded together with the answer: until then the core gives it again to whoever asks with the same
+request. A permit whose inquiry has to wait is recorded and kept first (docs/adr/0022).
 
 `drive` carries one inquiry from the state it is in to an end, or to where only time or the provider can move it. The state row is the
 outbox: the sweeper drives again what is late, with the stored bytes (DESIGN §4).
@@ -14,7 +17,9 @@ import msgspec
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import open_code
+from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
+from gateway.intermediate_server.inquiry.outcomes import kind_of
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
 from gateway.intermediate_server.metrics import (
@@ -22,7 +27,6 @@ from gateway.intermediate_server.metrics import (
     INQUIRY_SECONDS,
     REFUSALS,
     item_label,
-    outcome_label,
     reason_label,
 )
 from gateway.intermediate_server.network.wire import (
@@ -73,10 +77,16 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
         if found.state not in ENDED and found.private is None:
             await _end(agency, found, Event.BROKEN, "one_time_key_unreadable", now)
             return found
+        if agency.bars.suspends(found.integrated_number, found.information):
+            raise ChannelError("use_suspended")  # it waits in its row until that ends, or its deadline
         if found.state is State.REGISTERED:
             await _ask_permit(agency, found)
         if found.state is State.PERMITTED:
-            await _ask_provider(agency, found)
+            try:
+                await _ask_provider(agency, found)
+            except ChannelError:
+                await _keep_permit(agency, found)
+                raise
     finally:
         agency.driving.discard(found.number)
     return found
@@ -85,6 +95,9 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
 async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
     """IF_SKI_90001: no inquiry before the permit is received (PL-3)."""
     code = found.code or await _code_of(agency, found)
+    if code is None:  # it was registered with one
+        await _end(agency, found, Event.BROKEN, CODE_CANCELLED, agency.clock())
+        return
     answer = _typed(
         await agency.permits.ask({"request": found.request, "signature": found.signature, "code": code}), PermitAnswer
     )
@@ -94,7 +107,7 @@ async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
         return
     if answer.permit is None:
         raise ChannelError(answer.retry or "peer_answer_malformed")
-    permit = read_permit_for(agency.register, answer.permit, found.request)
+    permit = read_permit_for(agency.register(), answer.permit, found.request, agency.clock())
     if isinstance(permit, Doubted):
         await _end(agency, found, Event.BROKEN, permit.reason, now)
         return
@@ -106,20 +119,23 @@ async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
         permit_id=permit.permit_id,
         request_digest=permit.request_digest,
     )
-    commit = Commit(
-        step=_PERMITTED, guard=Write(_PERMIT, (found.number, answer.permit, permit.permit_id)), entries=(entry,)
-    )
-    if isinstance(await agency.committer.apply(commit), Applied):
-        found.state = move(found.state, Event.PERMIT_ISSUED)
-        found.permit = answer.permit
+    found.state = move(found.state, Event.PERMIT_ISSUED)
+    found.permit, found.permit_id, found.unrecorded = answer.permit, permit.permit_id, (entry,)
 
 
-async def _code_of(agency: HostedAgency, found: Inquiry) -> bytes:
+async def _keep_permit(agency: HostedAgency, found: Inquiry) -> None:
+    """Record a permit whose inquiry has to be sent again: from now on the stored bytes go (DESIGN §4)."""
+    if found.kept is State.REGISTERED:
+        row = (found.number, found.permit, found.permit_id)
+        commit = Commit(step=_PERMITTED, guard=Write(_PERMIT, row), entries=found.unrecorded)
+        if isinstance(await agency.committer.apply(commit), Applied):
+            found.kept, found.unrecorded = State.PERMITTED, ()
+
+
+async def _code_of(agency: HostedAgency, found: Inquiry) -> bytes | None:
     async with agency.database.inside(agency.tenant) as connection:
         row = await connection.fetchrow(_SQL["codes_for"], [found.integrated_number])
-    if row is None:
-        raise ChannelError("code_not_obtained")
-    return open_code(agency, found.integrated_number, row["code_sealed"])
+    return None if row is None else open_code(agency, found.integrated_number, row["code_sealed"])
 
 
 async def _ask_provider(agency: HostedAgency, found: Inquiry) -> None:
@@ -172,7 +188,9 @@ def _judge(
     if found.private is None:
         return permit, Doubted(reason="one_time_key_unreadable")
     exchange = exchange_digest(found.permit or "", found.request, found.public_key, found.signature)
-    return permit, believe(agency.register, permit, exchange, outcome, signature, sealed, found.private)
+    return permit, believe(
+        agency.register(), permit, exchange, outcome, signature, sealed, found.private, agency.clock()
+    )
 
 
 async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged: Believed, now: datetime) -> None:
@@ -180,9 +198,17 @@ async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged
     match said.disposition:
         case "held":
             if found.state is not State.HELD:
-                await _hold(agency, found, permit, now)
+                await _hold(agency, found, permit, now, marked=said.non_disclosure)
         case "refused":
-            await _end(agency, found, Event.REFUSED, reason_code(said.reason), now, disposition="refused")
+            await _end(
+                agency,
+                found,
+                Event.REFUSED,
+                reason_code(said.reason),
+                now,
+                disposition="refused",
+                marked=said.non_disclosure,
+            )
         case "provided" | "not_provided":
             event = Event.PROVIDED if said.disposition == "provided" else Event.NOT_PROVIDED
             await _end(
@@ -194,12 +220,13 @@ async def _conclude(agency: HostedAgency, found: Inquiry, permit: Permit, judged
                 disposition=said.disposition,
                 sealed_digest=said.sealed_digest,
                 payload=judged.payload,
+                marked=said.non_disclosure,
             )
         case _:
             await _end(agency, found, Event.BROKEN, "outcome_malformed", now)
 
 
-async def _hold(agency: HostedAgency, found: Inquiry, permit: Permit, now: datetime) -> None:
+async def _hold(agency: HostedAgency, found: Inquiry, permit: Permit, now: datetime, *, marked: bool) -> None:
     entry = entry_of(
         agency,
         now,
@@ -208,10 +235,13 @@ async def _hold(agency: HostedAgency, found: Inquiry, permit: Permit, now: datet
         permit_id=permit.permit_id,
         request_digest=permit.request_digest,
         disposition="held",
+        marked=marked,
     )
-    commit = Commit(step=_HELD, guard=Write(_HOLD, (found.number, found.answer_by)), entries=(entry,))
+    row = (found.number, found.kept.value, found.permit, permit.permit_id, found.answer_by)
+    commit = Commit(step=_HELD, guard=Write(_HOLD, row), entries=(*found.unrecorded, entry))
     if isinstance(await agency.committer.apply(commit), Applied):
-        found.state = move(found.state, Event.HELD)
+        found.state = found.kept = move(found.state, Event.HELD)
+        found.unrecorded = ()
 
 
 async def _end(
@@ -224,6 +254,7 @@ async def _end(
     disposition: str | None = None,
     sealed_digest: str | None = None,
     payload: bytes | None = None,
+    marked: bool = False,
 ) -> None:
     """End an inquiry: state, result under the hour's key and record commit together."""
     state = move(found.state, event)
@@ -240,22 +271,26 @@ async def _end(
         now,
         kind,
         found,
-        permit_id=read_stored_permit(found.permit).permit_id if found.permit else None,
+        permit_id=found.permit_id,
         request_digest=hexdigest(found.request),
         sealed_digest=sealed_digest,
         disposition=disposition,
         reason=reason,
+        marked=marked,
     )
     result = None
     if payload is not None:
         result = agency.keys.ring.encrypt(found.key_purpose, payload, result_aad(agency, found.number))
-    row = (found.number, found.state.value, state.value, reason, outcome, sealed_digest, result)
-    commit = Commit(step=_ENDED, guard=Write(_END, row), entries=(entry,))
+    row = (
+        found.number, found.kept.value, state.value, found.permit, found.permit_id, reason, outcome, sealed_digest, result,
+    )  # fmt: skip
+    commit = Commit(step=_ENDED, guard=Write(_END, row), entries=(*found.unrecorded, entry))
     if not isinstance(await agency.committer.apply(commit), Applied):
         return
-    found.state, found.reason, found.payload = state, reason, payload
+    found.state = found.kept = state
+    found.unrecorded, found.reason, found.payload = (), reason, payload
     label = item_label(agency, found.basis, found.item)
-    INQUIRIES.labels(outcome_label(outcome), label).inc()
+    INQUIRIES.labels(kind_of(state, outcome if payload is not None else None, reason).value, label).inc()
     INQUIRY_SECONDS.observe((now - found.registered_at).total_seconds())
     if state is State.REFUSED and reason:
         REFUSALS.labels("core" if event in _REFUSAL_KINDS else "provider", reason_label(reason), label).inc()

@@ -2,21 +2,12 @@
 select integrated_number, code_sealed from person_code where integrated_number = any($1::text[]) and bound_at is not null
 
 -- name: before_registering
-select integrated_number as key, code_sealed as sealed, null as inquiry_number
-from person_code where integrated_number = any($1::text[]) and bound_at is not null
-union all
-select message_id, message_digest, inquiry_number from inquiry where message_id = any($2::text[])
+-- Codes of people (kind 'person') and what stands under a message id already ('message').
+select * from across.look('before_registering', $1::text[], $2::text[], $3::text[])
+as r (tenant text, kind text, key text, sealed bytea, inquiry_number text)
 
 -- name: register_inquiry
-insert into inquiry (message_id, message_digest, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items,
-    state, reason, list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
-select r.* from unnest($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-    $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[],
-    $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
-    as r (message_id, message_digest, inquiry_number, system, actor, purpose, integrated_number, provider, basis, item, information, items,
-    state, reason, list_digest, request, signature, public_key, private_sealed, key_purpose, registered_at, answer_by, result_until, due_at)
-on conflict do nothing
-returning message_id
+select register_inquiry($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
 
 -- name: permit_inquiry
 update inquiry set state = 'permitted', permit = r.permit, permit_id = r.permit_id
@@ -25,18 +16,13 @@ where inquiry.inquiry_number = r.inquiry_number and inquiry.state = 'registered'
 returning inquiry.inquiry_number
 
 -- name: hold_inquiry
-update inquiry set state = 'held', due_at = r.due_at
-from unnest($1::text[], $2::timestamptz[]) as r (inquiry_number, due_at)
-where inquiry.inquiry_number = r.inquiry_number and inquiry.state = 'permitted'
+update inquiry set state = 'held', permit = r.permit, permit_id = r.permit_id, due_at = r.due_at
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) as r (inquiry_number, from_state, permit, permit_id, due_at)
+where inquiry.inquiry_number = r.inquiry_number and inquiry.state = r.from_state
 returning inquiry.inquiry_number
 
 -- name: end_inquiry
-update inquiry set state = r.state, reason = r.reason, outcome = r.outcome, sealed_digest = r.sealed_digest, result_sealed = r.result_sealed,
-    private_sealed = null, due_at = null
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
-    as r (inquiry_number, from_state, state, reason, outcome, sealed_digest, result_sealed)
-where inquiry.inquiry_number = r.inquiry_number and inquiry.state = r.from_state
-returning inquiry.inquiry_number
+select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[])
 
 -- name: inquiries
 select * from inquiry where inquiry_number = any($1::text[])
@@ -52,7 +38,20 @@ update inquiry set due_at = r.due_at from unnest($1::text[], $2::timestamptz[]) 
 where inquiry.inquiry_number = r.inquiry_number and inquiry.due_at is not null returning inquiry.inquiry_number
 
 -- name: expire_results
-update inquiry set result_sealed = null where result_until <= $1 and result_sealed is not null returning inquiry_number
+-- Results whose time has come go, and are counted where their erasure is certified, in one statement.
+with gone as (update inquiry set result_sealed = null where result_until <= $1 and result_sealed is not null returning key_purpose)
+insert into erasure as held (key_purpose, kind, rule, state, erased, begun_at)
+select key_purpose, 'results', $2::text, 'begun', count(*), $1 from gone group by key_purpose
+on conflict (key_purpose) do update set erased = held.erased + excluded.erased where held.state = 'begun'
+returning key_purpose, erased
+
+-- name: left_under
+select exists (select from inquiry where key_purpose = $1 and (private_sealed is not null or result_sealed is not null))
 
 -- name: sealed_under
 select distinct key_purpose from inquiry where private_sealed is not null or result_sealed is not null
+
+-- name: endings
+-- Ends of one system's inquiries in one stretch of a year's log.
+select e.kind, e.at, i.inquiry_number, i.message_id from log_entry e join inquiry i using (inquiry_number)
+where e.year = $1 and e.idx >= $2 and e.idx < $3 and e.kind = any($4::text[]) and i.system = $5 order by e.idx

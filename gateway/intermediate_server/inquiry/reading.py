@@ -12,6 +12,7 @@ from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
+from keys.errors import KeyUnusable
 from storage import sql
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
@@ -55,8 +56,12 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None) -> dic
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None
     if row["result_sealed"] is not None:
-        opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
-        payload = read_payload(opened)
+        try:
+            opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
+        except KeyUnusable:  # its time was over and its key is gone; a restore has brought the row back
+            reason = "result_deleted"
+        else:
+            payload = read_payload(opened)
     elif state in (State.ANSWERED, State.NOT_PROVIDED):
         reason = "result_deleted"
     return {
@@ -66,6 +71,13 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None) -> dic
         "reason": reason,
         "values": payload.records if payload else None,
     }
+
+
+async def subject_matter(agency: HostedAgency, number: str) -> tuple[str, str] | None:
+    """Item of the list and kind of information of an inquiry of this agency's own."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["inquiries"], [number])
+    return (rows[0]["item"], rows[0]["information"]) if rows else None
 
 
 async def due(agency: HostedAgency, now: datetime) -> list[Inquiry]:
@@ -87,13 +99,7 @@ async def receive_late(agency: HostedAgency, permit_ids: list[str]) -> dict[str,
     return {row["permit_id"]: None if State(row["state"]) in ENDED else from_row(agency, row) for row in rows}
 
 
-async def expire_results(agency: HostedAgency, now: datetime) -> int:
-    """Delete results whose time has come and destroy the keys of past hours (SC-3); returns how many results went."""
-    async with agency.database.inside(agency.tenant) as connection:
-        gone = await connection.fetch(_SQL["expire_results"], now)
-        used = {row["key_purpose"] for row in await connection.fetch(_SQL["sealed_under"])}
+def past_hours(agency: HostedAgency, now: datetime) -> list[str]:
+    """Keys of results that are still in the ring though their hour is over."""
     this_hour = f"result/{hour_of(now)}"
-    for purpose in agency.keys.ring.purposes():
-        if purpose.startswith("result/") and purpose < this_hour and purpose not in used:
-            agency.keys.destroy(purpose)
-    return len(gone)
+    return [one for one in agency.keys.ring.purposes() if one.startswith("result/") and one < this_hour]

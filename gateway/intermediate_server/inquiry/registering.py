@@ -9,30 +9,41 @@ from enum import StrEnum
 
 import msgspec
 
+from codebook import periods
 from codebook.errors import CodebookError
 from codebook.identifiers import INQUIRY_PREFIX, IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.codes.binding import PURPOSE, open_code
+from gateway.intermediate_server.codes.ending import why_no_code
+from gateway.intermediate_server.inquiry.outcomes import kind_of
 from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
 from gateway.intermediate_server.metrics import INQUIRIES, REFUSALS, item_label
 from gateway.intermediate_server.network.wire import Asked, hexdigest
+from gateway.intermediate_server.records.exchange_entries import said_of
 from keys import labels
 from keys.binding import bind
 from keys.sealing import key_hash
 from permission_lists.decide import Refused
 from storage import sql
 from storage.committer import Commit, Lost, Statement, Write, commit_step
+from storage.database import Database
+from storage.shared_look import TenantLook
+from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 _REGISTER = Statement("register_inquiry", _SQL["register_inquiry"])
 _REGISTERED = commit_step("intermediate", "inquiry.registered")
+_PERSON, _MESSAGE = "person", "message"
 
 
 class DeskItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_SKI_90012. `message_id`: the desk's retry identity; `actor`: the person at the business system; `basis` None: that of today."""
+    """Item of IF_SKI_90012. `message_id`: the desk's retry identity; `actor`: the person at the business system; `basis` None: that of today.
+
+    `non_disclosure`: 照会側不開示 (番号法23条2項); `period`: `YYYY-MM-DD/YYYY-MM-DD`; `inquirer_for`, `provider_for`: 委任元.
+    """
 
     message_id: str
     system: str
@@ -44,22 +55,40 @@ class DeskItem(msgspec.Struct, forbid_unknown_fields=True):
     information: str
     items: list[str]
     basis: str | None = None
+    non_disclosure: bool = False
+    period: str | None = None
+    inquirer_for: str | None = None
+    provider_for: str | None = None
 
 
 DESK_ITEM = msgspec.json.Decoder(DeskItem)
 
 
-def _own_no(agency: HostedAgency, item: DeskItem, basis: str, code: bytes | None, now: datetime) -> str | None:
-    """Our own check before anything is asked: the list (PL-2), then whether the person has a code (IS-1); None: ask."""
-    answer = agency.lists.on(agency.today(now)).decide(agency.id, item.provider, basis, item.item, item.information)
+def _basis(agency: HostedAgency, item: DeskItem, now: datetime) -> str:
+    return item.basis if item.basis is not None else agency.lists.basis_on(agency.today(now))
+
+
+def _own_no(agency: HostedAgency, item: DeskItem, basis: str, no_code: str | None, now: datetime) -> str | None:
+    """Our own check before anything is asked: suspension (SC-27), delegations, the list (PL-2), then why the person has no code (IS-1); None: ask."""
+    if agency.bars.suspends(item.integrated_number, item.information):
+        return "use_suspended"
+    today, register = agency.today(now), agency.register()
+    if not register.delegated(Side.INQUIRER, item.inquirer_for, agency.id, item.information, today):
+        return "delegation_not_on_file"
+    if not register.delegated(Side.PROVIDER, item.provider_for, item.provider, item.information, today):
+        return "delegation_not_on_file"
+    asking, answering = item.inquirer_for or agency.id, item.provider_for or item.provider
+    answer = agency.lists.on(today).decide(asking, answering, basis, item.item, item.information)
     if isinstance(answer, Refused):
         return answer.reason.value
-    return "code_not_obtained" if code is None else None
+    return no_code
 
 
 def _well_formed(item: DeskItem) -> bool:
     try:
         IntegratedAddresseeNumber.parse(item.integrated_number)
+        if item.period is not None:
+            periods.parse(item.period)
     except CodebookError:
         return False
     texts = (
@@ -71,6 +100,8 @@ def _well_formed(item: DeskItem) -> bool:
         item.item,
         item.information,
         "-" if item.basis is None else item.basis,
+        "-" if item.inquirer_for is None else item.inquirer_for,
+        "-" if item.provider_for is None else item.provider_for,
         *item.items,
     )
     return len(item.items) <= 64 and all(0 < len(text) <= 200 and text.isprintable() for text in texts)
@@ -94,16 +125,26 @@ class _Known:
 def _digest(agency: HostedAgency, item: DeskItem) -> bytes:
     """What was asked under a message id, keyed: the same again is a retry, something else is a mistake of the caller."""
     asked = (item.integrated_number, item.provider, item.basis, item.item, item.information, sorted(item.items))
-    return agency.keys.ring.index(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, asked))
+    more = ("不開示" if item.non_disclosure else "", item.period, item.inquirer_for, item.provider_for)
+    return agency.keys.ring.index(
+        PURPOSE, bind(labels.REQUEST_HASH, item.message_id, (*asked, more) if any(more) else asked)
+    )
+
+
+def look_of(database: Database) -> TenantLook:
+    """The look that all agencies of a process share."""
+    return TenantLook(database, _SQL["before_registering"])
 
 
 async def _look(agency: HostedAgency, items: list[DeskItem]) -> tuple[dict[str, bytes], dict[str, _Known]]:
     """Our sealed codes of the people asked about, and what is registered under the message ids already."""
-    people, messages = [item.integrated_number for item in items], [item.message_id for item in items]
-    async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["before_registering"], people, messages)
-    codes = {row["key"]: row["sealed"] for row in rows if row["inquiry_number"] is None}
-    known = {row["key"]: _Known(row["inquiry_number"], row["sealed"]) for row in rows if row["inquiry_number"]}
+    people, messages = (
+        [(_PERSON, item.integrated_number) for item in items],
+        [(_MESSAGE, item.message_id) for item in items],
+    )
+    rows = await agency.known.find(agency.tenant, (*people, *messages))
+    codes = {key: row["sealed"] for (kind, key), row in rows.items() if kind == _PERSON}
+    known = {key: _Known(row["inquiry_number"], row["sealed"]) for (kind, key), row in rows.items() if kind == _MESSAGE}
     return codes, known
 
 
@@ -117,16 +158,17 @@ async def register(
     good = [item for item in items if _well_formed(item)]
     asked = {id(item): _digest(agency, item) for item in good}
     codes, known = await _look(agency, good)
+    without = await why_no_code(agency, [one.integrated_number for one in good if one.integrated_number not in codes])
     made: dict[str, Inquiry] = {}
     commits: list[Commit] = []
     for item in good:
         if item.message_id not in known and item.message_id not in made:
             sealed = codes.get(item.integrated_number)
             code = None if sealed is None else open_code(agency, item.integrated_number, sealed)
-            made[item.message_id], commit = _new(agency, stock, item, asked[id(item)], code, now)
+            no_code = without.get(item.integrated_number, "code_not_obtained") if code is None else None
+            reason = _own_no(agency, item, _basis(agency, item, now), no_code, now)
+            made[item.message_id], commit = _new(agency, stock, item, asked[id(item)], code, reason, now)
             commits.append(commit)
-    if commits:
-        agency.broom.call(agency.limits.resend_after.total_seconds())
     results = await agency.committer.apply_all(commits)
     if any(
         isinstance(result, Lost) for result in results
@@ -162,11 +204,17 @@ def _in_order(
 
 
 def _new(
-    agency: HostedAgency, stock: KeyStock, item: DeskItem, digest: bytes, code: bytes | None, now: datetime
+    agency: HostedAgency,
+    stock: KeyStock,
+    item: DeskItem,
+    digest: bytes,
+    code: bytes | None,
+    reason: str | None,
+    now: datetime,
 ) -> tuple[Inquiry, Commit]:
-    """Decide one new inquiry and build the commit that registers it, or that records our own refusal of it."""
+    """Build one new inquiry and the commit that registers it, or that records our own refusal of it (`reason`)."""
     number = agency.new_id(INQUIRY_PREFIX, now)
-    basis = item.basis if item.basis is not None else agency.lists.basis_on(agency.today(now))
+    basis = _basis(agency, item, now)
     answer_by = now + agency.limits.answer_within
     until = answer_by + agency.limits.keep_result
     pair = stock.take()
@@ -179,11 +227,14 @@ def _new(
         item=item.item,
         items=tuple(sorted(set(item.items))),
         key_hash=key_hash(pair.public).hex(),
-        list_digest=agency.lists.source.digest,
+        list_digest=agency.lists.on(agency.today(now)).digest,
         provider=item.provider,
+        non_disclosure=item.non_disclosure,
+        period=item.period,
+        inquirer_for=item.inquirer_for,
+        provider_for=item.provider_for,
     )
     request = asked.encode()
-    reason = _own_no(agency, item, basis, code, now)
     found = Inquiry(
         number=number,
         state=State.REFUSED if reason else State.REGISTERED,
@@ -194,12 +245,14 @@ def _new(
         information=item.information,
         items=asked.items,
         list_digest=asked.list_digest,
+        said=said_of(asked),
         request=request,
         signature=agency.signer.sign(labels.INQUIRY, request),
         public_key=pair.public,
         private=pair.private,
         key_purpose=f"result/{hour_of(until)}",
         permit=None,
+        permit_id=None,
         actor=f"{item.system}/{item.actor}",
         registered_at=now,
         answer_by=answer_by,
@@ -221,6 +274,6 @@ def _new(
     if reason:
         label = item_label(agency, basis, item.item)
         REFUSALS.labels("inquirer", reason, label).inc()
-        INQUIRIES.labels(State.REFUSED.value, label).inc()
+        INQUIRIES.labels(kind_of(State.REFUSED, None, reason).value, label).inc()
     entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason)
     return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from asyncpg import Record
@@ -12,7 +12,8 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.inquiry.states import State
-from gateway.intermediate_server.records.exchange_entries import record
+from gateway.intermediate_server.network.wire import read_asked
+from gateway.intermediate_server.records.exchange_entries import Said, record, said_of
 from keys import labels
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
@@ -43,7 +44,10 @@ class KeyStock:
 
 @dataclass(slots=True, kw_only=True)
 class Inquiry:
-    """One inquiry under way, as its row says. `code`: our code of the person, once looked up."""
+    """One inquiry under way. `code`: our code of the person, once looked up.
+
+    `state` is what is known here, `kept` what its row says; `unrecorded` entries go into the log with the next commit.
+    """
 
     number: str
     state: State
@@ -54,21 +58,29 @@ class Inquiry:
     information: str
     items: tuple[str, ...]
     list_digest: str
+    said: Said
     request: bytes
     signature: bytes
     public_key: bytes
     private: Secret | None
     key_purpose: str
     permit: str | None
+    permit_id: str | None
     actor: str
     registered_at: datetime
     answer_by: datetime
+    kept: State = State.REGISTERED
+    unrecorded: tuple[NewEntry, ...] = ()
     code: bytes | None = None
     payload: bytes | None = None
     reason: str | None = None
 
 
-def entry_of(agency: HostedAgency, now: datetime, kind: EntryKind, found: Inquiry, **more: str | None) -> NewEntry:
+def entry_of(
+    agency: HostedAgency, now: datetime, kind: EntryKind, found: Inquiry, *, marked: bool = False, **more: str | None
+) -> NewEntry:
+    """`marked`: the provider says that its answer is 不開示 (番号法23条2項)."""
+    said = replace(found.said, non_disclosure=found.said.non_disclosure or marked)
     return record(
         agency,
         now,
@@ -83,6 +95,7 @@ def entry_of(agency: HostedAgency, now: datetime, kind: EntryKind, found: Inquir
         list_digest=found.list_digest,
         integrated_number=found.integrated_number,
         actor=found.actor,
+        said=said,
         **more,
     )
 
@@ -107,6 +120,7 @@ def from_row(agency: HostedAgency, row: Record) -> Inquiry:
     return Inquiry(
         number=row["inquiry_number"],
         state=State(row["state"]),
+        kept=State(row["state"]),
         integrated_number=row["integrated_number"],
         provider=row["provider"],
         basis=row["basis"],
@@ -114,12 +128,14 @@ def from_row(agency: HostedAgency, row: Record) -> Inquiry:
         information=row["information"],
         items=tuple(row["items"].split("\n")) if row["items"] else (),
         list_digest=row["list_digest"],
+        said=said_of(read_asked(row["request"])),
         request=row["request"],
         signature=row["signature"],
         public_key=row["public_key"],
         private=private,
         key_purpose=row["key_purpose"],
         permit=row["permit"],
+        permit_id=row["permit_id"],
         actor=f"{row['system']}/{row['actor']}",
         registered_at=row["registered_at"],
         answer_by=row["answer_by"],

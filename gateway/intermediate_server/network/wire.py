@@ -67,7 +67,11 @@ class LateOutcome(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """情報照会: what the inquirer signs. `items` is sorted; empty means all items of the layout."""
+    """情報照会: what the inquirer signs. `items` is sorted; empty means all items of the layout.
+
+    What is not asked for is not said (docs/adr/0039): `non_disclosure` (番号法23条2項), `period` (codebook.periods), `inquirer_for` and
+    `provider_for`, the agencies that have delegated asking or answering.
+    """
 
     basis: str
     expires_at: str
@@ -80,11 +84,19 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_digest: str
     provider: str
     v: int = 1
+    non_disclosure: bool = False
+    period: str | None = None
+    inquirer_for: str | None = None
+    provider_for: str | None = None
 
     def encode(self) -> bytes:
         """Canonical JSON: the bytes that are signed, sent, stored and sent again."""
         return canonical.encode(
-            {name: list(value) if name == "items" else value for name, value in msgspec.structs.asdict(self).items()}
+            {
+                name: list(value) if name == "items" else value
+                for name, value in msgspec.structs.asdict(self).items()
+                if value or name not in OPTIONAL
+            }
         )
 
 
@@ -102,11 +114,15 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None
     sealed_digest: str | None
     v: int = 1
+    non_disclosure: bool = False
+    """Marked by the provider (番号法23条2項); not said when it is not."""
 
     def encode(self) -> bytes:
-        return canonical.encode(msgspec.structs.asdict(self))
+        said = msgspec.structs.asdict(self)
+        return canonical.encode({name: value for name, value in said.items() if value or name not in OPTIONAL})
 
 
+OPTIONAL = frozenset({"non_disclosure", "period", "inquirer_for", "provider_for"})
 _CODE = re.compile(r"[a-z][a-z_]{0,63}")
 _ASKED = msgspec.json.Decoder(Asked)
 _OUTCOME = msgspec.json.Decoder(Outcome)
@@ -143,7 +159,12 @@ def read_outcome(data: bytes) -> Outcome:
 
 
 def payload_info(permit: Permit) -> bytes:
-    """The context that a payload is bound to (DESIGN §5); each side builds it from its own records."""
+    """The context that a payload is bound to (DESIGN §5); each side builds it from its own records.
+
+    What a request leaves unsaid adds nothing; what it says is bound by name.
+    """
+    said = [[name, "true" if value is True else value] for name in sorted(OPTIONAL) if (value := getattr(permit, name))]
+    more = (said,) if said else ()
     return bind(
         labels.PAYLOAD,
         permit.permit_id,
@@ -157,6 +178,7 @@ def payload_info(permit: Permit) -> bytes:
         canonical.timestamp(permit.answer_by),
         SUITE_XWING,
         bytes.fromhex(permit.key_hash),
+        *more,
     )
 
 

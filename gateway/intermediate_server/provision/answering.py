@@ -5,27 +5,35 @@ The check, in order:
 1. The permit is the core's, whole and unchanged (番号法21条2項; PL-3).
 2. The request is in canonical form and signed by the key that the agency register holds for its inquirer — the core cannot stand in for an inquirer (SC-1).
 3. The permit fits agency, inquirer, request, key, time, person and list (permission_lists.permit.check_permit; PL-4, SC-5, SC-9),
-   and its deadline is the one that the inquirer signed: a core cannot keep a request alive.
-4. Our own copy of the list permits it today, whatever the core has permitted (PL-4).
+   and its deadline is the one that the inquirer signed: a core cannot keep a request alive. It is younger than this log, if that
+   was opened anew after a loss: what was answered under an older one may be lost (SC-15).
+4. Our own copy of the list permits it, whatever the core has permitted: the version in force when the permit was issued (PL-4). Who asks
+   or answers for another must have a delegation in our own copy of the register; the other one's rows count then.
 5. The items asked are items of the layout (SC-5).
-6. The code names a person here, and replicas that are public today: else no such person, no replica (IS-3).
-7. Barred information is held until a person has seen it (自動応答不可, SC-4).
+6. The code names a person here, and replicas that are public today and are ours, or the delegator's when we answer for another (委任): else no
+   such person, no replica (IS-3); and some that meet the
+   period asked about: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
+7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy, a bar at the person, the inquirer or an
+   item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
 8. What is left is exactly what was asked; it is sealed to the key of the permit (SC-1, SC-5).
+
+情報提供等記録 has no copies: in place of steps 6 and 7 the person's records are put together (records.disclosing; SC-27), unless a bar stands.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 from asyncpg import Record
 
-from codebook import layouts
+from codebook import layouts, periods
+from codebook.periods import Period
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars.standing import FREE, Barred
 from gateway.intermediate_server.network.wire import (
     Asked,
     MessageBrokenError,
@@ -37,21 +45,23 @@ from gateway.intermediate_server.network.wire import (
     payload_info,
     read_asked,
 )
+from gateway.intermediate_server.records import disclosing
 from gateway.intermediate_server.replica.registration import open_record
 from keys import labels
 from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Plaintext
 from keys.sealing import PublicKeyBroken, seal
-from keys.signing import verify
 from permission_lists.barring import AutoResponse, HoldGround, hold_ground
 from permission_lists.decide import Refused
 from permission_lists.permit import Permit, PermitBroken, PermitRefusal, check_permit, read_permit
+from transport.register import Side
 
 PROVIDED = "provided"
 NOT_PROVIDED = "not_provided"
 HELD = "held"
 REFUSED = "refused"
 UNREADABLE = "replica_unreadable"
+USE_SUSPENDED = "use_suspended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +77,23 @@ class Answer:
     integrated_number: str | None
     content_digest: str | None
     ground: HoldGround | None
+    marked: bool = False
+    """不開示, by the provider (番号法23条2項)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who the code names here (None: nobody) and the replicas of the information asked that are public today."""
+    """Who the code names here (None: nobody) and the replicas of the information asked that are public today.
+
+    `ended`: why a code that named this person is no longer answered to (codes.ending). `disclosed`: the person's own records, if those were
+    asked for and are not too large. `barred`: what the bars say of them to this inquirer.
+    """
 
     integrated_number: str | None
     replicas: Sequence[Record]
+    ended: str | None = None
+    disclosed: list[dict[str, Any]] | None = None
+    barred: Barred = FREE
 
 
 def check(  # noqa: PLR0911 (one return for each numbered step)
@@ -83,7 +102,7 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
     """Steps 1 to 5. Returns permit and request as far as they could be read, and the reason of a refusal or None."""
     # 1
     try:
-        permit = read_permit(item.permit, agency.register.permit_key)
+        permit = read_permit(item.permit, *agency.register().permit_keys.accepted(now))
     except PermitBroken:
         return None, None, PermitRefusal.PERMIT_SIGNATURE.value
     # 2
@@ -91,8 +110,8 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         asked = read_asked(item.request)
     except MessageBrokenError:
         return permit, None, PermitRefusal.PERMIT_REQUEST_DIFFERS.value
-    inquirer = agency.register.agencies.get(asked.inquirer)
-    if inquirer is None or not verify(inquirer.signing_key, labels.INQUIRY, item.request, item.signature):
+    inquirer = agency.register().agencies.get(asked.inquirer)
+    if inquirer is None or not inquirer.signing_keys.verify(labels.INQUIRY, item.request, item.signature, now=now):
         return permit, asked, "inquirer_signature"
     # 3
     wrong = check_permit(
@@ -105,22 +124,47 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it
         nonce=item.nonce,
         code=item.code,
-        known_lists=(agency.lists.source.digest,),
+        known_lists=agency.lists.digests,
     )
     if wrong is not None:
         return permit, asked, wrong.value
+    if agency.standing.refuses(permit.issued_at):
+        return permit, asked, "permit_older_than_log"
     if instant(asked.expires_at) != permit.answer_by:
         return permit, asked, PermitRefusal.PERMIT_REQUEST_DIFFERS.value
     if now > permit.answer_by:
         return permit, asked, "request_expired"
     # 4
-    answer = agency.lists.on(agency.today(now)).decide(
-        permit.inquirer, agency.id, permit.basis, permit.item, permit.information
-    )
-    if isinstance(answer, Refused):
-        return permit, asked, answer.reason.value
+    no = _own_no(agency, permit, now)
+    if no is not None:
+        return permit, asked, no
     # 5
     return permit, asked, None if items_exist(agency, permit.information, permit.items, now) else "item_not_in_layout"
+
+
+def _own_no(agency: HostedAgency, permit: Permit, now: datetime) -> str | None:
+    """What our own copies of list and register say against a permit."""
+    counting = agency.lists.of_permit(permit, now)
+    if counting is None:
+        return PermitRefusal.LIST_NOT_IN_FORCE.value
+    if not delegated(agency, permit, agency.today(permit.issued_at)):
+        return "delegation_not_on_file"
+    found = counting.decide(*rows_of(agency, permit), permit.basis, permit.item, permit.information)
+    return found.reason.value if isinstance(found, Refused) else None
+
+
+def rows_of(agency: HostedAgency, permit: Permit) -> tuple[str, str]:
+    """Whose rows of the list count: those who have delegated asking or answering, or the parties themselves."""
+    return permit.inquirer_for or permit.inquirer, permit.provider_for or agency.id
+
+
+def delegated(agency: HostedAgency, permit: Permit, day: date) -> bool:
+    """Whether the delegations that a permit names are on file, by our own copy of the register."""
+    asking, answering = (Side.INQUIRER, permit.inquirer_for), (Side.PROVIDER, permit.provider_for)
+    register = agency.register()
+    return register.delegated(*asking, permit.inquirer, permit.information, day) and register.delegated(
+        *answering, agency.id, permit.information, day
+    )
 
 
 def items_exist(agency: HostedAgency, information: str, items: Sequence[str], now: datetime) -> bool:
@@ -133,33 +177,83 @@ def items_exist(agency: HostedAgency, information: str, items: Sequence[str], no
     )
 
 
-def answer(
+def answer(  # noqa: PLR0911 (one return for each way a step ends)
     agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, person: Person, now: datetime
 ) -> Answer:
     """Steps 6 to 8 for a request that passed the checks."""
     # 6
-    if person.integrated_number is None:
+    barred, number = person.barred, person.integrated_number
+    marked = barred.marked
+    if barred.suspended:
+        return refuse(agency, permit, exchange, now, USE_SUSPENDED, number, marked=marked)
+    if person.ended is not None:
+        return refuse(agency, permit, exchange, now, person.ended, number)
+    if number is None:
         return conclude(agency, permit, exchange, public_key, now, NOT_PROVIDED, "no_such_person", [], None)
-    if not person.replicas:
-        return conclude(
-            agency, permit, exchange, public_key, now, NOT_PROVIDED, "no_replica", [], person.integrated_number
-        )
+    if barred.refused:
+        return refuse(agency, permit, exchange, now, HoldGround.PERSON_FROZEN.value, number, marked=marked)
+    if permit.information == disclosing.INFORMATION:
+        return _disclose(agency, permit, exchange, public_key, now, person)
+    person = replace(person, replicas=copies_for(permit, person.replicas))
     try:
-        records = [_record(agency, row, permit.items) for row in person.replicas]
+        rows, records = leaving_of(agency, person.replicas, permit)
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone: nothing of it may leave
-        return refuse(agency, permit, exchange, now, UNREADABLE, person.integrated_number)
-    records = [record for record in records if record["items"]]
+        return refuse(agency, permit, exchange, now, UNREADABLE, number, marked=marked)
+    if not rows and not barred.frozen:
+        why = conclusion(records, person.replicas)[1]
+        return conclude(agency, permit, exchange, public_key, now, NOT_PROVIDED, why, [], number, marked=marked)
     # 7
-    flags = [AutoResponse(row["auto_response"]) for row in person.replicas]
-    ground = hold_ground(person=AutoResponse.ALLOWED, inquirer=AutoResponse.ALLOWED, items=flags)
+    flags = [AutoResponse(row["auto_response"]) for row in rows]
+    if any(barred.bars_one_of(record["items"]) for record in records):
+        flags.append(AutoResponse.BARRED)
+    ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
     if ground is not None:
-        return _hold(agency, permit, exchange, now, records, person.integrated_number, ground)
+        return _hold(agency, permit, exchange, now, records, person, ground)
     # 8
-    return conclude(agency, permit, exchange, public_key, now, PROVIDED, None, records, person.integrated_number)
+    return conclude(agency, permit, exchange, public_key, now, PROVIDED, None, records, number, marked=marked)
 
 
-def _record(agency: HostedAgency, row: Record, wanted: Sequence[str]) -> dict[str, Any]:
-    items = open_record(agency, row)
+def _disclose(
+    agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, now: datetime, person: Person
+) -> Answer:
+    """Barred in any place, or frozen: refused, not held. What is barred is shown at the counter, by staff with a right of their own."""
+    barred, number = person.barred, person.integrated_number
+    flags = [AutoResponse.BARRED] if barred.bars_one_of([disclosing.FILE]) else []
+    ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
+    if ground is not None:
+        return refuse(agency, permit, exchange, now, ground.value, number, marked=barred.marked)
+    if person.disclosed is None:
+        return refuse(agency, permit, exchange, now, "disclosure_too_large", number, marked=barred.marked)
+    return conclude(
+        agency, permit, exchange, public_key, now, PROVIDED, None, person.disclosed, number, marked=barred.marked
+    )
+
+
+def copies_for(permit: Permit, copies: Sequence[Record]) -> list[Record]:
+    """Those that may be answered from under a permit: our own, or those of the one agency for which we are asked to answer (委任)."""
+    return [copy for copy in copies if copy["delegator"] == permit.provider_for]
+
+
+def leaving_of(
+    agency: HostedAgency, rows: Sequence[Record], permit: Permit
+) -> tuple[list[Record], list[dict[str, Any]]]:
+    """The copies that meet the period asked about, and exactly the items asked of those that have some. Raises SealBroken, KeyUnusable."""
+    wanted = None if permit.period is None else periods.parse(permit.period)
+    opened = [(row, open_record(agency, row)) for row in rows]
+    if wanted is not None:
+        opened = [(row, items) for row, items in opened if _validity(agency, row, items).meets(wanted)]
+    records = [_record(row, items, permit.items) for row, items in opened]
+    return [row for row, _ in opened], [record for record in records if record["items"]]
+
+
+def _validity(agency: HostedAgency, row: Record, items: dict[str, dict[str, str]]) -> Period:
+    made_in = (row["information"], row["version"])
+    layout = next((one for one in agency.layouts if (one.information, one.version) == made_in), None)
+    data_set = None if layout is None else layout.data_sets.get(row["data_set"])
+    return periods.validity(data_set, items, row["public_from"], row["public_to"])
+
+
+def _record(row: Record, items: dict[str, dict[str, str]], wanted: Sequence[str]) -> dict[str, Any]:
     kept = {name: value for name, value in items.items() if not wanted or name in wanted}
     return {"data_set": row["data_set"], "version": row["version"], "items": kept}
 
@@ -172,6 +266,18 @@ def payload_of(disposition: str, reason: str | None, records: Sequence[dict[str,
     return encode_payload("empty_by_reason" if empty else "answered", records)
 
 
+def conclusion(records: Sequence[dict[str, Any]], copies: Sequence[Record]) -> tuple[str, str | None]:
+    """Disposition and why when these records are released; `copies`: all that are public, whether they meet the period or not."""
+    if records:
+        return PROVIDED, None
+    return NOT_PROVIDED, "none_in_period" if copies else "no_replica"
+
+
+def digest_of(records: Sequence[dict[str, Any]], copies: Sequence[Record]) -> str:
+    """Hex SHA-256 of the payload that these records make."""
+    return hexdigest(payload_of(*conclusion(records, copies), records))
+
+
 def conclude(
     agency: HostedAgency,
     permit: Permit,
@@ -182,6 +288,8 @@ def conclude(
     why: str | None,
     records: Sequence[dict[str, Any]],
     integrated_number: str | None,
+    *,
+    marked: bool = False,
 ) -> Answer:
     """Seal and sign. Only the inquirer learns more than `provided` or `not_provided`: who has what is in the sealed part."""
     payload = payload_of(disposition, why, records)
@@ -189,8 +297,8 @@ def conclude(
     try:
         sealed = seal(public_key, info, Plaintext(payload))
     except PublicKeyBroken:
-        return refuse(agency, permit, exchange, now, "public_key_unusable", integrated_number)
-    return _signed(agency, permit, exchange, now, disposition, None, info, sealed, integrated_number)
+        return refuse(agency, permit, exchange, now, "public_key_unusable", integrated_number, marked=marked)
+    return _signed(agency, permit, exchange, now, disposition, None, info, sealed, integrated_number, marked=marked)
 
 
 def refuse(
@@ -200,9 +308,12 @@ def refuse(
     now: datetime,
     reason: str,
     integrated_number: str | None = None,
+    *,
+    marked: bool = False,
 ) -> Answer:
     """A refusal says its reason in clear: it holds nothing of the person, and everybody on the way may know it."""
-    return _signed(agency, permit, exchange, now, REFUSED, reason, payload_info(permit), None, integrated_number)
+    info = payload_info(permit)
+    return _signed(agency, permit, exchange, now, REFUSED, reason, info, None, integrated_number, marked=marked)
 
 
 def _hold(
@@ -211,21 +322,12 @@ def _hold(
     exchange: bytes,
     now: datetime,
     records: Sequence[dict[str, Any]],
-    number: str,
+    person: Person,
     ground: HoldGround,
 ) -> Answer:
-    held = _signed(agency, permit, exchange, now, HELD, None, payload_info(permit), None, number)
-    return Answer(
-        permit=permit,
-        disposition=HELD,
-        reason=None,
-        outcome=held.outcome,
-        signature=held.signature,
-        sealed=None,
-        integrated_number=number,
-        content_digest=hexdigest(payload_of(PROVIDED, None, records)),
-        ground=ground,
-    )
+    info, number = payload_info(permit), person.integrated_number
+    held = _signed(agency, permit, exchange, now, HELD, None, info, None, number, marked=person.barred.marked)
+    return replace(held, content_digest=digest_of(records, person.replicas), ground=ground)
 
 
 def _signed(
@@ -238,6 +340,8 @@ def _signed(
     info: bytes,
     sealed: bytes | None,
     number: str | None,
+    *,
+    marked: bool,
 ) -> Answer:
     outcome = Outcome(
         at=timestamp(now),
@@ -250,6 +354,7 @@ def _signed(
         provider=agency.id,
         reason=reason,
         sealed_digest=hexdigest(sealed) if sealed is not None else None,
+        non_disclosure=marked,
     ).encode()
     return Answer(
         permit=permit,
@@ -261,9 +366,5 @@ def _signed(
         integrated_number=number,
         content_digest=None,
         ground=None,
+        marked=marked,
     )
-
-
-def same_content(digest: str | None, records: Sequence[dict[str, Any]]) -> bool:
-    """Whether what would leave now is what was held (its hash was bound when it was held)."""
-    return digest is not None and hmac.compare_digest(digest, hexdigest(payload_of(PROVIDED, None, records)))

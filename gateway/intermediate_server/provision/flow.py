@@ -7,6 +7,7 @@ A request that did not get so far leaves a record only, so that nobody can spend
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,9 @@ from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars.standing import FREE
 from gateway.intermediate_server.codes.binding import index_of_code
+from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, REFUSALS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
 from gateway.intermediate_server.provision.answering import (
@@ -22,13 +25,15 @@ from gateway.intermediate_server.provision.answering import (
     NOT_PROVIDED,
     PROVIDED,
     REFUSED,
+    USE_SUSPENDED,
     Answer,
     Person,
     answer,
     check,
     refuse,
 )
-from gateway.intermediate_server.records.exchange_entries import note_event, record
+from gateway.intermediate_server.records import disclosing
+from gateway.intermediate_server.records.exchange_entries import note_event, record, said_of
 from permission_lists.permit import Permit
 from storage import sql
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
@@ -50,7 +55,7 @@ ANSWERED_BEFORE = "inquiry_answered_before"
 UNAUTHENTIC = frozenset(
     {
         "permit_signature", "permit_request_differs", "inquirer_signature", "permit_other_party", "permit_key_differs", "permit_expired",
-        "permit_other_person", "list_digest_unknown",
+        "permit_other_person", "list_digest_unknown", "list_not_in_force",
     }
 )  # fmt: skip
 
@@ -60,6 +65,7 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
     with PROVISION_SECONDS.time():
         checked = [check(agency, item, now) for item in items]
         stored, persons = await _read(agency, items, checked, now)
+        persons = await _with_records(agency, persons, now)
         answers: list[dict[str, Any] | None] = [None] * len(items)
         commits: list[Commit] = []
         waiting: list[tuple[int, Answer | None]] = []
@@ -67,7 +73,8 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
             digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
             row = stored.get((permit.inquirer, permit.inquiry_number)) if permit else None
             if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
-                answers[position] = _stored(row)
+                suspended = agency.bars.suspends(row["integrated_number"], row["information"])
+                answers[position] = {"retry": USE_SUSPENDED} if suspended else _stored(row)
                 continue
             if permit is None:
                 commits.append(_no_permit(agency, item, reason or "permit_signature", now))
@@ -81,6 +88,9 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
             person = persons.get(
                 (index_of_code(agency, item.code), permit.information), Person(integrated_number=None, replicas=())
             )
+            barred = agency.bars.look(person.integrated_number, permit.inquirer, permit.information)
+            if barred is not FREE:
+                person = replace(person, barred=barred)
             decided = (
                 refuse(agency, permit, digest, now, reason)
                 if reason
@@ -93,7 +103,8 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
             if isinstance(result, Applied):
                 answers[position] = _fresh(made, checked[position][2])
         lost = [position for position, found in enumerate(answers) if found is None]
-        if lost:  # somebody else recorded the same permit between our reading and our writing: read what was recorded
+        if lost:  # somebody recorded the same permit, or set or lifted a bar, between our reading and our writing: decide anew
+            await agency.bars.read_again(agency.database, agency.tenant)
             for position, found in zip(
                 lost, await provide(agency, [items[position] for position in lost], now), strict=True
             ):
@@ -123,6 +134,9 @@ async def _read(
             row["code_index"]: row["integrated_number"]
             for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], [index for index, _ in wanted])
         }
+        lost = [index for index, _ in wanted if index not in named]
+        former = await former_codes(agency, connection, lost, now) if lost else {}
+        named |= {index: one.integrated_number for index, one in former.items()}
         rows = await connection.fetch(
             _REPLICA_SQL["replicas_of"],
             sorted(set(named.values())),
@@ -134,11 +148,24 @@ async def _read(
         replicas.setdefault((row["integrated_number"], row["information"]), []).append(row)
     persons = {
         (index, information): Person(
-            integrated_number=named.get(index), replicas=replicas.get((named.get(index, ""), information), ())
+            integrated_number=named.get(index),
+            replicas=replicas.get((named.get(index, ""), information), ()),
+            ended=former[index].refusal if index in former else None,
         )
         for index, information in wanted
     }
     return stored, persons
+
+
+async def _with_records(
+    agency: HostedAgency, persons: dict[tuple[bytes, str], Person], now: datetime
+) -> dict[tuple[bytes, str], Person]:
+    """The same, with the records of those who ask for their own."""
+    for key, person in persons.items():
+        number = person.integrated_number
+        if key[1] == disclosing.INFORMATION and number is not None and person.ended is None:
+            persons[key] = replace(person, disclosed=await disclosing.disclosed(agency, number, now))
+    return persons
 
 
 def _stored(row: Record) -> dict[str, Any]:
@@ -184,6 +211,7 @@ def entry_of(
     agency: HostedAgency, permit: Permit, made: Answer, kind: EntryKind, now: datetime, *, actor: str | None = None
 ) -> NewEntry:
     """The record of one step of a provision."""
+    said = said_of(permit)
     return record(
         agency,
         now,
@@ -203,6 +231,7 @@ def entry_of(
         disposition=made.disposition,
         reason=made.reason or (made.ground.value if made.ground else None),
         actor=actor or "auto",
+        said=replace(said, non_disclosure=True) if made.marked and not said.non_disclosure else said,
     )
 
 
@@ -225,6 +254,6 @@ def _commit(
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number, made.content_digest,
-        made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by,
+        made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

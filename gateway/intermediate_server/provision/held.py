@@ -1,206 +1,142 @@
-"""Held provisions (自動応答不可, SC-4): a person sees exactly what would leave, and releases or refuses it.
-
-An approval binds the hash of that content. At release the list, the deadline and the content are checked again; any difference voids the
-approval. Past the inquirer's deadline a held provision expires as an outcome of its own (DESIGN §4).
-"""
+"""Held provisions (自動応答不可, SC-4) as staff see them: the list, and exactly what would leave of one of them."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
+from msgspec import Meta
 
 from evidence.canonical import timestamp
-from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.metrics import HELD_PROVISIONS
+from gateway.intermediate_server.network.wire import hexdigest
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.answering import PROVIDED, Answer
-from gateway.intermediate_server.provision.flow import entry_of
-from gateway.intermediate_server.replica.registration import open_record
+from gateway.intermediate_server.provision.withholding import StrikeRefusal, Withheld, content_hash, strike
 from keys.errors import KeyUnusable, SealBroken
-from permission_lists.decide import Refused
-from permission_lists.permit import Permit, read_stored_permit
+from permission_lists.permit import read_stored_permit
 from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
-from transport.channel import ChannelError
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.provision")
 _REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
-_DECIDE = Statement("decide_held", _SQL["decide_held"])
-_PUSHED = Statement("pushed", _SQL["pushed"])
-_DECIDED_STEP = commit_step("intermediate", "provision.decided")
-_PUSHED_STEP = commit_step("intermediate", "provision.pushed")
+MOST: Final = 2_000
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+Covers = Callable[[str, str], bool]
+"""Whether somebody's right covers an affair and a kind of information."""
 
 
-class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_SYM_90016. `content_hash` as shown by IF_SYM_90015; `reason` is said to the inquirer when `approve` is false."""
+class HeldItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_SYM_90015: the one held provision whose content is to be shown, with these items struck out."""
 
     permit_id: str
-    approve: bool
-    content_hash: str
-    reason: str = ""
+    withheld: Annotated[list[Withheld], Meta(max_length=200)] = []
 
 
-HELD_DECISION = msgspec.json.Decoder(HeldDecision)
-_PUSH_BEYOND = timedelta(days=1)
-REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person"})
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place in the list: the last one of a page."""
+
+    answer_by: Annotated[datetime, Meta(tz=True)]
+    permit_id: str
 
 
-async def _content(agency: HostedAgency, row: Record, now: datetime) -> list[dict[str, Any]]:
-    """What would leave if it were released now: exactly the items asked."""
+class PageItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SYM_90094. `after`: the `next` of the page before; `escalated`: those alone that are."""
+
+    after: Place | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
+    escalated: bool = False
+
+
+HELD_ITEM = msgspec.json.Decoder(HeldItem)
+PAGE_ITEM = msgspec.json.Decoder(PageItem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """What would leave of one held provision: its records and the hash that an approval names."""
+
+    records: list[dict[str, Any]]
+    disposition: str
+    why: str | None
+    hash: str
+
+
+async def page(agency: HostedAgency, item: PageItem, covers: Covers) -> dict[str, Any]:
+    """IF_SYM_90094: held provisions that the right covers, the most urgent first, without their content."""
+    after = item.after or Place(answer_by=_FIRST, permit_id="")
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(
+        rows = await connection.fetch(_SQL["held"], after.answer_by, after.permit_id, item.limit, item.escalated)
+    full = len(rows) == item.limit
+    last = {"answer_by": rows[-1]["answer_by"].isoformat(), "permit_id": rows[-1]["permit_id"]} if full else None
+    return {"held": [_row(agency, row) for row in rows if covers(row["item"], row["information"])], "next": last}
+
+
+async def one(agency: HostedAgency, permit_id: str, covers: Covers) -> Record:
+    """The row of a held provision that the right covers. Raises ProblemError 404: what is not covered is not there."""
+    async with agency.database.inside(agency.tenant) as connection:
+        row = await connection.fetchrow(_SQL["held_one"], permit_id)
+    if row is None or not covers(row["item"], row["information"]):
+        raise ProblemError(404, "not_held", "No provision is held under this permit id; list the held ones again.")
+    return row
+
+
+async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld], now: datetime) -> Leaving:
+    """What would leave if it were released now: exactly the items asked, without what is struck out. Raises ProblemError 400, 409."""
+    async with agency.database.inside(agency.tenant) as connection:
+        copies = await connection.fetch(
             _REPLICA_SQL["replicas_of"], [row["integrated_number"]], [row["information"]], agency.today(now)
         )
-    wanted = row["items"].split("\n") if row["items"] else []
+    permit = read_stored_permit(row["permit"])
+    rows = answering.copies_for(permit, copies)
     try:
-        opened = [(found, open_record(agency, found)) for found in rows]
+        _, records = answering.leaving_of(agency, rows, permit)
     except (SealBroken, KeyUnusable):
         raise ProblemError(
             409, answering.UNREADABLE, "A replica of this person does not open; register it anew."
         ) from None
-    records = [
-        {
-            "data_set": found["data_set"],
-            "version": found["version"],
-            "items": {name: value for name, value in items.items() if not wanted or name in wanted},
-        }
-        for found, items in opened
-    ]
-    return [found for found in records if found["items"]]
+    left = strike(records, withheld)
+    match left:
+        case StrikeRefusal.NOT_THERE:
+            raise ProblemError(400, left.value, "An item to be withheld is not in what would leave; look at it again.")
+        case StrikeRefusal.NOTHING_LEFT:
+            raise ProblemError(400, left.value, "Nothing would leave; refuse it instead, with a reason.")
+    disposition, why = answering.conclusion(left, rows)
+    digest = hexdigest(answering.payload_of(disposition, why, left))
+    return Leaving(records=left, disposition=disposition, why=why, hash=content_hash(digest, row["revision"]))
 
 
-async def _shown(agency: HostedAgency, row: Record, now: datetime) -> list[dict[str, Any]] | None:
-    """What would leave, or None when it does not open: the others of the list are shown all the same."""
+async def shown(agency: HostedAgency, row: Record, withheld: Sequence[Withheld], now: datetime) -> dict[str, Any]:
+    """One held provision with exactly what would leave, and the hash of it; both None when a copy does not open."""
     try:
-        return await _content(agency, row, now)
-    except ProblemError:
-        return None
+        found = await leaving(agency, row, withheld, now)
+    except ProblemError as problem:
+        if problem.reason != answering.UNREADABLE:
+            raise
+        return {**_row(agency, row), "content_hash": None, "would_leave": None}
+    return {**_row(agency, row), "content_hash": found.hash, "would_leave": found.records}
 
 
-async def listed(agency: HostedAgency, now: datetime) -> list[dict[str, Any]]:
-    """IF_SYM_90015: every held provision with exactly what would leave."""
-    async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["held"])
-    HELD_PROVISIONS.labels(agency.id).set(len(rows))
-    return [
-        {
-            "permit_id": row["permit_id"],
-            "inquiry_number": row["inquiry_number"],
-            "inquirer": row["inquirer"],
-            "provider": agency.id,
-            "basis": row["basis"],
-            "item": row["item"],
-            "information": row["information"],
-            "ground": row["ground"],
-            "held_since": timestamp(row["received_at"]),
-            "answer_by": timestamp(row["answer_by"]),
-            "content_hash": row["content_digest"],
-            "would_leave": await _shown(agency, row, now),
-        }
-        for row in rows
-    ]
-
-
-async def decide(agency: HostedAgency, decision: HeldDecision, staff: str, now: datetime) -> dict[str, Any]:
-    """IF_SYM_90016: release or refuse one held provision. Raises ProblemError 404/409/400 with what to do."""
-    async with agency.database.inside(agency.tenant) as connection:
-        row = await connection.fetchrow(_SQL["held_one"], decision.permit_id)
-    if row is None:
-        raise ProblemError(404, "not_held", "No provision is held under this permit id; list the held ones again.")
-    permit = read_stored_permit(row["permit"])
-    if not decision.approve:
-        if decision.reason not in REASONS:
-            raise ProblemError(
-                400,
-                "reason_missing",
-                "A refusal needs a reason: refused_by_staff, non_disclosure or protection_of_person.",
-            )
-        made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, row["integrated_number"])
-        await _conclude(agency, permit, made, "rejected", EntryKind.PROVISION_REFUSED, staff, now)
-        return {"refused": True}
-    records = await _content(agency, row, now)
-    if decision.content_hash != row["content_digest"] or not answering.same_content(row["content_digest"], records):
-        raise ProblemError(
-            409,
-            "content_changed",
-            "What would leave is not what was approved; list the held ones again and look at it.",
-        )
-    if now > permit.answer_by:
-        raise ProblemError(
-            409, "deadline_passed", "The inquirer's deadline has passed; the provision expires by itself."
-        )
-    today = agency.lists.on(agency.today(now)).decide(
-        permit.inquirer, agency.id, permit.basis, permit.item, permit.information
-    )
-    if isinstance(today, Refused):
-        raise ProblemError(409, today.reason.value, "The permission list no longer permits this provision; refuse it.")
-    made = answering.conclude(
-        agency,
-        permit,
-        row["exchange_digest"],
-        row["public_key"],
-        now,
-        PROVIDED,
-        None,
-        records,
-        row["integrated_number"],
-    )
-    await _conclude(agency, permit, made, "released", EntryKind.PROVISION_RELEASED, staff, now)
-    return {"released": True}
-
-
-async def _conclude(
-    agency: HostedAgency, permit: Permit, made: Answer, state: str, kind: EntryKind, actor: str, now: datetime
-) -> None:
-    row = (permit.permit_id, state, made.outcome, made.signature, made.sealed, now)
-    commit = Commit(
-        step=_DECIDED_STEP, guard=Write(_DECIDE, row), entries=(entry_of(agency, permit, made, kind, now, actor=actor),)
-    )
-    if not isinstance(await agency.committer.apply(commit), Applied):
-        raise ProblemError(409, "decided_already", "Somebody else has decided this provision in the meantime.")
-    HELD_PROVISIONS.labels(agency.id).dec()
-    agency.broom.call(0)
-
-
-async def expire(agency: HostedAgency, now: datetime) -> int:
-    """Conclude what is still held after the inquirer's deadline; returns how many."""
-    async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["overdue"], now)
-    for row in rows:
-        permit = read_stored_permit(row["permit"])
-        made = answering.refuse(
-            agency, permit, row["exchange_digest"], now, "held_past_deadline", row["integrated_number"]
-        )
-        await _conclude(agency, permit, made, "expired", EntryKind.PROVISION_EXPIRED, "auto", now)
-    return len(rows)
-
-
-async def push(agency: HostedAgency, now: datetime) -> int:
-    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many are left for the next round."""
-    async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["to_push"], now)
-    left = len(rows)
-    for row in rows:
-        message = {
-            "permit_id": row["permit_id"],
-            "outcome": row["outcome"],
-            "signature": row["signature"],
-            "sealed": row["sealed"],
-        }
-        try:
-            found = await agency.late_outcomes.ask(message)
-        except ChannelError:
-            found = {}
-        over = now > row["answer_by"] + _PUSH_BEYOND  # the inquirer has given it up long ago
-        if over or (isinstance(found, dict) and found.get("received") is True):
-            await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (row["permit_id"],)),)))
-            left -= 1
-        else:
-            async with agency.database.inside(agency.tenant) as connection:
-                await connection.fetch(_SQL["push_later"], [row["permit_id"]], [now + agency.limits.resend_after])
-    return left
+def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
+    """`content_hash`: of what would have left when it was held, under the bars of now."""
+    escalated_at = row["escalated_at"]
+    return {
+        "permit_id": row["permit_id"],
+        "inquiry_number": row["inquiry_number"],
+        "inquirer": row["inquirer"],
+        "provider": agency.id,
+        "basis": row["basis"],
+        "item": row["item"],
+        "information": row["information"],
+        "ground": row["ground"],
+        "held_since": timestamp(row["received_at"]),
+        "answer_by": timestamp(row["answer_by"]),
+        "escalated_at": timestamp(escalated_at) if escalated_at is not None else None,
+        "content_hash": content_hash(row["content_digest"] or "", row["revision"]),
+        "approved_by": row["first_staff"],
+        "approved_hash": row["approved_digest"],
+        "approved_withheld": msgspec.json.decode(row["withheld"] or "[]"),
+    }

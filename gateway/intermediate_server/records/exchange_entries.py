@@ -1,22 +1,49 @@
 """情報提供等記録 (exchange records, IS-5): what one step of an exchange leaves in the evidence log (番号法23条; SC-6, SC-7).
 
-The entry names parties, row, items, permit and digests. The person is a salted commitment; salt and number lie beside the entry,
-sealed under the key of the fiscal year, so that after 7 years (施行令30条) the key goes and the entry stays.
+The entry names parties, row, items, permit and digests. The person is a salted commitment (`subjects`); what the record is found by goes
+into a row beside it.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from evidence.entry import EntryKind, commit_subject, encode_entry, exchange_entry, other_entry
+from evidence.entry import EntryKind, encode_entry, exchange_entry, other_entry
 from gateway.intermediate_server.agency import HostedAgency
-from keys import labels
-from keys.binding import bind
-from storage.committer import NewEntry, fiscal_year
+from gateway.intermediate_server.network.wire import Asked
+from gateway.intermediate_server.records import subjects
+from permission_lists.permit import Permit
+from storage.committer import NewEntry
+from storage.found_by import FoundBy
 
 ENTRY_PREFIX = "E"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What an exchange says beyond what every one must: 不開示 as far as it is known (番号法23条2項), period, delegations."""
+
+    non_disclosure: bool = False
+    period: str | None = None
+    inquirer_for: str | None = None
+    provider_for: str | None = None
+
+
+NOTHING = Said()
+
+
+def said_of(source: Asked | Permit) -> Said:
+    """What a request or a permit says."""
+    if not (source.non_disclosure or source.period or source.inquirer_for or source.provider_for):
+        return NOTHING
+    return Said(
+        non_disclosure=source.non_disclosure,
+        period=source.period,
+        inquirer_for=source.inquirer_for,
+        provider_for=source.provider_for,
+    )
 
 
 def record(
@@ -39,19 +66,14 @@ def record(
     disposition: str | None = None,
     reason: str | None = None,
     actor: str | None = None,
+    said: Said = NOTHING,
 ) -> NewEntry:
-    """Build one exchange record. `integrated_number` is None only where the person could not be told."""
+    """Build one exchange record. `integrated_number` is None only where the person could not be told.
+
+    `said`: with 不開示 in it this is not to be shown to the person (番号法23条2項).
+    """
     entry_id = agency.new_id(ENTRY_PREFIX, now)
-    subject: str | None = None
-    personal: bytes | None = None
-    if integrated_number is not None:
-        salt = secrets.token_bytes(32)
-        subject = commit_subject(salt, integrated_number)
-        purpose = f"personal/{fiscal_year(now)}"
-        ring = agency.keys.ensure(purpose)
-        personal = ring.encrypt(
-            purpose, salt + integrated_number.encode(), bind(labels.PERSONAL_PART, agency.id, entry_id)
-        )
+    about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number)
     body = encode_entry(
         exchange_entry(
             id=entry_id,
@@ -71,11 +93,28 @@ def record(
             disposition=disposition,
             reason=reason,
             actor=actor,
-            subject=subject,
+            subject=about and about.commitment,
+            non_disclosure=said.non_disclosure,
+            period=said.period,
+            inquirer_for=said.inquirer_for,
+            provider_for=said.provider_for,
         )
     )
+    found_by = FoundBy(
+        partner=provider if inquirer == agency.id else inquirer,
+        item=item,
+        information=information,
+        actor=actor,
+        subject=about and about.keyed,
+    )
     return NewEntry(
-        entry_id=entry_id, at=now, kind=kind.value, inquiry_number=inquiry_number, body=body, personal=personal
+        entry_id=entry_id,
+        at=now,
+        kind=kind.value,
+        inquiry_number=inquiry_number,
+        body=body,
+        personal=about and about.personal,
+        found_by=found_by,
     )
 
 
@@ -89,6 +128,29 @@ def note_event(
     **facts: str | int,
 ) -> NewEntry:
     """An entry that is no step of an exchange: counts, digests and ids, nobody's number."""
+    return note_about(agency, now, kind, None, facts, reason=reason, actor=actor)
+
+
+def note_about(
+    agency: HostedAgency,
+    now: datetime,
+    kind: EntryKind,
+    integrated_number: str | None,
+    facts: Mapping[str, str | int],
+    *,
+    reason: str | None = None,
+    actor: str | None = None,
+) -> NewEntry:
+    """The same about somebody: the fact `subject` is their commitment, and the number lies sealed beside the entry."""
     entry_id = agency.new_id(ENTRY_PREFIX, now)
-    body = encode_entry(other_entry(id=entry_id, at=now, kind=kind, reason=reason, actor=actor, facts=facts))
-    return NewEntry(entry_id=entry_id, at=now, kind=kind.value, inquiry_number=None, body=body, personal=None)
+    about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number)
+    said = dict(facts) if about is None else {**facts, "subject": about.commitment}
+    body = encode_entry(other_entry(id=entry_id, at=now, kind=kind, reason=reason, actor=actor, facts=said))
+    return NewEntry(
+        entry_id=entry_id,
+        at=now,
+        kind=kind.value,
+        inquiry_number=None,
+        body=body,
+        personal=about and about.personal,
+    )

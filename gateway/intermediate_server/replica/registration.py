@@ -1,13 +1,16 @@
 """副本 (replica) registration (DBM, IS-6): format check first, then sealed under the person's own key.
 
-A record id is the retry identity: the same record again is registered already, another content under the id is refused
-(「レコード識別番号」が既に存在). A bad record is answered with item and reason; good ones of the same list go on (LS-2).
+Record id and revision are the retry identity: the same again is registered already, another content under them is refused
+(「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number; a lower one is out of date.
+A bad record is answered with item and reason; good ones of the same list go on (LS-2).
 """
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from asyncpg import Record
@@ -19,25 +22,33 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
+from gateway.intermediate_server.replica import erasure
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
 from keys.masked import Secret
+from keys.ring import Keyring, State
 from permission_lists.barring import AutoResponse
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
+from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.replica")
 _KEEP_KEY = Statement("keep_person_key", _SQL["keep_person_key"])
 _REGISTER = Statement("register_replica", _SQL["register_replica"])
 _DELETE = Statement("delete_replica", _SQL["delete_replica"])
+_REMEMBER = Statement("remember_withdrawn", _SQL["remember_withdrawn"])
 _REGISTERED = commit_step("intermediate", "replicas.registered")
 PURPOSE = "replicas"
+_EXPIRED_AT_ONCE = 1_000
 _FLAGS = frozenset(flag.value for flag in AutoResponse)
 
 
 class ReplicaItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_DBM_90011. `items`: item name → {"value": text} or {"null_reason": text}."""
+    """Item of IF_DBM_90011. `items`: item name → {"value": text} or {"null_reason": text}. `revision`: rises with each sending of the record.
+
+    `delegator`: whose the copy is when it is not the agency's own (委任元); as in a request, it is there only when it says something (docs/adr/0039).
+    """
 
     record_id: str
     operation: str
@@ -49,15 +60,21 @@ class ReplicaItem(msgspec.Struct, forbid_unknown_fields=True):
     auto_response: str
     items: dict[str, dict[str, str]]
     public_to: date | None = None
+    revision: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    delegator: Annotated[str, msgspec.Meta(max_length=31)] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def whose(self) -> str | None:
+        return None if isinstance(self.delegator, msgspec.UnsetType) else self.delegator
 
 
 REPLICA_ITEM = msgspec.json.Decoder(ReplicaItem)
 _Refusal = dict[str, Any]
 
 
-def _refused(reason: str, item: str = "") -> _Refusal:
+def _refused(reason: str, item: str = "", **more: int) -> _Refusal:
     REPLICAS.labels(reason).inc()
-    return {"refused": {"reason": reason, "item": item}}
+    return {"refused": {"reason": reason, "item": item, **more}}
 
 
 def _problem(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal | None:
@@ -68,29 +85,37 @@ def _problem(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal
         return _refused("integrated_number_malformed")
     if not 1 <= len(record.record_id) <= 64 or record.operation not in ("register", "delete"):
         return _refused("field_malformed")
-    if record.operation == "delete":
-        return None
-    layout = layouts.in_force(agency.layouts, record.information, today)
+    return None if record.operation == "delete" else _problem_of_content(agency, record, today)
+
+
+def _problem_of_content(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal | None:
+    layout = layouts.version_of(agency.layouts, record.information, record.version, today)
     if layout is None:
-        return _refused("information_not_in_layouts")
-    if (
-        record.version != layout.version
-        or record.auto_response not in _FLAGS
-        or (record.public_to and record.public_to < record.public_from)
-    ):
+        known = any(one.information == record.information for one in agency.layouts)
+        return _refused("field_malformed" if known else "information_not_in_layouts")
+    if record.auto_response not in _FLAGS or (record.public_to and record.public_to < record.public_from):
         return _refused("field_malformed")
+    if not agency.register().delegated(Side.PROVIDER, record.whose, agency.id, record.information, today):
+        return _refused("delegation_not_on_file")
     problems = layouts.check_record(layout, record.data_set, record.items)
     return _refused(problems[0].why.value, problems[0].item) if problems else None
 
 
 def record_aad(agency_id: str, record: ReplicaItem | Record) -> bytes:
     """Everything that stands in clear beside the sealed items: whoever changes a flag or a date in the database breaks the seal."""
-    said = record if isinstance(record, Record) else msgspec.structs.asdict(record)
-    public_to = said["public_to"]
-    return bind(
-        labels.REPLICA, agency_id, said["record_id"], said["integrated_number"], said["information"], said["data_set"], said["version"],
-        said["public_from"].isoformat(), public_to.isoformat() if public_to else "", said["auto_response"],
-    )  # fmt: skip
+    if isinstance(record, ReplicaItem):
+        number, revision = record.integrated_number, record.revision
+        named = (record.record_id, number, record.information, record.data_set, record.version)
+        first, last, flag, whose = record.public_from, record.public_to, record.auto_response, record.whose
+    else:
+        number, revision = record["integrated_number"], record["revision"]
+        named = (record["record_id"], number, record["information"], record["data_set"], record["version"])
+        first, last, flag = record["public_from"], record["public_to"], record["auto_response"]
+        whose = record["delegator"]
+    parts = (labels.REPLICA, agency_id, *named, first.isoformat(), last.isoformat() if last else "", flag)
+    if whose is not None:
+        return bind(*parts, revision, whose)
+    return bind(*parts, revision) if revision else bind(*parts)  # revision 0: before there were any
 
 
 def person_key_aad(agency_id: str, integrated_number: str) -> bytes:
@@ -98,67 +123,117 @@ def person_key_aad(agency_id: str, integrated_number: str) -> bytes:
 
 
 def _content(record: ReplicaItem) -> bytes:
-    return msgspec.json.encode(record, order="deterministic")
+    return msgspec.json.encode(msgspec.structs.replace(record, revision=0), order="deterministic")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """What is held of the records of one list; `writes` grows while the list is judged."""
+
+    copies: dict[str, tuple[int, bytes]]
+    withdrawn: dict[str, int]
+    wrapped: dict[str, bytes]
+    keys: dict[str, Box] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+
+
+async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
+    ids = [record.record_id for record in records]
+    numbers = sorted({record.integrated_number for record in records if record.operation == "register"})
+    async with agency.database.inside(agency.tenant) as connection:
+        copies = await connection.fetch(_SQL["records_by_id"], ids)
+        withdrawn = await connection.fetch(_SQL["withdrawn_by_id"], ids)
+        wrapped = await connection.fetch(_SQL["keys_of"], numbers) if numbers else []
+    return _Held(
+        copies={row["record_id"]: (row["revision"], row["content_index"]) for row in copies},
+        withdrawn={row["record_id"]: row["revision"] for row in withdrawn},
+        wrapped={row["integrated_number"]: row["wrapped"] for row in wrapped},
+    )
 
 
 async def register(agency: HostedAgency, records: list[ReplicaItem], now: datetime) -> list[dict[str, Any]]:
     """IF_DBM_90011: answer each record; the good ones and the count of them commit together."""
     today = agency.today(now)
-    answers: list[dict[str, Any] | None] = [_problem(agency, record, today) for record in records]
-    numbers = sorted({record.integrated_number for record, bad in zip(records, answers, strict=True) if bad is None})
-    async with agency.database.inside(agency.tenant) as connection:
-        held = {
-            row["record_id"]: row["content_index"]
-            for row in await connection.fetch(_SQL["records_by_id"], [record.record_id for record in records])
-        }
-        wrapped = {row["integrated_number"]: row["wrapped"] for row in await connection.fetch(_SQL["keys_of"], numbers)}
-    ring = agency.keys.ring
+    wrong = [_problem(agency, record, today) for record in records]
+    good = [record for record, bad in zip(records, wrong, strict=True) if bad is None]
+    async with agency.person_keys.using({record.integrated_number for record in good}):
+        return await _register_all(agency, records, wrong, await _read_held(agency, good), now)
+
+
+async def _register_all(
+    agency: HostedAgency, records: list[ReplicaItem], wrong: list[_Refusal | None], held: _Held, now: datetime
+) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = []
     seen: set[str] = set()
-    person_keys: dict[str, Box] = {}
-    writes: list[Write] = []
-    for position, record in enumerate(records):
-        if answers[position] is not None:
-            continue
-        if record.record_id in seen:
-            answers[position] = _refused("record_id_twice")
-            continue
-        seen.add(record.record_id)
-        if record.operation == "delete":
-            if held.pop(record.record_id, None) is not None:
-                writes.append(Write(_DELETE, (record.record_id,)))
-            answers[position] = {"registered": True}
-            continue
-        content_index = ring.index(PURPOSE, bind(labels.REPLICA, _content(record)))
-        known = held.get(record.record_id)
-        if known is not None:
-            answers[position] = {"registered": True} if known == content_index else _refused("record_id_reused")
-            continue
-        number = record.integrated_number
-        if number not in person_keys:
-            person_keys[number] = _person_key(agency, number, wrapped.get(number), writes)
-        writes.append(_register_write(agency, record, content_index, person_keys[number]))
-        answers[position] = {"registered": True}
-    await _commit(agency, writes, now)
-    return [answer for answer in answers if answer is not None]
+    for record, bad in zip(records, wrong, strict=True):
+        if bad is not None:
+            answers.append(bad)
+        elif record.record_id in seen:
+            answers.append(_refused("record_id_twice"))
+        else:
+            seen.add(record.record_id)
+            answers.append(_delete(record, held) if record.operation == "delete" else _register(agency, record, held))
+    await _commit(agency, held.writes, now)
+    return answers
+
+
+def _delete(record: ReplicaItem, held: _Held) -> dict[str, Any]:
+    known, _ = held.copies.get(record.record_id, (None, b""))
+    if known is not None and known > record.revision > 0:
+        return _refused("revision_outdated", revision=known)
+    if known is not None:
+        held.writes.append(Write(_DELETE, (record.record_id, max(record.revision, known))))
+    if record.revision > held.withdrawn.get(record.record_id, 0):
+        held.writes.append(Write(_REMEMBER, (record.record_id, record.revision)))
+    return {"registered": True}
+
+
+def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[str, Any]:
+    withdrawn = held.withdrawn.get(record.record_id)
+    if withdrawn is not None and withdrawn >= record.revision:
+        return _refused("revision_outdated", revision=withdrawn)
+    known, known_index = held.copies.get(record.record_id, (-1, b""))
+    if known == record.revision:
+        same = known_index in _possible_indexes(agency.keys.ring, record)
+        return {"registered": True} if same else _refused("record_id_reused", revision=known)
+    if known > record.revision:
+        return _refused("revision_outdated", revision=known)
+    number = record.integrated_number
+    if number not in held.keys:
+        held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
+    held.writes.append(_register_write(agency, record, held.keys[number]))
+    return {"registered": True}
+
+
+def _possible_indexes(ring: Keyring, record: ReplicaItem) -> list[bytes]:
+    """The content's index under each version that opens: until it is sealed anew, a copy has that of an earlier one."""
+    usable = [number for number, state in ring.versions(PURPOSE).items() if state in (State.PRIMARY, State.ENABLED)]
+    return [content_index(ring, record, version=number) for number in usable]
+
+
+def content_index(ring: Keyring, record: ReplicaItem, *, version: int | None = None) -> bytes:
+    """Keyed, 32 bytes: what a record says, whatever its revision; by the primary version unless told."""
+    return ring.index(PURPOSE, bind(labels.REPLICA, _content(record)), version=version)
 
 
 def _person_key(agency: HostedAgency, number: str, wrapped: bytes | None, writes: list[Write]) -> Box:
     """The key of one person; a new one is written along with its first replica."""
-    ring = agency.keys.ring
     if wrapped is not None:
-        return Box(Secret(ring.decrypt(PURPOSE, wrapped, person_key_aad(agency.id, number))))
+        return open_person_key(agency, number, wrapped)
     fresh = new_box_key()
-    # reveal: wrapped under the agency's ring
-    writes.append(Write(_KEEP_KEY, (number, ring.encrypt(PURPOSE, fresh.reveal(), person_key_aad(agency.id, number)))))
+    writes.append(Write(_KEEP_KEY, (number, wrap_person_key(agency, number, fresh))))
     return Box(fresh)
 
 
-def _register_write(agency: HostedAgency, record: ReplicaItem, content_index: bytes, key: Box) -> Write:
-    aad = record_aad(agency.id, record)
-    sealed = key.seal(msgspec.json.encode(record.items, order="deterministic"), aad)
+def seal_items(agency_id: str, record: ReplicaItem, key: Box) -> bytes:
+    return key.seal(msgspec.json.encode(record.items, order="deterministic"), record_aad(agency_id, record))
+
+
+def _register_write(agency: HostedAgency, record: ReplicaItem, key: Box) -> Write:
+    sealed = seal_items(agency.id, record, key)
     row = (
-        record.record_id, record.integrated_number, record.information, record.data_set, record.version,
-        record.public_from, record.public_to, record.auto_response, content_index, sealed,
+        record.record_id, record.revision, record.integrated_number, record.information, record.data_set, record.version,
+        record.public_from, record.public_to, record.auto_response, content_index(agency.keys.ring, record), sealed, record.whose,
     )  # fmt: skip
     return Write(_REGISTER, row)
 
@@ -169,22 +244,48 @@ async def _commit(agency: HostedAgency, writes: list[Write], now: datetime) -> N
     writes.sort(
         key=lambda write: write.statement is not _KEEP_KEY
     )  # a person's key is there before the first replica refers to it
+    gone = [("replica", write.row[0]) for write in writes if write.statement is _DELETE]
+    if gone:
+        await asyncio.to_thread(agency.erasures.write, gone, now)
+        writes.append(erasure.noted(agency, len(gone), now))
     registered = sum(write.statement is _REGISTER for write in writes)
     entry = note_event(
         agency,
         now,
         EntryKind.REPLICAS_REGISTERED,
         registered=registered,
-        deleted=sum(write.statement is _DELETE for write in writes),
+        deleted=len(gone),
     )
     await agency.committer.apply(Commit(step=_REGISTERED, follow=tuple(writes), entries=(entry,)))
     REPLICAS.labels("registered").inc(registered)
 
 
+async def expire(agency: HostedAgency, now: datetime) -> int:
+    """Withdraw copies whose last public day is over, some at a time; how many went. An owner that makes one public again sends it anew."""
+    async with agency.database.inside(agency.tenant) as connection:
+        over = await connection.fetch(_SQL["copies_over"], agency.today(now), _EXPIRED_AT_ONCE)
+    rows = [(row["record_id"], row["revision"]) for row in over]
+    writes = [Write(_DELETE, row) for row in rows] + [Write(_REMEMBER, row) for row in rows if row[1] > 0]
+    await _commit(agency, writes, now)
+    return len(rows)
+
+
 def open_record(agency: HostedAgency, row: Record) -> dict[str, dict[str, str]]:
     """Decrypt one row of `replicas_of` into its items."""
-    number = row["integrated_number"]
-    key = Box(Secret(agency.keys.ring.decrypt(PURPOSE, row["wrapped"], person_key_aad(agency.id, number))))
-    plain = key.open(row["sealed"], record_aad(agency.id, row))
-    items: dict[str, dict[str, str]] = msgspec.json.decode(plain)
+    return open_items(agency, row, open_person_key(agency, row["integrated_number"], row["wrapped"]))
+
+
+def open_person_key(agency: HostedAgency, number: str, wrapped: bytes) -> Box:
+    """Raises SealBroken, KeyUnusable."""
+    return Box(Secret(agency.keys.ring.decrypt(PURPOSE, wrapped, person_key_aad(agency.id, number))))
+
+
+def open_items(agency: HostedAgency, row: Record, key: Box) -> dict[str, dict[str, str]]:
+    """Raises SealBroken."""
+    items: dict[str, dict[str, str]] = msgspec.json.decode(key.open(row["sealed"], record_aad(agency.id, row)))
     return items
+
+
+def wrap_person_key(agency: HostedAgency, number: str, fresh: Secret) -> bytes:
+    # reveal: wrapped under the agency's ring
+    return agency.keys.ring.encrypt(PURPOSE, fresh.reveal(), person_key_aad(agency.id, number))

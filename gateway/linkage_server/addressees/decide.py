@@ -1,6 +1,7 @@
 """同一人判定: who a row is, decided from what is held already (LS-1.3, SC-18). Pure.
 
-Equality of the 個人番号 decides, but only binds when the four items agree with those held; any disagreement is held for a person.
+Equality of the 個人番号 decides, but only binds when the four items agree with those held and with the resident network's, and when nothing
+speaks against it (people.plausibility); any disagreement is held for a person. A migrated integrated number is kept when nobody else has it.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -8,50 +9,58 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
+
+import msgspec
 
 from codebook.errors import CodebookError
 from codebook.four_items import Field, FourItems, compare
+from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import Malformed, Parsed, Reason, Row
+from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
 
 
 class Outcome(StrEnum):
     """What became of a row."""
 
     ISSUED = "issued"
+    KEPT = "kept"
     LINKED = "linked"
     UNCHANGED = "unchanged"
     HELD = "held"
     REJECTED = "rejected"
 
 
-@dataclass(slots=True, repr=False)
-class Known:
+class Known(msgspec.Struct):
     """A person who is held, or is about to be: `integrated_number` None until the number is issued. Texts are opened when compared."""
 
     index: bytes | None
     integrated_number: int | None
     four_items: Callable[[], list[str]]
 
+    def __repr__(self) -> str:
+        return "<Known>"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
-    """An addressee number that is taken: by whom, and by which intake."""
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """An addressee number that is taken: by whom, and by which intake. `ended`: a decision on links took it off its person."""
 
     person: Known
     intake_id: int
+    ended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """One row's outcome. `person` when the row leads to one; `differing` names fields of the four items, never their content."""
 
     row: Row | None
     line: int
     outcome: Outcome
-    reason: Reason | None = None
+    reason: Reason | TextReason | None = None
     person: Known | None = None
     differing: frozenset[Field] = frozenset()
+    where: str | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -59,7 +68,32 @@ class Ledger:
     """What is held about the rows of one chunk; it grows with each decision, so rows of one chunk see one another."""
 
     by_index: dict[bytes, Known] = field(default_factory=dict)
+    by_integrated_number: dict[int, Known] = field(default_factory=dict)
     by_addressee: dict[str, Registered] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.by_index or self.by_integrated_number or self.by_addressee)
+
+
+NetworkVerdicts = Mapping[int, frozenset[Field] | None]
+"""Line → the fields in which the resident network differs from the row, None when it does not know the number; absent: not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What speaks for or against a row besides the ledger.
+
+    `two_people`: `hash(index)` of numbers that stand for two people in this load; `ages`: of the system's affair;
+    `alone`: each row is judged by what is held and not by the rows before it.
+    """
+
+    intake_id: int
+    network: NetworkVerdicts
+    today: date
+    two_people: frozenset[int] = frozenset()
+    ages: tuple[int, int] | None = None
+    alone: bool = False
 
 
 def differing(held: Sequence[str], shown: Sequence[str]) -> frozenset[Field]:
@@ -80,64 +114,93 @@ def _held(row: Row, reason: Reason, fields: frozenset[Field] = frozenset()) -> D
     return Decided(row=row, line=row.line, outcome=Outcome.HELD, reason=reason, differing=fields)
 
 
+def _disagreement(row: Row, fields: frozenset[Field]) -> Decided:
+    reason = Reason.NUMBER_OF_A_HOUSEHOLD_MEMBER if is_household_member(fields) else Reason.FOUR_ITEMS_DIFFER
+    return _held(row, reason, fields)
+
+
 def _against(row: Row, person: Known, agreed: Outcome) -> Decided:
     fields = differing(person.four_items(), row.four_items())
     if fields:
-        return _held(row, Reason.FOUR_ITEMS_DIFFER, fields)
+        return _disagreement(row, fields)
     return Decided(row=row, line=row.line, outcome=agreed, person=person)
 
 
-def _against_network(row: Row, network: Mapping[int, Sequence[str] | None]) -> Decided | None:
-    """None when the resident network says the same, or was not asked."""
-    if row.line not in network:
-        return None
-    account = network[row.line]
-    if account is None:
-        return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.NOT_IN_RESIDENT_NETWORK)
-    fields = differing(account, row.four_items())
-    return _held(row, Reason.FOUR_ITEMS_DIFFER, fields) if fields else None
+def _implausible(row: Row, index: bytes, around: Surroundings) -> Decided | None:
+    """None when nothing speaks against the number on this row. The resident network's yes settles which of two people has it."""
+    if row.line in around.network:
+        fields = around.network[row.line]
+        if fields is None:
+            return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.NOT_IN_RESIDENT_NETWORK)
+        if fields:
+            return _disagreement(row, fields)
+    elif hash(index) in around.two_people:
+        return _held(row, Reason.NUMBER_ON_TWO_PEOPLE)
+    if around.ages is not None and not age_is_of_the_affair(row.birth_date, around.today, around.ages):
+        return _held(row, Reason.AGE_AGAINST_AFFAIR)
+    return None
 
 
-def _decide(
-    row: Row, index: bytes | None, ledger: Ledger, intake_id: int, network: Mapping[int, Sequence[str] | None]
-) -> Decided:
-    registered = ledger.by_addressee.get(row.addressee_number)
-    if registered is not None and registered.intake_id == intake_id:
-        return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.DUPLICATE_ROW)
-    contradicted = _against_network(row, network)
-    if contradicted is not None:
-        return contradicted
-    if registered is not None:
-        if registered.person.index != index:
+def _as_registered(row: Row, index: bytes | None, registered: Registered, ledger: Ledger) -> Decided:
+    """The addressee number is held already: the row says the same, or a person looks."""
+    if registered.ended:
+        return _held(row, Reason.ADDRESSEE_ENDED)
+    number = registered.person.integrated_number
+    if registered.person.index != index:
+        holder = ledger.by_index.get(index) if index is not None else None
+        if (
+            holder is None or number is None or holder.integrated_number != number
+        ):  # not a number of a merged person either
             return _held(row, Reason.INDIVIDUAL_NUMBER_DIFFERS)
-        return _against(row, registered.person, Outcome.UNCHANGED)
+    if row.integrated_number and number != int(row.integrated_number):
+        return _held(row, Reason.INTEGRATED_NUMBER_DIFFERS)
+    return _against(row, registered.person, Outcome.UNCHANGED)
+
+
+def _as_new(row: Row, index: bytes | None, ledger: Ledger) -> Decided:
+    """Nobody is held under the addressee number: the same person by 個人番号 or by migrated number, or somebody new."""
     person = ledger.by_index.get(index) if index is not None else None
+    migrated = int(row.integrated_number) if row.integrated_number else None
+    holder = ledger.by_integrated_number.get(migrated) if migrated is not None else None
     if person is not None:
+        if migrated is not None and person.integrated_number != migrated:
+            return _held(row, Reason.INTEGRATED_NUMBER_DIFFERS)
         return _against(row, person, Outcome.LINKED)
-    return Decided(row=row, line=row.line, outcome=Outcome.ISSUED, person=Known(index, None, row.four_items))
+    if holder is not None:
+        if holder.index != index:
+            return _held(row, Reason.INTEGRATED_NUMBER_TAKEN)
+        return _against(row, holder, Outcome.LINKED)
+    outcome = Outcome.ISSUED if migrated is None else Outcome.KEPT
+    return Decided(row=row, line=row.line, outcome=outcome, person=Known(index, migrated, row.four_items))
 
 
-def decide(
-    rows: Iterable[tuple[Parsed, bytes | None]],
-    ledger: Ledger,
-    *,
-    intake_id: int,
-    network: Mapping[int, Sequence[str] | None],
-) -> list[Decided]:
-    """Decide the rows of one chunk in order.
+def _decide(row: Row, index: bytes | None, ledger: Ledger, around: Surroundings) -> Decided:
+    registered = ledger.by_addressee.get(row.addressee_number)
+    if registered is not None and registered.intake_id == around.intake_id:
+        return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.DUPLICATE_ROW)
+    implausible = _implausible(row, index, around) if index is not None else None
+    if implausible is not None:
+        return implausible
+    return _as_new(row, index, ledger) if registered is None else _as_registered(row, index, registered, ledger)
 
-    `rows`: each with its blind index (None without 個人番号). `network`: line → the resident network's four items, or None when it
-    does not know the number; a line that is absent was not asked about.
-    """
+
+def decide(rows: Iterable[tuple[Parsed, bytes | None]], ledger: Ledger, around: Surroundings) -> list[Decided]:
+    """Decide the rows of one chunk in order. `rows`: each with its blind index (None without 個人番号)."""
     decisions: list[Decided] = []
+    intake_id = around.intake_id
     for row, index in rows:
         if isinstance(row, Malformed):
-            decisions.append(Decided(row=None, line=row.line, outcome=Outcome.REJECTED, reason=row.reason))
+            decisions.append(
+                Decided(row=None, line=row.line, outcome=Outcome.REJECTED, reason=row.reason, where=row.where)
+            )
             continue
-        decided = _decide(row, index, ledger, intake_id, network)
+        decided = _decide(row, index, ledger, around)
         decisions.append(decided)
-        if decided.person is not None:
-            ledger.by_addressee[row.addressee_number] = Registered(person=decided.person, intake_id=intake_id)
+        person = decided.person
+        if person is not None and not around.alone:
+            ledger.by_addressee[row.addressee_number] = Registered(person=person, intake_id=intake_id)
             if index is not None:
-                ledger.by_index[index] = decided.person
+                ledger.by_index[index] = person
+            if row.integrated_number:
+                ledger.by_integrated_number[int(row.integrated_number)] = person
     return decisions

@@ -1,6 +1,7 @@
 """宛名の登録 (registration): one chunk of rows is prepared, compared, decided and written in one transaction with its results.
 
-Nothing is issued twice: numbers come from a counter that moves in the same transaction as the people who get them.
+Nothing is issued twice: a counter is taken by one load, under its row lock, before its number is given; a number that an earlier system
+had issued is passed over; and a number that somebody has, had, or was merged out of stays in `person` for ever.
 """
 
 from __future__ import annotations
@@ -8,102 +9,160 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import msgspec
 from prometheus_client import Counter
 
-from codebook.errors import CodebookError
-from codebook.four_items import FourItems
 from codebook.issuing import issue_many
 from evidence.entry import EntryKind, other_entry
 from gateway.api.clients import SystemRights
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import store
-from gateway.linkage_server.addressees.decide import Decided, Known, Outcome, decide
+from gateway.linkage_server.addressees.decide import Decided, NetworkVerdicts, Outcome, Surroundings, decide
+from gateway.linkage_server.addressees.examination import Examined, ask_about, index_rows
 from gateway.linkage_server.addressees.rows import Parsed, Row
+from gateway.linkage_server.addressees.store import PersonRow
 from gateway.linkage_server.intake import Intake
-from gateway.linkage_server.outbound import SEND_FOUR_ITEMS
+from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.plausibility import NumbersSeen
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
-from storage.committer import Commit, Write, commit_step
+from keys.masked import Secret
+from storage.committer import Commit, commit_step
 from storage.database import Connection
 
 CHUNK_STEP: Final = commit_step("linkage", "addressees.chunk")
 LOADED_STEP: Final = commit_step("linkage", "addressees.loaded")
 CHUNK: Final = 4_000
 _SLICE: Final = 200
+_REGISTERED: Final = (Outcome.ISSUED, Outcome.KEPT, Outcome.LINKED)
+"""Tuples of outcomes: a look into a set costs the hash of an enum, a look into a tuple compares identities."""
+_NEW: Final = (Outcome.ISSUED, Outcome.KEPT)
+_ENCODE: Final = msgspec.json.encode
 PERSONS = Counter("sekisho_persons_total", "Rows of people by what became of them", ["outcome"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A chunk before anything is read: rows with blind index and encoded four items, and what the resident network says.
+    """A chunk before anything is read: rows with blind index, and what speaks for or against them.
 
-    `rights` are those of the system whose rows these are; `last_line` is the last line that the chunk stands for.
+    `rights` are those of the system whose rows these are; `last_line` is the last line that the chunk stands for; `as_of`: the day the rows are of;
+    `sealed`: line → the row of somebody who is probably new, under a number that is ours already.
     """
 
     rights: SystemRights
     rows: Sequence[Parsed]
     indexes: Sequence[bytes | None]
-    network: Mapping[int, Sequence[str] | None]
+    network: NetworkVerdicts
+    two_people: frozenset[int]
     last_line: int
+    as_of: date
+    sealed: Mapping[int, PersonRow]
 
 
-async def _network_account(agency: Agency, rows: Sequence[Row]) -> dict[int, Sequence[str] | None]:
-    """IF_JRN_90014 for the rows with an 個人番号: line → four items or None when it is unknown there."""
-    asked = [row for row in rows if row.individual_number]
-    if not asked or not agency.compare_with_resident_network or not agency.outbound.knows_resident_network:
-        return {}
-    answers = await agency.outbound.ask_list(
-        agency.outbound.resident_network("four-items"),
-        [{"individual_number": row.individual_number} for row in asked],
-        step=SEND_FOUR_ITEMS,
-    )
-    return {row.line: _account(answer) for row, answer in zip(asked, answers, strict=True)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """The counters of a file, one a line from `first_line` on: so numbers are given and rows sealed while the chunk before is written,
+    and a file that is taken up again gives each line the number that it would have had. What is not used is a gap.
+    """
+
+    key: Secret
+    first_counter: int
+    first_line: int
+
+    def numbers(self, first_line: int, count: int) -> list[int]:
+        """Those of so many lines."""
+        return issue_many(self.key, self.first_counter + first_line - self.first_line, count)
 
 
-def _account(answer: Mapping[str, Any]) -> Sequence[str] | None:
-    if answer.get("unknown"):
-        return None
-    try:
-        return list(FourItems.parse(answer).reveal().values())  # reveal: to be compared with the row and dropped
-    except CodebookError:
-        return None
+async def reserve(agency: Agency, taken: Intake, *, first_line: int, count: int) -> Reserved:
+    """Take counters for the `count` lines of a file, or find those that it has. Raises StorageUnavailableError."""
+    async with agency.database.inside(agency.tenant) as connection:
+        first = await store.numbers_from(connection, taken.id, count)
+    return Reserved(key=agency.keys.issuing_key(), first_counter=first, first_line=first_line)
 
 
 async def prepare(agency: Agency, parsed: Sequence[Parsed], *, rights: SystemRights, last_line: int) -> Prepared:
-    """What needs no database. Lets other work of the server run in between. Raises ChannelError when the resident network is away."""
-    indexes: list[bytes | None] = []
-    for start in range(0, len(parsed), _SLICE):
-        indexes += [
-            agency.keys.index_of(row.individual_number) if isinstance(row, Row) and row.individual_number else None
-            for row in parsed[start : start + _SLICE]
-        ]
-        await asyncio.sleep(0)
-    network = await _network_account(agency, [row for row in parsed if isinstance(row, Row)])
-    return Prepared(rights=rights, rows=parsed, indexes=indexes, network=network, last_line=last_line)
+    """What needs no database, for a list that is a load of its own. Raises ChannelError when the resident network is away."""
+    indexes = await index_rows(agency, parsed)
+    seen = NumbersSeen()
+    for row, index in zip(parsed, indexes, strict=True):
+        if index is not None and isinstance(row, Row):
+            seen.add(index, row.name, row.sex, row.birth_date)
+    return Prepared(
+        rights=rights,
+        rows=parsed,
+        indexes=indexes,
+        network=await ask_about(agency, parsed),
+        two_people=seen.of_two_people(),
+        last_line=last_line,
+        as_of=agency.today(),
+        sealed={},
+    )
+
+
+async def prepare_examined(
+    agency: Agency,
+    parsed: Sequence[Parsed],
+    examined: Examined,
+    reserved: Reserved | None,
+    *,
+    rights: SystemRights,
+    last_line: int,
+    as_of: date,
+) -> Prepared:
+    """As `prepare`, for a chunk of a file that was examined; whoever was found new is sealed here already, off the way of the database."""
+    indexes = await index_rows(agency, parsed)
+    first_line = last_line - len(parsed) + 1
+    new = [
+        (row, indexes[at], at) for at, row in enumerate(parsed) if isinstance(row, Row) and examined.is_new(row.line)
+    ]
+    sealed: dict[int, PersonRow] = {}
+    if new and reserved is not None:
+        numbers = reserved.numbers(first_line, len(parsed))
+        for start in range(0, len(new), _SLICE):
+            people = [(row, index, numbers[at]) for row, index, at in new[start : start + _SLICE]]
+            sealed.update(zip((row.line for row, _, _ in people), _sealed(agency.keys, people, as_of), strict=True))
+            await asyncio.sleep(0)
+    return Prepared(
+        rights=rights,
+        rows=parsed,
+        indexes=indexes,
+        network=examined.verdicts(parsed),
+        two_people=examined.two_people,
+        last_line=last_line,
+        as_of=as_of,
+        sealed=sealed,
+    )
+
+
+def _sealed(keys: PersonalKeys, people: Sequence[tuple[Row, bytes | None, int]], as_of: date) -> list[PersonRow]:
+    """Rows of `person`, from row, blind index and number of each: number, blind index, number sealed, four items sealed, the day they are of,
+    whether the number is migrated.
+    """
+    individual = iter(
+        keys.seal_individual_numbers([(row.individual_number, number) for row, index, number in people if index])
+    )
+    four_items = keys.seal_four_items_of([(_ENCODE(row.four_items()), number) for row, _, number in people])
+    return [
+        (number, index, next(individual) if index else None, items, as_of, bool(row.integrated_number))
+        for (row, index, number), items in zip(people, four_items, strict=True)
+    ]
 
 
 async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
     """Decide and write one chunk; returns the intake after it. Raises StorageUnavailableError; then nothing of the chunk is there."""
     CHUNK_STEP.before.reached()
+    system = chunk.rights.system
     async with agency.database.inside(agency.tenant) as connection:
         await store.lock_counter(connection)
-        rows = [row for row in chunk.rows if isinstance(row, Row)]
-        ledger = await store.read_ledger(
-            connection,
-            agency.keys,
-            system=chunk.rights.system,
-            addressee_numbers=[row.addressee_number for row in rows],
-            indexes=[index for index in chunk.indexes if index is not None],
-        )
-        decisions = decide(
-            zip(chunk.rows, chunk.indexes, strict=True), ledger, intake_id=taken.id, network=chunk.network
-        )
-        await _write_people(connection, agency, decisions)
-        await _write_addressees(connection, chunk.rights.system, taken, decisions)
-        await _write_holds(connection, agency, chunk.rights.system, taken, decisions)
-        results = [_result(one, chunk.rights) for one in decisions]
+        decisions = await decide_chunk(connection, agency, chunk, intake_id=taken.id)
+        await write_people(connection, agency.keys, chunk, decisions)
+        await _write_addressees(connection, system, taken, decisions)
+        await _write_holds(connection, agency, system, taken, decisions)
+        learns = chunk.rights.may("integrated-numbers", "read")
+        results = [_result(one, learns=learns) for one in decisions]
         advanced = await intake.keep_results(connection, taken, results, chunk.last_line)
     CHUNK_STEP.after.reached()
     for outcome in Outcome:
@@ -111,27 +170,55 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
     return advanced
 
 
-async def _write_people(connection: Connection, agency: Agency, decisions: Sequence[Decided]) -> None:
-    """Issue numbers to the new people of the chunk, in the order of their rows, and seal what is known of them."""
-    new: list[tuple[Row, Known]] = [
-        (one.row, one.person)
-        for one in decisions
-        if one.outcome is Outcome.ISSUED and one.row is not None and one.person is not None
-    ]
+async def decide_chunk(connection: Connection, agency: Agency, chunk: Prepared, *, intake_id: int) -> list[Decided]:
+    """Decide a chunk's rows under the counter's lock; nothing is written."""
+    system = chunk.rights.system
+    rows = [row for row in chunk.rows if isinstance(row, Row)]
+    ledger = await store.read_ledger(
+        connection,
+        agency.keys,
+        system=system,
+        addressee_numbers=[row.addressee_number for row in rows],
+        indexes=[index for index in chunk.indexes if index is not None],
+        integrated_numbers=[int(row.integrated_number) for row in rows if row.integrated_number],
+    )
+    around = Surroundings(
+        intake_id=intake_id,
+        network=chunk.network,
+        two_people=chunk.two_people,
+        today=agency.today(),
+        ages=agency.limits.ages.get(system),
+    )
+    return decide(zip(chunk.rows, chunk.indexes, strict=True), ledger, around)
+
+
+async def write_people(
+    connection: Connection, keys: PersonalKeys, chunk: Prepared, decisions: Sequence[Decided]
+) -> None:
+    """Give the new people of the chunk their numbers, in the order of their rows, and keep what is known of them, sealed."""
+    new = [one for one in decisions if one.outcome in _NEW]
     if not new:
         return
-    first = await store.claim_numbers(connection, len(new))
-    numbers = issue_many(agency.keys.issuing_key(), first, len(new))
-    encode = msgspec.json.encode
-    keys = agency.keys
-    people: list[tuple[int, bytes | None, bytes | None, bytes]] = []
-    for at, ((row, person), text) in enumerate(zip(new, numbers, strict=True)):
-        number = int(text)
-        person.integrated_number = number
-        sealed = keys.seal_individual_number(row.individual_number, number) if person.index is not None else None
-        people.append((number, person.index, sealed, keys.seal_four_items(encode(row.four_items()), number)))
-        if at % _SLICE == 0:
-            await asyncio.sleep(0)
+    ready = chunk.sealed
+    if ready:
+        taken = await store.migrated_among(connection, [row[0] for row in ready.values()])
+        if taken:
+            ready = {line: row for line, row in ready.items() if row[0] not in taken}
+    missing = sum(1 for one in new if one.outcome is Outcome.ISSUED and one.line not in ready)
+    issued = iter(await store.issue_numbers(connection, keys, missing))
+    people: list[PersonRow] = []
+    for at, one in enumerate(new):
+        row, person = one.row, one.person
+        if row is None or person is None:
+            continue
+        sealed = ready.get(one.line) if one.outcome is Outcome.ISSUED else None
+        if sealed is None:
+            number = int(row.integrated_number) if one.outcome is Outcome.KEPT else next(issued)
+            (sealed,) = _sealed(keys, [(row, person.index, number)], chunk.as_of)
+            if at % _SLICE == 0:
+                await asyncio.sleep(0)
+        person.integrated_number = sealed[0]
+        people.append(sealed)
     await store.insert_persons(connection, people)
 
 
@@ -141,7 +228,7 @@ async def _write_addressees(connection: Connection, system: str, taken: Intake, 
         [
             (system, one.row.addressee_number, one.person.integrated_number, one.row.resident_kind, taken.id)
             for one in decisions
-            if one.outcome in {Outcome.ISSUED, Outcome.LINKED}
+            if one.outcome in _REGISTERED
             and one.row is not None
             and one.person is not None
             and one.person.integrated_number is not None
@@ -158,17 +245,17 @@ async def _write_holds(
         if one.outcome is not Outcome.HELD or one.row is None or one.reason is None:
             continue
         hold_id = f"H{taken.id}-{one.line}"
-        sealed = agency.keys.seal_for_review(msgspec.json.encode(one.row), hold_id)
+        sealed = agency.keys.seal_for_review(_ENCODE(one.row), hold_id)
         fields = sorted(name.value for name in one.differing)
         holds.append((hold_id, system, one.row.addressee_number, one.reason.value, fields, sealed, now))
     await store.put_holds(connection, holds)
 
 
-def _result(one: Decided, rights: SystemRights) -> list[Any]:
-    """Line, outcome, reason, and the integrated number for a system that may learn it (LS-1.6)."""
+def _result(one: Decided, *, learns: bool) -> list[Any]:
+    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), and where the row is wrong."""
     number = one.person.integrated_number if one.person is not None else None
-    shown = f"{number:015d}" if rights.may("integrated-numbers", "read") and number is not None else None
-    return [one.line, one.outcome.value, one.reason.value if one.reason else None, shown]
+    shown = f"{number:015d}" if learns and number is not None else None
+    return [one.line, one.outcome.value, one.reason.value if one.reason else None, shown, one.where]
 
 
 async def close(agency: Agency, taken: Intake, *, system: str) -> None:
@@ -187,5 +274,5 @@ async def close(agency: Agency, taken: Intake, *, system: str) -> None:
         },
     )
     await agency.committer.apply(
-        Commit(step=LOADED_STEP, guard=Write(intake.CLOSE, (taken.key,)), entries=(new_entry(entry, now),))
+        Commit(step=LOADED_STEP, guard=intake.closing(agency, taken), entries=(new_entry(entry, now),))
     )

@@ -10,9 +10,11 @@ from aiohttp import web
 
 from gateway.api.authorization import idempotency_key, require
 from gateway.api.clients import SystemRights
+from gateway.batch.text_forms import refused_in
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
-from gateway.linkage_server.addressees.rows import check
+from gateway.linkage_server.addressees.rows import Malformed, Parsed, check
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS as COLUMNS
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from transport import wire
 from transport.channel import ChannelError
@@ -42,6 +44,14 @@ def _fields(system: str, item: _Item) -> tuple[str, ...]:
     return (
         system, item.addressee_number, item.individual_number, item.name, item.kana, item.sex, item.birth_date, item.address, item.resident_kind,
     )  # fmt: skip
+
+
+def _parsed(number: int, item: _Item, rights: SystemRights) -> Parsed:
+    fields = _fields(rights.system, item)
+    for name, text in zip(COLUMNS, fields, strict=True):
+        if (refused := refused_in(text)) is not None:
+            return Malformed(number, refused[1], name)
+    return check(number, fields, system=rights.system, may_use_individual_number=rights.may_use_individual_number)
 
 
 async def post_addressees(request: web.Request) -> web.Response:
@@ -86,19 +96,13 @@ async def _register(
         )
     if not taken.done:
         if not taken.lines_done and items:
-            parsed = [
-                check(
-                    number,
-                    _fields(system, item),
-                    system=system,
-                    may_use_individual_number=rights.may_use_individual_number,
-                )
-                for number, item in enumerate(items, start=1)
-            ]
+            parsed = [_parsed(number, item, rights) for number, item in enumerate(items, start=1)]
             prepared = await flow.prepare(agency, parsed, rights=rights, last_line=len(items))
             taken = await flow.register(agency, taken, prepared)
         await flow.close(agency, taken, system=system)
     return [
-        {"outcome": outcome, "reason": reason} | ({"integrated_number": number} if number else {})
-        for _, outcome, reason, number in await intake.read_results(agency, taken)
+        {"outcome": outcome, "reason": reason}
+        | ({"integrated_number": number} if number else {})
+        | ({"where": where[0]} if where and where[0] else {})
+        for _, outcome, reason, number, *where in await intake.read_results(agency, taken)
     ]

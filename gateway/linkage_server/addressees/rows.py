@@ -5,29 +5,22 @@ A row is one physical line: a stray quotation mark spoils its own line and never
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from codebook import individual_number
+from codebook.identifiers import INTEGRATED_NUMBER_LENGTH
+from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_line, decode_lines, split_csv
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS as COLUMNS
+from gateway.linkage_server.file_layouts import MIGRATED
 
-COLUMNS: Final = (
-    "system",
-    "addressee_number",
-    "individual_number",
-    "name",
-    "kana",
-    "sex",
-    "birth_date",
-    "address",
-    "resident_kind",
-)
 RESIDENT_KINDS: Final = frozenset({"住民", "住登外"})
-_SEXES: Final = frozenset({"0", "1", "2", "9"})
+SEXES: Final = frozenset({"0", "1", "2", "9"})
 _LONGEST: Final = 300
 
 
@@ -43,10 +36,16 @@ class Reason(StrEnum):
     FOUR_ITEMS_DIFFER = "four_items_differ"
     INDIVIDUAL_NUMBER_DIFFERS = "individual_number_differs"
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
+    NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
+    NUMBER_ON_TWO_PEOPLE = "number_on_two_people"
+    AGE_AGAINST_AFFAIR = "age_against_affair"
+    ADDRESSEE_ENDED = "addressee_ended"
+    INTEGRATED_NUMBER_TAKEN = "integrated_number_taken"
+    INTEGRATED_NUMBER_DIFFERS = "integrated_number_differs"
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One row in good form. Text stays as it was written; `individual_number` may be empty. Never printed."""
+    """One row in good form. Text stays as it was written; `individual_number` and `integrated_number` may be empty. Never printed."""
 
     line: int
     addressee_number: str
@@ -57,6 +56,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     birth_date: str
     address: str
     resident_kind: str
+    integrated_number: str = ""
 
     def __repr__(self) -> str:
         return "<Row>"
@@ -66,16 +66,18 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Malformed(msgspec.Struct, frozen=True, gc=False):
-    """A row that is not in good form, and why."""
+    """A row that is not in good form: why, and where (a column's name, or `column 17` for a place in the line)."""
 
     line: int
-    reason: Reason
+    reason: Reason | TextReason
+    where: str = ""
 
 
 Parsed = Row | Malformed
+_Wrong = tuple[Reason, str]
 
 
-def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool) -> Reason | None:
+def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool) -> _Wrong | None:
     """The first thing wrong with nine fields in the order of `COLUMNS`, or None."""
     of_system, addressee, individual, name, kana, sex, birth_date, address, kind = fields
     if not (
@@ -89,33 +91,56 @@ def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool
         and name.strip()
         and address.strip()
     ):
-        return Reason.FIELD_MISSING
+        return Reason.FIELD_MISSING, _first_missing(fields)
     if of_system != system:
-        return Reason.SYSTEM_DIFFERS
+        return Reason.SYSTEM_DIFFERS, "system"
     if not (
         addressee.isascii()
         and addressee.isdigit()
         and len(addressee) <= 15
-        and sex in _SEXES
+        and sex in SEXES
         and kind in RESIDENT_KINDS
+        and len(name) <= _LONGEST
+        and len(kana) <= _LONGEST
+        and len(address) <= _LONGEST
+        and is_date(birth_date)
     ):
-        return Reason.FIELD_MALFORMED
-    if len(name) > _LONGEST or len(kana) > _LONGEST or len(address) > _LONGEST or not _is_date(birth_date):
-        return Reason.FIELD_MALFORMED
+        return Reason.FIELD_MALFORMED, _first_malformed(fields)
     return _form_of_number(individual, may_use_individual_number=may_use_individual_number) if individual else None
 
 
-def _form_of_number(individual: str, *, may_use_individual_number: bool) -> Reason | None:
+def _first_malformed(fields: Sequence[str]) -> str:
+    _, addressee, _, name, kana, sex, birth_date, address, kind = fields
+    good = {
+        "addressee_number": addressee.isascii() and addressee.isdigit() and len(addressee) <= 15,
+        "name": len(name) <= _LONGEST,
+        "kana": len(kana) <= _LONGEST,
+        "sex": sex in SEXES,
+        "birth_date": is_date(birth_date),
+        "address": len(address) <= _LONGEST,
+        "resident_kind": kind in RESIDENT_KINDS,
+    }
+    return next(name for name, is_good in good.items() if not is_good)
+
+
+def _first_missing(fields: Sequence[str]) -> str:
+    needed = (name for name in COLUMNS if name not in {"individual_number", "kana"})
+    return next(name for name in needed if not fields[COLUMNS.index(name)].strip())
+
+
+def _form_of_number(individual: str, *, may_use_individual_number: bool) -> _Wrong | None:
     if not may_use_individual_number:
-        return Reason.INDIVIDUAL_NUMBER_NOT_ALLOWED
+        return Reason.INDIVIDUAL_NUMBER_NOT_ALLOWED, "individual_number"
     if individual_number.is_valid(individual):
         return None
     digits = len(individual) == individual_number.LENGTH and individual.isascii() and individual.isdigit()
-    return Reason.INDIVIDUAL_NUMBER_CHECK_DIGIT if digits else Reason.FIELD_MALFORMED
+    return Reason.INDIVIDUAL_NUMBER_CHECK_DIGIT if digits else Reason.FIELD_MALFORMED, "individual_number"
 
 
-def _is_date(text: str) -> bool:
-    if len(text) != 10:
+@lru_cache(maxsize=1 << 16)
+def is_date(text: str) -> bool:
+    """YYYY-MM-DD, a day that there is."""
+    if len(text) != 10 or text[7] != "-":  # ten characters are also a week of ISO 8601
         return False
     try:
         date.fromisoformat(text)
@@ -125,25 +150,36 @@ def _is_date(text: str) -> bool:
 
 
 def check(line: int, fields: Sequence[str], *, system: str, may_use_individual_number: bool) -> Parsed:
-    """A row of nine texts in the order of `COLUMNS`."""
-    reason = _form(fields, system=system, may_use_individual_number=may_use_individual_number)
-    if reason is not None:
-        return Malformed(line, reason)
+    """A row of nine texts in the order of `COLUMNS`, and the migrated integrated number if there is a tenth."""
+    wrong = _form(fields[:9], system=system, may_use_individual_number=may_use_individual_number)
+    if wrong is not None:
+        return Malformed(line, *wrong)
+    if len(fields) > len(COLUMNS) and not _is_integrated_number(fields[9]):
+        return Malformed(line, Reason.FIELD_MALFORMED, MIGRATED)
     return Row(line, *fields[1:])
 
 
-def _split(text: str) -> list[str]:
-    """The fields of one line; a line with quotation marks goes to the CSV reader alone. Raises csv.Error."""
-    if '"' not in text:
-        return text.split(",")
-    return next(csv.reader([text], strict=True), [])
+def _is_integrated_number(text: str) -> bool:
+    return not text or (len(text) == INTEGRATED_NUMBER_LENGTH and text.isascii() and text.isdigit())
 
 
 class RowReader:
-    """Reads lines of a file under its header. `order`: where each of `COLUMNS` stands."""
+    """Reads lines of a file: CSV under a header, or fixed width by a layout. `migrates`: whether it brings integrated numbers."""
 
-    def __init__(self, order: Sequence[int], *, encoding: str, system: str, may_use_individual_number: bool) -> None:
-        self._order = None if list(order) == list(range(len(COLUMNS))) else tuple(order)
+    def __init__(
+        self,
+        names: Sequence[str],
+        layout: FixedLayout | None,
+        *,
+        encoding: str,
+        system: str,
+        may_use_individual_number: bool,
+    ) -> None:
+        self.migrates = MIGRATED in names
+        wanted = (*COLUMNS, MIGRATED) if self.migrates else COLUMNS
+        self._width = len(wanted)
+        self._order = None if tuple(names) == wanted else tuple(names.index(name) for name in wanted)
+        self._layout = layout
         self._encoding = encoding
         self._system = system
         self._may = may_use_individual_number
@@ -153,29 +189,42 @@ class RowReader:
         cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool
     ) -> RowReader | None:
         """None when the header does not have exactly the columns (in any order; a byte order mark is passed over)."""
-        try:
-            names = _split(header.decode(encoding).removeprefix("\ufeff").rstrip("\r\n"))
-        except (UnicodeDecodeError, csv.Error):
+        text = decode_line(header, encoding, number=1)
+        names = split_csv(text) if isinstance(text, str) else None
+        if names is None or sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, MIGRATED))):
             return None
-        if sorted(names) != sorted(COLUMNS):
-            return None
-        return cls(
-            [names.index(name) for name in COLUMNS],
-            encoding=encoding,
-            system=system,
-            may_use_individual_number=may_use_individual_number,
-        )
+        return cls(names, None, encoding=encoding, system=system, may_use_individual_number=may_use_individual_number)
 
-    def read(self, first_line: int, lines: Iterable[bytes]) -> list[Parsed]:
-        return [self._one(number, line) for number, line in enumerate(lines, start=first_line)]
+    @classmethod
+    def of_layout(
+        cls, layout: FixedLayout, *, encoding: str, system: str, may_use_individual_number: bool
+    ) -> RowReader:
+        names = [field.name for field in layout.fields]
+        return cls(names, layout, encoding=encoding, system=system, may_use_individual_number=may_use_individual_number)
 
-    def _one(self, number: int, line: bytes) -> Parsed:
-        try:
-            fields = _split(line.decode(self._encoding).rstrip("\r\n"))
-        except (UnicodeDecodeError, csv.Error):
-            return Malformed(number, Reason.FIELD_MALFORMED)
-        if len(fields) != len(COLUMNS):
-            return Malformed(number, Reason.FIELD_MALFORMED)
+    def read(self, first_line: int, lines: Sequence[bytes]) -> list[Parsed]:
+        if self._layout is not None:
+            layout, encoding = self._layout, self._encoding
+            return [
+                self._fields(number, layout.split(line, encoding, number=number))
+                for number, line in enumerate(lines, start=first_line)
+            ]
+        texts = decode_lines(lines, self._encoding, first=first_line)
+        return [self._one(number, text) for number, text in enumerate(texts, start=first_line)]
+
+    def _one(self, number: int, text: str | TextRefused) -> Parsed:
+        if isinstance(text, TextRefused):
+            return self._fields(number, text)
+        fields = split_csv(text)
+        if fields is None:
+            return Malformed(number, TextReason.QUOTATION)
+        return self._fields(number, fields)
+
+    def _fields(self, number: int, fields: list[str] | TextRefused) -> Parsed:
+        if isinstance(fields, TextRefused):
+            return Malformed(number, fields.reason, f"column {fields.column}")
+        if len(fields) != self._width:
+            return Malformed(number, TextReason.LENGTH, f"{len(fields)} fields")
         if self._order is not None:
             fields = [fields[at] for at in self._order]
         return check(number, fields, system=self._system, may_use_individual_number=self._may)

@@ -1,83 +1,161 @@
-"""The spool channel `addressees`: first load by CSV file, streamed in chunks; the next chunk is prepared while one is written."""
+"""The spool channel `addressees`: first load by CSV or fixed-width file.
+
+The file is examined whole, then registered chunk by chunk; the next chunk is prepared while one is written.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway.api.clients import SystemRights
-from gateway.batch.manifest import ENCODINGS, Manifest
+from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
 from gateway.batch.run import Rejected
 from gateway.batch.spool import SpoolFile
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
+from gateway.linkage_server.addressees.examination import Examined, examine
 from gateway.linkage_server.addressees.rows import Parsed, RowReader
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.spool_rights import admit
 from gateway.linkage_server.tenant import Agency
+from storage import durable_file
 
 CHANNEL: Final = "addressees"
 HEADER_LINES: Final = 1
-_RESULT_COLUMNS: Final = ("line", "outcome", "reason", "integrated_number")
+_STOPPED: Final = "mismatch_rate_over_limit"
+_COLUMNS: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
+_WITHOUT_NUMBER: Final = {name: place for name, place in _COLUMNS.items() if name != "integrated_number"}
 
 
-def _chunks(file: BinaryIO, reader: RowReader, after: int) -> Iterator[tuple[list[Parsed], int]]:
-    """Chunks of rows with the number of their last line; what an earlier run committed (up to line `after`) is passed over."""
-    done = max(after - HEADER_LINES, 0)
-    lines = lines_of(file, skip=done)
-    first = HEADER_LINES + 1 + done
-    while block := list(islice(lines, flow.CHUNK)):
-        yield reader.read(first, block), first + len(block) - 1
-        first += len(block)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """One file on its way: what it is and who sends it."""
+
+    path: Path
+    reader: RowReader
+    header_lines: int
+    rights: SystemRights
+    count: int
+    as_of: date
+
+    def chunks(self, file: BinaryIO, after: int) -> Iterator[tuple[list[Parsed], int]]:
+        """Chunks of rows with the number of their last line; what an earlier run committed (up to line `after`) is passed over."""
+        done = max(after - self.header_lines, 0)
+        lines = lines_of(file, skip=self.header_lines + done)
+        first = self.header_lines + 1 + done
+        while block := list(islice(lines, flow.CHUNK)):
+            yield self.reader.read(first, block), first + len(block) - 1
+            first += len(block)
 
 
-async def _load(agency: Agency, taken: Intake, path: Path, reader: RowReader, rights: SystemRights) -> Intake:
-    with path.open("rb") as file:
-        file.readline()
+async def _examine(agency: Agency, taken: Intake, load: _Load) -> Examined:
+    with load.path.open("rb") as file:
+        return await examine(
+            agency,
+            load.chunks(file, 0),
+            rights=load.rights,
+            lines=load.header_lines + load.count,
+            after=taken.lines_done,
+        )
+
+
+async def _load(agency: Agency, taken: Intake, load: _Load, examined: Examined) -> Intake:
+    reserved = None
+    if examined.expected_new:
+        first_line = load.header_lines + 1
+        reserved = await flow.reserve(agency, taken, first_line=first_line, count=load.count)
+    with load.path.open("rb") as file:
         writing: asyncio.Task[Intake] | None = None
         async with asyncio.TaskGroup() as group:
-            for parsed, last_line in _chunks(file, reader, taken.lines_done):
-                prepared = await flow.prepare(agency, parsed, rights=rights, last_line=last_line)
+            for parsed, last_line in load.chunks(file, taken.lines_done):
+                prepared = await flow.prepare_examined(
+                    agency, parsed, examined, reserved, rights=load.rights, last_line=last_line, as_of=load.as_of
+                )
                 if writing is not None:
                     taken = await writing
                 writing = group.create_task(flow.register(agency, taken, prepared))
         return writing.result() if writing is not None else taken
 
 
-async def load_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> bytes | Rejected:
-    """Take one file to its end and return the result file. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
+def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> RowReader | Rejected:
+    encoding = ENCODINGS[manifest.encoding.lower()]
+    may = rights.may_use_individual_number
+    if manifest.form == FIXED_WIDTH:
+        layout = agency.file_layouts[CHANNEL]
+        return RowReader.of_layout(layout, encoding=encoding, system=file.system, may_use_individual_number=may)
+    with file.data.open("rb") as data:
+        header = data.readline(LONGEST_LINE)
+    reader = RowReader.from_header(header, encoding=encoding, system=file.system, may_use_individual_number=may)
+    return reader or Rejected(reason="header_unknown")
+
+
+async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Load | Rejected:
+    """Whether this system may load such a file at all; what is refused for its rights is on record."""
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    with file.data.open("rb") as data:
-        header = data.readline(LONGEST_LINE)
-    reader = RowReader.from_header(
-        header,
-        encoding=ENCODINGS[manifest.encoding.lower()],
-        system=file.system,
-        may_use_individual_number=rights.may_use_individual_number,
+    reader = await asyncio.to_thread(_reader, agency, file, manifest, rights)
+    if isinstance(reader, Rejected):
+        return reader
+    if reader.migrates:
+        migrates = await admit(agency, file.system, "integrated-numbers", "migrate")
+        if isinstance(migrates, Rejected):
+            return migrates
+    as_of = date.fromisoformat(manifest.as_of) if manifest.as_of else agency.today()
+    if as_of > agency.today():
+        return Rejected(reason="as_of_in_the_future")
+    return _Load(
+        path=file.data,
+        reader=reader,
+        header_lines=0 if manifest.form == FIXED_WIDTH else HEADER_LINES,
+        rights=rights,
+        count=manifest.count,
+        as_of=as_of,
     )
-    if reader is None:
-        return Rejected(reason="header_unknown")
+
+
+async def load_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
+    """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
+    load = await _admitted(agency, file, manifest)
+    if isinstance(load, Rejected):
+        return load
     key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
-        agency, key, channel=CHANNEL, system=file.system, sha256=bytes.fromhex(manifest.sha256)
+        agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
     )
     if not taken.done:
-        taken = await _load_unwrapped(agency, taken, file.data, reader, rights)
-        await flow.close(agency, taken, system=file.system)
-    columns = _RESULT_COLUMNS if rights.may("integrated-numbers", "read") else _RESULT_COLUMNS[:3]
-    return await intake.result_file(agency, taken, columns)
+        loaded = await _unwrapped(agency, taken, load)
+        if isinstance(loaded, Rejected):
+            return loaded
+        await flow.close(agency, loaded, system=file.system)
+        taken = loaded
+    columns = _COLUMNS if load.rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
+    return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))
 
 
-async def _load_unwrapped(agency: Agency, taken: Intake, path: Path, reader: RowReader, rights: SystemRights) -> Intake:
-    """As `_load`; the first failure inside its task group is raised as itself."""
+async def _take(agency: Agency, taken: Intake, load: _Load) -> Intake | Rejected:
+    """Examine, and register what passes. A load of which something is committed has passed already."""
+    examined = await _examine(agency, taken, load)
+    if not taken.lines_done and agency.limits.passed_by(examined.mismatches, examined.rows):
+        await agency.record_access_refused(_STOPPED, load.rights.system)
+        return Rejected(reason=_STOPPED, facts=examined.facts())
+    return await _load(agency, taken, load, examined)
+
+
+async def _unwrapped(agency: Agency, taken: Intake, load: _Load) -> Intake | Rejected:
+    """As `_take`; the first failure inside a task group is raised as itself."""
     try:
-        return await _load(agency, taken, path, reader, rights)
+        return await _take(agency, taken, load)
     except* Exception as failures:  # noqa: BLE001 (unwrapped, not swallowed)
-        first = failures.exceptions[0]
+        first: BaseException = failures
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
     raise first from None

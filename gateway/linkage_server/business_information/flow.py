@@ -1,106 +1,183 @@
-"""業務情報の連携 (LS-2): lines of a business system become replica records at the agency's own intermediate server.
+"""業務情報の取込み (LS-2.1 to LS-2.3): lines of a business system become originals, or new editions of them, together with their results.
 
-Only people whom the system holds and who have an 個人番号, only what a layout lists (LS-2.6). Each chunk's answers are committed; a chunk
-that a crash interrupts is sent again, and the record id makes that no second registration.
+Nothing is sent here: what is to go on is `due` when the chunk is committed, and the transfer takes it from there (LS-2.4, LS-2.5).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+import msgspec
 from prometheus_client import Counter
 
 from gateway.linkage_server import intake
-from gateway.linkage_server.addressees import store
-from gateway.linkage_server.business_information import records
+from gateway.linkage_server.business_information import records, store
+from gateway.linkage_server.business_information.originals import (
+    Change,
+    Ledger,
+    LineReason,
+    Original,
+    Said,
+    Transfer,
+    said_by,
+)
 from gateway.linkage_server.business_information.records import Record
+from gateway.linkage_server.business_information.store import Addressee
 from gateway.linkage_server.intake import Intake
-from gateway.linkage_server.outbound import SEND_REPLICAS, Answer
 from gateway.linkage_server.tenant import Agency
-from storage.committer import Commit, Write, commit_step
-from transport.channel import ChannelError
+from storage.committer import Commit, commit_step
+from storage.database import Connection
 from transport.clock import JST
 
 CHUNK_STEP: Final = commit_step("linkage", "business_information.chunk")
 CLOSE_STEP: Final = commit_step("linkage", "business_information.registered")
 CHUNK: Final = 1_000
-RECORDS = Counter(
-    "sekisho_business_records", "Records of business information by what became of them", ["information", "outcome"]
-)
+_SLICE: Final = 200
+LINES = Counter("sekisho_business_lines", "Lines of business information by what became of them here", ["outcome"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of a file: its record, or None when it is not one."""
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line of a file or an item of a call: its record, or None when it is not one."""
 
     number: int
     record: Record | None
 
 
-Verdict = tuple[str, str | None, str | None]
-"""Outcome, reason, item."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Whose lines these are. `by`: who changes the records, as each edition keeps it."""
+
+    system: str
+    by: str
 
 
-def _sorted_out(
-    agency: Agency, line: Line, held: dict[Any, tuple[int, bool]], *, system: str, today: date
-) -> Verdict | dict[str, Any]:
-    """The message for a line, or why there is none."""
-    record = line.record
-    if record is None:
-        return "rejected", "record_malformed", None
-    information = records.information_of(record, agency.layouts)
-    wrong = records.problem(record, information, agency.layouts, today=today, system=system)
-    if wrong is not None:
-        return "rejected", *wrong
-    found = held.get((system, record.addressee_number))
-    if found is None:
-        return "rejected", "addressee_unknown", None
-    if not found[1]:
-        return "rejected", "no_individual_number", None
-    return records.message(
-        record, information, system=system, integrated_number=found[0], layouts=agency.layouts, today=today
-    )
+Result = list[Any]
+"""Line, outcome (`taken`, `unchanged`, `rejected`), reason, item, record id, edition, what the line does. The first four are the result file's columns."""
 
 
-def _verdict(answer: Answer) -> Verdict:
-    if answer.get("registered") is True:
-        return "registered", None, None
-    if isinstance(answer.get("retry"), str):
-        raise ChannelError("replica_retry")
-    refused = answer.get("refused")
-    if not isinstance(refused, dict):
-        return "rejected", "refused", None
-    item = refused.get("item")
-    return "rejected", str(refused.get("reason") or "refused"), item if isinstance(item, str) else None
+Judged = tuple[Line, "Said | tuple[str, str | None]"]
+"""A line and what it says, or reason and item of its refusal, as far as the line alone tells."""
 
 
-async def register(agency: Agency, taken: Intake, lines: Sequence[Line], *, system: str) -> Intake:
-    """Send one chunk and commit its results. Raises ChannelError, StorageUnavailableError: call again with the same lines."""
+@dataclass(slots=True, kw_only=True)
+class _Chunk:
+    """What a chunk writes: the latest edition of each record that it changes, and the editions before."""
+
+    before: dict[str, Original]
+    changed: dict[str, Original]
+    past: list[Original]
+
+
+async def judge(agency: Agency, lines: Sequence[Line], sender: Sender) -> list[Judged]:
+    """What needs no database. Lets other work of the server run in between."""
     today = agency.clock().astimezone(JST).date()
-    pairs = [(system, line.record.addressee_number) for line in lines if line.record is not None]
-    async with agency.database.inside(agency.tenant) as connection:
-        held = await store.find_addressees(connection, list(dict.fromkeys(pairs))) if pairs else {}
-    sorted_out = [_sorted_out(agency, line, held, system=system, today=today) for line in lines]
-    messages = [one for one in sorted_out if isinstance(one, dict)]
-    answers = iter(
-        await agency.outbound.ask_list(agency.outbound.intermediate("replicas"), messages, step=SEND_REPLICAS)
-        if messages
-        else []
-    )
-    verdicts = [_verdict(next(answers)) if isinstance(one, dict) else one for one in sorted_out]
-    results = [(line.number, *verdict) for line, verdict in zip(lines, verdicts, strict=True)]
+    judged: list[Judged] = []
+    for start in range(0, len(lines), _SLICE):
+        judged += [(line, _judged(agency, line.record, sender, today)) for line in lines[start : start + _SLICE]]
+        await asyncio.sleep(0)
+    return judged
+
+
+def _judged(agency: Agency, record: Record | None, sender: Sender, today: date) -> Said | tuple[str, str | None]:
+    if record is None:
+        return "record_malformed", None
+    layout = records.layout_of(record, agency.layouts, today)
+    wrong = records.problem(record, layout, agency.layouts, today=today, system=sender.system)
+    return wrong or said_by(record, sender.system, agency.layouts, layout)
+
+
+async def take_in(
+    agency: Agency, taken: Intake, judged: Sequence[Judged], sender: Sender, *, on_command: bool
+) -> Intake:
+    """Decide and write one chunk that was judged; returns the intake after it. Raises StorageUnavailableError; then nothing of the chunk is there.
+
+    `on_command`: what belongs to a data set whose first full transfer has not gone through waits for that (初回提供区分).
+    """
     CHUNK_STEP.before.reached()
     async with agency.database.inside(agency.tenant) as connection:
-        taken = await intake.keep_results(connection, taken, results, lines[-1].number)
+        await store.lock_intake(connection)
+        ledger = await _read_ledger(connection, agency, judged, sender.system)
+        chunk = _Chunk(before=dict(ledger.held), changed={}, past=[])
+        results = [_decide(agency, ledger, chunk, line, found, sender.by) for line, found in judged]
+        await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
+        taken = await intake.keep_results(connection, taken, results, judged[-1][0].number)
     CHUNK_STEP.after.reached()
-    for one, verdict in zip(sorted_out, verdicts, strict=True):
-        RECORDS.labels(one["information"] if isinstance(one, dict) else "none", verdict[0]).inc()
+    for outcome, times in Tally(result[1] for result in results).items():
+        LINES.labels(outcome).inc(times)
     return taken
 
 
+async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[Judged], system: str) -> Ledger:
+    said = [found for _, found in judged if isinstance(found, Said)]
+    ids = list(dict.fromkeys(one.record_id for one in said))
+    parents = [one.parent_record_id for one in said if one.parent_record_id is not None]
+    deleted = [one.record_id for one in said if one.deleted]
+    return Ledger(
+        held=await store.read_held(connection, agency.keys, [*ids, *parents]),
+        children=await store.read_children(connection, deleted) if deleted else {},
+        addressees=await store.read_addressees(
+            connection, system, list(dict.fromkeys(one.addressee_number for one in said))
+        ),
+        layouts=agency.layouts,
+    )
+
+
+def _decide(
+    agency: Agency, ledger: Ledger, chunk: _Chunk, line: Line, found: Said | tuple[str, str | None], by: str
+) -> Result:
+    if line.record is None or not isinstance(found, Said):
+        reason, item = found if isinstance(found, tuple) else ("record_malformed", None)
+        return [line.number, "rejected", reason, item, None, None, None]
+    held = ledger.held.get(found.record_id)
+    change = ledger.take(line.record, found, now=agency.clock(), by=by)
+    if isinstance(change, LineReason):
+        return [line.number, "rejected", change.value, None, None, None, None]
+    return _taken(line, change, held, chunk)
+
+
+def _taken(line: Line, change: Change, held: Original | None, chunk: _Chunk) -> Result:
+    identity, edition = change.original.said.record_id, change.original.edition
+    operation = line.record.operation if line.record else None
+    if not change.new_edition:
+        reason = change.reason.value if change.reason else None
+        return [line.number, "unchanged", reason, None, identity, edition, operation]
+    if held is not None:
+        chunk.past.append(held)
+    chunk.changed[identity] = change.original
+    return [line.number, "taken", None, None, identity, edition, operation]
+
+
+async def _write(
+    connection: Connection,
+    agency: Agency,
+    chunk: _Chunk,
+    addressees: dict[str, Addressee] | Any,
+    system: str,
+    *,
+    on_command: bool,
+) -> None:
+    scopes = {(one.said.information, one.said.data_set, one.said.layout_version) for one in chunk.changed.values()}
+    await store.open_scopes(connection, system, scopes)
+    waiting = await store.scopes_waiting(connection, system) if on_command else set()
+    new: list[tuple[Original, Transfer, bool]] = []
+    changed: list[tuple[Original, Transfer, bool]] = []
+    for identity, one in chunk.changed.items():
+        said = one.said
+        waits = (said.information, said.data_set, said.layout_version) in waiting and not said.deleted
+        person = addressees.get(said.addressee_number)
+        may_be_sent = not waits and not said.deleted and person is not None and person.reason is None
+        row = (one, Transfer.AWAITING_FIRST if waits else Transfer.DUE, may_be_sent)
+        (changed if identity in chunk.before else new).append(row)
+    await store.insert_originals(connection, agency.keys, system, new)
+    await store.change_originals(connection, agency.keys, changed)
+    await store.keep_past(connection, agency.keys, chunk.past)
+
+
 async def close(agency: Agency, taken: Intake) -> None:
-    """The whole file is in. Its record is the intermediate server's; here only the state moves."""
-    await agency.committer.apply(Commit(step=CLOSE_STEP, guard=Write(intake.CLOSE, (taken.key,))))
+    """The whole intake is in and its results are final; only its state moves here."""
+    await agency.committer.apply(Commit(step=CLOSE_STEP, guard=intake.closing(agency, taken)))

@@ -1,25 +1,36 @@
-"""業務情報 lines as a business system sends them, and what of them may go on (LS-2.6): only what a layout in force lists."""
+"""業務情報 as a business system sends it, and what of it is taken in (LS-2.6): only what a layout in force lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from codebook.layouts import Layout, check_record, in_force
+from codebook.layouts import Layout, check_record, in_force, is_valid, version_of
 from gateway.linkage_server import free_text
+from transport.clock import JST
 
 AddresseeText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
+AgencyText = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,30}\Z")]
 RecordId = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"^[!-~]+\Z")]
 LONGEST_RECORD_ID: Final = 40
 LONGEST_WITH_SYSTEM: Final = 64
+Bound = Annotated[str, Meta(max_length=LONGEST_WITH_SYSTEM, pattern=r"^[!-~]*\Z")]
+"""A record id to go on after, or nothing."""
+Name = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f]*\Z")]
+"""The name of an information, a data set or a version, or nothing."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line. `public_from`/`public_to`: days on which the copy may be answered from; `information` may be left out where the data set tells it."""
+    """One line or one item of a call. `public_from`/`public_to`: days on which the copy may be answered from; `information` may be left out where the data set tells it.
+
+    `register` brings a record in, `change` gives the whole of it anew, `delete` takes it away. `changed_at`: when it changed in the business
+    system; of two changes the later one counts, whichever comes first. `parent_record_id`: the record of the parent data set that this one belongs to.
+    `delegator`: whose the record is when another agency has delegated answering (委任元).
+    """
 
     addressee_number: AddresseeText
     record_id: RecordId
@@ -27,11 +38,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str = ""
     information: str = ""
     items: dict[str, dict[str, Any]] = {}
-    operation: Literal["register", "delete"] = "register"
+    operation: Literal["register", "change", "delete"] = "register"
     public_from: date | None = None
     public_to: date | None = None
     auto_response: Literal["allowed", "barred"] = "allowed"
     system: str | None = None
+    changed_at: Annotated[datetime, Meta(tz=True)] | None = None
+    parent_record_id: RecordId | None = None
+    delegator: AgencyText | None = None
 
     def __repr__(self) -> str:
         return "<Record>"
@@ -56,68 +70,55 @@ def information_of(record: Record, layouts: Iterable[Layout]) -> str:
     return named.pop() if len(named) == 1 else ""
 
 
-def full_record_id(record: Record, system: str) -> str:
+def full_id(record_id: str, system: str) -> str:
     """The record id under the business system's own name: two systems never touch each other's records."""
     prefix = f"{system}/"
-    return record.record_id if record.record_id.startswith(prefix) else f"{prefix}{record.record_id}"
+    return record_id if record_id.startswith(prefix) else f"{prefix}{record_id}"
+
+
+def layout_of(record: Record, layouts: Iterable[Layout], today: date) -> Layout | None:
+    """The layout that the record is made in: the version that it names if new records may be made in it today, or else the latest in force."""
+    information = information_of(record, layouts)
+    if not record.version:
+        return in_force(layouts, information, today)
+    found = version_of(layouts, information, record.version, today)
+    return found if found is not None and is_valid(found, today) else None
 
 
 def problem(
-    record: Record, information: str, layouts: tuple[Layout, ...], *, today: date, system: str
+    record: Record, layout: Layout | None, layouts: tuple[Layout, ...], *, today: date, system: str
 ) -> tuple[str, str | None] | None:
-    """Reason and item when the record may not go on; None when it may."""
+    """Reason and item when the record is not taken in; None when it is, as far as the record alone tells. `layout`: by `layout_of`."""
     if record.system is not None and record.system != system:
         return "system_differs", None
-    wrong_id = _refusal_of_id(record, system)
-    if wrong_id is not None:
-        return wrong_id, None
-    return _problem_of_content(record, in_force(layouts, information, today))
+    if record.changed_at is not None and record.changed_at.astimezone(JST).date() > today:
+        return "changed_at_in_the_future", None  # nothing could change the record any more
+    for one in (record.record_id, record.parent_record_id):
+        wrong_id = None if one is None else _refusal_of_id(one, system)
+        if wrong_id is not None:
+            return wrong_id, None
+    return None if record.operation == "delete" else _problem_of_content(record, layout, layouts, today)
 
 
-def _refusal_of_id(record: Record, system: str) -> str | None:
-    identity = full_record_id(record, system)
+def _refusal_of_id(record_id: str, system: str) -> str | None:
+    identity = full_id(record_id, system)
     own = identity.removeprefix(f"{system}/")
-    if len(own) > LONGEST_RECORD_ID or len(identity) > LONGEST_WITH_SYSTEM:
-        return "record_id_too_long"
+    if not own or len(own) > LONGEST_RECORD_ID or len(identity) > LONGEST_WITH_SYSTEM:
+        return "record_id_too_long" if own else "record_malformed"
     return "record_id_holds_individual_number" if free_text.holds_individual_number(own) else None
 
 
-def _problem_of_content(record: Record, layout: Layout | None) -> tuple[str, str | None] | None:
+def _problem_of_content(
+    record: Record, layout: Layout | None, layouts: tuple[Layout, ...], today: date
+) -> tuple[str, str | None] | None:
     if layout is None:
-        return "information_not_listed", None
-    if record.operation == "delete":
-        return None
-    if record.version and record.version != layout.version:
-        return "layout_version_not_in_force", None
+        listed = in_force(layouts, information_of(record, layouts), today) is not None
+        return "layout_version_not_in_force" if listed else "information_not_listed", None
+    if record.public_to is not None and record.public_to < (record.public_from or layout.valid_from):
+        return "public_window_reversed", None
     found = check_record(layout, record.data_set, record.items)
-    return (found[0].why.value, found[0].item or None) if found else None
-
-
-def message(
-    record: Record,
-    information: str,
-    *,
-    system: str,
-    integrated_number: int,
-    layouts: tuple[Layout, ...],
-    today: date,
-) -> dict[str, Any]:
-    """IF_DBM_90011.
-
-    A record without a day from which it is public is public from the layout's first day: the same line gives the same message on any day.
-    """
-    layout = in_force(layouts, information, today)
-    if layout is None:
-        raise ValueError("only a record without a problem becomes a message")
-    return {
-        "record_id": full_record_id(record, system),
-        "operation": record.operation,
-        "integrated_number": f"{integrated_number:015d}",
-        "information": information,
-        "data_set": record.data_set,
-        "version": layout.version,
-        "public_from": record.public_from or layout.valid_from,
-        "public_to": record.public_to,
-        "auto_response": record.auto_response,
-        "items": record.items if record.operation == "register" else {},
-    }
+    if found:
+        return found[0].why.value, found[0].item or None
+    if record.parent_record_id is not None and layout.data_sets[record.data_set].parent is None:
+        return "parent_not_expected", None
+    return None

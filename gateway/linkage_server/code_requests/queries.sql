@@ -7,19 +7,124 @@ select run_id from code_run where state = 'running' order by started_at, run_id
 -- name: run_state
 select state from code_run where run_id = $1
 
--- name: close_run
-update code_run set state = 'done', finished_at = $2 where run_id = $1
+-- name: code_runs_since
+select run_id, state, started_at, finished_at from code_run where started_at >= $1 order by started_at desc, run_id desc limit $2
+
+-- name: forget_code_runs
+delete from code_run where state = 'done' and finished_at < $1
+
+-- name: close_runs
+update code_run set state = 'done', finished_at = $2 where run_id = any($1::text[]) and state = 'running'
+
+-- name: hasten
+-- A run asks at once for everybody who has no code, and anew for those whose request may have been lost; not for those in a file under way.
+update code_standing c set state = case when state in ('requested', 'refused') then 'none' else state end,
+    reason = case when state = 'refused' then null else reason end, tries = 0, next_at = $1, changed_at = $1
+where state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+    and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
+
+-- name: cursor
+select revision from code_follower
+
+-- name: newest_revision
+select coalesce(max(revision), 0) from person
+
+-- name: move_cursor
+update code_follower set revision = $1 where revision < $1
+
+-- name: changed_people
+select p.integrated_number, p.revision, p.individual_number_index, p.state as person_state, p.merged_into is not null as merged,
+    c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at,
+    case when c.number_index is distinct from p.individual_number_index and c.number_index is not null then coalesce((
+        select e.kind = 'individual_number_change' and e.undone_by is null from person_event e
+        where e.integrated_number = p.integrated_number and e.applied_at is not null
+            and e.kind in ('individual_number_change', 'correction', 'cancellation', 'linked', 'unlinked', 'merged', 'split')
+        order by e.event_no desc limit 1), false) else false end as lawfully_changed
+from person p left join code_standing c using (integrated_number)
+where p.revision > $1 order by p.revision limit $2
+
+-- name: these_people
+select p.integrated_number, p.revision, p.individual_number_index, p.state as person_state, p.merged_into is not null as merged,
+    c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, false as lawfully_changed
+from person p left join code_standing c using (integrated_number)
+where p.integrated_number = any($1::bigint[])
+
+-- name: lock_standings
+-- What staff order waits until the page is written: nothing ordered is written over.
+lock table code_standing in share row exclusive mode
+
+-- name: put_standings
+insert into code_standing (integrated_number, state, reason, number_index, message_id, by_hand, tries, next_at, changed_at)
+select r.*, $9 from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::boolean[], $7::integer[], $8::timestamptz[])
+    as r (integrated_number, state, reason, number_index, message_id, by_hand, tries, next_at)
+on conflict (integrated_number) do update set
+    state = excluded.state, reason = excluded.reason, number_index = excluded.number_index, message_id = excluded.message_id,
+    by_hand = excluded.by_hand, tries = excluded.tries, next_at = excluded.next_at, changed_at = excluded.changed_at
+
+-- name: due
+-- Frozen people wait, but for the end of a code; nobody is asked for whose request lies in a file.
+select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, p.individual_number_sealed
+from code_standing c join person p using (integrated_number)
+where c.state = any($1::text[]) and c.next_at <= $2 and (not p.frozen or c.state = 'cancelling')
+    and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
+order by c.next_at limit $3
+
+-- name: next_due
+select min(c.next_at) from code_standing c
+where c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+    and not exists (select from person p where p.integrated_number = c.integrated_number and p.frozen)
+
+-- name: advance
+-- Where each stood when it was read is where it stands now, or somebody else has moved it since.
+update code_standing c set state = r.state, reason = r.reason, tries = r.tries, next_at = r.next_at, changed_at = $8
+from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::integer[], $7::timestamptz[])
+    as r (integrated_number, before, number_index, state, reason, tries, next_at)
+where c.integrated_number = r.integrated_number and c.state = r.before and c.number_index is not distinct from r.number_index
+returning c.integrated_number
+
+-- name: on_the_way
+select exists (
+    select from code_standing c join person p using (integrated_number)
+    where c.state in ('none', 'requested', 'replacing', 'cancelling') and not p.frozen)
 
 -- name: counts
-select code_state, count(*) as people, count(*) filter (where individual_number_index is null) as without_number
-from person group by code_state
+select state, reason, count(*) as people from code_standing group by state, reason order by state, reason
 
--- name: without_code
-select integrated_number, individual_number_sealed from person
-where integrated_number > $1 and individual_number_sealed is not null and code_state = any($2::text[])
-order by integrated_number limit $3
+-- name: unseen
+-- Whoever was not looked at yet has changed since the last look.
+select count(*) from person p where p.revision > (select revision from code_follower)
+    and not exists (select from code_standing c where c.integrated_number = p.integrated_number)
 
--- name: set_states
-update person set code_state = r.code_state
-from unnest($1::bigint[], $2::text[]) as r (integrated_number, code_state)
-where person.integrated_number = r.integrated_number and person.code_state <> 'bound' and person.code_state <> r.code_state
+-- name: people_of_system
+select a.addressee_number, a.integrated_number, coalesce(c.state, 'none') as state, c.reason, c.changed_at, p.frozen
+from addressee a join person p using (integrated_number) left join code_standing c using (integrated_number)
+where a.business_system_id = $1 and a.state = 'held' and a.addressee_number > $2 and coalesce(c.state, 'none') = any($3::text[])
+order by a.addressee_number limit $4
+
+-- name: standings_of_addressees
+select a.addressee_number, a.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at
+from addressee a left join code_standing c using (integrated_number)
+where a.business_system_id = $1 and a.state = 'held' and a.addressee_number = any($2::text[])
+
+-- name: order_standing
+update code_standing c set state = r.state, reason = r.reason, message_id = r.message_id, by_hand = r.by_hand, tries = 0, next_at = r.next_at, changed_at = r.next_at
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[])
+    as r (integrated_number, before, state, reason, message_id, by_hand, next_at)
+where c.integrated_number = r.integrated_number and c.state = r.before
+returning c.integrated_number
+
+-- name: put_request_file
+insert into code_request_file (file_name, answer_by) values ($1, $2)
+
+-- name: put_request_lines
+insert into code_request_line (file_name, line, integrated_number) select $1, r.line, r.number from unnest($2::integer[], $3::bigint[]) as r (line, number)
+
+-- name: request_files
+select file_name, answer_by from code_request_file order by file_name
+
+-- name: request_lines
+select l.line, c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at
+from code_request_line l join code_standing c using (integrated_number) where l.file_name = $1 order by l.line
+
+-- name: drop_request_file
+delete from code_request_file where file_name = $1

@@ -28,6 +28,8 @@ from storage.database import StorageUnavailableError
 
 REFUSED_STEP: Final = commit_step("linkage", "inquiry.refused")
 UNKNOWN_ADDRESSEE: Final = "addressee_unknown"
+PERSON_FROZEN: Final = "person_frozen"
+"""Staff look into a link of this person; until then nobody is asked about them (SC-18)."""
 INQUIRIES = Counter("sekisho_desk_inquiries", "Inquiries at the desk by what became of them", ["agency", "outcome"])
 SECONDS = Histogram(
     "sekisho_desk_seconds",
@@ -47,7 +49,7 @@ class Desk:
 
 def message_id(desk: Desk, caller: Caller, key: str, position: int) -> str:
     """The only retry identity of one inquiry: client, Idempotency-Key (as a keyed digest), place in the list."""
-    return desk.agency.keys.retry_identity(caller.client_id, "inquiries", key, position)
+    return desk.agency.keys.desk_identity(caller.client_id, key, position)
 
 
 def _asked(desk: Desk, inquiry: Inquiry) -> bytes:
@@ -79,7 +81,9 @@ async def _one(
         return refused.answer_to(_asked(desk, inquiry))
     number = found.people.get(inquiry.addressee_number)
     if number is None:
-        return await refuse(desk, caller, inquiry, identity=identity, reason=UNKNOWN_ADDRESSEE)
+        return await refuse(desk, caller.system, inquiry, identity=identity, reason=UNKNOWN_ADDRESSEE)
+    if inquiry.addressee_number in found.frozen:
+        return await refuse(desk, caller.system, inquiry, identity=identity, reason=PERSON_FROZEN)
     # reveal: the intermediate server knows people by this number
     item = message(inquiry, message_id=identity, system=caller.system, integrated_number=number.reveal())
     answer = await desk.forwarding.inquire(item, wait_ms)
@@ -87,10 +91,10 @@ async def _one(
     return shown(answer)
 
 
-async def refuse(desk: Desk, caller: Caller, inquiry: Inquiry, *, identity: str, reason: str) -> dict[str, Any]:
+async def refuse(desk: Desk, system: str, inquiry: Inquiry, *, identity: str, reason: str) -> dict[str, Any]:
     """`inquiry.refused` by the desk: recorded once, answered alike each time."""
     now = desk.agency.clock()
-    asked = _asked(desk, inquiry)
+    asked, days = _asked(desk, inquiry), inquiry.days
     inquiry_number = new_sortable_id(INQUIRY_PREFIX, milliseconds(now), secrets.token_bytes(10))
     entry = exchange_entry(
         id=new_entry_id(now),
@@ -105,7 +109,11 @@ async def refuse(desk: Desk, caller: Caller, inquiry: Inquiry, *, identity: str,
         items=inquiry.items,
         disposition="refused",
         reason=reason,
-        actor=f"{caller.system}/{inquiry.staff}",
+        actor=f"{system}/{inquiry.staff}",
+        non_disclosure=inquiry.non_disclosure is True,
+        period=None if days is None else str(days),
+        inquirer_for=inquiry.inquirer_for or None,
+        provider_for=inquiry.provider_for or None,
     )
     applied = await desk.agency.committer.apply(
         Commit(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from codebook.periods import Period, fiscal_year
 from gateway.linkage_server import free_text
 
 Text = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -16,8 +18,19 @@ Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
 RowText = Annotated[str, Meta(pattern=r"^[0-9]{1,4}([-の][0-9]{1,4}){0,3}\Z")]
 
 
+class Days(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From one day to another, both included."""
+
+    first: date
+    last: date
+
+
 class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`item`: number of the list's row; `items`: names of items, empty for all of the layout; `staff`: who asks; `purpose`: what for."""
+    """`item`: number of the list's row; `items`: names of items, empty for all of the layout; `staff`: who asks; `purpose`: what for.
+
+    `non_disclosure`: 照会側不開示 (番号法23条2項); `fiscal_year` or `period`: the days asked about; `inquirer_for`, `provider_for`: 委任元.
+    What is not said is not sent, and does not stand in the digest of a question.
+    """
 
     addressee_number: Digits
     provider: AgencyText
@@ -27,6 +40,18 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     staff: StaffId
     basis: Text | None = None
     items: list[Text] = []
+    non_disclosure: bool | UnsetType = UNSET
+    fiscal_year: Annotated[int, Meta(ge=1900, le=9000)] | UnsetType = UNSET
+    period: Days | UnsetType = UNSET
+    inquirer_for: AgencyText | UnsetType = UNSET
+    provider_for: AgencyText | UnsetType = UNSET
+
+    @property
+    def days(self) -> Period | None:
+        """The days asked about, or None for any. Raises PeriodMalformedError."""
+        if self.fiscal_year is not UNSET:
+            return fiscal_year(self.fiscal_year)
+        return None if self.period is UNSET else Period(self.period.first, self.period.last)
 
     def __post_init__(self) -> None:
         """Raises ValueError, which the decoder turns into its own error."""
@@ -37,7 +62,12 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.purpose,
             self.staff,
             self.basis or "",
+            self.inquirer_for or "",
+            self.provider_for or "",
         )
+        if self.fiscal_year is not UNSET and self.period is not UNSET:
+            raise ValueError("a fiscal year or a period, not both")
+        _ = self.days  # days in order, of a year that exists
         if not all(free_text.is_safe(text) for text in (*free, *self.items)):
             raise ValueError("a text holds a long number or a control character")
 
@@ -46,7 +76,13 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResultWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`addressee_number`: whom it was about, for the comparison with the ledger; nothing is kept here that would tell."""
+
     inquiry_number: Annotated[str, Meta(pattern=r"^Q[0-9A-HJKMNP-TV-Z]{26}$")]
+    addressee_number: Digits | None = None
+
+    def __repr__(self) -> str:
+        return "<ResultWanted>"
 
 
 INQUIRY: Final = msgspec.json.Decoder(Inquiry)
@@ -56,7 +92,14 @@ _SHOWN: Final = ("inquiry_number", "state", "outcome", "reason", "values")
 
 def message(inquiry: Inquiry, *, message_id: str, system: str, integrated_number: str) -> dict[str, Any]:
     """IF_SKI_90012: what goes to the agency's own intermediate server."""
-    return {
+    days = inquiry.days
+    said: dict[str, Any] = {
+        "non_disclosure": inquiry.non_disclosure is True or None,
+        "period": None if days is None else str(days),
+        "inquirer_for": inquiry.inquirer_for or None,
+        "provider_for": inquiry.provider_for or None,
+    }
+    return {name: value for name, value in said.items() if value is not None} | {
         "message_id": message_id,
         "system": system,
         "actor": inquiry.staff,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from asyncpg import Record
+
 from storage import sql
 from storage.committer import Statement
 from storage.database import Connection
@@ -48,7 +50,8 @@ def answer(inquiry_number: str, reason: str) -> dict[str, Any]:
 
 async def find(connection: Connection, identities: Sequence[str]) -> dict[str, Refusal]:
     """Retry identity → refusal; absent when there is none."""
-    return {
-        row["message_id"]: Refusal(inquiry_number=row["inquiry_number"], reason=row["reason"], asked=row["asked"])
-        for row in await connection.fetch(_SQL["refusals"], identities)
-    }
+    return {row["message_id"]: read(row) for row in await connection.fetch(_SQL["refusals"], identities)}
+
+
+def read(row: Record) -> Refusal:
+    return Refusal(inquiry_number=row["inquiry_number"], reason=row["reason"], asked=row["asked"])

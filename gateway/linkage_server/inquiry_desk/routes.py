@@ -10,9 +10,10 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.authorization import CALLER, DOORS, idempotency_key, require, scope_missing
-from gateway.linkage_server.inquiry_desk import flow
+from gateway.linkage_server.inquiry_desk import flow, matching
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import INQUIRY, RESULT_WANTED, shown
+from gateway.linkage_server.inquiry_desk.online import ONLINE
 from transport import wire
 from transport.channel import ChannelError
 from transport.problem import ProblemError
@@ -41,13 +42,14 @@ async def post_inquiries(request: web.Request) -> web.Response:
     if len(inquiries) > _MOST:
         raise ProblemError(413, "too_many_items", "Ask about up to 1,000 people at once.")
     desk = request.app[DESKS][caller.agency]
+    request.app[ONLINE][caller.agency].note()
     if not caller.may("inquiries", "create"):
         await request.app[DOORS].refuse(caller.agency, "scope_missing", caller.client_id)
         await asyncio.gather(
             *(
                 flow.refuse(
                     desk,
-                    caller,
+                    caller.system,
                     inquiry,
                     identity=f"{flow.message_id(desk, caller, key, at)}/scope",
                     reason="scope_missing",
@@ -60,7 +62,8 @@ async def post_inquiries(request: web.Request) -> web.Response:
         answers = await flow.inquire(desk, caller, inquiries, key=key, wait_ms=envelope.wait_ms)
     except ChannelError:
         raise _unavailable() from None
-    return _items(answers)
+    numbers = [inquiry.addressee_number for inquiry in inquiries]
+    return _items(await matching.with_match(desk.agency, caller.system, numbers, answers))
 
 
 async def post_inquiry_results(request: web.Request) -> web.Response:
@@ -73,4 +76,6 @@ async def post_inquiry_results(request: web.Request) -> web.Response:
         )
     except ChannelError:
         raise _unavailable() from None
-    return _items([shown(answer) for answer in answers])
+    numbers = [one.addressee_number for one in wanted]
+    shown_to_caller = [shown(answer) for answer in answers]
+    return _items(await matching.with_match(desk.agency, caller.system, numbers, shown_to_caller))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,11 @@ import msgspec
 from adapters.jlis_mock import network
 from adapters.jlis_mock.dishonest import DishonestPeer
 from adapters.jlis_mock.resident_network import server as resident_network
+from gateway.setting_up.list_versions import sign_shipped
+from gateway.setting_up.ports import untaken
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
+from storage import list_files
 from storage.key_store import KeyStore
 from storage.migrations import Login, Tenant, create_database, migrate
 from storage.postgres import dsn
@@ -37,6 +39,8 @@ AGENCIES = {
     "unassessed": ("架空無評価区長", ["特別区の区長"], False),
 }
 ASKS_PER_MINUTE = 500
+PUBLISHER = Signer(Secret(b"\x08" * 32))
+"""Signs versions of the permission list."""
 _ROLES = (("network", "core"), ("resident-network", "resident_network"))
 TENANTS = (
     Tenant(schema="core", packages=("storage.evidence_log", "adapters.jlis_mock.core")),
@@ -46,12 +50,6 @@ LOGINS = (
     Login(name="network", password="network-test", tenants=("core",)),
     Login(name="resident", password="resident-test", tenants=("resident_network",)),
 )
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass
@@ -131,12 +129,21 @@ def _register(folder: Path, fingerprints: dict[str, bytes], signers: dict[str, S
             }
             for agency, (name, kinds, assessed) in AGENCIES.items()
         ],
+        "delegations": [
+            {"delegator": delegator, "delegate": "suginami", "side": "inquirer", "valid_from": since, "valid_to": until}
+            for delegator, since, until in (
+                ("setagaya", "2020-01-01", None),
+                ("naikaku", "2020-01-01", "2021-01-01"),
+                ("unassessed", "2020-01-01", None),
+            )
+        ],
         "certificates": [
             {"sha256": fingerprints[name].hex(), "agency": agency, "use": use.value, "name": name}
             for name, (agency, use) in CERTIFICATES.items()
         ],
         "logs": [{"origin": network.ORIGIN, "key": keys.ring.signer("log").public_key.hex()}],
         "permit_key": keys.ring.signer("permit").public_key.hex(),
+        "list_key": PUBLISHER.public_key.hex(),
     }
     path = folder / "register.json"
     path.write_bytes(sign_register(body, root))
@@ -158,7 +165,7 @@ def _config(
         folder=folder,
         dsn=dsn_,
         host="127.0.0.1",
-        port=free_port(),
+        port=untaken(1)[0],
         metrics_port=0,
         server=identity,
         hosted={name: Hosted(id=name, tenant=tenant, identity=identity, keys=folder / f"{name}.keys")},
@@ -183,6 +190,7 @@ async def surroundings(folder: Path, admin_dsn: str, socket_folder: Path) -> Asy
     stores = {name: KeyStore.create(folder / f"{name}.keys", PASSPHRASE, profile="cheapest") for name, _ in _ROLES}
     for purpose in ("log", "permit"):
         stores["network"].ensure(purpose)
+    (folder / list_files.FILE_NAME).write_bytes(list_files.encode(sign_shipped(PUBLISHER)))
     register = _register(folder, {name: found for name, (_, found) in issued.items()}, signers, stores["network"])
     neighbours = Neighbours(signers=signers)
     async with AsyncExitStack() as stack:
@@ -224,7 +232,7 @@ async def surroundings(folder: Path, admin_dsn: str, socket_folder: Path) -> Asy
 @asynccontextmanager
 async def another_network(around: Surroundings) -> AsyncIterator[str]:
     """A second process' worth of network on the same database and key file: all it knows is what was stored."""
-    config = replace(around.core, port=free_port())
+    config = replace(around.core, port=untaken(1)[0])
     stop = asyncio.Event()
     running = asyncio.ensure_future(network.serve(config, stop))
     try:

@@ -55,13 +55,14 @@ async def test_the_export_has_a_header_all_entries_and_an_end(around: Surroundin
 async def test_the_export_of_the_core_verifies_and_agrees_with_itself(around: Surroundings) -> None:
     signed, token = await permitted(around)
     await around.peer("setagaya").present(token, signed)
-    key = next(iter(around.register.logs.values()))
+    [key] = next(iter(around.register.logs.values())).all()
     lines = await export(around)
     header = read_line(lines[0])
     assert isinstance(header, Header)
     checked = Export("core", lines)
     assert verify([checked], {header.origin: format_vkey(header.origin, key)}).findings == ()
-    assert agree([checked]).findings == ()
+    # of this inquiry: other tests of this session make the core say things twice
+    assert [one for one in agree([checked]).findings if one.inquiry_number == signed.inquiry_number] == []
 
 
 async def test_a_flipped_entry_of_the_core_is_found(around: Surroundings) -> None:

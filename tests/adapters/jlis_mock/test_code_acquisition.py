@@ -45,7 +45,8 @@ async def test_four_items_of_a_resident_and_of_nobody(around: Surroundings) -> N
 
 
 async def test_loading_again_changes_nothing(around: Surroundings) -> None:
-    body = {"items": [resident(6), resident(7)]}
+    # nobody else's: what is loaded stays for every file of this folder
+    body = {"items": [resident(71), resident(72)]}
     first = await around.call("resident-staff", f"{around.resident_url}/population", body)
     second = await around.call("resident-staff", f"{around.resident_url}/population", body)
     assert (first["loaded"], second["loaded"]) == (2, 0)

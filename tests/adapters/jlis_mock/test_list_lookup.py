@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.jlis_mock.core import list_lookup
+from keys.windows import PublicKeys
 from permission_lists.decide import Party, Question, Refused, decide
 from permission_lists.model import Term, parse
 from storage.reference_data import read_permission_texts
 from transport.register import Agency
 
-LOOKUP = list_lookup.build(list_lookup.read_documents())
+DOCUMENTS = [yaml.safe_load(text) for text in read_permission_texts()]
+LOOKUP = list_lookup.build(DOCUMENTS)
 LIST = parse(read_permission_texts())
 ROWS = sorted(LIST.rows)
 TERMS = [row.inquirer for row in LIST.rows.values()] + [g.provider for row in LIST.rows.values() for g in row.grants]
@@ -22,7 +25,7 @@ KINDS = sorted({kind for term in TERMS for kind in term.kinds | term.possible})
 DAYS = st.dates(date(2021, 1, 1), date(2027, 12, 31))
 AGENCIES = st.builds(
     lambda name, kinds, assessed: Agency(
-        id=name, code="0" * 16, name=name, kinds=kinds, signing_key=b"", assessed=assessed
+        id=name, code="0" * 16, name=name, kinds=kinds, signing_keys=PublicKeys(()), assessed=assessed
     ),
     st.sampled_from(["a-agency", "b-agency", "c-agency"]),
     st.frozensets(st.sampled_from(KINDS), max_size=2),
@@ -83,14 +86,34 @@ def every_grant() -> list[tuple[date, str, str, str, str, str]]:
 def test_both_answer_every_row_and_grant_alike() -> None:
     asked = every_grant()
     for on, asking, giving, basis, item, what in asked:
-        inquirer = Agency(id="a-one", code="", name="甲", kinds=frozenset({asking}), signing_key=b"", assessed=True)
-        provider = Agency(id="b-one", code="", name="乙", kinds=frozenset({giving}), signing_key=b"", assessed=True)
+        inquirer = Agency(
+            id="a-one", code="", name="甲", kinds=frozenset({asking}), signing_keys=PublicKeys(()), assessed=True
+        )
+        provider = Agency(
+            id="b-one", code="", name="乙", kinds=frozenset({giving}), signing_keys=PublicKeys(()), assessed=True
+        )
         both_agree(on, inquirer, provider, basis, item, what)
     assert len(asked) > 300
 
 
+def test_two_ids_of_one_name_are_one_agency_that_would_ask_itself() -> None:
+    one, other = (
+        Agency(
+            id=each,
+            code="",
+            name="世田谷区長",
+            kinds=frozenset({"特別区の区長"}),
+            signing_keys=PublicKeys(()),
+            assessed=True,
+        )
+        for each in ("setagaya", "setagaya-2")
+    )
+    asked = {"on": date(2022, 10, 3), "basis": None, "item": "42", "information": "地方税関係情報"}
+
+    assert LOOKUP.refusal(inquirer=one, provider=other, **asked) == "inquires_of_itself"
+
+
 def test_a_malformed_document_is_not_half_read() -> None:
-    documents = list_lookup.read_documents()
-    broken = {**documents[0], "rows": [{"item": "1"}]}
+    broken = {**DOCUMENTS[0], "rows": [{"item": "1"}]}
     with pytest.raises(list_lookup.ListUnreadableError):
         list_lookup.build([broken])

@@ -24,7 +24,7 @@ async def refusal(around: Surroundings, wish: Wish, *, agency: str = "setagaya",
 
 async def test_a_listed_inquiry_gets_a_permit_that_the_other_implementation_reads(around: Surroundings) -> None:
     signed, token = await permitted(around)
-    permit = read_permit(token, around.register.permit_key)
+    permit = read_permit(token, *around.register.permit_keys.all())
     assert (permit.inquirer, permit.provider, permit.item) == ("setagaya", "naikaku", "162")
     assert permit.inquiry_number == signed.inquiry_number
     assert permit.redeem_by - permit.issued_at == timedelta(seconds=300)
@@ -52,6 +52,40 @@ async def test_what_the_list_does_not_permit_is_refused(
     around: Surroundings, changes: dict[str, object], reason: str
 ) -> None:
     assert await refusal(around, replace(ACCOUNT, **changes)) == reason  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"inquirer_for": "naikaku"}, "delegation_not_on_file"),
+        ({"inquirer_for": "nobody"}, "delegation_not_on_file"),
+        ({"provider_for": "setagaya"}, "delegation_not_on_file"),
+        ({"inquirer_for": "unassessed"}, "pia_duty_not_met"),
+        ({"period": "2022-04-02/2022-04-01"}, "request_malformed"),
+        ({"period": "2022-02-30/2022-04-01"}, "request_malformed"),
+        ({"period": None}, "request_malformed"),
+        ({"non_disclosure": False}, "request_malformed"),
+        ({"anything": True}, "request_malformed"),
+    ],
+)
+async def test_what_a_request_says_beyond_the_rest_has_its_form_and_its_ground(
+    around: Surroundings, said: dict[str, object], reason: str
+) -> None:
+    assert await refusal(around, replace(ACCOUNT, said=said), agency="suginami") == reason
+
+
+async def test_a_delegation_on_file_lets_the_delegators_row_count_and_stands_in_permit_and_record(
+    around: Surroundings,
+) -> None:
+    said = {"inquirer_for": "setagaya", "period": "2022-04-01/2023-03-31", "non_disclosure": True}
+    peer = around.peer("suginami")
+    signed = peer.build(replace(ACCOUNT, said=said), Clock()())
+    answer = await peer.ask_permit(signed, await acquire(around, "suginami", 1))
+    permit = read_permit(answer["permit"], *around.register.permit_keys.all())
+    assert {name: getattr(permit, name) for name in said} == said
+    [entry] = await around.entries(signed.inquiry_number)
+    assert {name: entry[name] for name in said} == said
+    assert entry["inquirer"] == "suginami"
 
 
 async def test_a_refusal_is_recorded_like_a_success(around: Surroundings) -> None:

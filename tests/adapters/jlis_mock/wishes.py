@@ -7,20 +7,19 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from adapters.jlis_mock.core import list_lookup
 from adapters.jlis_mock.dishonest import SignedRequest, Wish
 from codebook.identifiers import new_sortable_id
+from storage.reference_data import read_permission_list
 from tests.adapters.jlis_mock.people import resident
 from tests.adapters.jlis_mock.surroundings import Surroundings
 from transport.clock import Clock
 
-LOOKUP = list_lookup.build(list_lookup.read_documents())
 ACCOUNT = Wish(
     provider="naikaku",
     basis="meirei-2024",
     item="162",
     information="公的給付支給等口座登録簿関係情報",
-    list_digest=LOOKUP.digest,
+    list_digest=read_permission_list().digest,
 )
 
 

@@ -58,6 +58,8 @@ class LinkagePeer:
     wanted: list[dict[str, Any]] = field(default_factory=list)
     conflicts: int = 0
     tokens: int = 0
+    push_secret: str = ""
+    push_targets: list[dict[str, Any]] = field(default_factory=list)
     down: bool = False
     forget_tokens: bool = False
     _assertions: set[str] = field(default_factory=set)
@@ -109,6 +111,13 @@ class LinkagePeer:
         wanted = msgspec.json.decode(await request.read())["items"]
         return web.json_response({"items": [by_number[one["inquiry_number"]].next() for one in wanted]})
 
+    async def post_push_target(self, request: web.Request) -> web.Response:
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
+        self.push_targets.append(msgspec.json.decode(await request.read()))
+        self.push_secret = f"push secret {len(self.push_targets)}"
+        return web.json_response({"kind": "webhook", "state": "on", "secret": self.push_secret})
+
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self.down:
             return _problem(503, "intermediate_server_unavailable")
@@ -135,6 +144,7 @@ async def linkage_peer(identity: tls.Identity, port: int) -> AsyncIterator[Linka
     app.router.add_post("/oauth/token", peer.post_token)
     app.router.add_post("/v1/inquiries", peer.post_inquiries)
     app.router.add_post("/v1/inquiry-results", peer.post_results)
+    app.router.add_post("/v1/push-targets", peer.post_push_target)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls.server_context(identity, require_client=False)).start()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from gateway.setting_up.ports import untaken
 from keys.masked import Secret
 from keys.signing import Signer
 from storage.key_store import KeyStore
@@ -27,16 +28,20 @@ from synthetic.rows import Addressees
 from tests.adapters.jlis_mock.pki import Authority
 from tests.adapters.sky2.linkage_peer import CLIENT_ID, CLIENT_SECRET, Answer, LinkagePeer, answered, linkage_peer
 from transport import channel, tls
+from transport.clock import Clock
 from transport.register import Use, sign_register
 
 ROOT = Path(__file__).resolve().parents[3]
 PASSPHRASE = b"a passphrase of tests"
 STAFF = "staff-of-the-premium-section"
+LINKAGE = "linkage-of-the-ward"
 CERTIFICATES = {
     "sky2": ("setagaya", Use.BUSINESS_SYSTEM),
     STAFF: ("setagaya", Use.STAFF),
     "another-member": ("setagaya", Use.STAFF),
     "staff-elsewhere": ("suginami", Use.STAFF),
+    LINKAGE: ("setagaya", Use.LINKAGE),
+    "linkage-elsewhere": ("suginami", Use.LINKAGE),
 }
 SEED = 20261124
 BUSINESS = Business(SEED)
@@ -77,12 +82,6 @@ def claim_row(person: Person, claim_id: str, **changes: Any) -> dict[str, Any]:
         "individual_number_written": True,
         **changes,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass
@@ -140,6 +139,19 @@ class Surroundings:
         rows = [person_row(person) for person in found]
         assert await self.ok("/insured-persons", {"items": rows}) == {"loaded": len(rows), "refused": []}
 
+    async def push(
+        self, body: Mapping[str, Any], *, delivery: str, age_s: int = 0, who: str = LINKAGE, secret: str | None = None
+    ) -> tuple[int, Any]:
+        """What the linkage server does with a change: signs it and posts it."""
+        data = json.dumps({"delivery_id": delivery, **body}, ensure_ascii=False).encode()
+        at = int(Clock()().timestamp()) - age_s
+        signed = f"{at}.{delivery}.".encode() + data
+        known = self.peer.push_secret if secret is None else secret
+        signature = hmac.digest(known.encode(), signed, "sha256").hex()
+        headers = {"Sekisho-Delivery": delivery, "Sekisho-Signature": f"t={at},v1={signature}"}
+        async with self.sessions[who].post(f"{self.url}/changes", data=data, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
     async def claims(self) -> dict[str, dict[str, Any]]:
         answer = await self.ok("/refund-claims/list", {})
         return {claim["claim_id"]: claim for claim in answer["items"]}
@@ -159,7 +171,7 @@ async def surroundings(
     identities = {name: authority.issue(name) for name in [*CERTIFICATES, "linkage", "stranger"]}
     tenant = Tenant(schema=schema, packages=("adapters.sky2",))
     await migrate(admin_dsn, [tenant], [Login(name=f"{schema}_login", password="sky2-test", tenants=(schema,))])
-    ports = [free_port() for _ in range(3)]
+    ports = untaken(3)
     _write_folder(folder, identities, dsn(postgres.socket, f"{schema}_login", "sky2-test"), schema, ports, options)
     async with AsyncExitStack() as stack:
         peer = await stack.enter_async_context(linkage_peer(identities["linkage"][0], ports[2]))

@@ -33,12 +33,18 @@ async def go_through(sky2) -> bool:
             await sky2.ok(path, body, key=f"request-{number}")
         except aiohttp.ClientError:
             return False
+    try:
+        await sky2.ok("/push-target", {}, key="push-target")
+        moved = {"addressee_numbers": [ADDRESSEES.number(ANN)], "items": {"address": "東京都世田谷区見本町1-1"}}
+        assert await sky2.push(moved, delivery="sky2-p1") == (200, {"updated": 1})
+    except aiohttp.ClientError:
+        return False
     return True
 
 
 def test_every_commit_and_send_is_declared():
     assert server.AGENCY
-    assert len(POINTS) == 2 * 13
+    assert len(POINTS) == 2 * 16
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -7,6 +7,8 @@ import pytest
 
 from storage.postgres import EmbeddedPostgres
 from tests.support.linkage_world import build
+from tests.support.replica_world import build_both
+from tests.support.review_world import with_clients
 
 _MARKS = itertools.count(1)
 
@@ -25,3 +27,9 @@ async def world(tmp_path, linkage_cluster):
     made = await build(tmp_path, linkage_cluster, mark=f"_t{next(_MARKS)}")
     await made.register()
     return made
+
+
+@pytest.fixture
+async def reviewed_ward(tmp_path, linkage_cluster):
+    """A linkage server and its intermediate server, with clients of two systems that look after integrated numbers."""
+    return await with_clients(await build_both(tmp_path, linkage_cluster, mark=f"_r{next(_MARKS)}"))

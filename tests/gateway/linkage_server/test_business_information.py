@@ -77,7 +77,7 @@ async def test_only_listed_information_of_people_with_an_individual_number_goes_
         )
     assert [result[1:3] for result in results] == [
         ["registered", ""],
-        ["rejected", "no_individual_number"],
+        ["withheld", "no_individual_number"],
         ["rejected", "addressee_unknown"],
         ["rejected", "information_not_listed"],
         ["rejected", "unknown_item"],
@@ -85,6 +85,10 @@ async def test_only_listed_information_of_people_with_an_individual_number_goes_
         ["rejected", "record_malformed"],
     ]
     assert list(world.neighbours.replicas) == ["kokuho/r1"]
+    assert [row["record_id"] for row in await world.rows("select record_id from original order by 1")] == [
+        "kokuho/r1",
+        "kokuho/r2",
+    ]
 
 
 async def test_a_replayed_file_sends_nothing_and_gives_the_same_result(world):

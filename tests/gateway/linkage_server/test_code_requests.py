@@ -11,7 +11,16 @@ async def test_everybody_with_an_individual_number_gets_a_code(world):
         answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=token, key="c1")
     assert answer.body == {
         "state": "done",
-        "people": {"none": 0, "requested": 0, "bound": 3, "refused": 0, "without_individual_number": 1},
+        "people": {
+            "without_individual_number": 1,
+            "none": 0,
+            "requested": 0,
+            "bound": 3,
+            "refused": 0,
+            "replacing": 0,
+            "cancelling": 0,
+            "cancelled": 0,
+        },
     }
     assert ("code-requests", 3) in world.neighbours.lists
 

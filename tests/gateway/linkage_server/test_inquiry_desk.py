@@ -35,7 +35,7 @@ async def test_an_inquiry_goes_on_by_integrated_number_and_comes_back_without_it
     [row] = await world.rows("select integrated_number from person")
     number = f"{row['integrated_number']:015d}"
     [(identity, sent)] = world.neighbours.inquiries.items()
-    assert re.fullmatch("kokuho/[0-9a-f]{64}", identity)
+    assert re.fullmatch("kokuho/desk/[0-9a-f]{64}", identity)
     assert (sent["integrated_number"], sent["system"], sent["actor"]) == (number, "kokuho", "staff-1")
     assert answer.body["items"][0]["values"][0]["items"] == {"口座番号": {"value": "0000001"}}
     assert number not in json.dumps(answer.body)
@@ -201,3 +201,48 @@ async def test_drawn_keys_are_always_taken_and_no_key_is_stored_or_sent_on(world
     assert len(identities) == len(keys)
     assert all(len(identity) < 150 for identity in identities)
     assert not [text for text in (*identities, *stored) if mark in text or keys[3] in text]
+
+
+def with_holder(world, kana):
+    """The intermediate server answers with an account of this holder."""
+    answer = world.neighbours._inquiry
+
+    def inquiry_with_holder(item):
+        values = [{"data_set": "口座情報", "version": "0001", "items": {"名義人氏名カナ": {"value": kana}}}]
+        return answer(item) | {"values": values}
+
+    world.neighbours._inquiry = inquiry_with_holder
+    world.neighbours._result = lambda item: {
+        **inquiry_with_holder({"message_id": "x", "integrated_number": "0"}),
+        "inquiry_number": item["inquiry_number"],
+    }
+
+
+@pytest.mark.parametrize(("kana", "result"), [("ﾓｷﾞ", "agree"), ("ﾍﾞﾂｼﾞﾝ", "differ"), ("", "not_comparable")])
+async def test_a_result_is_compared_with_the_person_held_and_never_withheld(world, kana, result):
+    with_holder(world, kana)
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        token = await caller.token()
+        answer = await caller.post("/v1/inquiries", {"items": [inquiry(1), inquiry(9)]}, token=token, key="k1")
+        wanted = {"inquiry_number": answer.body["items"][0]["inquiry_number"]}
+        named = await caller.post(
+            "/v1/inquiry-results", {"items": [wanted | {"addressee_number": f"{1:010d}"}]}, token=token
+        )
+        unnamed = await caller.post("/v1/inquiry-results", {"items": [wanted]}, token=token)
+    found, refusal = answer.body["items"]
+    assert found["match"] == {"result": result, "items": {"名義人氏名カナ": result}}
+    assert found["values"][0]["items"]["名義人氏名カナ"]["value"] == kana
+    assert "match" not in refusal
+    assert named.body["items"][0]["match"]["result"] == result
+    assert unnamed.body["items"][0]["match"]["result"] == "not_comparable"
+
+
+async def test_a_person_of_another_system_is_compared_with_nobody(world):
+    await world.register("zeimu", system="zeimu")
+    with_holder(world, "ﾓｷﾞ")
+    async with world.served() as caller:
+        await load(world.config.spool, [person(1)])
+        wanted = {"inquiry_number": "Q" + "0" * 26, "addressee_number": f"{1:010d}"}
+        answer = await caller.post("/v1/inquiry-results", {"items": [wanted]}, token=await caller.token("zeimu"))
+    assert answer.body["items"][0]["match"]["result"] == "not_comparable"

@@ -66,7 +66,10 @@ async def test_a_load_that_is_killed_gives_the_result_of_an_undisturbed_one(
     [
         "linkage.send.replicas.before",
         "linkage.send.replicas.after",
+        "linkage.commit.business_information.chunk.before",
         "linkage.commit.business_information.chunk.after",
+        "linkage.commit.business_information.answered.before",
+        "linkage.commit.business_information.answered.after",
         "linkage.commit.business_information.registered.after",
     ],
 )

@@ -139,7 +139,7 @@ def test_held_provisions_are_listed_with_the_agencys_own_certificate(running, ca
         (("export", "--agency", "tokyo", "x"), UNREACHABLE),
         (("held", "list", "--agency", "tokyo"), UNREACHABLE),
         (("keys", "list", "--role", "network", "--agency", "tokyo"), BAD_INPUT),
-        (("keys", "rotate", "permit", "--role", "network", "--agency", "network"), REFUSED),
+        (("keys", "guard", "--by", "passphrase", "--role", "network", "--agency", "network"), REFUSED),
     ],
 )
 def test_a_command_ends_with_the_documented_code(running, words, code):
@@ -152,19 +152,22 @@ def test_keys_are_listed_by_state_and_never_shown(running, capsys):
     assert document["purposes"]["signing"] == {"1": "primary"}
 
 
-def test_a_rotated_signing_key_is_in_the_register_after_the_next_set_up(folder):
-    before = folder.role("network").register.agencies["tokyo"].signing_key
+def test_set_up_keeps_both_keys_of_a_rotation(folder):
+    before = folder.role("network").register.agencies["tokyo"].signing_keys
     place = ("--role", "neighbours-intermediate", "--agency", "tokyo")
     assert sekisho(folder, "keys", "rotate", "signing", *place) == OK
     again(folder)
-    found = folder.role("network").register.agencies["tokyo"].signing_key
-    assert found != before
-    assert found == folder.role("neighbours-intermediate").open_keys("tokyo").ring.signer("signing").public_key
+    found = folder.role("network").register.agencies["tokyo"].signing_keys
+    assert found.all()[:1] == before.all()
+    assert found.windows[0].valid_to is not None
+    assert found.windows[-1].valid_to is None
+    assert (
+        found.all()[-1] == folder.role("neighbours-intermediate").open_keys("tokyo").ring.signer("signing").public_key
+    )
 
 
-def test_a_key_on_which_an_index_or_a_log_hangs_is_not_rotated(folder):
+def test_a_key_on_which_an_index_hangs_is_not_rotated(folder):
     place = ("--role", "linkage", "--agency", "setagaya")
-    assert sekisho(folder, "keys", "rotate", "log", *place) == REFUSED
     assert sekisho(folder, "keys", "rotate", "individual-number-index", *place) == REFUSED
 
 
@@ -174,6 +177,16 @@ def test_only_a_version_out_of_use_is_destroyed(folder):
     assert sekisho(folder, "keys", "rotate", "four-items", *place) == OK
     assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == OK
     assert sekisho(folder, "keys", "destroy", "no-such", "--for-good", *place) == BAD_INPUT
+
+
+def test_a_version_that_rows_hang_on_is_not_destroyed(folder, capsys):
+    """Secrets of clients, which set-up has sealed: the job of a running server comes first."""
+    place = ("--role", "linkage", "--agency", "setagaya")
+    assert sekisho(folder, "keys", "rotate", "oauth-client-secret", *place) == OK
+    destroy = ("keys", "destroy", "oauth-client-secret", "--version", "1", "--for-good", *place)
+    assert sekisho(folder, *destroy) == REFUSED
+    assert "still sealed" in capsys.readouterr().err
+    again(folder)
 
 
 def test_a_taken_port_is_refused_by_name():

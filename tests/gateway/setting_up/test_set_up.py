@@ -13,16 +13,18 @@ import asyncpg
 import pytest
 
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, SIGNING_PURPOSE
-from gateway.intermediate_server import server as intermediate_server
+from gateway.intermediate_server import hosting
 from gateway.setting_up.authority import fingerprint
 from gateway.setting_up.databases import dsn_of
 from gateway.setting_up.key_files import PURPOSES
 from gateway.setting_up.set_up import SetUp, set_up
 from gateway.topology import Program, shipped
+from keys.windows import PublicKeys
 from storage.database import Database
 from storage.key_store import KeyStoreError
 from storage.migrations import Login
 from storage.postgres import discard
+from storage.tenancy import open_tenant
 from transport import role
 from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError, Use
@@ -117,11 +119,13 @@ def test_the_register_has_the_keys_that_the_roles_sign_with(folder):
     intermediate = folder.role("intermediate").open_keys("setagaya").ring
     core = folder.role("network").open_keys("network").ring
     elsewhere = folder.elsewhere("tashi").open_keys("tashi").ring
-    assert register.agencies["setagaya"].signing_key == intermediate.signer("signing").public_key
-    assert register.agencies["tashi"].signing_key == elsewhere.signer("signing").public_key
-    assert register.log_key("sekisho.example/setagaya/intermediate/2026") == intermediate.signer("log").public_key
-    assert register.log_key("sekisho.example/network/core/2026") == core.signer("log").public_key
-    assert register.permit_key == core.signer("permit").public_key
+    assert register.agencies["setagaya"].signing_keys.all() == (intermediate.signer("signing").public_key,)
+    assert register.agencies["tashi"].signing_keys.all() == (elsewhere.signer("signing").public_key,)
+    assert register.log_keys("sekisho.example/setagaya/intermediate/2026") == PublicKeys.of(
+        intermediate.signer("log").public_key
+    )
+    assert register.log_keys("sekisho.example/network/core/2026") == PublicKeys.of(core.signer("log").public_key)
+    assert register.permit_keys.all()[-1] == core.signer("permit").public_key
 
 
 def test_every_use_of_a_certificate_is_enrolled_and_staff_are_enrolled_for_every_party(folder):
@@ -146,7 +150,7 @@ def test_no_role_has_the_keys_of_the_authority(folder):
     secret = {
         path.read_bytes() for path in folder.data.authority.iterdir() if path.suffix == ".seed" or "key" in path.name
     }
-    assert len(secret) == 2
+    assert len(secret) == 3  # the CA, the register's root, the publisher of the permission list
     others = [path for path in folder.data.root.rglob("*") if path.is_file() and path.parent != folder.data.authority]
     assert not [path for path in others if path.stat().st_size < 10_000 and path.read_bytes() in secret]
 
@@ -168,8 +172,23 @@ def test_the_passphrase_of_one_role_does_not_open_the_keys_of_another(folder):
 
 
 def test_the_purposes_are_those_that_the_servers_name():
-    assert set(PURPOSES[Program.INTERMEDIATE]) == set(intermediate_server._PURPOSES)
+    assert set(PURPOSES[Program.INTERMEDIATE]) == set(hosting.PURPOSES)
     assert {CODE_PURPOSE, SIGNING_PURPOSE} < set(PURPOSES[Program.NETWORK])
+
+
+async def test_schemas_of_agencies_are_made_when_they_are_first_used_and_once(folder):
+    database = await Database.open(folder.role("neighbours-intermediate").dsn, connections=4)
+    tenant = "a_tokyo_intermediate"
+    try:
+        made = await asyncio.gather(*(open_tenant(database, tenant) for _ in range(4)))
+        again = await open_tenant(database, tenant)
+        async with database.inside(tenant) as connection:
+            applied = {row["name"] for row in await connection.fetch("select name from migration")}
+    finally:
+        await database.close()
+    assert sorted(made) == [False, False, False, True]
+    assert not again
+    assert {name.partition("/")[0] for name in applied} == {"storage.evidence_log", "gateway.intermediate_server"}
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -181,6 +200,8 @@ async def test_a_login_enters_its_own_tenants_and_no_other(folder, name):
     try:
         for tenant in sorted(every):
             try:
+                if tenant in own:
+                    await open_tenant(database, tenant)
                 async with database.inside(tenant) as connection:
                     await connection.fetch("select name from migration")
                 entered.add(tenant)
@@ -190,6 +211,27 @@ async def test_a_login_enters_its_own_tenants_and_no_other(folder, name):
         await database.close()
     assert entered == own
     assert every - own
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select tenancy.open_tenant('a_koiki_rengo_intermediate')",
+        "select tenancy.open_tenant('public')",
+        "select tenancy.bring('a_setagaya_linkage')",
+        "select * from tenancy.migration",
+        "insert into tenancy.migration (package, name, text) values ('x', 'x', 'x')",
+        "update tenancy.tenant set packages = '{}'",
+        "create schema mine",
+    ],
+)
+async def test_a_login_makes_no_schema_but_its_own_and_has_no_say_in_what_is_in_it(folder, statement):
+    connection = await asyncpg.connect(folder.role("linkage").dsn)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_a_login_cannot_look_into_a_schema_without_entering_it(folder):

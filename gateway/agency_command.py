@@ -1,0 +1,279 @@
+"""`sekisho agency`: who takes part in a data folder's network: look, take in, let go, and certify those who run their own server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from cryptography import x509
+
+from gateway import config, delegations, own_topology
+from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder, write_private
+from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
+from gateway.launcher import Running
+from gateway.setting_up import issued
+from gateway.setting_up.authority import RequestRefusedError, fingerprint_of, open_authority
+from gateway.setting_up.issued import CertificateUse
+from gateway.setting_up.publishing import publish
+from gateway.setting_up.succession import with_certificate, without_certificate
+from gateway.staff_calls import add_data_argument
+from gateway.topology import Addition, Agency, Program, Topology
+from gateway.topology_fields import TopologyError
+from gateway.up_command import hindrance
+from transport.clock import JST, Clock
+
+_UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
+_BUSY: Final = "このデータフォルダーは使用中です。sekisho up を止めてからもう一度 / the folder is in use: stop `sekisho up`, then again"
+_UNFINISHED: Final = "登録は残っています。直したら sekisho migrate で続きができます / it is entered; mend this and finish with `sekisho migrate`"
+_SYNTAX: Final = """agency:
+  id: kawasaki
+  code: "9999000000000101"
+  name: 川崎市長
+hosted_by: {linkage: neighbours-linkage, intermediate: neighbours-intermediate}
+delegations:   # 委任。なければ書かない / who asks (inquirer) or answers (provider) for whom; left out: nobody
+  - {delegator: kawasaki, delegate: yokohama, side: inquirer, valid_from: 2026-04-01, information: [医療保険給付関係情報]}
+
+自前のサーバーなら hosted_by の代わりに / with a server of its own, instead of hosted_by:
+  elsewhere: {host: 127.0.0.1, port: 8450, signing_key: <64 hex>, log_key: <64 hex>}   (agency の中に / within agency)"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="一覧 (everybody who takes part)")
+    show = actions.add_parser("show", help="一つの機関 (one agency)")
+    add = actions.add_parser(
+        "add", help="加える (take an agency in)", epilog=f"FILE:\n{_SYNTAX}\n\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add.add_argument("file", type=Path, metavar="FILE", help="機関のファイル (YAML)")
+    remove = actions.add_parser("remove", help="外す。記録と鍵は残る (let go; its records and keys stay)")
+    certificate = actions.add_parser(
+        "certificate", help="自前のサーバーの証明書: 一覧・発行・失効 (list, issue, revoke)"
+    )
+    for action in (show, remove, certificate):
+        action.add_argument("agency", metavar="AGENCY", help="機関の id (agency id)")
+    certificate.add_argument(
+        "--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)"
+    )
+    uses = [use.value for use in CertificateUse]
+    certificate.add_argument("--use", choices=uses, default=uses[0], help="用途 (what for; default: intermediate)")
+    certificate.add_argument(
+        "--out", type=Path, metavar="FILE", help="証明書の置き場所 (where to; else standard output)"
+    )
+    certificate.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
+    for action in (listing, show, certificate):
+        action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+    for action in (listing, show, add, remove, certificate):
+        action.epilog = action.epilog or EPILOG
+        add_data_argument(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    data = DataFolder(args.data)
+    try:
+        with held(data.root) if _changes(args) else nullcontext():
+            return _ACTIONS[args.action](args, data, own_topology.read(data))
+    except (TopologyError, RequestRefusedError) as wrong:
+        return end(str(wrong), BAD_INPUT)
+    except FolderBusyError:
+        return end(_BUSY, REFUSED)
+
+
+def _changes(args: argparse.Namespace) -> bool:
+    return args.action in {"add", "remove"}
+
+
+def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> int:
+    found = [_facts(topology, agency) for agency in topology.agencies.values()]
+    left = [
+        {"id": one.agency.id, "code": one.agency.code, "name": one.agency.name, "left": one.left_on}
+        for one in topology.departed.values()
+    ]
+    if args.json:
+        return _print(json.dumps({"agencies": found, "left": left}, ensure_ascii=False, indent=1))
+    lines = [
+        f"{one['id']:<28} {one['code']}  {', '.join(one['hosted_by'].values()) or one['elsewhere'] or '—'}  {one['name']}"
+        for one in found
+    ]
+    lines += [f"{one['id']:<28} {one['code']}  {one['left']} に外れた (left)  {one['name']}" for one in left]
+    return _print("\n".join(lines))
+
+
+def _show(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+    agency = topology.agencies.get(args.agency)
+    if agency is None:
+        return end(_UNKNOWN, BAD_INPUT)
+    facts = _facts(topology, agency) | {"certificates": _certificates(data, agency)}
+    if args.json:
+        return _print(json.dumps(facts, ensure_ascii=False, indent=1))
+    return _print("\n".join(f"{name:<12} {_plain(value)}" for name, value in facts.items()))
+
+
+def _add(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+    addition = Addition(str(args.file), own_topology.text_of(args.file))
+    wanted = own_topology.read(data, more=addition)
+    new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))
+    if len(new) != 1 or new[0] not in wanted.agencies:
+        return end("left は書けません / an agency that is added has not left", BAD_INPUT)
+    said = f"{new[0]} を加えました / added"
+    return _apply(data, new[0], addition.text, said)
+
+
+def _remove(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+    agency = topology.agencies.get(args.agency)
+    if agency is None:
+        return end(_UNKNOWN, BAD_INPUT)
+    lonely = [role.name for role in topology.roles.values() if role.hosts == (agency.id,)]
+    if lonely:
+        return end(
+            f"{'、'.join(lonely)} が受け持つのはこの機関だけです。構成ファイルを直してください"
+            " / these roles host nobody else; change the topology file instead",
+            REFUSED,
+        )
+    text = yaml.safe_dump(_leaving(topology, agency), allow_unicode=True, sort_keys=False)
+    file = str(data.agencies / f"{agency.id}.yaml")
+    if agency.id not in topology.added:
+        own_topology.read(data, more=Addition(file, text))
+    return _apply(
+        data, agency.id, text, f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
+    )
+
+
+def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+    agency = topology.agencies.get(args.agency)
+    if agency is None:
+        return end(_UNKNOWN, BAD_INPUT)
+    if args.csr is None and args.revoke is None:
+        found = _certificates(data, agency)
+        return _print(json.dumps(found, indent=1) if args.json else "\n".join(map(_plain, found)))
+    if args.revoke is not None:
+        return _revoke(args.revoke, data, agency)
+    try:
+        request = args.csr.read_bytes()
+    except OSError:
+        return end("要求を読めません / the request cannot be read", BAD_INPUT)
+    authority, use = open_authority(data.authority, Clock()()), CertificateUse(args.use)
+    path = issued.issue(data.issued(agency.id), agency, use, request, authority)
+    if use is not CertificateUse.SERVER and data.register.exists():  # else set-up enrols what lies there
+        sha256 = fingerprint_of(x509.load_pem_x509_certificate(path.read_bytes()))
+        whose = (agency.id, use.value, agency.id)
+        publish(data, authority.root, lambda before: with_certificate(before or {}, sha256, *whose))
+    if args.out is not None:
+        write_private(args.out, path.read_bytes())
+    else:
+        sys.stdout.write(path.read_text())
+    return end(f"{agency.id} に {args.use} の証明書を発行しました / issued", OK)
+
+
+def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
+    for _, path, certificate in issued.listed(data.issued(agency.id)):
+        if fingerprint_of(certificate) == sha256.lower():
+            path.unlink()
+            break
+    else:
+        return end("その証明書はありません / no such certificate; see `sekisho agency certificate`", BAD_INPUT)
+    root = open_authority(data.authority, Clock()()).root
+    if data.register.exists():
+        publish(data, root, lambda before: without_certificate(before or {}, sha256.lower()))
+    return end("失効させました。動作中の役割にも 1 秒で効きます / revoked, at running roles within a second", OK)
+
+
+_ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], int]]] = {
+    "list": _list, "show": _show, "add": _add, "remove": _remove, "certificate": _certificate,
+}  # fmt: skip
+
+
+def _apply(data: DataFolder, agency: str, text: str, said: str) -> int:
+    """Put the agency's file in its place and bring the data folder to what the files say."""
+    private_folder(data.agencies)
+    write_private(data.agencies / f"{agency}.yaml", text.encode())
+    return _set_up(data, said)
+
+
+def _set_up(data: DataFolder, said: str) -> int:
+    """The caller holds the folder. Schemas, logins, keys, certificates, and the register signed anew; then say who must start again to know of it."""
+    running = Running(data.root, roles=(), ports="kept", topology=own_topology.read(data), dsn=config.read().dsn)
+    try:
+        running.set_up()
+    except Exception as error:
+        text, code = hindrance(error)
+        if text is None:
+            raise
+        return end(f"{text}\n{_UNFINISHED}", code)
+    finally:
+        running.stop()
+    at_work = [name for name in running.topology.roles if _at_work(data.role(name))]
+    restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(at_work)}" if at_work else ""
+    return end(f"{said}{restart}", OK)
+
+
+def _at_work(folder: Path) -> bool:
+    try:
+        with held(folder):
+            return False
+    except FolderBusyError:
+        return True
+
+
+def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
+    where = agency.elsewhere
+    return {
+        "id": agency.id,
+        "code": agency.code,
+        "name": agency.name,
+        "kinds": list(agency.kinds),
+        "assessed": agency.assessed,
+        "hosted_by": {program.value: name for program, name in _hosted_by(topology, agency).items()},
+        "elsewhere": f"{where.host}:{where.port}" if where is not None else None,
+        "own_keys": where is not None and where.own_keys,
+        "systems": [system.id for system in agency.systems],
+        "delegations": [
+            one for one in delegations.body(topology.delegations) if agency.id in {one["delegator"], one["delegate"]}
+        ],
+    }
+
+
+def _hosted_by(topology: Topology, agency: Agency) -> dict[Program, str]:
+    found = {program: topology.hosting(program, agency.id) for program in (Program.LINKAGE, Program.INTERMEDIATE)}
+    return {program: role.name for program, role in found.items() if role is not None}
+
+
+def _certificates(data: DataFolder, agency: Agency) -> list[dict[str, str]]:
+    return [
+        {"use": use.value, "sha256": fingerprint_of(found), "until": found.not_valid_after_utc.astimezone(JST).date().isoformat()}
+        for use, _, found in issued.listed(data.issued(agency.id))
+    ]  # fmt: skip
+
+
+def _leaving(topology: Topology, agency: Agency) -> dict[str, Any]:
+    """The agency's file once it has left."""
+    facts: dict[str, Any] = {"id": agency.id, "code": agency.code, "name": agency.name, "kinds": list(agency.kinds)}
+    document: dict[str, Any] = {"agency": facts, "left": Clock()().astimezone(JST).date().isoformat()}
+    if agency.elsewhere is not None:
+        named = {"host": agency.elsewhere.host, "port": agency.elsewhere.port}
+        keys = {"signing_key": agency.elsewhere.signing_key, "log_key": agency.elsewhere.log_key}
+        facts["elsewhere"] = named | {name: key for name, key in keys.items() if key is not None}
+    else:
+        document["hosted_by"] = {program.value: name for program, name in _hosted_by(topology, agency).items()}
+    return document
+
+
+def _plain(value: object) -> str:
+    match value:
+        case dict():
+            return "  ".join(f"{name} {each}" for name, each in value.items()) or "—"
+        case list():
+            return ", ".join(map(_plain, value)) or "—"
+        case _:
+            return "—" if value is None else str(value)
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(f"{text}\n")
+    return OK

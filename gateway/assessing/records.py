@@ -1,0 +1,226 @@
+"""Checks of the evidence logs: what they prove of the measures, and what they would have to say and do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from evidence.export import LogParty
+from gateway.assessing.installation import Installation
+from gateway.assessing.logs import Logs, Question
+from gateway.assessing.verdicts import Result, judged
+from gateway.list_sources import Library
+from gateway.tracing.decisions import JUDGING, asked_again
+from gateway.verify_command import MEANING
+from permission_lists.decide import Permitted, Reason
+from permission_lists.versions import legal_day
+from transport.register import Register
+
+_YEAR: Final = timedelta(days=365)
+_MOST: Final = 20
+_REFUSED_AS: Final = {"intermediate": LogParty.INTERMEDIATE, "linkage": LogParty.LINKAGE}
+
+
+def logs_verified(logs: Logs) -> Result:
+    """SC-6, IS-5: every log fits its signed roots and what others hold of it."""
+    broken = [f"{one.export}: {MEANING[one.name]} ({one.name.value}){_where(one)}" for one in logs.report.findings]
+    return judged(
+        "logs_verified", broken, seen=f"{len(logs.report.logs)} 本のログ、{sum(one.entries for one in logs.report.logs):,} 件",
+        looked=bool(logs.report.logs), unverified=_unread(logs),
+    )  # fmt: skip
+
+
+def parties_agree(logs: Logs) -> Result:
+    """IS-5, PL-3: inquirer, core and provider say the same of every inquiry, and none is asked without a permit."""
+    broken = [
+        f"{one.inquiry_number}: {MEANING[one.name]} ({one.party} {one.field or ''})" for one in logs.agreement.findings
+    ]
+    compared = logs.agreement.compared
+    return judged(
+        "parties_agree", broken, seen=f"{compared:,} 件の照会を突合", looked=bool(compared), unverified=_unread(logs)
+    )
+
+
+def _where(finding: Any) -> str:
+    return "" if finding.entry is None else f" 記録 {finding.entry}"
+
+
+def _unread(logs: Logs) -> list[str]:
+    """Logs that are here and could not be read."""
+    return [f"{name}: {why}" for name, why in logs.unread.items()]
+
+
+def refusals_recorded(logs: Logs, refused: Mapping[tuple[str, str], Sequence[str]]) -> Result:
+    """SC-6: each inquiry that a server's rows say was refused stands in its log as refused. `refused`: (agency, server) → numbers."""
+    broken: list[str] = []
+    missed: list[str] = []
+    rows = 0
+    by_log = {(agency, party): logs.said.get(name) for name, (agency, party) in logs.agencies.items()}
+    for (agency, server), numbers in refused.items():
+        said = by_log.get((agency, _REFUSED_AS[server]))
+        if said is None:
+            missed += [f"{agency}/{server}: {len(numbers)} 件の拒否を確かめるログがない"] if numbers else []
+            continue
+        rows += len(numbers)
+        broken += [
+            f"{agency}/{server}: {number} を拒んだ記録がない (refusal not on record)"
+            for number in numbers
+            if number not in said.refused
+        ]
+    recorded = sum(said.refusals for said in logs.said.values())
+    return judged(
+        "refusals_recorded",
+        broken[:_MOST],
+        seen=f"拒否の記録 {recorded:,} 件、行と突合 {rows} 件",
+        looked=bool(recorded),
+        unverified=missed,
+    )
+
+
+def staff_recorded(logs: Logs) -> Result:
+    """SC-7, IS-9: every entry of staff's work says who, on which terminal, what, and why; log-ins are there."""
+    broken = [f"{place} がない (left out)" for _, said in logs.of(LogParty.INTERMEDIATE) for place in said.unsaid]
+    staff = sum(said.staff for _, said in logs.of(LogParty.INTERMEDIATE))
+    entered = sum(said.log_ins for _, said in logs.of(LogParty.INTERMEDIATE))
+    return judged(
+        "staff_recorded",
+        broken[:_MOST],
+        seen=f"職員の操作 {staff:,} 件、ログイン {entered:,} 件",
+        looked=bool(staff and entered),
+    )
+
+
+def exchanges_named(logs: Logs) -> Result:
+    """SC-7: every step of an exchange says who did it."""
+    broken = [f"{place}: 誰がしたかの記載がない (no actor)" for said in logs.said.values() for place in said.anonymous]
+    count = sum(said.exchanges for said in logs.said.values())
+    return judged("exchanges_named", broken[:_MOST], seen=f"情報提供等記録 {count:,} 件", looked=bool(count))
+
+
+def sealed_under_permit(logs: Logs) -> Result:
+    """SC-1, SC-5: nothing left a provider unsealed or without a permit."""
+    broken = [
+        f"{place}: 封か許可証の記載がない (unsealed or without a permit)"
+        for said in logs.said.values()
+        for place in said.unsealed
+    ]
+    count = sum(said.left for said in logs.said.values())
+    return judged("sealed_under_permit", broken[:_MOST], seen=f"提供 {count:,} 件", looked=bool(count))
+
+
+def released_by_people(logs: Logs) -> Result:
+    """SC-4: each release of a held provision was decided by a member of staff who was on record doing so."""
+    broken: list[str] = []
+    count = 0
+    for _, said in logs.of(LogParty.INTERMEDIATE):
+        count += len(said.released)
+        broken += [
+            f"{place}: 職員の判断の記録がない (no decision by staff)"
+            for place, actor in said.released.items()
+            if actor not in said.deciders
+        ]
+    return judged("released_by_people", broken[:_MOST], seen=f"保留からの提供 {count:,} 件", looked=bool(count))
+
+
+def analysed_within_a_year(logs: Logs, now: datetime) -> Result:
+    """SC-12: each agency's access log was analysed within the last year; one that is younger than a year may still wait for its first time."""
+    broken: list[str] = []
+    waiting: list[str] = []
+    done = 0
+    for name, said in logs.of(LogParty.INTERMEDIATE):
+        since = now - _YEAR
+        if said.analysed_at and _instant(said.analysed_at) >= since:
+            done += 1
+        elif said.first_at and _instant(said.first_at) < since:
+            broken.append(f"{name}: 一年以内の分析がない (last {said.analysed_at[:10] or '—'})")
+        elif said.first_at:
+            waiting.append(f"{name}: まだ分析していない。記録は {said.first_at[:10]} から (log younger than a year)")
+    return judged(
+        "analysed_within_a_year", broken, seen=f"一年以内に分析 {done} 機関", looked=bool(done), unverified=waiting
+    )
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def grants_recorded(logs: Logs, grants: Mapping[str, Sequence[Any]]) -> Result:
+    """SC-11: each right that works was approved, as it stands, by the second person whom its row names, and the log says so; or it is one
+    of as many as the founding document had, between its two founders.
+    """
+    broken: list[str] = []
+    missed: list[str] = []
+    count = 0
+    for agency, rows in grants.items():
+        said = logs.said.get(agency)
+        if said is None:
+            missed += [f"{agency}: ログを読めない"] if rows else []
+            continue
+        count += len(rows)
+        founders = set(str(said.founded.get("founders", "")).split())
+        left = int(said.founded.get("grants", 0))
+        for row in rows:
+            if (row["approved_by"], row["approved_digest"]) in said.approvals.get(row["grant_id"], set()):
+                continue
+            founding = {row["requested_by"], row["approved_by"]} == founders and row["approved_by"] != row["staff_id"]
+            left -= founding
+            if not founding or left < 0:
+                broken.append(f"{agency}: 権限 {row['grant_id']} を二人目が承認した記録がない (no approval on record)")
+    return judged(
+        "grants_recorded", broken[:_MOST], seen=f"有効な権限 {count} 件", looked=bool(count), unverified=missed
+    )
+
+
+def list_again(logs: Logs, library: Library, register: Register) -> Result:
+    """PL-2 to PL-4: the version of the list that each record names says today what the party decided then."""
+    broken: list[str] = []
+    unknown: list[str] = []
+    questions = 0
+    for said in logs.said.values():
+        for question, place in said.asked.items():
+            same = _same(question, library, register)
+            questions += same is not None
+            broken += (
+                [f"{place}: 記録は{'許可' if JUDGING[question[1]] else '不許可'}、リストは逆 (the list says otherwise)"]
+                if same is False
+                else []
+            )
+            unknown += [f"{place}: 手元にない版のリスト (unknown version)"] if same is None and not question[-1] else []
+    return judged(
+        "list_again",
+        broken[:_MOST],
+        seen=f"{questions:,} とおりの判定",
+        looked=bool(questions),
+        unverified=unknown[:_MOST],
+    )
+
+
+def _same(question: Question, library: Library, register: Register) -> bool | None:
+    """None where the list was not the reason, or the version is not here. Within an hour of midnight either day will do."""
+    hour, kind, *rest = question
+    names = ("list_digest", "inquirer", "provider", "basis", "item", "information", "reason")
+    entry = dict(zip(names, rest, strict=True))
+    reason = entry.pop("reason")
+    permitted = JUDGING[kind]
+    if not permitted and reason not in set(Reason):
+        return None
+    at = datetime.fromisoformat(f"{hour}:00:00+00:00")
+    days = {legal_day(at), legal_day(at - timedelta(hours=1))}
+    found = [asked_again({**entry, "basis": entry["basis"] or None}, day, library, register) for day in days]
+    answers = [isinstance(one.answer, Permitted) == permitted for one in found if one is not None]
+    return any(answers) if answers else None
+
+
+def evidence(installation: Installation, logs: Logs, library: Library) -> list[Result]:
+    """Every check that needs nothing but the logs."""
+    return [
+        logs_verified(logs),
+        parties_agree(logs),
+        staff_recorded(logs),
+        exchanges_named(logs),
+        sealed_under_permit(logs),
+        released_by_people(logs),
+        analysed_within_a_year(logs, installation.now),
+        list_again(logs, library, installation.register),
+    ]

@@ -1,0 +1,113 @@
+"""The tests that docs/requirements.md names for each requirement, held against a result file of the last run (JUnit XML)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from xml.parsers import expat
+
+from gateway.assessing.verdicts import Result, judged, unverified
+
+_ROW: Final = re.compile(r"^\| ((?:LS|IS|PL|SC|SK)-[0-9.]+|NW) \|(.*)\|$", re.MULTILINE)
+_NAMED: Final = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+_LARGEST: Final = 200 * 1024 * 1024
+WORKING: Final = "working"
+CHECK: Final = "tests"
+
+
+class RunUnreadableError(Exception):
+    """Not a JUnit result file."""
+
+
+class Outcome(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """One row of the page of requirements. `missing`: what it says of where the thing is and what is not there."""
+
+    state: str
+    missing: str
+    tests: tuple[tuple[str, str], ...]
+
+
+def read_page(path: Path) -> dict[str, Stated]:
+    """Requirement id → its row; empty when the page is not there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    found = {}
+    for number, rest in _ROW.findall(text):
+        cells = [cell.strip() for cell in rest.split("|")]
+        found[number] = Stated(state=cells[1], missing=cells[2], tests=tuple(_NAMED.findall(cells[3])))
+    return found
+
+
+def read_run(path: Path) -> dict[tuple[str, str], Outcome]:
+    """(file, test) → what became of it; of a parametrized test the worst. No entity is expanded. Raises RunUnreadableError, OSError."""
+    if path.stat().st_size > _LARGEST:
+        raise RunUnreadableError("larger than any result file")
+    run = _Run()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = run.start
+    parser.EntityDeclHandler = _no_entities
+    try:
+        parser.Parse(path.read_bytes(), True)  # noqa: FBT003 - expat's own signature
+    except expat.ExpatError:
+        raise RunUnreadableError("not XML") from None
+    if not run.suite:
+        raise RunUnreadableError("no test suite in it")
+    return run.found
+
+
+def _no_entities(*_: object) -> None:
+    raise RunUnreadableError("declares entities")
+
+
+class _Run:
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], Outcome] = {}
+        self.suite = False
+        self._case: tuple[str, str] | None = None
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name in ("testsuite", "testsuites"):
+            self.suite = True
+        elif name == "testcase":
+            file = attributes.get("classname", "").replace(".", "/") + ".py"
+            self._case = (file, attributes.get("name", "").partition("[")[0])
+            self.found.setdefault(self._case, Outcome.PASSED)
+        elif self._case is not None and name in ("failure", "error"):
+            self.found[self._case] = Outcome.FAILED
+        elif self._case is not None and name == "skipped" and self.found[self._case] is Outcome.PASSED:
+            self.found[self._case] = Outcome.SKIPPED
+
+
+def named_tests(stated: Stated | None, run: Mapping[tuple[str, str], Outcome] | None) -> Result:
+    """Whether every test that is named for a requirement was in the run and passed."""
+    if stated is None:
+        return unverified(CHECK, "要件の表がない (docs/requirements.md is not here)")
+    if not stated.tests:
+        return unverified(CHECK, "試験がない (no test is named)")
+    if run is None:
+        return unverified(CHECK, "試験の結果が渡されていない (--tests not given)")
+    broken = [_shown(test) for test in stated.tests if run.get(test) is Outcome.FAILED]
+    missing = [_shown(test) for test in stated.tests if run.get(test) not in (Outcome.PASSED, Outcome.FAILED)]
+    return judged(
+        CHECK,
+        [f"試験が失敗: {one}" for one in broken],
+        seen=f"試験 {len(stated.tests)} 件",
+        unverified=[f"結果にない: {one}" for one in missing],
+    )
+
+
+def _shown(test: Sequence[str]) -> str:
+    return "::".join(test)

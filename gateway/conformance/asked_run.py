@@ -1,0 +1,99 @@
+"""A run in which the server under test asks: the played network listens until the script is through, and says what was right and wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from adapters.jlis_mock.core.codes import CodeBook
+from gateway.conformance.played_network import PlayedNetwork
+from gateway.conformance.trial import TrialError, hosting, inquirers, list_in_force
+from gateway.conformance.turns import TURNS, Step, report
+from gateway.data_folder import DataFolder
+from gateway.topology import NETWORK
+from keys.signing import Signer
+from partner.serving import serving
+from permission_lists.versions import legal_day
+from transport import role as role_file
+
+_LOOK_S = 0.2
+
+
+def prepare(data: DataFolder, agency: str) -> PlayedNetwork:
+    """Raises TrialError, KeyStoreError, ValueError, OSError."""
+    config = role_file.load(data.role(NETWORK))
+    register = config.register
+    if agency not in register.agencies:
+        raise TrialError("その機関は登録されていません。sekisho agency list で / this agency is not registered")
+    ring = config.open_keys(NETWORK).ring
+    digest, _, listed = list_in_force(config, register, legal_day(config.clock()))
+    hosted = {one: hosting(data, one) for one in inquirers(data)}
+
+    def signer_of(provider: str) -> Signer | None:
+        found = hosted.get(provider)
+        return None if found is None else found.open_keys(provider).ring.signer("signing")
+
+    return PlayedNetwork(
+        agency=agency,
+        register=register,
+        permit_signer=ring.signer("permit"),
+        book=CodeBook(ring, register.agencies),
+        listed=listed,
+        digest=digest,
+        signer_of=signer_of,
+        clock=config.clock,
+    )
+
+
+async def listen(
+    data: DataFolder,
+    network: PlayedNetwork,
+    *,
+    port: int,
+    seconds: float,
+    settle_s: float,
+    ends: Path | None,
+    told: Callable[[str], object],
+) -> list[Step]:
+    """Play until every inquiry of the script came and nothing more for `settle_s`, and its ends are handed over, or until the time is over.
+
+    `told`: what the engineer is to know meanwhile. Raises TrialError, OSError.
+    """
+    config = role_file.load(data.role(NETWORK))
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    async with serving(network.application(), config.server, host=config.host, port=port) as found:
+        told(
+            f"https://{config.host}:{found} を網として、{len(TURNS)} 件を照会してください。項目を名指して、答えの来る人を一人"
+            f" / make this your network and send {len(TURNS)} inquiries that name an item, about somebody whom you know"
+        )
+        before = -1
+        while loop.time() < until and not _through(network, ends, loop.time() - network.last > settle_s):
+            if network.played != before:
+                before = network.played
+                told(f"{before}/{len(TURNS)}")
+            await asyncio.sleep(_LOOK_S)
+    return report(list(network.seen.values()), network.broken, dict(_ends(ends)))
+
+
+def _through(network: PlayedNetwork, ends: Path | None, settled: bool) -> bool:  # noqa: FBT001 (said in the call)
+    if network.played < len(TURNS) or not settled:
+        return False
+    return ends is None or set(network.seen) <= {number for number, _ in _ends(ends)}
+
+
+def _ends(path: Path | None) -> Iterator[tuple[str, str]]:
+    """Number and state of each line of the file of ends; one that is not there yet has none. Raises TrialError with the line."""
+    if path is None or not path.exists():
+        return
+    for nth, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found = json.loads(line)
+            yield str(found["inquiry_number"]), str(found["state"])
+        except (ValueError, KeyError, TypeError):
+            raise TrialError(
+                f'{path}:{nth}: {{"inquiry_number", "state"}} の行ではありません'
+                ' / not a line of {"inquiry_number", "state"}'
+            ) from None

@@ -1,0 +1,323 @@
+"""What a provider's server must do, step by step; each check bends one thing and says what was seen instead.
+
+A check returns None when the server did right, else what it did, as text for its engineer. No check quotes an answer's content.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import aiohttp
+
+from evidence import canonical
+from gateway.conformance import bends
+from gateway.conformance.answers import (
+    NOT_SENT,
+    Saw,
+    WrongError,
+    is_problem,
+    items_of,
+    one_answer,
+    outcome,
+    payload_of,
+    refused,
+)
+from gateway.conformance.trial import Presented, Trial
+from keys.sealing import new_one_time_key
+from keys.signing import Signer, generate_seed
+from partner.messages import envelope, text
+from transport.tls import Identity
+
+Act = Callable[[Trial], Awaitable[Saw]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`id` is stable; `cites`: where our documents say it."""
+
+    id: str
+    title: str
+    cites: str
+    act: Act
+
+
+# --- TLS and HTTP
+
+
+async def _without_certificate(trial: Trial) -> Saw:
+    try:
+        answered = await trial.post(envelope([trial.presented().item]), identity=None)
+    except NOT_SENT:
+        return None
+    return f"証明書なしで {answered.status} と答えた / answered {answered.status} without a certificate"
+
+
+async def _old_tls(trial: Trial) -> Saw:
+    try:
+        await trial.post(envelope([]), identity=trial.network, newest=ssl.TLSVersion.TLSv1_2)
+    except NOT_SENT:
+        return None
+    return "TLS 1.2 で話した / it spoke TLS 1.2"
+
+
+async def _mutual_tls(trial: Trial) -> Saw:
+    try:
+        answered = await trial.post(envelope([]), identity=trial.network)
+    except aiohttp.ClientConnectorCertificateError:
+        return "サーバー証明書がこの CA のものでないか、名前が違う / the server's certificate is of another CA or for another name"
+    except NOT_SENT as failure:
+        return f"つながらない / not reachable ({type(failure).__name__})"
+    return (
+        None if answered.status == 200 else f"空の一覧に {answered.status} / status {answered.status} for an empty list"
+    )
+
+
+async def _as(who: Callable[[Trial], Identity], trial: Trial) -> Saw:
+    try:
+        answered = await trial.post(envelope([trial.presented().item]), identity=who(trial))
+    except NOT_SENT as failure:
+        return f"403 の前に切れた / cut before a 403 ({type(failure).__name__})"
+    return is_problem(answered, 403)
+
+
+async def _malformed(trial: Trial, *, body: bytes) -> Saw:
+    try:
+        return is_problem(await trial.post(body, identity=trial.network), 400)
+    except NOT_SENT as failure:
+        return f"答えがない / no answer ({type(failure).__name__})"
+
+
+# --- answers
+
+
+async def _provided(trial: Trial) -> Saw:
+    presented = trial.presented()
+    answer = await one_answer(trial, presented)
+    said = outcome(trial, presented, answer)
+    if said["disposition"] != "provided":
+        return f"provided ではなく {said['disposition']} / {said['disposition']} in place of provided"
+    payload = payload_of(presented, answer)
+    return (
+        None if payload["kind"] in {"answered", "empty_by_reason"} and payload["records"] else "記録がない / no records"
+    )
+
+
+async def _exactly_asked(trial: Trial) -> Saw:
+    presented = trial.presented()
+    payload = payload_of(presented, await one_answer(trial, presented))
+    wanted = set(trial.question.items)
+    for record in payload["records"]:
+        if set(record) != {"data_set", "version", "items"} or not isinstance(record["items"], dict):
+            return "記録の形が違う / a record is not {data_set, version, items}"
+        if set(record["items"]) - wanted:
+            return "求めていない項目が入っている / items that were not asked for"
+        if not all(set(value) in ({"value"}, {"null_reason"}) for value in record["items"].values()):
+            return "項目が value か null_reason の一方でない / an item is not one of value and null_reason"
+    return None if payload["records"] else "記録がない / no records"
+
+
+async def _same_again(trial: Trial) -> Saw:
+    presented = trial.presented()
+    first, second = await one_answer(trial, presented), await one_answer(trial, presented)
+    return None if first == second else "同じバイト列に別の答え / another answer to the same bytes"
+
+
+async def _in_order(trial: Trial) -> Saw:
+    asked = [trial.presented(), trial.presented(claims={"provider": trial.inquirer}), trial.presented()]
+    answers = await items_of(trial, [one.item for one in asked])
+    for presented, answer in ((asked[0], answers[0]), (asked[2], answers[2])):
+        outcome(trial, presented, answer)
+    return None if answers[1].get("sealed") is None else "順序が違うか、拒んでいない / out of order, or not refused"
+
+
+async def _other_bytes(trial: Trial) -> Saw:
+    """The same permit with the inquirer's signature over other bytes, after it was answered."""
+    presented = trial.presented()
+    outcome(trial, presented, await one_answer(trial, presented))
+    other = trial.request()
+    key = text(new_one_time_key().public)
+    for bent in ({"public_key": key}, {"request": text(other.request), "signature": text(other.signature)}):
+        saw = await refused(
+            trial,
+            Presented(item={**presented.item, **bent}, claims=presented.claims, one_time_key=presented.one_time_key),
+        )
+        if saw is not None:
+            return saw
+    return None
+
+
+async def _held(trial: Trial) -> Saw:
+    presented = trial.presented(code=trial.people.barred)
+    answer = await one_answer(trial, presented)
+    said = outcome(trial, presented, answer)
+    right = said["disposition"] == "held" and answer.get("sealed") is None
+    return None if right else f"held ではなく {said['disposition']} / {said['disposition']} in place of held"
+
+
+async def _unknown_person(trial: Trial) -> Saw:
+    presented = trial.presented(code=trial.people.unknown)
+    answer = await one_answer(trial, presented)
+    said = outcome(trial, presented, answer)
+    if said["disposition"] != "not_provided" or said["reason"] is not None:
+        return "not_provided（理由は封の中だけ）ではない / not not_provided with its reason in the sealed part alone"
+    payload = payload_of(presented, answer)
+    right = payload == {"kind": "no_such_person", "records": []}
+    return None if right else "封の中が no_such_person でない / the sealed part is not no_such_person"
+
+
+def _bent(make: Callable[[Trial], Presented]) -> Act:
+    async def act(trial: Trial) -> Saw:
+        return await refused(trial, make(trial))
+
+    return act
+
+
+_PERMIT: Final = "docs/architecture.md, Permit; DESIGN §4 step 5"
+_OUTCOME: Final = "docs/architecture.md, Outcome"
+_CALLERS: Final = "docs/architecture.md, Who may call what; SC-2"
+_PROVISION: Final = "IF_TKY_90003, docs/openapi/intermediate.yaml"
+
+CHECKS: Final = (
+    Check(
+        "mutual_tls",
+        "相互 TLS でつながり、サーバー証明書が合う / mutual TLS, and the server's certificate fits",
+        _CALLERS,
+        _mutual_tls,
+    ),
+    Check("old_tls", "TLS 1.3 より古い TLS を断る / no TLS older than 1.3", _CALLERS, _old_tls),
+    Check("no_certificate", "証明書のない相手を断る / nobody without a certificate", _CALLERS, _without_certificate),
+    Check(
+        "certificate_not_registered",
+        "登録簿にない証明書を 403 で断る / a certificate that is not in the register",
+        _CALLERS,
+        partial(_as, lambda trial: trial.stranger),
+    ),
+    Check(
+        "certificate_for_another_use",
+        "ネットワーク以外の証明書を 403 で断る / a certificate that is not the network's",
+        _CALLERS,
+        partial(_as, lambda trial: trial.inquirer_identity),
+    ),
+    Check(
+        "problem_json",
+        "壊れた本文に 400 の problem+json / problem+json for a broken body",
+        f"{_PROVISION}; RFC 9457",
+        partial(_malformed, body=b"{"),
+    ),
+    Check(
+        "unknown_fields",
+        "知らない項目に 400 の problem+json / problem+json for unknown fields",
+        _PROVISION,
+        partial(_malformed, body=b'{"checkpoint": null, "items": [{"favourite": 1}]}'),
+    ),
+    Check(
+        "provided",
+        "正しい照会に署名と封で答える / a good inquiry is answered, signed and sealed",
+        f"{_PROVISION}; {_OUTCOME}",
+        _provided,
+    ),
+    Check(
+        "exactly_asked",
+        "求めた項目だけを出す / exactly the items asked for",
+        "docs/architecture.md, Payload; SC-5",
+        _exactly_asked,
+    ),
+    Check(
+        "same_again", "同じバイト列に同じ答え / the same answer to the same bytes", f"{_PROVISION}; SC-4", _same_again
+    ),
+    Check(
+        "in_order",
+        "一覧に順序どおり答える / a list is answered in order",
+        "docs/architecture.md, Messages between servers",
+        _in_order,
+    ),
+    Check(
+        "permit_replayed",
+        "使われた許可証の別のバイト列を拒む / other bytes under a used permit",
+        f"{_PERMIT}; SC-4",
+        _other_bytes,
+    ),
+    Check("permit_expired", "期限の過ぎた許可証を拒む / an expired permit", f"{_PERMIT}; SC-5", _bent(bends.expired)),
+    Check(
+        "deadline_not_signed",
+        "照会者が署名した期限より長い許可証を拒む / a permit that outlives what the inquirer signed",
+        _PERMIT,
+        _bent(bends.longer_than_signed),
+    ),
+    Check(
+        "permit_other_party",
+        "別の提供者あての許可証を拒む / a permit for another provider",
+        f"{_PERMIT}; PL-4",
+        _bent(lambda trial: trial.presented(request={"provider": trial.inquirer})),
+    ),
+    Check("permit_tampered", "書き換えた許可証を拒む / a tampered permit", _PERMIT, _bent(bends.tampered)),
+    Check(
+        "permit_signature",
+        "コアの署名でない許可証を拒む / a permit that the core did not sign",
+        _PERMIT,
+        _bent(lambda trial: trial.presented(signer=Signer(generate_seed()))),
+    ),
+    Check(
+        "inquirer_signature",
+        "照会者の署名でない照会を拒む / a request that its inquirer did not sign",
+        f"{_PERMIT}; SC-1",
+        _bent(bends.other_signature),
+    ),
+    Check(
+        "permit_request_differs",
+        "許可証と別の照会を拒む / a request that the permit is not for",
+        _PERMIT,
+        _bent(bends.other_request),
+    ),
+    Check(
+        "permit_key_differs",
+        "許可証と別の鍵を拒む / a key that the permit is not for",
+        f"{_PERMIT}; SC-1",
+        _bent(lambda trial: trial.presented(item={"public_key": text(new_one_time_key().public)})),
+    ),
+    Check(
+        "permit_other_person",
+        "許可証と別の人の符号を拒む / a code of somebody else",
+        f"{_PERMIT}; SC-9",
+        _bent(lambda trial: trial.presented(item={"code": text(trial.people.unknown)})),
+    ),
+    Check(
+        "list_digest_unknown",
+        "知らない照合リストによる許可証を拒む / a permit by an unknown list",
+        f"{_PERMIT}; PL-4",
+        _bent(lambda trial: trial.presented(request={"list_digest": "0" * 64})),
+    ),
+    Check(
+        "not_permitted",
+        "リストが許さない照会を、許可証があっても拒む / what the list does not permit, permit or not",
+        f"{_PERMIT}; PL-4",
+        _bent(lambda trial: trial.presented(request={"item": "9999"})),
+    ),
+    Check(
+        "unknown_person",
+        "知らない人に、封の中でだけそう答える / an unknown person is told in the sealed part alone",
+        "docs/architecture.md, Payload; IS-3",
+        _unknown_person,
+    ),
+    Check("barred", "自動応答不可の人を保留する / a barred person is held", f"{_OUTCOME}; SC-4", _held),
+)
+
+
+async def run(trial: Trial) -> list[tuple[Check, Saw]]:
+    """Every check that can be made, in order; what breaks a check is what it saw."""
+    found: list[tuple[Check, Saw]] = []
+    for check in CHECKS:
+        if check.id == "barred" and trial.people.barred is None:
+            continue
+        try:
+            saw = await check.act(trial)
+        except WrongError as wrong:
+            saw = str(wrong)
+        except (ValueError, KeyError, TypeError, AttributeError, canonical.NotCanonical) as broken:
+            saw = f"答えの形が違う / the answer is not as documented ({type(broken).__name__})"
+        found.append((check, saw))
+    return found

@@ -1,0 +1,147 @@
+"""`sekisho conformance URL`, or `--inquirer AGENCY`: whether somebody's server provides, or asks, as the network's documents say, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from gateway.conformance import asked_run, checks
+from gateway.conformance.answers import Saw
+from gateway.conformance.checks import Check
+from gateway.conformance.trial import TrialError, prepare, read_people
+from gateway.conformance.turns import Step
+from gateway.data_folder import DataFolder
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
+from gateway.setting_up.authority import open_authority
+from gateway.staff_calls import add_data_argument
+from storage.database import StorageUnavailableError
+from storage.key_store import KeyStoreError
+from transport.clock import Clock
+
+_INFORMATION: Final = "医療保険給付関係情報"
+_NOT_A_FOLDER: Final = "動いている模擬環境のデータフォルダーではありません / not the data folder of a simulated network"
+_ONE_OF: Final = (
+    "URL と --people（提供者として）か、--inquirer（照会者として）の一方を / either URL with --people, or --inquirer"
+)
+_AWAY: Final = (
+    "データベースに接続できません。sekisho up の後に / the database is not reachable; start the network first"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url", nargs="?", metavar="URL", help="提供者として調べる (as provider): https://HOST:PORT/AGENCY"
+    )
+    parser.add_argument("--inquirer", metavar="ID", help="照会者として調べる機関 (as inquirer: the agency)")
+    parser.add_argument(
+        "--port", type=int, default=8470, help="照会者に向けて網の役をするポート (of the played network)"
+    )
+    parser.add_argument(
+        "--ends", type=Path, metavar="FILE",
+        help='照会者のサーバーでの結末、一行ずつ (how its inquiries ended): {"inquiry_number": "…", "state": "answered"}',
+    )  # fmt: skip
+    parser.add_argument(
+        "--for", type=float, default=600.0, dest="seconds", metavar="S", help="待つ秒数 (seconds to wait at most)"
+    )
+    parser.add_argument(
+        "--settle", type=float, default=15.0, metavar="S", help="送り直しを待つ秒数 (seconds to wait for resends)"
+    )
+    parser.add_argument(
+        "--people", type=Path, metavar="FILE",
+        help='相手が知っている架空の人 (synthetic people that the server knows): {"known": "12 digits", "barred": "12 digits"}',
+    )  # fmt: skip
+    parser.add_argument("--information", default=_INFORMATION, metavar="NAME", help="尋ねる情報 (kind of information)")
+    parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
+    add_data_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if (args.url is None) == (args.inquirer is None) or (args.url is not None and args.people is None):
+        return end(_ONE_OF, BAD_INPUT)
+    try:
+        if args.inquirer is not None:
+            return _report(asyncio.run(_listen(args)), args)
+        found = asyncio.run(_run(args))
+    except TrialError as wrong:
+        return end(str(wrong), BAD_INPUT)
+    except StorageUnavailableError:
+        return end(_AWAY, UNREACHABLE)
+    except (KeyStoreError, ValueError, OSError):
+        return end(_NOT_A_FOLDER, BAD_INPUT)
+    if args.json:
+        sys.stdout.write(json.dumps([_shown(*one) for one in found], ensure_ascii=False, indent=1) + "\n")
+    else:
+        _print(found)
+    return FAILED if any(saw is not None for _, saw in found) else OK
+
+
+async def _run(args: argparse.Namespace) -> list[tuple[Check, Saw]]:
+    data = DataFolder(args.data)
+    if not data.marker.exists():
+        raise TrialError(_NOT_A_FOLDER)
+    with tempfile.TemporaryDirectory() as folder:
+        stranger = open_authority(data.authority, Clock()()).issue(Path(folder), "stranger", subject="stranger")
+        trial = await prepare(
+            data, url=args.url, information=args.information, people=read_people(args.people), stranger=stranger
+        )
+        return await checks.run(trial)
+
+
+async def _listen(args: argparse.Namespace) -> list[Step]:
+    data = DataFolder(args.data)
+    if not data.marker.exists():
+        raise TrialError(_NOT_A_FOLDER)
+    network = asked_run.prepare(data, args.inquirer)
+    return await asked_run.listen(
+        data,
+        network,
+        port=args.port,
+        seconds=args.seconds,
+        settle_s=args.settle,
+        ends=args.ends,
+        told=lambda line: sys.stderr.write(f"{line}\n"),
+    )
+
+
+def _report(found: Sequence[Step], args: argparse.Namespace) -> int:
+    """What was seen of an inquirer; a step that was not seen is not right yet."""
+    if args.json:
+        shown = [
+            {"check": one.id, "right": one.right, "title": one.title, "saw": one.saw, "cites": one.cites}
+            for one in found
+        ]
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=1) + "\n")
+    else:
+        rows = [
+            ({True: "✓", False: "✗", None: "?"}[one.right], f"{one.title}\n{one.id}", one.saw or "", one.cites)
+            for one in found
+        ]
+        _table(rows, sum(one.right is not True for one in found))
+    return OK if all(one.right for one in found) else FAILED
+
+
+def _shown(check: Check, saw: Saw) -> dict[str, str | bool | None]:
+    return {"check": check.id, "right": saw is None, "title": check.title, "saw": saw, "cites": check.cites}
+
+
+def _print(found: Sequence[tuple[Check, Saw]]) -> None:
+    rows = [("✓" if saw is None else "✗", f"{check.title}\n{check.id}", saw or "", check.cites) for check, saw in found]
+    _table(rows, sum(saw is not None for _, saw in found))
+
+
+def _table(rows: Sequence[tuple[str, str, str, str]], wrong: int) -> None:
+    table = Table(title=f"適合検査 (conformance): {len(rows)} 項目、相違 {wrong} (differences)")
+    for name in ("", "検査 (check)", "見たもの (what was seen)", "根拠 (see)"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(file=sys.stdout).print(table)

@@ -1,0 +1,271 @@
+"""The network as an inquirer under test sees it: permits and answers by the script of `turns`, with everything that was sent kept to be judged.
+
+It stands in place of core and interface system on a port of its own, with the network's certificate; codes still come from the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from adapters.jlis_mock.core.codes import CodeBook, CodeBroken
+from adapters.jlis_mock.core.messages import (
+    INQUIRY_ASK,
+    PERMIT_ASK,
+    InquiryAsk,
+    InquiryRequest,
+    PermitAsk,
+    instant,
+    read_request,
+)
+from adapters.jlis_mock.core.permit_desk import LONGEST_ANSWER
+from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
+from adapters.jlis_mock.dishonest import Bend, DishonestProvider
+from codebook.identifiers import PERMIT_PREFIX, new_sortable_id
+from evidence.canonical import timestamp
+from gateway.conformance.turns import TURNS, Seen, Turn
+from keys import labels
+from keys.sealing import key_hash
+from keys.signing import Signer, generate_seed
+from partner.messages import hexdigest, octets, text
+from partner.providing import Found, Provider
+from permission_lists.compiled import CompiledList
+from permission_lists.decide import Permitted
+from transport import listener, wire
+from transport.clock import Clock
+from transport.listener import PEER
+from transport.problem import ProblemError
+from transport.register import Register, Use
+
+_BENDS = {
+    "signed_by_another": Bend.SIGNED_BY_ANOTHER,
+    "sealed_to_another": Bend.SEALED_TO_ANOTHER,
+    "more_than_asked": Bend.MORE_THAN_ASKED,
+}
+_AFTERWARDS = Turn(id="", title="", cites="")
+"""How inquiries beyond the script are met."""
+_NONCE_SIZE = 32
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True, kw_only=True)
+class PlayedNetwork:
+    """`signer_of`: signing key of an agency that is hosted here, None for others. `broken`: rule → what was seen, the first time.
+
+    `listed`, `digest`: the permission list in force, and its digest.
+    """
+
+    agency: str
+    register: Register
+    permit_signer: Signer
+    book: CodeBook
+    listed: CompiledList
+    digest: str
+    signer_of: Callable[[str], Signer | None]
+    clock: Clock
+    seen: dict[str, Seen] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    last: float = 0.0
+    _keys: dict[str, str] = field(default_factory=dict)
+    _first: dict[str, Any] | None = None
+
+    @property
+    def played(self) -> int:
+        """How many turns of the script have begun."""
+        return min(len(self.seen), len(TURNS))
+
+    # --- permits
+
+    def permit(self, ask: PermitAsk) -> dict[str, Any]:
+        """IF_SKI_90001."""
+        now = self.clock()
+        request = read_request(ask.request)
+        if request is None:
+            self._note("request_form", "文書どおりの正準形でない / not the documented canonical form")
+            return _refused("request_malformed")
+        seen = self.seen.get(request.inquiry_number)
+        if seen is None:
+            turn = TURNS[len(self.seen)] if len(self.seen) < len(TURNS) else _AFTERWARDS
+            seen = self.seen[request.inquiry_number] = Seen(
+                number=request.inquiry_number, turn=turn, whole=not request.items
+            )
+        elif (ask.request, ask.signature) != (seen.asked[0].request, seen.asked[0].signature):
+            self._note("same_bytes", "同じ照会番号で別の要求が来た / another request under the same inquiry number")
+        seen.asked.append(ask)
+        reason = self._wrong(ask, request, now)
+        if reason is not None:
+            return _refused(reason)
+        return self._met(seen, request, now)
+
+    def _wrong(self, ask: PermitAsk, request: InquiryRequest, now: datetime) -> str | None:
+        """What the core would refuse; each is noted under its rule."""
+        keys = self.register.agencies[self.agency].signing_keys
+        signed = keys.verify(labels.INQUIRY, ask.request, ask.signature, now=now)
+        if request.inquirer != self.agency or not signed:
+            return self._note(
+                "request_signature",
+                "照会者かその署名が違う / another inquirer, or not its signature",
+                "signature_invalid",
+            )
+        if not now < instant(request.expires_at) <= now + LONGEST_ANSWER:
+            return self._note(
+                "request_expiry", "期限が過ぎているか遠すぎる / expired, or too far off", "request_expired"
+            )
+        if request.list_digest != self.digest:
+            return self._note(
+                "list_in_force", "効力のないリスト / a list that does not count today", "list_not_in_force"
+            )
+        found = self.listed.decide(request.inquirer, request.provider, request.basis, request.item, request.information)
+        if not isinstance(found, Permitted):
+            return self._note(
+                "own_list", f"{found.reason} となる照会 / an inquiry that is {found.reason}", str(found.reason)
+            )
+        try:
+            self.book.convert(ask.code, request.inquirer, request.provider)
+        except (CodeBroken, KeyError):
+            return self._note("own_code", "この機関の符号でない / not a code of this agency", "code_not_of_this_agency")
+        if self._keys.setdefault(request.key_hash, request.inquiry_number) != request.inquiry_number:
+            self._note("fresh_key", "前の照会の鍵を使った / the key of an earlier inquiry")
+        return None
+
+    def _met(self, seen: Seen, request: InquiryRequest, now: datetime) -> dict[str, Any]:
+        if seen.turn.permit == "refused":
+            return _refused("pia_duty_not_met")
+        if seen.turn.permit == "retry" and len(seen.asked) == 1:
+            return {"retry": "storage_unavailable"}
+        if seen.permit is None:
+            seen.permit = self._written(seen, request, now)
+        return {"permit": seen.permit}
+
+    def _written(self, seen: Seen, request: InquiryRequest, now: datetime) -> str:
+        ask, nonce = seen.asked[0], _nonce_of(seen.number)
+        code = self.book.convert(ask.code, request.inquirer, request.provider)
+        other = seen.turn.permit == "other_request"
+        claims = PermitClaims(
+            permit_id=new_sortable_id(PERMIT_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10)),
+            **{name: getattr(request, name) for name in ("inquiry_number", "inquirer", "provider", "basis", "item")},
+            **{name: getattr(request, name) for name in ("information", "items", "list_digest", "key_hash")},
+            request_digest=hexdigest(b"another request" if other else ask.request),
+            code_binding=hexdigest(nonce + code),
+            issued_at=timestamp(now),
+            redeem_by=timestamp(now + timedelta(minutes=5)),
+            answer_by=request.expires_at,
+            **request.said,
+        )
+        signer = Signer(generate_seed()) if seen.turn.permit == "other_key" else self.permit_signer
+        return write_permit(claims, signer)
+
+    # --- answers
+
+    def inquiry(self, ask: InquiryAsk) -> dict[str, Any]:
+        """IF_SKI_90002."""
+        request = read_request(ask.request)
+        seen = self.seen.get(request.inquiry_number) if request is not None else None
+        if request is None or seen is None or seen.permit is None:
+            self._note("presented_as_permitted", "許可証のない照会 / an inquiry without a permit")
+            return _refused("permit_unknown")
+        first = seen.presented[0] if seen.presented else ask
+        seen.presented.append(ask)
+        permitted = (seen.permit, seen.asked[0].request, seen.asked[0].signature)
+        if (ask.permit, ask.request, ask.signature) != permitted or key_hash(ask.public_key).hex() != request.key_hash:
+            self._note("presented_as_permitted", "許可されたものと違う / not what was permitted")
+            return _refused("request_differs_from_permit")
+        if ask.public_key != first.public_key:
+            self._note("same_bytes", "送り直しの鍵が違う / another key when it was sent again")
+        if seen.turn.answer == "retry" and len(seen.presented) == 1:
+            return {"retry": "provider_unavailable"}
+        signer = self.signer_of(request.provider)
+        if signer is None:
+            return _refused("agency_unknown")
+        return self._answer(seen, request, ask, signer)
+
+    def _answer(self, seen: Seen, request: InquiryRequest, ask: InquiryAsk, signer: Signer) -> dict[str, Any]:
+        item = {
+            "permit": ask.permit,
+            "public_key": text(ask.public_key),
+            "request": text(ask.request),
+            "signature": text(ask.signature),
+            "code": text(self.book.convert(seen.asked[0].code, request.inquirer, request.provider)),
+            "nonce": text(_nonce_of(seen.number)),
+        }
+        bend = _BENDS.get(seen.turn.answer)
+        if bend is not None:
+            bent = DishonestProvider(agency=request.provider, signer=signer, register=lambda: self.register, bend=bend)
+            return bent.answer(item, self.clock())
+        if seen.turn.answer == "of_before" and self._first is not None:
+            return self._first
+        provider = Provider(
+            agency=request.provider,
+            signer=signer,
+            register=lambda: self.register,
+            lists=frozenset({self.digest}),
+            permitted=lambda _claims: True,
+            look=lambda _code, _kind: Found(records=[_record(request)]),
+        )
+        answer = provider.answer(item, self.clock())
+        self._first = self._first or answer
+        return _tampered(answer) if seen.turn.answer == "tampered" else answer
+
+    def _note(self, rule: str, saw: str, reason: str | None = None) -> str | None:
+        self.broken.setdefault(rule, saw)
+        return reason
+
+    # --- HTTP
+
+    def application(self) -> web.Application:
+        async def turned_away(_request: web.Request, _reason: str) -> None:
+            self._note("own_certificate", "登録のない証明書 / a certificate that is not registered")
+
+        app = listener.application(listener.require_peer(lambda: self.register, turned_away, self.clock))
+        app.router.add_post("/permits", self._route(PERMIT_ASK, self.permit))
+        app.router.add_post("/inquiries", self._route(INQUIRY_ASK, self.inquiry))
+        return app
+
+    def _route(
+        self, decoder: msgspec.json.Decoder[Item], handle: Callable[[Item], dict[str, Any]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def route(request: web.Request) -> web.Response:
+            peer = request[PEER]
+            if (peer.agency, peer.use) != (self.agency, Use.INTERMEDIATE):
+                self._note("own_certificate", f"{peer.agency} の {peer.use} の証明書 / another certificate")
+                raise ProblemError(403, "not_for_this_caller", "Only the agency under test calls here.")
+            try:
+                items = wire.parse_items(wire.read_envelope(await request.read()), decoder)
+            except ProblemError:
+                self._note("request_form", "本文か項目の形が違う / the body or an item is not as documented")
+                raise
+            self.last = asyncio.get_running_loop().time()
+            answers = [handle(item) for item in items]
+            return web.Response(body=wire.write_envelope(answers), content_type="application/json")
+
+        return route
+
+
+def _refused(reason: str) -> dict[str, Any]:
+    return {"refused": {"reason": reason}}
+
+
+def _nonce_of(number: str) -> bytes:
+    """The same for a permit that is asked for again; what it hides is synthetic."""
+    return hashlib.sha256(number.encode()).digest()[:_NONCE_SIZE]
+
+
+def _record(request: InquiryRequest) -> dict[str, Any]:
+    """A record with exactly what was asked for, in values that say that they are made up."""
+    items = {name: {"value": "模擬"} for name in request.items or ["模擬"]}
+    return {"data_set": request.information, "version": "0001", "items": items}
+
+
+def _tampered(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """One bit of the sealed part flipped on its way."""
+    sealed = bytearray(octets(answer["sealed"]))
+    sealed[-1] ^= 1
+    return {**answer, "sealed": text(bytes(sealed))}

@@ -1,0 +1,44 @@
+-- name: standing_bars
+-- The epoch in every row, and the bars that work; without any, the epoch alone.
+select coalesce(e.epoch, 0) as epoch, b.bar_id, b.place, b.effect, b.cause, b.integrated_number, b.inquirer, b.information, b.data_item, b.state, b.set_by, b.set_at, b.asked_by, b.changed_by,
+    b.changed_at, b.version
+from (values (1)) as always (one) left join bar_epoch e on true left join bar b on b.state <> 'lifted'
+
+-- name: set_bar
+insert into bar (bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, version)
+select r.bar_id, r.place, r.effect, r.cause, r.integrated_number, r.inquirer, r.information, r.data_item, r.state, r.set_by, r.set_at, 1
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
+    as r (bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at)
+on conflict do nothing
+returning bar_id
+
+-- name: change_bar
+update bar b set state = r.state, asked_by = r.asked_by, changed_by = r.changed_by, changed_at = r.changed_at, version = b.version + 1
+from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) as r (bar_id, version, state, asked_by, changed_by, changed_at)
+where b.bar_id = r.bar_id and b.version = r.version
+returning b.bar_id
+
+-- name: bars_moved
+-- Follows either of them: it counts for the next answer (the epoch), and nothing that was approved before it is released (revision, approvals).
+with moved as (select b.* from bar b join unnest($1::text[]) as r (bar_id) using (bar_id)),
+later as (insert into bar_epoch (epoch) values (1) on conflict (one) do update set epoch = bar_epoch.epoch + 1 returning epoch),
+touched as (
+    update provision p set revision = p.revision + 1 from moved b
+    where p.state = 'held' and b.information in ('*', p.information)
+        and (b.place in ('item', 'agency') or b.integrated_number = p.integrated_number or b.inquirer = p.inquirer)
+    returning p.permit_id
+),
+voided as (delete from held_approval h using touched t where h.permit_id = t.permit_id and h.second_staff is null returning h.permit_id)
+select bar_id from moved
+
+-- name: bars_page
+select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+from bar where bar_id > $1 and ($2 or state <> 'lifted') order by bar_id limit $3
+
+-- name: bars_of_person
+select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+from bar where integrated_number = $1 order by bar_id
+
+-- name: bar_one
+select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+from bar where bar_id = $1

@@ -1,0 +1,118 @@
+"""The bars that stand at one agency, in memory: an answer looks them up without asking the database (SC-4, IS-6).
+
+`epoch` says which change of them was read last. A provision is recorded only under the epoch that it was decided under
+(`record_provision`), so a bar that has committed works for every answer after it, whoever set it; what lost reads them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from asyncpg import Record
+
+from gateway.intermediate_server.bars.states import EVERYTHING, WORKING, Bar, BarState, Cause, Effect, Place
+from permission_lists.barring import AutoResponse
+from storage import sql
+from storage.database import Database
+
+_SQL = sql.load("gateway.intermediate_server.bars")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """What the bars say to one question. `data_items`: barred names of the layout, `*` for all. Frozen: nothing may leave at all. Marked: 不開示.
+
+    Suspended: 利用停止, of the person or of the agency.
+    """
+
+    suspended: bool = False
+    frozen: bool = False
+    refused: bool = False
+    marked: bool = False
+    person: AutoResponse = AutoResponse.ALLOWED
+    inquirer: AutoResponse = AutoResponse.ALLOWED
+    data_items: frozenset[str] = frozenset()
+
+    def bars_one_of(self, names: Iterable[str]) -> bool:
+        return bool(self.data_items) and (EVERYTHING in self.data_items or not self.data_items.isdisjoint(names))
+
+
+FREE = Barred()
+
+
+def read(row: Record) -> Bar:
+    """A row of `bar` as a value; `standing_bars` has the epoch beside it."""
+    said = {name: value for name, value in row.items() if name != "epoch"}
+    return Bar(
+        **{
+            **said,
+            "place": Place(row["place"]),
+            "effect": Effect(row["effect"]),
+            "cause": Cause(row["cause"]),
+            "state": BarState(row["state"]),
+        }
+    )
+
+
+@dataclass(slots=True)
+class StandingBars:
+    """All bars of one agency that work, by what they name."""
+
+    epoch: int = 0
+    _people: dict[str, dict[str, Bar]] = field(default_factory=dict)
+    _inquirers: dict[str, dict[str, Bar]] = field(default_factory=dict)
+    _items: dict[str, Bar] = field(default_factory=dict)
+    _agency: dict[str, Bar] = field(default_factory=dict)
+
+    async def read_again(self, database: Database, tenant: str) -> None:
+        """Take what the database says now. Raises StorageUnavailableError."""
+        async with database.inside(tenant) as connection:
+            rows = await connection.fetch(_SQL["standing_bars"])
+        if rows[0]["epoch"] < self.epoch:
+            return  # a later change was read meanwhile
+        self._people, self._inquirers, self._items, self._agency = {}, {}, {}, {}
+        self.epoch = rows[0]["epoch"]
+        for row in rows:
+            if row["bar_id"] is not None:
+                self.hold_to(read(row))
+
+    def hold_to(self, bar: Bar) -> None:
+        """From now on this bar is looked at, also while it is still on its way into the database."""
+        if bar.state not in WORKING:
+            return
+        if bar.place is Place.PERSON:
+            self._people.setdefault(bar.integrated_number or "", {})[bar.bar_id] = bar
+        elif bar.place is Place.INQUIRER:
+            self._inquirers.setdefault(bar.inquirer or "", {})[bar.bar_id] = bar
+        elif bar.place is Place.AGENCY:
+            self._agency[bar.bar_id] = bar
+        else:
+            self._items[bar.bar_id] = bar
+
+    @property
+    def suspension(self) -> Bar | None:
+        """The bar that suspends the whole agency, if one does."""
+        return next(iter(self._agency.values()), None)
+
+    def suspends(self, integrated_number: str | None, information: str) -> bool:
+        """Whether nothing is asked or answered of this person's information of one kind."""
+        people = self._people.get(integrated_number or "", {}).values()
+        return bool(self._agency) or any(bar.effect is Effect.SUSPEND and bar.names(information) for bar in people)
+
+    def look(self, integrated_number: str | None, inquirer: str, information: str) -> Barred:
+        """What stands between this person's information of one kind and this inquirer."""
+        people = self._people.get(integrated_number or "", {}).values()
+        inquirers = self._inquirers.get(inquirer, {}).values()
+        if not people and not inquirers and not self._items and not self._agency:
+            return FREE
+        effects = {bar.effect for bar in people if bar.names(information)}
+        return Barred(
+            suspended=bool(self._agency) or Effect.SUSPEND in effects,
+            frozen=not effects.isdisjoint((Effect.FREEZE, Effect.REFUSE)),
+            refused=Effect.REFUSE in effects,
+            marked=Effect.NON_DISCLOSURE in effects,
+            person=AutoResponse.BARRED if effects - {Effect.NON_DISCLOSURE} else AutoResponse.ALLOWED,
+            inquirer=AutoResponse.BARRED if any(bar.names(information) for bar in inquirers) else AutoResponse.ALLOWED,
+            data_items=frozenset(bar.data_item for bar in self._items.values() if bar.names(information)),
+        )

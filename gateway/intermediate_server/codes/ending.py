@@ -1,0 +1,169 @@
+"""The end of a 符号 (FGU, IS-1): cancelled for good, or replaced by another code of the same person; and how codes stand.
+
+A cancelled code names nobody from then on. A replaced one still names its person for a while, since other agencies replace theirs later.
+The code itself goes with its end; its blind index stays, so that a question under it is answered with the reason. Exchange records stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes.binding import (
+    Answer,
+    NumberItem,
+    fresh_number,
+    is_number,
+    keep_numbers,
+    living_codes,
+    number_given,
+    refused,
+)
+from gateway.intermediate_server.codes.states import REPLACING, Ending, Event, State, move
+from gateway.intermediate_server.metrics import CODES
+from gateway.intermediate_server.records.exchange_entries import note_event
+from storage import sql
+from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.database import Connection
+
+_SQL = sql.load("gateway.intermediate_server.codes")
+_CANCEL = Statement("cancel_code", _SQL["cancel_code"])
+_CANCELLED = commit_step("intermediate", "codes.cancelled")
+CODE_REPLACED = "code_replaced"
+CODE_CANCELLED = "code_cancelled"
+
+
+class CancelItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_FGU_90021."""
+
+    integrated_number: str
+    reason: Ending
+
+
+class ReplaceItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_FGU_90022. `message_id`: of this replacement; asked again under it, the same answer."""
+
+    integrated_number: str
+    message_id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,160}$")]
+    reason: Ending
+
+
+CANCEL_ITEM = msgspec.json.Decoder(CancelItem)
+REPLACE_ITEM = msgspec.json.Decoder(ReplaceItem)
+
+
+async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datetime) -> list[Answer]:
+    """IF_FGU_90021: whatever lives of a person's codes ends. Who has none, or none any more, is `cancelled` as well."""
+    wanted = {item.integrated_number: item.reason for item in items if is_number(item.integrated_number)}
+    held = await living_codes(agency, sorted(wanted))
+    writes = []
+    for number, codes in held.items():
+        for state, row in codes.items():
+            move(state, Event.CANCELLED)
+            writes.append(Write(_CANCEL, (row["acquisition_index"], wanted[number].value, now)))
+    if writes:
+        await asyncio.to_thread(agency.erasures.write, [("person_code", write.row[0]) for write in writes], now)
+        entry = note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held))
+        done = await agency.committer.apply(Commit(step=_CANCELLED, follow=tuple(writes), entries=(entry,)))
+        if isinstance(done, Applied):
+            CODES.labels("cancelled").inc(len(writes))
+    return [
+        {"cancelled": True} if item.integrated_number in wanted else refused("integrated_number_malformed")
+        for item in items
+    ]
+
+
+async def replace_codes(agency: HostedAgency, items: list[ReplaceItem], now: datetime) -> list[Answer]:
+    """IF_FGU_90022: an acquisition number for another code of a person who has one; the old one is good until the new one comes."""
+    held = await living_codes(agency, sorted({item.integrated_number for item in items}))
+    answers: list[Answer] = []
+    writes: dict[str, tuple[str, Write]] = {}
+    for item in items:
+        codes = held.get(item.integrated_number, {})
+        bound, requested = codes.get(State.BOUND), codes.get(State.REQUESTED)
+        if item.reason not in REPLACING:
+            answers.append(refused("reason_replaces_nothing"))
+        elif bound is None:
+            answers.append(refused("code_not_bound"))
+        elif bound["message_id"] == item.message_id:
+            answers.append({"bound": True})
+        else:
+            given = number_given(agency, requested, now) if requested else None
+            if given is None or (requested and requested["message_id"] != item.message_id):
+                known = writes.get(item.integrated_number) or fresh_number(
+                    agency, item.integrated_number, now, message_id=item.message_id, reason=item.reason.value
+                )
+                writes[item.integrated_number] = known
+                given = known[0]
+            answers.append({"acquisition_number": given})
+    await keep_numbers(agency, [write for _, write in writes.values()])
+    return answers
+
+
+async def code_status(agency: HostedAgency, items: list[NumberItem]) -> list[Answer]:
+    """IF_FGU_90010: how each person's code stands; `replacing`: bound, and another one is on its way."""
+    numbers = [item.integrated_number for item in items]
+    held = await living_codes(agency, numbers)
+    ended = await why_no_code(agency, [number for number in numbers if number not in held])
+    return [{"status": _status(held.get(number, {}), ended.get(number))} for number in numbers]
+
+
+def _status(codes: Mapping[State, object], why_none: str | None) -> str:
+    if State.BOUND in codes:
+        return "replacing" if State.REQUESTED in codes else State.BOUND.value
+    if State.REQUESTED in codes:
+        return State.REQUESTED.value
+    return State.CANCELLED.value if why_none == CODE_CANCELLED else State.NONE.value
+
+
+async def code_counts(agency: HostedAgency) -> list[Answer]:
+    """IF_FGU_90023: codes by state and epoch, the ended ones by reason too, the bound ones by why they were not renewed."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["code_counts"])
+    return [dict(row) for row in rows]
+
+
+async def why_no_code(agency: HostedAgency, numbers: Sequence[str]) -> dict[str, str]:
+    """Of people without a living code: those whose code was cancelled → that reason."""
+    if not numbers:
+        return {}
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["latest_ends"], list(numbers))
+    return {row["integrated_number"]: CODE_CANCELLED for row in rows if row["state"] == State.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """Whom a code named that lives no more. `refusal` None: a replaced one that is still answered to."""
+
+    integrated_number: str
+    refusal: str | None
+
+
+async def former_codes(
+    agency: HostedAgency, connection: Connection, code_indexes: Sequence[bytes], now: datetime
+) -> dict[bytes, Former]:
+    """What is known of codes that name nobody now, in the caller's transaction."""
+    found = {}
+    for row in await connection.fetch(_SQL["former_by_code"], list(code_indexes)):
+        replaced = row["state"] == State.REPLACED
+        good = replaced and row["living"] and now < row["ended_at"] + agency.limits.replaced_code_for
+        refusal = None if good else CODE_REPLACED if replaced and row["living"] else CODE_CANCELLED
+        found[row["code_index"]] = Former(integrated_number=row["integrated_number"], refusal=refusal)
+    return found
+
+
+async def expire_requests(agency: HostedAgency, now: datetime) -> None:
+    """Requests whose window has passed: the acquisition number is forgotten but for its tombstone (番号法21条の2第3項)."""
+    async with agency.database.inside(agency.tenant) as connection:
+        gone = await connection.fetch(_SQL["expire_requests"], now)
+    for _ in gone:
+        move(State.REQUESTED, Event.WINDOW_PASSED)
+    CODES.labels("expired").inc(len(gone))

@@ -1,0 +1,284 @@
+"""訂正 of exchange records (IS-5, SC-27): a record is never changed. A correction is a record of its own that names the first one.
+
+One person proposes it, another approves exactly that content with their own two factors (SC-11, docs/adr/0025); then it is in the log.
+Of a wrong person the right number is sealed like that of any record, and the correction is found under it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+import msgspec
+from asyncpg import Record
+
+from codebook.errors import CodebookError
+from codebook.identifiers import parse_agency_id
+from evidence.entry import EXCHANGE_KINDS, EntryKind, encode_entry, other_entry
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.records import searching, subjects
+from gateway.intermediate_server.records.exchange_entries import ENTRY_PREFIX
+from gateway.intermediate_server.staff.entering import Proof, signed_by_card
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff.second_person import prove_for
+from keys.binding import bind
+from storage import sql
+from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.evidence_log import store as log_store
+from storage.found_by import FoundBy
+from transport.problem import ProblemError
+
+_SQL = sql.load("gateway.intermediate_server.correction")
+_PROPOSE = Statement("propose_correction", _SQL["propose_correction"])
+_DECIDE = Statement("decide_correction", _SQL["decide_correction"])
+_PROPOSED = commit_step("intermediate", "record.correction_proposed")
+_DECIDED = commit_step("intermediate", "record.corrected")
+_CODE: Final = re.compile(r"[0-9A-Za-z.-]{1,32}")
+_DISPOSITIONS: Final = frozenset({"provided", "not_provided", "refused", "held"})
+CORRECTION_PREFIX: Final = "C"
+CORRECTION_ID: Final = re.compile(r"C[0-9A-HJKMNP-TV-Z]{26}")
+
+
+class Field(StrEnum):
+    """What of a record can have been wrong."""
+
+    SUBJECT = "subject"
+    INQUIRER = "inquirer"
+    PROVIDER = "provider"
+    BASIS = "basis"
+    ITEM = "item"
+    INFORMATION = "information"
+    ITEMS = "items"
+    DISPOSITION = "disposition"
+
+
+class Reason(StrEnum):
+    """Why a record is corrected."""
+
+    REQUEST_OF_PERSON = "request_of_person"
+    WRONG_LINK = "wrong_link"
+    TOLD_BY_PARTNER = "told_by_partner"
+    FOUND_BY_STAFF = "found_by_staff"
+
+
+class ProposeItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_TKM_90063. `correction_id`: drawn by the caller, so that asking again asks for the same; `value`: what is right instead
+    (items of information set apart by commas; of `subject` the right integrated number).
+    """
+
+    correction_id: str
+    entry_id: Annotated[str, msgspec.Meta(max_length=64)]
+    field: Field
+    value: Annotated[str, msgspec.Meta(max_length=2000)]
+    reason: Reason
+
+
+class DecideItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_TKM_90064. The proof answers a challenge for `correct/<correction id>/<content hash>`, or `reject/…`."""
+
+    correction_id: str
+    content_hash: str
+    approve: bool
+    proof: Proof
+
+
+PROPOSE_ITEM = msgspec.json.Decoder(ProposeItem)
+DECIDE_ITEM = msgspec.json.Decoder(DecideItem)
+
+
+def _checked_value(agency: HostedAgency, field: Field, value: str) -> str:
+    """Nothing that somebody typed freely gets into the log. Raises ProblemError 400."""
+    if field is Field.SUBJECT:
+        return searching.parse_person(value)
+    if not _fits(agency, field, value):
+        raise ProblemError(400, "malformed_item", "This is no value of that field; see /openapi.json.")
+    return value
+
+
+def _fits(agency: HostedAgency, field: Field, value: str) -> bool:
+    match field:
+        case Field.INQUIRER | Field.PROVIDER:
+            return is_agency(value)
+        case Field.BASIS | Field.ITEM:
+            return is_code(value)
+        case Field.INFORMATION:
+            return value in {layout.information for layout in agency.layouts}
+        case Field.ITEMS:
+            sets = [one for layout in agency.layouts for one in layout.data_sets.values()]
+            return set(value.split(",")) <= {name for one in sets for name in one.items}
+        case _:
+            return value in _DISPOSITIONS
+
+
+def is_agency(text: str) -> bool:
+    try:
+        parse_agency_id(text)
+    except CodebookError:
+        return False
+    return True
+
+
+def is_code(text: str) -> bool:
+    """Whether a text has the form of a basis or an item of the permission list."""
+    return _CODE.fullmatch(text) is not None
+
+
+def content_hash(agency: str, correction_id: str, entry_id: str, field: Field, said: str, reason: Reason) -> str:
+    """Hex SHA-256 of what an approval is for. `said`: the value, or the sealed right number (hex)."""
+    return sha256(bind(agency, correction_id, entry_id, field.value, said, reason.value)).hexdigest()
+
+
+async def propose(acting: Acting, item: ProposeItem, now: datetime) -> dict[str, Any]:
+    """IF_TKM_90063: ask for a correction; nothing is corrected yet. Raises ProblemError 400, 404, 409."""
+    agency = acting.desk.agency
+    if not CORRECTION_ID.fullmatch(item.correction_id):
+        raise ProblemError(400, "malformed_item", "A correction id is C and 26 characters, drawn by whoever asks.")
+    row = await _record(acting, item.entry_id)
+    value = _checked_value(agency, item.field, item.value)
+    number_sealed = under = None
+    if item.field is Field.SUBJECT:
+        number_sealed, under = seal_number(agency, item.correction_id, value, now)
+        value = ""
+    said = value if number_sealed is None else number_sealed.hex()
+    digest = content_hash(agency.id, item.correction_id, item.entry_id, item.field, said, item.reason)
+    kept = (
+        item.correction_id, item.entry_id, item.field.value, value, number_sealed, under, item.reason.value, digest, now,
+        acting.staff_id, acting.session.card_id,
+    )  # fmt: skip
+    entry = acting.entry(
+        now, EntryKind.STAFF_OPERATED, Function.RECORDS_CORRECT, event="propose", correction_id=item.correction_id,
+        corrects=item.entry_id, field=item.field.value, content_hash=digest, inquiry_number=row["inquiry_number"] or "",
+    )  # fmt: skip
+    commit = Commit(step=_PROPOSED, guard=Write(_PROPOSE, kept), entries=(entry,))
+    if not isinstance(await agency.committer.apply(commit), Applied):
+        known = await _correction(agency, item.correction_id)
+        if known["proposed_by"] != acting.staff_id or known["entry_id"] != item.entry_id:
+            raise ProblemError(409, "correction_id_taken", "Draw another correction id.")
+    return searching.correction_shown(await _correction(agency, item.correction_id))
+
+
+def seal_number(agency: HostedAgency, correction_id: str, number: str, now: datetime) -> tuple[bytes, str]:
+    """The right person's number while it waits for a second person, and the purpose of the ring that it is sealed under."""
+    under = subjects.purpose_of(now)
+    return agency.keys.ensure(under).encrypt(under, number.encode(), _bound(agency, correction_id)), under
+
+
+def _bound(agency: HostedAgency, correction_id: str) -> bytes:
+    return bind("correction", agency.id, correction_id)
+
+
+async def _record(acting: Acting, entry_id: str) -> Record:
+    """The record that is to be corrected: one of an exchange, with its body, that the right covers. Raises ProblemError 404, 409."""
+    row = await searching.entry_row(acting.desk.agency, entry_id)
+    if row is None or row["kind"] not in EXCHANGE_KINDS:
+        raise searching.unknown_record()
+    if row["body"] is None:
+        raise ProblemError(
+            409, "record_erased", "This record was erased after seven years; nothing is left to correct."
+        )
+    if not searching.covers_entry(log_store.shown(row), _covers(acting)):
+        raise searching.unknown_record()
+    return row
+
+
+def _covers(acting: Acting) -> searching.Covers:
+    return lambda affair, information: acting.may(Function.RECORDS_CORRECT, affair, information)
+
+
+async def _correction(agency: HostedAgency, correction_id: str) -> Record:
+    """Raises ProblemError 404."""
+    async with agency.database.inside(agency.tenant) as connection:
+        found = await connection.fetchrow(_SQL["correction"], correction_id)
+    if found is None:
+        raise ProblemError(404, "correction_unknown", "There is no correction of that id; show the record again.")
+    return found
+
+
+async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, Any]:
+    """IF_TKM_90064: another person approves or rejects exactly what was proposed. Raises ProblemError 401, 403, 404, 409.
+
+    1. the right covers the record; 2. it is another person with another card than the proposal's (SC-11); 3. the content is what was seen;
+    4. both factors anew, for this; 5. approved, the correction is an entry, with the same commit that closes the proposal.
+    """
+    agency = acting.desk.agency
+    kept = await _correction(agency, item.correction_id)
+    first = await _record(acting, kept["entry_id"])
+    if kept["state"] != "proposed":
+        raise _decided_already()
+    if acting.staff_id == kept["proposed_by"] or acting.session.card_id == kept["proposed_card"]:
+        raise ProblemError(403, "second_person_needed", "Another person, with another card, must decide a correction.")
+    if item.content_hash != kept["content_hash"]:
+        raise ProblemError(409, "content_changed", "This is not what was proposed; show the record again.")
+    event = "correct" if item.approve else "reject"
+    await prove_for(acting, f"{event}/{item.correction_id}/{item.content_hash}", item.proof, now)
+    decided = (
+        item.correction_id, item.content_hash, "approved" if item.approve else "rejected", now, acting.staff_id,
+        acting.session.card_id,
+    )  # fmt: skip
+    operated = acting.entry(
+        now, EntryKind.STAFF_OPERATED, Function.RECORDS_CORRECT, event=event, correction_id=item.correction_id,
+        corrects=kept["entry_id"], content_hash=item.content_hash, card=acting.session.card_id, **signed_by_card(item.proof),
+    )  # fmt: skip
+    entries = (
+        (operated, correction_entry(agency, dict(kept), first, acting.staff_id, now)) if item.approve else (operated,)
+    )
+    commit = Commit(step=_DECIDED, guard=Write(_DECIDE, decided), entries=entries)
+    if not isinstance(await agency.committer.apply(commit), Applied):
+        raise _decided_already()
+    return searching.correction_shown(await _correction(agency, item.correction_id))
+
+
+def _decided_already() -> ProblemError:
+    return ProblemError(409, "decided_already", "Somebody has decided this correction already; show the record again.")
+
+
+def correction_entry(
+    agency: HostedAgency, kept: Mapping[str, Any], row: Record, approver: str, now: datetime
+) -> NewEntry:
+    """The entry: about the right person where that is what is corrected, else about whom the record is about."""
+    entry_id, first = agency.new_id(ENTRY_PREFIX, now), log_store.shown(row)
+    number = _right_number(agency, kept, row)
+    about = None if number is None else subjects.seal(agency, entry_id, now, number)
+    parties = {name: first[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
+    facts = parties | {
+        "correction_id": kept["correction_id"],
+        "corrects": kept["entry_id"],
+        "field": kept["field"],
+        "value": kept["value"],
+        "content_hash": kept["content_hash"],
+        "proposed_by": kept["proposed_by"],
+        "approved_by": approver,
+        "subject": about and about.commitment,
+        **({"non_disclosure": True} if first.get("non_disclosure") else {}),
+    }
+    kind, proposer = EntryKind.RECORD_CORRECTED, kept["proposed_by"]
+    body = other_entry(id=entry_id, at=now, kind=kind, reason=kept["reason"], actor=proposer, facts=facts)
+    return NewEntry(
+        entry_id=entry_id,
+        at=now,
+        kind=kind.value,
+        inquiry_number=first["inquiry_number"],
+        body=encode_entry(body),
+        personal=about and about.personal,
+        found_by=FoundBy(
+            partner=first["provider"] if first["inquirer"] == agency.id else first["inquirer"],
+            item=first["item"],
+            information=first["information"],
+            actor=proposer,
+            subject=about and about.keyed,
+        ),
+    )
+
+
+def _right_number(agency: HostedAgency, kept: Mapping[str, Any], row: Record) -> str | None:
+    if kept["number_sealed"] is not None:
+        return agency.keys.ring.decrypt(
+            kept["sealed_under"], kept["number_sealed"], _bound(agency, kept["correction_id"])
+        ).decode()
+    opened = subjects.open_personal(agency, row)
+    return None if opened is None else opened.number

@@ -1,0 +1,113 @@
+"""What staff are about to do at the linkage server from a terminal: on record under their session before they do it (SC-7, SC-10; ADR 0052).
+
+The linkage server takes a business system's word for who its staff is; the record here is by whoever has shown two factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from gateway.intermediate_server.inquiry import reading
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.rights import EVERYTHING, Function
+from transport import wire
+from transport.problem import ProblemError
+
+_Affair = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,59}$")]
+
+
+class DeskAct(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_STF_90060 and IF_STF_90061.
+
+    `affair`: item of the list, or an affair of the linkage server; `information`: empty for a search; `inquiry_number`: of the inquiry whose
+    result is looked at again, whose own affair and information count then.
+    """
+
+    affair: _Affair
+    information: Annotated[str, Meta(max_length=100)] = ""
+    inquiry_number: Annotated[str, Meta(pattern=r"^(Q[0-9A-HJKMNP-TV-Z]{26})?$")] = ""
+
+
+_DESK_ACT = msgspec.json.Decoder(DeskAct)
+
+
+async def _with_its_own(acting: Acting, item: DeskAct) -> DeskAct:
+    """An act on an inquiry that there is says that inquiry's own affair and information. Raises ProblemError 404."""
+    if not item.inquiry_number:
+        return item
+    found = await reading.subject_matter(acting.desk.agency, item.inquiry_number)
+    if found is None:
+        raise ProblemError(404, "inquiry_unknown", "This agency has made no inquiry of that number.")
+    return msgspec.structs.replace(item, affair=found[0], information=found[1])
+
+
+def _at_the_desk(function: Function) -> Callable[[Acting, wire.Envelope], Awaitable[list[Any]]]:
+    """IF_STF_90060, IF_STF_90061."""
+
+    async def answer(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+        items = [await _with_its_own(acting, item) for item in wire.parse_items(envelope, _DESK_ACT)]
+        if not all(acting.may(function, item.affair, item.information or EVERYTHING) for item in items):
+            raise _right_missing()
+        said = (
+            {"affair": item.affair, "information": item.information, "inquiry_number": item.inquiry_number}
+            for item in items
+        )
+        facts: list[dict[str, str | int]] = [{name: value for name, value in one.items() if value} for one in said]
+        await acting.record(function, facts, acting.desk.agency.clock())
+        return [{"staff_id": acting.staff_id} for _ in items]
+
+    return answer
+
+
+def _right_missing() -> ProblemError:
+    return ProblemError(
+        403, "right_missing", "Your right for this function does not cover that affair or kind of information."
+    )
+
+
+class ReviewAct(StrEnum):
+    """What is done about holds and links of people (LS-1.3)."""
+
+    LIST = "list"
+    LOOK = "look"
+    CANDIDATES = "candidates"
+    PROPOSE = "propose"
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    FREEZE = "freeze"
+
+
+class DeskReview(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_STF_90170. `about`: the hold or the decision, empty where there is none yet; nobody's number."""
+
+    affair: _Affair
+    act: ReviewAct
+    about: Annotated[str, Meta(pattern=r"^([HD][0-9A-Za-z-]{1,60})?$")] = ""
+
+
+_DESK_REVIEW = msgspec.json.Decoder(DeskReview)
+
+
+async def _review(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    """IF_STF_90170."""
+    items = wire.parse_items(envelope, _DESK_REVIEW)
+    if not all(acting.may(Function.DESK_REVIEW, item.affair) for item in items):
+        raise _right_missing()
+    said = ({"affair": item.affair, "act": item.act.value, "about": item.about} for item in items)
+    facts: list[dict[str, str | int]] = [{name: value for name, value in one.items() if value} for one in said]
+    await acting.record(Function.DESK_REVIEW, facts, acting.desk.agency.clock())
+    return [{"staff_id": acting.staff_id} for _ in items]
+
+
+DESK_ROUTES: Final = (
+    ("staff/desk/inquiries", Function.DESK_INQUIRE, _at_the_desk(Function.DESK_INQUIRE)),
+    ("staff/desk/searches", Function.DESK_SEARCH, _at_the_desk(Function.DESK_SEARCH)),
+    ("staff/desk/reviews", Function.DESK_REVIEW, _review),
+)
+"""Path below the agency, the right that it takes, and who answers."""

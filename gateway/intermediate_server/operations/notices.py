@@ -1,0 +1,179 @@
+"""Notices of running state (IS-10): what the operator posts, and what the server tells of itself while it is so.
+
+A posted notice has a kind, a text, and when it is shown; posting and withdrawing are on record. The server's own (circuit open, use suspended, a
+version of the permission list not taken, log not writable) are read off how it stands at the moment: they come and go with it, and nobody withdraws them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+import asyncpg
+import msgspec
+from msgspec import Meta
+
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.rights import Function
+from storage import sql
+from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.database import StorageUnavailableError
+from transport.circuit import CircuitState
+from transport.problem import ProblemError
+
+NOTICE_PREFIX: Final = "N"
+_SQL = sql.load("gateway.intermediate_server.operations")
+_POST: Final = Statement("post_notice", _SQL["post_notice"])
+_WITHDRAW: Final = Statement("withdraw_notice", _SQL["withdraw_notice"])
+_CHANGED: Final = commit_step("intermediate", "notices.changed")
+_NUMBER: Final = re.compile(r"\d{10}")
+NoticeId = Annotated[str, Meta(pattern="^N[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+
+
+class NoticeKind(StrEnum):
+    """What an operator posts."""
+
+    PLANNED_STOP = "planned_stop"
+    TROUBLE = "trouble"
+    LIST_CHANGE = "list_change"
+    OTHER = "other"
+
+
+class OwnKind(StrEnum):
+    """What the server tells of itself."""
+
+    CIRCUIT_OPEN = "circuit_open"
+    USE_SUSPENDED = "use_suspended"
+    LIST_NOT_TAKEN = "list_not_taken"
+    LOG_NOT_WRITABLE = "log_not_writable"
+
+
+class PostItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SCM_90135. `notice_id`: drawn by the caller, so that a repetition is the same notice. Shown from now on unless told."""
+
+    notice_id: NoticeId
+    kind: NoticeKind
+    text: Annotated[str, Meta(min_length=1, max_length=400)]
+    shown_until: datetime
+    shown_from: datetime | None = None
+
+
+class WithdrawItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SCM_90136."""
+
+    notice_id: NoticeId
+
+
+POST_ITEM: Final = msgspec.json.Decoder(PostItem)
+WITHDRAW_ITEM: Final = msgspec.json.Decoder(WithdrawItem)
+
+
+async def listed(agency: HostedAgency) -> dict[str, Any]:
+    """IF_SCM_90134, IF_SCM_90137. While the database is away the server's own notices are told alone, and that it is away."""
+    try:
+        async with agency.database.inside(agency.tenant) as connection:
+            posted = await connection.fetch(_SQL["notices"], agency.clock())
+            refused = await connection.fetchrow(_SQL["list_not_taken"])
+    except (asyncpg.PostgresError, StorageUnavailableError):
+        return {"notices": [*_own(agency, None), _told(OwnKind.LOG_NOT_WRITABLE, "storage_unavailable", None)]}
+    return {"notices": [*_own(agency, refused), *map(_shown, posted)]}
+
+
+def _own(agency: HostedAgency, refused: asyncpg.Record | None) -> list[dict[str, Any]]:
+    found = [
+        _told(OwnKind.CIRCUIT_OPEN, circuit.counterpart, None)
+        for circuit in agency.circuits
+        if circuit.state is not CircuitState.CLOSED
+    ]
+    suspension = agency.bars.suspension
+    if suspension is not None:
+        found.append(_told(OwnKind.USE_SUSPENDED, None, suspension.changed_at))
+    if refused is not None:
+        found.append(_told(OwnKind.LIST_NOT_TAKEN, refused["reason"], refused["refused_at"]))
+    committer = agency.committer
+    if committer.barred is not None or committer.failed > committer.moved:
+        found.append(_told(OwnKind.LOG_NOT_WRITABLE, None, None))
+    return found
+
+
+def _told(kind: OwnKind, about: str | None, since: datetime | None) -> dict[str, Any]:
+    return {
+        "notice_id": None,
+        "kind": kind.value,
+        "text": about,
+        "posted_by": None,
+        "posted_at": timestamp(since) if since else None,
+        "shown_from": None,
+        "shown_until": None,
+    }
+
+
+def _shown(row: asyncpg.Record) -> dict[str, Any]:
+    times = {name: timestamp(row[name]) for name in ("posted_at", "shown_from", "shown_until")}
+    return {
+        "notice_id": row["notice_id"],
+        "kind": row["kind"],
+        "text": row["body"],
+        "posted_by": row["posted_by"],
+        **times,
+    }
+
+
+async def post(acting: Acting, item: PostItem, now: datetime) -> dict[str, Any]:
+    """IF_SCM_90135. Raises ProblemError 400, 409."""
+    agency = acting.desk.agency
+    first = item.shown_from or now
+    if first.tzinfo is None or item.shown_until.tzinfo is None or not max(first, now) < item.shown_until:
+        raise ProblemError(400, "notice_malformed", "A notice ends in the future, after its beginning; say the zone.")
+    if not item.text.isprintable() or _NUMBER.search(item.text):
+        raise ProblemError(
+            400,
+            "notice_malformed",
+            "The text is one line, and holds no number of ten digits or more: everybody sees it.",
+        )
+    row = (item.notice_id, item.kind.value, item.text, acting.staff_id, now, first, item.shown_until)
+    digest = sha256(item.text.encode()).hexdigest()
+    entry = acting.entry(
+        now,
+        EntryKind.STAFF_OPERATED,
+        Function.OPERATIONS,
+        notice_id=item.notice_id,
+        event="posted",
+        notice=item.kind.value,
+        text_digest=digest,
+    )
+    if not isinstance(
+        await agency.committer.apply(Commit(step=_CHANGED, guard=Write(_POST, row), entries=(entry,))), Applied
+    ):
+        before = await _one(agency, item.notice_id)
+        if before is None or (before["kind"], before["body"], before["shown_until"]) != (
+            item.kind.value,
+            item.text,
+            item.shown_until,
+        ):
+            raise ProblemError(409, "notice_id_taken", "Another notice has this id; draw a new one.")
+    return {"posted": True}
+
+
+async def withdraw(acting: Acting, item: WithdrawItem, now: datetime) -> dict[str, Any]:
+    """IF_SCM_90136: shown to nobody from now on; again is no error. Raises ProblemError 404."""
+    agency = acting.desk.agency
+    if await _one(agency, item.notice_id) is None:
+        raise ProblemError(404, "notice_unknown", "There is no such notice; list them again.")
+    entry = acting.entry(
+        now, EntryKind.STAFF_OPERATED, Function.OPERATIONS, notice_id=item.notice_id, event="withdrawn"
+    )
+    guard = Write(_WITHDRAW, (item.notice_id, acting.staff_id, now))
+    await agency.committer.apply(Commit(step=_CHANGED, guard=guard, entries=(entry,)))
+    return {"withdrawn": True}
+
+
+async def _one(agency: HostedAgency, notice_id: str) -> asyncpg.Record | None:
+    async with agency.database.inside(agency.tenant) as connection:
+        return await connection.fetchrow(_SQL["notice_one"], notice_id)

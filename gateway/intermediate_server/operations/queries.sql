@@ -1,0 +1,157 @@
+-- name: uncounted
+-- Fiscal years of the log with entries that are not counted yet: from where to where.
+select h.year, coalesce(c.size, 0) as counted, h.size from log_head h left join exchange_counted c using (year)
+where h.size > coalesce(c.size, 0) order by h.year
+
+-- name: count_exchanges
+-- Count one stretch of a year's log into the months: the ends of exchanges by affair, partner, kind of information and outcome.
+insert into exchange_count (month, direction, basis, item, partner, information, outcome, exchanges)
+select date_trunc('month', e.at at time zone interval '9 hours')::date, k.direction, coalesce(e.entry ->> 'basis', ''), e.entry ->> 'item',
+    e.entry ->> k.partner, e.entry ->> 'information', k.outcome, count(*)
+from (
+    select at, kind, convert_from(body, 'UTF8')::jsonb as entry from log_entry
+    where year = $1 and idx >= $2 and idx < $3 and kind = any($4::text[]) and body is not null
+) e
+join unnest($4::text[], $5::text[], $6::text[], $7::text[]) as k (kind, direction, partner, outcome) using (kind)
+group by 1, 2, 3, 4, 5, 6, 7
+on conflict (month, direction, basis, item, partner, information, outcome)
+do update set exchanges = exchange_count.exchanges + excluded.exchanges
+
+-- name: begin_counting
+insert into exchange_counted (year, size) values ($1, 0) on conflict (year) do nothing
+
+-- name: advance_counting
+-- Nothing when another process has counted the stretch meanwhile.
+update exchange_counted set size = $3 where year = $1 and size = $2 returning year
+
+-- name: exchange_counts
+select month, direction, basis, item, partner, information, outcome, exchanges from exchange_count where month >= $1 and month <= $2
+
+-- name: count_anew
+-- Forget every count; the next counting begins at the start of each year's log.
+with counts as (delete from exchange_count) delete from exchange_counted
+
+-- name: counting
+-- How far the log is counted.
+select coalesce(sum(c.size), 0)::bigint as counted, coalesce(sum(h.size), 0)::bigint as size
+from log_head h left join exchange_counted c using (year)
+
+-- name: open_job
+insert into job (job_id, kind, started_by, started_at) select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+on conflict (job_id) do nothing returning job_id
+
+-- name: advance_job
+update job set done = $2, total = $3, counts = $4 where job_id = $1 and state = 'running'
+
+-- name: end_job
+update job set state = case when $3::text is null then 'done' else 'failed' end, reason = $3, finished_at = $2
+where job_id = $1 and state = 'running'
+
+-- name: interrupt_jobs
+-- Nobody works on what an earlier process began.
+update job set state = 'failed', reason = 'server_stopped', finished_at = $1 where state = 'running'
+
+-- name: jobs
+select * from job where kind = $1 and started_at >= $2 order by started_at desc, job_id desc limit $3
+
+-- name: forget_jobs
+delete from job where finished_at < $1
+
+-- name: tables
+-- Every table of this schema with its columns, those that others refer to first: a restore fills them in this order. Entries need their year's head.
+with recursive own as (
+    select c.oid, c.relname::text as name,
+        (select array_agg(a.attname::text order by a.attnum) from pg_catalog.pg_attribute a
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns
+    from pg_catalog.pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
+), refers as (
+    select distinct f.conrelid as child, f.confrelid as parent from pg_catalog.pg_constraint f
+    where f.contype = 'f' and f.conrelid <> f.confrelid and f.connamespace = current_schema()::regnamespace
+), depth as (
+    select oid, 0 as level from own
+    union
+    select r.child, d.level + 1 from depth d join refers r on r.parent = d.oid where d.level < 50
+)
+select own.name, own.columns from own join depth d using (oid) group by own.name, own.columns order by max(d.level), own.name <> 'log_head', own.name
+
+-- name: empty_migration
+-- A restore brings the list of migrations with it; it must be the one that was there.
+delete from migration
+
+-- name: keys_of_replica
+select record_id from replica
+
+-- name: leave_out_of_replica
+delete from replica where record_id = any($1::text[])
+
+-- name: keys_of_person_code
+select acquisition_index from person_code
+
+-- name: leave_out_of_person_code
+delete from person_code where acquisition_index = any($1::bytea[])
+
+-- name: administrator
+-- Somebody in force with this card and a right to backups that works.
+select m.password_hash from staff_member m
+join staff_card c on c.staff_id = m.staff_id and c.card_id = $2 and c.state = 'active' and c.valid_until > $4
+where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
+    and exists (select from staff_grant g where g.staff_id = m.staff_id and g.function = $3 and g.state = 'effective' and g.office = m.office
+        and g.valid_from <= $4 and g.valid_until > $4)
+
+-- name: ask_grants_anew
+-- What was revoked since the backup is not known any more: a second person says again who may do what.
+update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null
+where state = 'effective' and not (function = any($1::text[]))
+
+-- name: newest_head
+select year, origin, size from log_head order by year desc limit 1
+
+-- name: next_origin
+update log_head set origin = $2 where year = $1
+
+-- name: log_opened_anew
+insert into log_opened_anew (times, opened_at, opened_by, backup_id, year, size) values ($1, $2, $3, $4, $5, $6)
+
+-- name: complete_job
+-- In its own snapshot a backup is still being made; what is restored was complete.
+update job set state = 'done', finished_at = $2, done = $3, total = $3, counts = $4 where job_id = $1 and state = 'running'
+
+-- name: code_renewals
+select epoch, state, total, renewed, refused, begun_at, settled_at from code_renewal where begun_at >= $1 order by epoch desc limit $2
+
+-- name: codes_held
+select state, epoch, count(*) as codes from (
+    select case when bound_at is null then 'requested' else 'bound' end as state, epoch from person_code
+    union all select state, epoch from former_code
+) as every_code group by state, epoch
+
+-- name: outbox
+-- What is sent again until it is received: inquiries under way, and outcomes that staff have decided.
+select (select count(*) from inquiry where due_at is not null) as inquiries, (select count(*) from provision where push_at is not null) as outcomes
+
+-- name: post_notice
+insert into notice (notice_id, kind, body, posted_by, posted_at, shown_from, shown_until)
+select r.notice_id, r.kind, r.body, r.posted_by, r.posted_at, r.shown_from, r.shown_until
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[])
+    as r (notice_id, kind, body, posted_by, posted_at, shown_from, shown_until)
+on conflict do nothing
+returning notice_id
+
+-- name: withdraw_notice
+update notice n set withdrawn_by = r.withdrawn_by, withdrawn_at = r.withdrawn_at
+from unnest($1::text[], $2::text[], $3::timestamptz[]) as r (notice_id, withdrawn_by, withdrawn_at)
+where n.notice_id = r.notice_id and n.withdrawn_at is null
+returning n.notice_id
+
+-- name: notices
+-- Those that are shown now or later; newest first.
+select notice_id, kind, body, posted_by, posted_at, shown_from, shown_until from notice
+where withdrawn_at is null and shown_until > $1 order by posted_at desc, notice_id desc limit 200
+
+-- name: notice_one
+select kind, body, posted_by, shown_from, shown_until, withdrawn_at from notice where notice_id = $1
+
+-- name: list_not_taken
+-- A version that was refused after the newest one that was taken.
+select reason, refused_at from list_refusal where refused_at > coalesce((select max(received_at) from list_version), '-infinity')
+order by refused_at desc limit 1

@@ -1,0 +1,32 @@
+"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.metrics import CODES_HELD
+from gateway.intermediate_server.operations import backing_up, jobs
+from storage import sql
+from storage.database import StorageUnavailableError
+
+_SQL = sql.load("gateway.intermediate_server.operations")
+_EVERY_S: Final = 60.0
+
+
+async def watch(agency: HostedAgency) -> None:
+    """Run until cancelled; while the database is away the metrics keep their last values."""
+    while True:
+        with contextlib.suppress(StorageUnavailableError):
+            await jobs.watch(agency)
+            await backing_up.watch(agency)
+            await _count_codes(agency)
+        await asyncio.sleep(_EVERY_S)
+
+
+async def _count_codes(agency: HostedAgency) -> None:
+    async with agency.database.inside(agency.tenant) as connection:
+        for row in await connection.fetch(_SQL["codes_held"]):
+            CODES_HELD.labels(agency.id, row["state"], str(row["epoch"])).set(row["codes"])

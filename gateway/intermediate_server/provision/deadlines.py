@@ -1,0 +1,101 @@
+"""Held provisions and time (SC-4): escalated before the inquirer's deadline, expired after it; decided outcomes delivered until they are received."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.provision import answering
+from gateway.intermediate_server.provision.deciding import conclude
+from gateway.intermediate_server.records.exchange_entries import note_event
+from permission_lists.permit import read_stored_permit
+from storage import sql
+from storage.committer import Commit, Statement, Write, commit_step
+from transport.channel import ChannelError
+
+_SQL = sql.load("gateway.intermediate_server.provision")
+_PUSHED = Statement("pushed", _SQL["pushed"])
+_ESCALATE = Statement("escalate_held", _SQL["escalate_held"])
+_PUSHED_STEP = commit_step("intermediate", "provision.pushed")
+_ESCALATED_STEP = commit_step("intermediate", "provision.escalated")
+_PUSH_BEYOND = timedelta(days=1)
+
+
+async def escalate(agency: HostedAgency, now: datetime) -> int:
+    """Mark what is still held so long before its deadline, once each; staff see it, a metric and an entry say it. Returns how many."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["to_escalate"], now + agency.limits.escalate_before)
+    commits = [
+        Commit(
+            step=_ESCALATED_STEP,
+            guard=Write(_ESCALATE, (row["permit_id"], now)),
+            entries=(
+                note_event(
+                    agency,
+                    now,
+                    EntryKind.HELD_ESCALATED,
+                    reason=row["ground"],
+                    actor="auto",
+                    permit_id=row["permit_id"],
+                    inquiry_number=row["inquiry_number"],
+                    affair=row["item"],
+                    information=row["information"],
+                    held_since=timestamp(row["received_at"]),
+                    answer_by=timestamp(row["answer_by"]),
+                ),
+            ),
+        )
+        for row in rows
+    ]
+    await agency.committer.apply_all(commits)
+    return len(rows)
+
+
+async def expire(agency: HostedAgency, now: datetime) -> int:
+    """Conclude what is still held after the inquirer's deadline; returns how many."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["overdue"], now)
+    for row in rows:
+        permit = read_stored_permit(row["permit"])
+        number = row["integrated_number"]
+        marked = agency.bars.look(number, permit.inquirer, permit.information).marked
+        made = answering.refuse(
+            agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
+        )
+        await conclude(agency, permit, made, "expired", EntryKind.PROVISION_EXPIRED, "auto", now)
+    return len(rows)
+
+
+async def push(agency: HostedAgency, now: datetime) -> int:
+    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many are left for the next round."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["to_push"], now)
+    left = len(rows)
+    for row in rows:
+        if agency.bars.suspends(row["integrated_number"], row["information"]):
+            await _push_later(agency, row["permit_id"], now)
+            continue
+        message = {
+            "permit_id": row["permit_id"],
+            "outcome": row["outcome"],
+            "signature": row["signature"],
+            "sealed": row["sealed"],
+        }
+        try:
+            found = await agency.late_outcomes.ask(message)
+        except ChannelError:
+            found = {}
+        over = now > row["answer_by"] + _PUSH_BEYOND  # the inquirer has given it up long ago
+        if over or (isinstance(found, dict) and found.get("received") is True):
+            await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (row["permit_id"],)),)))
+            left -= 1
+        else:
+            await _push_later(agency, row["permit_id"], now)
+    return left
+
+
+async def _push_later(agency: HostedAgency, permit_id: str, now: datetime) -> None:
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.fetch(_SQL["push_later"], [permit_id], [now + agency.limits.resend_after])

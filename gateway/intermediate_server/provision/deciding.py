@@ -1,0 +1,213 @@
+"""Staff decide on held provisions (SC-4): release all of it, a part of it, or refuse it with a reason.
+
+An approval binds the hash of exactly what leaves, and the bars that stood when it was looked at; where the agency says so two people
+approve the same. At release the list, the deadline, the bars and the content are looked at again; any difference voids the approval.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from asyncpg import Record
+from msgspec import Meta
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.metrics import HELD_PROVISIONS
+from gateway.intermediate_server.provision import answering
+from gateway.intermediate_server.provision.answering import PROVIDED, USE_SUSPENDED, Answer
+from gateway.intermediate_server.provision.flow import entry_of
+from gateway.intermediate_server.provision.held import Covers, Leaving, leaving, one
+from gateway.intermediate_server.provision.withholding import Withheld, encode
+from permission_lists.barring import HoldGround
+from permission_lists.decide import Refused
+from permission_lists.permit import Permit, read_stored_permit
+from storage import sql
+from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from transport.problem import ProblemError
+
+_SQL = sql.load("gateway.intermediate_server.provision")
+_DECIDE = Statement("decide_held", _SQL["decide_held"])
+_APPROVE = Statement("approve_held", _SQL["approve_held"])
+_SECOND = Statement("second_held", _SQL["second_held"])
+_APPROVED_STEP = commit_step("intermediate", "provision.approved")
+_DECIDED_STEP = commit_step("intermediate", "provision.decided")
+REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person"})
+
+
+class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_SYM_90016. `content_hash` as IF_SYM_90015 has shown it for the same `withheld`; `reason` is said to the inquirer when `approve` is false.
+
+    `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項).
+    """
+
+    permit_id: str
+    approve: bool
+    content_hash: str
+    reason: str = ""
+    withheld: Annotated[list[Withheld], Meta(max_length=200)] = []
+    non_disclosure: bool = False
+
+
+HELD_DECISION = msgspec.json.Decoder(HeldDecision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decider:
+    """The member of staff who decides. `covers(affair, information)`: whether their right does; `two_people(information)`: whether one is
+    not enough; `still_may(staff_id, affair, information)`: whether whoever approved first still could.
+    """
+
+    staff_id: str
+    covers: Covers
+    two_people: Callable[[str], bool]
+    still_may: Callable[[str, str, str], Awaitable[bool]]
+    entry: Callable[..., NewEntry]
+
+
+async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider, now: datetime) -> dict[str, Any]:
+    """IF_SYM_90016: release or refuse one held provision. Raises ProblemError 404/409/400 with what to do."""
+    row = await one(agency, decision.permit_id, decider.covers)
+    permit = read_stored_permit(row["permit"])
+    if not decision.approve:
+        return await _refuse(agency, decision, row, permit, decider, now)
+    left = await leaving(agency, row, decision.withheld, now)
+    _check(agency, decision, row, permit, left, now)
+    second: tuple[Write, ...] = ()
+    if decider.two_people(row["information"]):
+        first, same = row["first_staff"], row["approved_digest"] == left.hash
+        if first is None or not same or not await decider.still_may(first, row["item"], row["information"]):
+            return await _first(agency, decision, row, left, decider, now)
+        if first == decider.staff_id:
+            raise ProblemError(
+                403,
+                "second_person_needed",
+                "Two people release this kind of information; another one must approve it too.",
+            )
+        second = (Write(_SECOND, (permit.permit_id, decider.staff_id, left.hash)),)
+    disposition, marked = left.disposition, _marked(agency, decision, row)
+    made = answering.conclude(
+        agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
+    )  # fmt: skip
+    kind = EntryKind.PROVISION_RELEASED if disposition == PROVIDED else EntryKind.PROVISION_NOT_PROVIDED
+    entries = (_in_part(decision, left, decider),) if decision.withheld else ()
+    await conclude(
+        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=entries
+    )  # fmt: skip
+    return {"released": True}
+
+
+def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
+    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
+    barred = agency.bars.look(row["integrated_number"], row["inquirer"], row["information"])
+    return decision.non_disclosure or barred.marked
+
+
+async def _refuse(
+    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, decider: Decider, now: datetime
+) -> dict[str, Any]:
+    if decision.reason not in REASONS:
+        raise ProblemError(
+            400,
+            "reason_missing",
+            "A refusal needs a reason: refused_by_staff, non_disclosure or protection_of_person.",
+        )
+    number, marked = row["integrated_number"], _marked(agency, decision, row)
+    made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
+    await conclude(agency, permit, made, "rejected", EntryKind.PROVISION_REFUSED, decider.staff_id, now)
+    return {"refused": True}
+
+
+def _check(
+    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, left: Leaving, now: datetime
+) -> None:
+    """What must still be so when it is released. Raises ProblemError 409."""
+    barred = agency.bars.look(row["integrated_number"], permit.inquirer, permit.information)
+    if barred.suspended:
+        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
+    if barred.frozen:
+        raise ProblemError(
+            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
+        )
+    if not hmac.compare_digest(decision.content_hash.encode(), left.hash.encode()):
+        raise ProblemError(
+            409,
+            "content_changed",
+            "What would leave is not what was approved, or a bar came or went; look at it again.",
+        )
+    if now > permit.answer_by:
+        raise ProblemError(
+            409, "deadline_passed", "The inquirer's deadline has passed; the provision expires by itself."
+        )
+    counting = agency.lists.of_permit(permit, now)
+    if counting is None:
+        raise ProblemError(409, "list_not_in_force", "This server does not hold the list of the permit; refuse it.")
+    if not answering.delegated(agency, permit, agency.today(now)):
+        raise ProblemError(409, "delegation_not_on_file", "The delegation has ended; refuse it.")
+    found = counting.decide(*answering.rows_of(agency, permit), permit.basis, permit.item, permit.information)
+    if isinstance(found, Refused):
+        raise ProblemError(409, found.reason.value, "The permission list does not permit this provision; refuse it.")
+
+
+async def _first(
+    agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
+) -> dict[str, Any]:
+    """The first of two people: nothing leaves. When somebody else was first in the meantime, this one decides anew."""
+    entry = decider.entry(approved="first", **_said(decision, left))
+    values = (
+        row["permit_id"],
+        decider.staff_id,
+        left.hash,
+        row["first_staff"] or "",
+        encode(decision.withheld),
+        row["revision"],
+    )
+    commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
+    if not isinstance(await agency.committer.apply(commit), Applied):
+        return await decide(agency, decision, decider, now)
+    return {"approved": True}
+
+
+def _said(decision: HeldDecision, left: Leaving) -> dict[str, str]:
+    """What the access log says of an approval: ids, a hash, names of items and words of ours."""
+    return {
+        "permit_id": decision.permit_id,
+        "content_hash": left.hash,
+        **({"withheld": encode(decision.withheld)} if decision.withheld else {}),
+    }
+
+
+def _in_part(decision: HeldDecision, left: Leaving, decider: Decider) -> NewEntry:
+    return decider.entry(released="part", **_said(decision, left))
+
+
+async def conclude(
+    agency: HostedAgency,
+    permit: Permit,
+    made: Answer,
+    state: str,
+    kind: EntryKind,
+    actor: str,
+    now: datetime,
+    *,
+    revision: int | None = None,
+    follow: tuple[Write, ...] = (),
+    entries: tuple[NewEntry, ...] = (),
+) -> None:
+    """Decide a held provision once. `revision`: of a release, the one that was looked at. Raises ProblemError 409 when it lost."""
+    row = (permit.permit_id, state, made.outcome, made.signature, made.sealed, now, revision)
+    entry = entry_of(agency, permit, made, kind, now, actor=actor)
+    commit = Commit(step=_DECIDED_STEP, guard=Write(_DECIDE, row), follow=follow, entries=(entry, *entries))
+    if not isinstance(await agency.committer.apply(commit), Applied):
+        raise ProblemError(
+            409,
+            "decided_already",
+            "Somebody has decided this provision, or set or lifted a bar, meanwhile; look at it again.",
+        )
+    HELD_PROVISIONS.labels(agency.id).dec()
+    agency.broom.call(0)

@@ -1,0 +1,151 @@
+"""What a person would see of their exchange records in マイナポータル (SC-27, 番号法23条, 附則6条3項): who asked what, when, and whether it was given.
+
+Each record as a view of its entry, signed by the log's key and with the proof that the entry is in the log; salts open the commitments to
+whoever knows the person's number. What is not to be disclosed (番号法23条2項) is not there, and nothing says that it is not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from asyncpg import Record
+
+from evidence.canonical import encode, timestamp
+from evidence.entry import EntryKind
+from evidence.proven_records import ProvenRecord, RecordsHeader, sign_view, write_records
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.records import subjects
+from gateway.intermediate_server.records.searching import AHEAD, BEGINNING, approved_fields, parse_person
+from keys.signing import Signer
+from storage import sql
+from storage.evidence_log import store as log_store
+from storage.evidence_log.store import Proven
+from transport.problem import ProblemError
+
+_SQL = sql.load("gateway.intermediate_server.records")
+_WORDS: Final = {
+    EntryKind.INQUIRY_REGISTERED: "asked",
+    EntryKind.INQUIRY_PERMITTED: "asked",
+    EntryKind.INQUIRY_HELD: "waiting",
+    EntryKind.PROVISION_HELD: "waiting",
+    EntryKind.INQUIRY_ANSWERED: "given",
+    EntryKind.PROVISION_MADE: "given",
+    EntryKind.PROVISION_RELEASED: "given",
+    EntryKind.RECORD_CORRECTED: "corrected",
+}
+"""What a kind of record says to the person; every other one is `not_given`: why it was not is said to nobody here."""
+
+
+_ALWAYS: Final = ("inquiry_number", "inquirer", "provider", "item", "information", "subject")
+_OF_EXCHANGE: Final = ("basis", "items")
+_OF_CORRECTION: Final = ("corrects", "field", "value")
+
+
+class ExtractItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_TKM_90065. `person`: integrated number; `since` ≤ at < `until`, all that there is unless told."""
+
+    person: str
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+EXTRACT_ITEM = msgspec.json.Decoder(ExtractItem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One record as the person may see it (`view`, canonical JSON), and what proves it."""
+
+    view: bytes
+    salt: bytes
+    proven: Proven
+
+
+async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> list[Shown]:
+    """A person's records of a period, oldest first, proven under the checkpoint of this moment. Raises ProblemError 400, StorageUnavailableError.
+
+    1. found by the person's keyed indexes, and again by the commitment of each entry; 2. an inquiry of which any record says that it is not
+    to be disclosed is left out as a whole (番号法23条2項), and so is one about information of theirs that is
+    frozen (IS-6); 3. of the others a view without staff, permits, digests and grounds.
+    """
+    since, until = item.since or BEGINNING, item.until or now + AHEAD
+    if since >= until:
+        raise ProblemError(400, "malformed_item", "A period begins before it ends.")
+    number = parse_person(item.person)
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["of_person"], subjects.indexes(agency, number), since, until)
+    opened = [(row, found) for row in rows if (found := subjects.open_personal(agency, row)) and found.number == number]
+    entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
+    hidden = {_inquiry(entry) for _, _, entry in entries if _is_hidden(agency, number, entry)}
+    seen = [(row, salt, entry) for row, salt, entry in entries if _inquiry(entry) not in hidden]
+    corrected = await approved_fields(agency, [entry["id"] for _, _, entry in seen])
+    proofs = await _proofs(agency, [row for row, _, _ in seen])
+    return [
+        Shown(view=view_of(entry, corrected.get(entry["id"], [])), salt=salt, proven=proofs[row["year"], row["idx"]])
+        for row, salt, entry in seen
+    ]
+
+
+def _is_hidden(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> bool:
+    frozen = agency.bars.look(number, "", str(_said(entry, "information"))).frozen
+    return frozen or bool(_said(entry, "non_disclosure"))
+
+
+def _said(entry: Mapping[str, Any], name: str) -> Any:
+    """A field of a record, or of a correction: there it is a fact."""
+    return entry.get("facts", entry).get(name)
+
+
+def _inquiry(entry: Mapping[str, Any]) -> str:
+    return str(_said(entry, "inquiry_number"))
+
+
+async def _proofs(agency: HostedAgency, rows: list[Record]) -> dict[tuple[int, int], Proven]:
+    by_year: defaultdict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        by_year[row["year"]].append(row["idx"])
+    return {
+        (year, index): proven
+        for year, indexes in by_year.items()
+        for index, proven in (await log_store.prove(agency.database, agency.tenant, year, indexes)).items()
+    }
+
+
+def view_of(entry: Mapping[str, Any], corrected: Sequence[str]) -> bytes:
+    """What of an entry its person may see, canonical: who asked whom for what under which affair, when, and what came of it.
+
+    `corrected`: fields of it that a later record corrects.
+    """
+    word = _WORDS.get(EntryKind(entry["kind"]), "not_given")
+    said = _ALWAYS + (_OF_CORRECTION if word == "corrected" else _OF_EXCHANGE)
+    view = {"id": entry["id"], "at": entry["at"], "outcome": word, "corrected": sorted(corrected)}
+    return encode(view | {name: _said(entry, name) for name in said})
+
+
+def file_lines(agency: HostedAgency, shown: list[Shown], now: datetime, *, salted: bool = True) -> Iterator[bytes]:
+    """The extract as the file that `sekisho verify --extract` checks.
+
+    With salts whoever knows the person's number can check whose records they are; whoever has salts can also try all numbers, so the
+    file that leaves the agency has none.
+    """
+    signer = agency.keys.ring.signer("log")
+    header = RecordsHeader(about_one=True, agency=agency.id, made_at=timestamp(now))
+    return write_records(header, [(_line(one, signer, salted=salted), one.proven.note) for one in shown])
+
+
+def _line(one: Shown, signer: Signer, *, salted: bool) -> ProvenRecord:
+    proven = one.proven
+    return ProvenRecord(
+        index=proven.index,
+        origin=proven.origin,
+        proof=tuple(step.hex() for step in proven.path),
+        view=one.view.decode(),
+        leaf=proven.leaf.hex(),
+        signature=sign_view(signer, proven.origin, proven.index, proven.leaf, one.view),
+        salt=one.salt.hex() if salted else None,
+    )

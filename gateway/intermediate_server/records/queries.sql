@@ -1,0 +1,77 @@
+-- name: log_heads
+-- The fiscal years of this log from one on, with their sizes.
+select year, size from log_head where year >= $1 and size > 0 order by year
+
+-- name: data_that_left
+-- Entries of one stretch of a year's log under which data left this agency, with the personal part that says whose.
+select year, idx, entry_id, at, body, personal from log_entry
+where year = $1 and idx >= $2 and idx < $3 and at >= $4 and kind = any($5::text[]) and personal is not null
+order by idx
+
+-- name: plan_for_these_values
+-- A search has a plan of its own for what it asks: conditions that it does not use fall away.
+select set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: search
+-- The newest records first. $1 names the condition that leads, by whose index $13 records at most are looked at; the others sift those.
+-- One row at least: `examined`, and the place of the last one looked at; `idx` is null where nothing was found.
+with lead as materialized (
+    select year, idx, at, kind, partner, item, information, actor, subject from log_record
+    where ($1::text <> 'person' or subject = any($2::bytea[])) and ($1 <> 'staff' or actor = $3::text)
+        and ($1 <> 'agency' or partner = $4::text) and ($1 <> 'affair' or item = $5::text) and ($1 <> 'outcome' or kind = $6::text)
+        and at >= $8::timestamptz and at <= $9::timestamptz and (at, year, idx) < ($9::timestamptz, $10::integer, $11::bigint)
+    order by at desc, year desc, idx desc limit $13::bigint
+), found as (
+    select year, idx, at from lead
+    where ($2::bytea[] is null or subject = any($2)) and ($3 is null or actor = $3) and ($4 is null or partner = $4)
+        and ($5 is null or item = $5) and ($6 is null or kind = $6) and ($7::text is null or information = $7)
+    order by at desc, year desc, idx desc limit $12::bigint
+)
+select examined.*, last.*, found.year, found.idx, found.at, e.entry_id, e.kind, e.body
+from (select count(*) as examined from lead) as examined
+left join (select at as last_at, year as last_year, idx as last_idx from lead order by at, year, idx limit 1) as last on true
+left join found on true
+left join log_entry e on e.year = found.year and e.idx = found.idx
+order by found.at desc, found.year desc, found.idx desc
+
+-- name: entry
+select year, idx, entry_id, at, kind, inquiry_number, body, personal from log_entry where entry_id = $1
+
+-- name: of_person
+-- Every record about a person, in the order of time.
+select e.year, e.idx, e.entry_id, e.at, e.kind, e.body, e.leaf, e.personal
+from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
+where r.subject = any($1::bytea[]) and r.at >= $2 and r.at < $3
+order by r.at, r.year, r.idx
+
+-- name: corrections
+select correction_id, entry_id, field, value, reason, content_hash, state, proposed_at, proposed_by, decided_at, decided_by
+from record_correction where entry_id = any($1::text[]) order by proposed_at, correction_id
+
+-- name: unindexed
+select year, upto from record_indexing order by year limit 1
+
+-- name: entries_below
+select idx, entry_id, at, kind, body, personal from log_entry where year = $1 and idx >= $2 and idx < $3 order by idx
+
+-- name: index_records
+insert into log_record (year, idx, at, kind, partner, item, information, actor, subject)
+select $1, r.* from unnest($2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[])
+    as r (idx, at, kind, partner, item, information, actor, subject)
+
+-- name: indexed_down_to
+update record_indexing set upto = $2 where year = $1
+
+-- name: indexed
+delete from record_indexing where year = $1
+
+-- name: certificate_of
+select certificate from erasure where key_purpose = $1 and state <> 'begun'
+
+-- name: opened_anew
+-- The last time that this log was opened anew.
+select times, opened_at, opened_by, backup_id, year, size, recorded from log_opened_anew order by times desc limit 1
+
+-- name: record_opening
+update log_opened_anew set recorded = true from unnest($1::text[]) as r (times)
+where log_opened_anew.times = r.times::integer and not recorded returning log_opened_anew.times::text

@@ -1,0 +1,95 @@
+"""Who was given data under an integrated number (IF_TKM_90020): after a wrong link those agencies have to be told (SC-18).
+
+Read from the evidence log alone, since rows of answered requests may be gone long before: an entry's personal part says whose data
+left, for as long as the key of its fiscal year is kept (7 years, 施行令30条). Its commitment is checked, so the answer can be proved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from asyncpg import Record
+
+from codebook.errors import CodebookError
+from codebook.identifiers import IntegratedAddresseeNumber
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.records import places, subjects
+from gateway.intermediate_server.records.places import Place
+from storage import sql
+from storage.committer import fiscal_year
+
+_SQL = sql.load("gateway.intermediate_server.records")
+_LEFT: Final = (EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value)
+_STRETCH: Final = 10_000
+_STRETCHES_A_CALL: Final = 20
+_SLICE: Final = 500
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""No entry lies outside, and arithmetic with time zones works inside."""
+
+
+class RecipientsItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_TKM_90020. `after`: the `next` of the answer before, to go on from there."""
+
+    integrated_number: str
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    after: Place | None = None
+
+
+RECIPIENTS_ITEM = msgspec.json.Decoder(RecipientsItem)
+
+
+async def recipients(agency: HostedAgency, items: Sequence[RecipientsItem]) -> list[dict[str, Any]]:
+    """For each item: `recipients`, `next` (a place to go on from, or None at the end) and `unreadable`: entries that no longer say whose data it was."""
+    return [await _one(agency, item) for item in items]
+
+
+async def _one(agency: HostedAgency, item: RecipientsItem) -> dict[str, Any]:
+    try:
+        number = IntegratedAddresseeNumber.parse(item.integrated_number).reveal()  # reveal: compared with the records
+    except CodebookError:
+        return {"refused": {"reason": "integrated_number_malformed"}}
+    since = min(max(item.since, _EARLIEST), _LATEST)
+    at = item.after or Place(year=fiscal_year(since), index=0)
+    found: list[dict[str, Any]] = []
+    unreadable = 0
+    for _ in range(_STRETCHES_A_CALL):
+        rows, following = await _stretch(agency, at, since)
+        for start in range(0, len(rows), _SLICE):
+            for row in rows[start : start + _SLICE]:
+                whose = subjects.open_personal(agency, row)
+                unreadable += whose is None
+                if whose is not None and hmac.compare_digest(whose.number, number):
+                    found.append(_shown(row))
+            await asyncio.sleep(0)
+        if following is None:
+            return {"recipients": found, "next": None, "unreadable": unreadable}
+        at = following
+    return {"recipients": found, "next": msgspec.to_builtins(at), "unreadable": unreadable}
+
+
+async def _stretch(agency: HostedAgency, at: Place, since: datetime) -> tuple[list[Record], Place | None]:
+    """One stretch of the log, and where the next begins; a year that is through leads to the next one."""
+    async with agency.database.inside(agency.tenant) as connection:
+        sizes = await places.sizes(connection, at.year)
+        end = at.index + _STRETCH
+        rows = (
+            await connection.fetch(_SQL["data_that_left"], at.year, at.index, end, since, list(_LEFT))
+            if at.index < sizes.get(at.year, 0)
+            else []
+        )
+    if end < sizes.get(at.year, 0):
+        return rows, Place(year=at.year, index=end)
+    later = [year for year in sizes if year > at.year]
+    return rows, Place(year=min(later), index=0) if later else None
+
+
+def _shown(row: Record) -> dict[str, Any]:
+    entry = msgspec.json.decode(row["body"])
+    said = ("inquiry_number", "permit_id", "inquirer", "basis", "item", "information", "items", "at")
+    return {name: entry[name] for name in said} | {"log": {"year": row["year"], "index": row["idx"]}}

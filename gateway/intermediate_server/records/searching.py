@@ -1,0 +1,220 @@
+"""Search of exchange records (IS-5, TKM) by person, period, agency, affair, staff and outcome; newest first, in pages.
+
+One condition leads by its index, the others sift what it finds: a page looks at `_LOOKED_AT` records at most and says where to go on, so
+that no search is slow on ten million records. Rights decide what of it is shown; the caller has recorded the search before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from asyncpg import Record
+
+from codebook.errors import CodebookError
+from codebook.identifiers import IntegratedAddresseeNumber
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from evidence.proven_records import ProvenRecord, RecordsHeader, write_records
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.records import subjects
+from storage import sql
+from storage.evidence_log import store as log_store
+from transport.problem import ProblemError
+
+_SQL = sql.load("gateway.intermediate_server.records")
+_LOOKED_AT: Final = 10_000
+_PAGE: Final = 100
+LARGEST_PAGE: Final = 500
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+_RECORDS: Final = frozenset(
+    kind for kind in EntryKind if kind.startswith(("inquiry.", "provision.", "permit.", "record.", "erasure."))
+)
+"""What of the log is shown by its id; the access log is read by its analysis."""
+
+Covers = Callable[[str, str], bool]
+"""Whether a right covers this affair (item of the list) and kind of information."""
+
+
+class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last record looked at: its time and its place in the log."""
+
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    year: Annotated[int, msgspec.Meta(ge=-1, le=9999)]
+    index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+
+
+class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `staff`: as the record names who acted; `outcome`: kind of record."""
+
+    person: str | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    agency: str | None = None
+    affair: str | None = None
+    information: str | None = None
+    staff: str | None = None
+    outcome: EntryKind | None = None
+    after: Cursor | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PAGE)] = _PAGE
+
+
+class ShowItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_TKM_90062. `proof`: with the lines of a file that anybody can check."""
+
+    entry_id: Annotated[str, msgspec.Meta(max_length=64)]
+    proof: bool = False
+
+
+SEARCH_ITEM = msgspec.json.Decoder(SearchItem)
+SHOW_ITEM = msgspec.json.Decoder(ShowItem)
+
+
+def parse_person(text: str) -> str:
+    """Raises ProblemError 400 for what is no integrated number, without repeating it."""
+    try:
+        return IntegratedAddresseeNumber.parse(text).reveal()  # reveal: compared with keyed indexes
+    except CodebookError:
+        raise ProblemError(400, "malformed_item", "A person is named by an integrated number of 15 digits.") from None
+
+
+def _leading(item: SearchItem) -> str:
+    """The condition whose index finds least, as a rule."""
+    given = {
+        "person": item.person,
+        "staff": item.staff,
+        "agency": item.agency,
+        "affair": item.affair,
+        "outcome": item.outcome,
+    }
+    return next((name for name, value in given.items() if value is not None), "period")
+
+
+def _sifted(item: SearchItem) -> bool:
+    """Whether conditions sift what the leading one finds."""
+    conditions = (item.person, item.staff, item.agency, item.affair, item.outcome, item.information)
+    return sum(value is not None for value in conditions) > 1 or (
+        item.information is not None and _leading(item) == "period"
+    )
+
+
+async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: datetime) -> dict[str, Any]:
+    """One page: `records` (each with its place `log` and its `corrections`), and `next` to go on from, None at the end. Raises ProblemError 400."""
+    person = None if item.person is None else subjects.indexes(agency, parse_person(item.person))
+    start = item.after or Cursor(at=item.until or now + AHEAD, year=-1, index=-1)
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.execute(_SQL["plan_for_these_values"])
+        rows = await connection.fetch(
+            _SQL["search"],
+            _leading(item), person, item.staff, item.agency, item.affair, item.outcome and item.outcome.value, item.information,
+            item.since or BEGINNING, start.at, start.year, start.index, item.limit, _LOOKED_AT if _sifted(item) else item.limit,
+        )  # fmt: skip
+    found = [row for row in rows if row["idx"] is not None]
+    shown = [entry for row in found if covers_entry(entry := log_store.shown(row), covers)]
+    await add_corrections(agency, shown)
+    following = _following(item, rows[0], found)
+    return {"records": shown, "next": None if following is None else msgspec.to_builtins(following)}
+
+
+def _following(item: SearchItem, looked: Record, found: Sequence[Record]) -> Cursor | None:
+    if len(found) == item.limit:
+        return Cursor(at=found[-1]["at"], year=found[-1]["year"], index=found[-1]["idx"])
+    if _sifted(item) and looked["examined"] == _LOOKED_AT:
+        return Cursor(at=looked["last_at"], year=looked["last_year"], index=looked["last_idx"])
+    return None
+
+
+def covers_entry(entry: Mapping[str, Any], covers: Covers) -> bool:
+    """Whether a right covers what this entry says; of one whose body is gone nothing is left to cover."""
+    facts = entry.get("facts", {})
+    affair, information = (
+        entry.get("item", facts.get("item", "")),
+        entry.get("information", facts.get("information", "")),
+    )
+    return bool(entry.get("erased")) or covers(affair, information)
+
+
+async def show(agency: HostedAgency, item: ShowItem, covers: Covers, now: datetime) -> dict[str, Any]:
+    """One record, its corrections, and with `proof` the lines of its file. Raises ProblemError 404: what is not covered is not there.
+
+    A record whose body is gone after seven years says so: `erased`, and the certificate that says by which rule.
+    """
+    row = await entry_row(agency, item.entry_id)
+    if row is None or row["kind"] not in _RECORDS or not covers_entry(entry := log_store.shown(row), covers):
+        raise unknown_record()
+    await add_corrections(agency, [entry])
+    if row["body"] is None:
+        async with agency.database.inside(agency.tenant) as connection:
+            named = await connection.fetchval(_SQL["certificate_of"], f"{subjects.PERSONAL}{row['year']}")
+        return {"record": entry | {"certificate": named}, "proof": None}
+    return {"record": entry, "proof": await _proof(agency, row, now) if item.proof else None}
+
+
+def unknown_record() -> ProblemError:
+    return ProblemError(
+        404, "record_unknown", "There is no such record, or your right does not cover it; search again."
+    )
+
+
+async def entry_row(agency: HostedAgency, entry_id: str) -> Record | None:
+    async with agency.database.inside(agency.tenant) as connection:
+        found: Record | None = await connection.fetchrow(_SQL["entry"], entry_id)
+    return found
+
+
+async def _proof(agency: HostedAgency, row: Record, now: datetime) -> str:
+    proven = (await log_store.prove(agency.database, agency.tenant, row["year"], [row["idx"]]))[row["idx"]]
+    record = ProvenRecord(
+        index=proven.index,
+        origin=proven.origin,
+        proof=tuple(step.hex() for step in proven.path),
+        entry=row["body"].decode(),
+    )
+    header = RecordsHeader(about_one=False, agency=agency.id, made_at=timestamp(now))
+    return b"".join(write_records(header, [(record, proven.note)])).decode()
+
+
+async def add_corrections(agency: HostedAgency, entries: Sequence[dict[str, Any]]) -> None:
+    """Beside each record what was said against it: proposed, approved or rejected; the record itself stays as it is (SC-27)."""
+    by_entry = await _corrections(agency, [entry["id"] for entry in entries])
+    for entry in entries:
+        entry["corrections"] = [correction_shown(row) for row in by_entry[entry["id"]]]
+
+
+async def approved_fields(agency: HostedAgency, entry_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By entry id, the fields that corrections in force correct."""
+    found = await _corrections(agency, entry_ids)
+    return {entry_id: [row["field"] for row in rows if row["state"] == "approved"] for entry_id, rows in found.items()}
+
+
+async def _corrections(agency: HostedAgency, entry_ids: Sequence[str]) -> defaultdict[str, list[Record]]:
+    by_entry: defaultdict[str, list[Record]] = defaultdict(list)
+    if entry_ids:
+        async with agency.database.inside(agency.tenant) as connection:
+            for row in await connection.fetch(_SQL["corrections"], list(entry_ids)):
+                by_entry[row["entry_id"]].append(row)
+    return by_entry
+
+
+def correction_shown(row: Record) -> dict[str, Any]:
+    """A correction as staff see it; the number of a right person stays sealed."""
+    said = (
+        "correction_id",
+        "entry_id",
+        "field",
+        "value",
+        "reason",
+        "content_hash",
+        "state",
+        "proposed_by",
+        "decided_by",
+    )
+    decided = row["decided_at"]
+    return {name: row[name] for name in said} | {
+        "proposed_at": timestamp(row["proposed_at"]),
+        "decided_at": None if decided is None else timestamp(decided),
+    }

@@ -1,0 +1,68 @@
+-- name: years_due
+-- Years whose last record is seven years old, with bodies or rows left; none when last year ($1 + 7) has no log: then it is the clock that has jumped.
+select h.year, h.origin, h.size, h.note from log_head h left join log_pruned p using (year)
+where h.year <= $1 and h.size > 0 and exists (select from log_head l where l.year = $1 + 7 and l.size > 0)
+    and (h.size > coalesce(p.upto, 0) or exists (select from erasure e where e.key_purpose = 'personal/' || h.year and e.state = 'begun'))
+order by h.year
+
+-- name: log_of
+select origin, size, note from log_head where year = $1
+
+-- name: begin_erasure
+insert into erasure (key_purpose, kind, rule, state, key_versions, begun_at)
+select r.key_purpose, r.kind, r.rule, 'begun', r.key_versions, r.begun_at
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) as r (key_purpose, kind, rule, key_versions, begun_at)
+on conflict do nothing returning key_purpose
+
+-- name: note_versions
+-- The key's versions, before it is destroyed; the row is there already when results went before their key.
+insert into erasure as held (key_purpose, kind, rule, state, key_versions, begun_at) values ($1, 'results', $2, 'begun', $3, $4)
+on conflict (key_purpose) do update set key_versions = excluded.key_versions where held.state = 'begun' and held.key_versions = ''
+
+-- name: count_erased
+update erasure set erased = erased + $2, sealed = sealed + $3, rows_deleted = rows_deleted + $4 where key_purpose = $1 and state = 'begun'
+
+-- name: forget_approvals
+-- Ids begin with their time, so what is older than a year's end is what sorts before the first id of that moment.
+delete from held_approval where permit_id in (select permit_id from provision where permit_id < $1 order by permit_id limit $2)
+
+-- name: forget_provisions
+delete from provision where permit_id in (select permit_id from provision where permit_id < $1 order by permit_id limit $2)
+
+-- name: forget_inquiries
+delete from inquiry where inquiry_number in (select inquiry_number from inquiry where inquiry_number < $1 order by inquiry_number limit $2)
+
+-- name: begun
+-- Erasures that can be certified; of copies those of days that are over, which sort before $1.
+select * from erasure where state = 'begun' and (kind <> 'replicas' or key_purpose < $1) order by begun_at limit 200
+
+-- name: certify_erasure
+update erasure set state = 'certified', certified_at = r.certified_at, certificate = r.certificate, key_file = r.key_file, content_hash = r.content_hash
+from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) as r (key_purpose, certified_at, certificate, key_file, content_hash)
+where erasure.key_purpose = r.key_purpose and erasure.state = 'begun' returning erasure.key_purpose
+
+-- name: erasures
+select * from erasure where state <> 'begun' and ($1::text is null or state = $1) order by certified_at desc, key_purpose desc limit 1000
+
+-- name: left_of_year
+-- Whether bodies of a year are there (again), or rows of inquiries ($2: the first number after it) and provisions ($3).
+select exists (select from log_entry where year = $1 and body is not null) or exists (select from inquiry where inquiry_number < $2)
+    or exists (select from provision where permit_id < $3)
+
+-- name: confirm_erasure
+update erasure set state = 'confirmed', confirmed_at = r.confirmed_at, confirmed_by = r.confirmed_by, confirmed_card = r.confirmed_card
+from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) as r (key_purpose, content_hash, confirmed_at, confirmed_by, confirmed_card)
+where erasure.key_purpose = r.key_purpose and erasure.content_hash = r.content_hash and erasure.state = 'certified' returning erasure.key_purpose
+
+-- name: forget_person_keys
+-- Keys of people who have no copy any more; a copy that comes meanwhile keeps its key (replica refers to it).
+with gone as (delete from person_key k where not exists (select from replica r where r.integrated_number = k.integrated_number) returning 1)
+update erasure set rows_deleted = rows_deleted + (select count(*) from gone) where key_purpose = $1 and state = 'begun'
+
+-- name: left_of_copies
+-- Whether a copy is there that was withdrawn, or one whose last public day was before this one.
+select exists (select from replica r join replica_withdrawn w using (record_id) where r.revision <= w.revision)
+    or exists (select from replica where public_to < $1)
+
+-- name: erasure
+select * from erasure where key_purpose = $1

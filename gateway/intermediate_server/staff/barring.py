@@ -1,0 +1,293 @@
+"""Staff set, check and lift bars, and look at them (SC-4; freeze and release of one person's data, IS-6). Each act is an entry with the fact."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from codebook.errors import CodebookError
+from codebook.identifiers import IntegratedAddresseeNumber
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars import standing
+from gateway.intermediate_server.bars.states import (
+    EVERYTHING,
+    Bar,
+    BarEvent,
+    BarRefusal,
+    BarState,
+    Cause,
+    Effect,
+    Place,
+    step,
+)
+from gateway.intermediate_server.staff.enrolling import person_index
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.rights import Function
+from storage import sql
+from storage.committer import Applied, Commit, Lost, NewEntry, Statement, Write, commit_step
+from transport.problem import ProblemError
+
+BAR_PREFIX: Final = "B"
+BarId = Annotated[str, Meta(pattern="^B[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
+_SQL = sql.load("gateway.intermediate_server.bars")
+_SET = Statement("set_bar", _SQL["set_bar"])
+_CHANGE = Statement("change_bar", _SQL["change_bar"])
+_MOVED = Statement("bars_moved", _SQL["bars_moved"])
+_CHANGED = commit_step("intermediate", "bars.changed")
+_MOST: Final = 2_000
+StillMay = Callable[[str, str], Awaitable[bool]]
+"""Whether a staff id still has the right to change bars of a kind of information."""
+
+
+class SetItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SYM_90092. `bar_id`: drawn by the caller, so that a repetition is the same bar. Exactly what `place` names is given."""
+
+    bar_id: BarId
+    place: Place
+    cause: Cause
+    effect: Effect = Effect.HOLD
+    integrated_number: str | None = None
+    inquirer: str | None = None
+    information: Word = EVERYTHING
+    data_item: Word = EVERYTHING
+
+    def __repr__(self) -> str:
+        return "<SetItem>"
+
+
+class ChangeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SYM_90093. `lift` asks for it or carries it out, as the rules and the bar's state want."""
+
+    bar_id: BarId
+    event: Literal["check", "lift", "keep"]
+
+
+class ViewItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Item of IF_SYM_90091: one bar, one person's bars (lifted ones too), or a page of all without anybody's number."""
+
+    bar_id: BarId | None = None
+    integrated_number: str | None = None
+    after: Annotated[str, Meta(max_length=27)] = ""
+    limit: Annotated[int, Meta(ge=1, le=_MOST)] = 500
+    lifted: bool = False
+
+    def __repr__(self) -> str:
+        return "<ViewItem>"
+
+
+SET_ITEM = msgspec.json.Decoder(SetItem)
+CHANGE_ITEM = msgspec.json.Decoder(ChangeItem)
+VIEW_ITEM = msgspec.json.Decoder(ViewItem)
+
+
+# --- setting and lifting
+
+
+async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any]:
+    """IF_SYM_90092: works for the next answer; a suspension when a second person has agreed. Raises ProblemError 400, 403, 409."""
+    agency = acting.desk.agency
+    _right(acting, Function.BARS_CHANGE, item.information)
+    _check(agency, item)
+    two = acting.desk.rules.two_people_for_a_bar(item.information)
+    first = BarState.ASKED if item.effect is Effect.SUSPEND else BarState.UNCHECKED if two else BarState.STANDING
+    bar = Bar(
+        bar_id=item.bar_id,
+        place=item.place,
+        effect=item.effect,
+        cause=item.cause,
+        integrated_number=item.integrated_number,
+        inquirer=item.inquirer,
+        information=item.information,
+        data_item=item.data_item,
+        state=first,
+        set_by=acting.staff_id,
+        set_at=now,
+    )
+    row = (
+        bar.bar_id, bar.place.value, bar.effect.value, bar.cause.value, bar.integrated_number, bar.inquirer, bar.information, bar.data_item,
+        bar.state.value, bar.set_by, now,
+    )  # fmt: skip
+    agency.bars.hold_to(bar)  # whoever is answered while this is on its way is answered under it
+    applied = await _commit(agency, Write(_SET, row), bar.bar_id, _entry(acting, bar, "set", now))
+    if isinstance(applied, Applied):
+        return shown(bar)
+    before = await _one(agency, item.bar_id)
+    if _same(before, bar):
+        return shown(before)
+    raise ProblemError(409, "bar_id_taken", "Another bar has this id; draw a new one.")
+
+
+def _same(before: Bar, bar: Bar) -> bool:
+    """Whether a bar that is there already is what was asked for again."""
+    said = ("place", "effect", "cause", "integrated_number", "inquirer", "information", "data_item", "set_by")
+    return all(getattr(before, name) == getattr(bar, name) for name in said)
+
+
+def _check(agency: HostedAgency, item: SetItem) -> None:
+    """1. the place that is named, and no other; 2. freezing is of a person, suspending of a person or the whole agency; 3. number, agency, information and item exist."""
+    named = {
+        Place.PERSON: item.integrated_number is not None,
+        Place.INQUIRER: item.inquirer is not None,
+        Place.ITEM: item.information != EVERYTHING,
+        Place.AGENCY: item.information == EVERYTHING and item.effect is Effect.SUSPEND,
+    }
+    strange = (
+        (item.place is not Place.PERSON and item.integrated_number is not None)
+        or (item.place is not Place.INQUIRER and item.inquirer is not None)
+        or (item.place is not Place.ITEM and item.data_item != EVERYTHING)
+        or (item.place not in (Place.PERSON, Place.AGENCY) and item.effect is not Effect.HOLD)
+    )
+    if not named[item.place] or strange:
+        raise ProblemError(
+            400,
+            "bar_malformed",
+            "A bar names a person, an inquirer, an item of a kind of information, or the agency; only a person is frozen, only a person or the agency suspended.",
+        )
+    if item.integrated_number is not None:
+        _number(item.integrated_number)
+    if item.inquirer is not None and item.inquirer not in agency.register().agencies:
+        raise ProblemError(400, "agency_unknown", "The register knows no such agency.")
+    layouts = [one for one in agency.layouts if one.information == item.information]
+    names = {name for one in layouts for data_set in one.data_sets.values() for name in data_set.items}
+    if (item.information != EVERYTHING and not layouts) or (
+        item.data_item != EVERYTHING and item.data_item not in names
+    ):
+        raise ProblemError(400, "information_unknown", "No layout here has this kind of information with this item.")
+
+
+def _number(text: str) -> None:
+    try:
+        IntegratedAddresseeNumber.parse(text)
+    except CodebookError:
+        raise ProblemError(
+            400, "integrated_number_malformed", "An integrated addressee number has 15 digits."
+        ) from None
+
+
+async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: datetime) -> dict[str, Any]:
+    """IF_SYM_90093: check, lift or keep a bar. Raises ProblemError 403, 404, 409."""
+    agency = acting.desk.agency
+    bar = await _one(agency, item.bar_id)
+    if not acting.may(Function.BARS_CHANGE, information=bar.information):
+        raise _unknown()
+    two = bar.effect is Effect.SUSPEND or acting.desk.rules.two_people_for_a_bar(bar.information)
+    event = BarEvent(item.event)
+    if event is BarEvent.LIFT:
+        alone = bar.state is BarState.LIFT_ASKED and not await still_may(bar.asked_by or "", bar.information)
+        if alone or bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two):
+            event = BarEvent.ASK_LIFT
+    after = step(bar, event, acting.staff_id, now, two_people=two)
+    match after:
+        case BarRefusal.STATE:
+            raise ProblemError(409, after.value, "The bar is not in a state for that; look at it again.")
+        case BarRefusal.SECOND_PERSON:
+            raise ProblemError(403, after.value, "A second person must do this; nobody checks or lifts their own.")
+    agency.bars.hold_to(after)  # as when it was set
+    row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
+    entry = _entry(acting, after, event.value, now)
+    applied = await _commit(agency, Write(_CHANGE, row), bar.bar_id, entry)
+    if not isinstance(applied, Applied):
+        raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this bar; look at it again.")
+    return shown(after)
+
+
+async def _commit(agency: HostedAgency, guard: Write, bar_id: str, entry: NewEntry) -> Applied | Lost:
+    """Bar, epoch, voided approvals and entry together; whatever came of it, the bars are then those of the database."""
+    try:
+        return await agency.committer.apply(
+            Commit(step=_CHANGED, guard=guard, follow=(Write(_MOVED, (bar_id,)),), entries=(entry,))
+        )
+    finally:
+        await agency.bars.read_again(agency.database, agency.tenant)
+
+
+def _entry(acting: Acting, bar: Bar, event: str, now: datetime) -> NewEntry:
+    return acting.entry(
+        now,
+        EntryKind.BARS_CHANGED,
+        Function.BARS_CHANGE,
+        integrated_number=bar.integrated_number,
+        event=event,
+        bar_id=bar.bar_id,
+        place=bar.place.value,
+        effect=bar.effect.value,
+        cause=bar.cause.value,
+        inquirer=bar.inquirer or "",
+        information=bar.information,
+        data_item=bar.data_item,
+        state=bar.state.value,
+    )
+
+
+# --- looking
+
+
+async def view(acting: Acting, item: ViewItem, now: datetime) -> dict[str, Any]:
+    """IF_SYM_90091. Whose bar it is stands on record before it is shown. Raises ProblemError 400, 404."""
+    agency = acting.desk.agency
+    if item.bar_id is not None:
+        bar = await _one(agency, item.bar_id)
+        if not acting.may(Function.BARS_VIEW, information=bar.information):
+            raise _unknown()
+        await _on_record(acting, bar.integrated_number, {"bar_id": bar.bar_id}, now)
+        return {"bars": [shown(bar, whose=True)], "next": None}
+    if item.integrated_number is not None:
+        _number(item.integrated_number)
+        found = await _fetch(agency, "bars_of_person", item.integrated_number)
+        await _on_record(acting, item.integrated_number, {"bars": len(found)}, now)
+        return {"bars": [shown(bar, whose=True) for bar in _covered(acting, found)], "next": None}
+    found = await _fetch(agency, "bars_page", item.after, item.lifted, item.limit)
+    following = found[-1].bar_id if len(found) == item.limit else None
+    return {"bars": [shown(bar) for bar in _covered(acting, found)], "next": following}
+
+
+def _covered(acting: Acting, bars: list[Bar]) -> list[Bar]:
+    return [bar for bar in bars if acting.may(Function.BARS_VIEW, information=bar.information)]
+
+
+async def _on_record(acting: Acting, number: str | None, facts: dict[str, str | int], now: datetime) -> None:
+    """The look, about whom by the keyed index that the analysis of the access log knows (SC-12)."""
+    whom = {} if number is None else {"person": person_index(acting.desk, number).hex()}
+    await acting.record(Function.BARS_VIEW, [{**facts, **whom}], now)
+
+
+def _right(acting: Acting, function: Function, information: str) -> None:
+    if not acting.may(function, information=information):
+        raise ProblemError(403, "right_missing", "Your right does not cover this kind of information.")
+
+
+async def _fetch(agency: HostedAgency, query: str, *values: Any) -> list[Bar]:
+    async with agency.database.inside(agency.tenant) as connection:
+        return [standing.read(row) for row in await connection.fetch(_SQL[query], *values)]
+
+
+async def _one(agency: HostedAgency, bar_id: str) -> Bar:
+    found = await _fetch(agency, "bar_one", bar_id)
+    if not found:
+        raise _unknown()
+    return found[0]
+
+
+def _unknown() -> ProblemError:
+    return ProblemError(404, "bar_unknown", "There is no such bar; list the bars again.")
+
+
+def shown(bar: Bar, *, whose: bool = False) -> dict[str, Any]:
+    """A bar as staff see it; `whose`: with the person's number."""
+    found = {
+        name: getattr(bar, name)
+        for name in ("bar_id", "inquirer", "information", "data_item", "set_by", "asked_by", "changed_by")
+    }
+    words = {name: getattr(bar, name).value for name in ("place", "effect", "cause", "state")}
+    times = {
+        "set_at": timestamp(bar.set_at),
+        "changed_at": timestamp(bar.changed_at) if bar.changed_at is not None else None,
+    }
+    return found | words | times | ({"integrated_number": bar.integrated_number} if whose else {})

@@ -1,0 +1,91 @@
+"""What the staff functions of one agency share, and how they record: every entrance, exit, refusal and operation (SC-7)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fido2.server import Fido2Server
+from prometheus_client import Counter, Gauge
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.records.exchange_entries import note_about
+from gateway.intermediate_server.staff.factors import RING, Nobody, nobody, web_server
+from gateway.intermediate_server.staff.people import Rules
+from keys.passphrase import Profile
+from keys.ring import Keyring
+from storage.committer import Commit, NewEntry, commit_step
+from transport.refusals import Refusals
+
+LOGINS = Counter("sekisho_staff_logins", "Log-ins of staff", ["agency", "outcome"])
+OPERATIONS = Counter("sekisho_staff_operations", "Calls of staff", ["agency", "function", "outcome"])
+HASHES = Counter("sekisho_staff_hashes", "Passwords measured, right or wrong, of somebody or of nobody", ["agency"])
+FINDINGS = Gauge("sekisho_staff_findings", "Findings of the latest analysis of the access log", ["agency", "rule"])
+_HASHES_AT_ONCE = 2
+_REFUSED = commit_step("intermediate", "staff.refused")
+
+
+@dataclass(slots=True, kw_only=True)
+class StaffDesk:
+    """`hashing` bounds the memory that guessed passwords cost; `refusals` fold what repeats: their `run()` must be running."""
+
+    agency: HostedAgency
+    rules: Rules
+    web: Fido2Server
+    nobody: Nobody
+    refusals: Refusals[str]
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_HASHES_AT_ONCE))
+
+    @property
+    def ring(self) -> Keyring:
+        return self.agency.keys.ring
+
+    @property
+    def profile(self) -> Profile:
+        return self.rules.profile
+
+    def entry(  # the facts are ids, words of ours and counts: nobody's name or number
+        self,
+        now: datetime,
+        kind: EntryKind,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+        integrated_number: str | None = None,
+        **facts: str | int,
+    ) -> NewEntry:
+        """An entry of the access log; facts that say nothing are left out. `integrated_number`: whom it is about, sealed beside it."""
+        said = {name: value for name, value in facts.items() if value != ""}
+        return note_about(self.agency, now, kind, integrated_number, said, actor=actor, reason=reason)
+
+    async def record_refusal(
+        self, now: datetime, *, actor: str | None, reason: str, count: int = 1, **facts: str | int
+    ) -> None:
+        entry = self.entry(
+            now, EntryKind.STAFF_REFUSED, actor=actor, reason=reason, integrated_number=None, count=count, **facts
+        )
+        await self.agency.committer.apply(Commit(step=_REFUSED, entries=(entry,)))
+
+
+def open_desk(agency: HostedAgency, rules: Rules) -> StaffDesk:
+    """The staff functions of one agency."""
+    agency.keys.ensure(RING)
+
+    async def write(reason: str, who: str, count: int) -> None:
+        """`who`: `<terminal> <staff id or nothing> <function or nothing>`."""
+        terminal, _, rest = who.partition(" ")
+        staff_id, _, function = rest.partition(" ")
+        await desk.record_refusal(
+            agency.clock(), actor=staff_id or None, reason=reason, count=count, terminal=terminal, function=function
+        )
+
+    desk = StaffDesk(
+        agency=agency,
+        rules=rules,
+        web=web_server(rules),
+        nobody=nobody(rules.profile),
+        refusals=Refusals(write, others="others", now=lambda: agency.clock().timestamp()),
+    )
+    return desk

@@ -1,0 +1,199 @@
+-- name: member
+select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version from staff_member where staff_id = $1
+
+-- name: members
+select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version from staff_member order by staff_id
+
+-- name: locked_people
+select substr(key, 8) as staff_id, locked_until from staff_attempt where key like 'person/%' and locked_until > $1
+
+-- name: cards_of
+select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state from staff_card where staff_id = $1 order by card_id
+
+-- name: cards
+select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state from staff_card order by staff_id, card_id
+
+-- name: attempts
+select key, locked_until from staff_attempt where key = any($1::text[])
+
+-- name: session
+select token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference, ended_at from staff_session where token_hash = $1
+
+-- name: grants
+select * from staff_grant order by grant_id
+
+-- name: grants_of
+select * from staff_grant where staff_id = $1 order by grant_id
+
+-- name: grant_one
+select * from staff_grant where grant_id = $1
+
+-- name: founded
+select digest from staff_founding
+
+-- name: relations
+select staff_id, relation, person_index from staff_relation
+
+-- name: staff_entries
+select body from log_entry where kind like 'staff.%' and body is not null and at >= $1 and at < $2 order by at limit $3
+
+-- name: personal_parts
+select entry_id, at, inquiry_number, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null
+
+-- name: found
+insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded
+
+-- name: add_member
+insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)
+select r.staff_id, r.office, 'active', r.password_hash, r.password_initial, r.password_until, r.valid_until, 1, r.changed_by
+from unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[])
+    as r (staff_id, office, password_hash, password_initial, password_until, valid_until, changed_by)
+on conflict do nothing
+returning staff_id
+
+-- name: change_member
+update staff_member m set office = r.office, state = r.state, password_hash = r.password_hash, password_initial = r.password_initial,
+    password_until = r.password_until, valid_until = r.valid_until, version = m.version + 1, changed_by = r.changed_by
+from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::timestamptz[], $9::text[])
+    as r (staff_id, version, office, state, password_hash, password_initial, password_until, valid_until, changed_by)
+where m.staff_id = r.staff_id and m.version = r.version
+returning m.staff_id
+
+-- name: add_card
+insert into staff_card (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state)
+select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::timestamptz[])
+    as r (card_id, staff_id, kind, public_key, credential, sign_count, valid_until)
+on conflict do nothing
+returning card_id
+
+-- name: revoke_cards_of
+with gone as (update staff_card set state = 'revoked' where staff_id = any($1::text[]) and state = 'active')
+select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: count_card
+update staff_card c set sign_count = r.sign_count from unnest($1::text[], $2::bigint[]) as r (card_id, sign_count)
+where c.card_id = r.card_id and c.sign_count <= r.sign_count
+returning c.card_id
+
+-- name: spend_challenge
+insert into staff_challenge (nonce, expires_at) select r.* from unnest($1::text[], $2::timestamptz[]) as r (nonce, expires_at)
+on conflict do nothing
+returning nonce
+
+-- name: forget_challenges
+delete from staff_challenge where expires_at < $1
+
+-- name: forget_old_attempts
+delete from staff_attempt where counted_from < $1 and (locked_until is null or locked_until < $1)
+
+-- name: forget_sessions
+delete from staff_session where until < $1
+
+-- name: count_attempt
+with r as (
+    select key, count(*)::integer as tries, max(most) as most, max(until) as until, max(at) as at, max(forgotten_before) as forgotten_before
+    from unnest($1::text[], $2::integer[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[]) as r (key, most, until, at, forgotten_before) group by key
+),
+known as (
+    select r.*, case when a.locked_until <= r.at or a.counted_from < r.forgotten_before then null else a.counted_from end as counted_from,
+        case when a.locked_until <= r.at or a.counted_from < r.forgotten_before then 0 else coalesce(a.failures, 0) end as failures,
+        case when a.locked_until > r.at then a.locked_until end as locked_until
+    from r left join staff_attempt a on a.key = r.key
+),
+counted as (
+    insert into staff_attempt (key, failures, counted_from, locked_until)
+    select key, failures + tries, coalesce(counted_from, at), coalesce(locked_until, case when failures + tries > most then until end) from known
+    on conflict (key) do update set failures = excluded.failures, counted_from = excluded.counted_from, locked_until = excluded.locked_until
+)
+select u.key from unnest($1::text[]) as u (key)
+
+-- name: forget_attempts
+with gone as (delete from staff_attempt where key = any($1::text[])) select r.key from unnest($1::text[]) as r (key)
+
+-- name: uncount_attempt
+with r as (select key, count(*)::integer as tries from unnest($1::text[]) as r (key) group by key),
+counted as (update staff_attempt a set failures = greatest(a.failures - r.tries, 0) from r where a.key = r.key)
+select u.key from unnest($1::text[]) as u (key)
+
+-- name: open_session
+insert into staff_session (token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference)
+select r.token_hash, r.staff_id, r.card_id, r.certificate, r.opened_at, r.opened_at, r.until, r.restricted, r.reason, r.reference
+from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::text[], $9::text[])
+    as r (token_hash, staff_id, card_id, certificate, opened_at, until, restricted, reason, reference)
+join staff_member m on m.staff_id = r.staff_id and m.state = 'active'
+join staff_card c on c.card_id = r.card_id and c.state = 'active'
+returning token_hash
+
+-- name: end_oldest_sessions
+with r as (select * from unnest($1::text[], $2::integer[], $3::timestamptz[]) as r (staff_id, keep, at)),
+gone as (
+    update staff_session s set ended_at = o.at from (
+        select p.token_hash, r.at, r.keep, row_number() over (partition by p.staff_id order by p.opened_at desc, p.token_hash) as place
+        from staff_session p join r on r.staff_id = p.staff_id where p.ended_at is null
+    ) as o where o.token_hash = s.token_hash and o.place > o.keep
+)
+select staff_id from r
+
+-- name: end_session
+update staff_session s set ended_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (token_hash, at)
+where s.token_hash = r.token_hash and s.ended_at is null
+returning s.token_hash
+
+-- name: end_sessions_of
+with gone as (
+    update staff_session s set ended_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (staff_id, at) where s.staff_id = r.staff_id and s.ended_at is null
+)
+select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: use_session
+update staff_session s set seen_at = greatest(s.seen_at, r.at) from unnest($1::text[], $2::timestamptz[], $3::text[]) as r (token_hash, at, grant_ids)
+where s.token_hash = r.token_hash and s.ended_at is null
+    and not exists (
+        select 1 from unnest(string_to_array(r.grant_ids, ' ')) as g (grant_id)
+        where not exists (select 1 from staff_grant held where held.grant_id = g.grant_id and held.staff_id = s.staff_id and held.state = 'effective')
+    )
+returning s.token_hash
+
+-- name: add_grant
+insert into staff_grant (grant_id, staff_id, function, office, affair, information, file, valid_from, valid_until, state, version,
+    requested_by, requested_card, approved_by, approved_card, approved_digest)
+select r.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[],
+    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
+    as r (grant_id, staff_id, function, office, affair, information, file, valid_from, valid_until, state, version,
+    requested_by, requested_card, approved_by, approved_card, approved_digest)
+on conflict do nothing
+returning grant_id
+
+-- name: change_grant
+update staff_grant g set function = r.function, office = r.office, affair = r.affair, information = r.information, file = r.file,
+    valid_from = r.valid_from, valid_until = r.valid_until, state = r.state, version = r.version, requested_by = r.requested_by, requested_card = r.requested_card,
+    approved_by = r.approved_by, approved_card = r.approved_card, approved_digest = r.approved_digest, revoked_by = r.revoked_by, revoked_card = r.revoked_card,
+    checked_by = r.checked_by, checked_card = r.checked_card
+from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[],
+    $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+    as r (grant_id, was_state, was_version, function, office, affair, information, file, valid_from, valid_until, state,
+    version, requested_by, requested_card, approved_by, approved_card, approved_digest, revoked_by, revoked_card, checked_by, checked_card)
+where g.grant_id = r.grant_id and g.state = r.was_state and g.version = r.was_version
+returning g.grant_id
+
+-- name: revoke_grants_of
+with gone as (
+    update staff_grant g set state = 'revoked', revoked_by = r.actor, revoked_card = r.card
+    from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
+)
+select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: void_grants_of
+with gone as (
+    update staff_grant g set state = 'requested', version = g.version + 1, requested_by = r.actor, requested_card = r.card,
+        approved_by = null, approved_card = null, approved_digest = null
+    from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
+)
+select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: add_relation
+with added as (
+    insert into staff_relation (staff_id, relation, person_index)
+    select r.* from unnest($1::text[], $2::text[], $3::bytea[]) as r (staff_id, relation, person_index) on conflict do nothing
+)
+select r.staff_id from unnest($1::text[]) as r (staff_id)

@@ -1,0 +1,174 @@
+"""Staff in the database: rows read as values, and the writes that the committer makes of changes. Reads raise StorageUnavailableError."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from asyncpg import Record
+
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
+from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
+from storage import sql
+from storage.committer import Statement, Write
+from storage.database import StorageUnavailableError
+
+_SQL = sql.load("gateway.intermediate_server.staff")
+FOUND = Statement("found", _SQL["found"])
+ADD_MEMBER = Statement("add_member", _SQL["add_member"])
+CHANGE_MEMBER = Statement("change_member", _SQL["change_member"])
+ADD_CARD = Statement("add_card", _SQL["add_card"])
+REVOKE_CARDS_OF = Statement("revoke_cards_of", _SQL["revoke_cards_of"])
+COUNT_CARD = Statement("count_card", _SQL["count_card"])
+SPEND_CHALLENGE = Statement("spend_challenge", _SQL["spend_challenge"])
+COUNT_ATTEMPT = Statement("count_attempt", _SQL["count_attempt"])
+FORGET_ATTEMPTS = Statement("forget_attempts", _SQL["forget_attempts"])
+UNCOUNT_ATTEMPT = Statement("uncount_attempt", _SQL["uncount_attempt"])
+OPEN_SESSION = Statement("open_session", _SQL["open_session"])
+END_OLDEST_SESSIONS = Statement("end_oldest_sessions", _SQL["end_oldest_sessions"])
+END_SESSION = Statement("end_session", _SQL["end_session"])
+END_SESSIONS_OF = Statement("end_sessions_of", _SQL["end_sessions_of"])
+USE_SESSION = Statement("use_session", _SQL["use_session"])
+ADD_GRANT = Statement("add_grant", _SQL["add_grant"])
+CHANGE_GRANT = Statement("change_grant", _SQL["change_grant"])
+REVOKE_GRANTS_OF = Statement("revoke_grants_of", _SQL["revoke_grants_of"])
+VOID_GRANTS_OF = Statement("void_grants_of", _SQL["void_grants_of"])
+ADD_RELATION = Statement("add_relation", _SQL["add_relation"])
+
+
+async def _fetch(agency: HostedAgency, query: str, *values: Any) -> list[Record]:
+    try:
+        async with agency.database.inside(agency.tenant) as connection:
+            return list(await connection.fetch(_SQL[query], *values))
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError("staff could not be read") from None
+
+
+def _member(row: Record) -> Member:
+    return Member(**{**dict(row), "state": MemberState(row["state"])})
+
+
+def _card(row: Record) -> Card:
+    return Card(**{**dict(row), "kind": CardKind(row["kind"]), "state": CardState(row["state"])})
+
+
+def _grant(row: Record) -> Grant:
+    def actor(act: str) -> Actor | None:
+        by = row[f"{act}_by"]
+        return None if by is None else Actor(staff_id=by, card_id=row[f"{act}_card"])
+
+    return Grant(
+        grant_id=row["grant_id"],
+        staff_id=row["staff_id"],
+        scope=Scope(
+            function=Function(row["function"]),
+            office=row["office"],
+            affair=row["affair"],
+            information=row["information"],
+            file=row["file"],
+            valid_from=row["valid_from"],
+            valid_until=row["valid_until"],
+        ),
+        state=GrantState(row["state"]),
+        version=row["version"],
+        requested=Actor(staff_id=row["requested_by"], card_id=row["requested_card"]),
+        approved=actor("approved"),
+        approved_digest=row["approved_digest"],
+        revoked=actor("revoked"),
+        checked=actor("checked"),
+    )
+
+
+async def member(agency: HostedAgency, staff_id: str) -> Member | None:
+    rows = await _fetch(agency, "member", staff_id)
+    return _member(rows[0]) if rows else None
+
+
+async def members(agency: HostedAgency) -> list[Member]:
+    return [_member(row) for row in await _fetch(agency, "members")]
+
+
+async def locked_people(agency: HostedAgency, now: datetime) -> dict[str, datetime]:
+    return {row["staff_id"]: row["locked_until"] for row in await _fetch(agency, "locked_people", now)}
+
+
+async def cards(agency: HostedAgency, staff_id: str | None = None) -> list[Card]:
+    rows = await (_fetch(agency, "cards") if staff_id is None else _fetch(agency, "cards_of", staff_id))
+    return [_card(row) for row in rows]
+
+
+async def locks(agency: HostedAgency, keys: Sequence[str]) -> dict[str, datetime | None]:
+    return {row["key"]: row["locked_until"] for row in await _fetch(agency, "attempts", list(keys))}
+
+
+async def session(agency: HostedAgency, token_hash: str) -> Session | None:
+    rows = await _fetch(agency, "session", token_hash)
+    return Session(**dict(rows[0])) if rows else None
+
+
+async def grants(agency: HostedAgency, staff_id: str | None = None) -> list[Grant]:
+    rows = await (_fetch(agency, "grants") if staff_id is None else _fetch(agency, "grants_of", staff_id))
+    return [_grant(row) for row in rows]
+
+
+async def grant(agency: HostedAgency, grant_id: str) -> Grant | None:
+    rows = await _fetch(agency, "grant_one", grant_id)
+    return _grant(rows[0]) if rows else None
+
+
+async def founded(agency: HostedAgency) -> bool:
+    return bool(await _fetch(agency, "founded"))
+
+
+async def relations(agency: HostedAgency) -> list[tuple[str, str, bytes]]:
+    return [(row["staff_id"], row["relation"], row["person_index"]) for row in await _fetch(agency, "relations")]
+
+
+async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[bytes]:
+    """Bodies of the access log's entries, oldest first."""
+    return [row["body"] for row in await _fetch(agency, "staff_entries", since, until, most)]
+
+
+async def personal_parts(agency: HostedAgency, inquiry_numbers: Sequence[str]) -> list[Record]:
+    return await _fetch(agency, "personal_parts", list(inquiry_numbers))
+
+
+async def forget(agency: HostedAgency, now: datetime, before: datetime) -> None:
+    """Challenges past their time go, and counts and sessions older than `before`; what was done with them is in the log."""
+    await _fetch(agency, "forget_challenges", now)
+    await _fetch(agency, "forget_old_attempts", before)
+    await _fetch(agency, "forget_sessions", before)
+
+
+def add_card(card: Card) -> Write:
+    row = (card.card_id, card.staff_id, card.kind.value, card.public_key, card.credential, card.sign_count)
+    return Write(ADD_CARD, (*row, card.valid_until))
+
+
+def change_member(before: Member, after: Member, by: str) -> Write:
+    row = (before.staff_id, before.version, after.office, after.state.value, after.password_hash)
+    return Write(CHANGE_MEMBER, (*row, after.password_initial, after.password_until, after.valid_until, by))
+
+
+def _scope_row(grant: Grant) -> tuple[Any, ...]:
+    scope = grant.scope
+    text = (scope.function.value, scope.office, scope.affair, scope.information, scope.file)
+    return (*text, scope.valid_from, scope.valid_until)
+
+
+def _of(actor: Actor | None) -> tuple[str | None, str | None]:
+    return (actor.staff_id, actor.card_id) if actor else (None, None)
+
+
+def add_grant(grant: Grant) -> Write:
+    row = (grant.grant_id, grant.staff_id, *_scope_row(grant), grant.state.value, grant.version, *_of(grant.requested))
+    return Write(ADD_GRANT, (*row, *_of(grant.approved), grant.approved_digest))
+
+
+def change_grant(before: Grant, after: Grant) -> Write:
+    row = (before.grant_id, before.state.value, before.version, *_scope_row(after), after.state.value, after.version)
+    people = (*_of(after.requested), *_of(after.approved), after.approved_digest, *_of(after.revoked))
+    return Write(CHANGE_GRANT, (*row, *people, *_of(after.checked)))

@@ -1,0 +1,42 @@
+-- What is still sealed under one version ($1) of a purpose: bytes 2 to 5 of every seal name its version.
+
+-- name: permit_codes
+select count(*) from permit where substring(code_sealed from 2 for 4) = int4send($1)
+
+-- name: resident_numbers
+select count(*) from resident where substring(individual_number_sealed from 2 for 4) = int4send($1)
+
+-- name: resident_codes
+select count(*) from resident where substring(resident_record_code_sealed from 2 for 4) = int4send($1)
+
+-- name: resident_items
+select count(*) from resident where substring(four_items_sealed from 2 for 4) = int4send($1)
+
+-- name: personal_parts_of_year
+select (select count(*) from log_entry where year = $2::integer and substring(personal from 2 for 4) = int4send($1))
+    + (select count(*) from record_correction where sealed_under = 'personal/' || $2::integer and substring(number_sealed from 2 for 4) = int4send($1))
+
+-- name: results_of_hour
+select count(*) from inquiry
+where key_purpose = $2::text and (substring(private_sealed from 2 for 4) = int4send($1) or substring(result_sealed from 2 for 4) = int4send($1))
+
+-- name: reasons_of_looks
+select count(*) from log_entry where substring(personal from 2 for 4) = int4send($1)
+
+-- name: inquiry_lines
+select count(*) from inquiry_file_line where substring(sealed from 2 for 4) = int4send($1)
+
+-- name: insured_people
+select count(*) from insured_person where substring(personal from 2 for 4) = int4send($1)
+
+-- name: refund_accounts
+select count(*) from refund_claim where substring(account from 2 for 4) = int4send($1)
+
+-- name: benefits
+select count(*) from unemployment_inquiry where substring(benefit from 2 for 4) = int4send($1)
+
+-- name: push_secrets
+select count(*) from push_secret where substring(sealed from 2 for 4) = int4send($1)
+
+-- name: rotated_at
+select at from key_change where change = 'key.rotated' and purpose = $1 and version = $2

@@ -1,0 +1,130 @@
+"""A change of a key in the evidence log of the party that has it: which purpose, which version, the public key of a signing one. Never material.
+
+Recorded beside the running server: the log's head moves by compare-and-set. A party without a log (resident network, business system) has no entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import asyncpg
+
+from codebook.identifiers import new_sortable_id
+from evidence.entry import EntryKind, encode_entry, other_entry
+from gateway.data_folder import DataFolder
+from gateway.setting_up.key_files import LOG, PUBLIC
+from gateway.topology import NETWORK, Program
+from keys.ring import Keyring
+from storage import sql
+from storage.committer import Commit, Committer, NewEntry, Statement, Write, commit_step
+from storage.committing import commit
+from storage.database import Database, StorageUnavailableError
+from storage.key_store import KeyStoreError
+from storage.tenancy import in_use
+from transport import role as role_file
+from transport.role import RoleConfig
+
+CHANGED: Final = commit_step("keys", "key.changed")
+_SQL: Final = sql.load("storage.evidence_log")
+_NOTE: Final = Statement("note_key_change", _SQL["note_key_change"])
+_LOGS: Final[Mapping[Program, str]] = {
+    Program.LINKAGE: "linkage", Program.INTERMEDIATE: "intermediate", Program.NETWORK: "core",
+}  # fmt: skip
+Change = Literal["key.rotated", "key.destroyed"]
+
+
+def origin_of(program: Program, agency: str) -> str:
+    """Of a party's log, without the year. Raises KeyError for a program without a log."""
+    return f"sekisho.example/{agency}/{_LOGS[program]}"
+
+
+def record(config: RoleConfig, agency: str, ring: Keyring, change: Change, purpose: str, version: int) -> None:
+    """One entry for one change, however often it is recorded. Raises StorageUnavailableError.
+
+    An agency that has never been used has no log yet, and nothing in any.
+    """
+    program = _program(config)
+    if program in _LOGS:
+        facts: dict[str, str | int] = {"purpose": purpose, "version": version}
+        if purpose in PUBLIC[program] and change == "key.rotated":
+            key = ring.signer(purpose, version=version).public_key
+            facts["key"] = hashlib.sha256(key).hexdigest()
+        asyncio.run(_append(config, agency, origin_of(program, agency), ring, EntryKind(change), facts))
+
+
+def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: Mapping[str, str | int]) -> None:
+    """In the log of the role whose folder the certificate lies in, else of its agency's intermediate server, else of the core.
+
+    The next of them when a ring does not open. Nothing where none of them is here. Raises StorageUnavailableError, KeyStoreError, OSError, ValueError.
+    """
+    configs = [role_file.load(found.parent) for found in sorted((data.root / "roles").glob("*/role.json"))]
+    own = [(config, next(iter(config.hosted))) for config in configs if path and config.folder in path.parents]
+    logs = [
+        *((config, agency if agency in config.hosted else first) for config, first in own),
+        *(
+            (config, agency)
+            for config in configs
+            if _program(config) is Program.INTERMEDIATE and agency in config.hosted
+        ),
+        *((config, NETWORK) for config in configs if _program(config) is Program.NETWORK),
+    ]
+    shut: KeyStoreError | None = None
+    for config, whose in logs:
+        if _program(config) not in _LOGS:
+            continue
+        try:
+            ring = config.open_keys(whose).ring
+        except KeyStoreError as kept:  # two people keep it: the core's log has it then
+            shut = kept
+            continue
+        origin = origin_of(_program(config), whose)
+        asyncio.run(_append(config, whose, origin, ring, EntryKind.CERTIFICATE_CHANGED, facts))
+        return
+    if shut is not None:
+        raise shut
+
+
+def _program(config: RoleConfig) -> Program:
+    return Program(config.options["program"])
+
+
+async def _append(
+    config: RoleConfig, agency: str, origin: str, ring: Keyring, kind: EntryKind, facts: Mapping[str, str | int]
+) -> None:
+    tenant = config.hosted[agency].tenant
+    database = await Database.open(config.dsn, connections=2)
+    try:
+        if agency != NETWORK and tenant not in await in_use(database, [tenant]):
+            return
+        committer = Committer(database, tenant, origin=origin, signer=partial(ring.signer, LOG), clock=config.clock)
+        await committer.load()
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(commit([committer]))
+            try:
+                await committer.apply(_commit(config, kind, facts))
+            finally:
+                working.cancel()
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError("the change of a key could not be recorded") from None
+    finally:
+        await database.close()
+
+
+def _commit(config: RoleConfig, kind: EntryKind, facts: Mapping[str, str | int]) -> Commit:
+    now = config.clock()
+    entry_id = new_sortable_id("E", int(now.timestamp() * 1000), secrets.token_bytes(10))
+    body = other_entry(id=entry_id, at=now, kind=kind, reason=None, actor=None, facts=facts)
+    entry = NewEntry(
+        entry_id=entry_id, at=now, kind=kind.value, inquiry_number=None, body=encode_entry(body), personal=None
+    )
+    guard: Write | None = None
+    if kind is not EntryKind.CERTIFICATE_CHANGED:
+        key = f"{kind.value}/{facts['version']}/{facts['purpose']}"
+        guard = Write(_NOTE, (key, facts["purpose"], facts["version"], now))
+    return Commit(step=CHANGED, guard=guard, entries=(entry,))

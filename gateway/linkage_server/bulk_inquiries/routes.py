@@ -1,0 +1,75 @@
+"""POST /v1/inquiry-files/status: how far this system's files are, and when they will be through (LS-3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from gateway.api.authorization import require
+from gateway.batch import spool
+from gateway.linkage_server.bulk_inquiries import store
+from gateway.linkage_server.bulk_inquiries.progress import estimate
+from gateway.linkage_server.bulk_inquiries.run import CHANNEL, RESOURCE
+from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries
+from transport import wire
+from transport.problem import ProblemError
+
+BULK: web.AppKey[Mapping[str, BulkInquiries]] = web.AppKey("bulk_inquiries", Mapping[str, Any])
+_MOST: Final = 200
+
+
+class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    most: Annotated[int, Meta(ge=1, le=_MOST)] = _MOST
+
+
+_WANTED: Final = msgspec.json.Decoder(_Wanted)
+
+
+async def post_status(request: web.Request) -> web.Response:
+    """The latest files of the calling system, the newest first. Counts only: results are in the files."""
+    caller = await require(request, RESOURCE, "spool")
+    body = await request.read()
+    try:
+        wanted = wire.decode_typed(body, _WANTED) if body else _Wanted()
+    except wire.JsonBrokenError:
+        raise ProblemError(400, "malformed_body", 'The body is empty or {"most": 1 to 200}.') from None
+    bulk = request.app[BULK][caller.agency].bulk
+    agency = bulk.desk.agency
+    files = await store.files_of(agency, caller.system, wanted.most)
+    waiting = await asyncio.to_thread(spool.waiting, bulk.root, agency.id, (CHANNEL,))
+    left = await store.left_to_ask(agency)
+    shown = [_shown(one) for one in files]
+    open_lines = sum(one["lines_open"] for one in shown)
+    return web.json_response(
+        {
+            "files": shown,
+            "all_files": estimate(bulk.speed.rate(), left=left, waiting_files=waiting, is_open=open_lines),
+        }
+    )
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    classes: dict[str, int] = json.loads(row["classes"])
+    is_open = row["is_open"]
+    return {
+        "file": row["name"],
+        "state": row["state"],
+        "lines": row["lines"],
+        "lines_done": sum(classes.values()) - is_open,
+        "lines_open": is_open,
+        "classes": classes,
+        "supplements": row["supplements_written"],
+        "taken_at": _at(row["taken_at"]),
+        "finished_at": _at(row["finished_at"]),
+    }
+
+
+def _at(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment is not None else None

@@ -1,0 +1,117 @@
+"""The outbox of one agency: what is due is sent, list after list, until it is answered; after an outage it catches up by itself (LS-2.5).
+
+While one list is at the intermediate server, the answers to the one before are written and the next one is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from prometheus_client import Gauge
+
+from gateway.linkage_server.business_information import repointing, transfer
+from gateway.linkage_server.business_information.store import SQL
+from gateway.linkage_server.business_information.transfer import Prepared, Settled
+from gateway.linkage_server.outbound import MOST_AT_ONCE
+from gateway.linkage_server.tenant import Agency
+from gateway.linkage_server.waiting_work import Work
+from storage.database import StorageUnavailableError
+from transport.channel import ChannelError
+
+_LOG = structlog.get_logger()
+_AWAY_S: Final = 1.0
+DUE = Gauge("sekisho_business_records_due", "Records that wait for the intermediate server", ["agency"])
+
+
+class Outbox:
+    """`run()` must be running. `on_command`: first full transfers begin by command and not by themselves (初回提供区分)."""
+
+    def __init__(self, agency: Agency, *, on_command: bool = False) -> None:
+        self.agency = agency
+        self.on_command = on_command
+        self.away: str | None = None
+        """Why the last list was not answered; None while all is well."""
+        self._sending = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Condition()
+
+    def wake(self) -> None:
+        """Something is due."""
+        self._wake.set()
+
+    async def wait_for_answers(self, seconds: float) -> None:
+        """Until some rows are answered, or so many seconds have gone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._moved:
+                await self._moved.wait()
+
+    async def send(self, rows: Sequence[Prepared]) -> list[Settled]:
+        """One list at a time goes to the intermediate server. Raises ChannelError."""
+        async with self._sending:
+            return await transfer.ask(self.agency, rows)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                followed = await repointing.follow(self.agency)
+                sent = await self._send_all_due()
+                self.away = None
+            except (ChannelError, StorageUnavailableError) as failure:
+                await self._note_away(getattr(failure, "reason", "storage_unavailable"))
+                await asyncio.sleep(_AWAY_S)
+                continue
+            if not sent and not followed:
+                await self.agency.work.rest(Work.BUSINESS_INFORMATION, woken=self._wake)
+
+    async def _note_away(self, reason: str) -> None:
+        if self.away is None:
+            _LOG.warning("business_information:waits", agency=self.agency.id, reason=reason)
+        self.away = reason
+        with contextlib.suppress(StorageUnavailableError):
+            async with self.agency.database.inside(self.agency.tenant) as connection:
+                DUE.labels(self.agency.id).set(await connection.fetchval(SQL["count_due"]))
+
+    async def _send_all_due(self) -> int:
+        """Go once through what is due; returns how many rows there were."""
+        rows = await transfer.read_due(self.agency, 0, MOST_AT_ONCE)
+        answered: list[Settled] = []
+        sent = 0
+        while rows or answered:
+            sent += len(rows)
+            last = rows[-1].revision if rows else 0
+            found = await asyncio.gather(
+                self.send(rows),
+                transfer.read_due(self.agency, last, MOST_AT_ONCE) if rows else _nothing(),
+                self._keep(answered),
+                return_exceptions=True,
+            )
+            for one in found:
+                if isinstance(one, BaseException):
+                    raise one
+            answered, rows = found[0], found[1]
+        if sent and not self.on_command:
+            await self._note_first_transfers()
+        DUE.labels(self.agency.id).set(0)
+        return sent
+
+    async def _keep(self, answered: Sequence[Settled]) -> None:
+        await transfer.keep_settled(self.agency, answered)
+        if answered:
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def _note_first_transfers(self) -> None:
+        """Nothing is due any more: whatever data sets there are have been transferred once."""
+        async with self.agency.database.inside(self.agency.tenant) as connection:
+            if not await connection.fetchval(SQL["any_due"]):
+                await connection.execute(SQL["first_transfers_through"], self.agency.clock())
+
+
+async def _nothing() -> list[Any]:
+    return []

@@ -1,0 +1,75 @@
+"""Copies follow the people (LS-2.6): who is frozen, ends, gets an 個人番号 or becomes another person is looked at anew, record by record.
+
+The loop reads person and addressee by revision; the functions are for whoever cannot wait for it (split and merge).
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Final
+
+from gateway.linkage_server.business_information.store import SQL
+from gateway.linkage_server.tenant import Agency
+from storage.committer import commit_step
+from storage.database import Connection
+
+FOLLOWED_STEP: Final = commit_step("linkage", "business_information.followed")
+_AT_ONCE: Final = 5_000
+
+
+async def follow(agency: Agency) -> int:
+    """Look at the next changes of people and addressees; returns how many changes there were. Raises StorageUnavailableError."""
+    async with agency.database.inside(agency.tenant) as connection:
+        seen = await connection.fetchrow(SQL["look"])
+        newest = (seen["newest_person"], seen["newest_addressee"]) if seen else (0, 0)
+        if seen is None or (seen["person_revision"], seen["addressee_revision"]) == newest:
+            return 0
+        if not seen["any_original"]:  # nothing to look at; what comes later is judged when it is sent
+            await connection.execute(SQL["advance_cursor"], *newest)
+            return 0
+    return await _follow(agency)
+
+
+async def _follow(agency: Agency) -> int:
+    FOLLOWED_STEP.before.reached()
+    async with agency.database.inside(agency.tenant) as connection:
+        [(person, addressee)] = await connection.fetch(SQL["cursor"])
+        addressees = await connection.fetch(SQL["changed_addressees"], addressee, _AT_ONCE)
+        persons = await connection.fetch(SQL["changed_persons"], person, _AT_ONCE)
+        named = [(row[1], row[2]) for row in (*addressees, *persons) if row[1] is not None]
+        if named:
+            await connection.execute(SQL["look_again"], *map(list, zip(*named, strict=True)))
+        await connection.execute(
+            SQL["advance_cursor"],
+            persons[-1]["revision"] if persons else person,
+            addressees[-1]["revision"] if addressees else addressee,
+        )
+    FOLLOWED_STEP.after.reached()
+    return len(addressees) + len(persons)
+
+
+async def _changed(agency: Agency, query: str, integrated_number: int, connection: Connection | None) -> int:
+    async with AsyncExitStack() as stack:
+        if connection is None:
+            connection = await stack.enter_async_context(agency.database.inside(agency.tenant))
+        return len(await connection.fetch(SQL[query], integrated_number))
+
+
+async def withdraw(agency: Agency, integrated_number: int, *, connection: Connection | None = None) -> int:
+    """Look anew at every copy that lies under this number; those that may not stand are deleted, those of another person move.
+
+    Freeze the person or re-point the addressee before, or in the same transaction (`connection`). Returns how many copies lie there.
+    """
+    return await _changed(agency, "withdraw", integrated_number, connection)
+
+
+async def register_anew(agency: Agency, integrated_number: int, *, connection: Connection | None = None) -> int:
+    """Send every original of the addressees that point to this number again. Returns how many records."""
+    return await _changed(agency, "register_anew", integrated_number, connection)
+
+
+async def standing(agency: Agency, integrated_number: int) -> int:
+    """How many copies may still lie under this number at the intermediate server, as far as it has answered."""
+    async with agency.database.inside(agency.tenant) as connection:
+        found: int = await connection.fetchval(SQL["standing"], integrated_number)
+        return found

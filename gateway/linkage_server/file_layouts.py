@@ -1,0 +1,100 @@
+"""Columns of the spool channels, and their fixed-width layouts as data: ours, or an agency's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import yaml
+
+from gateway.batch.text_forms import Fill, Fixed, FixedLayout, Unit
+
+ADDRESSEE_COLUMNS: Final = (
+    "system",
+    "addressee_number",
+    "individual_number",
+    "name",
+    "kana",
+    "sex",
+    "birth_date",
+    "address",
+    "resident_kind",
+)
+MIGRATED: Final = "integrated_number"
+"""The tenth column, of a file that takes over numbers which an earlier system issued."""
+CHANGE_COLUMNS: Final = (
+    "event_id",
+    "system",
+    "addressee_number",
+    "kind",
+    "effective_on",
+    "cancels",
+    "individual_number",
+    "name",
+    "kana",
+    "sex",
+    "birth_date",
+    "address",
+    "resident_kind",
+)
+_COLUMNS: Final = {
+    "addressees": (frozenset(ADDRESSEE_COLUMNS), frozenset({MIGRATED})),
+    "person-changes": (frozenset(CHANGE_COLUMNS), frozenset[str]()),
+}
+"""Channel → the columns that a layout needs, and those that it may have."""
+
+
+class FileLayoutsError(Exception):
+    """A file of layouts does not have its form; the message says what and in which channel."""
+
+
+class _Field(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    width: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+    fill: Fill = Fill.SPACE_RIGHT
+
+
+class _Layout(msgspec.Struct, forbid_unknown_fields=True):
+    unit: Unit
+    fields: list[_Field]
+    separator: str = ""
+
+
+def parse_file_layouts(text: str) -> dict[str, FixedLayout]:
+    """Channel → layout. Raises FileLayoutsError."""
+    try:
+        read = msgspec.convert(yaml.safe_load(text), dict[str, _Layout])
+    except (yaml.YAMLError, msgspec.ValidationError):
+        raise FileLayoutsError(
+            "not a map of channels to {unit, separator, fields: [{name, width, fill}]}; see file_layouts.yaml"
+        ) from None
+    layouts = {}
+    for channel, layout in read.items():
+        names = [one.name for one in layout.fields]
+        needed, possible = _COLUMNS.get(channel, (None, None))
+        if needed is None or possible is None:
+            raise FileLayoutsError(f"there is no channel {channel!r} with fixed-width files")
+        if len(set(names)) != len(names) or not needed <= set(names) <= needed | possible:
+            raise FileLayoutsError(f"the fields of {channel!r} are not its columns, each once")
+        layouts[channel] = FixedLayout(
+            fields=tuple(Fixed(name=one.name, width=one.width, fill=one.fill) for one in layout.fields),
+            unit=layout.unit,
+            separator=layout.separator,
+        )
+    return layouts
+
+
+def read_file_layouts(path: Path | None = None) -> Mapping[str, FixedLayout]:
+    """The layouts of an agency: ours, with those of its own file before them. Raises FileLayoutsError."""
+    ours = parse_file_layouts(
+        resources.files("gateway.linkage_server").joinpath("file_layouts.yaml").read_text("utf-8")
+    )
+    if path is None:
+        return ours
+    try:
+        return ours | parse_file_layouts(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise FileLayoutsError("the agency's file of layouts cannot be read") from None

@@ -1,0 +1,351 @@
+"""異動の反映: lists of changes are judged and taken in one transaction each, with their results (LS-1.2).
+
+Judging needs answers of the resident network, and writing needs the counter's lock; so a list is judged under the lock, and when an answer is missing
+nothing is written, the lock is given back, the network is asked, and the list is judged anew with what is held by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import lru_cache, partial
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import Counter
+
+from codebook.four_items import Field
+from evidence.entry import EntryKind, other_entry
+from gateway.api.clients import SystemRights
+from gateway.linkage_server import intake
+from gateway.linkage_server.access.sight import Sight
+from gateway.linkage_server.addressees import resident_network
+from gateway.linkage_server.addressees import store as addressees
+from gateway.linkage_server.intake import Intake
+from gateway.linkage_server.people import store
+from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
+from gateway.linkage_server.people.judging import ChangeOutcome, Court, Judged, Snapshot
+from gateway.linkage_server.people.state import fold
+from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
+from storage.committer import Commit, commit_step
+from storage.database import Connection, StorageUnavailableError
+
+CHANGES_STEP: Final = commit_step("linkage", "people.changes")
+CHANGED_STEP: Final = commit_step("linkage", "people.changed")
+CHUNK: Final = 2_000
+_ROUNDS: Final = 40
+_ENCODE: Final = msgspec.json.encode
+CHANGES = Counter("sekisho_person_changes", "Changes of people by what became of them", ["outcome"])
+
+Verdicts = dict[int, frozenset[Field] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of one change; `integrated_number` of the person it led to."""
+
+    line: int
+    outcome: ChangeOutcome
+    reason: str | None
+    integrated_number: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeList:
+    """One list on its way. `approved`: event keys that a review has decided to take as they are; `last_line` of the file that it stands for."""
+
+    changes: Sequence[ParsedChange]
+    rights: SystemRights
+    last_line: int
+    approved: Collection[str] = frozenset()
+
+
+async def refold(connection: Connection, keys: PersonalKeys, numbers: Sequence[int], today: date) -> None:
+    """`person` becomes the fold of base and events as of today, under a new revision where that changes anything.
+
+    Under the counter's lock, in the transaction that changed the events.
+    """
+    changed = {}
+    for number, held in (await store.read_held(connection, keys, numbers)).items():
+        person = fold(held.base, held.events, on=max(today, held.base.registered_on))
+        if person is not None and person != held.person:
+            changed[number] = person
+    await store.write_persons(connection, keys, changed)
+
+
+async def take(agency: Agency, taken: Intake, one: ChangeList, verdicts: Verdicts) -> Intake:
+    """Take one list of an intake; returns the intake after it. `verdicts` grows by what the network was asked.
+
+    Raises StorageUnavailableError, ChannelError; then nothing of the list is there.
+    """
+    for _ in range(_ROUNDS):
+        CHANGES_STEP.before.reached()
+        async with agency.database.inside(agency.tenant) as connection:
+            await addressees.lock_counter(connection)
+            court = await convene(connection, agency, one, verdicts)
+            judged = court.judge(one.changes)
+            if not court.missing:
+                await _write(connection, agency, one, judged, taken)
+                results = [_result(each, one.rights) for each in judged]
+                advanced = await intake.keep_results(connection, taken, results, one.last_line)
+                break
+        await ask(agency, court, verdicts)
+    else:
+        raise StorageUnavailableError("what is held about these people changed again and again")
+    CHANGES_STEP.after.reached()
+    for outcome in ChangeOutcome:
+        CHANGES.labels(outcome.value).inc(advanced.counts.get(outcome, 0) - taken.counts.get(outcome, 0))
+    return advanced
+
+
+async def ask(agency: Agency, court: Court, verdicts: Verdicts, *, pauses: Sequence[float] = ()) -> None:
+    """Ask the resident network about what a court misses; the answers go into `verdicts`."""
+    missing = dict(court.missing)
+    answers = await resident_network.compare(agency, list(missing.values()), pauses=pauses)
+    verdicts.update(zip(missing, answers, strict=True))
+
+
+async def convene(connection: Connection, agency: Agency, one: ChangeList, verdicts: Verdicts) -> Court:
+    """Read what is held about a list and whom its numbers lead to."""
+    keys, system = agency.keys, one.rights.system
+    good = [change for change in one.changes if isinstance(change, Change)]
+    key_of = lru_cache(maxsize=4 * CHUNK)(partial(keys.event_key, system))
+    event_keys = [key_of(change.event_id) for change in good]
+    cancelled = [key_of(change.cancels) for change in good if change.cancels]
+    held = await addressees_of(connection, system, good)
+    said = {change.says.individual_number for change in good if change.says.individual_number}
+    indexes = {keys.index_of(number): number for number in said}
+    holders = await store.persons_by_index(connection, list(indexes))
+    by_number = {indexes[index]: number for index, number in holders.items()}
+    concerned = [number for number, _ in held.values()] + list(by_number.values())
+    return Court(
+        snapshot=Snapshot(
+            addressees=held,
+            people=await store.read_held(connection, keys, concerned),
+            by_number=by_number,
+            events=await store.known_events(connection, event_keys + cancelled),
+            holds=await store.known_holds(connection, event_keys),
+        ),
+        verdicts=verdicts,
+        key_of=key_of,
+        digest_of=partial(_digest, keys),
+        today=agency.today(),
+        now=agency.clock(),
+        asks=resident_network.is_asked(agency),
+        approved=one.approved,
+        ages=agency.limits.ages.get(system),
+    )
+
+
+async def addressees_of(connection: Connection, system: str, changes: Sequence[Change]) -> dict[str, tuple[int, bool]]:
+    return await store.addressee_persons(connection, system, [change.addressee_number for change in changes])
+
+
+def _digest(keys: PersonalKeys, change: Change) -> bytes:
+    """What the event says, whatever line it stands in."""
+    said = (
+        change.addressee_number,
+        change.kind,
+        change.effective_on,
+        change.cancels,
+        change.resident_kind,
+        change.says,
+    )
+    return keys.event_digest(_ENCODE(said))
+
+
+async def _write(
+    connection: Connection, agency: Agency, one: ChangeList, judged: Sequence[Judged], taken: Intake
+) -> None:
+    """People first, then their addressee numbers, then what happened to them, then what `person` says because of it."""
+    keys, now = agency.keys, agency.clock()
+    await _register(connection, keys, one.rights.system, judged, taken)
+    recorded = list(_recorded(judged))
+    numbers = list(dict.fromkeys(number for _, number in recorded))
+    if numbers:
+        await store.keep_bases(connection, numbers)
+        await store.reinstate_events(connection, [each.key for each, _ in recorded if each.reinstates], now)
+        await store.put_events(
+            connection,
+            keys,
+            [
+                _new_event(keys, one.rights.system, each, number, now)
+                for each, number in recorded
+                if not each.reinstates
+            ],
+        )
+        await refold(connection, keys, numbers, agency.today())
+    await store.drop_waiting_changes(
+        connection, [each.key for each in judged if each.key and each.outcome is not ChangeOutcome.WAITING]
+    )
+    await _write_waiting(connection, keys, one.rights.system, judged)
+    await write_holds(connection, agency, one.rights.system, judged)
+
+
+def _recorded(judged: Sequence[Judged]) -> Iterator[tuple[Judged, int]]:
+    for one in judged:
+        if one.event is not None and one.someone is not None and one.someone.number is not None:
+            yield one, one.someone.number
+
+
+async def _register(
+    connection: Connection, keys: PersonalKeys, system: str, judged: Sequence[Judged], taken: Intake
+) -> None:
+    """Whoever is new gets a number and a row; whoever came under a new addressee number gets that."""
+    new = [one for one in judged if one.outcome is ChangeOutcome.ISSUED and one.someone is not None]
+    numbers = await addressees.issue_numbers(connection, keys, len(new))
+    rows: list[addressees.PersonRow] = []
+    for one, number in zip(new, numbers, strict=True):
+        if one.someone is None:
+            continue
+        one.someone.number = number
+        base = one.someone.base
+        individual = base.individual_number
+        rows.append(
+            (
+                number,
+                keys.index_of(individual) if individual else None,
+                keys.seal_individual_number(individual, number) if individual else None,
+                keys.seal_four_items(_ENCODE(base.items), number),
+                base.registered_on,
+                False,
+            )
+        )
+    await addressees.insert_persons(connection, rows)
+    await addressees.insert_addressees(
+        connection,
+        [
+            (system, one.change.addressee_number, number, one.change.resident_kind, taken.id)
+            for one, number in _recorded(judged)
+            if one.registers and one.change is not None
+        ],
+    )
+
+
+def _new_event(keys: PersonalKeys, system: str, one: Judged, number: int, now: datetime) -> store.NewEvent:
+    if one.change is None or one.event is None:
+        raise RuntimeError("only a change that was taken is recorded")
+    return store.NewEvent(
+        event_key=one.key,
+        integrated_number=number,
+        system=system,
+        addressee_number=one.change.addressee_number,
+        kind=one.change.kind,
+        effective_on=one.change.effective_on,
+        recorded_at=now,
+        applied_at=now if one.event.applied else None,
+        says=one.change.says,
+        digest=_digest(keys, one.change),
+        cancels=one.event.cancels,
+    )
+
+
+async def _write_waiting(connection: Connection, keys: PersonalKeys, system: str, judged: Sequence[Judged]) -> None:
+    """Changes to come lie as they came until their day, when they are judged."""
+    waiting = [
+        store.WaitingChange(
+            event_key=one.key,
+            system=system,
+            effective_on=one.change.effective_on,
+            sealed=keys.seal_for_review(_ENCODE(one.change), one.key),
+            digest=_digest(keys, one.change),
+        )
+        for one in judged
+        if one.outcome is ChangeOutcome.WAITING and one.reason is ChangeReason.NOT_YET and one.change is not None
+    ]
+    await store.put_waiting_changes(connection, waiting)
+
+
+def hold_id(event_key: str) -> str:
+    return f"HE{event_key[:40]}"
+
+
+async def write_holds(connection: Connection, agency: Agency, system: str, judged: Sequence[Judged]) -> None:
+    """What a person has to look at: the change as it came, sealed, under an id that the same event finds again."""
+    now = agency.clock()
+    rows = []
+    for one in judged:
+        if one.outcome is not ChangeOutcome.HELD or one.change is None or not isinstance(one.reason, ChangeReason):
+            continue
+        name = hold_id(one.key)
+        rows.append(
+            (
+                name,
+                system,
+                one.change.addressee_number,
+                one.reason.value,
+                sorted(field.value for field in one.differing),
+                agency.keys.seal_for_review(_ENCODE(one.change), name),
+                now,
+                one.key,
+                one.change.effective_on,
+            )
+        )
+    await store.put_change_holds(connection, rows)
+    for name, *_, key, _on in rows:
+        await store.undo_events(connection, [key], name)
+
+
+def _result(one: Judged, rights: SystemRights) -> list[Any]:
+    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), and where the change is wrong."""
+    number = one.someone.number if one.someone is not None else None
+    shown = f"{number:015d}" if number is not None and rights.may("integrated-numbers", "read") else None
+    return [one.line, one.outcome.value, str(one.reason) if one.reason else None, shown, one.where]
+
+
+async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | None = None) -> None:
+    """The whole list is in: it goes into the log with its counts and digest, once. `sight`: of the member of staff who sent it."""
+    now = agency.clock()
+    entry = other_entry(
+        id=new_entry_id(now),
+        at=now,
+        kind=EntryKind.ADDRESSEES_LOADED,
+        actor=system if sight is None else sight.client_id,
+        facts={
+            "system": system,
+            "channel": "person-changes",
+            **({} if sight is None else {"staff": sight.staff, "affair": sight.affair.code}),
+            "sha256": taken.sha256.hex(),
+            "lines": sum(taken.counts.get(one, 0) for one in ChangeOutcome),
+            **dict(taken.counts),
+        },
+    )
+    recorded = new_entry(entry, now)
+    if sight is not None:
+        # reveal: sealed beside the entry
+        reason = agency.keys.seal_access_reason(sight.reason.reveal(), recorded.entry_id)
+        recorded = replace(recorded, personal=reason)
+    await agency.committer.apply(Commit(step=CHANGED_STEP, guard=intake.closing(agency, taken), entries=(recorded,)))
+
+
+async def apply(
+    agency: Agency, changes: Sequence[Change], *, system: str, approved: Collection[str] = frozenset()
+) -> list[Applied]:
+    """Take changes outside a file or a call: those that a review has approved, and registrations whose day has come. Again, it changes nothing.
+
+    Raises StorageUnavailableError, ChannelError.
+    """
+    rights = SystemRights(
+        system=system, scopes=frozenset({f"{system}:integrated-numbers:read"}), may_use_individual_number=True
+    )
+    digest = agency.keys.event_digest(_ENCODE([changes, sorted(approved), agency.today()]))
+    taken = await intake.open_intake(
+        agency, f"changes/{system}/{digest.hex()}", channel="person-changes", system=system, sha256=digest
+    )
+    if not taken.done:
+        if not taken.lines_done:
+            last = max(change.line for change in changes)
+            one = ChangeList(changes=changes, rights=rights, last_line=last, approved=approved)
+            taken = await take(agency, taken, one, {})
+        await close(agency, taken, system=system)
+    return [
+        Applied(
+            line=line,
+            outcome=ChangeOutcome(outcome),
+            reason=reason,
+            integrated_number=int(number) if number else None,
+        )
+        for line, outcome, reason, number, _ in await intake.read_results(agency, taken)
+    ]

@@ -1,0 +1,343 @@
+"""異動の判定: what becomes of each change of a list, from what is held and what the resident network says (LS-1.2, SC-18). Pure.
+
+A list is judged with the answers that are there; whatever has to be asked first comes back as `missing`, and the list is judged anew with the
+answers. So the network is never waited for while a transaction is open, and what is written was judged against what is held at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from codebook.four_items import Field
+from gateway.batch.text_forms import TextReason
+from gateway.linkage_server.addressees.decide import differing
+from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
+from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, fold, happens_after_death
+from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.plausibility import (
+    age_is_of_the_affair,
+    is_household_member,
+)
+
+Account = tuple[str, Items]
+"""A 個人番号 and the four items that are to be its holder's."""
+Verdicts = Mapping[int, frozenset[Field] | None]
+"""`hash(account)` → the fields in which the resident network differs, None when it does not know the number."""
+
+REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
+
+
+class ChangeOutcome(StrEnum):
+    """What became of a change."""
+
+    APPLIED = "applied"
+    ISSUED = "issued"
+    LINKED = "linked"
+    WAITING = "waiting"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    REJECTED = "rejected"
+
+
+@dataclass(slots=True, repr=False)
+class Someone:
+    """A person as the list leaves it so far: `number` None until one is issued; `fresh`: registered by this change of the list."""
+
+    number: int | None
+    base: Person
+    events: list[Event]
+    fresh: Change | None = None
+
+    def on(self, day: date) -> Person:
+        return fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
+    `reinstates`: the event is there and did not count, as it waited or was held.
+    """
+
+    change: Change | None
+    line: int
+    outcome: ChangeOutcome
+    reason: ChangeReason | TextReason | str | None = None
+    where: str | None = None
+    key: str = ""
+    someone: Someone | None = None
+    event: Event | None = None
+    registers: bool = False
+    reinstates: bool = False
+    differing: frozenset[Field] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Snapshot:
+    """What is held about a list. `addressees`: number → integrated number and whether it is held still; `by_number`: 個人番号 → integrated number."""
+
+    addressees: Mapping[str, tuple[int, bool]]
+    people: Mapping[int, Held]
+    by_number: Mapping[str, int]
+    events: Mapping[str, KnownEvent]
+    holds: Mapping[str, KnownHold]
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class Court:
+    """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked."""
+
+    snapshot: Snapshot
+    verdicts: Verdicts
+    key_of: Callable[[str], str]
+    digest_of: Callable[[Change], bytes]
+    today: date
+    now: datetime
+    asks: bool
+    approved: Collection[str] = frozenset()
+    ages: tuple[int, int] | None = None
+    missing: dict[int, Account] = field(default_factory=dict)
+    _people: dict[int, Someone] = field(default_factory=dict)
+    _addressees: dict[str, Someone] = field(default_factory=dict)
+    _holders: dict[str, Someone] = field(default_factory=dict)
+    _keys: dict[str, bytes] = field(default_factory=dict)
+
+    def judge(self, changes: Sequence[ParsedChange]) -> list[Judged]:
+        """In order: a change sees those before it."""
+        return [self._one(change) for change in changes]
+
+    def _one(self, change: ParsedChange) -> Judged:
+        if isinstance(change, BadChange):
+            return Judged(
+                change=None, line=change.line, outcome=ChangeOutcome.REJECTED, reason=change.reason, where=change.where
+            )
+        key = self.key_of(change.event_id)
+        known = self._known(change, key)
+        if known is not None:
+            return known
+        self._keys[key] = self.digest_of(change)
+        someone = self._someone(change)
+        if isinstance(someone, Judged):
+            return someone
+        if someone is None:
+            return self._registration(change, key)
+        return self._change(change, key, someone)
+
+    # --- what came before
+
+    def _known(self, change: Change, key: str) -> Judged | None:
+        digest = self.digest_of(change)
+        if key in self._keys:
+            return self._again(change, key, same=self._keys[key] == digest, outcome=ChangeOutcome.UNCHANGED)
+        if (event := self.snapshot.events.get(key)) is not None:
+            waited = not event.applied and not event.undone and change.effective_on <= self.today
+            if event.digest == digest and (waited or (event.undone and key in self.approved)):
+                return None
+            outcome = ChangeOutcome.UNCHANGED if event.applied or event.undone else ChangeOutcome.WAITING
+            return self._again(change, key, same=event.digest == digest, outcome=outcome)
+        hold = self.snapshot.holds.get(key)
+        if hold is None or key in self.approved:
+            return None
+        if hold.state == "open":
+            return _judged(change, key, ChangeOutcome.HELD, hold.reason)
+        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
+
+    @staticmethod
+    def _again(change: Change, key: str, *, same: bool, outcome: ChangeOutcome) -> Judged:
+        if same:
+            return _judged(change, key, outcome, ChangeReason.ALREADY_KNOWN)
+        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
+
+    # --- whom it is about
+
+    def _someone(self, change: Change) -> Someone | Judged | None:
+        """The person of the change's addressee number; None when it would register one."""
+        found = self._addressees.get(change.addressee_number)
+        if found is not None:
+            return found
+        held = self.snapshot.addressees.get(change.addressee_number)
+        if held is not None and not held[1]:
+            return _judged(change, self.key_of(change.event_id), ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
+        if held is not None:
+            return self._held(held[0])
+        if change.kind in REGISTERING:
+            return None
+        key = self.key_of(change.event_id)
+        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
+
+    def _held(self, number: int) -> Someone:
+        if number not in self._people:
+            held = self.snapshot.people[number]
+            self._people[number] = Someone(number, held.base, list(held.events))
+        return self._people[number]
+
+    def _holder(self, individual_number: str) -> Someone | None:
+        if individual_number in self._holders:
+            return self._holders[individual_number]
+        number = self.snapshot.by_number.get(individual_number)
+        return self._held(number) if number is not None else None
+
+    # --- a move-in or birth of somebody who is not held under this addressee number
+
+    def _registration(self, change: Change, key: str) -> Judged:
+        if change.effective_on > self.today:
+            return _judged(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
+        number = change.says.individual_number
+        wrong = None if key in self.approved else self._against(number, change.says.items(), change, key)
+        if wrong is not None:
+            return wrong
+        someone = self._holder(number) if number else None
+        outcome = ChangeOutcome.LINKED
+        if someone is None:
+            outcome = ChangeOutcome.ISSUED
+            base = Person(
+                items=change.says.items(),
+                individual_number=number,
+                state=State.LIVING,
+                state_since=None,
+                registered_on=change.effective_on,
+            )
+            someone = Someone(None, base, [], change)
+        elif happens_after_death(change.kind, change.effective_on, someone.on(self.today).state, someone.events):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+        elif fields := differing(someone.on(self.today).items, change.says.items()):
+            return self._differs(change, key, fields)
+        self._addressees[change.addressee_number] = someone
+        if number:
+            self._holders[number] = someone
+        return self._recorded(change, key, someone, outcome, registers=True)
+
+    # --- a change of somebody who is held
+
+    def _change(self, change: Change, key: str, someone: Someone) -> Judged:
+        if change.kind is Kind.BIRTH:
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
+        reason = self._cancels_wrongly(change, someone)
+        if reason is not None:
+            return _judged(change, key, ChangeOutcome.REJECTED, reason)
+        if change.effective_on > self.today:
+            return self._recorded(change, key, someone, ChangeOutcome.WAITING, reason=ChangeReason.NOT_YET)
+        event = self._event(change, key)
+        wrong = self.objection(change, key, someone, event)
+        return wrong or self._recorded(change, key, someone, ChangeOutcome.APPLIED, reason=self._note(change, someone))
+
+    def objection(self, change: Change, key: str, someone: Someone, event: Event) -> Judged | None:
+        """What speaks against a change today: a hold, or None. `event`: the change as it would count."""
+        before = someone.on(self.today)
+        others = [one for one in someone.events if one.event_key != key]
+        after = Someone(someone.number, someone.base, [*others, event]).on(self.today)
+        if after.individual_number != before.individual_number:
+            holder = self._holder(after.individual_number)
+            if holder is not None and holder is not someone:
+                return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
+        if key in self.approved:
+            return None
+        if happens_after_death(change.kind, change.effective_on, before.state, others):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+        if (after.items, after.individual_number) == (before.items, before.individual_number):
+            return None
+        return self._against(after.individual_number, after.items, change, key)
+
+    def _against(self, number: str, items: Items, change: Change, key: str) -> Judged | None:
+        """The resident network's word, and the age that the affair has. A list goes on as if it agreed while it is not asked yet."""
+        if number and self.asks:
+            account = (number, items)
+            if hash(account) not in self.verdicts:
+                self.missing[hash(account)] = account
+            elif (fields := self.verdicts[hash(account)]) is None:
+                return _judged(change, key, ChangeOutcome.HELD, ChangeReason.NOT_IN_RESIDENT_NETWORK)
+            elif fields:
+                return self._differs(change, key, fields)
+        if number and not age_is_of_the_affair(items[3], self.today, self.ages):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.AGE_AGAINST_AFFAIR)
+        return None
+
+    @staticmethod
+    def _differs(change: Change, key: str, fields: frozenset[Field]) -> Judged:
+        household = is_household_member(fields)
+        reason = ChangeReason.NUMBER_OF_A_HOUSEHOLD_MEMBER if household else ChangeReason.FOUR_ITEMS_DIFFER
+        return Judged(
+            change=change,
+            line=change.line,
+            outcome=ChangeOutcome.HELD,
+            reason=reason,
+            key=key,
+            differing=fields,
+        )
+
+    def _cancels_wrongly(self, change: Change, someone: Someone) -> ChangeReason | None:
+        if not change.cancels:
+            return None
+        cancelled = self.key_of(change.cancels)
+        if any(one.event_key == cancelled and one.kind is Kind.CANCELLATION for one in someone.events):
+            return ChangeReason.CANCELS_A_CANCELLATION
+        known = self.snapshot.events.get(cancelled)
+        if known is not None and known.integrated_number != someone.number:
+            return ChangeReason.CANCELS_ANOTHER_PERSONS
+        return None
+
+    def _note(self, change: Change, someone: Someone) -> ChangeReason | None:
+        """What the sender should know of a change that was taken."""
+        if change.cancels and all(one.event_key != self.key_of(change.cancels) for one in someone.events):
+            return ChangeReason.CANCELLED_EVENT_UNKNOWN
+        before = change.effective_on < someone.base.registered_on
+        return (
+            ChangeReason.BEFORE_REGISTRATION
+            if before and change.says.said() and change.kind is not Kind.CORRECTION
+            else None
+        )
+
+    # --- taking it
+
+    def _event(self, change: Change, key: str) -> Event:
+        return Event(
+            event_no=_AFTER_ALL + len(self._keys),
+            event_key=key,
+            kind=change.kind,
+            effective_on=change.effective_on,
+            recorded_at=self.now,
+            applied=change.effective_on <= self.today,
+            says=change.says,
+            cancels=self.key_of(change.cancels) if change.cancels else None,
+        )
+
+    def _recorded(
+        self,
+        change: Change,
+        key: str,
+        someone: Someone,
+        outcome: ChangeOutcome,
+        *,
+        reason: ChangeReason | None = None,
+        registers: bool = False,
+    ) -> Judged:
+        before = someone.on(self.today).individual_number
+        event = self._event(change, key)
+        reinstates = any(one.event_key == key for one in someone.events)
+        someone.events[:] = [one for one in someone.events if one.event_key != key]
+        someone.events.append(event)
+        after = someone.on(self.today).individual_number
+        if after and after != before:
+            self._holders[after] = someone
+        return Judged(
+            change=change,
+            line=change.line,
+            outcome=outcome,
+            reason=reason,
+            key=key,
+            someone=someone,
+            event=event,
+            registers=registers,
+            reinstates=reinstates,
+        )
+
+
+_AFTER_ALL: Final = 1 << 62
+"""Events of a list come after all that are held, in their order."""
+
+
+def _judged(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None) -> Judged:
+    return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)

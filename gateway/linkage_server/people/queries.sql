@@ -1,0 +1,63 @@
+-- name: persons
+select integrated_number, individual_number_index, individual_number_sealed, four_items_sealed, registered_on, state, state_since, frozen, merged_into
+from person where integrated_number = any($1::bigint[])
+
+-- name: bases
+select integrated_number, individual_number_index, individual_number_sealed, four_items_sealed
+from person_base where integrated_number = any($1::bigint[])
+
+-- name: events
+select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by
+from person_event where integrated_number = any($1::bigint[]) order by event_no
+
+-- name: addressee_persons
+select addressee_number, integrated_number, state from addressee
+where business_system_id = $1 and addressee_number = any($2::text[])
+
+-- name: persons_by_index
+select p.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
+from person p where p.individual_number_index = any($1::bytea[])
+
+-- name: known_events
+select event_key, digest, integrated_number, applied_at, undone_by from person_event where event_key = any($1::text[])
+
+-- name: known_holds
+select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
+
+-- name: waiting_changes
+select event_key, digest from waiting_change where event_key = any($1::text[])
+
+-- name: due_changes
+select event_key, business_system_id, sealed from waiting_change where effective_on <= $1 order by effective_on, waiting_no limit $2
+
+-- name: put_waiting_changes
+insert into waiting_change (event_key, business_system_id, effective_on, sealed, digest)
+select * from unnest($1::text[], $2::text[], $3::date[], $4::bytea[], $5::bytea[]) on conflict (event_key) do nothing
+
+-- name: drop_waiting_changes
+delete from waiting_change where event_key = any($1::text[])
+
+-- name: keep_bases
+insert into person_base (integrated_number, individual_number_index, individual_number_sealed, four_items_sealed)
+select integrated_number, individual_number_index, individual_number_sealed, four_items_sealed
+from person where integrated_number = any($1::bigint[]) on conflict (integrated_number) do nothing
+
+-- name: put_events
+insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels)
+select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[])
+
+-- name: undo_events
+update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null
+
+-- name: reinstate_events
+update person_event set undone_by = null, applied_at = $2 where event_key = any($1::text[])
+
+-- name: update_persons
+update person p set individual_number_index = r.index, individual_number_sealed = r.number_sealed, four_items_sealed = r.items_sealed,
+    state = r.state, state_since = r.state_since, revision = nextval('person_revision')
+from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::date[]) as r (integrated_number, index, number_sealed, items_sealed, state, state_since)
+where p.integrated_number = r.integrated_number
+
+-- name: put_change_hold
+insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)
+values ($1, $2, $3, $4, $5, $6, $7, 'change', $8, $9) on conflict (event_key) do nothing

@@ -1,0 +1,162 @@
+"""The spool channel `person-changes`: daily changes by CSV or fixed-width file (LS-1.2).
+
+The file is rehearsed before it is taken: judged in full with nothing written, and stopped when too many of its changes disagree. What the
+resident network said then is kept for the taking, unless the file is so large that it would fill the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gateway.api.clients import SystemRights
+from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
+from gateway.batch.run import Rejected
+from gateway.batch.spool import SpoolFile
+from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_line, decode_lines, split_csv
+from gateway.linkage_server import intake
+from gateway.linkage_server.addressees import resident_network
+from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
+from gateway.linkage_server.intake import Intake
+from gateway.linkage_server.lines import LONGEST_LINE, lines_of
+from gateway.linkage_server.people import flow
+from gateway.linkage_server.people.changes import BadChange, ParsedChange, check
+from gateway.linkage_server.people.flow import ChangeList, Verdicts
+from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.tenant import Agency
+from storage import durable_file
+
+CHANNEL: Final = "person-changes"
+HEADER_LINES: Final = 1
+_STOPPED: Final = "mismatch_rate_over_limit"
+_RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
+_WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
+_KEPT_VERDICTS: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFile:
+    """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file."""
+
+    path: Path
+    names: tuple[str, ...]
+    layout: FixedLayout | None
+    encoding: str
+    rights: SystemRights
+    count: int
+
+    @property
+    def header_lines(self) -> int:
+        return HEADER_LINES if self.layout is None else 0
+
+    def lists(self, file: BinaryIO, after: int = 0) -> Iterator[ChangeList]:
+        done = max(after - self.header_lines, 0)
+        lines = lines_of(file, skip=self.header_lines + done)
+        first = self.header_lines + 1 + done
+        while block := list(islice(lines, flow.CHUNK)):
+            yield ChangeList(changes=self.read(first, block), rights=self.rights, last_line=first + len(block) - 1)
+            first += len(block)
+
+    def read(self, first: int, lines: Sequence[bytes]) -> list[ParsedChange]:
+        if self.layout is not None:
+            split = [self.layout.split(line, self.encoding, number=nth) for nth, line in enumerate(lines, start=first)]
+            return [self._change(nth, fields) for nth, fields in enumerate(split, start=first)]
+        texts = decode_lines(lines, self.encoding, first=first)
+        return [
+            self._change(nth, text if isinstance(text, TextRefused) else split_csv(text))
+            for nth, text in enumerate(texts, start=first)
+        ]
+
+    def _change(self, line: int, fields: list[str] | TextRefused | None) -> ParsedChange:
+        if fields is None:
+            return BadChange(line, TextReason.QUOTATION, "")
+        if isinstance(fields, TextRefused):
+            return BadChange(line, fields.reason, f"column {fields.column}")
+        if len(fields) != len(self.names):
+            return BadChange(line, TextReason.LENGTH, f"{len(fields)} fields")
+        return check(
+            line,
+            dict(zip(self.names, fields, strict=True)),
+            system=self.rights.system,
+            may_use_individual_number=self.rights.may_use_individual_number,
+        )
+
+
+def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> ChangeFile | Rejected:
+    encoding = ENCODINGS[manifest.encoding.lower()]
+    layout = agency.file_layouts[CHANNEL] if manifest.form == FIXED_WIDTH else None
+    names: list[str] | None
+    if layout is not None:
+        names = [field.name for field in layout.fields]
+    else:
+        with file.data.open("rb") as data:
+            header = decode_line(data.readline(LONGEST_LINE), encoding, number=1)
+        names = split_csv(header) if isinstance(header, str) else None
+    if names is None or sorted(names) != sorted(COLUMNS):
+        return Rejected(reason="header_unknown")
+    return ChangeFile(
+        path=file.data, names=tuple(names), layout=layout, encoding=encoding, rights=rights, count=manifest.count
+    )
+
+
+async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts) -> Rejected | None:
+    """Judge the whole file as it would be taken; what is written meanwhile by others does not matter for a rate."""
+    counts: Counter[str] = Counter()
+    rows = 0
+    with file.path.open("rb") as data:
+        for one in file.lists(data):
+            known = verdicts if file.count <= _KEPT_VERDICTS else {}
+            while True:
+                async with agency.database.inside(agency.tenant) as connection:
+                    court = await flow.convene(connection, agency, one, known)
+                judged = court.judge(one.changes)
+                if not court.missing:
+                    break
+                await flow.ask(agency, court, known, pauses=resident_network.PATIENT)
+            counts.update(str(each.reason) for each in judged if each.outcome is ChangeOutcome.HELD)
+            rows += len(judged)
+            await asyncio.sleep(0)
+    mismatches = sum(counts.values())
+    if not agency.limits.passed_by(mismatches, rows):
+        return None
+    return Rejected(reason=_STOPPED, facts={"rows": rows, "mismatches": mismatches, **dict(sorted(counts.items()))})
+
+
+async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts) -> Intake:
+    with file.path.open("rb") as data:
+        for one in file.lists(data, taken.lines_done):
+            known = verdicts if file.count <= _KEPT_VERDICTS else {}
+            taken = await flow.take(agency, taken, one, known)
+            await asyncio.sleep(0)
+    return taken
+
+
+async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
+    """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
+    rights = await admit(agency, file.system, "persons", "change")
+    if isinstance(rights, Rejected):
+        return rights
+    opened = await asyncio.to_thread(_opened, agency, file, manifest, rights)
+    if isinstance(opened, Rejected):
+        return opened
+    key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    digest = bytes.fromhex(manifest.sha256)
+    taken = await intake.open_intake(
+        agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
+    )
+    if not taken.done:
+        verdicts: Verdicts = {}
+        stopped = await _rehearse(agency, opened, verdicts) if not taken.lines_done else None
+        if stopped is not None:
+            await agency.record_access_refused(_STOPPED, file.system)
+            return stopped
+        taken = await _take(agency, taken, opened, verdicts)
+        await flow.close(agency, taken, system=file.system)
+    columns = _RESULT if rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
+    return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))

@@ -1,0 +1,173 @@
+"""異動の履歴: what a person is on a day, folded from what was held first and the changes since (LS-1.2). Pure.
+
+Changes count in the order of the day from which they hold, not in the order in which they came: a file that is late changes history,
+and today only as far as nothing later says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a person stands with the municipality. Nobody is ever removed: the dead keep their row and its rules (SC-19)."""
+
+    LIVING = "living"
+    MOVED_OUT = "moved_out"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Kind(StrEnum):
+    """異動事由. The first nine come from business systems, the others from decisions on links."""
+
+    MOVE_IN = "move_in"
+    MOVE_OUT = "move_out"
+    BIRTH = "birth"
+    DEATH = "death"
+    NAME_CHANGE = "name_change"
+    ADDRESS_CHANGE = "address_change"
+    INDIVIDUAL_NUMBER_CHANGE = "individual_number_change"
+    CORRECTION = "correction"
+    CANCELLATION = "cancellation"
+    REGISTERED = "registered"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
+    MERGED = "merged"
+    SPLIT = "split"
+
+
+STATE_OF: Final = {
+    Kind.MOVE_IN: State.LIVING,
+    Kind.BIRTH: State.LIVING,
+    Kind.MOVE_OUT: State.MOVED_OUT,
+    Kind.DEATH: State.DEAD,
+    Kind.CANCELLATION: State.CANCELLED,
+}
+"""What a change of this kind makes of the person's state; a cancellation only when it takes back no single change."""
+
+_AFTER_DEATH: Final = frozenset(
+    {Kind.MOVE_IN, Kind.MOVE_OUT, Kind.BIRTH, Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.INDIVIDUAL_NUMBER_CHANGE}
+)
+
+ITEMS: Final = ("name", "kana", "sex", "birth_date", "address")
+Items = tuple[str, str, str, str, str]
+
+
+class Says(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a change says of a person; empty text is not said. This is what lies sealed."""
+
+    name: str = ""
+    kana: str = ""
+    sex: str = ""
+    birth_date: str = ""
+    address: str = ""
+    individual_number: str = ""
+
+    def __repr__(self) -> str:
+        return "<Says>"
+
+    def items(self) -> Items:
+        return (self.name, self.kana, self.sex, self.birth_date, self.address)
+
+    def said(self) -> tuple[str, ...]:
+        """The names of the fields that are said."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name))
+
+
+NOTHING: Final = Says()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Person:
+    """A person on one day. `individual_number`: empty when there is none; `registered_on`: the day the base is of."""
+
+    items: Items
+    individual_number: str
+    state: State
+    state_since: date | None
+    registered_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Event:
+    """One change as it lies in the history. `applied`: False while it waits for its day; `cancels`: the event_key it takes back."""
+
+    event_no: int
+    event_key: str
+    kind: Kind
+    effective_on: date
+    recorded_at: datetime
+    applied: bool
+    says: Says
+    cancels: str | None = None
+    undone_by: str | None = None
+
+
+def standing(events: Sequence[Event]) -> list[Event]:
+    """Those that count: neither undone by a decision nor taken back by a cancellation; in the order in which they hold.
+
+    A cancellation cannot be taken back itself: the change is sent anew.
+    """
+    alive = [event for event in events if event.undone_by is None]
+    taken_back = {event.cancels for event in alive if event.cancels is not None}
+    return sorted(
+        (event for event in alive if event.event_key not in taken_back),
+        key=lambda event: (event.effective_on, event.event_no),
+    )
+
+
+def fold(
+    base: Person,
+    events: Sequence[Event],
+    *,
+    on: date,
+    with_waiting: bool = False,
+    known_at: datetime | None = None,
+) -> Person | None:
+    """The person on a day; None when the person was not registered yet.
+
+    `with_waiting`: also changes whose day has come and that were not applied yet, for a look ahead. `known_at`: only what was recorded by then.
+    What a change says of the items counts from `registered_on` on, since the base is newer than what held before; a correction counts
+    always, and so does a state: a file of residents does not say who is alive.
+    """
+    if on < base.registered_on:
+        return None
+    found = base
+    for event in standing([one for one in events if known_at is None or one.recorded_at <= known_at]):
+        if event.effective_on > on:
+            break
+        if event.applied or with_waiting:
+            found = _after(found, event)
+    return found
+
+
+def _after(before: Person, event: Event) -> Person:
+    state = None if event.cancels is not None else STATE_OF.get(event.kind)
+    if state is not None:
+        before = replace(before, state=state, state_since=event.effective_on)
+    if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
+        return before
+    says = event.says
+    if says == NOTHING:
+        return before
+    name, kana, sex, birth_date, address = (new or held for new, held in zip(says.items(), before.items, strict=True))
+    return replace(
+        before,
+        items=(name, kana, sex, birth_date, address),
+        individual_number=says.individual_number or before.individual_number,
+    )
+
+
+def happens_after_death(kind: Kind, effective_on: date, state: State, events: Sequence[Event]) -> bool:
+    """P-4 of `plausibility`. `state`: of the person as of today; `events`: the person's history."""
+    if kind not in _AFTER_DEATH:
+        return False
+    deaths = [event.effective_on for event in standing(events) if event.kind is Kind.DEATH]
+    return effective_on > min(deaths) if deaths else state is State.DEAD

@@ -1,0 +1,264 @@
+"""People with their history in the database. Whoever writes here holds the counter's row lock (`addressees.store.lock_counter`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from gateway.linkage_server.people.state import Event, Items, Kind, Person, Says, State
+from gateway.linkage_server.personal_keys import PersonalKeys
+from storage import sql
+from storage.database import Connection
+
+_SQL = sql.load("gateway.linkage_server.people")
+_SAYS = msgspec.json.Decoder(Says)
+_ENCODE = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Held:
+    """A person as held: `person` as of the last change that was applied, `base` as first registered, and every event between."""
+
+    integrated_number: int
+    index: bytes | None
+    person: Person
+    base: Person
+    frozen: bool
+    merged_into: int | None
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NewEvent:
+    """One event to put into the history. `applied_at`: None while it waits for its day; `digest`: keyed, 32 bytes."""
+
+    event_key: str
+    integrated_number: int
+    system: str
+    addressee_number: str
+    kind: Kind
+    effective_on: date
+    recorded_at: datetime
+    applied_at: datetime | None
+    says: Says
+    digest: bytes
+    cancels: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownEvent:
+    """An event that came before: its digest tells whether it is the same one."""
+
+    digest: bytes
+    integrated_number: int | None
+    applied: bool
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHold:
+    hold_id: str
+    reason: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WaitingChange:
+    """A change to come; `sealed`: as it came, bound to its event_key."""
+
+    event_key: str
+    system: str
+    effective_on: date
+    sealed: bytes
+    digest: bytes
+
+
+def _items(texts: Sequence[str]) -> Items:
+    name, kana, sex, birth_date, address = texts
+    return (name, kana, sex, birth_date, address)
+
+
+def _number(row: Any, keys: PersonalKeys) -> str:
+    sealed = row["individual_number_sealed"]
+    # opened to be compared with a change and with the resident network
+    return keys.open_individual_number(sealed, row["integrated_number"]) if sealed is not None else ""
+
+
+def _event(row: Any, keys: PersonalKeys) -> Event:
+    return Event(
+        event_no=row["event_no"],
+        event_key=row["event_key"],
+        kind=Kind(row["kind"]),
+        effective_on=row["effective_on"],
+        recorded_at=row["recorded_at"],
+        applied=row["applied_at"] is not None,
+        says=_SAYS.decode(keys.open_event(row["sealed"], row["integrated_number"], row["event_key"])),
+        cancels=row["cancels"],
+        undone_by=row["undone_by"],
+    )
+
+
+def _held(row: Any, base: Any, events: Sequence[Event], keys: PersonalKeys) -> Held:
+    number = row["integrated_number"]
+    person = Person(
+        items=_items(keys.open_four_items(row["four_items_sealed"], number)),
+        individual_number=_number(row, keys),
+        state=State(row["state"]),
+        state_since=row["state_since"],
+        registered_on=row["registered_on"],
+    )
+    first = person
+    if base is not None:
+        first = Person(
+            items=_items(keys.open_four_items(base["four_items_sealed"], number)),
+            individual_number=_number(base, keys),
+            state=State.LIVING,
+            state_since=None,
+            registered_on=row["registered_on"],
+        )
+    return Held(
+        integrated_number=number,
+        index=row["individual_number_index"],
+        person=person,
+        base=first,
+        frozen=row["frozen"],
+        merged_into=row["merged_into"],
+        events=tuple(events),
+    )
+
+
+async def read_held(connection: Connection, keys: PersonalKeys, numbers: Sequence[int]) -> dict[int, Held]:
+    """Integrated number → the person with history; absent when nobody has the number. Opens everything: not for a whole population."""
+    if not numbers:
+        return {}
+    wanted = list(dict.fromkeys(numbers))
+    bases = {row["integrated_number"]: row for row in await connection.fetch(_SQL["bases"], wanted)}
+    events: dict[int, list[Event]] = defaultdict(list)
+    for row in await connection.fetch(_SQL["events"], wanted):
+        events[row["integrated_number"]].append(_event(row, keys))
+    return {
+        (number := row["integrated_number"]): _held(row, bases.get(number), events[number], keys)
+        for row in await connection.fetch(_SQL["persons"], wanted)
+    }
+
+
+async def addressee_persons(connection: Connection, system: str, numbers: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """Addressee number of a system → integrated number, and whether it is held still."""
+    found = await connection.fetch(_SQL["addressee_persons"], system, numbers)
+    return {row["addressee_number"]: (row["integrated_number"], row["state"] == "held") for row in found}
+
+
+async def persons_by_index(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
+    """Blind index → integrated number of whoever has the 個人番号, or lives on from one who had it."""
+    found = await connection.fetch(_SQL["persons_by_index"], indexes) if indexes else ()
+    return {row["individual_number_index"]: row["integrated_number"] for row in found}
+
+
+async def known_events(connection: Connection, event_keys: Sequence[str]) -> dict[str, KnownEvent]:
+    """Which of these came before, also those that wait for their day."""
+    found = {
+        row["event_key"]: KnownEvent(
+            digest=row["digest"],
+            integrated_number=row["integrated_number"],
+            applied=row["applied_at"] is not None,
+            undone=row["undone_by"] is not None,
+        )
+        for row in await connection.fetch(_SQL["known_events"], event_keys)
+    }
+    for row in await connection.fetch(_SQL["waiting_changes"], event_keys):
+        waits = KnownEvent(digest=row["digest"], integrated_number=None, applied=False, undone=False)
+        found.setdefault(row["event_key"], waits)
+    return found
+
+
+async def known_holds(connection: Connection, event_keys: Sequence[str]) -> dict[str, KnownHold]:
+    return {
+        row["event_key"]: KnownHold(hold_id=row["hold_id"], reason=row["reason"], state=row["state"])
+        for row in await connection.fetch(_SQL["known_holds"], event_keys)
+    }
+
+
+async def keep_bases(connection: Connection, numbers: Sequence[int]) -> None:
+    """Copy what people are before their first change; again changes nothing. Before their first event is put."""
+    await connection.execute(_SQL["keep_bases"], numbers)
+
+
+async def put_events(connection: Connection, keys: PersonalKeys, events: Sequence[NewEvent]) -> None:
+    if not events:
+        return
+    rows = [
+        (
+            one.event_key,
+            one.integrated_number,
+            one.system,
+            one.addressee_number,
+            one.kind.value,
+            one.effective_on,
+            one.recorded_at,
+            one.applied_at,
+            keys.seal_event(_ENCODE(one.says), one.integrated_number, one.event_key),
+            one.digest,
+            one.cancels,
+        )
+        for one in events
+    ]
+    await connection.execute(_SQL["put_events"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def undo_events(connection: Connection, event_keys: Sequence[str], by: str) -> None:
+    """Take events out of what counts; they stay in the history. `by`: the decision's or the hold's id."""
+    await connection.execute(_SQL["undo_events"], event_keys, by)
+
+
+async def reinstate_events(connection: Connection, event_keys: Sequence[str], at: datetime) -> None:
+    """Count events that waited, or that a hold had taken out."""
+    await connection.execute(_SQL["reinstate_events"], event_keys, at)
+
+
+async def due_changes(connection: Connection, today: date, most: int) -> list[tuple[str, str, bytes]]:
+    """Event key, business system and the sealed change of those whose day has come, in the order in which they hold."""
+    rows = await connection.fetch(_SQL["due_changes"], today, most)
+    return [(row["event_key"], row["business_system_id"], row["sealed"]) for row in rows]
+
+
+async def put_waiting_changes(connection: Connection, waiting: Sequence[WaitingChange]) -> None:
+    if not waiting:
+        return
+    rows = [(one.event_key, one.system, one.effective_on, one.sealed, one.digest) for one in waiting]
+    await connection.execute(_SQL["put_waiting_changes"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def drop_waiting_changes(connection: Connection, event_keys: Sequence[str]) -> None:
+    """They wait no longer: applied, held, or refused."""
+    await connection.execute(_SQL["drop_waiting_changes"], event_keys)
+
+
+async def write_persons(connection: Connection, keys: PersonalKeys, people: Mapping[int, Person]) -> None:
+    """Integrated number → what `person` says from now on, under a new revision."""
+    if not people:
+        return
+    rows = [
+        (
+            number,
+            keys.index_of(one.individual_number) if one.individual_number else None,
+            keys.seal_individual_number(one.individual_number, number) if one.individual_number else None,
+            keys.seal_four_items(_ENCODE(one.items), number),
+            one.state.value,
+            one.state_since,
+        )
+        for number, one in people.items()
+    ]
+    await connection.execute(_SQL["update_persons"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def put_change_holds(
+    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, str, date]]
+) -> None:
+    """Hold id, system, addressee number, reason, differing fields, sealed change, held at, event_key, effective on."""
+    if rows:
+        await connection.executemany(_SQL["put_change_hold"], rows)

@@ -1,0 +1,164 @@
+-- name: put_target
+insert into push_target (business_system_id, kind, url, encoding, secret_sealed, state, person_revision, addressee_revision, event_no, configured_at,
+    result_year, result_index, results_since)
+select r.business_system_id, r.kind, r.url, r.encoding, r.secret_sealed, r.state,
+    case when r.from_start then 0 else coalesce((select max(revision) from person), 0) end,
+    case when r.from_start then 0 else coalesce((select max(revision) from addressee), 0) end,
+    coalesce((select max(event_no) from person_event), 0), r.configured_at,
+    r.result_year, r.result_index, case when r.result_year is not null then r.configured_at end
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::boolean[], $8::timestamptz[], $9::integer[], $10::bigint[])
+    as r (business_system_id, kind, url, encoding, secret_sealed, state, from_start, configured_at, result_year, result_index)
+on conflict (business_system_id) do update set
+    kind = excluded.kind, url = excluded.url, encoding = excluded.encoding, secret_sealed = excluded.secret_sealed,
+    state = excluded.state, configured_at = excluded.configured_at,
+    result_year = case when excluded.result_year is not null then coalesce(push_target.result_year, excluded.result_year) end,
+    result_index = case when excluded.result_year is not null then coalesce(push_target.result_index, excluded.result_index) end,
+    results_since = case when excluded.result_year is not null then coalesce(push_target.results_since, excluded.results_since) end
+returning business_system_id
+
+-- name: targets
+select business_system_id, kind, url, encoding, secret_sealed, state, person_revision, addressee_revision, configured_at,
+    result_year, result_index, results_since
+from push_target where ($1::text is null or business_system_id = $1) order by business_system_id
+
+-- name: lock_target
+select person_revision, addressee_revision from push_target where business_system_id = $1 and state = 'on' for update skip locked
+
+-- name: take_persons
+with changed as (
+    select integrated_number, revision from person where revision > $2 order by revision limit $3
+), put as (
+    insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
+    select $1 || '-p' || c.revision, $1, c.integrated_number, coalesce(latest.event_no, 0), $4, $4
+    from changed c
+    join push_target t on t.business_system_id = $1
+    cross join lateral (select max(event_no) as event_no from person_event where integrated_number = c.integrated_number) latest
+    cross join lateral (
+        select coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null), false) as own
+        from person_event e
+        where e.integrated_number = c.integrated_number and e.applied_at is not null and e.event_no > greatest(t.event_no, (
+            select max(d.event_no) from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number))
+    ) since
+    where exists (select from person_base b where b.integrated_number = c.integrated_number)
+        and exists (select from addressee a where a.integrated_number = c.integrated_number and a.business_system_id = $1 and a.state = 'held')
+        and not since.own
+    order by c.revision
+    on conflict (delivery_id) do nothing
+)
+select max(revision) as revision, count(*) as taken from changed
+
+-- name: take_addressees
+with changed as (
+    select integrated_number, business_system_id, state, revision from addressee where revision > $2 order by revision limit $3
+), put as (
+    insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
+    select $1 || '-a' || c.revision, $1, c.integrated_number,
+        coalesce((select max(d.event_no) from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number), 0), $4, $4
+    from changed c
+    where c.business_system_id = $1 and c.state = 'held' and $5
+    order by c.revision
+    on conflict (delivery_id) do nothing
+)
+select max(revision) as revision, count(*) as taken from changed
+
+-- name: advance
+update push_target set person_revision = greatest(person_revision, $2), addressee_revision = greatest(addressee_revision, $3)
+where business_system_id = $1
+
+-- name: results_of
+select result_year, result_index, results_since from push_target where business_system_id = $1 and state = 'on' and result_year is not null
+
+-- name: advance_results
+update push_target set result_year = $4, result_index = $5
+where business_system_id = $1 and result_year = $2 and result_index = $3 returning business_system_id
+
+-- name: put_notices
+insert into push_delivery (delivery_id, business_system_id, event_no, state, sealed, due_at, made_at)
+select r.delivery_id, $1, 0, 'ready', r.sealed, $4, $4 from unnest($2::text[], $3::bytea[]) with ordinality as r (delivery_id, sealed, place)
+order by r.place
+on conflict (delivery_id) do nothing
+
+-- name: drop_notices
+update push_delivery set state = 'dropped', sealed = null, reason = 'not_wanted', ended_at = $2
+where business_system_id = $1 and integrated_number is null and state = 'ready'
+
+-- name: to_write
+select d.delivery_id, d.place, d.event_no, p.integrated_number, p.four_items_sealed, p.individual_number_sealed, p.state, p.state_since,
+    (select array_agg(a.addressee_number order by a.addressee_number) from addressee a
+        where a.integrated_number = p.integrated_number and a.business_system_id = $1 and a.state = 'held') as addressee_numbers,
+    said.kinds, said.dates
+from push_delivery d
+join person p using (integrated_number)
+cross join lateral (
+    select greatest(max(b.event_no), (select t.event_no from push_target t where t.business_system_id = $1)) as event_no, max(b.made_at) as made_at
+    from push_delivery b where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place
+) earlier
+cross join lateral (
+    -- the changes since the push before; one that had waited for its day is older by its number, and newer by its day
+    select array_agg(e.kind order by e.event_no) as kinds, array_agg(e.effective_on order by e.event_no) as dates
+    from person_event e
+    where e.integrated_number = d.integrated_number and e.applied_at is not null and e.undone_by is null and e.event_no <= d.event_no
+        and (e.event_no > earlier.event_no
+            or (e.applied_at > e.recorded_at + interval '10 minutes' and e.applied_at > earlier.made_at - interval '10 minutes'))
+) said
+where d.business_system_id = $1 and d.state = 'waiting' and not p.frozen
+    and not exists (
+        select from push_delivery b
+        where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place and b.state in ('waiting', 'ready', 'dead'))
+order by d.place limit $2
+
+-- name: write_delivery
+update push_delivery d set state = r.state, file = r.file, sealed = r.sealed, reason = r.reason, due_at = r.at,
+    ended_at = case when r.state in ('dead', 'dropped') then r.at end
+from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[]) as r (delivery_id, state, file, sealed, reason, at)
+where d.delivery_id = r.delivery_id and d.state = 'waiting'
+returning d.delivery_id
+
+-- name: to_send
+select d.delivery_id, d.sealed, d.attempts from push_delivery d left join person p using (integrated_number)
+where d.business_system_id = $1 and d.state = 'ready' and d.file is null and d.due_at <= $2 and p.frozen is not true
+order by d.place limit $3
+
+-- name: files_to_send
+select distinct file from push_delivery where business_system_id = $1 and state = 'ready' and file is not null order by file
+
+-- name: of_file
+select delivery_id, sealed from push_delivery where business_system_id = $1 and file = $2 and state = 'ready' order by place
+
+-- name: end_deliveries
+update push_delivery set state = 'delivered', sealed = null, reason = null, ended_at = $2, attempts = attempts + 1
+where delivery_id = any($1::text[]) and state = 'ready'
+
+-- name: put_off
+update push_delivery set attempts = attempts + 1, due_at = $2, reason = $3 where delivery_id = $1 and state = 'ready'
+
+-- name: give_up
+update push_delivery set state = 'dead', attempts = attempts + 1, reason = $2, ended_at = $3 where delivery_id = $1 and state = 'ready'
+
+-- name: revive
+update push_delivery set state = case when attempts > 0 then 'ready' else 'waiting' end, sealed = case when attempts > 0 then sealed end,
+    file = null, attempts = 0, due_at = $3, ended_at = null, reason = null
+where business_system_id = $1 and state = 'dead' and ($2::text[] is null or delivery_id = any($2::text[]))
+returning delivery_id
+
+-- name: forget_ended
+delete from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped')
+    and (d.integrated_number is null
+        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place))
+
+-- name: counts
+select business_system_id, state, count(*) as deliveries, min(made_at) as oldest from push_delivery
+where state in ('waiting', 'ready', 'dead') and ($1::text is null or business_system_id = $1) group by business_system_id, state
+
+-- name: dead
+select delivery_id, made_at, ended_at, attempts, reason from push_delivery
+where business_system_id = $1 and state = 'dead' and place > coalesce((select place from push_delivery where delivery_id = $2), -1)
+order by place limit $3
+
+-- name: pull_out_frozen
+update push_delivery d set state = 'waiting', sealed = null, file = null from person p
+where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.integrated_number = d.integrated_number and p.frozen
+
+-- name: write_again
+update push_delivery set state = 'waiting', sealed = null, file = null
+where business_system_id = $1 and state = 'ready' and (file is not null) = $2 and integrated_number is not null

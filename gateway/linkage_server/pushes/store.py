@@ -1,0 +1,191 @@
+"""Targets and deliveries in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.pushes.targets import Results, Target, TargetKind, TargetState
+from storage import sql
+from storage.committer import Statement
+from storage.database import Connection
+
+_SQL = sql.load("gateway.linkage_server.pushes")
+PUT_TARGET: Final = Statement("put_target", _SQL["put_target"])
+WRITE_DELIVERY: Final = Statement("write_delivery", _SQL["write_delivery"])
+
+
+class DeliveryState(StrEnum):
+    """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ToWrite:
+    """A delivery that has its turn, with the person as stored now."""
+
+    delivery_id: str
+    place: int
+    integrated_number: int
+    four_items_sealed: bytes
+    individual_number_sealed: bytes | None
+    state: str
+    state_since: date | None
+    addressee_numbers: tuple[str, ...]
+    changes: tuple[tuple[str, date], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ready:
+    """A delivery that is on record; `body` is still sealed."""
+
+    delivery_id: str
+    sealed: bytes
+    attempts: int
+
+
+async def read_targets(connection: Connection, keys: PersonalKeys, system: str | None = None) -> list[Target]:
+    return [
+        Target(
+            system=row["business_system_id"],
+            kind=TargetKind(row["kind"]),
+            url=row["url"] or "",
+            encoding=row["encoding"],
+            secret=keys.open_push_secret(row["secret_sealed"], row["business_system_id"])
+            if row["secret_sealed"] is not None
+            else None,
+            state=TargetState(row["state"]),
+            person_revision=row["person_revision"],
+            addressee_revision=row["addressee_revision"],
+            configured_at=row["configured_at"],
+            results=Results(year=row["result_year"], index=row["result_index"], since=row["results_since"])
+            if row["result_year"] is not None
+            else None,
+        )
+        for row in await connection.fetch(_SQL["targets"], system)
+    ]
+
+
+async def take_changes(connection: Connection, system: str, *, learns_numbers: bool, now: datetime, most: int) -> int:
+    """Take the next changes in hand; returns how many were looked at, 0 when there are none or another process is at it.
+
+    In one transaction with the cursors: none is lost, none is taken twice.
+    """
+    at = await connection.fetchrow(_SQL["lock_target"], system)
+    if at is None:
+        return 0
+    people = await connection.fetchrow(_SQL["take_persons"], system, at["person_revision"], most, now)
+    addressees = await connection.fetchrow(
+        _SQL["take_addressees"], system, at["addressee_revision"], most, now, learns_numbers
+    )
+    if people is None or addressees is None:
+        return 0
+    await connection.execute(_SQL["advance"], system, people["revision"], addressees["revision"])
+    return int(people["taken"] + addressees["taken"])
+
+
+async def read_to_write(connection: Connection, system: str, most: int) -> list[ToWrite]:
+    """Deliveries whose turn it is: the first of each person that is not done, unless the person is frozen."""
+    return [
+        ToWrite(
+            delivery_id=row["delivery_id"],
+            place=row["place"],
+            integrated_number=row["integrated_number"],
+            four_items_sealed=row["four_items_sealed"],
+            individual_number_sealed=row["individual_number_sealed"],
+            state=row["state"],
+            state_since=row["state_since"],
+            addressee_numbers=tuple(row["addressee_numbers"] or ()),
+            changes=tuple(zip(row["kinds"] or (), row["dates"] or (), strict=True)),
+        )
+        for row in await connection.fetch(_SQL["to_write"], system, most)
+    ]
+
+
+async def read_ready(connection: Connection, system: str, now: datetime, most: int) -> list[Ready]:
+    rows = await connection.fetch(_SQL["to_send"], system, now, most)
+    return [Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=row["attempts"]) for row in rows]
+
+
+async def read_files(connection: Connection, system: str) -> list[str]:
+    return [row["file"] for row in await connection.fetch(_SQL["files_to_send"], system)]
+
+
+async def read_file(connection: Connection, system: str, file: str) -> list[Ready]:
+    """What stands in one file, in order; who was frozen meanwhile is taken out and waits."""
+    await connection.execute(_SQL["pull_out_frozen"], system, file)
+    rows = await connection.fetch(_SQL["of_file"], system, file)
+    return [Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=0) for row in rows]
+
+
+async def read_results(connection: Connection, system: str) -> Results | None:
+    """Up to where results were told; None when the system is not told now."""
+    row = await connection.fetchrow(_SQL["results_of"], system)
+    return Results(year=row["result_year"], index=row["result_index"], since=row["results_since"]) if row else None
+
+
+async def put_notices(
+    connection: Connection, target: Target, notices: Sequence[tuple[str, bytes]], now: datetime
+) -> None:
+    """Notices of results: delivery ids with their sealed bytes. One that is there stays as it is."""
+    ids, sealed = [one for one, _ in notices], [bytes_ for _, bytes_ in notices]
+    await connection.execute(_SQL["put_notices"], target.system, ids, sealed, now)
+
+
+async def advance_results(connection: Connection, system: str, read: Results, year: int, index: int) -> bool:
+    """Whether the ends up to this place are ours to tell: False when another process went on from there, or nobody wants them any more."""
+    advanced = await connection.fetchval(_SQL["advance_results"], system, read.year, read.index, year, index)
+    return advanced is not None
+
+
+async def drop_notices(connection: Connection, system: str, now: datetime) -> None:
+    """Notices that nobody wants any more are not sent."""
+    await connection.execute(_SQL["drop_notices"], system, now)
+
+
+async def write_again(connection: Connection, target: Target) -> None:
+    """Deliveries that were written for another kind of target are written anew."""
+    await connection.execute(_SQL["write_again"], target.system, target.kind is TargetKind.WEBHOOK)
+
+
+async def end(connection: Connection, delivery_ids: Sequence[str], now: datetime) -> None:
+    await connection.execute(_SQL["end_deliveries"], delivery_ids, now)
+
+
+async def put_off(connection: Connection, delivery_id: str, due_at: datetime, reason: str) -> None:
+    await connection.execute(_SQL["put_off"], delivery_id, due_at, reason)
+
+
+async def give_up(connection: Connection, delivery_id: str, reason: str, now: datetime) -> None:
+    await connection.execute(_SQL["give_up"], delivery_id, reason, now)
+
+
+async def revive(connection: Connection, system: str, delivery_ids: Sequence[str] | None, now: datetime) -> int:
+    """Deliveries that were given up are tried again, those named or all; how many they were."""
+    return len(await connection.fetch(_SQL["revive"], system, delivery_ids, now))
+
+
+async def forget(connection: Connection, before: datetime) -> None:
+    """Rows of what was delivered before; the last of each person stays, it says what the system knows."""
+    await connection.execute(_SQL["forget_ended"], before)
+
+
+async def counts(connection: Connection, system: str | None = None) -> dict[str, dict[str, int]]:
+    """By system and open state, how many deliveries."""
+    found: dict[str, dict[str, int]] = {}
+    for row in await connection.fetch(_SQL["counts"], system):
+        found.setdefault(row["business_system_id"], {})[row["state"]] = row["deliveries"]
+    return found
+
+
+async def read_dead(connection: Connection, system: str, after: str, most: int) -> list[dict[str, Any]]:
+    return [dict(row) for row in await connection.fetch(_SQL["dead"], system, after, most)]

@@ -1,0 +1,106 @@
+"""What a decision stands on, read now: the people concerned, in which state of theirs, and whether it may be made (LS-1.3, SC-18)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from codebook.four_items import Field
+from gateway.linkage_server.addressees.decide import differing
+from gateway.linkage_server.people import store as people
+from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.review import decision, store
+from gateway.linkage_server.review.decision import Content, Held, Kind, No, Standing
+from gateway.linkage_server.review.store import Hold
+from storage.database import Connection
+
+_OF_A_HOLD: Final = frozenset({Kind.HOLD_LINK, Kind.HOLD_KEEP, Kind.HOLD_REFUSE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Assessed:
+    """`problem`: why not, or None. `content`: with what was left open filled in. `seen`: the people concerned and their revisions."""
+
+    problem: No | None
+    content: Content
+    seen: dict[int, int]
+    hold: Hold | None = None
+    standings: dict[int, Standing] | None = None
+
+
+async def assess(
+    connection: Connection, keys: PersonalKeys, kind: Kind, content: Content, hold_id: str | None
+) -> Assessed:
+    if kind in _OF_A_HOLD:
+        return await _hold(connection, keys, kind, content, hold_id or "")
+    people_of = [number for number in (content.person, content.other) if number is not None]
+    standings = await store.read_standings(connection, people_of)
+    subject = standings.get(content.person or -1)
+    other = standings.get(content.other or -1)
+    match kind:
+        case Kind.LINK | Kind.MERGE:
+            fields = await _differing(connection, keys, people_of) if kind is Kind.LINK else frozenset()
+            problem = decision.problem_of_link(kind, subject, other, fields, same=content.person == content.other)
+        case Kind.SPLIT:
+            problem = decision.problem_of_split(content.person or -1, subject, content, other)
+        case Kind.RELEASE:
+            problem = decision.problem_of_thawing(subject)
+        case _:
+            problem = decision.problem_of_freezing(subject)
+    if problem is None and content.says is not None and content.says.individual_number:
+        taken = await store.person_of_index(connection, keys.index_of(content.says.individual_number))
+        problem = No.INDIVIDUAL_NUMBER_TAKEN if taken not in (None, content.other) else None
+    return Assessed(
+        problem=problem,
+        content=content,
+        seen={number: one.revision for number, one in standings.items()},
+        standings=standings,
+    )
+
+
+async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collection[int]) -> frozenset[Field]:
+    held = await people.read_held(connection, keys, list(numbers))
+    if len(held) < 2:
+        return frozenset(Field)
+    one, other = held.values()
+    return differing(one.person.items, other.person.items)
+
+
+async def around_hold(connection: Connection, keys: PersonalKeys, hold: Hold) -> tuple[int | None, int | None]:
+    """The person who has the 個人番号 that was sent, and the one to whom the addressee number belongs; None: nobody."""
+    number = hold.individual_number
+    number_of = await store.person_of_index(connection, keys.index_of(number)) if number else None
+    return number_of, await store.person_of_addressee(connection, hold.pair)
+
+
+async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content: Content, hold_id: str) -> Assessed:
+    hold = await store.read_hold(connection, keys, hold_id)
+    if hold is None:
+        return Assessed(problem=No.HOLD_UNKNOWN, content=content, seen={})
+    number_of, registered_to = await around_hold(connection, keys, hold)
+    if kind is Kind.HOLD_LINK and content.person is None and hold.row is not None:
+        content = msgspec.structs.replace(content, person=number_of if number_of is not None else registered_to)
+    concerned = {number for number in (content.person, number_of, registered_to) if number is not None}
+    standings = await store.read_standings(connection, concerned)
+    held = Held(
+        state=hold.state,
+        of_a_change=hold.row is None,
+        has_number=bool(hold.individual_number),
+        number_of=number_of,
+        registered_to=registered_to,
+    )
+    target = standings.get(content.person) if content.person is not None else None
+    fields: frozenset[Field] = frozenset()
+    if target is not None and content.person is not None and hold.row is not None:
+        found = (await people.read_held(connection, keys, [content.person]))[content.person]
+        fields = differing(found.person.items, hold.row.four_items())
+    return Assessed(
+        problem=decision.problem_of_hold(kind, held, content, target, fields),
+        content=content,
+        seen={number: one.revision for number, one in standings.items()},
+        hold=hold,
+        standings=standings,
+    )

@@ -1,0 +1,273 @@
+"""What an approved decision makes of people: in one transaction, under the counter's row lock (LS-1.3, SC-18).
+
+Changes are re-applied by the fold of people.state: those of an addressee number that goes to another person are undone where they were and put
+anew there, each under a key made of the decision and the old key, so that nothing is applied twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from gateway.linkage_server.addressees import store as addressees
+from gateway.linkage_server.business_information import repointing
+from gateway.linkage_server.people import flow as people_flow
+from gateway.linkage_server.people import store as people
+from gateway.linkage_server.people.state import NOTHING, Event, Says
+from gateway.linkage_server.people.state import Kind as EventKind
+from gateway.linkage_server.people.store import Held, NewEvent
+from gateway.linkage_server.review import store
+from gateway.linkage_server.review.decision import Content, Kind
+from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
+from gateway.linkage_server.tenant import Agency
+from storage.database import Connection
+
+_NO_PAIR: Final[Pair] = ("", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Work:
+    """One decision's effect, inside its transaction."""
+
+    agency: Agency
+    connection: Connection
+    decision: Decision
+    hold: Hold | None
+
+    @property
+    def content(self) -> Content:
+        return self.decision.content
+
+
+def given_up(one: Decision) -> int:
+    """The number that a link or merge gives up, a split divides, or that is frozen. Raises RuntimeError when the decision names nobody."""
+    if one.content.person is None:
+        raise RuntimeError("a decision of this kind names a person")
+    return one.content.person
+
+
+def _lives_on(one: Decision) -> int:
+    if one.content.other is None:
+        raise RuntimeError("a decision of this kind names who lives on")
+    return one.content.other
+
+
+async def carry_out(work: Work) -> None:
+    """Raises RuntimeError for a decision that `assess` would have refused."""
+    match work.decision.kind:
+        case Kind.FREEZE:
+            await store.set_frozen(work.connection, [given_up(work.decision)], frozen=True)
+            await repointing.withdraw(work.agency, given_up(work.decision), connection=work.connection)
+        case Kind.RELEASE:
+            await store.set_frozen(work.connection, [given_up(work.decision)], frozen=False)
+            await repointing.register_anew(work.agency, given_up(work.decision), connection=work.connection)
+        case Kind.LINK | Kind.MERGE:
+            await _merge(work, given_up(work.decision), _lives_on(work.decision))
+        case Kind.SPLIT:
+            await _split(work, given_up(work.decision))
+        case _:
+            await _close_hold(work)
+
+
+# --- links and merges
+
+
+async def _merge(work: Work, old: int, survivor: int) -> None:
+    """Everything of `old` goes to the survivor; the old number stays, frozen, and points there for ever."""
+    connection = work.connection
+    held = await people.read_held(connection, work.agency.keys, [old, survivor])
+    await people.keep_bases(connection, [old, survivor])
+    pairs = await store.all_addressees(connection, old)
+    await store.repoint(connection, old, survivor, pairs)
+    await _replay(work, held[old], survivor, pairs)
+    if held[old].person.individual_number and not held[survivor].person.individual_number:
+        await _take_number(work, held[old], held[survivor])
+    await _note(work, old, EventKind.MERGED)
+    await _note(work, survivor, EventKind.LINKED)
+    await _refold(work, [old, survivor])
+    await store.set_merged(connection, old, survivor)
+    await repointing.withdraw(work.agency, old, connection=connection)
+    await repointing.register_anew(work.agency, survivor, connection=connection)
+
+
+# --- splits
+
+
+async def _split(work: Work, wrong: int) -> None:
+    """The named addressee numbers, with what they have told, go to the other person or to somebody new.
+
+    Whoever was frozen for this thaws; another who is frozen for a reason of their own stays so.
+    """
+    connection, content = work.connection, work.content
+    known = await people.read_held(
+        connection, work.agency.keys, [wrong, *([content.other] if content.other is not None else [])]
+    )
+    held = known[wrong]
+    right = content.other if content.other is not None else await _new_person_beside(work, held)
+    thaw = [wrong] if right in known and known[right].merged_into is None else [wrong, right]
+    await people.keep_bases(connection, [wrong, right])
+    await store.unmerge(connection, right)
+    await store.repoint(connection, wrong, right, content.addressees)
+    await _replay(work, held, right, content.addressees)
+    if content.number_goes:
+        await _take_number(work, held, (await people.read_held(connection, work.agency.keys, [right]))[right])
+    if content.says is not None:
+        await _say(work, right, EventKind.CORRECTION, content.says, work.agency.today())
+    await _note(work, wrong, EventKind.SPLIT)
+    await _note(work, right, EventKind.REGISTERED if content.other is None else EventKind.LINKED)
+    await _refold(work, [wrong, right])
+    await store.set_frozen(connection, thaw, frozen=False)
+    await repointing.register_anew(work.agency, wrong, connection=connection)
+    await repointing.register_anew(work.agency, right, connection=connection)
+
+
+async def _new_person_beside(work: Work, held: Held) -> int:
+    """A fresh number. The four items to begin with: what staff saw sent for the addressee number, or else those of the wrong person."""
+    rows = [
+        await store.row_that_was_linked(work.connection, work.agency.keys, pair) for pair in work.content.addressees
+    ]
+    items = next((row.four_items() for row in rows if row is not None), list(held.base.items))
+    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, 1)
+    sealed = work.agency.keys.seal_four_items(msgspec.json.encode(items), number)
+    await store.new_person(work.connection, number, sealed, held.integrated_number)
+    return number
+
+
+# --- holds
+
+
+async def _close_hold(work: Work) -> None:
+    hold = work.hold
+    if hold is None:
+        raise RuntimeError("a decision of this kind is about a hold")
+    if hold.row is not None and work.decision.kind is not Kind.HOLD_REFUSE:
+        number = (
+            given_up(work.decision) if work.decision.kind is Kind.HOLD_LINK else await _new_person_of_hold(work, hold)
+        )
+        await _register(work, hold, number)
+    state = {Kind.HOLD_LINK: "linked", Kind.HOLD_KEEP: "kept", Kind.HOLD_REFUSE: "refused"}[work.decision.kind]
+    await store.close_hold(work.connection, hold.id, state)
+
+
+async def _new_person_of_hold(work: Work, hold: Hold) -> int:
+    """Somebody new as the row says, without its number; a number that is theirs comes as a change."""
+    if hold.row is None:
+        raise RuntimeError("only a row names somebody new")
+    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, 1)
+    sealed = work.agency.keys.seal_four_items(msgspec.json.encode(hold.row.four_items()), number)
+    await addressees.insert_persons(work.connection, [(number, None, None, sealed, work.agency.today(), False)])
+    return number
+
+
+async def _register(work: Work, hold: Hold, number: int) -> None:
+    """The addressee number of a held row means this person from now on. What it had told of another goes along."""
+    connection, row = work.connection, hold.row
+    if row is None:
+        raise RuntimeError("only a row names an addressee")
+    before = await store.person_of_addressee(connection, hold.pair)
+    concerned = [one for one in (before, number) if one is not None]
+    await people.keep_bases(connection, concerned)
+    if before is not None and before != number:
+        held = (await people.read_held(connection, work.agency.keys, [before]))[before]
+        await _replay(work, held, number, [hold.pair])
+    await store.put_addressee(connection, hold, number)
+    says = Says(*row.four_items()) if work.content.items_go else NOTHING
+    if work.content.number_goes:
+        says = msgspec.structs.replace(says, individual_number=row.individual_number)
+    if says != NOTHING:
+        await _say(work, number, EventKind.CORRECTION, says, work.agency.today(), pair=hold.pair)
+    kind = EventKind.LINKED if work.decision.kind is Kind.HOLD_LINK else EventKind.REGISTERED
+    await _note(work, number, kind, pair=hold.pair)
+    await _refold(work, concerned)
+
+
+# --- the history
+
+
+async def _refold(work: Work, numbers: Sequence[int]) -> None:
+    """One after the other: a number is free on the one before the other takes it."""
+    for number in dict.fromkeys(numbers):
+        await people_flow.refold(work.connection, work.agency.keys, [number], work.agency.today())
+    await store.touch(work.connection, numbers)
+
+
+async def _replay(work: Work, held: Held, to: int, pairs: Collection[Pair]) -> None:
+    """Changes of one person that came under these addressee numbers, undone there and put anew for another.
+
+    A 個人番号 in them stays behind: whose it is was decided, not told.
+    """
+    moving = await store.moving_events(work.connection, held.integrated_number, pairs)
+    events = [
+        event
+        for event in held.events
+        if event.event_key in moving and event.kind is not EventKind.INDIVIDUAL_NUMBER_CHANGE
+    ]
+    keys = {event.event_key for event in events}
+    await people.undo_events(work.connection, sorted(keys), work.decision.id)
+    await people.put_events(
+        work.connection, work.agency.keys, [_anew(work, event, moving[event.event_key], to, keys) for event in events]
+    )
+
+
+def _key(work: Work, what: str) -> str:
+    return work.agency.keys.event_key(work.decision.system, f"{work.decision.id}/{what}")
+
+
+def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]) -> NewEvent:
+    says = msgspec.structs.replace(event.says, individual_number="")
+    cancels = event.cancels
+    return NewEvent(
+        event_key=_key(work, event.event_key),
+        integrated_number=to,
+        system=came.pair[0],
+        addressee_number=came.pair[1],
+        kind=event.kind,
+        effective_on=event.effective_on,
+        recorded_at=event.recorded_at,
+        applied_at=came.applied_at,
+        says=says,
+        digest=_digest(work, says),
+        cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
+    )
+
+
+def _digest(work: Work, says: Says) -> bytes:
+    return work.agency.keys.digest_of_request(msgspec.json.encode(says))
+
+
+async def _say(work: Work, number: int, kind: EventKind, says: Says, on: date, *, pair: Pair = _NO_PAIR) -> None:
+    now = work.agency.clock()
+    event = NewEvent(
+        event_key=_key(work, f"{kind.value}/{number}"),
+        integrated_number=number,
+        system=pair[0] or work.decision.system,
+        addressee_number=pair[1],
+        kind=kind,
+        effective_on=on,
+        recorded_at=now,
+        applied_at=now,
+        says=says,
+        digest=_digest(work, says),
+        cancels=None,
+    )
+    await people.put_events(work.connection, work.agency.keys, [event])
+
+
+async def _note(work: Work, number: int, kind: EventKind, *, pair: Pair = _NO_PAIR) -> None:
+    """That a decision touched this person, in the history that business systems are told of."""
+    await _say(work, number, kind, NOTHING, work.agency.today(), pair=pair)
+
+
+async def _take_number(work: Work, held: Held, to: Held) -> None:
+    """The 個人番号 of one person is another's, and was from the start: forgotten where it was, said where it belongs."""
+    number = held.person.individual_number
+    said = [event.event_key for event in held.events if event.says.individual_number == number]
+    await people.undo_events(work.connection, said, work.decision.id)
+    if held.base.individual_number == number:
+        await store.forget_base_number(work.connection, held.integrated_number)
+    says = Says(individual_number=number)
+    await _say(work, to.integrated_number, EventKind.INDIVIDUAL_NUMBER_CHANGE, says, to.base.registered_on)

@@ -1,0 +1,140 @@
+-- name: standings
+select integrated_number, revision, frozen, merged_into, individual_number_index is not null as has_number,
+    coalesce((select c.state from code_standing c where c.integrated_number = person.integrated_number), 'none') as code_state
+from person where integrated_number = any($1::bigint[])
+
+-- name: addressees_of
+select integrated_number, business_system_id, addressee_number from addressee
+where integrated_number = any($1::bigint[]) and state = 'held' order by business_system_id, addressee_number
+
+-- name: person_of_addressee
+select integrated_number from addressee where business_system_id = $1 and addressee_number = $2
+
+-- name: person_of_index
+-- The person of a blind index; a number that was merged leads to the one who lives on.
+select coalesce(merged_into, integrated_number) as integrated_number from person where individual_number_index = $1
+
+-- name: set_frozen
+update person set frozen = $2, revision = nextval('person_revision')
+where integrated_number = any($1::bigint[]) and frozen <> $2 and merged_into is null
+
+-- name: touch
+update person set revision = nextval('person_revision') where integrated_number = any($1::bigint[])
+
+-- name: new_person
+-- Somebody new beside another of whom they were a part by mistake: known since the same day, frozen until the decision is through.
+insert into person (integrated_number, four_items_sealed, registered_on, frozen)
+select $1, $2, registered_on, true from person where integrated_number = $3
+
+-- name: set_merged
+-- Whoever was merged into the one that is given up lives on in the same person.
+update person set merged_into = $2, frozen = true, revision = nextval('person_revision') where $1 in (integrated_number, merged_into)
+
+-- name: unmerge
+update person set merged_into = null, revision = nextval('person_revision') where integrated_number = $1 and merged_into is not null
+
+-- name: repoint
+update addressee set integrated_number = $2, revision = nextval('addressee_revision')
+from unnest($3::text[], $4::text[]) as r (business_system_id, addressee_number)
+where addressee.business_system_id = r.business_system_id and addressee.addressee_number = r.addressee_number
+    and addressee.integrated_number = $1
+
+-- name: all_addressees
+select business_system_id, addressee_number from addressee where integrated_number = $1
+
+-- name: forget_base_number
+update person_base set individual_number_index = null, individual_number_sealed = null where integrated_number = $1
+
+-- name: events_of_addressees
+select e.event_key, e.business_system_id, e.addressee_number, e.applied_at from person_event e join unnest($2::text[], $3::text[]) as r (business_system_id, addressee_number)
+    using (business_system_id, addressee_number)
+where e.integrated_number = $1 and e.undone_by is null
+
+-- name: event_is_taken
+select 1 from person_event where event_key = $1
+
+-- name: put_addressee
+-- An addressee number as a held row of a load named it; one that is there means another person from now on.
+insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id) values ($1, $2, $3, $4, $5)
+on conflict (business_system_id, addressee_number) do update
+set integrated_number = excluded.integrated_number, state = 'held', revision = nextval('addressee_revision')
+
+-- name: hold
+select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on
+from review_hold where hold_id = $1
+
+-- name: holds
+-- Open holds in the order in which they came; after the one whose id is given.
+select h.hold_id, h.business_system_id, h.reason, h.differing, h.state, h.held_at, h.subject, d.decision_id
+from review_hold h left join review_decision d
+    on d.hold_id = h.hold_id and d.state in ('proposed', 'approved', 'withdrawing', 'applied')
+where h.state = 'open' and ($1 = '' or (h.held_at, h.hold_id) > (select held_at, hold_id from review_hold where hold_id = $1))
+    and ($2 = '' or h.reason = $2)
+order by h.held_at, h.hold_id limit $3
+
+-- name: open_holds_count
+select count(*) from review_hold where state = 'open'
+
+-- name: hold_of_addressee
+-- What a system last sent about an addressee number and staff linked.
+select hold_id, sealed from review_hold
+where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' order by held_at desc, hold_id desc limit 1
+
+-- name: close_hold
+update review_hold set state = $2 where hold_id = $1 and state = 'open'
+
+-- name: decision
+select * from review_decision where decision_id = $1
+
+-- name: lock_decision
+select * from review_decision where decision_id = $1 for update
+
+-- name: decisions
+select decision_id, kind, state, version, hold_id, business_system_id, affair, proposed_by, proposed_at, approved_by, approved_at, ended_at, reason
+from review_decision
+where decision_id > $1 and ($2::text[] = '{}' or state = any($2::text[])) order by decision_id limit $3
+
+-- name: decisions_to_do
+select decision_id from review_decision where state in ('approved', 'withdrawing', 'applied') order by proposed_at, decision_id
+
+-- name: open_about
+select decision_id from review_decision where subject = $1 and state in ('proposed', 'approved', 'withdrawing', 'applied')
+
+-- name: under_way_with
+select decision_id from review_decision where state = 'withdrawing' and persons && $1::bigint[] and decision_id <> $2 limit 1
+
+-- name: move_decision
+update review_decision set state = $2 where decision_id = $1 and state = any($3::text[])
+
+-- name: put_decision
+insert into review_decision (decision_id, kind, subject, hold_id, state, persons, revisions, sealed, content, business_system_id, affair,
+    proposed_by, proposed_at)
+select r.decision_id, r.kind, r.subject, r.hold_id, r.state,
+    string_to_array(r.persons, ',')::bigint[], string_to_array(r.revisions, ',')::bigint[], r.sealed, r.content, r.business_system_id, r.affair, r.proposed_by, r.proposed_at
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::text[],
+    $11::text[], $12::text[], $13::timestamptz[])
+    as r (decision_id, kind, subject, hold_id, state, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at)
+on conflict do nothing returning decision_id
+
+-- name: edit_decision
+update review_decision d set kind = r.kind, version = r.version, state = 'proposed', approved_by = null, approved_at = null, approval = null,
+    persons = string_to_array(r.persons, ',')::bigint[], revisions = string_to_array(r.revisions, ',')::bigint[],
+    sealed = r.sealed, content = r.content, business_system_id = r.business_system_id, affair = r.affair,
+    proposed_by = r.proposed_by, proposed_at = r.proposed_at
+from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::text[], $10::text[],
+    $11::text[], $12::timestamptz[])
+    as r (decision_id, kind, subject, version, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at)
+where d.decision_id = r.decision_id and d.subject = r.subject and d.version = r.version - 1 and d.state in ('proposed', 'approved')
+returning d.decision_id
+
+-- name: approve_decision
+update review_decision d set state = 'approved', approved_by = r.staff, approved_at = r.at, approval = r.approval
+from unnest($1::text[], $2::bytea[], $3::text[], $4::timestamptz[], $5::bytea[]) as r (decision_id, content, staff, at, approval)
+where d.decision_id = r.decision_id and d.content = r.content and d.state = 'proposed' and lower(d.proposed_by) <> lower(r.staff)
+returning d.decision_id
+
+-- name: end_decision
+update review_decision d set state = r.state, ended_at = r.at, ended_by = r.staff, reason = r.reason
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[]) as r (decision_id, state, staff, at, reason, states)
+where d.decision_id = r.decision_id and d.state = any(string_to_array(r.states, ' '))
+returning d.decision_id

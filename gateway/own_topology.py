@@ -1,0 +1,38 @@
+"""The topology of a data folder: the file that it was set up with or the shipped one, and the files of added agencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from gateway.data_folder import DataFolder
+from gateway.topology import Addition, Topology, parse, shipped_text
+from gateway.topology_fields import Findings
+
+_LARGEST: Final = 16 * 1024 * 1024
+
+
+def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Addition | None = None) -> Topology:
+    """`given`: another topology (file, text) in place of the folder's; `more`: an agency that is not in the folder yet. Raises TopologyError."""
+    if given is None and data.own_topology.exists():
+        given = (str(data.own_topology), text_of(data.own_topology))
+    file, text = given or ("topology.yaml", shipped_text())
+    return parse(text, file=file, additions=[*additions(data), *([more] if more else [])])
+
+
+def additions(data: DataFolder) -> list[Addition]:
+    return [Addition(str(path), text_of(path)) for path in sorted(data.agencies.glob("*.yaml"))]
+
+
+def text_of(path: Path) -> str:
+    """Raises TopologyError for a file that cannot be read as text, or is too large to be a topology."""
+    findings = Findings(str(path))
+    try:
+        data = path.read_bytes()
+        if len(data) <= _LARGEST:
+            return data.decode()
+    except (OSError, UnicodeDecodeError):
+        pass
+    findings.add(1, "not_readable")
+    findings.check()
+    raise AssertionError("check raises")

@@ -1,0 +1,208 @@
+"""Plays scenarios in one running system: everybody is there before the first one begins, then one after another.
+
+The outcome says names, states, reasons and kinds of records, and nothing that is drawn anew each time: the same scenarios with the same
+seeds give the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import asyncpg
+import msgspec
+
+from adapters.jlis_mock import lines
+from adapters.jlis_mock.faults import Faults
+from adapters.jlis_mock.lines import Bad, Setting
+from gateway.demonstration.callers import UnexpectedAnswerError
+from gateway.demonstration.run import DEMO_DAY
+from gateway.launcher import RoleNotStartedError, Running
+from gateway.linkage_server.supervision import place_of
+from gateway.scenarios.driver import Driver
+from gateway.scenarios.play import Play, StepFailedError, cast, holding_system, records_of, system_of, systems_of
+from gateway.scenarios.scenario import DEFAULT, Scenario, Step
+from gateway.scenarios.words import TOPOLOGIES, VERBS
+from gateway.topology import parse
+from storage.postgres import discard
+from synthetic.people import Person
+from transport.channel import ChannelError
+
+ROLES: Final = (
+    "linkage",
+    "intermediate",
+    "neighbours-linkage",
+    "neighbours-intermediate",
+    "network",
+    "resident-network",
+)
+_YEARS: Final = timedelta(days=3650).total_seconds()
+_STAFF: Final = dict.fromkeys(("staff_password_for", "staff_initial_for", "staff_card_for"), _YEARS)
+"""Nobody changes a password or a card while a scenario lets years pass."""
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "linkage": {
+        "continuous_codes": False, "inquiry_file_patience_s": 4, "inquiry_file_look_s": 0.3, "inquiry_file_supplement_look_s": 0.5,
+    },
+    "neighbours-linkage": {"continuous_codes": False},
+    "intermediate": {**_STAFF, "resend_after_s": 1, "list_poll_s": 0.5, "staff_two_person_release": ["*"]},
+    "neighbours-intermediate": {**_STAFF, "resend_after_s": 1, "list_poll_s": 0.5},
+}  # fmt: skip
+_FAILURES: Final = (
+    StepFailedError, UnexpectedAnswerError, ChannelError, aiohttp.ClientError, asyncpg.PostgresError, RoleNotStartedError, RuntimeError, OSError,
+    TimeoutError, StopIteration, StopAsyncIteration, LookupError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What came of a step, and where that is not what the scenario expects. `failed`: why it could not be done at all."""
+
+    step: Step
+    told: Mapping[str, Any]
+    wrong: Mapping[str, Any]
+    failed: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.wrong and self.failed is None
+
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"line": self.step.line, "does": self.step.verb, "came": dict(self.told)}
+        if self.step.name:
+            found["as"] = self.step.name
+        if self.wrong:
+            found["expected"] = dict(self.wrong)
+        return found if self.failed is None else {**found, "failed": self.failed}
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """How one scenario went. A step that could not be done ends it."""
+
+    scenario: Scenario
+    came: list[Came] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return len(self.came) == len(self.scenario.steps) and all(one.ok for one in self.came)
+
+    def line(self) -> bytes:
+        """One line of JSON with sorted keys."""
+        document = {
+            "scenario": self.scenario.title,
+            "file": Path(self.scenario.file).name,
+            "seed": self.scenario.seed,
+            "ok": self.ok,
+            "steps": [one.document() for one in self.came],
+        }
+        return msgspec.json.encode(document, order="sorted") + b"\n"
+
+
+@contextmanager
+def system(
+    folder: Path, *, key_profile: str = "normal", begins: datetime = DEMO_DAY, topology: str = DEFAULT
+) -> Iterator[Driver]:
+    """A system of its own for scenarios, gone afterwards. Raises what the launcher raises."""
+    try:
+        with Running(
+            folder,
+            roles=ROLES,
+            ports="free",
+            options=OPTIONS,
+            key_profile=key_profile,
+            clock=begins,
+            lines=True,
+            topology=parse(TOPOLOGIES[topology]()),
+        ) as running:
+            yield Driver(running=running)
+    finally:
+        discard(folder)
+
+
+def in_order(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
+    """Which scenarios share a system, in the order in which they are played: time goes forwards; whoever is `alone` is."""
+    sociable = sorted((one for one in scenarios if not one.alone), key=lambda one: one.begins or DEMO_DAY)
+    together = ([one for one in sociable if one.topology == name] for name in TOPOLOGIES)
+    return [group for group in (*together, *([one] for one in scenarios if one.alone)) if group]
+
+
+async def play(driver: Driver, scenarios: Sequence[Scenario], tell: Callable[[Outcome], None]) -> None:
+    """Play them; each outcome is told when it is there."""
+    taken: set[int] = set()
+    casts = [cast(one, driver, taken) for one in scenarios]
+    await _bring_in(driver, [(one, people) for one, (_, people) in zip(scenarios, casts, strict=True)])
+    for one, (block, people) in zip(scenarios, casts, strict=True):
+        async with AsyncExitStack() as stack:
+            at = Play(
+                driver=driver, scenario=one, people=people, block=block, folder=Path(one.file).parent, stack=stack
+            )
+            begun = time.monotonic()
+            outcome = await _play(at)
+            outcome.seconds = time.monotonic() - begun
+            tell(outcome)
+        await _clean_up(driver)
+
+
+async def _bring_in(driver: Driver, casts: Sequence[tuple[Scenario, Mapping[str, Person]]]) -> None:
+    """Everybody of all scenarios is registered, has codes, and has their records where they are held."""
+    known: dict[str, list[Person]] = {}
+    for scenario, people in casts:
+        for name, wanted in scenario.people.items():
+            for agency in wanted.at:
+                known.setdefault(agency, []).append(people[name])
+    await driver.populate([person for _, people in casts for person in people.values()])
+    systems = [
+        (system, people) for agency, people in known.items() for system in systems_of(driver.running.topology, agency)
+    ]
+    await asyncio.gather(*(driver.register(system, people) for system, people in systems))
+    await asyncio.gather(*(driver.obtain_codes(system_of(agency)) for agency in known))
+    for agency in known:
+        records = [one for scenario, people in casts for one in records_of(scenario, people, driver, agency)]
+        if records:
+            await driver.load_records(holding_system(agency), records, "scenarios.ndjson", agency=agency)
+
+
+async def _play(at: Play) -> Outcome:
+    outcome = Outcome(scenario=at.scenario)
+    begins, clock = at.scenario.begins, at.driver.running.clock
+    if begins is not None and clock() < begins:
+        clock.set(begins)
+        await asyncio.sleep(0.3)
+    for step in at.scenario.steps:
+        came = await _step(at, step)
+        outcome.came.append(came)
+        if came.failed is not None:
+            break
+    return outcome
+
+
+async def _step(at: Play, step: Step) -> Came:
+    try:
+        found = await VERBS[step.verb].play(at, step.words)
+    except _FAILURES as failure:
+        text = str(failure) if isinstance(failure, (StepFailedError, UnexpectedAnswerError)) else place_of(failure)
+        return Came(step=step, told={}, wrong={}, failed=f"{type(failure).__name__} {text}".strip())
+    if step.name is not None:
+        at.seen[step.name] = found
+    told = {key: value for key, value in found.items() if key != "_"}
+    wrong = {key: value for key, value in step.expect.items() if told.get(key) != value}
+    return Came(step=step, told=told, wrong=wrong)
+
+
+async def _clean_up(driver: Driver) -> None:
+    """What a scenario has left wrong does not harm the next: no fault stays set, every role runs and its clock is right."""
+    for role in driver.running.roles:
+        if driver.running.ended(role) is not None:
+            await asyncio.to_thread(driver.running.restart, role)
+    folder = driver.running.data.lines
+    await lines.change(folder, {name: {bad: Setting(times=0) for bad in Bad} for name in lines.names(folder)})
+    switches = {name: 0 for name in Faults.__dataclass_fields__ if name != "permit_redeem_s"}
+    await driver.faults(**switches, permit_redeem_s=None)

@@ -1,0 +1,66 @@
+"""Every verb that a scenario may use, and every name that it may name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
+from typing import Final
+
+from gateway.launcher import lines_between
+from gateway.scenarios.play import Verb, holding_system, system_of
+from gateway.scenarios.scenario import DEFAULT, Known
+from gateway.scenarios.verbs import binding, bulk, dishonesty, exchange, people, surroundings
+from gateway.topology import NETWORK, Agency, Program, Topology, parse, shipped_text
+
+VERBS: Final[Mapping[str, Verb]] = {
+    **exchange.VERBS,
+    **surroundings.VERBS,
+    **dishonesty.VERBS,
+    **people.VERBS,
+    **binding.VERBS,
+    **bulk.VERBS,
+}
+
+_NOT_STARTED: Final = frozenset({Program.SKY2, Program.PORTAL})
+"""Roles that no scenario needs yet (`playing.ROLES`)."""
+
+
+TOPOLOGIES: Final[Mapping[str, Callable[[], str]]] = {
+    DEFAULT: shipped_text,
+    "whole": partial(shipped_text, "topologies/whole"),
+}
+"""The shipped topologies in which scenarios are played: name → text."""
+
+
+@cache
+def known() -> Mapping[str, Known]:
+    """Topology → what a scenario may say in it."""
+    return {name: _known_in(parse(text())) for name, text in TOPOLOGIES.items()}
+
+
+def _known_in(topology: Topology) -> Known:
+    hosted = [agency.id for agency in topology.agencies.values() if topology.hosting(Program.INTERMEDIATE, agency.id)]
+    started = [role.name for role in topology.roles.values() if role.program not in _NOT_STARTED]
+    can = {one.id: one.grants for agency in topology.agencies.values() for one in agency.systems}
+    asking = [name for name in can if "inquiries:create" in can[name]]
+    names: dict[str, Collection[str]] = {
+        "agency": hosted,
+        "asking": [*(agency for agency in hosted if system_of(agency) in asking), *asking],
+        "insurer": [agency for agency in hosted if _insures(topology.agencies[agency]) and _holds(can, agency)],
+        "party": [*hosted, NETWORK, "linkage"],
+        "role": started,
+        "line": [f"{one}:{other}" for one, other in lines_between(topology) if {one, other} <= set(started)],
+        "switch": surroundings.SWITCHES,
+        "case": dishonesty.case_names(),
+        "act": list(dishonesty.INSIDERS),
+        "bend": dishonesty.BENDS,
+    }
+    return Known(forms={name: verb.form for name, verb in VERBS.items()}, names=names)
+
+
+def _holds(can: Mapping[str, Collection[str]], agency: str) -> bool:
+    return "business-information:register" in can.get(holding_system(agency), ())
+
+
+def _insures(agency: Agency) -> bool:
+    return any(kind.endswith(("区長", "市長", "町長", "村長")) for kind in agency.kinds)

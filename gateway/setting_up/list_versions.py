@@ -1,0 +1,48 @@
+"""The first versions of the permission list: signed once by the list's publisher, given to every server that decides by them.
+
+Later versions are published to the core (`sekisho lists publish`) and fetched from there; set-up never signs over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from gateway.data_folder import write_private
+from keys.signing import Signer
+from permission_lists.versions import SignedVersion, make, read_head
+from storage import list_files
+from storage.reference_data import read_shipped_versions
+
+
+def write_lists(kept: Path, publisher: Signer, folders: Iterable[Path]) -> None:
+    """Sign the shipped versions if none were, keep them in `kept`, and put them into each folder.
+
+    Raises ListFileBrokenError when `kept` was damaged: a list that was published is not made up anew.
+    """
+    versions = list_files.read(kept)
+    if not versions:
+        versions = sign_shipped(publisher)
+        write_private(kept, list_files.encode(versions))
+    for folder in folders:
+        write_private(folder / list_files.FILE_NAME, list_files.encode(versions))
+
+
+def sign_shipped(publisher: Signer) -> tuple[SignedVersion, ...]:
+    """The shipped versions, oldest first."""
+    signed: list[SignedVersion] = []
+    supersedes: str | None = None
+    for shipped in read_shipped_versions():
+        version = make(
+            [yaml.load(text, Loader=yaml.CSafeLoader) for text in shipped.texts],
+            number=shipped.number,
+            valid_from=shipped.valid_from,
+            supersedes=supersedes,
+            signer=publisher,
+        )
+        head = read_head(version.head)
+        supersedes = head.content_digest if head is not None else None
+        signed.append(version)
+    return tuple(signed)

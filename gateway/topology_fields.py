@@ -1,0 +1,119 @@
+"""Reading a topology file's mappings: what is wrong with a value is gathered with its line and how to mend it, and reading goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final
+
+from codebook import marked_yaml
+from codebook.marked_yaml import Marked, YamlBrokenError
+from gateway.topology_texts import MISTAKES
+from permission_lists.findings import Finding, Weight
+
+_SHOWN: Final = 60
+PORTS: Final = (1, 65_535)
+
+
+class TopologyError(ValueError):
+    """The topology does not fit together: nothing of it is taken. `findings`: each with file, line, what and how to mend it."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(f"{one.file}:{one.line}: {one.what}\n    → {one.mend}" for one in self.findings))
+
+
+class Findings:
+    """What is wrong with one file so far."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.found: list[Finding] = []
+
+    def add(self, line: int, code: str, **named: object) -> None:
+        what, mend = (text.format(**named) for text in MISTAKES[code])
+        self.found.append(Finding(file=self.file, line=line, weight=Weight.ERROR, code=code, what=what, mend=mend))
+
+    def check(self) -> None:
+        """Raises TopologyError when something is wrong."""
+        if self.found:
+            raise TopologyError(sorted(self.found, key=lambda one: one.line))
+
+
+class Fields:
+    """One mapping of the file. Each reader gives a value of the right kind; where there is none it notes that and gives a stand-in."""
+
+    def __init__(self, mapping: object, known: Collection[str], *, line: int, what: str, findings: Findings) -> None:
+        self.findings = findings
+        self.what = what
+        self.mapping: Marked = mapping if isinstance(mapping, Marked) else Marked(line)
+        self.line = self.mapping.line
+        if not isinstance(mapping, Marked):
+            self.wrong(None, "not_a_mapping")
+        for key in self.mapping:
+            if key not in known:
+                self.wrong(key, "key_unknown", key=shown(key), known=", ".join(known))
+
+    def wrong(self, at: object, code: str, **named: object) -> None:
+        """Note what is wrong (`topology_texts.MISTAKES`), at the line of this key, or of the mapping."""
+        self.findings.add(self.mapping.line_of(at) if at is not None else self.line, code, what=self.what, **named)
+
+    def text(self, key: str, form: re.Pattern[str], mend: str) -> str:
+        """The text under the key, of this form whole."""
+        found = self.mapping.get(key)
+        if isinstance(found, str) and form.fullmatch(found):
+            return found
+        self._wrong_value(key, mend)
+        return ""
+
+    def number(self, key: str, bounds: tuple[int, int]) -> int:
+        found = self.mapping.get(key)
+        if isinstance(found, int) and not isinstance(found, bool) and bounds[0] <= found <= bounds[1]:
+            return found
+        self._wrong_value(key, f"{bounds[0]}〜{bounds[1]} の整数です / a number from {bounds[0]} to {bounds[1]}")
+        return 0
+
+    def truth(self, key: str, *, default: bool | None = None) -> bool:
+        found = self.mapping.get(key, default)
+        if isinstance(found, bool):
+            return found
+        self._wrong_value(key, "true か false です / true or false")
+        return False
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The list of texts under the key; () when the key is not there."""
+        found = self.mapping.get(key, [])
+        if isinstance(found, list) and all(isinstance(one, str) and one for one in found):
+            return tuple(found)
+        self._wrong_value(key, "[一つ目, 二つ目] のような文字の並びです / a list of texts such as [one, two]")
+        return ()
+
+    def elements(self, key: str) -> Iterator[Any]:
+        """The elements of the list under the key, whatever they are; none when the key is not there."""
+        found = self.mapping.get(key, [])
+        if isinstance(found, list):
+            yield from found
+        else:
+            self._wrong_value(key, "「- 」で始まる行の並びです / a list of lines that begin with '- '")
+
+    def _wrong_value(self, key: str, mend: str) -> None:
+        if key in self.mapping:
+            self.wrong(key, "value_wrong", key=key, value=shown(self.mapping[key]), mend=mend)
+        else:
+            self.wrong(None, "key_missing", key=key, mend=mend)
+
+
+def load(text: str, findings: Findings) -> object:
+    """The document with the line of every mapping. Raises TopologyError when it is not YAML."""
+    try:
+        return marked_yaml.load(text)
+    except YamlBrokenError as wrong:
+        findings.add(wrong.line, "key_twice" if wrong.problem == "a key stands twice" else "not_yaml")
+        findings.check()
+        raise
+
+
+def shown(value: object) -> str:
+    """A value of the file as a message quotes it: a topology holds no personal data."""
+    text = str(value).replace("\n", " ")
+    return f"「{text[:_SHOWN]}…」" if len(text) > _SHOWN else f"「{text}」"

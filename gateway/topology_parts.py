@@ -1,0 +1,104 @@
+"""The parts of a topology: agencies with their business systems, and the processes that host them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+NETWORK: Final = "network"
+RESIDENT_NETWORK: Final = "resident-network"
+HOST: Final = "127.0.0.1"
+"""Where our own servers listen, and those elsewhere of which nothing else is said."""
+
+
+class Program(StrEnum):
+    """What a role runs."""
+
+    LINKAGE = "linkage"
+    INTERMEDIATE = "intermediate"
+    NETWORK = "network"
+    RESIDENT_NETWORK = "resident-network"
+    SKY2 = "sky2"
+    PORTAL = "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessSystem:
+    """既存業務システム. `grants`: `resource:operation`; its client may ask for each as `<id>:resource:operation`."""
+
+    id: str
+    name: str
+    individual_number: bool
+    grants: tuple[str, ...]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return frozenset(f"{self.id}:{grant}" for grant in self.grants)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A server that we do not start. Its public keys (Ed25519, hex) when its private keys are its own; None: we make them, for development."""
+
+    host: str
+    port: int
+    signing_key: str | None
+    log_key: str | None
+
+    @property
+    def own_keys(self) -> bool:
+        return self.signing_key is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """情報照会者・情報提供者. `elsewhere`: where its server is when it is not ours, or None for a hosted agency.
+
+    `staff`: whether set-up makes its first staff with terminals and cards; without, it brings a founding document of its own.
+    """
+
+    id: str
+    code: str
+    name: str
+    kinds: tuple[str, ...]
+    assessed: bool
+    staff: bool
+    systems: tuple[BusinessSystem, ...]
+    elsewhere: Elsewhere | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One process: its program, the agencies that it hosts, its ports on loopback, what else it is told."""
+
+    name: str
+    program: Program
+    hosts: tuple[str, ...]
+    port: int
+    metrics_port: int
+    options: Mapping[str, Any]
+
+    def tenant(self, agency: str) -> str:
+        """The schema of a hosted agency (docs/architecture.md, Ids)."""
+        match self.program:
+            case Program.LINKAGE | Program.INTERMEDIATE:
+                return f"a_{agency.replace('-', '_')}_{self.program.value}"
+            case Program.NETWORK:
+                return "core"
+            case Program.RESIDENT_NETWORK:
+                return "resident_network"
+            case Program.SKY2:
+                return "sky2"
+            case Program.PORTAL:
+                return "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """An agency that has left: it takes no part, but its logs are verified for as long as records are kept, and its id and code are not given again."""
+
+    agency: Agency
+    left_on: str
+    hosted_by: Mapping[Program, str]

@@ -1,0 +1,291 @@
+"""Reads a topology and the files of added agencies: every mistake is noted with its line, and a file with one gives nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Final
+
+from codebook.marked_yaml import Marked
+from gateway import delegations
+from gateway.topology_fields import PORTS, Fields, Findings, load, shown
+from gateway.topology_parts import (
+    HOST,
+    NETWORK,
+    RESIDENT_NETWORK,
+    Agency,
+    BusinessSystem,
+    Departed,
+    Elsewhere,
+    Program,
+    Role,
+)
+from gateway.topology_texts import A_CODE, A_DAY, A_HOST, A_KEY, A_NAME, A_SYSTEM, AN_ID
+from permission_lists.parties import resolve
+from storage.reference_data import read_party_rules
+from transport.register import Delegation
+
+_ROLE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
+_CODE: Final = re.compile(r"[0-9]{16}")
+_TEXT: Final = re.compile(r"\S(.*\S)?")
+_SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_GRANT: Final = re.compile(r"[a-z][a-z-]{0,39}:[a-z][a-z-]{0,39}")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class Reading:
+    """Reads agencies and roles one after the other; each is checked against those before it."""
+
+    def __init__(self) -> None:
+        self.findings = Findings("")
+        self.agencies: dict[str, Agency] = {}
+        self.roles: dict[str, Role] = {}
+        self.departed: dict[str, Departed] = {}
+        self.added: set[str] = set()
+        self.delegations: list[Delegation] = []
+        self._taken: dict[tuple[str, object], str] = {}
+
+    def topology(self, file: str, text: str) -> None:
+        """A whole topology. Raises TopologyError."""
+        self.findings = Findings(file)
+        document = self._fields(
+            load(text, self.findings), ("agencies", "roles", "delegations"), 1, "構成ファイル (topology)"
+        )
+        for item in document.elements("agencies"):
+            self._agency(item, document.mapping.line_of("agencies"))
+        roles = document.mapping.get("roles")
+        if isinstance(roles, Marked):
+            for name, item in roles.items():
+                self._role(name, item, roles)
+        for item in document.elements("delegations"):
+            self._delegation(item, document.mapping.line_of("delegations"))
+        self._needed(document)
+        self.findings.check()
+
+    def addition(self, file: str, text: str) -> None:
+        """One agency more, in a file of its own. Raises TopologyError."""
+        self.findings = Findings(file)
+        known = ("agency", "hosted_by", "left", "delegations")
+        document = self._fields(load(text, self.findings), known, 1, "機関のファイル (agency file)")
+        leaving = self._leaving(document.mapping) if "left" in document.mapping else None
+        agency = self._agency(document.mapping.get("agency"), document.mapping.line_of("agency"))
+        hosted_by = self._hosted_by(document, agency)
+        left = document.text("left", _DAY, A_DAY) if "left" in document.mapping else None
+        for item in document.elements("delegations"):
+            self._delegation(item, document.mapping.line_of("delegations"), of=agency)
+        self.findings.check()
+        if agency is None:
+            return
+        if left is not None:
+            del self.agencies[agency.id]
+            self.delegations = [one for one in self.delegations if agency.id not in {one.delegator, one.delegate}]
+            self.departed[agency.id] = Departed(agency=agency, left_on=left, hosted_by=hosted_by)
+            for role in self.roles.values() if leaving is not None else ():
+                self.roles[role.name] = replace(role, hosts=tuple(host for host in role.hosts if host != agency.id))
+            return
+        self.added.add(agency.id)
+        for name in hosted_by.values():
+            self.roles[name] = replace(self.roles[name], hosts=(*self.roles[name].hosts, agency.id))
+
+    def _leaving(self, mapping: Marked) -> Agency | None:
+        """The agency of the topology itself that this file takes out of it; its id and code are this file's from now on."""
+        named = mapping.get("agency")
+        found = self.agencies.get(named.get("id", "")) if isinstance(named, dict) else None
+        if found is None or found.id in self.added:
+            return None
+        claims: list[tuple[str, object]] = [
+            ("agency", found.id),
+            ("code", found.code),
+            *(("business system", one.id) for one in found.systems),
+        ]
+        claims += [(f"port of {found.elsewhere.host}", found.elsewhere.port)] if found.elsewhere else []
+        for claim in claims:
+            self._taken.pop(claim, None)
+        return found
+
+    def _fields(self, mapping: object, known: Collection[str], line: int, what: str) -> Fields:
+        return Fields(mapping, known, line=line, what=what, findings=self.findings)
+
+    def _agency(self, item: object, line: int) -> Agency | None:
+        """None when something is wrong with it."""
+        known = ("id", "code", "name", "kinds", "assessed", "staff", "systems", "elsewhere")
+        fields = self._fields(item, known, line, "機関 (agency)")
+        before = len(self.findings.found)
+        id_ = self._id(fields)
+        fields.what = f"機関 {id_}" if id_ else fields.what
+        name = fields.text("name", _TEXT, A_NAME)
+        elsewhere = self._elsewhere(fields)
+        systems = tuple(self._system(each, fields) for each in fields.elements("systems"))
+        if elsewhere is not None and systems:
+            fields.wrong("systems", "systems_elsewhere")
+        agency = Agency(
+            id=id_,
+            code=fields.text("code", _CODE, A_CODE),
+            name=name,
+            kinds=self._kinds(fields, name),
+            assessed=fields.truth("assessed", default=True),
+            staff=fields.truth("staff", default=True),
+            systems=systems,
+            elsewhere=elsewhere,
+        )
+        self._once(fields, "id", ("agency", id_), f"id {shown(id_)}")
+        self._once(fields, "code", ("code", agency.code), f"機関コード {shown(agency.code)}")
+        if len(self.findings.found) > before:
+            return None
+        self.agencies[id_] = agency
+        return agency
+
+    def _delegation(self, item: object, line: int, *, of: Agency | None = None) -> None:
+        """`of`: the agency in whose file it stands, which must be one of the two."""
+        fields = self._fields(item, delegations.KEYS, line, "委任 (delegation)")
+        try:
+            found = delegations.parse([fields.mapping], self.agencies)
+        except delegations.DelegationsBrokenError:
+            fields.wrong(None, "delegation_wrong")
+            return
+        if of is not None and any(of.id not in {one.delegator, one.delegate} for one in found):
+            fields.wrong(None, "delegation_of_others", agency=of.id)
+        self.delegations += found
+
+    def _id(self, fields: Fields) -> str:
+        found = fields.text("id", _ROLE, AN_ID)
+        if found in {NETWORK, RESIDENT_NETWORK}:
+            fields.wrong("id", "id_reserved", id=shown(found))
+        return found
+
+    def _kinds(self, fields: Fields, name: str) -> tuple[str, ...]:
+        """法令の区分: as given, or as the name tells them."""
+        rules = read_party_rules()
+        if "kinds" not in fields.mapping:
+            party = resolve(rules, name) if name else None
+            if party is None and name:
+                fields.wrong("name", "kinds_missing", name=shown(name))
+            return tuple(sorted(party.kinds)) if party else ()
+        kinds = fields.texts("kinds")
+        for unknown in sorted(set(kinds) - rules.kinds):
+            fields.wrong("kinds", "kind_unknown", kind=shown(unknown))
+        if not kinds:
+            fields.wrong("kinds", "kinds_empty")
+        return tuple(sorted(kinds))
+
+    def _elsewhere(self, fields: Fields) -> Elsewhere | None:
+        if "elsewhere" not in fields.mapping:
+            return None
+        known = ("host", "port", "signing_key", "log_key")
+        line = fields.mapping.line_of("elsewhere")
+        inner = self._fields(fields.mapping["elsewhere"], known, line, f"{fields.what} elsewhere")
+        host = inner.text("host", _HOST, A_HOST) if "host" in inner.mapping else HOST
+        port = inner.number("port", PORTS)
+        keys = {key: inner.text(key, _KEY, A_KEY) for key in ("signing_key", "log_key") if key in inner.mapping}
+        if len(keys) == 1:
+            inner.wrong(None, "keys_incomplete")
+        self._once(inner, "port", (f"port of {host}", port), f"ポート {port}")
+        return Elsewhere(host=host, port=port, signing_key=keys.get("signing_key"), log_key=keys.get("log_key"))
+
+    def _system(self, item: object, of: Fields) -> BusinessSystem:
+        known = ("id", "name", "individual_number", "grants")
+        fields = self._fields(item, known, of.mapping.line_of("systems"), f"{of.what} の業務システム (system)")
+        id_ = fields.text("id", _SYSTEM, A_SYSTEM)
+        grants = fields.texts("grants")
+        for grant in grants:
+            if not _GRANT.fullmatch(grant):
+                fields.wrong("grants", "grant_malformed", grant=shown(grant))
+        self._once(fields, "id", ("business system", id_), f"業務システムの id {shown(id_)}")
+        return BusinessSystem(
+            id=id_,
+            name=fields.text("name", _TEXT, A_NAME),
+            individual_number=fields.truth("individual_number"),
+            grants=grants,
+        )
+
+    def _role(self, name: object, item: object, roles: Marked) -> None:
+        line = roles.line_of(name)
+        if not isinstance(name, str) or not _ROLE.fullmatch(name):
+            self.findings.add(line, "role_malformed", name=shown(name))
+            return
+        known = ("program", "hosts", "port", "metrics_port", "options")
+        fields = self._fields(item, known, line, f"役割 {name} (role)")
+        programs = [program.value for program in Program]
+        program = fields.text("program", re.compile("|".join(programs)), f"いずれか / one of: {', '.join(programs)}")
+        hosts = fields.texts("hosts")
+        port, metrics_port = fields.number("port", PORTS), fields.number("metrics_port", PORTS)
+        for key, number in (("port", port), ("metrics_port", metrics_port)):
+            self._once(fields, key, (f"port of {HOST}", number), f"ポート {number}")
+        options = fields.mapping.get("options", {})
+        if not isinstance(options, dict):
+            fields.wrong("options", "not_a_mapping")
+        elif program:
+            self._hosts(fields, Program(program), hosts)
+            self.roles[name] = Role(
+                name=name,
+                program=Program(program),
+                hosts=hosts,
+                port=port,
+                metrics_port=metrics_port,
+                options=dict(options),
+            )
+
+    def _hosts(self, fields: Fields, program: Program, hosts: Iterable[str]) -> None:
+        """Each is there, is not elsewhere, and has no other role of this program."""
+        simulated = {Program.NETWORK: NETWORK, Program.RESIDENT_NETWORK: RESIDENT_NETWORK}.get(program)
+        for agency in hosts:
+            found = self.agencies.get(agency)
+            if (agency != simulated) if simulated else (found is None):
+                right = simulated or "agencies にある id / an id that stands under agencies"
+                fields.wrong("hosts", "host_unknown", agency=shown(agency), right=right)
+            elif found is not None and found.elsewhere is not None:
+                fields.wrong("hosts", "host_elsewhere", agency=shown(agency))
+            host = (f"host of {program.value}", agency)
+            self._once(fields, "hosts", host, f"機関 {shown(agency)} を受け持つ {program.value} の役割")
+
+    def _hosted_by(self, document: Fields, agency: Agency | None) -> dict[Program, str]:
+        """Program → role, of an agency in a file of its own; none of an agency elsewhere."""
+        if agency is None:
+            return {}
+        if agency.elsewhere is not None:
+            if "hosted_by" in document.mapping:
+                document.wrong("hosted_by", "host_elsewhere", agency=shown(agency.id))
+            return {}
+        programs = (Program.LINKAGE, Program.INTERMEDIATE)
+        line = document.mapping.line_of("hosted_by")
+        fields = self._fields(document.mapping.get("hosted_by"), [one.value for one in programs], line, "hosted_by")
+        named = [program for program in programs if program.value in fields.mapping]
+        if not named:
+            fields.wrong(
+                None, "key_missing", key="intermediate", mend=f"役割の名前です / a role: {self._known(programs[1])}"
+            )
+        return {program: name for program in named if (name := self._hosting_role(fields, program))}
+
+    def _hosting_role(self, fields: Fields, program: Program) -> str:
+        known = self._known(program)
+        name = fields.text(program.value, _ROLE, f"役割の名前です / a role: {known}")
+        if name and name not in known.split(", "):
+            fields.wrong(program.value, "role_unknown", program=program.value, role=shown(name), known=known)
+        return name
+
+    def _known(self, program: Program) -> str:
+        return ", ".join(role.name for role in self.roles.values() if role.program is program)
+
+    def _once(self, fields: Fields, key: str, what: tuple[str, object], thing: str) -> None:
+        """Note when somebody before has this already."""
+        if not what[1]:
+            return
+        if (first := self._taken.get(what)) is not None:
+            fields.wrong(key, "stands_twice", thing=thing, first=first)
+        else:
+            self._taken[what] = f"{self.findings.file}:{fields.mapping.line_of(key)}"
+
+    def _needed(self, document: Fields) -> None:
+        """What a topology cannot be without."""
+        for key in ("agencies", "roles"):
+            if not document.mapping.get(key):
+                document.wrong(key, "key_missing", key=key, mend=f"{key}: を書いてください / write {key}:")
+        for program, name in ((Program.NETWORK, NETWORK), (Program.RESIDENT_NETWORK, RESIDENT_NETWORK)):
+            if not any(role.program is program and name in role.hosts for role in self.roles.values()):
+                document.wrong("roles", "role_missing", name=name)
+        for name, role in self.roles.items():
+            if not role.hosts:
+                document.wrong("roles", "hosts_missing", name=name)

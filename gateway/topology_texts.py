@@ -1,0 +1,93 @@
+"""What a topology's mistakes are called, and how each is mended; Japanese first. `{what}`: the part of the file that it is in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+AN_ID: Final = (
+    "小文字で始まる小文字・数字・ハイフン2〜31字です / 2 to 31 lower-case letters, digits and hyphens, a letter first"
+)
+A_CODE: Final = "引用符で囲んだ16桁の数字です / 16 digits within quotes"
+A_NAME: Final = "名称です / a name"
+A_HOST: Final = "ホスト名か IP アドレスです / a host name or an IP address"
+A_KEY: Final = "Ed25519 公開鍵の16進64字です / an Ed25519 public key, 64 hex digits"
+A_SYSTEM: Final = "小文字で始まる小文字・数字・ハイフンです / lower-case letters, digits and hyphens, a letter first"
+A_DAY: Final = "YYYY-MM-DD です / a day, YYYY-MM-DD"
+
+MISTAKES: Final = {
+    "not_a_mapping": (
+        "{what} は「名前: 値」の並びです / must be a mapping of names to values",
+        "「名前: 値」で書いてください / write `name: value`",
+    ),
+    "key_unknown": ("{what}: 知らない項目 {key} です / unknown key", "使えるのは / there are: {known}"),
+    "key_missing": ("{what}: {key} がありません / {key} is missing", "{mend}"),
+    "value_wrong": ("{what}: {key} の値 {value} が正しくありません / the value of {key} is wrong", "{mend}"),
+    "not_yaml": (
+        "YAML として読めません / this is not YAML",
+        "字下げ・括弧・引用符を確かめてください / check indentation, brackets and quotes",
+    ),
+    "not_readable": (
+        "ファイルを読めません / the file cannot be read as text",
+        "16 MiB までの UTF-8 の YAML を指定してください / name a file of YAML in UTF-8 of 16 MiB at most",
+    ),
+    "key_twice": ("同じ項目が二度あります / a key stands twice in one mapping", "片方を消してください / remove one"),
+    "stands_twice": (
+        "{what}: {thing} は {first} にもあります / stands there already",
+        "片方を変えてください / change one of them",
+    ),
+    "id_reserved": (
+        "{what}: id {id} は予約語です / the id is reserved",
+        "別の id にしてください / choose another id",
+    ),
+    "kinds_missing": (
+        "{what}: 機関の区分が名称 {name} から決まりません / the name tells no legal kind",
+        "kinds: [法令の区分] を書くか、法令の名称にしてください / give kinds, or the name that the law uses",
+    ),
+    "kinds_empty": ("{what}: kinds が空です / kinds is empty", "一つ以上書いてください / give at least one"),
+    "kind_unknown": (
+        "{what}: 知らない区分 {kind} です / unknown kind",
+        "party_kinds.yaml にある区分を書いてください / give a kind of party_kinds.yaml",
+    ),
+    "systems_elsewhere": (
+        "{what}: elsewhere の機関に業務システムは置けません / an agency elsewhere has no business systems here",
+        "systems を消してください / remove systems",
+    ),
+    "keys_incomplete": (
+        "{what}: 鍵が片方だけです / only one of signing_key and log_key is given",
+        "signing_key と log_key の両方を書くか、両方消してください / give both, or neither",
+    ),
+    "delegation_of_others": (
+        "{what}: {agency} の委任ではありません / the agency of this file is on neither side",
+        "delegator か delegate のどちらかをこの機関に。ほかの機関どうしの委任は構成ファイルへ / name this agency on one side; others go into the topology",
+    ),
+    "delegation_wrong": (
+        "{what}: 機関・側・日付のどれかが正しくありません / it names an agency, a side or a day that is not there",
+        "二つの機関の id、side は inquirer か provider、日付は順に / two agencies' ids, side inquirer or provider, days in order",
+    ),
+    "grant_malformed": (
+        "{what}: {grant} は権限の形ではありません / not the form of a right",
+        "resource:operation の形にしてください / write resource:operation",
+    ),
+    "role_malformed": (
+        "役割の名前 {name} が正しくありません / the role's name is malformed",
+        AN_ID,
+    ),
+    "host_unknown": (
+        "{what}: 知らない機関 {agency} を受け持っています / hosts an agency that is not there",
+        "{right} と書いてください / write {right}",
+    ),
+    "host_elsewhere": (
+        "{what}: elsewhere の機関 {agency} は受け持てません / an agency elsewhere cannot be hosted",
+        "受け持ちか elsewhere のどちらかを消してください / remove it from the hosts, or remove elsewhere",
+    ),
+    "role_missing": (
+        "{name} の役割がありません / the role of {name} is missing",
+        "roles に「{name}: {{program: {name}, hosts: [{name}], port: …, metrics_port: …}}」を足してください / add it to roles",
+    ),
+    "hosts_missing": (
+        "役割 {name}: hosts が空です / hosts is empty",
+        "受け持つ機関を書いてください / name the agencies that it hosts",
+    ),
+    "role_unknown": ("{what}: {program} の役割 {role} はありません / no such role", "あるのは / there are: {known}"),
+}
+"""Code → what is wrong, and how to mend it."""

@@ -1,0 +1,114 @@
+"""A partner's own folder: keys that never leave it, signing requests for certificates, and what the network's operator gives in return.
+
+1. `make_keys(folder)`: private keys, three requests (`intermediate.csr.pem`, `linkage.csr.pem`, `server.csr.pem`), `public.json`.
+2. The operator takes the agency in (`sekisho agency add`) with the two public keys of `public.json`, and answers the requests
+   (`sekisho agency certificate`); the certificates go into the folder as `intermediate.pem`, `linkage.pem`, `server.pem`.
+3. `Connection.read(folder, given)`: `given` is what the operator hands over (`clients/<agency>/`): register, CA, permission lists, addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
+from keys.masked import Secret
+from keys.signing import Signer, generate_seed
+from partner.asking import Asker
+from partner.messages import envelope
+from transport import channel, tls
+from transport.standing_register import StandingRegister
+from transport.tls import Identity
+
+USES: Final = ("intermediate", "linkage", "server")
+_PRIVATE: Final = 0o600
+
+
+def make_keys(folder: Path) -> dict[str, str]:
+    """Make the agency's keys and requests; returns the public keys, also in `public.json`. Raises FileExistsError: keys are never overwritten."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    public = {}
+    for name in ("signing", "log"):
+        seed = generate_seed()
+        # reveal: to the agency's own file, mode 0600
+        _write(folder / f"{name}.seed", seed.reveal().hex().encode())
+        public[f"{name}_key"] = Signer(seed).public_key.hex()
+    for use in USES:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        _write(folder / f"{use}.key.pem", pem)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, use)])
+        request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+        _write(folder / f"{use}.csr.pem", request.public_bytes(serialization.Encoding.PEM))
+    _write(folder / "public.json", json.dumps(public, indent=1).encode())
+    return public
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.touch(mode=_PRIVATE, exist_ok=False)
+    path.write_bytes(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """All that a partner needs to take part. `register`: called, what is in force; `register.look()` takes a newer file."""
+
+    agency: str
+    folder: Path
+    ca: Path
+    network: str
+    resident_network: str
+    register: StandingRegister
+    signer: Signer
+
+    @classmethod
+    def read(cls, folder: Path, given: Path) -> Connection:
+        """Raises OSError, ValueError, KeyError, RegisterBrokenError."""
+        told = json.loads((given / "network.json").read_bytes())
+        return cls(
+            agency=told["agency"],
+            folder=folder,
+            ca=given / told["ca"],
+            network=told["network"],
+            resident_network=told["resident_network"],
+            register=StandingRegister(given / told["register"], bytes.fromhex(told["register_root"])),
+            signer=Signer(Secret(bytes.fromhex((folder / "signing.seed").read_text()))),
+        )
+
+    def identity(self, use: str) -> Identity:
+        return Identity(certificate=self.folder / f"{use}.pem", key=self.folder / f"{use}.key.pem", ca=self.ca)
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Asker]:
+        """An asker with the certificate of the agency's intermediate server."""
+        async with channel.session(tls.client_context(self.identity("intermediate"), self.ca)) as client:
+            yield Asker(
+                agency=self.agency, client=client, signer=self.signer, core=self.network, interface=self.network
+            )
+
+    async def ask_for_code(self, individual_number: str, now: datetime) -> str:
+        """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under the acquisition number that is returned.
+
+        Raises ChannelError; ValueError when the resident network refuses.
+        """
+        number = new_sortable_id(ACQUISITION_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10))
+        async with channel.session(tls.client_context(self.identity("linkage"), self.ca)) as client:
+            body = envelope([{"acquisition_number": number, "individual_number": individual_number}])
+            answer = await channel.post(client, f"{self.resident_network}/code-requests", body, timeout_s=20)
+        if not msgspec.json.decode(answer)["items"][0].get("accepted"):
+            raise ValueError("the resident network does not give a code of this person")
+        return number

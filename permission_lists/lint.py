@@ -1,0 +1,400 @@
+"""What is wrong, or at least strange, with a permission list: overlaps, gaps, rows that nobody can use, words without a definition.
+
+Works on documents whose form is right (`permission_lists.documents`). A finding of weight ERROR keeps a list from being published.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from permission_lists.documents import Document
+from permission_lists.findings import Finding, Place, Weight
+from permission_lists.law_text import expand, read_party
+
+_ORDINANCE: Final = "ordinance"
+_OF_LAW: Final = ("statute", "order")
+_Found = Iterator[Finding]
+
+
+def lint(documents: Sequence[Document], known_kinds: Collection[str]) -> list[Finding]:
+    """Every finding, by file and line. `known_kinds`: the kinds that an agency can be (party_kinds.yaml)."""
+    found = list(_bases(documents))
+    for document in documents:
+        for look in (_terms, _items, _periods, _information):
+            found += look(document)
+        found += _kinds(document, known_kinds)
+        for nth, row in enumerate(document.data["rows"]):
+            if not row.get("deleted"):
+                for look_at_row in _ROW_LOOKS:
+                    found += look_at_row(document, nth, row)
+        found += _overlaps(document)
+    found += _ordinances(documents)
+    return sorted(found, key=lambda one: (one.file, one.line, one.code))
+
+
+def errors(found: Sequence[Finding]) -> list[Finding]:
+    return [one for one in found if one.weight is Weight.ERROR]
+
+
+def _bases(documents: Sequence[Document]) -> _Found:
+    seen: set[str] = set()
+    for document in documents:
+        basis = document.data["basis"]
+        if basis["id"] in seen:
+            yield document.finding(
+                ("basis", "id"),
+                Weight.ERROR,
+                "basis_twice",
+                f"根拠「{basis['id']}」が 2 回あります / a basis stands twice",
+                "別の id にするか、一つにしてください / give it another id, or keep one",
+            )
+        seen.add(basis["id"])
+    statutory = sorted(
+        (one for one in documents if one.data["basis"]["kind"] in _OF_LAW),
+        key=lambda one: str(one.data["basis"]["in_force"]["from"]),
+    )
+    for before, after in itertools.pairwise(statutory):
+        last, first = before.data["basis"]["in_force"]["to"], after.data["basis"]["in_force"]["from"]
+        place = ("basis", "in_force")
+        if last is None or last >= first:
+            yield after.finding(
+                place,
+                Weight.ERROR,
+                "bases_overlap",
+                f"{first} には別の法令の根拠も効力を有します / two statutory bases are in force on one day",
+                f"{before.name} の to をその前日にしてください / end the other on the day before",
+            )
+        elif date.fromisoformat(last) + timedelta(days=1) < date.fromisoformat(first):
+            yield after.finding(
+                place,
+                Weight.WARNING,
+                "bases_gap",
+                f"{last} の翌日から {first} の前日まで、法令の根拠がありません / no statutory basis in between",
+                "期間を確かめてください / check both periods",
+            )
+
+
+def _terms(document: Document) -> _Found:
+    """Every term has a definition, every definition is used and means somebody, as the classes of the document say."""
+    definitions = document.data["definitions"]
+    terms = definitions["terms"]
+    used = set()
+    for place, text in _terms_used(document):
+        used.add(text)
+        if text not in terms:
+            yield document.finding(
+                place,
+                Weight.ERROR,
+                "term_undefined",
+                f"「{text}」の定義がありません / a term without a definition",
+                "definitions.terms に書いてください / define it in definitions.terms",
+            )
+    classes = {name: entry["members"] for name, entry in definitions.get("kinds", {}).items()}
+    for text, entry in terms.items():
+        place = ("definitions", "terms", text)
+        if text not in used:
+            yield document.finding(
+                place,
+                Weight.WARNING,
+                "term_unused",
+                f"「{text}」はどの行にもありません / no row uses this term",
+                "消すか、行の文言を確かめてください / delete it, or check the rows' wording",
+            )
+        if not entry["kinds"] and not entry.get("agencies") and not entry.get("unresolved"):
+            yield document.finding(
+                place,
+                Weight.ERROR,
+                "term_of_nobody",
+                f"「{text}」に当たる者がいません / a term that means nobody",
+                "kinds か agencies を書くか、unresolved: true にしてください / write kinds or agencies, or mark it unresolved",
+            )
+        read = read_party(text, classes, _leaves(classes))
+        if not read.unresolved and set(read.kinds) != set(entry["kinds"]):
+            yield document.finding(
+                place,
+                Weight.ERROR,
+                "term_not_as_defined",
+                f"「{text}」の kinds が definitions.kinds の定義と違います / kinds differ from the definition",
+                f"定義どおりなら / by the definition: {', '.join(read.kinds)}",
+            )
+
+
+def _leaves(classes: Mapping[str, Sequence[str]]) -> set[str]:
+    return set(itertools.chain.from_iterable(expand([name], classes) for name in classes))
+
+
+def _terms_used(document: Document) -> Iterator[tuple[Place, str]]:
+    for nth, row in enumerate(document.data["rows"]):
+        if not row.get("deleted"):
+            yield ("rows", nth, "inquirer"), row["inquirer"]
+            for at, grant in enumerate(row["grants"]):
+                yield ("rows", nth, "grants", at, "provider"), grant["provider"]
+
+
+def _kinds(document: Document, known: Collection[str]) -> _Found:
+    """Only kinds that an agency can be: a misspelt one would match nobody, silently."""
+    classes = document.data["definitions"].get("kinds", {})
+    places = [
+        (("definitions", "terms", text, key, nth), kind)
+        for text, entry in document.data["definitions"]["terms"].items()
+        for key in ("kinds", "possible")
+        for nth, kind in enumerate(entry.get(key, ()))
+    ]
+    places += [
+        (("definitions", "kinds", name, "members", nth), kind)
+        for name, entry in classes.items()
+        for nth, kind in enumerate(entry["members"])
+        if kind not in classes
+    ]
+    for place, kind in places:
+        if kind not in known:
+            yield document.finding(
+                place,
+                Weight.ERROR,
+                "kind_unknown",
+                f"「{kind}」という機関の区分はありません / no agency is of this kind",
+                "party_kinds.yaml の区分にしてください / use a kind of party_kinds.yaml",
+            )
+
+
+def _items(document: Document) -> _Found:
+    seen: set[str] = set()
+    for nth, row in enumerate(document.data["rows"]):
+        if row["item"] in seen:
+            yield document.finding(
+                ("rows", nth),
+                Weight.ERROR,
+                "item_twice",
+                f"{row['item']} の項が 2 回あります / an item stands twice",
+                "項番号を確かめてください / check the item's number",
+            )
+        seen.add(row["item"])
+    numbers = {int(item.partition("-")[0]) for item in seen}
+    missing = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
+    if missing:
+        yield document.finding(
+            ("rows",),
+            Weight.WARNING,
+            "items_gap",
+            f"{', '.join(map(str, missing))} の項がありません / items are missing",
+            "削られた項は deleted: true で残してください / keep a deleted item as deleted: true",
+        )
+
+
+def _periods(document: Document) -> _Found:
+    basis = document.data["basis"]["in_force"]
+    for nth, row in enumerate(document.data["rows"]):
+        period = row.get("in_force")
+        if period is None:
+            continue
+        place = ("rows", nth, "in_force")
+        if period["from"] > (basis["to"] or "9999") or (period["to"] or "9999") < basis["from"]:
+            yield document.finding(
+                place,
+                Weight.ERROR,
+                "row_never_in_force",
+                f"{row['item']} の項が効力を有する日は、根拠の期間にありません / the row is never in force",
+                "行か根拠の期間を直してください / mend the row's period or the basis'",
+            )
+        elif period["from"] < basis["from"] or (period["to"] or "9999") > (basis["to"] or "9999"):
+            yield document.finding(
+                place,
+                Weight.WARNING,
+                "row_outlasts_basis",
+                f"{row['item']} の項の期間が根拠の期間をはみ出します / the row's period exceeds its basis'",
+                "根拠の期間だけが数えられます / only days of the basis count",
+            )
+
+
+def _information(document: Document) -> _Found:
+    defined = document.data["definitions"]["information"]
+    told: set[str] = set()
+    for nth, row in enumerate(document.data["rows"]):
+        for at, grant in enumerate(row.get("grants", ())):
+            for name in grant["information"]:
+                if _is_short_name(name) and name not in defined and name not in told:
+                    told.add(name)
+                    yield document.finding(
+                        ("rows", nth, "grants", at, "information"),
+                        Weight.WARNING,
+                        "information_undefined",
+                        f"「{name}」の定義がありません / an information class without a definition",
+                        "definitions.information に書いてください / define it in definitions.information",
+                    )
+
+
+def _is_short_name(name: str) -> bool:
+    return name.endswith("関係情報") and "に関する" not in name and "による" not in name
+
+
+def _who(document: Document, term: str) -> tuple[frozenset[str], bool]:
+    """Kinds and agencies inside for certain, and whether others may be."""
+    entry: Mapping[str, Any] = document.data["definitions"]["terms"].get(term, {})
+    certain = frozenset([*entry.get("kinds", ()), *(f"={name}" for name in entry.get("agencies", ()))])
+    return certain, bool(entry.get("unresolved"))
+
+
+def _uses(document: Document, nth: int, row: Mapping[str, Any]) -> _Found:
+    """A row that can never say yes, a grant that an earlier one covers, information of a detail that the row does not have."""
+    inquirer, _ = _who(document, row["inquirer"])
+    grants = [(_who(document, grant["provider"])[0], frozenset(grant["information"])) for grant in row["grants"]]
+    if not grants:
+        yield document.finding(
+            ("rows", nth),
+            Weight.ERROR,
+            "row_without_grants",
+            f"{row['item']} の項に提供がありません / a row without grants",
+            "grants を書くか、削られた項なら deleted: true にしてください / write grants, or mark it deleted",
+        )
+    elif not inquirer or not any(provider for provider, _ in grants):
+        yield document.finding(
+            ("rows", nth),
+            Weight.WARNING,
+            "row_unreachable",
+            f"{row['item']} の項に確かに当たる機関がなく、誰にも許可されません / no agency falls under the row for certain: it permits nobody",
+            "他の法令で定まる者なら、そのままで構いません / right, if other law says who that is",
+        )
+    for at, (provider, names) in enumerate(grants):
+        place = ("rows", nth, "grants", at)
+        if provider and any(provider <= other and names <= given for other, given in grants[:at]):
+            yield document.finding(
+                place,
+                Weight.WARNING,
+                "grant_unreachable",
+                f"{row['item']} の項の提供 {at + 1} は、前の提供に含まれます / an earlier grant covers this one",
+                "一つにしてください / keep one",
+            )
+        if len(inquirer) == 1 and provider == inquirer and next(iter(inquirer)).startswith("="):
+            yield document.finding(
+                place,
+                Weight.WARNING,
+                "asks_itself",
+                f"{row['item']} の項では、照会者が自分に照会します / the inquirer would ask itself",
+                "庁内の手続です。行から除いてください / leave it out: an agency does not inquire of itself",
+            )
+
+
+def _details(document: Document, nth: int, row: Mapping[str, Any]) -> _Found:
+    named = frozenset(itertools.chain.from_iterable(grant["information"] for grant in row["grants"]))
+    for at, detail in enumerate(row.get("details") or ()):
+        for line, information in enumerate(detail["information"]):
+            for name in sorted(set(information["classes"]) - named):
+                place = ("rows", nth, "details", at, "information", line)
+                yield document.finding(
+                    place,
+                    Weight.ERROR,
+                    "detail_class_unknown",
+                    f"{row['item']} の項に「{name}」はありません / the row has no such information",
+                    "行の grants にある情報の名にしてください / use a class of the row's grants",
+                )
+
+
+_ROW_LOOKS: Final[tuple[Callable[[Document, int, Mapping[str, Any]], _Found], ...]] = (_uses, _details)
+
+
+def _overlaps(document: Document) -> _Found:
+    """Two rows in force on one day that give somebody the same information for the same affair."""
+    by_affair: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+    for nth, row in enumerate(document.data["rows"]):
+        if not row.get("deleted"):
+            by_affair.setdefault(row["affair"], []).append((nth, row))
+    for rows in by_affair.values():
+        for (_, one), (nth, other) in itertools.combinations(rows, 2):
+            if _share(document, one, other):
+                yield document.finding(
+                    ("rows", nth),
+                    Weight.WARNING,
+                    "rows_overlap",
+                    f"{one['item']} の項と {other['item']} の項は、同じ照会者に同じ事務で同じ情報を認めます / two rows permit the same",
+                    "一つにしてください / keep one",
+                )
+
+
+def _share(document: Document, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    whole = document.data["basis"]["in_force"]
+    first, second = one.get("in_force", whole), other.get("in_force", whole)
+    if first["from"] > (second["to"] or "9999") or second["from"] > (first["to"] or "9999"):
+        return False
+    if not _who(document, one["inquirer"])[0] & _who(document, other["inquirer"])[0]:
+        return False
+    pairs = itertools.product(one["grants"], other["grants"])
+    return any(
+        set(a["information"]) & set(b["information"])
+        and _who(document, a["provider"])[0] & _who(document, b["provider"])[0]
+        for a, b in pairs
+    )
+
+
+def _ordinances(documents: Sequence[Document]) -> _Found:
+    """独自利用事務 (番号法第19条第9号): a row by ordinance follows a statutory row and gives no more than that one (PL-5)."""
+    statutory = {
+        f"{document.data['basis']['id']}:{row['item']}": (document, row)
+        for document in documents
+        if document.data["basis"]["kind"] in _OF_LAW
+        for row in document.data["rows"]
+        if not row.get("deleted")
+    }
+    for document in documents:
+        basis = document.data["basis"]
+        if basis["kind"] == _ORDINANCE and "municipality" not in basis:
+            yield document.finding(
+                ("basis",),
+                Weight.ERROR,
+                "municipality_missing",
+                "どの地方公共団体の条例かがありません / whose ordinance is it?",
+                "basis.municipality に「世田谷区」のように書いてください / write basis.municipality",
+            )
+        for nth, row in enumerate(document.data["rows"]):
+            if row.get("deleted"):
+                continue
+            if basis["kind"] == _ORDINANCE:
+                yield from _ordinance_row(document, nth, row, statutory)
+            elif "follows" in row:
+                yield document.finding(
+                    ("rows", nth, "follows"),
+                    Weight.ERROR,
+                    "follows_of_statute",
+                    "follows は条例の行だけに書きます / only rows by ordinance follow",
+                    "消してください / delete it",
+                )
+
+
+def _ordinance_row(
+    document: Document, nth: int, row: Mapping[str, Any], statutory: Mapping[str, tuple[Document, Mapping[str, Any]]]
+) -> _Found:
+    item, municipality = row["item"], document.data["basis"].get("municipality", "")
+    agencies = document.data["definitions"]["terms"].get(row["inquirer"], {}).get("agencies", ())
+    if not agencies or not all(name.startswith(municipality) for name in agencies):
+        yield document.finding(
+            ("rows", nth, "inquirer"),
+            Weight.ERROR,
+            "inquirer_of_another",
+            f"{item} の項の照会者が、その地方公共団体の機関ではありません / the inquirer is no agency of that municipality",
+            "定義の agencies に「世田谷区長」のように名指ししてください / name it under agencies",
+        )
+    followed = statutory.get(row.get("follows", ""))
+    if followed is None:
+        yield document.finding(
+            ("rows", nth),
+            Weight.ERROR,
+            "follows_nothing",
+            f"{item} の項が準ずる法定事務の行がありません / the row follows no statutory row of this list",
+            "follows に 'meirei-2024:42' のように書いてください (番号法第19条第9号) / write follows",
+        )
+        return
+    source, like = followed
+    allowed = [(_who(source, grant["provider"])[0], set(grant["information"])) for grant in like["grants"]]
+    for at, grant in enumerate(row["grants"]):
+        provider, _ = _who(document, grant["provider"])
+        for name in grant["information"]:
+            if not any(provider and provider <= others and name in given for others, given in allowed):
+                yield document.finding(
+                    ("rows", nth, "grants", at),
+                    Weight.ERROR,
+                    "beyond_the_statute",
+                    f"「{name}」をこの提供者から受けることは、準ずる {row['follows']} では認められていません / the statutory row does not give this",
+                    "法定の行の範囲に収めてください / keep within the statutory row",
+                )

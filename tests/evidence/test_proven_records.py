@@ -1,0 +1,127 @@
+"""Single records with their proofs (IS-5, SC-27): what a file proves, and each way in which one can lie, by name."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evidence.checkpoint import format_vkey, sign
+from evidence.entry import commit_subject
+from evidence.findings import FindingName
+from evidence.merkle import Frontier, Range, inclusion_proof, inclusion_ranges, leaf_hash
+from evidence.proven_records import ProvenRecord, RecordsHeader, origins, sign_view, verify_records, write_records
+from keys.masked import Secret
+from keys.signing import Signer
+
+ORIGIN = "sekisho.example/midori/intermediate/2026"
+SIGNER = Signer(Secret(bytes(range(32))))
+TRUSTED = {ORIGIN: format_vkey(ORIGIN, SIGNER.public_key)}
+NUMBER, SALT = "100000000000001", bytes(range(32))
+SUBJECT = commit_subject(SALT, NUMBER)
+BODIES = [json.dumps({"id": f"E{nth}", "subject": SUBJECT}, separators=(",", ":")).encode() for nth in range(7)]
+LEAVES = [leaf_hash(body) for body in BODIES]
+NOTE = sign(ORIGIN, len(LEAVES), Frontier().extend(LEAVES).frontier.root(), SIGNER)
+HEADER = RecordsHeader(about_one=True, agency="midori", made_at="2026-11-24T00:00:00.000Z")
+VIEW = json.dumps({"id": "E3", "outcome": "given", "subject": SUBJECT}, separators=(",", ":"))
+
+
+def path(index: int) -> tuple[str, ...]:
+    stored = {one: LEAVES[one.start : one.stop] for one in inclusion_ranges(index, len(LEAVES)) if one.level == 0}
+    assert all(isinstance(one, Range) for one in stored)
+    return tuple(step.hex() for step in inclusion_proof(index, len(LEAVES), stored))
+
+
+def whole(index: int) -> ProvenRecord:
+    return ProvenRecord(index=index, origin=ORIGIN, proof=path(index), entry=BODIES[index].decode(), salt=SALT.hex())
+
+
+def view(index: int = 3, said: str = VIEW) -> ProvenRecord:
+    signature = sign_view(SIGNER, ORIGIN, index, LEAVES[index], said.encode())
+    return ProvenRecord(
+        index=index, origin=ORIGIN, proof=path(index), view=said, leaf=LEAVES[index].hex(), signature=signature, salt=SALT.hex()
+    )  # fmt: skip
+
+
+def lines(*records: ProvenRecord, note: str = NOTE) -> list[bytes]:
+    return list(write_records(HEADER, [(record, note) for record in records]))
+
+
+def names(given_lines: list[bytes], number: str | None = None, trusted: dict[str, str] = TRUSTED) -> set[FindingName]:
+    return {one.name for one in verify_records("file", given_lines, trusted, number=number).findings}
+
+
+def test_whole_records_and_views_of_one_person_are_clean():
+    checked = verify_records("file", lines(*map(whole, range(3)), view()), TRUSTED, number=NUMBER)
+    assert checked.clean
+    assert (checked.records, checked.views, checked.opened, checked.agency) == (4, 1, 4, "midori")
+    assert origins(lines(whole(0))) == {ORIGIN}
+
+
+LIES = {
+    "another entry": (lambda: msgspec.structs.replace(whole(2), entry=BODIES[1].decode()), FindingName.NOT_INCLUDED),
+    "another place": (lambda: msgspec.structs.replace(whole(2), index=1), FindingName.NOT_INCLUDED),
+    "a place outside": (lambda: msgspec.structs.replace(whole(2), index=7), FindingName.NOT_INCLUDED),
+    "another path": (lambda: msgspec.structs.replace(whole(2), proof=path(1)), FindingName.NOT_INCLUDED),
+    "no path": (lambda: msgspec.structs.replace(whole(2), proof=()), FindingName.NOT_INCLUDED),
+    "a path that does not end": (lambda: msgspec.structs.replace(whole(2), proof=("00" * 32,) * 65), FindingName.MALFORMED),
+    "another log": (lambda: msgspec.structs.replace(whole(2), origin=ORIGIN[:-1] + "5"), FindingName.NOT_INCLUDED),
+    "a view that says more": (lambda: msgspec.structs.replace(view(), view=VIEW.replace("given", "asked")), FindingName.BAD_SIGNATURE),
+    "a view of another entry": (
+        lambda: msgspec.structs.replace(view(), index=2, leaf=LEAVES[2].hex(), proof=path(2)), FindingName.BAD_SIGNATURE,
+    ),
+    "a view without its signature": (lambda: msgspec.structs.replace(view(), signature=None), FindingName.BAD_SIGNATURE),
+    "a view and an entry": (lambda: msgspec.structs.replace(view(), entry=BODIES[3].decode()), FindingName.MALFORMED),
+    "neither": (lambda: msgspec.structs.replace(view(), view=None), FindingName.MALFORMED),
+    "a leaf in capitals": (lambda: msgspec.structs.replace(view(), leaf=LEAVES[3].hex().upper()), FindingName.MALFORMED),
+    "no salt": (lambda: msgspec.structs.replace(view(), salt=None), FindingName.ANOTHER_PERSON),
+    "another salt": (lambda: msgspec.structs.replace(whole(2), salt=bytes(32).hex()), FindingName.ANOTHER_PERSON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_record_that_lies_is_named(lie):
+    record, name = LIES[lie]
+    assert names(lines(record()), NUMBER) == {name}
+
+
+def test_a_person_is_told_from_another():
+    assert names(lines(whole(1)), "100000000000002") == {FindingName.ANOTHER_PERSON}
+
+
+def test_a_record_is_shown_once():
+    assert names(lines(whole(1), whole(1))) == {FindingName.REPEATED_ENTRY}
+
+
+def test_a_checkpoint_must_be_the_logs_own():
+    other = Signer(Secret(bytes(32)))
+    forged = sign(ORIGIN, len(LEAVES), Frontier().extend(LEAVES).frontier.root(), other)
+    assert names(lines(whole(1), note=forged)) == {FindingName.BAD_SIGNATURE, FindingName.NOT_INCLUDED}
+    assert names(lines(whole(1)), trusted={}) == {FindingName.UNKNOWN_LOG, FindingName.NOT_INCLUDED}
+
+
+def test_a_line_that_is_missing_or_comes_twice_is_named():
+    good = lines(whole(0), whole(1))
+    for at in range(len(good) - 1):
+        assert names([*good[:at], *good[at + 1 :]])
+    assert names(good[:-1]) == {FindingName.MALFORMED}
+    assert names([*good, good[-1]]) == {FindingName.MALFORMED}
+    assert names([]) == {FindingName.MALFORMED}
+    assert names([good[0], *good]) >= {FindingName.MALFORMED, FindingName.FILE_ALTERED}
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+def test_no_flipped_bit_goes_unseen(place, bit):
+    data = bytearray(b"".join(lines(whole(0), view())))
+    data[place % len(data)] ^= 1 << bit
+    assert names(bytes(data).splitlines(keepends=True))
+
+
+@given(st.lists(st.binary(max_size=60).map(lambda data: data + b"}\n"), max_size=5))
+def test_anything_at_all_is_read_without_an_error(data):
+    assert names(data)
+    assert isinstance(origins(data), set)
+    assert verify_records("x", data, {}).records == 0

@@ -1,0 +1,236 @@
+"""Acts of staff: log-in and out, what is refused, members and grants, the first of two approvals. The server may die at any commit of theirs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from codebook.identifiers import new_sortable_id
+from gateway import backup_keys, staff_cards
+from gateway.demonstration.callers import Staff, UnexpectedAnswerError, Worker
+from gateway.demonstration.stage import WARD
+from gateway.intermediate_server.operations import restoring
+from gateway.staff_cards import StaffSecrets
+from keys.signing import Signer, generate_seed
+from tests.fault.acts import Prepare, Trial, at_once, the_ward_releases
+from tests.support.running_system import entries, insisting
+
+UNTIL = "2026-04-01T00:00:00Z"
+
+
+@dataclass(slots=True, kw_only=True)
+class At:
+    """A person at the ward's terminal."""
+
+    trial: Trial
+    worker: Worker
+
+    async def call(self, path: str, *items: Any) -> Any:
+        async with self.staff() as staff:
+            found = await insisting(lambda: staff.items(f"/{WARD}/{path}", list(items)))
+        return found[0] if items else found
+
+    async def refused(self, path: str, item: Any, *reasons: str) -> Any:
+        """The same, where a call that was made before the server died may have done it already."""
+        try:
+            return await self.call(path, item)
+        except UnexpectedAnswerError as problem:
+            if not str(problem).endswith(reasons):
+                raise
+            return None
+
+    def staff(self) -> Staff:
+        running = self.trial.system.running
+        return Staff(running.url("intermediate"), running.staff(WARD), self.worker)
+
+    async def proof(self, purpose: str) -> dict[str, str]:
+        async with self.staff() as staff:
+            return await insisting(lambda: staff.prove(purpose))
+
+
+def first(trial: Trial, staff_id: str) -> At:
+    known = trial.system.stage.worker(WARD, staff_id)
+    worker = Worker(agency=WARD, staff_id=staff_id, known=known.known, card=known.card)
+    return At(trial=trial, worker=worker)
+
+
+async def somebody_logs_in_and_out(trial: Trial) -> None:
+    person = first(trial, "staff-2")
+    async with person.staff() as staff:
+        await insisting(staff.log_in)
+        await insisting(lambda: staff.items(f"/{WARD}/held-provisions", []))
+        token = person.worker.token
+        await person.refused("staff/log-out", {}, "401 session_ended")
+    assert await _over(person, token)
+    log = entries(await trial.system.export(WARD))
+    kinds = [one["kind"] for one in log if one.get("actor") == "staff-2"]
+    assert {"staff.logged_in", "staff.operated", "staff.logged_out"} <= set(kinds)
+
+
+async def _over(person: At, token: str) -> bool:
+    """Whether a session is over: asked by somebody who does not log in anew."""
+    async with person.staff() as staff:
+        try:
+            await insisting(lambda: staff._request("POST", f"/{WARD}/held-provisions", {"items": []}, token))
+        except UnexpectedAnswerError as problem:
+            return str(problem).endswith("401 session_ended")
+    return False
+
+
+async def somebody_is_not_let_in(trial: Trial) -> None:
+    """A refusal is on record for every call that was answered with it, and for no more than were made."""
+    before = len(entries(await trial.system.export(WARD), kind="staff.refused"))
+    nobody = Worker(
+        agency=WARD,
+        staff_id=f"nobody-{secrets.token_hex(4)}",
+        known=StaffSecrets(password="not a password", passphrase=""),
+        card=Signer(generate_seed()),
+    )
+    made = 0
+    async with At(trial=trial, worker=nobody).staff() as staff:
+
+        async def once() -> str:
+            nonlocal made
+            made += 1
+            try:
+                await staff.log_in()
+            except UnexpectedAnswerError as problem:
+                if str(problem).endswith("401 login_refused"):
+                    return "refused"
+                raise
+            return "let in"
+
+        assert await insisting(once) == "refused"
+    assert 1 <= len(entries(await trial.system.export(WARD), kind="staff.refused")) - before <= made
+
+
+async def somebody_comes_and_is_given_a_right(trial: Trial) -> None:
+    """Whatever died on the way: one member, one grant, which works after the second person and not after its revocation."""
+    one, other = first(trial, "admin-1"), first(trial, "admin-2")
+    card = Signer(generate_seed())
+    known = StaffSecrets(password=secrets.token_urlsafe(18), passphrase="")
+    worker = Worker(agency=WARD, staff_id=f"new-{trial.nth}-{secrets.token_hex(4)}", known=known, card=card)
+    person = At(trial=trial, worker=worker)
+    await one.refused(
+        "staff/members/change",
+        {
+            "operation": "add", "staff_id": worker.staff_id, "office": "zeimu", "valid_until": UNTIL, "password": known.password,
+            "card_key": base64.b64encode(card.public_key).decode(),
+        },
+        "409 staff_id_taken",
+    )  # fmt: skip
+    await _own_password(person)
+    asked = {
+        "event": "request", "grant_id": new_sortable_id("G", 0, secrets.token_bytes(10)), "staff_id": worker.staff_id,
+        "scope": {"function": "held.view", "office": "zeimu", "valid_until": UNTIL},
+    }  # fmt: skip
+    grant = await one.call("staff/grants/ask", asked)
+    assert await person.refused("held-provisions", {"permit_id": "K0"}, "403 right_missing") is None
+    await _approve(other, grant)
+    await person.call("held-provisions")
+    await one.refused("staff/grants/ask", {"event": "revoke", "grant_id": grant["grant_id"]}, "409 grant_state")
+    assert await person.refused("held-provisions", {"permit_id": "K0"}, "403 right_missing") is None
+    found = [row for row in await one.call("staff/grants") if row["staff_id"] == worker.staff_id]
+    assert [(row["state"], row["approved_by"]) for row in found] == [("revoked", "admin-2")]
+    events = [
+        row["facts"]["event"]
+        for row in entries(await trial.system.export(WARD), kind="staff.grant_changed")
+        if row["facts"]["holder"] == worker.staff_id
+    ]
+    assert events == ["request", "approve", "revoke"]
+
+
+async def _own_password(person: At) -> None:
+    """A proof is good once: after a death the person shows both factors again, unless the old password is no good any more."""
+    worker, fresh = person.worker, secrets.token_urlsafe(18)
+    async with person.staff() as staff:
+        await insisting(staff.log_in)
+    for _ in range(2):
+        item = {"proof": await person.proof("password"), "new_password": fresh}
+        try:
+            await person.call("staff/password", item)
+        except UnexpectedAnswerError as problem:
+            if not str(problem).endswith("401 login_refused"):
+                raise
+        else:
+            break
+    worker.known, worker.token = StaffSecrets(password=fresh, passphrase=""), ""
+    async with person.staff() as staff:
+        await insisting(staff.log_in)
+
+
+async def _approve(by: At, grant: dict[str, Any]) -> None:
+    """A proof is good once: after a death the approver shows both factors again."""
+    item = {"event": "approve", "grant_id": grant["grant_id"], "content_hash": grant["content_hash"]}
+    purpose = f"approve/{grant['grant_id']}/{grant['content_hash']}"
+    for _ in range(2):
+        proved = {**item, "proof": await by.proof(purpose)}
+        try:
+            await by.call("staff/grants/check", proved)
+        except UnexpectedAnswerError as problem:
+            if str(problem).endswith("409 grant_state"):
+                return
+            if not str(problem).endswith("401 login_refused"):
+                raise
+        else:
+            return
+    raise AssertionError("the approval does not come through")
+
+
+async def an_administrator_makes_a_backup(trial: Trial) -> None:
+    """A backup that broke off has no end; the one that came through is good, and each that was begun is on record."""
+    person = first(trial, "admin-1")
+    begun = 0
+
+    async def once() -> bytes:
+        nonlocal begun
+        begun += 1
+        item = {"proof": await person.proof("backup")}
+        async with person.staff() as staff:
+            return await staff._call("POST", f"/{WARD}/backups", {"items": [item]})
+
+    made = await insisting(once)
+    running = trial.system.running
+    known = staff_cards.read_secrets(running.data.backup_secrets(WARD))
+    assert known is not None
+    private = backup_keys.open_private(running.data.backup_key(WARD), WARD, known.passphrase)
+    log_keys = running.role("intermediate").register.logs[f"sekisho.example/{WARD}/intermediate"]
+    assert restoring.verify(io.BytesIO(made), private, log_keys)["log_entry"] > 0
+    said = [row["facts"]["event"] for row in entries(await trial.system.export(WARD), kind="backup.made")]
+    assert said[-1] == "made"
+    assert 1 <= said.count("begun") <= begun + said.count("made")
+
+
+STAFF_ACTS: dict[str, Prepare] = {
+    **dict.fromkeys(
+        (
+            "intermediate.commit.staff.attempt", "intermediate.commit.staff.proved", "intermediate.commit.staff.logged_in",
+            "intermediate.commit.staff.operated", "intermediate.commit.staff.logged_out",
+        ),
+        at_once(somebody_logs_in_and_out),
+    ),
+    "intermediate.commit.staff.refused": at_once(somebody_is_not_let_in),
+    "intermediate.commit.backup.begun": at_once(an_administrator_makes_a_backup),
+    "intermediate.commit.backup.made": at_once(an_administrator_makes_a_backup),
+    "intermediate.commit.provision.approved": at_once(the_ward_releases),
+    **dict.fromkeys(
+        (
+            "intermediate.commit.staff.member_changed", "intermediate.commit.staff.own_changed",
+            "intermediate.commit.staff.grant_changed",
+        ),
+        at_once(somebody_comes_and_is_given_a_right),
+    ),
+}  # fmt: skip
+"""Step (a point without its side) → the act that passes it."""
+OPTIONS = {
+    "intermediate": {
+        "staff_two_person_release": ["*"],
+        "staff_failures": 1000,
+        "staff_terminal_failures": 1000,
+        "held_escalate_s": 30 * 24 * 3600,
+    }
+}
+"""For the world of the kill test: the ward wants two people, nobody is locked out by what a dying server does not hear, and what is held is escalated at once."""

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.batch.text_forms import (
+    TOO_LONG,
+    Fill,
+    Fixed,
+    FixedLayout,
+    TextReason,
+    TextRefused,
+    Unit,
+    decode_line,
+    decode_lines,
+    encode_line,
+    split_csv,
+)
+
+ENCODINGS = ("utf-8", "cp932")
+PLAIN = st.text(
+    st.characters(codec="cp932", exclude_categories=("Cc", "Cs", "Co"), exclude_characters="〓\ufeff¢£¬‖−〜")
+)
+LAYOUT = FixedLayout(
+    fields=(
+        Fixed(name="number", width=15, fill=Fill.ZERO_LEFT),
+        Fixed(name="name", width=20),
+        Fixed(name="count", width=6, fill=Fill.SPACE_LEFT),
+    ),
+    unit=Unit.BYTES,
+)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(text=PLAIN)
+def test_what_is_written_is_read_again(encoding, text):
+    encoded = encode_line(text, encoding, number=1)
+    assert isinstance(encoded, bytes)
+    assert decode_line(encoded, encoding, number=2) == text
+    assert decode_line(encoded.replace(b"\r\n", b"\n"), encoding, number=2) == text
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(lines=st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=8))
+def test_many_lines_are_read_as_each_of_them_alone(encoding, lines):
+    one_by_one = [decode_line(line, encoding, number=nth) for nth, line in enumerate(lines, start=2)]
+    assert decode_lines(lines, encoding, first=2) == one_by_one
+    assert all(
+        isinstance(one, str) or (one.line == nth and one.column >= 1) for nth, one in enumerate(one_by_one, start=2)
+    )
+
+
+@given(good=st.lists(PLAIN, min_size=1, max_size=6), bad=st.binary(min_size=1, max_size=20), at=st.integers(0, 6))
+def test_one_bad_line_loses_no_good_one(good, bad, at):
+    lines = [text.encode() + b"\r\n" for text in good]
+    lines.insert(min(at, len(lines)), bad.replace(b"\n", b"") + b"\xff\n")
+    read = decode_lines(lines, "utf-8", first=2)
+    assert [one for one in read if isinstance(one, str)] == good
+    assert sum(isinstance(one, TextRefused) for one in read) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding", "column", "reason"),
+    [
+        ("架空\ue000".encode(), "utf-8", 3, TextReason.PRIVATE_USE),
+        (b"ab\xf0\x40", "cp932", 3, TextReason.PRIVATE_USE),
+        ("架〓".encode("cp932"), "cp932", 2, TextReason.REPLACED),
+        ("架\ufffd".encode(), "utf-8", 2, TextReason.REPLACED),
+        (b"a\xed\xa0\x80b", "utf-8", 2, TextReason.NOT_IN_ENCODING),
+        ("架空".encode("cp932"), "utf-8", 1, TextReason.NOT_IN_ENCODING),
+        ("架空".encode("cp932")[:-1], "cp932", 2, TextReason.NOT_IN_ENCODING),
+        ("架空".encode()[:-1], "utf-8", 2, TextReason.NOT_IN_ENCODING),
+        (b"a\x00b", "utf-8", 2, TextReason.CONTROL),
+        (b"a\rb", "utf-8", 2, TextReason.CONTROL),
+        ("a\u2028b".encode(), "utf-8", 2, TextReason.CONTROL),
+        ("a\ufeffb".encode(), "utf-8", 2, TextReason.CONTROL),
+        (TOO_LONG, "utf-8", 1, TextReason.TOO_LONG),
+        (TOO_LONG, "cp932", 1, TextReason.TOO_LONG),
+    ],
+)
+def test_a_character_that_the_channel_does_not_carry_is_refused_with_its_place(line, encoding, column, reason):
+    assert decode_line(line, encoding, number=7) == TextRefused(7, column, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ("模擬𠮷", 3, TextReason.NOT_IN_ENCODING),
+        ("東京〜大阪", 3, TextReason.NOT_IN_ENCODING),
+        ("a\ud800", 2, TextReason.CONTROL),
+        ("a\nb", 2, TextReason.CONTROL),
+        ("a\ue000", 2, TextReason.PRIVATE_USE),
+        ("〓", 1, TextReason.REPLACED),
+    ],
+)
+def test_nothing_is_replaced_when_it_is_written(text, column, reason):
+    assert encode_line(text, "cp932", number=3) == TextRefused(3, column, reason)
+
+
+def test_a_mark_at_the_head_of_a_file_is_dropped_on_the_first_line_alone():
+    assert decode_line(b"\xef\xbb\xbfabc\n", "utf-8", number=1) == "abc"
+    assert decode_line(b"\xef\xbb\xbfabc\n", "utf-8", number=2) == TextRefused(2, 1, TextReason.CONTROL)
+    assert decode_lines([b"\xef\xbb\xbfabc\n", b"d\n"], "utf-8", first=1) == ["abc", "d"]
+
+
+@given(line=st.text(st.characters(exclude_characters="\n\r", exclude_categories=("Cs",))))
+def test_a_csv_line_never_raises(line):
+    fields = split_csv(line)
+    assert fields is None or all(isinstance(one, str) for one in fields)
+
+
+def test_a_quotation_that_does_not_close_is_refused_and_one_that_does_is_read():
+    assert split_csv('a,"b') is None
+    assert split_csv('a,"b,c","d ""e"""') == ["a", "b,c", 'd "e"']
+    assert split_csv("") == [""]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(
+    values=st.tuples(
+        st.from_regex("[1-9][0-9]{0,14}", fullmatch=True), PLAIN, st.from_regex("[0-9]{0,6}", fullmatch=True)
+    )
+)
+@settings(max_examples=200)
+def test_fixed_width_says_the_same_or_says_that_it_does_not_fit(encoding, values):
+    line = LAYOUT.join(values, encoding, number=1)
+    if isinstance(line, TextRefused):
+        assert line.reason is TextReason.LENGTH
+        assert len(values[1].encode(encoding)) > 20
+        return
+    assert len(line) == 43
+    number, name, count = LAYOUT.split(line, encoding, number=2)
+    assert (number, name, count) == (values[0].zfill(15), values[1].rstrip(" "), values[2])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"0" * 40,
+        b"0" * 42,
+        b"0" * 34 + "架".encode("cp932") + b"0" * 5,
+        b"1" * 15 + b"a" * 19 + "架".encode("cp932") + b"00000",
+    ],
+)
+def test_a_line_of_another_width_is_refused(line):
+    found = LAYOUT.split(line, "cp932", number=5)
+    assert isinstance(found, TextRefused)
+    assert (found.line, found.reason) == (5, TextReason.LENGTH)
+
+
+@given(line=st.binary(max_size=60), encoding=st.sampled_from(ENCODINGS))
+def test_no_bytes_break_the_reading_of_fixed_width(line, encoding):
+    found = LAYOUT.split(line, encoding, number=2)
+    assert isinstance(found, TextRefused) or len(found) == 3
+
+
+def test_fields_of_fixed_width_may_be_set_apart_by_commas():
+    layout = FixedLayout(fields=LAYOUT.fields, unit=Unit.BYTES, separator=",")
+    line = layout.join(["42", "架空", "7"], "cp932", number=1)
+    assert line == b"000000000000042," + "架空".encode("cp932") + b" " * 16 + b",     7\r\n"
+    assert layout.split(line, "cp932", number=1) == ["000000000000042", "架空", "7"]
+    assert layout.split(line.replace(b",", b";"), "cp932", number=1) == TextRefused(1, 16, TextReason.LENGTH)
+    assert layout.join(["1", "a,b", ""], "cp932", number=1) == TextRefused(1, 17, TextReason.LENGTH)

@@ -1,0 +1,78 @@
+"""What daily changes of people do to their codes: a lawful change of the number replaces, one that is taken back ends first (LS-4, DOMAIN §6.1)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.gateway.linkage_server.test_codes_continuous import BOUND, standing
+from tests.gateway.linkage_server.test_people_changes import day, loaded
+from tests.support.change_files import change, registering, take, with_juki
+from tests.support.resident_files import four_items, individual_number
+
+
+@pytest.fixture
+async def ward(world):
+    """Everybody's number is known to the resident network."""
+    made = await with_juki(world)
+    made.config.options["continuous_codes"] = True
+    made.neighbours.people = {individual_number(nth): four_items(nth) for nth in range(1, 100)}
+    return made
+
+
+async def settled(world, wanted):
+    for _ in range(200):
+        if wanted():
+            break
+        await asyncio.sleep(0.05)
+    assert wanted()
+
+
+async def test_birth_and_move_in_bring_a_code_without_anybodys_doing(ward):
+    async with ward.served():
+        await take(ward, [registering("a", 1, "birth", day()), registering("b", 2, "move_in", day())], name="day.csv")
+        assert await standing(ward, {1: BOUND, 2: BOUND}) == {1: BOUND, 2: BOUND}
+
+
+async def test_a_lawful_change_of_the_number_replaces_the_code_and_ends_nothing(ward):
+    async with ward.served():
+        await loaded(ward, 2)
+        await standing(ward, {1: BOUND, 2: BOUND})
+        changed = [change("a", 1, "individual_number_change", day(), individual_number=individual_number(50))]
+        assert await take(ward, changed, name="day.csv") == [("applied", "")]
+        await settled(ward, lambda: len(ward.neighbours.replaced) == 1)
+        found = await standing(ward, {1: BOUND, 2: BOUND})
+    assert found == {1: BOUND, 2: BOUND}
+    assert ward.neighbours.cancelled == {}
+    assert [one["individual_number"] for one in ward.neighbours.requests][2:] == [individual_number(50)]
+    [message] = ward.neighbours.replaced
+    assert individual_number(50) not in message
+
+
+async def test_a_change_of_the_number_that_is_taken_back_ends_the_code_and_asks_under_the_right_one(ward):
+    async with ward.served():
+        await loaded(ward, 2)
+        await standing(ward, {1: BOUND, 2: BOUND})
+        wrong = [change("a", 1, "individual_number_change", day(-1), individual_number=individual_number(50))]
+        assert await take(ward, wrong, name="wrong.csv") == [("applied", "")]
+        await settled(ward, lambda: len(ward.neighbours.replaced) == 1)
+        await standing(ward, {1: BOUND, 2: BOUND})
+        back = [change("b", 1, "cancellation", day(), cancels="a")]
+        assert await take(ward, back, name="back.csv") == [("applied", "")]
+        await settled(ward, lambda: len(ward.neighbours.requests) == 4)
+        found = await standing(ward, {1: BOUND, 2: BOUND})
+    assert found == {1: BOUND, 2: BOUND}
+    assert list(ward.neighbours.cancelled.values()) == ["number_corrected"]
+    assert ward.neighbours.requests[-1]["individual_number"] == individual_number(1)
+
+
+async def test_a_name_or_address_asks_nobody_about_codes(ward):
+    async with ward.served():
+        await loaded(ward, 1)
+        await standing(ward, {1: BOUND})
+        asked = len(ward.neighbours.lists)
+        await take(ward, [change("a", 1, "address_change", day(), address="東京都世田谷区架空99番地")], name="day.csv")
+        await asyncio.sleep(1.5)
+        assert await standing(ward) == {1: BOUND}
+    assert not [one for one in ward.neighbours.lists[asked:] if one[0] != "four-items"]

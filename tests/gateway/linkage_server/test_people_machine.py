@@ -1,0 +1,266 @@
+"""LS-1.2, LS-1.3, SC-18: loads, changes, merges and splits in any order end where a small model ends, in a real database.
+
+The model knows three rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
+the order in which they were put; an 個人番号 is one person's. Everything else is the server's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.support.replica_world import build_both
+from tests.support.review_world import CARE, SYSTEMS, Desk, individual, row, with_clients
+from transport.clock import JST
+
+_NUMBERS = itertools.count(1_000)
+_ADDRESSEES = itertools.count(1)
+_EVENTS = itertools.count(1)
+PICK = st.integers(min_value=0, max_value=10_000)
+Pair = tuple[str, str]
+
+
+@dataclass
+class Someone:
+    """One integrated number. `events`: (addressee, address said), in the order in which they count."""
+
+    number: str
+    base: str
+    individual: str | None
+    events: list[tuple[Pair, str]] = field(default_factory=list)
+    merged_into: str | None = None
+
+    @property
+    def address(self) -> str:
+        return self.events[-1][1] if self.events else self.base
+
+    def take(self, other: Someone, pairs: set[Pair]) -> None:
+        """What came under these addressee numbers counts here from now on."""
+        self.events += [event for event in other.events if event[0] in pairs]
+        other.events = [event for event in other.events if event[0] not in pairs]
+
+
+class PeopleMachine(RuleBasedStateMachine):
+    """`desk` and `run` are the class's own: one server for all runs, new people for each."""
+
+    desk: Desk
+    run: asyncio.Runner
+
+    @initialize()
+    def begin(self) -> None:
+        self.people: dict[str, Someone] = {}
+        self.means: dict[Pair, str] = {}
+        self.said: list[tuple[Pair, str, str]] = []
+
+    # --- what the model says
+
+    def alive(self) -> list[Someone]:
+        return [one for one in self.people.values() if one.merged_into is None]
+
+    def held_by(self, one: Someone) -> list[Pair]:
+        return sorted(pair for pair, number in self.means.items() if number == one.number)
+
+    def of_several(self) -> list[Someone]:
+        return [one for one in self.alive() if self.held_by(one)]
+
+    # --- loads and changes
+
+    @rule(system=st.sampled_from(SYSTEMS), has_number=st.booleans())
+    def somebody_new_is_loaded(self, system: str, has_number: bool) -> None:
+        nth = next(_ADDRESSEES)
+        number = individual(next(_NUMBERS)) if has_number else None
+        line = row(nth, address=f"架空県見本市{nth}番", name=f"架空　{nth}子", individual_number=number or "")
+        result = self._registered(system, line)
+        assert result["outcome"] == "issued"
+        assert result["integrated_number"] not in self.people
+        self.people[result["integrated_number"]] = Someone(
+            number=result["integrated_number"], base=line["address"], individual=number
+        )
+        self.means[(system, f"{nth}")] = result["integrated_number"]
+        self.names = {**getattr(self, "names", {}), result["integrated_number"]: line["name"]}
+
+    @precondition(lambda self: any(one.individual for one in self.alive()))
+    @rule(system=st.sampled_from(SYSTEMS), pick=PICK)
+    def somebody_known_is_loaded_by_another_addressee_number(self, system: str, pick: int) -> None:
+        known = [one for one in self.alive() if one.individual]
+        one = known[pick % len(known)]
+        nth = next(_ADDRESSEES)
+        line = row(nth, address=one.address, name=self.names[one.number], individual_number=one.individual or "")
+        result = self._registered(system, line)
+        assert (result["outcome"], result["integrated_number"]) == ("linked", one.number)
+        self.means[(system, f"{nth}")] = one.number
+
+    @precondition(lambda self: self.means)
+    @rule(pick=PICK)
+    def somebody_moves(self, pick: int) -> None:
+        pair = sorted(self.means)[pick % len(self.means)]
+        event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
+        assert self._changed(pair, event, address) == "applied"
+        self.said.append((pair, event, address))
+        self.people[self.means[pair]].events.append((pair, address))
+
+    @precondition(lambda self: self.said)
+    @rule(pick=PICK)
+    def a_change_comes_again(self, pick: int) -> None:
+        pair, event, address = self.said[pick % len(self.said)]
+        assert self._changed(pair, event, address) == "unchanged"
+
+    # --- reviews
+
+    @precondition(lambda self: len(self.alive()) > 1)
+    @rule(pick=PICK, other=PICK)
+    def two_numbers_are_one_person(self, pick: int, other: int) -> None:
+        alive = self.alive()
+        old = alive.pop(pick % len(alive))
+        survivor = alive[other % len(alive)]
+        self._decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
+        survivor.take(old, set(self.held_by(old)))
+        for pair in self.held_by(old):
+            self.means[pair] = survivor.number
+        if survivor.individual is None:
+            survivor.individual, old.individual = old.individual, None
+        for one in self.people.values():
+            if old.number in (one.number, one.merged_into):
+                one.merged_into = survivor.number
+
+    @precondition(lambda self: self.of_several())
+    @rule(pick=PICK, count=PICK, to=PICK, number_goes=st.booleans())
+    def somebody_is_two_people(self, pick: int, count: int, to: int, number_goes: bool) -> None:
+        several = self.of_several()
+        wrong = several[pick % len(several)]
+        held = self.held_by(wrong)
+        moving = held[: 1 + count % len(held)]
+        others = [one for one in self.people.values() if one is not wrong and one.merged_into in (None, wrong.number)]
+        right = ([None, *others])[to % (len(others) + 1)]
+        goes = number_goes and wrong.individual is not None and (right is None or right.individual is None)
+        self._decide(
+            "links/split",
+            integrated_number=wrong.number,
+            other_integrated_number=right.number if right else "",
+            addressees=[{"business_system": pair[0], "addressee_number": pair[1]} for pair in moving],
+            individual_number_goes=goes,
+        )
+        if right is None:
+            number = self.run.run(self.desk.person_of(*moving[0]))
+            assert number not in self.people
+            right = self.people[number] = Someone(number=number, base=wrong.base, individual=None)
+            self.names[number] = self.names[wrong.number]
+        right.merged_into = None
+        right.take(wrong, set(moving))
+        for pair in moving:
+            self.means[pair] = right.number
+        if goes:
+            right.individual, wrong.individual = wrong.individual, None
+
+    @precondition(lambda self: self.alive())
+    @rule(pick=PICK)
+    def somebody_is_frozen_and_released(self, pick: int) -> None:
+        one = self.alive()[pick % len(self.alive())]
+        frozen = self.run.run(self.desk.propose("links/freeze", integrated_number=one.number))
+        assert frozen["state"] == "done"
+        self._decide("links/release", integrated_number=one.number)
+
+    # --- what must hold after every step
+
+    @invariant()
+    def the_database_says_what_the_model_says(self) -> None:
+        if not getattr(self, "people", None):
+            return
+        rows = self.run.run(
+            self.desk.world.linkage.rows(
+                "select integrated_number, merged_into, frozen, individual_number_index is not null as has_number from person "
+                "where integrated_number = any($1::bigint[])",
+                [int(number) for number in self.people],
+            )
+        )
+        held = {f"{one['integrated_number']:015d}": one for one in rows}
+        assert set(held) == set(self.people)
+        for number, one in self.people.items():
+            merged = held[number]["merged_into"]
+            assert (f"{merged:015d}" if merged is not None else None) == one.merged_into
+            assert held[number]["frozen"] == (one.merged_into is not None)
+            assert held[number]["has_number"] == (one.individual is not None)
+        for pair, number in self.means.items():
+            assert self.run.run(self.desk.person_of(*pair)) == number
+        for one in self.alive():
+            assert self._shown(one.number) == (one.address, one.individual)
+
+    # --- calls
+
+    def _registered(self, system: str, line: dict[str, str]) -> dict:
+        [result] = self.run.run(self.desk.register(system, line))
+        return result
+
+    def _changed(self, pair: Pair, event: str, address: str) -> str:
+        today = self.desk.world.linkage.config.clock().astimezone(JST).date().isoformat()
+        item = {
+            "event_id": event, "addressee_number": pair[1], "kind": "address_change", "effective_on": today, "address": address,
+        }  # fmt: skip
+        body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
+
+        async def call() -> str:
+            key = f"machine-{next(_EVENTS)}"
+            answer = await self.desk.caller.post(
+                "/v1/person-changes", body, token=await self.desk.token(pair[0]), key=key
+            )
+            assert answer.status == 200, answer
+            return answer.body["items"][0]["outcome"]
+
+        return self.run.run(call())
+
+    def _decide(self, path: str, **body: object) -> None:
+        self.run.run(self.desk.decided(path, **body))
+
+    def _shown(self, number: str) -> tuple[str, str | None]:
+        answer = self.run.run(self.desk.say("persons/search", integrated_number=number))
+        assert answer.status == 200, answer
+        [found] = answer.body["items"]
+        return found["address"], found.get("individual_number") or None
+
+
+async def _serve(tmp_path, cluster, standing: asyncio.Future[Desk], over: asyncio.Event) -> None:
+    """One linkage server until it is over; its intermediate server is not needed, nobody has a copy."""
+    world = await with_clients(await build_both(tmp_path, cluster, mark="_machine"))
+    async with world.served() as caller:
+        standing.set_result(Desk(world=world, caller=caller))
+        await over.wait()
+
+
+async def _begin(tmp_path, cluster) -> tuple[asyncio.Task[None], asyncio.Event, Desk]:
+    standing, over = asyncio.get_running_loop().create_future(), asyncio.Event()
+    serving = asyncio.get_running_loop().create_task(_serve(tmp_path, cluster, standing, over))
+    await asyncio.wait([serving, standing], return_when=asyncio.FIRST_COMPLETED)
+    return serving, over, standing.result() if standing.done() else await _failed(serving)
+
+
+async def _failed(serving: asyncio.Task[None]) -> Desk:
+    await serving
+    raise AssertionError("the server ended before it stood")
+
+
+def test_loads_changes_merges_and_splits_in_any_order_end_where_the_model_ends(tmp_path, linkage_cluster):
+    with asyncio.Runner() as runner:
+        serving, over, desk = runner.run(_begin(tmp_path, linkage_cluster))
+        PeopleMachine.desk, PeopleMachine.run = desk, runner
+        try:
+            run_state_machine_as_test(
+                PeopleMachine,
+                settings=settings(
+                    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+                ),
+            )
+        finally:
+            over.set()
+            runner.run(asyncio.wait_for(serving, 30))

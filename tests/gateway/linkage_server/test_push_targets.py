@@ -1,0 +1,76 @@
+"""LS-1.5: where changes may be pushed to, who says so, and that nobody makes us call anybody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.linkage_server.pushes.targets import UrlRefused, check_url, wait_s
+from tests.support.push_ward import ward_of
+
+
+@pytest.fixture
+async def ward(world):
+    async with ward_of(world) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "reason"),
+    [
+        ({"url": "https://127.0.0.1:1/changes"}, 403, "url_host_not_allowed"),
+        ({"url": "https://169.254.169.254/latest"}, 403, "url_host_not_allowed"),
+        ({"url": "http://127.0.0.1/changes"}, 400, "url_malformed"),
+        ({"url": ""}, 400, "url_malformed"),
+        ({"kind": "fax"}, 400, "malformed_body"),
+        ({"encoding": "utf-16"}, 400, "malformed_body"),
+        ({"staff": "山田"}, 400, "staff_malformed"),
+    ],
+)
+async def test_a_target_that_may_not_be_is_refused(ward, wanted, status, reason):
+    answer = await ward.target(**wanted)
+    assert (answer.status, answer.body["reason"]) == (status, reason)
+    assert (await ward.get("/v1/push-targets"))["reason"] == "no_push_target"
+
+
+async def test_a_target_is_set_by_who_has_the_scope_for_its_own_system(ward):
+    answer = await ward.target(client="plain-load", kind="folder")
+    assert (answer.status, answer.body["reason"]) == (403, "scope_missing")
+
+
+async def test_the_secret_is_said_once_and_a_new_one_on_demand(ward):
+    first = (await ward.target()).body["secret"]
+    assert "secret" not in (await ward.target()).body
+    assert "secret" not in await ward.get("/v1/push-targets")
+    assert (await ward.target(new_secret=True)).body["secret"] != first
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("https://a.example/changes", None),
+        ("https://a.example:443/changes", None),
+        ("https://b.example:8443/x", None),
+        ("https://A.EXAMPLE/changes", None),
+        ("https://b.example/x", UrlRefused.NOT_ALLOWED),
+        ("https://c.example/", UrlRefused.NOT_ALLOWED),
+        ("https://a.example.evil.example/", UrlRefused.NOT_ALLOWED),
+        ("https://a.example@evil.example/", UrlRefused.MALFORMED),
+        ("https://evil.example\\@a.example/", UrlRefused.MALFORMED),
+        ("http://a.example/", UrlRefused.MALFORMED),
+        ("https://a.example/?to=x", UrlRefused.MALFORMED),
+        ("https://a.example/#x", UrlRefused.MALFORMED),
+        ("https://a.example:99999/", UrlRefused.MALFORMED),
+        ("https://a.example/ x", UrlRefused.MALFORMED),
+        ("https://ａ.example/", UrlRefused.MALFORMED),
+        ("https:///changes", UrlRefused.MALFORMED),
+        ("file:///etc/passwd", UrlRefused.MALFORMED),
+        ("https://a.example/" + "x" * 300, UrlRefused.MALFORMED),
+    ],
+)
+def test_only_hosts_of_the_agencys_configuration_are_called(url, refused):
+    assert check_url(url, {"a.example", "B.example:8443"}) is refused
+
+
+def test_waits_double_and_end_at_an_hour():
+    assert [wait_s(attempts, 5.0) for attempts in (1, 2, 3)] == [5.0, 10.0, 20.0]
+    assert wait_s(50, 5.0) == 3_600.0

@@ -1,0 +1,105 @@
+"""A part of a held provision is released: exactly what was approved, with what was withheld named and why not (SC-4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
+from tests.support.copies import paid, qualified
+from tests.support.provider_world import ProviderWorld, Question
+from transport.problem import ProblemError
+
+AMOUNT = Withheld(item="支給額", reason=WhyWithheld.PROTECTION_OF_PERSON)
+
+
+async def asked(world: ProviderWorld) -> Question:
+    number = await world.person()
+    await qualified(world, number, auto_response="barred")
+    for amount in ("1000", "2000"):
+        await paid(world, number, "2022-04-01", "2022-04-30", amount)
+    question = world.question(number)
+    assert (await world.ask(question)).disposition == "held"
+    return question
+
+
+async def test_the_inquirer_sees_which_items_were_withheld_and_never_why(world):
+    question = await asked(world)
+    whole, seen = await world.held(question.permit_id), await world.held(question.permit_id, [AMOUNT])
+    assert seen["content_hash"] != whole["content_hash"]
+    with pytest.raises(ProblemError, match="content_changed"):
+        await world.decide(question.permit_id, whole["content_hash"], withheld=[AMOUNT])
+    with pytest.raises(ProblemError, match="content_changed"):
+        await world.decide(question.permit_id, seen["content_hash"])
+    assert await world.decide(question.permit_id, seen["content_hash"], withheld=[AMOUNT]) == {"released": True}
+    payload = (await world.later(question)).payload
+    assert payload.records == seen["would_leave"]
+    amounts = [record["items"]["支給額"] for record in payload.records if "支給額" in record["items"]]
+    assert amounts == [{"null_reason": "Withheld"}] * 2
+    assert "protection" not in str(payload)
+    log = await world.entries()
+    told = [one for one in log if one["kind"] == "staff.operated" and one["facts"].get("released") == "part"]
+    assert [one["facts"]["permit_id"] for one in told if "protection_of_person" in one["facts"]["withheld"]] == [
+        question.permit_id
+    ]
+
+
+async def test_one_record_of_several_can_be_struck(world):
+    question = await asked(world)
+    seen = await world.held(question.permit_id)
+    place = next(
+        at for at, record in enumerate(seen["would_leave"]) if record["items"].get("支給額") == {"value": "2000"}
+    )
+    seen = await world.held(question.permit_id, [Withheld(item="支給額", reason=WhyWithheld.NOT_NEEDED, record=place)])
+    amounts = [record["items"]["支給額"] for record in seen["would_leave"] if "支給額" in record["items"]]
+    assert sorted(amounts, key=str) == [{"null_reason": "Withheld"}, {"value": "1000"}]
+
+
+async def test_two_people_must_have_struck_the_same(two):
+    question = await asked(two)
+    whole, part = await two.held(question.permit_id), await two.held(question.permit_id, [AMOUNT])
+    assert await two.decide(question.permit_id, whole["content_hash"], by="staff-1") == {"approved": True}
+    assert await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT]) == {
+        "approved": True
+    }
+    seen = await two.held(question.permit_id)
+    assert (seen["approved_by"], seen["approved_hash"]) == ("staff-2", part["content_hash"])
+    assert seen["approved_withheld"] == [{"item": "支給額", "reason": "protection_of_person", "record": None}]
+    with pytest.raises(ProblemError, match="second_person_needed"):
+        await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT])
+    assert await two.decide(question.permit_id, part["content_hash"], by="staff-1", withheld=[AMOUNT]) == {
+        "released": True
+    }
+
+
+async def test_a_copy_that_changed_is_looked_at_again_and_can_then_be_released(world):
+    number = await world.person()
+    record_id = await qualified(world, number, auto_response="barred")
+    question = world.question(number)
+    await world.ask(question)
+    before = await world.held(question.permit_id)
+    await qualified(world, number, since="2021-04-01", auto_response="barred", record_id=record_id, revision=1)
+    with pytest.raises(ProblemError, match="content_changed"):
+        await world.decide(question.permit_id, before["content_hash"])
+    seen = await world.held(question.permit_id)
+    assert await world.decide(question.permit_id, seen["content_hash"]) == {"released": True}
+    assert (await world.later(question)).payload.records == seen["would_leave"]
+
+
+async def test_what_strikes_nothing_or_leaves_nothing_is_refused(world):
+    question = await asked(world)
+    nothing = [Withheld(item="無い項目", reason=WhyWithheld.NOT_NEEDED)]
+    with pytest.raises(ProblemError, match="withheld_item_not_there"):
+        await world.held(question.permit_id, nothing)
+    names = {name for record in (await world.held(question.permit_id))["would_leave"] for name in record["items"]}
+    with pytest.raises(ProblemError, match="nothing_left"):
+        await world.held(question.permit_id, [Withheld(item=name, reason=WhyWithheld.NOT_NEEDED) for name in names])
+
+
+def test_an_item_that_has_no_value_may_be_all_that_is_left():
+    records = [
+        {"data_set": "x", "version": "0001", "items": {"a": {"value": "1"}, "b": {"null_reason": "NotApplicable"}}}
+    ]
+    assert strike(records, [Withheld(item="a", reason=WhyWithheld.NOT_NEEDED)]) is StrikeRefusal.NOTHING_LEFT
+    struck = strike(records, [Withheld(item="b", reason=WhyWithheld.NOT_NEEDED)])
+    assert struck[0]["items"] == {"a": {"value": "1"}, "b": {"null_reason": "Withheld"}}
+    assert records[0]["items"]["b"] == {"null_reason": "NotApplicable"}

@@ -1,0 +1,124 @@
+"""Search of exchange records (IS-5): what is found is what a plain look at every entry finds, in pages, whatever is asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evidence.entry import EntryKind
+from gateway.intermediate_server.records import indexing, searching
+from tests.support.records_world import AGENCY, START
+from transport.problem import ProblemError
+
+PEOPLE = ("100000000000001", "100000000000002", "100000000000003")
+PARTNERS = ("suginami", "nakano", "naikaku")
+ITEMS = ("27", "42")
+STAFF = ("juki/tanto-1", "juki/tanto-2", "auto")
+KINDS = (EntryKind.PROVISION_MADE, EntryKind.PROVISION_REFUSED, EntryKind.INQUIRY_ANSWERED)
+
+
+async def fill(records, count: int) -> list[dict]:
+    """Records of every mixture, an hour apart, over the end of a fiscal year; what each says."""
+    made = []
+    records.clock.now = START.replace(month=3, day=29) + timedelta(days=365)
+    for nth in range(count):
+        records.clock.now += timedelta(hours=2)
+        kind = KINDS[nth % 3]
+        partner = PARTNERS[nth // 2 % 3]
+        parties = {"inquirer": AGENCY, "provider": partner} if kind.startswith("inquiry.") else {"inquirer": partner}
+        person = (*PEOPLE, None)[nth % 4]
+        said = {"item": ITEMS[nth // 3 % 2], "actor": STAFF[nth // 5 % 3]}
+        entry = await records.put(person, kind, **parties, **said)
+        made.append({"id": entry.entry_id, "person": person, "agency": partner, "affair": said["item"], "staff": said["actor"],
+                     "outcome": kind, "at": records.clock.now})  # fmt: skip
+    return made
+
+
+def plain_look(made, conditions) -> list[str]:
+    since, until = conditions.get("since"), conditions.get("until")
+    return [
+        one["id"]
+        for one in reversed(made)
+        if all(one[name] == value for name, value in conditions.items() if name in one)
+        and (since is None or one["at"] >= since)
+        and (until is None or one["at"] < until)
+    ]
+
+
+async def test_every_search_finds_what_a_plain_look_finds(records, monkeypatch):
+    made = await fill(records, 120)
+    monkeypatch.setattr(searching, "_LOOKED_AT", 7)  # so that even these few come in several stretches
+    instants = st.sampled_from([one["at"] for one in made])
+    conditions = st.fixed_dictionaries(
+        {},
+        optional={
+            "person": st.sampled_from(PEOPLE), "agency": st.sampled_from(PARTNERS), "affair": st.sampled_from(ITEMS),
+            "staff": st.sampled_from(STAFF), "outcome": st.sampled_from(KINDS), "since": instants, "until": instants,
+        },
+    )  # fmt: skip
+    asked = []
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(conditions, st.integers(1, 9))
+    def collect(chosen, limit):
+        asked.append((chosen, limit))
+
+    collect()
+    for chosen, limit in asked:
+        found = [one["id"] for one in await records.search(**chosen, limit=limit)]
+        assert found == plain_look(made, chosen), (chosen, limit)
+
+
+async def test_a_right_for_one_affair_shows_nothing_of_others(records):
+    made = await fill(records, 12)
+    page = await searching.search(
+        records.agency, searching.SearchItem(), lambda affair, _: affair == "42", records.clock()
+    )
+    assert {one["id"] for one in page["records"]} == {one["id"] for one in made if one["affair"] == "42"}
+    hidden = next(one["id"] for one in made if one["affair"] == "27")
+    with pytest.raises(ProblemError) as refused:
+        await searching.show(
+            records.agency, searching.ShowItem(entry_id=hidden), lambda affair, _: affair == "42", records.clock()
+        )
+    assert refused.value.reason == "record_unknown"
+
+
+async def test_the_person_is_nowhere_in_clear_beside_the_entry(records):
+    await records.put(PEOPLE[0])
+    rows = await records.inside("select to_jsonb(r) as row from log_record r")
+    assert len(rows) == 1
+    assert PEOPLE[0] not in str(rows[0]["row"])
+    assert PEOPLE[0].encode().hex() not in str(rows[0]["row"])
+
+
+async def test_equal_people_show_as_equal_within_a_year_only(records):
+    await records.put(PEOPLE[0])
+    await records.put(PEOPLE[0])
+    records.clock.now += timedelta(days=365)
+    await records.put(PEOPLE[0])
+    subjects = [row["subject"] for row in await records.inside("select subject from log_record order by at")]
+    assert subjects[0] == subjects[1] != subjects[2]
+
+
+async def test_records_from_before_there_were_rows_are_found_too(records):
+    made = await fill(records, 20)
+    async with records.administrator() as admin:
+        await admin.execute("truncate log_record")
+        await admin.execute("insert into record_indexing select year, size from log_head")
+    assert await records.search() == []
+    newer = await records.put(PEOPLE[0])
+    while await indexing.index_older(records.agency):
+        pass
+    everything = [newer.entry_id, *(one["id"] for one in reversed(made))]
+    assert [one["id"] for one in await records.search()] == everything
+    of_one = [newer.entry_id, *plain_look(made, {"person": PEOPLE[0]})]
+    assert [one["id"] for one in await records.search(person=PEOPLE[0])] == of_one
+
+
+async def test_a_person_that_is_no_number_is_refused_without_being_repeated(records):
+    with pytest.raises(ProblemError) as refused:
+        await records.search(person="山田太郎")
+    assert "山田" not in str(refused.value) + refused.value.detail

@@ -1,0 +1,250 @@
+"""`sekisho agency`: who is added takes part with everything, who leaves keeps only what proves its records, and keys of others stay theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from gateway.__main__ import main
+from gateway.data_folder import held
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from gateway.launcher import Running
+from keys.signing import Signer, generate_seed
+from storage.postgres import discard
+from transport.register import Register, Use
+
+HOSTED = """agency: {id: kawasaki, code: "9999000000000101", name: 川崎市長}
+hosted_by: {linkage: neighbours-linkage, intermediate: neighbours-intermediate}
+"""
+PARTNER = """agency:
+  {id: partner, code: "9999000000000102", name: 架空町長, elsewhere: {host: 127.0.0.1, port: 8460, signing_key: %s, log_key: %s}}
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", roles=())
+    with held(found.data.root):
+        found.set_up()
+        found.stop()
+    yield found
+    discard(found.data.root)
+
+
+def sekisho(running, *words) -> int:
+    return main(["agency", *map(str, words), "--data", str(running.data.root)])
+
+
+def register(running) -> Register:
+    return Register.read(running.data.register.read_bytes(), running.role("network").register_root)
+
+
+def written(running, text: str):
+    path = running.data.root.parent / "agency.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def request(key, name: str = "whatever") -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return (
+        x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )  # fmt: skip
+
+
+def entered(running, tenant: str) -> bool:
+    """Whether the login of the role that hosts the neighbours may enter this tenant."""
+
+    async def ask() -> bool:
+        connection = await asyncpg.connect(running.role("neighbours-linkage").dsn)
+        try:
+            return bool(await connection.fetchval("select pg_has_role($1, 'member')", tenant))
+        finally:
+            await connection.close()
+
+    running._start_postgres()
+    try:
+        return asyncio.run(ask())
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def kawasaki(running):
+    assert sekisho(running, "add", written(running, HOSTED)) == OK
+    return "kawasaki"
+
+
+def test_an_added_agency_has_keys_certificates_staff_and_its_schemas(running, kawasaki):
+    found = register(running)
+    config = running.role("neighbours-intermediate")
+    assert "市長" in found.agencies[kawasaki].kinds
+    assert found.agencies[kawasaki].signing_keys.all() == (
+        config.open_keys(kawasaki).ring.signer("signing").public_key,
+    )
+    assert {peer.use for peer in found.peers.values() if peer.agency == kawasaki} == {
+        Use.LINKAGE,
+        Use.INTERMEDIATE,
+        Use.STAFF,
+    }
+    assert (
+        running.role("network").peers[f"intermediate/{kawasaki}"] == running.role("network").peers["intermediate/tokyo"]
+    )
+    assert (running.data.role("neighbours-intermediate") / "staff" / f"{kawasaki}.json").exists()
+    assert entered(running, "a_kawasaki_linkage")
+
+
+def test_everybody_is_given_the_register_that_names_it(running, kawasaki):
+    registers = {(running.data.role(name) / "register.json").read_bytes() for name in running.topology.roles}
+    assert registers == {running.data.register.read_bytes()}
+
+
+def test_the_ports_of_the_folder_stay(running, kawasaki):
+    assert running.role("linkage").port == running._ports["linkage"].port
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HOSTED.replace("101", "001"),
+        HOSTED.replace("kawasaki", "tokyo"),
+        HOSTED.replace("neighbours-linkage", "nobody"),
+        HOSTED.replace("川崎市長", "だれか"),
+        "agency: [",
+    ],
+    ids=["code taken", "id taken", "role unknown", "no kind", "not yaml"],
+)
+def test_an_agency_file_with_a_mistake_leaves_everything_as_it_is(running, text, capsys):
+    before = {path: path.read_bytes() for path in running.data.root.rglob("*.json")}
+    assert sekisho(running, "add", written(running, text)) == BAD_INPUT
+    assert f"{running.data.root.parent}/agency.yaml:" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in running.data.root.rglob("*.json")} == before
+    assert {path.stem for path in running.data.agencies.glob("*")} <= {"kawasaki", "partner"}
+
+
+def test_a_folder_in_use_is_refused(running):
+    with held(running.data.root):
+        assert (
+            sekisho(running, "add", written(running, HOSTED.replace("kawasaki", "yokohama").replace("101", "104")))
+            == REFUSED
+        )
+
+
+def test_roles_at_work_that_must_start_again_are_named(running, kawasaki, capsys):
+    text = HOSTED.replace("kawasaki", "atami").replace("101", "103").replace("川崎", "熱海")
+    with held(running.data.role("network")):
+        assert sekisho(running, "add", written(running, text)) == OK
+    assert "restart these roles: network" in capsys.readouterr().err
+
+
+def test_list_and_show_tell_who_takes_part(running, kawasaki, capsys):
+    assert sekisho(running, "list", "--json") == OK
+    found = json.loads(capsys.readouterr().out)
+    assert {one["id"] for one in found["agencies"]} >= {"setagaya", "tashi", kawasaki}
+    assert sekisho(running, "show", kawasaki) == OK
+    assert "neighbours-linkage" in capsys.readouterr().out
+    assert sekisho(running, "show", "nobody") == BAD_INPUT
+
+
+@pytest.fixture(scope="module")
+def partner(running):
+    signing, log = Signer(generate_seed()), Signer(generate_seed())
+    text = PARTNER % (signing.public_key.hex(), log.public_key.hex())
+    assert sekisho(running, "add", written(running, text)) == OK
+    return signing
+
+
+@pytest.fixture
+def requested(running, partner, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "csr.pem").write_bytes(request(key))
+    out = tmp_path / "cert.pem"
+    assert sekisho(running, "certificate", "partner", "--csr", tmp_path / "csr.pem", "--out", out) == OK
+    return key, x509.load_pem_x509_certificate(out.read_bytes())
+
+
+def test_an_agency_elsewhere_keeps_its_private_keys(running, partner):
+    assert register(running).agencies["partner"].signing_keys.all() == (partner.public_key,)
+    assert not list((running.data.clients / "partner").rglob("*.key.pem"))
+    assert not (running.data.clients / "partner" / "keys").exists()
+    document = json.loads((running.data.clients / "partner" / "network.json").read_bytes())
+    assert document["network"] == running.role("intermediate").peers["core"]
+
+
+def test_a_certificate_for_an_agencys_own_key_is_enrolled_and_nothing_of_the_request_is_believed(running, requested):
+    key, certificate = requested
+    assert certificate.public_key() == key.public_key()
+    assert "whatever" not in certificate.subject.rfc4514_string()
+    peer = register(running).peers[certificate.fingerprint(hashes.SHA256())]
+    assert (peer.agency, peer.use) == ("partner", Use.INTERMEDIATE)
+
+
+def test_a_revoked_certificate_is_out_of_the_register(running, requested, capsys):
+    digest = requested[1].fingerprint(hashes.SHA256())
+    assert digest in register(running).peers
+    assert sekisho(running, "certificate", "partner", "--json") == OK
+    assert digest.hex() in {one["sha256"] for one in json.loads(capsys.readouterr().out)}
+    assert sekisho(running, "certificate", "partner", "--revoke", digest.hex()) == OK
+    assert digest not in register(running).peers
+    assert sekisho(running, "certificate", "partner", "--revoke", digest.hex()) == BAD_INPUT
+
+
+def test_a_servers_certificate_names_its_host_and_calls_nobody(running, partner, tmp_path):
+    (tmp_path / "csr.pem").write_bytes(request(ec.generate_private_key(ec.SECP256R1())))
+    out = tmp_path / "cert.pem"
+    words = ("certificate", "partner", "--csr", tmp_path / "csr.pem", "--use", "server", "--out", out)
+    assert sekisho(running, *words) == OK
+    found = x509.load_pem_x509_certificate(out.read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(one.value) for one in names] == ["127.0.0.1"]
+    assert found.fingerprint(hashes.SHA256()) not in register(running).peers
+
+
+def test_requests_that_do_not_hold_are_refused(running, partner, tmp_path):
+    good = request(ec.generate_private_key(ec.SECP256R1()))
+    der = bytearray(x509.load_pem_x509_csr(good).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    forged = x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM)
+    weak = request(rsa.generate_private_key(65537, 2048))
+    for bad in (forged, weak, b"", b"nonsense"):
+        (tmp_path / "csr.pem").write_bytes(bad)
+        assert sekisho(running, "certificate", "partner", "--csr", tmp_path / "csr.pem") == BAD_INPUT
+    (tmp_path / "csr.pem").write_bytes(good)
+    for agency in ("tokyo", "tashi", "nobody"):
+        assert sekisho(running, "certificate", agency, "--csr", tmp_path / "csr.pem") == BAD_INPUT
+
+
+def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(running, kawasaki, capsys):
+    origin = f"sekisho.example/{kawasaki}/intermediate/2026"
+    key = register(running).log_keys(origin)
+    assert key is not None
+    assert sekisho(running, "remove", kawasaki) == OK
+    found = register(running)
+    assert kawasaki not in found.agencies
+    assert not [peer for peer in found.peers.values() if peer.agency == kawasaki]
+    assert found.log_keys(origin) == key
+    assert kawasaki not in running.role("neighbours-linkage").hosted
+    assert not entered(running, "a_kawasaki_linkage")
+    capsys.readouterr()
+    assert sekisho(running, "add", written(running, HOSTED)) == BAD_INPUT
+    assert "kawasaki" in capsys.readouterr().err
+    assert sekisho(running, "remove", kawasaki) == BAD_INPUT
+
+
+def test_the_only_agency_of_a_role_cannot_leave(running):
+    assert sekisho(running, "remove", "setagaya") == REFUSED
+
+
+def test_an_agency_of_the_topology_itself_can_leave(running, capsys):
+    assert sekisho(running, "remove", "suginami") == OK
+    assert "suginami" not in register(running).agencies
+    assert sekisho(running, "list") == OK
+    assert "外れた" in capsys.readouterr().out

@@ -1,0 +1,68 @@
+"""One key file under two processes: neither undoes what the other did."""
+
+from __future__ import annotations
+
+import pytest
+
+from keys.masked import Secret
+from storage.key_store import KeyStore, KeyStoreError
+
+PASSPHRASE = Secret(b"for tests only")
+
+
+@pytest.fixture
+def two(tmp_path):
+    path = tmp_path / "asahi.json"
+    KeyStore.create(path, PASSPHRASE, profile="cheapest", purposes=["signing"])
+    return KeyStore.open(path, PASSPHRASE), KeyStore.open(path, PASSPHRASE)
+
+
+def test_the_key_of_an_hour_and_a_rotation_are_both_kept(two):
+    role, operator = two
+    sealed = role.ensure("result/2026-11-29T04").encrypt("result/2026-11-29T04", b"answer", b"")
+    with operator.changing() as ring:
+        assert ring.rotate("signing") == 2
+    role.ensure("result/2026-11-29T05")
+    assert operator.look()
+    for store in two:
+        assert store.ring.primary("signing") == 2
+        assert store.ring.has("result/2026-11-29T05")
+        assert store.ring.decrypt("result/2026-11-29T04", sealed, b"") == b"answer"
+
+
+def test_a_look_takes_a_change_in_place_once(two):
+    role, operator = two
+    ring = role.ring
+    before = ring.signer("signing").public_key
+    with operator.changing() as changed:
+        changed.rotate("signing")
+    assert role.look()
+    assert not role.look()
+    assert ring.signer("signing").public_key not in {before, None}
+
+
+def test_a_change_that_fails_leaves_ring_and_file_as_they_were(two):
+    role, operator = two
+
+    def failing() -> None:
+        with operator.changing() as ring:
+            ring.rotate("signing")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert operator.ring.primary("signing") == 1
+    assert not role.look()
+
+
+def test_a_file_under_another_passphrase_or_a_damaged_one_is_not_taken(two, tmp_path):
+    role, _ = two
+    path, other = tmp_path / "asahi.json", tmp_path / "other.json"
+    KeyStore.create(other, Secret(b"another"), profile="cheapest", purposes=["signing"])
+    other.replace(path)
+    with pytest.raises(KeyStoreError):
+        role.look()
+    path.write_bytes(b"{}")
+    with pytest.raises(KeyStoreError):
+        role.look()
+    assert role.ring.primary("signing") == 1

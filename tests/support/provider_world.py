@@ -1,0 +1,368 @@
+"""The provider's side of one agency on a real database, at any instant: people with codes and copies, permits as the core writes them, staff at work.
+
+`now` is an argument everywhere, so deadlines and windows are tested on their second. The core and the inquirer are their keys: what they
+sign is made by their own codecs, and what comes back is judged by the inquirer's own check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
+from codebook.identifiers import new_sortable_id
+from evidence.canonical import timestamp
+from gateway.intermediate_server.agency import HostedAgency, Limits
+from gateway.intermediate_server.bars.standing import StandingBars
+from gateway.intermediate_server.codes.binding import index_of_code
+from gateway.intermediate_server.inquiry import registering
+from gateway.intermediate_server.inquiry.asking import Believed, Payload, believe, read_payload, read_permit_for
+from gateway.intermediate_server.lists.in_force import Lists, ListShelf
+from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest
+from gateway.intermediate_server.provision import deadlines, deciding, flow, held
+from gateway.intermediate_server.provision.deciding import Decider, HeldDecision
+from gateway.intermediate_server.provision.withholding import Withheld
+from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.replica.registration import ReplicaItem
+from gateway.intermediate_server.staff import barring
+from gateway.intermediate_server.staff.desk import StaffDesk, open_desk
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.people import Member, MemberState, Rules, Session
+from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function, Grant, GrantState, Scope
+from gateway.setting_up.list_versions import sign_shipped
+from gateway.topology import shipped
+from keys import labels
+from keys.masked import Secret
+from keys.passphrase import CHEAPEST
+from keys.sealing import OneTimeKey, key_hash, new_one_time_key
+from keys.signing import Signer, generate_seed
+from permission_lists import versions
+from storage.committer import Committer
+from storage.committing import commit
+from storage.database import Database
+from storage.erasure_journal import ErasureJournal
+from storage.key_store import KeyStore
+from storage.migrations import Login, Tenant, migrate
+from storage.reference_data import read_layouts
+from transport.channel import Channel
+from transport.register import Register, sign_register
+
+PROVIDER, INQUIRER, OTHER = "setagaya", "suginami", "kyokai-kenpo"
+ITEM = {INQUIRER: "27", OTHER: "2"}
+BASIS, INFORMATION = "beppyo2-2022", "医療保険給付関係情報"
+NOON = datetime.fromisoformat("2022-10-03T03:00:00+00:00")
+"""Noon in Japan on a day on which 別表第二 is in force."""
+LIMITS = Limits(
+    answer_within=timedelta(days=3),
+    keep_result=timedelta(days=7),
+    resend_after=timedelta(seconds=5),
+    acquisition_within=timedelta(days=1),
+    replaced_code_for=timedelta(days=30),
+    escalate_before=timedelta(days=1),
+    statistics_threshold=10,
+    jobs_kept_for=timedelta(days=90),
+)
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One permitted inquiry: what arrives at the provider, and what the inquirer needs to judge the answer."""
+
+    item: ProvisionItem
+    asked: Asked
+    permit_id: str
+    key: OneTimeKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What came back: the outcome's disposition and reason in clear, and the opened payload (None: nothing was sealed)."""
+
+    disposition: str
+    reason: str | None
+    payload: Payload | None
+    outcome: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class ProviderWorld:
+    agency: HostedAgency
+    core: Signer
+    signers: dict[str, Signer]
+    desk: StaffDesk
+    now: datetime = NOON
+    codes: dict[str, bytes] = field(default_factory=dict)
+
+    # --- people and their copies
+
+    async def person(self) -> str:
+        """Somebody new with a code; returns the integrated number."""
+        number = f"{next(_NUMBERS):015d}"
+        code = self.codes[number] = secrets.token_bytes(48)
+        await self.execute(
+            "insert into person_code (acquisition_index, integrated_number, expires_at, code_index, code_sealed, bound_at) values ($1, $2, $3, $4, $5, $3)",
+            secrets.token_bytes(32), number, NOON, index_of_code(self.agency, code), b"sealed",
+        )  # fmt: skip
+        return number
+
+    async def copy(self, number: str, data_set: str, items: dict[str, str], **changes: Any) -> str:
+        """Register one copy; an item that is empty is 未設定 (NotApplicable). Returns its record id."""
+        record = ReplicaItem(
+            record_id=changes.pop("record_id", f"r-{next(_NUMBERS)}"),
+            operation="register",
+            integrated_number=number,
+            information=INFORMATION,
+            data_set=data_set,
+            version=changes.pop("version", "0001"),
+            public_from=changes.pop("public_from", date(2020, 4, 1)),
+            auto_response=changes.pop("auto_response", "allowed"),
+            items={
+                name: {"value": value} if value else {"null_reason": "NotApplicable"} for name, value in items.items()
+            },
+            **changes,
+        )
+        answer = (await registration.register(self.agency, [record], self.now))[0]
+        assert answer == {"registered": True}, answer
+        return record.record_id
+
+    # --- questions and answers
+
+    def question(
+        self, number: str, *, inquirer: str = INQUIRER, item: str = "", items: Iterable[str] = (), **more: Any
+    ) -> Question:
+        """A question with the core's permit for it."""
+        key = new_one_time_key()
+        asked = Asked(
+            basis=BASIS,
+            expires_at=timestamp(self.now + LIMITS.answer_within),
+            information=INFORMATION,
+            inquirer=inquirer,
+            inquiry_number=self._id("Q"),
+            item=item or ITEM[inquirer],
+            items=tuple(sorted(items)),
+            key_hash=key_hash(key.public).hex(),
+            list_digest=self.agency.lists.on(self.agency.today(self.now)).digest,
+            provider=PROVIDER,
+            **more,
+        )
+        request = asked.encode()
+        nonce, code = secrets.token_bytes(32), self.codes[number]
+        said = {name: value for name, value in json.loads(request).items() if name not in ("v", "expires_at")}
+        claims = PermitClaims(
+            **said,
+            permit_id=self._id("K"),
+            request_digest=sha256(request).hexdigest(),
+            code_binding=sha256(nonce + code).hexdigest(),
+            issued_at=timestamp(self.now),
+            redeem_by=timestamp(self.now + timedelta(minutes=5)),
+            answer_by=asked.expires_at,
+        )
+        arriving = ProvisionItem(
+            permit=write_permit(claims, self.core),
+            public_key=key.public,
+            request=request,
+            signature=self.signers[inquirer].sign(labels.INQUIRY, request),
+            code=code,
+            nonce=nonce,
+        )
+        return Question(item=arriving, asked=asked, permit_id=claims.permit_id, key=key)
+
+    def _id(self, prefix: str) -> str:
+        return new_sortable_id(prefix, int(self.now.timestamp() * 1000), secrets.token_bytes(10))
+
+    async def ask(self, question: Question) -> Answered:
+        """What the provider answers now, as the inquirer judges it."""
+        answer = (await flow.provide(self.agency, [question.item], self.now))[0]
+        assert "refused" not in answer, answer
+        return self.judged(question, answer["outcome"], answer["signature"], answer["sealed"])
+
+    def judged(self, question: Question, outcome: bytes, signature: bytes, sealed: bytes | None) -> Answered:
+        register, item, now = self.agency.register(), question.item, self.now
+        permit = read_permit_for(register, item.permit, item.request, now)
+        digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
+        found = believe(register, permit, digest, outcome, signature, sealed, question.key.private, now)  # type: ignore[arg-type]
+        assert isinstance(found, Believed), found
+        payload = None if found.payload is None else read_payload(found.payload)
+        said = json.loads(outcome)
+        return Answered(disposition=said["disposition"], reason=said["reason"], payload=payload, outcome=said)
+
+    async def later(self, question: Question) -> Answered:
+        """What the provider's row says by now."""
+        row = (
+            await self.fetch(
+                "select outcome, signature, sealed from provision where permit_id = $1", question.permit_id
+            )
+        )[0]
+        return self.judged(question, row["outcome"], row["signature"], row["sealed"])
+
+    # --- staff
+
+    def staff(self, staff_id: str) -> Acting:
+        """A member of staff with every right of the provision side, at work."""
+        scope = {"office": "o", "affair": EVERYTHING, "information": EVERYTHING, "file": EVERYTHING}
+        by = Actor(staff_id="admin-1", card_id="c")
+        grants = tuple(
+            Grant(
+                grant_id=function.value, staff_id=staff_id, state=GrantState.EFFECTIVE, version=1, requested=by,
+                scope=Scope(function=function, valid_from=NOON, valid_until=NOON + timedelta(days=900), **scope),
+            )
+            for function in Function
+        )  # fmt: skip
+        session = Session(
+            token_hash="0" * 64, staff_id=staff_id, card_id="c", certificate=b"", opened_at=NOON, seen_at=NOON,
+            until=NOON + timedelta(days=900), restricted=False, reason="held_review", reference="", ended_at=None,
+        )  # fmt: skip
+        member = Member(
+            staff_id=staff_id, office="o", state=MemberState.ACTIVE, password_hash="", password_initial=False,
+            password_until=NOON, valid_until=NOON, version=1,
+        )  # fmt: skip
+        return Acting(desk=self.desk, session=session, member=member, grants=grants, reason="held_review", reference="")
+
+    async def bar(self, place: str = "person", by: str = "staff-1", **said: Any) -> dict[str, Any]:
+        item = barring.SetItem(
+            bar_id=self._id("B"), place=barring.Place(place), cause=barring.Cause.SUPPORT_MEASURES,
+            effect=barring.Effect(said.pop("effect", "hold")), **said,
+        )  # fmt: skip
+        return await barring.set_bar(self.staff(by), item, self.now)
+
+    async def change_bar(self, bar_id: str, event: Any, by: str = "staff-1") -> dict[str, Any]:
+        async def still_may(_staff_id: str, _information: str) -> bool:
+            return True
+
+        return await barring.change(self.staff(by), barring.ChangeItem(bar_id=bar_id, event=event), still_may, self.now)
+
+    async def held(self, permit_id: str, withheld: Iterable[Withheld] = ()) -> dict[str, Any]:
+        row = await held.one(self.agency, permit_id, lambda *_: True)
+        return await held.shown(self.agency, row, list(withheld), self.now)
+
+    async def decide(self, permit_id: str, content_hash: str = "", by: str = "staff-1", **said: Any) -> dict[str, Any]:
+        """Release (with the hash that was shown) or refuse (without)."""
+
+        async def still_may(*_: str) -> bool:
+            return True
+
+        acting = self.staff(by)
+        decider = Decider(
+            staff_id=by,
+            covers=lambda *_: True,
+            two_people=self.desk.rules.two_people,
+            still_may=still_may,
+            entry=lambda **facts: acting.entry(
+                self.now, deciding.EntryKind.STAFF_OPERATED, Function.HELD_DECIDE, **facts
+            ),
+        )
+        decision = HeldDecision(
+            permit_id=permit_id, approve=bool(content_hash), content_hash=content_hash, reason="" if content_hash else "refused_by_staff", **said
+        )  # fmt: skip
+        return await deciding.decide(self.agency, decision, decider, self.now)
+
+    async def time_passes(self) -> None:
+        """What the broom does with held provisions."""
+        await deadlines.escalate(self.agency, self.now)
+        await deadlines.expire(self.agency, self.now)
+
+    # --- looking inside
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        async with self.agency.database.inside(self.agency.tenant) as connection:
+            return list(await connection.fetch(query, *arguments))
+
+    async def execute(self, query: str, *arguments: Any) -> None:
+        await self.fetch(query, *arguments)
+
+    async def entries(self, number: str | None = None) -> list[dict[str, Any]]:
+        """The log's entries, of one inquiry or all of them, in order."""
+        query = "select body from log_entry where $1::text is null or inquiry_number = $1 order by year, idx"
+        return [json.loads(row["body"]) for row in await self.fetch(query, number)]
+
+
+def _register(signers: dict[str, Signer], core: Signer, lists: Signer, root: Signer, more: dict[str, Any]) -> Register:
+    agencies = [
+        {
+            "id": one.id, "code": one.code, "name": one.name, "kinds": list(one.kinds), "assessed": one.assessed,
+            "signing_key": signers[one.id].public_key.hex(),
+        }
+        for one in shipped().agencies.values()
+    ]  # fmt: skip
+    body = {
+        "agencies": agencies, "certificates": [], "logs": [], "permit_key": core.public_key.hex(), "list_key": lists.public_key.hex(), **more,
+    }  # fmt: skip
+    return Register.read(sign_register(body, root), root.public_key)
+
+
+async def _prepared(cluster_dsn: str, mark: str) -> tuple[str, Database]:
+    """A tenant of the provider, and the database under a login of its own."""
+    tenant = f"a_setagaya{mark}_intermediate"
+    login = Login(name=f"im{mark}", password="p", tenants=(tenant,))
+    packages = ("storage.evidence_log", "gateway.intermediate_server")
+    await migrate(cluster_dsn, [Tenant(schema=tenant, packages=packages)], [login])
+    head, _, tail = cluster_dsn.partition("?")
+    scheme, _, rest = head.partition("://")
+    place = rest.rpartition("@")[2].rsplit("/", 1)[0]
+    return tenant, await Database.open(f"{scheme}://{login.name}:p@{place}/sekisho?{tail}", connections=4)
+
+
+@asynccontextmanager
+async def provider_world(
+    folder: Path, cluster_dsn: str, *, mark: str, rules: Rules | None = None, register: dict[str, Any] | None = None
+) -> AsyncIterator[ProviderWorld]:
+    """`register`: more of the register's body, such as delegations."""
+    tenant, database = await _prepared(cluster_dsn, mark)
+    keys = KeyStore.create(folder / f"keys{mark}.json", Secret(b"passphrase"), profile="cheapest")
+    for purpose in ("signing", "log", "codes", "replicas", "staff"):
+        keys.ensure(purpose)
+    signers = {one: Signer(generate_seed()) for one in shipped().agencies}
+    signers[PROVIDER] = keys.ring.signer("signing")
+    core, publisher, root = (Signer(generate_seed()) for _ in range(3))
+    found = _register(signers, core, publisher, root, register or {})
+    worlds: list[ProviderWorld] = []
+
+    def clock() -> datetime:
+        return worlds[0].now if worlds else NOON
+
+    committer = Committer(
+        database,
+        tenant,
+        origin="sekisho.example/setagaya/intermediate",
+        signer=partial(keys.ring.signer, "log"),
+        clock=clock,
+    )
+    lists = Lists(ListShelf(lambda: found), clock)
+    for signed in sign_shipped(publisher):
+        head = versions.check(signed, lists.heads, publisher.public_key)
+        assert isinstance(head, versions.Head)
+        lists.hold(head, signed)
+    bars = StandingBars()
+    await bars.read_again(database, tenant)
+    async with aiohttp.ClientSession() as client:
+        channel = Channel(client, "https://127.0.0.1:1/", name="nowhere")
+        agency = HostedAgency(
+            id=PROVIDER, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys, register=lambda: found,
+            lists=lists, layouts=read_layouts(), limits=LIMITS, clock=clock, permits=channel, inquiries=channel, late_outcomes=channel,
+            list_versions=channel, held_checkpoints=channel, code_epochs=channel, code_renewals=channel, circuits=(), erasures=ErasureJournal.beside(folder / f"keys{mark}.json", keys.ring),
+            backup_key=None, peer_note=lambda _note: None, bars=bars,
+        )  # fmt: skip
+        desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST))
+        worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk))
+        working = asyncio.create_task(commit([committer]))
+        try:
+            yield worlds[0]
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            await database.close()

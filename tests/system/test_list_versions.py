@@ -1,0 +1,191 @@
+"""Versions of the permission list in the running system: taken by every agency, in force from midnight JST, refused when forged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.jlis_mock.dishonest import SignedRequest, Wish
+from gateway.__main__ import main
+from gateway.demonstration.another_vendor import vendor
+from gateway.demonstration.stage import WARD
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from keys import labels
+from keys.signing import Signer, generate_seed
+from permission_lists.versions import Head, read_head
+from storage import list_files
+from synthetic.business import MEDICAL_INSURANCE
+from tests.support.running_system import RESIDENTS, System, entries, insisting, started, until
+
+ORDINANCE = Path(__file__).parents[1] / "permission_lists" / "ordinance.yaml"
+MIDNIGHT = datetime(2022, 10, 31, 15, 0, 30, tzinfo=UTC)
+"""Half a minute into 2022-11-01 in Japan."""
+NEXT_MIDNIGHT = MIDNIGHT + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    """The ward, its neighbours and the network, looking for new lists all the time; one person with an account at naikaku."""
+    with started(tmp_path_factory.mktemp("lists"), options={"list_poll_s": 0.2, "resend_after_s": 1}) as running:
+        yield asyncio.run(_person(System(running=running)))
+
+
+async def _person(system: System) -> System:
+    person = system.insured[0]
+    await system.populate([person])
+    for each in (RESIDENTS, "naikaku-gyomu"):
+        await system.register(each, [person])
+        await system.obtain_codes(each)
+    await system.load_records("naikaku-gyomu", [system.account(person)], "base.ndjson", agency="naikaku")
+    return system
+
+
+def kinds(export: bytes, kind: str) -> list[dict]:
+    return entries(export, kind=kind)
+
+
+def heads(system: System) -> list[Head]:
+    return [head for one in list_files.read(system.running.data.lists) if (head := read_head(one.head))]
+
+
+async def taken(system: System, agency: str, number: int) -> list[int]:
+    async def numbers() -> list[int]:
+        return [one["facts"]["number"] for one in kinds(await system.export(agency), "list.taken")]
+
+    return await until(numbers, lambda found: number in found)
+
+
+def publish(system: System, day: str, *files: Path) -> int:
+    return main(
+        ["lists", "publish", *map(str, files or (ORDINANCE,)), "--from", day, "--data", str(system.running.data.root)]
+    )
+
+
+def move_clock(system: System, to: datetime) -> None:
+    """Every role believes it is this instant from now on."""
+    system.running.clock.set(to)
+
+
+async def asked(system: System, **changes: str) -> dict:
+    return await system.ask(RESIDENTS, system.from_the_ward(system.insured[0], **changes))
+
+
+async def test_every_agency_takes_the_first_versions_once_and_records_them(system):
+    for agency in (WARD, "naikaku", "suginami"):
+        assert await taken(system, agency, 2) == [1, 2]
+    published = kinds(await system.export("network"), "list.published")
+    assert [one["facts"]["valid_from"] for one in published] == ["2022-06-17", "2024-05-27"]
+
+
+@pytest.mark.parametrize(
+    ("day", "change", "code", "said"),
+    [
+        ("2022-10-03", str, REFUSED, "list_date_not_ahead"),
+        ("2022-11-31", str, BAD_INPUT, "--from"),
+        ("2022-11-01", lambda text: text.replace("beppyo2-2022:42", "beppyo2-2022:420"), BAD_INPUT, "follows_nothing"),
+        ("2022-11-01", lambda text: text.replace("'2022-07-01'", "2022-07-01"), BAD_INPUT, "value_not_text"),
+    ],
+)
+async def test_a_mistake_publishes_nothing(system, tmp_path, capsys, day, change, code, said):
+    file = tmp_path / "ordinance.yaml"
+    file.write_text(change(ORDINANCE.read_text(encoding="utf-8")), encoding="utf-8")
+
+    assert publish(system, day, file) == code
+
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+    assert len(kinds(await system.export("network"), "list.published")) == 2
+
+
+async def test_a_row_by_ordinance_is_published_taken_and_in_force_from_midnight(system, capsys):
+    """PL-5, and the change of the list over the wire from end to end."""
+    assert publish(system, "2022-11-01") == OK
+    assert "版 3" in capsys.readouterr().out
+    for agency in (WARD, "naikaku"):
+        assert await taken(system, agency, 3) == [1, 2, 3]
+    before = await asked(system, basis="setagaya-example", item="1")
+    assert (before["state"], before["reason"]) == ("refused", "basis_not_in_force")
+
+    move_clock(system, MIDNIGHT)
+
+    answer = await asked(system, basis="setagaya-example", item="1")
+    assert answer["state"] == "answered", answer
+    assert (await asked(system))["state"] == "answered"
+    digests = {one["list_digest"] for one in kinds(await system.export("naikaku"), "provision.made")}
+    head = kinds(await system.export(WARD), "list.taken")[-1]["facts"]
+    assert (head["number"], head["valid_from"], digests) == (3, "2022-11-01", {head["content_digest"]})
+
+
+async def test_what_is_in_flight_at_midnight_ends_under_the_list_it_began_under(system, tmp_path):
+    """A request of the day before gets no permit any more; a permit of the day before is answered; a new day, a new list."""
+    person = system.insured[0]
+    move_clock(system, NEXT_MIDNIGHT - timedelta(minutes=2))
+    file = tmp_path / "ordinance.yaml"
+    file.write_text(ORDINANCE.read_text(encoding="utf-8").replace("独自減免", "独自の減免"), encoding="utf-8")
+    assert publish(system, "2022-11-02", file) == OK
+    assert 4 in await taken(system, WARD, 4)
+    old, new = (one.content_digest for one in heads(system)[-2:])
+    async with vendor(system.stage) as playing:
+
+        async def permit_of(signed: SignedRequest) -> dict:
+            return await insisting(lambda: playing.peer.ask_permit(signed, code))
+
+        def build(digest: str, item: str = "27") -> SignedRequest:
+            wish = Wish(
+                provider=WARD, item=item, information=MEDICAL_INSURANCE, list_digest=digest, basis="beppyo2-2022"
+            )
+            return playing.peer.build(wish, system.running.role("intermediate").clock())
+
+        code = await playing.code_of(person, system.running.role("intermediate").clock())
+        begun, late = build(old), build(old)
+        permit = (await permit_of(begun))["permit"]
+        assert await permit_of(build(new)) == {"refused": {"reason": "list_not_in_force"}}
+
+        move_clock(system, NEXT_MIDNIGHT)
+
+        assert await permit_of(late) == {"refused": {"reason": "list_not_in_force"}}
+        answer = await insisting(lambda: playing.peer.present(permit, begun))
+        fresh = build(new)
+        again = await permit_of(fresh)
+    assert "outcome" in answer, answer
+    assert "permit" in again
+    made = entries(await system.export(WARD), number=begun.inquiry_number)
+    assert [(one["kind"], one["list_digest"]) for one in made] == [("provision.not_provided", old)]
+
+
+async def test_a_forged_version_is_refused_whole_recorded_once_and_the_server_stays_on_what_it_has(system):
+    given = system.running.data.role("intermediate") / list_files.FILE_NAME
+    versions = list_files.read(system.running.data.lists)
+    latest = json.loads(versions[-1].head)
+    head = json.dumps(
+        latest | {"number": latest["number"] + 1, "supersedes": latest["content_digest"]},
+        sort_keys=True,
+        separators=(",", ":"),
+    ).encode()
+    forged = replace(versions[-1], head=head, signature=Signer(generate_seed()).sign(labels.LIST, head))
+    given.write_bytes(list_files.encode([*versions, forged]))
+
+    for _ in range(2):
+        system.running.restart("intermediate")
+    refused = kinds(await system.export(WARD), "list.refused")
+    assert [(one["reason"], one["facts"]) for one in refused] == [("list_signature", {"version": forged.digest})]
+    assert await taken(system, WARD, latest["number"]) == list(range(1, latest["number"] + 1))
+    assert (await asked(system))["state"] == "answered"
+
+
+async def test_a_list_that_was_changed_in_the_database_is_not_decided_on(system):
+    """Whoever can write the table cannot make a list: what is read from it is checked again. Nothing is permitted under it."""
+    async with system.administrator() as connection:
+        await connection.execute(
+            "update a_setagaya_intermediate.list_version set content = (select content from a_setagaya_intermediate.list_version where number = 1) where number > 2"
+        )
+    system.running.restart("intermediate")
+
+    answer = await asked(system, basis="setagaya-example", item="1")
+    assert (answer["state"], answer["reason"]) == ("refused", "basis_not_in_force")
+    assert kinds(await system.export(WARD), "list.refused")[-1]["reason"] == "list_digest_differs"

@@ -1,0 +1,400 @@
+"""An agency's engineer connects a server of their own: keys that stay there, an inquiry, an answer, and a conformance run that names every wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.__main__ import main as sekisho
+from gateway.conformance.turns import TURNS
+from gateway.data_folder import held
+from gateway.demonstration.run import DEMO_DAY
+from gateway.demonstration.stage import WARD
+from gateway.exit_codes import BAD_INPUT, FAILED, OK
+from gateway.launcher import ROOT, Running
+from gateway.own_topology import read as own_topology
+from keys import labels
+from keys.masked import Plaintext
+from keys.sealing import new_one_time_key, seal
+from partner.connection import Connection
+from partner.example import ask
+from partner.messages import envelope, exchange_digest, octets, payload_info, permit_claims, text
+from partner.providing import Found, Provider
+from partner.serving import Mailbox, application, serving
+from storage.postgres import discard
+from synthetic.business import MEDICAL_INSURANCE
+from tests.support.running_system import INSURANCE, RESIDENTS, System
+from transport.channel import ChannelError, post
+from transport.clock import Clock
+
+ROLES = ("linkage", "intermediate", "network", "resident-network")
+AGENCY = """agency:
+  id: partner
+  code: "9999000000000102"
+  name: 架空市健康保険組合
+  elsewhere: {port: %d, signing_key: %s, log_key: %s}
+"""
+ITEMS = {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "92295831"}}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_example(*words: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "partner.example", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The ward at work, and a partner with keys of its own that the operator has taken in and certified."""
+    root = tmp_path_factory.mktemp("partner")
+    own, data, port = root / "own", root / "data", free_port()
+    public = json.loads(run_example("keys", own).stdout)
+    options = {
+        role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
+    }
+    first = Running(data, roles=(), ports="free", key_profile="cheapest")
+    with held(first.data.root):
+        first.set_up()
+        first.stop()
+    (root / "agency.yaml").write_text(AGENCY % (port, public["signing_key"], public["log_key"]), encoding="utf-8")
+    commands = [["add", root / "agency.yaml"]]
+    commands += [
+        ["certificate", "partner", "--csr", own / f"{use}.csr.pem", "--use", use, "--out", own / f"{use}.pem"]
+        for use in ("intermediate", "linkage", "server")
+    ]
+    for words in commands:
+        assert sekisho(["agency", *map(str, words), "--data", str(data)]) == OK
+    topology = own_topology(first.data)
+    with Running(
+        data, roles=ROLES, ports="kept", key_profile="cheapest", options=options, topology=topology
+    ) as running:
+        system = System(running=running)
+        asyncio.run(people(system))
+        yield system, own, port
+    discard(data)
+
+
+async def people(system: System) -> None:
+    """insured[0]: with records. [1]: barred at the ward."""
+    cast = system.insured[:2]
+    await system.populate(cast)
+    for each in (RESIDENTS, INSURANCE):
+        await system.register(each, cast)
+    await system.obtain_codes(RESIDENTS)
+    records = [*system.insurance(cast[0]), *system.insurance(cast[1], barred=True)]
+    await system.load_records(INSURANCE, records, "base.ndjson")
+
+
+@pytest.fixture
+def connection(world) -> Connection:
+    system, own, _ = world
+    return Connection.read(own, system.running.data.clients / "partner")
+
+
+@pytest.fixture
+def clock(world) -> Clock:
+    return world[0].running.role("network").clock
+
+
+def question(system: System, **changes) -> dict:
+    lists = system.running.role("intermediate").folder / "permission-lists.json"
+    heads = [json.loads(octets(version["head"])) for version in json.loads(lists.read_bytes())["versions"]]
+    return {
+        "individual_number": system.insured[0].individual_number,
+        "provider": WARD,
+        "basis": "beppyo2-2022",
+        "item": "3",
+        "information": MEDICAL_INSURANCE,
+        "items": ["被保険者番号"],
+        "list_digest": min(heads, key=lambda head: head["number"])["content_digest"],
+        **changes,
+    }
+
+
+def test_a_partner_asks_the_ward_with_keys_that_nobody_else_has(world, connection, clock):
+    system, _, port = world
+    payload = asyncio.run(ask(connection, port, question(system), clock))
+    assert payload["kind"] == "answered"
+    assert {name for record in payload["records"] for name in record["items"]} == {"被保険者番号"}
+
+
+def test_the_example_makes_keys_once_and_says_how_it_is_used(world):
+    assert run_example("keys", world[1]).returncode != 0
+    assert run_example("what").returncode == 2
+
+
+class Known:
+    """What the partner knows: the code of one person with records, one barred."""
+
+    def __init__(self) -> None:
+        self.people: dict[bytes, Found] = {}
+
+    def look(self, code: bytes, information: str) -> Found | None:
+        return self.people.get(code) if information == MEDICAL_INSURANCE else None
+
+
+@asynccontextmanager
+async def partner_server(world, connection: Connection, clock: Clock, kind: type[Provider] = Provider):
+    """The partner's server at work, with codes of both people that it obtained as every agency does."""
+    system, _, port = world
+    known, mailbox = Known(), Mailbox()
+    digest = question(system)["list_digest"]
+    provider = kind(
+        agency="partner",
+        signer=connection.signer,
+        register=connection.register,
+        lists=frozenset({digest}),
+        permitted=lambda claims: claims["item"] != "9999",
+        look=known.look,
+    )
+    app = application(connection.register, mailbox, provider, "partner", clock)
+    async with serving(app, connection.identity("server"), host="127.0.0.1", port=port):
+        for person, barred in zip(system.insured[:2], (False, True), strict=True):
+            number = await connection.ask_for_code(person.individual_number, clock())
+            record = {"data_set": "資格情報", "version": "0001", "items": ITEMS}
+            known.people[await mailbox.code(number)] = Found(records=[record], held=barred)
+        yield provider
+
+
+def conformance(world, url: str, tmp_path, capsys, **people: str) -> tuple[int, dict[str, str | None]]:
+    """Exit code, and check → what was seen instead of the right thing."""
+    system = world[0]
+    known = {"known": system.insured[0].individual_number, "barred": system.insured[1].individual_number, **people}
+    (tmp_path / "people.json").write_text(json.dumps(known))
+    capsys.readouterr()
+    words = ["conformance", url, "--people", str(tmp_path / "people.json"), "--json"]
+    code = sekisho([*words, "--data", str(system.running.data.root)])
+    shown = capsys.readouterr().out
+    return code, {one["check"]: one["saw"] for one in json.loads(shown)} if shown else {}
+
+
+def test_our_own_server_conforms(world, tmp_path, capsys):
+    code, found = conformance(world, f"{world[0].running.url('intermediate')}/{WARD}", tmp_path, capsys)
+    assert {check: saw for check, saw in found.items() if saw is not None} == {}
+    assert code == OK
+    assert len(found) == 25
+
+
+def test_the_table_for_people_tells_each_step(world, tmp_path, capsys):
+    people = tmp_path / "people.json"
+    people.write_text(json.dumps({"known": world[0].insured[0].individual_number}))
+    url = f"{world[0].running.url('intermediate')}/{WARD}"
+    words = ["conformance", url, "--people", str(people), "--data", str(world[0].running.data.root)]
+    assert sekisho(words) == OK
+    shown = capsys.readouterr().out
+    assert "permit_replayed" in shown
+    assert "IF_TKY_90003" in shown
+    assert world[0].insured[0].individual_number not in shown
+
+
+def run_against(world, connection, clock, kind, tmp_path, capsys):
+    async def both():
+        async with partner_server(world, connection, clock, kind):
+            return await asyncio.to_thread(
+                conformance, world, f"https://127.0.0.1:{world[2]}/partner", tmp_path, capsys
+            )
+
+    return asyncio.run(both())
+
+
+def test_a_server_made_of_the_library_conforms(world, connection, clock, tmp_path, capsys):
+    code, found = run_against(world, connection, clock, Provider, tmp_path, capsys)
+    assert {check: saw for check, saw in found.items() if saw is not None} == {}
+    assert code == OK
+
+
+def forgetting(*reasons: str) -> type[Provider]:
+    """A provider that does not make these checks."""
+
+    class Forgetting(Provider):
+        __slots__ = ()
+
+        def refusal(self, item, claims, now):
+            found = super().refusal(item, claims, now)
+            return None if found in reasons else found
+
+    return Forgetting
+
+
+class AnswersAnew(Provider):
+    """It remembers nothing: the same bytes are sealed and signed again, other bytes are judged as if they were the first."""
+
+    def answer(self, item, now):
+        self.answered.clear()
+        return super().answer(item, now)
+
+
+class GivesEverything(Provider):
+    """It gives the whole record whatever was asked for."""
+
+    def _provide(self, item, claims, exchange, now):
+        found = self.look(octets(item["code"]), claims["information"])
+        if found is None or found.held:
+            return super()._provide(item, claims, exchange, now)
+        payload = json.dumps(
+            {"kind": "answered", "records": list(found.records)},
+            separators=(",", ":"),
+            sort_keys=True,
+            ensure_ascii=False,
+        )
+        sealed = seal(octets(item["public_key"]), payload_info(claims), Plaintext(payload.encode()))
+        return self._signed(claims, exchange, now, "provided", sealed=sealed)
+
+
+class SealsToAnotherKey(Provider):
+    def _provide(self, item, claims, exchange, now):
+        return super()._provide({**item, "public_key": text(new_one_time_key().public)}, claims, exchange, now)
+
+
+class SignsWithAnotherLabel(Provider):
+    def _signed(self, *args, **kwargs):
+        found = super()._signed(*args, **kwargs)
+        return {**found, "signature": text(self.signer.sign(labels.INQUIRY, octets(found["outcome"])))}
+
+
+class TellsInClear(Provider):
+    """Everybody on the way reads who is unknown here."""
+
+    def _provide(self, item, claims, exchange, now):
+        if self.look(octets(item["code"]), claims["information"]) is None:
+            return self._signed(claims, exchange, now, "not_provided", reason="no_such_person")
+        return super()._provide(item, claims, exchange, now)
+
+
+class ReleasesBarred(Provider):
+    def _provide(self, item, claims, exchange, now):
+        look = self.look
+        self.look = lambda code, information: (found := look(code, information)) and Found(records=found.records)
+        try:
+            return super()._provide(item, claims, exchange, now)
+        finally:
+            self.look = look
+
+
+class BelievesAnyPermit(Provider):
+    """It reads the claims and does not look who signed them."""
+
+    def answer(self, item, now):
+        claims, exchange = permit_claims(item["permit"]), exchange_digest(item)
+        key = (claims["inquirer"], claims["inquiry_number"])
+        before = self.answered.get(key)
+        if before is not None and before[0] == exchange:
+            return before[1]
+        reason = "permit_replayed" if before else self.refusal(item, claims, now)
+        if reason is not None:
+            return self._signed(claims, exchange, now, "refused", reason=reason)
+        self.answered[key] = (exchange, self._provide(item, claims, exchange, now))
+        return self.answered[key][1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (forgetting("permit_other_party"), {"permit_other_party", "in_order"}),
+        (forgetting("inquirer_signature"), {"inquirer_signature"}),
+        (forgetting("permit_request_differs"), {"permit_request_differs", "deadline_not_signed"}),
+        (forgetting("permit_key_differs"), {"permit_key_differs"}),
+        (forgetting("permit_other_person"), {"permit_other_person"}),
+        (forgetting("permit_expired"), {"permit_expired"}),
+        (forgetting("list_digest_unknown"), {"list_digest_unknown"}),
+        (forgetting("not_permitted"), {"not_permitted"}),
+        (AnswersAnew, {"same_again"}),
+        (GivesEverything, {"exactly_asked"}),
+        (SealsToAnotherKey, {"provided", "exactly_asked", "unknown_person"}),
+        (SignsWithAnotherLabel, {"provided", "in_order", "unknown_person", "barred", "permit_replayed"}),
+        (TellsInClear, {"unknown_person"}),
+        (ReleasesBarred, {"barred"}),
+        (BelievesAnyPermit, {"permit_signature", "permit_tampered"}),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_each_wrong_of_a_wrong_server_is_found_by_name(world, connection, clock, tmp_path, capsys, kind, expected):
+    code, found = run_against(world, connection, clock, kind, tmp_path, capsys)
+    assert {check for check, saw in found.items() if saw is not None} == expected
+    assert code == FAILED
+
+
+def test_a_server_that_is_not_there_fails_every_step_and_ends_nothing_else(world, tmp_path, capsys):
+    code, found = conformance(world, f"https://127.0.0.1:{free_port()}/partner", tmp_path, capsys)
+    assert code == FAILED
+    assert {"mutual_tls", "provided", "permit_expired"} <= {check for check, saw in found.items() if saw}
+
+
+def test_a_run_that_cannot_begin_says_why(world, tmp_path, capsys):
+    url = f"{world[0].running.url('intermediate')}/{WARD}"
+    assert conformance(world, url.replace(WARD, "nobody"), tmp_path, capsys)[0] == BAD_INPUT
+    assert conformance(world, url, tmp_path, capsys, known="123456789018")[0] == BAD_INPUT
+    assert conformance(world, url, tmp_path, capsys, someone="1")[0] == BAD_INPUT
+
+
+def test_the_partners_server_lets_nobody_in_but_the_network(world, connection, clock):
+    async def as_another() -> None:
+        async with partner_server(world, connection, clock), connection.asking() as asker:
+            await post(asker.client, f"https://127.0.0.1:{world[2]}/partner/codes", envelope([]), timeout_s=10)
+
+    with pytest.raises(ChannelError, match="not_for_this_caller"):
+        asyncio.run(as_another())
+
+
+async def asked_by_the_ward(system, ends) -> None:
+    """As many inquiries as a run has, by our own server, and how it ended them."""
+    question = system.from_the_ward(system.insured[0], items=["口座番号"])
+    answers = await asyncio.gather(*(system.ask(RESIDENTS, question, wait_ms=0) for _ in TURNS))
+    lines = [{"inquiry_number": one["inquiry_number"], "state": one["state"]} for one in answers]
+    ends.with_suffix(".part").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    ends.with_suffix(".part").replace(ends)
+
+
+def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
+    """Its network is the played one for so long."""
+    system, port, ends = world[0], free_port(), tmp_path / "ends.ndjson"
+    file = system.running.data.role("intermediate") / "role.json"
+    own = file.read_text(encoding="utf-8")
+    peers = {"core": f"https://127.0.0.1:{port}", "interface": f"https://127.0.0.1:{port}"}
+    words = [
+        "conformance",
+        "--inquirer",
+        WARD,
+        "--port",
+        str(port),
+        "--ends",
+        str(ends),
+        "--settle",
+        "1",
+        "--for",
+        "90",
+    ]
+    stored = json.loads(own)
+    stored["peers"] |= peers
+
+    async def both() -> int:
+        run = asyncio.create_task(
+            asyncio.to_thread(sekisho, [*words, "--json", "--data", str(system.running.data.root)])
+        )
+        await asked_by_the_ward(system, ends)
+        return await run
+
+    try:
+        file.write_text(json.dumps(stored), encoding="utf-8")
+        system.running.stop_role("intermediate")
+        system.running.restart("intermediate")
+        capsys.readouterr()
+        code = asyncio.run(both())
+    finally:
+        file.write_text(own, encoding="utf-8")
+        system.running.stop_role("intermediate")
+        system.running.restart("intermediate")
+    found = {one["check"]: one["saw"] for one in json.loads(capsys.readouterr().out) if one["right"] is not True}
+    assert found == {}
+    assert code == OK

@@ -1,0 +1,84 @@
+"""The scenarios of scenarios/: each comes out as it says, and says the same bytes whenever it is played."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.__main__ import main
+from gateway.exit_codes import BAD_INPUT, OK
+from gateway.scenario_command import read
+from gateway.scenarios.playing import Outcome, in_order, play, system
+
+EVERY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+FILES = [path for path in EVERY if "\nslow: true" not in path.read_text(encoding="utf-8")]
+TWICE = ("one-inquiry.yaml", "held-and-released.yaml")
+"""Played once more, in another company."""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """File name → each outcome of it. `TWICE` are played first, and once more among the others."""
+    scenarios, findings = read(FILES)
+    assert findings == []
+    found: dict[str, list[Outcome]] = {}
+
+    def tell(outcome: Outcome) -> None:
+        found.setdefault(Path(outcome.scenario.file).name, []).append(outcome)
+
+    groups = in_order(scenarios)
+    groups[0] = [one for one in scenarios if Path(one.file).name in TWICE], groups[0]
+    for group in groups:
+        topology = (group[0] if isinstance(group, tuple) else group)[0].topology
+        with system(tmp_path_factory.mktemp("scenarios"), key_profile="cheapest", topology=topology) as driver:
+            for some in group if isinstance(group, tuple) else [group]:
+                asyncio.run(play(driver, some, tell))
+            said.append(faults_by_command(driver.running.data.root))
+    return found
+
+
+said: list[list[tuple[int, dict]]] = []
+"""What `sekisho faults` said on each system."""
+
+
+def faults_by_command(data: Path) -> list[tuple[int, dict]]:
+    """Exit code and words of one command after another."""
+    found = []
+    for words in (
+        ["set", "swap_key", "--times", "3"], ["set", "cut", "--line", "network:intermediate"], ["set", "cut", "--line", "nobody:knows"],
+        ["set", "cut", "--times", "-1", "--line", "network:intermediate"], ["set", "explode"], ["list"], ["clear"],
+    ):  # fmt: skip
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+            code = main(["faults", *words, "--json", "--data", str(data)])
+        found.append((code, json.loads(printed.getvalue() or "{}")))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_scenario_comes_out_as_it_says(outcomes, file):
+    for outcome in outcomes[file.name]:
+        assert outcome.ok, outcome.line().decode()
+
+
+@pytest.mark.parametrize("file", TWICE)
+def test_the_same_seed_gives_the_same_bytes(outcomes, file):
+    first, second = outcomes[file]
+    assert first.line() == second.line()
+
+
+def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):
+    for commands in said:
+        codes = [code for code, _ in commands]
+        assert codes == [OK, OK, BAD_INPUT, BAD_INPUT, BAD_INPUT, OK, OK]
+        listed, cleared = commands[-2][1], commands[-1][1]
+        assert listed["switches"]["swap_key"] == 3
+        assert {name: set(bad) for name, bad in listed["lines"].items() if bad} == {"network:intermediate": {"cut"}}
+        assert not any(cleared["switches"].values())
+        assert not any(cleared["lines"].values())
+    assert said

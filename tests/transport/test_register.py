@@ -1,0 +1,173 @@
+"""The signed register: windows of keys, its forms, and which one a running role takes."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.setting_up.succession import ending_certificate, follow, with_certificate, with_keys, without_certificate
+from keys.masked import Secret
+from keys.signing import Signer, generate_seed
+from keys.windows import KeyWindow, PublicKeys
+from transport.register import Register, RegisterBrokenError, build, in_windows, sign_register
+from transport.standing_register import RegisterRefusal, StandingRegister
+
+NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
+DAY = timedelta(days=1)
+ROOT = Signer(Secret(bytes(32)))
+OLD_FORM = {
+    "agencies": [{"id": "asahi", "code": "1" * 16, "name": "朝日市長", "kinds": ["市町村長"], "signing_key": "11" * 32, "assessed": True}],
+    "certificates": [{"sha256": "aa" * 32, "agency": "asahi", "use": "intermediate", "name": "asahi"}],
+    "logs": [{"origin": "sekisho.example/asahi/intermediate", "key": "22" * 32}],
+    "permit_key": "33" * 32,
+    "list_key": "44" * 32,
+    "simulation": True,
+    "delegations": [],
+}  # fmt: skip
+WANTED = {
+    "agencies": [{"id": "asahi", "code": "1" * 16, "name": "朝日市長", "kinds": ["市町村長"], "signing_keys": ["11" * 32], "assessed": True}],
+    "certificates": [{"sha256": "aa" * 32, "agency": "asahi", "use": "intermediate", "name": "asahi"}],
+    "logs": [{"origin": "sekisho.example/asahi/intermediate", "keys": ["22" * 32]}],
+    "permit_keys": ["33" * 32],
+    "list_key": "44" * 32,
+    "simulation": True,
+    "delegations": [],
+}  # fmt: skip
+FIRST = follow(None, WANTED, NOW)
+
+
+def test_a_register_of_the_form_before_is_read_as_one_whose_keys_have_no_end():
+    register = Register.read(sign_register(OLD_FORM, ROOT), ROOT.public_key)
+    assert register.sequence == 0
+    assert register.agencies["asahi"].signing_keys == PublicKeys.of(bytes.fromhex("11" * 32))
+    assert register.log_keys("sekisho.example/asahi/intermediate~2/2026") == PublicKeys.of(bytes.fromhex("22" * 32))
+    assert register.permit_keys == PublicKeys.of(bytes.fromhex("33" * 32))
+
+
+def test_set_up_follows_the_form_before_with_number_one_and_then_changes_nothing():
+    migrated = follow(in_windows(OLD_FORM), WANTED, NOW)
+    assert migrated == FIRST
+    assert migrated["sequence"] == 1
+    assert follow(migrated, WANTED, NOW + DAY) == migrated
+
+
+BROKEN = {
+    "another form": {"v": 3},
+    "a number below zero": {"sequence": -1},
+    "a field more": {"more": 1},
+    "a key of another size": {"permit_keys": [{"key": "33" * 31, "valid_from": None, "valid_to": None}]},
+    "capital letters": {"permit_keys": [{"key": "AB" * 32, "valid_from": None, "valid_to": None}]},
+    "a time without its offset": {"permit_keys": [{"key": "33" * 32, "valid_from": "2026-11-29T03:00:00", "valid_to": None}]},
+    "a window that is turned": {"permit_keys": [{"key": "33" * 32, "valid_from": "2026-11-30T03:00:00Z", "valid_to": "2026-11-29T03:00:00Z"}]},
+    "a key twice": {"permit_keys": 2 * [{"key": "33" * 32, "valid_from": None, "valid_to": None}]},
+    "an agency twice": {"agencies": 2 * FIRST["agencies"]},
+    "a certificate twice": {"certificates": 2 * FIRST["certificates"]},
+    "a log without a key": {"logs": [{"origin": "x", "keys": []}]},
+    "an unknown use": {"certificates": [{**FIRST["certificates"][0], "use": "anything"}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN)
+def test_a_signed_register_with_any_mistake_is_refused_whole(change):
+    assert build(FIRST).sequence == 1
+    with pytest.raises(RegisterBrokenError):
+        Register.read(sign_register({**FIRST, **change}, ROOT), ROOT.public_key)
+
+
+def test_a_replaced_key_is_accepted_until_its_end_and_not_after_it():
+    old, new = (Signer(generate_seed()) for _ in range(2))
+    keys = PublicKeys((KeyWindow(key=old.public_key, valid_to=NOW), KeyWindow(key=new.public_key, valid_from=NOW)))
+    signed = old.sign(b"label", b"message")
+    assert keys.verify(b"label", b"message", signed, now=NOW)
+    assert not keys.verify(b"label", b"message", signed, now=NOW + timedelta(seconds=1))
+    assert keys.verify(b"label", b"message", new.sign(b"label", b"message"), now=NOW - DAY)
+
+
+def test_what_tells_its_time_counts_between_both_ends():
+    keys = PublicKeys((KeyWindow(key=b"old", valid_to=NOW + DAY), KeyWindow(key=b"new", valid_from=NOW)))
+    slack = timedelta(minutes=1)
+    assert keys.counted(NOW - DAY, slack) == (b"old",)
+    assert keys.counted(NOW, slack) == (b"old", b"new")
+    assert keys.counted(NOW + 2 * DAY, slack) == (b"new",)
+
+
+def test_a_rotation_names_both_keys_then_ends_the_old_one_and_forgets_none():
+    both = with_keys(FIRST, "signing", "asahi", ["11" * 32, "55" * 32], NOW)
+    assert [one.valid_to for one in build(both).agencies["asahi"].signing_keys] == [None, None]
+    done = with_keys(both, "signing", "asahi", ["55" * 32], NOW, DAY)
+    assert [one.valid_to for one in build(done).agencies["asahi"].signing_keys] == [NOW + DAY, None]
+    assert [one["sequence"] for one in (FIRST, both, done)] == [1, 2, 3]
+    later = follow(
+        done, {**WANTED, "agencies": [{**WANTED["agencies"][0], "signing_keys": ["55" * 32]}]}, NOW + 9 * DAY
+    )
+    assert later == done
+
+
+def test_a_certificate_that_was_replaced_has_an_end_and_one_that_was_taken_out_is_out():
+    new = [{**WANTED["certificates"][0], "sha256": "bb" * 32}]
+    replaced = build(follow(FIRST, {**WANTED, "certificates": new}, NOW)).peers
+    assert replaced[bytes.fromhex("aa" * 32)].valid_to == NOW + DAY
+    assert not replaced[bytes.fromhex("aa" * 32)].accepted(NOW + DAY + timedelta(seconds=1))
+    assert replaced[bytes.fromhex("bb" * 32)].valid_to is None
+    assert build(follow(FIRST, {**WANTED, "certificates": []}, NOW)).peers == {}
+
+
+def test_certificates_are_changed_one_by_one():
+    two = with_certificate(FIRST, "bb" * 32, "asahi", "intermediate", "asahi")
+    ended = ending_certificate(two, "aa" * 32, NOW)
+    assert build(ended).peers[bytes.fromhex("aa" * 32)].valid_to == NOW + DAY
+    assert list(build(without_certificate(ended, "aa" * 32)).peers) == [bytes.fromhex("bb" * 32)]
+
+
+# --- which register a running role takes
+
+
+@pytest.fixture
+def standing(tmp_path):
+    path = tmp_path / "register.json"
+    path.write_bytes(sign_register({**FIRST, "sequence": 5}, ROOT))
+    return path, StandingRegister(path, ROOT.public_key)
+
+
+def put(path, body, signer=ROOT):
+    part = path.with_suffix(".part")
+    part.write_bytes(sign_register(body, signer))
+    part.replace(path)
+
+
+def test_a_higher_number_under_the_root_is_taken(standing):
+    path, register = standing
+    assert register.look() is None
+    put(path, {**FIRST, "sequence": 6, "certificates": []})
+    looked = register.look()
+    assert (looked.sequence, looked.refusal) == (6, None)
+    assert register().peers == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "signer", "refusal"),
+    [
+        ({"sequence": 6}, Signer(generate_seed()), RegisterRefusal.SIGNATURE),
+        ({"sequence": 4}, ROOT, RegisterRefusal.OLDER),
+        ({"sequence": 5, "certificates": []}, ROOT, RegisterRefusal.FORKED),
+        ({"sequence": 6, "more": 1}, ROOT, RegisterRefusal.MALFORMED),
+    ],
+)
+def test_any_other_is_refused_once_and_the_old_one_stays(standing, change, signer, refusal):
+    path, register = standing
+    put(path, {**FIRST, **change}, signer)
+    assert register.look().refusal is refusal
+    assert register.look() is None
+    assert register() == build({**FIRST, "sequence": 5})
+
+
+def test_a_register_that_is_gone_or_is_none_is_refused_and_the_old_one_stays(standing):
+    path, register = standing
+    path.unlink()
+    assert register.look().refusal is RegisterRefusal.MISSING
+    path.write_bytes(b"[" * 100_000)
+    assert register.look().refusal is RegisterRefusal.SIGNATURE
+    put(path, copy.deepcopy({**FIRST, "sequence": 7}))
+    assert register.look().refusal is None

@@ -1,0 +1,99 @@
+"""What a running role takes anew when it is changed on disk, without being stopped: its register, its key rings, its certificates (IS-4, IS-8; docs/adr/0035).
+
+The role looks at its files every second. Each file is there whole or not at all, so a look finds the old or the new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from prometheus_client import Counter
+
+from storage.database import StorageUnavailableError
+from storage.key_store import KeyStore, KeyStoreError
+from transport.register import RegisterBrokenError
+from transport.register_records import RegisterRecords
+from transport.standing_register import Looked, StandingRegister
+from transport.tls import Identity, StandingCertificate
+
+LOOK_S: Final = 1.0
+RENEWED: Final = Counter("sekisho_renewals", "Changed files that a running role has taken", ["kind"])
+FAILURES: Final = Counter("sekisho_renewal_failures", "Changed files that a running role could not take", ["kind"])
+_LOG = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Renewal:
+    """One role's. Of a server without an evidence log the operational log and the metrics say what became of a register."""
+
+    register: StandingRegister
+    _records: RegisterRecords | None = None
+    _stores: list[KeyStore] = field(default_factory=list)
+    _certificates: list[StandingCertificate] = field(default_factory=list)
+    _untold: list[Looked] = field(default_factory=list)
+
+    def of_keys(self, store: KeyStore) -> KeyStore:
+        """Keep this ring to its file from now on."""
+        self._stores.append(store)
+        return store
+
+    def of_certificate(self, identity: Identity, context: ssl.SSLContext) -> ssl.SSLContext:
+        """Keep what this context shows to the identity's files from now on."""
+        self._certificates.append(StandingCertificate(identity, context))
+        return context
+
+    async def recorded(self, records: RegisterRecords) -> None:
+        """From now on registers are on record: the one that the server starts with, if it is new to it, and those that come.
+
+        Raises RegisterBrokenError when another that was in force here is newer, StorageUnavailableError.
+        """
+        last, looked = await records.last(), self.register.looked()
+        if self.register().sequence < last:
+            raise RegisterBrokenError("the register is older than one that was in force here")
+        if self.register().sequence > last:
+            self._untold.append(looked)
+        self._records = records
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 (the loop outlives any one turn; the type is all that is said)
+                FAILURES.labels(type(error).__name__).inc()
+                _LOG.error("renewal_failed", error=type(error).__name__)
+
+    async def look(self) -> None:
+        """Take whatever was changed. The register comes first: it names the keys that others sign with from now on."""
+        if (looked := self.register.look()) is not None:
+            _LOG.info("register:looked", reason=looked.refusal, count=looked.sequence)
+            self._untold.append(looked)
+        for store in self._stores:
+            self._take_keys(store)
+        for certificate in self._certificates:
+            self._take_certificate(certificate)
+        while self._untold:
+            try:
+                if self._records is not None:
+                    await self._records.tell(self._untold[0])
+            except StorageUnavailableError:
+                return
+            self._untold.pop(0)
+
+    def _take_keys(self, store: KeyStore) -> None:
+        try:
+            if store.look():
+                RENEWED.labels("keys").inc()
+        except KeyStoreError:
+            FAILURES.labels("keys").inc()
+
+    def _take_certificate(self, certificate: StandingCertificate) -> None:
+        try:
+            if certificate.look():
+                RENEWED.labels("certificate").inc()
+        except (ssl.SSLError, OSError):
+            FAILURES.labels("certificate").inc()
