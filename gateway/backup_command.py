@@ -10,23 +10,20 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from gateway import backup_keys, config, guarding, staff_calls, staff_cards
+from gateway import backup_keys, guarding, staff_calls, staff_cards
+from gateway.administrator import administrator_dsn
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.operations import backing_up, restoring
 from gateway.intermediate_server.operations.backup_file import BackupBrokenError, read_head
 from gateway.intermediate_server.operations.restoring import Restored, RestoreRefusedError, Restoring
-from gateway.setting_up.databases import DATABASE
 from gateway.staff_calls import Party
 from gateway.staff_cards import StaffSecrets
 from gateway.topology import Program
@@ -34,7 +31,6 @@ from keys.masked import Secret
 from keys.windows import PublicKeys
 from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStoreError
-from storage.postgres import EmbeddedPostgres
 from transport import role as role_file
 from transport.role import RoleConfig
 
@@ -192,7 +188,7 @@ def _restore(
     known = _known(who.secrets)
     card = staff_cards.open_card(who.card, args.agency, args.staff, known.passphrase)
     hosted = role.hosted[args.agency]
-    with held(role.folder), _database(data) as dsn, args.file.open("rb") as file:
+    with held(role.folder), administrator_dsn(data) as dsn, args.file.open("rb") as file:
         of = Restoring(
             agency=args.agency,
             schema=hosted.tenant,
@@ -218,28 +214,3 @@ async def _fill(dsn: str, file: Any, of: Restoring) -> Restored:
         return await restoring.restore(admin, file, of)
     finally:
         await admin.close()
-
-
-@contextmanager
-def _database(data: DataFolder) -> Iterator[str]:
-    """The administrator's DSN of our database; the embedded server is started when it is ours and stands still."""
-    external = config.read().dsn
-    if external:
-        yield _of_database(external)
-        return
-    server = EmbeddedPostgres(data.root)
-    password = (data.authority / "postgres-password").read_text().strip()
-    try:
-        with held(data.root):
-            server.start(password)
-            try:
-                yield server.admin_dsn(password, DATABASE)
-            finally:
-                server.stop()
-    except FolderBusyError:  # `sekisho up` runs it, without this role
-        yield server.admin_dsn(password, DATABASE)
-
-
-def _of_database(dsn: str) -> str:
-    parts = urlsplit(dsn)
-    return urlunsplit((parts.scheme, parts.netloc, f"/{DATABASE}", parts.query, ""))

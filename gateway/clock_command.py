@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from evidence.canonical import timestamp
 from gateway import staff_calls
-from gateway.data_folder import DataFolder
+from gateway.data_folder import SKEW_FILE, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
-from transport.clock import JST
+from transport.clock import JST, SharedOffset
 from transport.register import Register, RegisterBrokenError
 
 _NOT_SET_UP: Final = (
@@ -109,10 +109,12 @@ def later(now: datetime, span: str) -> datetime:
 
 
 def _off(data: DataFolder) -> Mapping[str, float]:
-    """Roles whose own clock is off, with the seconds (option `clock_offset_s`)."""
+    """Roles whose own clock is off, with the seconds (option `clock_offset_s`, and what `sekisho faults skew` did)."""
     found = {}
     for path in sorted((data.root / "roles").glob("*/role.json")):
         seconds = float(json.loads(path.read_bytes())["options"].get("clock_offset_s", 0))
+        skew = path.with_name(SKEW_FILE)
+        seconds += SharedOffset(skew).microseconds / 1e6 if skew.exists() else 0.0
         if seconds:
             found[path.parent.name] = seconds
     return found

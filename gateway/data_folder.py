@@ -19,6 +19,8 @@ from transport.clock import Clock, SharedOffset
 from transport.tls import Identity
 
 CLOCK_FILE: Final = "clock"
+SKEW_FILE: Final = "clock-skew"
+"""In the folder of a role of a simulation: by how much its clock alone is wrong at this moment."""
 FIRST_STAFF: Final = "staff-1"
 STAFF: Final = (FIRST_STAFF, "staff-2")
 """Terminals of every agency's staff: a name, a certificate and a line in the register each; and the people who usually sit at them."""

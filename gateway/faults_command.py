@@ -1,6 +1,7 @@
 """`sekisho faults`: what the simulated surroundings do wrong at this moment, and who catches it.
 
-Switches are the network's (`POST /control`); lines are the proxies between roles, there when `sekisho up --lines` started them.
+Switches are the network's (`POST /control`); lines are the proxies between roles, there when `sekisho up --lines` started them; a wrong
+clock is eight bytes in a role's folder; a full log is a right that the database takes back.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
+import asyncpg
 from rich.console import Console
 from rich.table import Table
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.faults import Switch
+from adapters.jlis_mock.faults import SETTINGS, Switch
 from adapters.jlis_mock.lines import Bad, Setting
-from gateway import staff_calls
-from gateway.data_folder import DataFolder
+from gateway import full_log, own_topology, staff_calls
+from gateway.administrator import administrator_dsn
+from gateway.data_folder import SKEW_FILE, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, UNREACHABLE, end
-from gateway.topology import NETWORK
+from gateway.topology import NETWORK, Program
+from gateway.topology_fields import nearest
+from storage.postgres import EmbeddedPostgresError
+from transport.clock import SharedOffset
 
 WHO_CATCHES: Final[dict[str, str]] = {
     Switch.PERMIT_ANYTHING: "提供者の照合リスト / the provider's own list",
@@ -43,9 +51,11 @@ WHO_CATCHES: Final[dict[str, str]] = {
     Bad.REFUSE: "送る側が送り直す / sent again",
 }
 _NO_LINES: Final = "回線がありません。sekisho up --lines で起動してください / no lines: start with `sekisho up --lines`"
-_NO_FAULT: Final = (
-    "その不正はありません。sekisho faults list で確かめてください / no such fault; see `sekisho faults list`"
-)
+_WRONG_CLOCK: Final = "期限と版を比べる相手、検証 / whoever compares dates with it, and the verifier"
+_FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さない / the role itself: what is not recorded is not done"
+_NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
+_FURTHEST_S: Final = 3650 * 24 * 3600
+_TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +68,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--line", metavar="A:B", help="どの回線か (which line), e.g. network:intermediate")
     put.add_argument("--ms", type=int, default=200, metavar="MS", help="遅れ (length of a delay)。既定 200")
     put.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="遅れのばらつきの種 (what the lengths are drawn from)"
+        "--share",
+        type=int,
+        metavar="PERCENT",
+        help="機会百回のうち何回か。どの回かは種から (in so many of a hundred occasions)",
     )
-    for action in (listing, put, clear):
+    put.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="遅れと、どの回かを引く種 (what delays and occasions are drawn from)",
+    )
+    skew = actions.add_parser("skew", help="一つの役割の時計をくるわせる。0 で直す (one role's clock is wrong)")
+    skew.add_argument("role", metavar="ROLE", help="役割 (role), e.g. intermediate")
+    skew.add_argument("seconds", type=float, metavar="SECONDS", help="ずれの秒数 (by so much), e.g. -86400")
+    log = actions.add_parser("log", help="証跡に書けなくする・戻す (a log that takes nothing more)")
+    log.add_argument(
+        "does", choices=("full", "free"), metavar="full|free", help="書けない・書ける (full, or free again)"
+    )
+    log.add_argument("party", metavar="PARTY", help="機関の id か network (agency id, or network)")
+    for action in (listing, put, clear, skew, log):
         action.epilog = EPILOG
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
         staff_calls.add_data_argument(action)
@@ -73,24 +101,79 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, data: DataFolder) -> int:
     network = staff_calls.party(data, NETWORK, "staff-1")
-    switches: dict[str, int | None] = {}
-    changes: lines.Changes = {}
-    if args.action == "set":
-        try:
-            switches, changes = _wanted(args)
-        except ValueError:
-            return end(_NO_FAULT, BAD_INPUT)
-    elif args.action == "clear":
-        switches = dict.fromkeys((switch.value for switch in Switch), 0) | {"permit_redeem_s": None}
-        changes = {name: {bad: Setting(times=0) for bad in Bad} for name in _names(data)}
+    hosting = _hosting(data)
+    wrong = _mistake(args, data, hosting)
+    if wrong is not None:
+        return end(wrong, BAD_INPUT)
+    switches, changes = _wanted(args, data)
     try:
         state = asyncio.run(lines.change(data.lines, changes)) if changes or _names(data) else {}
+        shown = staff_calls.control(network, switches)
+        full = asyncio.run(_logs(args, data, hosting))
+    except (asyncpg.PostgresError, EmbeddedPostgresError):
+        return end(_NO_DATABASE, UNREACHABLE)
     except OSError:
         return end(_NO_LINES, UNREACHABLE)
     except (ValueError, TypeError):
         return end(f"その回線か値はありません / no such line or value; lines: {', '.join(_names(data))}", BAD_INPUT)
-    _show(staff_calls.control(network, switches), state, as_json=args.json)
+    _skew(args, data)
+    _show(shown, state, _off(data), full, as_json=args.json)
     return OK
+
+
+def _mistake(args: argparse.Namespace, data: DataFolder, hosting: Sequence[str]) -> str | None:
+    """What is wrong with the words, or None."""
+    match args.action:
+        case "skew" if args.role not in (clocks := _clocks(data)):
+            return _unknown("役割 / role", args.role, clocks)
+        case "skew" if not abs(args.seconds) <= _FURTHEST_S:
+            return _TOO_FAR
+        case "log" if args.party not in hosting:
+            return _unknown("証跡 / log", args.party, hosting)
+        case "set" if args.fault not in (known := [one.value for one in (Bad if args.line else Switch)]):
+            return _unknown("不正 / fault", args.fault, known)
+    return None
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    return f"{what}「{name}」はありません / there is none of this name. 次のどれかです / one of: {nearest(name, known)}"
+
+
+def _hosting(data: DataFolder) -> list[str]:
+    """Whose logs there are: every agency whose intermediate server is ours, and the network."""
+    topology = own_topology.read(data)
+    return [NETWORK, *(one for one in topology.agencies if topology.hosting(Program.INTERMEDIATE, one) is not None)]
+
+
+def _clocks(data: DataFolder) -> dict[str, SharedOffset]:
+    """Role → what makes its clock wrong."""
+    found = sorted((data.root / "roles").glob(f"*/{SKEW_FILE}"))
+    return {path.parent.name: SharedOffset(path) for path in found}
+
+
+def _off(data: DataFolder) -> dict[str, float]:
+    return {role: clock.microseconds / 1e6 for role, clock in _clocks(data).items() if clock.microseconds}
+
+
+def _skew(args: argparse.Namespace, data: DataFolder) -> None:
+    for role, clock in _clocks(data).items():
+        if args.action == "clear" or (args.action == "skew" and args.role == role):
+            clock.move(timedelta(seconds=0.0 if args.action == "clear" else args.seconds))
+
+
+async def _logs(args: argparse.Namespace, data: DataFolder, parties: Iterable[str]) -> list[str]:
+    """Fill or free logs; those that are full then."""
+    with administrator_dsn(data) as dsn:
+        administrator = await asyncpg.connect(dsn)
+        try:
+            if args.action == "log":
+                await full_log.fill(administrator, args.party, full=args.does == "full")
+            full = [party for party in parties if await full_log.is_full(administrator, party)]
+            for party in full if args.action == "clear" else ():
+                await full_log.fill(administrator, party, full=False)
+        finally:
+            await administrator.close()
+    return [] if args.action == "clear" else full
 
 
 def _names(data: DataFolder) -> list[str]:
@@ -100,18 +183,36 @@ def _names(data: DataFolder) -> list[str]:
         return []
 
 
-def _wanted(args: argparse.Namespace) -> tuple[dict[str, int | None], lines.Changes]:
-    """Raises ValueError for a fault that there is not."""
-    if args.line is None:
-        return {Switch(args.fault).value: args.times}, {}
-    return {}, {args.line: {Bad(args.fault): Setting(times=args.times, ms=args.ms, seed=args.seed)}}
+def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int | None], lines.Changes]:
+    """What the network's switches and the lines are to do."""
+    if args.action == "clear":
+        ended = {bad: Setting(times=0) for bad in Bad}
+        return dict.fromkeys(Switch, 0) | dict.fromkeys(SETTINGS), dict.fromkeys(_names(data), ended)
+    if args.action != "set":
+        return {}, {}
+    if args.line is not None:
+        return {}, {args.line: {Bad(args.fault): Setting(times=args.times, ms=args.ms, seed=args.seed)}}
+    drawn = {} if args.share is None else {"share": args.share, "seed": args.seed}
+    return {Switch(args.fault).value: args.times, **drawn}, {}
 
 
-def _show(switches: dict[str, int | None], state: dict[str, Any], *, as_json: bool) -> None:
+def _show(
+    switches: dict[str, int | None],
+    state: dict[str, Any],
+    off: Mapping[str, float],
+    full: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        sys.stdout.write(json.dumps({"switches": switches, "lines": state}, sort_keys=True) + "\n")
+        document = {"switches": switches, "lines": state, "clocks": dict(off), "full_logs": list(full)}
+        sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
         return
-    table = Table(title="不正と障害 (faults)")
+    share = switches.get("share")
+    title = "不正と障害 (faults)" + (
+        f"、百回に {share} 回 (in {share} of 100, seed {switches.get('seed') or 1})" if share else ""
+    )
+    table = Table(title=title)
     for heading in ("名前 (name)", "あと (left)", "誰が見つけるか (who catches it)"):
         table.add_column(heading, overflow="fold")
     for switch in Switch:
@@ -119,4 +220,6 @@ def _show(switches: dict[str, int | None], state: dict[str, Any], *, as_json: bo
     for bad in Bad:
         left = [f"{line} {set_[bad.value]['times']}" for line, set_ in state.items() if bad.value in set_]
         table.add_row(f"{bad.value} --line A:B", "、".join(left), WHO_CATCHES[bad])
+    table.add_row("skew", "、".join(f"{role} {seconds:+,.0f} s" for role, seconds in off.items()), _WRONG_CLOCK)
+    table.add_row("log full", "、".join(full), _FULL_LOG)
     Console(highlight=False).print(table)

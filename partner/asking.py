@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from keys import labels
 from keys.signing import Signer
+from partner.calling import Caller
 from partner.messages import (
     MessageBrokenError,
     Question,
     SignedRequest,
-    envelope,
     exchange_digest,
     hexdigest,
     octets,
@@ -26,20 +25,15 @@ from partner.messages import (
     sign_request,
     text,
 )
-from transport import channel
 from transport.register import Register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """`client`: a session with the agency's certificate; `signer`: its signing key; base URLs of core and interface system."""
+class Asker(Caller):
+    """An agency that asks. `signer`: its signing key."""
 
     agency: str
-    client: aiohttp.ClientSession
     signer: Signer
-    core: str
-    interface: str
-    timeout_s: float = 20.0
 
     def build(self, question: Question, now: datetime) -> SignedRequest:
         return sign_request(question, agency=self.agency, signer=self.signer, now=now)
@@ -59,11 +53,6 @@ class Asker:
     async def present(self, permit: str, signed: SignedRequest) -> dict[str, Any]:
         """IF_SKI_90002: present a permit with its request and key. After `retry`, again with the same bytes. Raises ChannelError."""
         return (await self._post(f"{self.interface}/inquiries", [presented(permit, signed)]))[0]
-
-    async def _post(self, url: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        answer = msgspec.json.decode(await channel.post(self.client, url, envelope(items), timeout_s=self.timeout_s))
-        found: list[dict[str, Any]] = answer["items"]
-        return found
 
 
 def presented(permit: str, signed: SignedRequest) -> dict[str, str]:

@@ -57,11 +57,16 @@ class SharedOffset:
 
 
 class Clock:
-    """Aware UTC instants. `offset`: by how much this clock alone is off; `shared`: what moves it with all the others (simulations only)."""
+    """Aware UTC instants. `offset`: by how much this clock alone is off; `shared`: what moves it with all the others; `skew`: what makes it wrong
+    while it runs (both in simulations only).
+    """
 
-    def __init__(self, offset: timedelta = timedelta(0), shared: SharedOffset | None = None) -> None:
+    def __init__(
+        self, offset: timedelta = timedelta(0), shared: SharedOffset | None = None, skew: SharedOffset | None = None
+    ) -> None:
         self._own = offset
         self._shared = shared
+        self._skew = skew
         self._seen = 0
         self._offset = offset
         self._told: list[Callable[[], None]] = []
@@ -78,7 +83,10 @@ class Clock:
     @property
     def offset(self) -> timedelta:
         """How far this clock is from the machine's."""
-        if self._shared is not None and (moved := self._shared.microseconds) != self._seen:
+        if self._shared is None:
+            return self._offset
+        moved = self._shared.microseconds + (0 if self._skew is None else self._skew.microseconds)
+        if moved != self._seen:
             self._seen, self._offset = moved, self._own + timedelta(microseconds=moved)
         return self._offset
 

@@ -66,7 +66,8 @@ def _identity(folder: Path, item: Mapping[str, str]) -> Identity:
 
 
 def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
-    """The role's clock: `clock` names the file that moves all roles of a simulation, option `clock_offset_s` is how far this one is off.
+    """The role's clock: `clock` names the file that moves all roles of a simulation, option `clock_offset_s` is how far this one is off,
+    and `skew` names the file that makes it wrong while it runs.
 
     Whoever can write a role's configuration must not be able to bend its deadlines and records: only the signed register says
     that this is a simulation. Raises ClockMovedError, RegisterBrokenError, OSError.
@@ -82,7 +83,9 @@ def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
         raise ClockMovedError(
             "only a role of a simulation may have its clock moved: take `clock` and `clock_offset_s` out of role.json"
         )
-    return Clock(offset, None if shared is None else SharedOffset(shared))
+    skew = folder / stored["skew"] if "skew" in stored else None
+    wrong = SharedOffset(skew) if skew is not None and skew.exists() else None
+    return Clock(offset, None if shared is None else SharedOffset(shared), wrong)
 
 
 def load(folder: Path, *, fault: str | None = None) -> RoleConfig:

@@ -39,6 +39,14 @@ class Bend(StrEnum):
     """Sign with a key that is not the registered one."""
     SEALED_TO_ANOTHER = "sealed-to-another"
     """Seal to a key of its own, not to the inquirer's."""
+    OF_ANOTHER_CONTEXT = "of-another-context"
+    """Sign an outcome that is bound to another question."""
+    WITHOUT_ANSWER = "without-answer"
+    """Say that it has provided, and provide nothing."""
+    NO_RECORDS = "no-records"
+    """Seal something that is no answer."""
+    REFUSES_IN_OWN_WORDS = "refuses-in-own-words"
+    """Refuse with a text that is no reason code, which must not get into anybody's records."""
 
 
 RECORD: Mapping[str, Any] = {
@@ -61,6 +69,8 @@ class DishonestProvider(Provider):
     def answer(self, item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         if self.bend is None:
             return dict(PROVIDES_NOTHING)
+        if self.bend is Bend.REFUSES_IN_OWN_WORDS:
+            return {"refused": {"reason": "答えない <script>"}}
         if self.bend is Bend.ANSWER_OF_BEFORE and self.answered:
             return next(iter(self.answered.values()))[1]
         return super(DishonestProvider, self).answer(item, now)
@@ -72,12 +82,15 @@ class DishonestProvider(Provider):
     def _provide(
         self, item: Mapping[str, Any], claims: Mapping[str, Any], exchange: str, now: datetime
     ) -> dict[str, Any]:
+        if self.bend is Bend.WITHOUT_ANSWER:
+            return self._signed(claims, exchange, now, "provided")
         key = new_one_time_key().public if self.bend is Bend.SEALED_TO_ANOTHER else octets(item["public_key"])
-        whole = msgspec.json.encode({"kind": "answered", "records": [RECORD]})
+        whole = msgspec.json.encode([] if self.bend is Bend.NO_RECORDS else {"kind": "answered", "records": [RECORD]})
+        sealed = seal(key, payload_info(claims), Plaintext(whole))
+        if self.bend is Bend.OF_ANOTHER_CONTEXT:
+            claims = {**claims, "item": "999"}
         own = self.signer
         self.signer = Signer(generate_seed()) if self.bend is Bend.SIGNED_BY_ANOTHER else own
-        answer = self._signed(
-            claims, exchange, now, "provided", sealed=seal(key, payload_info(claims), Plaintext(whole))
-        )
+        answer = self._signed(claims, exchange, now, "provided", sealed=sealed)
         self.signer = own
         return answer

@@ -1,13 +1,16 @@
 """Faults that the simulated network commits on demand, so that others can be seen to catch them (simulation only).
 
-Each switch holds how many more times it is to happen. The value is frozen; `FaultBoard` holds the present one.
+Each switch holds how many more times it is to happen: at once, or, with a `share`, at occasions that are drawn from a seed. The value is
+frozen; `FaultBoard` holds the present one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any
 
 
@@ -38,9 +41,16 @@ class Switch(StrEnum):
     """Behave as if the provider could not be reached."""
 
 
+SETTINGS = ("permit_redeem_s", "share", "seed")
+"""What is set beside the switches; null when it is not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set."""
+    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set.
+
+    `share`: so many in a hundred occasions, drawn from `seed` (1), commit the fault; None: all do.
+    """
 
     permit_anything: int = 0
     permit_other_party: int = 0
@@ -54,6 +64,8 @@ class Faults:
     stale_list: int = 0
     provider_down: int = 0
     permit_redeem_s: int | None = None
+    share: int | None = None
+    seed: int | None = None
 
     def left(self, switch: Switch) -> int:
         count: int = getattr(self, switch.value)
@@ -65,16 +77,27 @@ class FaultBoard:
 
     def __init__(self) -> None:
         self.faults = Faults()
+        self._occasions: Counter[Switch] = Counter()
 
     def take(self, switch: Switch) -> bool:
         """Whether to commit this fault now; counts it."""
         left = self.faults.left(switch)
-        if left <= 0:
+        if left <= 0 or not self._drawn(switch):
             return False
         self.faults = replace(self.faults, **{switch.value: left - 1})
         return True
 
+    def _drawn(self, switch: Switch) -> bool:
+        """Whether this occasion is one of the share; the same for the same seed and place in the row of occasions."""
+        if self.faults.share is None:
+            return True
+        self._occasions[switch] += 1
+        row = f"{self.faults.seed or 1}/{switch.value}/{self._occasions[switch]}"
+        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % 100 < self.faults.share
+
     def set(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """Set the named switches, leave the others; return all of them."""
+        if changes.keys() & {"share", "seed"}:
+            self._occasions.clear()
         self.faults = replace(self.faults, **changes)
         return asdict(self.faults)

@@ -88,13 +88,13 @@ class Scene:
     async def at_core(self, **changes: Any) -> Refusal:
         """A server without a list of its own asks for it: the core must refuse."""
         signed = self.peer.build(self.wish(**changes), self.now())
-        return _refusal(await self.peer.ask_permit(signed, self.code), signed)
+        return refusal_of(await self.peer.ask_permit(signed, self.code), signed)
 
     async def at_provider(self, **changes: Any) -> Refusal:
         """A core that permits anything: the provider must refuse (PL-4)."""
         await self.faults(permit_anything=1)
         signed, permit = await self.permitted(**changes)
-        return _refusal(await self.peer.present(permit, signed), signed)
+        return refusal_of(await self.peer.present(permit, signed), signed)
 
     async def permitted(self, **changes: Any) -> tuple[SignedRequest, str]:
         signed = self.peer.build(self.wish(**changes), self.now())
@@ -106,7 +106,7 @@ class Scene:
     async def presented(self, signed: SignedRequest, permit: str, **faults: int | None) -> Refusal:
         if faults:
             await self.faults(**faults)
-        return _refusal(await self.peer.present(permit, signed), signed)
+        return refusal_of(await self.peer.present(permit, signed), signed)
 
     # --- permits in the wrong hands, bent or late
 
@@ -122,7 +122,7 @@ class Scene:
     async def of_another_party(self) -> Refusal:
         """Another agency presents our permit."""
         signed, permit = await self.permitted()
-        return _refusal(await self.rival.present(permit, signed), signed)
+        return refusal_of(await self.rival.present(permit, signed), signed)
 
     async def naming_another_provider(self) -> Refusal:
         """The core issues a permit for another provider and passes it on here."""
@@ -159,7 +159,7 @@ class Scene:
     async def code_of_another_agency(self) -> Refusal:
         """Somebody stole a code of another agency and presents it as their own."""
         signed = self.peer.build(self.wish(), self.now())
-        return _refusal(await self.peer.ask_permit(signed, await _stolen_code(self.stage)), signed)
+        return refusal_of(await self.peer.ask_permit(signed, await _stolen_code(self.stage)), signed)
 
     async def unknown_system(self) -> Refusal:
         client = self.stage.running.client("sky2")
@@ -206,7 +206,7 @@ async def _stolen_code(stage: Stage) -> bytes:
     )
 
 
-def _refusal(answer: dict[str, Any], signed: SignedRequest) -> Refusal:
+def refusal_of(answer: dict[str, Any], signed: SignedRequest) -> Refusal:
     """The reason in an answer of the core, or in the provider's signed outcome."""
     if answer.get("refused"):
         return Refusal(reason=answer["refused"]["reason"], inquiry_number=signed.inquiry_number)

@@ -226,18 +226,23 @@ class Driver:
             listed = await insisting(lambda: staff.items(f"/{agency}/held-provisions", []))
         return next(one for one in listed if one["inquiry_number"] == inquiry_number)
 
-    async def decide(self, agency: str, held: Mapping[str, Any], *, approve: bool) -> None:
+    async def decide(
+        self, agency: str, held: Mapping[str, Any], *, approve: bool, reason: str = "non_disclosure"
+    ) -> None:
         """Release or refuse, with a second person where the agency wants two; when the server died over it and had decided, it says so."""
         for staff_id in STAFF:
-            if not (await self._decide_as(agency, staff_id, held, approve=approve)).get("approved"):
+            if not (await self._decide_as(agency, staff_id, held, None if approve else reason)).get("approved"):
                 return
 
-    async def _decide_as(self, agency: str, staff_id: str, held: Mapping[str, Any], *, approve: bool) -> dict[str, Any]:
+    async def _decide_as(
+        self, agency: str, staff_id: str, held: Mapping[str, Any], reason: str | None
+    ) -> dict[str, Any]:
+        """`reason`: why it is refused; None: it is released."""
         item = {
             "permit_id": held["permit_id"],
-            "approve": approve,
+            "approve": reason is None,
             "content_hash": held["content_hash"],
-            "reason": "" if approve else "non_disclosure",
+            "reason": reason or "",
         }
         async with self.provider_staff(agency, staff_id) as staff:
             tries = 0

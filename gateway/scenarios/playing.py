@@ -20,8 +20,9 @@ import asyncpg
 import msgspec
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.faults import Faults
+from adapters.jlis_mock.faults import SETTINGS, Switch
 from adapters.jlis_mock.lines import Bad, Setting
+from gateway.data_folder import SKEW_FILE
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.run import DEMO_DAY
 from gateway.launcher import RoleNotStartedError, Running
@@ -29,11 +30,12 @@ from gateway.linkage_server.supervision import place_of
 from gateway.scenarios.driver import Driver
 from gateway.scenarios.play import Play, StepFailedError, cast, holding_system, records_of, system_of, systems_of
 from gateway.scenarios.scenario import DEFAULT, Scenario, Step
-from gateway.scenarios.words import TOPOLOGIES, VERBS
-from gateway.topology import parse
+from gateway.scenarios.topologies import TOPOLOGIES
+from gateway.scenarios.words import VERBS
 from storage.postgres import discard
 from synthetic.people import Person
 from transport.channel import ChannelError
+from transport.clock import SharedOffset
 
 ROLES: Final = (
     "linkage",
@@ -120,7 +122,7 @@ def system(
             key_profile=key_profile,
             clock=begins,
             lines=True,
-            topology=parse(TOPOLOGIES[topology]()),
+            topology=TOPOLOGIES[topology](),
         ) as running:
             yield Driver(running=running)
     finally:
@@ -204,5 +206,6 @@ async def _clean_up(driver: Driver) -> None:
             await asyncio.to_thread(driver.running.restart, role)
     folder = driver.running.data.lines
     await lines.change(folder, {name: {bad: Setting(times=0) for bad in Bad} for name in lines.names(folder)})
-    switches = {name: 0 for name in Faults.__dataclass_fields__ if name != "permit_redeem_s"}
-    await driver.faults(**switches, permit_redeem_s=None)
+    await driver.faults(**dict.fromkeys(Switch, 0), **dict.fromkeys(SETTINGS))
+    for role in driver.running.roles:
+        SharedOffset(driver.running.data.role(role) / SKEW_FILE).move(timedelta(0))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from functools import cache, partial
+from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Final
 
 from adapters.jlis_mock.lines import Bad
@@ -11,11 +11,12 @@ from gateway.commands import COMMANDS
 from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
 from gateway.scenarios.play import Verb, holding_system, system_of
-from gateway.scenarios.scenario import DEFAULT, Known
+from gateway.scenarios.scenario import Known
+from gateway.scenarios.topologies import TOPOLOGIES
 from gateway.scenarios.verbs import binding, bulk, dishonesty, exchange, people, surroundings
 from gateway.scenarios.vocabulary import reasons
 from gateway.setting_up.key_files import PURPOSES
-from gateway.topology import NETWORK, Agency, Program, Topology, parse, shipped_text
+from gateway.topology import NETWORK, Agency, Program, Topology
 
 VERBS: Final[Mapping[str, Verb]] = {
     **exchange.VERBS,
@@ -30,17 +31,10 @@ _NOT_STARTED: Final = frozenset({Program.SKY2, Program.PORTAL})
 """Roles that no scenario needs yet (`playing.ROLES`)."""
 
 
-TOPOLOGIES: Final[Mapping[str, Callable[[], str]]] = {
-    DEFAULT: shipped_text,
-    "whole": partial(shipped_text, "topologies/whole"),
-}
-"""The shipped topologies in which scenarios are played: name → text."""
-
-
 @cache
 def known() -> Mapping[str, Known]:
     """Topology → what a scenario may say in it."""
-    return {name: _known_in(parse(text())) for name, text in TOPOLOGIES.items()}
+    return {name: _known_in(made()) for name, made in TOPOLOGIES.items()}
 
 
 def _known_in(topology: Topology) -> Known:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.data_folder import CLOCK_FILE, write_private
+from gateway.data_folder import CLOCK_FILE, SKEW_FILE, write_private
 from gateway.setting_up.key_files import PASSPHRASE_FILE
 from gateway.setting_up.ports import RolePorts
 from gateway.topology import Agency, BusinessSystem, Program, Role, Topology
@@ -113,6 +113,7 @@ def role_document(
         **_trust(root_key),
         "spool": f"../../spool/{_spool_owner(role, places.topology)}",
         "clock": f"../../{CLOCK_FILE}",
+        "skew": SKEW_FILE,
         "options": more,
     }
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from evidence.canonical import timestamp
 from gateway import backup_keys
-from gateway.data_folder import STAFF, DataFolder, private_folder, write_private
+from gateway.data_folder import SKEW_FILE, STAFF, DataFolder, private_folder, write_private
 from gateway.linkage_server.registration import register_client
 from gateway.setting_up import databases, issued, role_files
 from gateway.setting_up.authority import Authority, open_authority
@@ -236,6 +236,7 @@ def _write_role(plan: SetUp, role: Role, dsn: str, authority: Authority) -> None
         root_key=authority.root.public_key,
         options=plan.options.get(role.name, {}),
     )
+    SharedOffset.ensure(plan.data.role(role.name) / SKEW_FILE)
     role_files.write_json(plan.data.role(role.name) / "role.json", document)
 
 

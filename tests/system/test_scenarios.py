@@ -17,7 +17,7 @@ from gateway.scenarios.playing import Outcome, in_order, play, system
 
 EVERY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 FILES = [path for path in EVERY if "\nslow: true" not in path.read_text(encoding="utf-8")]
-TWICE = ("one-inquiry.yaml", "held-and-released.yaml")
+TWICE = ("one-inquiry.yaml", "held-and-released.yaml", "dishonest-core.yaml")
 """Played once more, in another company."""
 
 
@@ -51,7 +51,8 @@ def faults_by_command(data: Path) -> list[tuple[int, dict]]:
     found = []
     for words in (
         ["set", "swap_key", "--times", "3"], ["set", "cut", "--line", "network:intermediate"], ["set", "cut", "--line", "nobody:knows"],
-        ["set", "cut", "--times", "-1", "--line", "network:intermediate"], ["set", "explode"], ["list"], ["clear"],
+        ["set", "cut", "--times", "-1", "--line", "network:intermediate"], ["set", "explode"],
+        ["skew", "nobody", "1"], ["skew", "intermediate", "-60"], ["log", "full", "nobody"], ["log", "full", "setagaya"], ["list"], ["clear"],
     ):  # fmt: skip
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
@@ -75,10 +76,12 @@ def test_the_same_seed_gives_the_same_bytes(outcomes, file):
 def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):
     for commands in said:
         codes = [code for code, _ in commands]
-        assert codes == [OK, OK, BAD_INPUT, BAD_INPUT, BAD_INPUT, OK, OK]
+        assert codes == [OK, OK, BAD_INPUT, BAD_INPUT, BAD_INPUT, BAD_INPUT, OK, BAD_INPUT, OK, OK, OK]
         listed, cleared = commands[-2][1], commands[-1][1]
         assert listed["switches"]["swap_key"] == 3
         assert {name: set(bad) for name, bad in listed["lines"].items() if bad} == {"network:intermediate": {"cut"}}
+        assert (listed["clocks"], listed["full_logs"]) == ({"intermediate": -60}, ["setagaya"])
+        assert (cleared["clocks"], cleared["full_logs"]) == ({}, [])
         assert not any(cleared["switches"].values())
         assert not any(cleared["lines"].values())
     assert said

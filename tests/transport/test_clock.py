@@ -118,6 +118,17 @@ MOVED = (
 )
 
 
+def test_one_role_of_a_simulation_can_be_wrong_while_it_runs(tmp_path):
+    folder = written(tmp_path, simulation={"simulation": True}, clock="clock", skew="clock-skew")
+    skew = SharedOffset.ensure(folder / "clock-skew")
+    clock = role.load(folder).clock
+    SharedOffset(folder / "clock").move(DAY)
+    skew.move(-2 * DAY)
+    assert clock.offset == -DAY
+    skew.move(timedelta(0))
+    assert clock.offset == DAY
+
+
 @pytest.mark.parametrize("stored", MOVED)
 @pytest.mark.parametrize("simulation", [{}, {"simulation": False}, {"simulation": "true"}, {"simulation": 1}])
 def test_a_real_role_refuses_a_moved_clock(tmp_path, stored, simulation):

@@ -15,6 +15,7 @@ from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.refusing import CORE, DESK, INQUIRER, PROVIDER
 from gateway.demonstration.scene import Scene
 from gateway.demonstration.stage import WARD, fresh_key
+from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
@@ -27,7 +28,7 @@ PARTIES: Final = {INQUIRER: "inquirer", CORE: "core", PROVIDER: "provider", DESK
 
 
 class Refused(Words, frozen=True, kw_only=True):
-    """A case of the demonstration's table (`gateway.demonstration.refusing`)."""
+    """A case of the demonstration's table (`gateway.demonstration.refusing`), or of those besides (`gateway.scenarios.refusals`)."""
 
     case: str
 
@@ -51,7 +52,7 @@ class Insider(Words, frozen=True, kw_only=True):
 async def refused(play: Play, words: Refused) -> dict[str, Any]:
     """`reason`; `by`: who must refuse it; `recorded`: in whose logs the reason stands once more."""
     scene = await play.scene()
-    found = next(case for case in refusing.cases(scene) if case.name == words.case)
+    found = next(case for case in _cases(scene) if case.name == words.case)
     refusal, recorded = await refusing.staged(scene, found)
     return {
         "reason": refusal.reason,
@@ -78,7 +79,7 @@ async def peer(play: Play, words: Peer) -> dict[str, Any]:
         "reason": answer["reason"],
         "values": "other" if answer["values"] else "none",
         "recorded": any(
-            one["kind"] == f"inquiry.{answer['state']}" and one["reason"] == answer["reason"] for one in log
+            one["kind"].startswith(f"inquiry.{answer['state']}") and one["reason"] == answer["reason"] for one in log
         ),
     }
 
@@ -92,7 +93,11 @@ def agency_of(play: Play, asker: str) -> str:
 def case_names() -> list[str]:
     """The names of all cases; nothing is staged for that."""
     nobody: Scene = object.__new__(Scene)
-    return [case.name for case in refusing.cases(nobody)]
+    return [case.name for case in _cases(nobody)]
+
+
+def _cases(scene: Scene) -> list[refusing.Case]:
+    return [*refusing.cases(scene), *refusals.cases(scene)]
 
 
 async def _reason_of(call: Awaitable[Any]) -> str | None:

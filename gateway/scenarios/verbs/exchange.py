@@ -51,10 +51,11 @@ class Repeat(Words, frozen=True, kw_only=True):
 
 
 class Held(Words, frozen=True, kw_only=True):
-    """保留: staff of the provider look at what is held of an inquiry, and let it go or refuse it."""
+    """保留: staff of the provider look at what is held of an inquiry, and let it go or refuse it, for a reason (`why`)."""
 
     of: str
     does: Literal["show", "release", "refuse"]
+    why: Literal["non_disclosure", "protection_of_person", "refused_by_staff"] = "non_disclosure"
 
 
 class Recorded(Words, frozen=True, kw_only=True):
@@ -169,7 +170,7 @@ async def held(play: Play, words: Held) -> dict[str, Any]:
     told = None
     if words.does != "show":
         try:
-            await play.driver.decide(agency, shown, approve=words.does == "release")
+            await play.driver.decide(agency, shown, approve=words.does == "release", reason=words.why)
             told = "released" if words.does == "release" else "refused"
         except UnexpectedAnswerError as problem:
             told = str(problem).rsplit(" ", 1)[-1]

@@ -14,12 +14,15 @@ from msgspec import Meta, field
 
 from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting, change
+from gateway import full_log
 from gateway.clock_command import later, parse_instant
+from gateway.data_folder import SKEW_FILE
 from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import COUNT, Form, Names, Told, Unfit, Words
 from keys.errors import KeyMissing
+from transport.clock import SharedOffset
 
 _SOME_DAY: Final = datetime(2022, 10, 3, tzinfo=UTC)
 _SETTLE_S: Final = 0.3
@@ -41,9 +44,10 @@ class Clock(Words, frozen=True, kw_only=True):
 
 
 class Faults(Words, frozen=True, kw_only=True):
-    """不正の切替え: what the network does wrong from now on, and how often."""
+    """不正の切替え: what the network does wrong from now on, and how often; with `share` in so many of a hundred occasions, drawn from the scenario's seed."""
 
     set: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]] = field(default_factory=dict)
+    share: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
 class BadLine(Words, frozen=True, kw_only=True):
@@ -127,8 +131,9 @@ async def clock(play: Play, words: Clock) -> dict[str, Any]:
 
 async def faults(play: Play, words: Faults) -> dict[str, Any]:
     """`left`: what is still to happen; without `set` nothing is changed."""
-    switches = await play.driver.faults(**words.set)
-    return {"left": sorted(name for name, times in switches.items() if times)}
+    drawn = {} if words.share is None else {"share": words.share, "seed": max(1, play.scenario.seed)}
+    switches = await play.driver.faults(**words.set, **drawn)
+    return {"left": sorted(name for name, times in switches.items() if times and name not in {"share", "seed"})}
 
 
 async def line(play: Play, words: BadLine) -> dict[str, Any]:
@@ -159,19 +164,15 @@ async def role(play: Play, words: Role) -> dict[str, Any]:
 
 
 async def skew(play: Play, words: Skew) -> dict[str, Any]:
-    await asyncio.to_thread(play.driver.reconfigure, words.role, clock_offset_s=words.seconds)
+    SharedOffset(play.driver.running.data.role(words.role) / SKEW_FILE).move(timedelta(seconds=words.seconds))
+    await asyncio.sleep(_SETTLE_S)
     return {}
 
 
 async def log(play: Play, words: Log) -> dict[str, Any]:
     """As a full disk would, the database refuses what is appended."""
-    tenant = f"a_{words.agency.replace('-', '_')}_intermediate"
-    statement = {
-        "full": f"revoke insert on {tenant}.log_entry from {tenant}",
-        "free": f"grant insert on {tenant}.log_entry to {tenant}",
-    }
     async with play.driver.administrator() as connection:
-        await connection.execute(statement[words.does])
+        await full_log.fill(connection, words.agency, full=words.does == "full")
     return {}
 
 

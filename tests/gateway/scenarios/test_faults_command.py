@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.jlis_mock.faults import Faults, Switch
+from adapters.jlis_mock.faults import SETTINGS, FaultBoard, Faults, Switch
 from adapters.jlis_mock.lines import Bad
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT
@@ -13,11 +13,31 @@ from gateway.faults_command import WHO_CATCHES
 
 def test_it_is_said_of_every_fault_who_catches_it():
     assert set(WHO_CATCHES) == {*Switch, *Bad}
-    assert {one.value for one in Switch} == set(Faults.__dataclass_fields__) - {"permit_redeem_s"}
+    assert {one.value for one in Switch} == set(Faults.__dataclass_fields__) - {*SETTINGS}
     assert all(" / " in text for text in WHO_CATCHES.values())
 
 
-@pytest.mark.parametrize("words", [("list",), ("set", "swap_key"), ("clear",)])
+@pytest.mark.parametrize(
+    "words", [("list",), ("set", "swap_key"), ("clear",), ("skew", "network", "60"), ("log", "full", "network")]
+)
 def test_a_folder_that_was_never_set_up_has_no_faults(tmp_path, capsys, words):
     assert main(["faults", *words, "--data", str(tmp_path)]) == BAD_INPUT
     assert capsys.readouterr().err
+
+
+def drawn(**settings) -> list[bool]:
+    board = FaultBoard()
+    board.set({"swap_key": 1_000, **settings})
+    return [board.take(Switch.SWAP_KEY) for _ in range(400)]
+
+
+def test_a_share_of_occasions_is_drawn_from_the_seed():
+    assert all(drawn())
+    assert 80 < sum(drawn(share=30, seed=7)) < 160
+    assert drawn(share=30, seed=7) == drawn(share=30, seed=7) != drawn(share=30, seed=8)
+
+
+def test_a_count_ends_a_share():
+    board = FaultBoard()
+    board.set({"swap_key": 3, "share": 50})
+    assert sum(board.take(Switch.SWAP_KEY) for _ in range(400)) == 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, OK
@@ -13,7 +15,12 @@ from gateway.scenarios.reading import MOST_STEPS, parse
 from gateway.scenarios.scenario import DEFAULT, Scenario
 from gateway.scenarios.words import VERBS, known
 
-SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
+ROOT = Path(__file__).parents[3]
+SHIPPED = sorted((ROOT / "scenarios").glob("*.yaml"))
+WAYS = {
+    "network": ("/permits", "/inquiries", "/permits/revoke", "/late-outcomes"),
+    "intermediate": ("/{agency}/inquiries", "/{agency}/provisions", "/{agency}/outcomes"),
+}
 GOOD = """\
 scenario: 見本
 says: 一件尋ねる。
@@ -215,3 +222,25 @@ def test_one_mistake_in_one_file_keeps_all_files_from_being_played(tmp_path, cap
 def test_the_roles_that_a_scenario_may_name_are_those_that_are_started():
     assert set(known()[DEFAULT].names["role"]) == set(ROLES)
     assert all(set(line.split(":")) <= set(ROLES) for line in known()[DEFAULT].names["line"])
+
+
+def said_on_the_way_of_an_inquiry() -> set[str]:
+    """Every reason that a server of the network may refuse an inquiry for, by their documents."""
+    found: set[str] = set()
+    for name, paths in WAYS.items():
+        document = yaml.safe_load((ROOT / "docs/openapi" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for path in paths:
+            found |= set(document["paths"][path]["post"]["x-refusals"])
+    return found
+
+
+def expected_by_a_scenario() -> set[str]:
+    steps = [step for path in SHIPPED for step in parse(path.name, path.read_text(encoding="utf-8"), known()).steps]
+    return {reason for step in steps for reason in (step.expect.get("reason"), *step.expect.get("reasons", ()))}
+
+
+def test_every_refusal_is_in_a_scenario_or_it_is_said_why_not():
+    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    rows = [line for line in text[text.index("| 理由 / reason |") :].splitlines()[2:] if line.startswith("| `")]
+    stated = {reason for row in rows for reason in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+    assert said_on_the_way_of_an_inquiry() - expected_by_a_scenario() == stated

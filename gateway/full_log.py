@@ -1,0 +1,32 @@
+"""An evidence log that takes nothing more, as on a full disk: the database refuses what is appended (simulation only)."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from gateway.topology import NETWORK
+
+
+def tenant_of(party: str) -> str:
+    """The schema of an agency's intermediate server, or of the core."""
+    return "core" if party == NETWORK else f"a_{party.replace('-', '_')}_intermediate"
+
+
+async def fill(administrator: asyncpg.Connection[asyncpg.Record], party: str, *, full: bool) -> None:
+    """`party`: an agency id or `network`, as the topology names it. Raises asyncpg.PostgresError when it has no schema yet."""
+    tenant = tenant_of(party)
+    change = (
+        f"revoke insert on {tenant}.log_entry from {tenant}"
+        if full
+        else f"grant insert on {tenant}.log_entry to {tenant}"
+    )
+    await administrator.execute(change)
+
+
+async def is_full(administrator: asyncpg.Connection[asyncpg.Record], party: str) -> bool:
+    """False also for one that has no log yet."""
+    tenant = tenant_of(party)
+    table = await administrator.fetchval("select to_regclass($1)", f"{tenant}.log_entry")
+    return table is not None and not await administrator.fetchval(
+        "select has_table_privilege($1, $2, 'insert')", tenant, f"{tenant}.log_entry"
+    )

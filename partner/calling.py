@@ -1,0 +1,59 @@
+"""Calls of the network that every agency's server may make, besides asking (docs/openapi/network.yaml): each raises ChannelError.
+
+After an error, or `retry` in an answer, the same call again: every one of them may be made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from partner.messages import envelope, text
+from transport import channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """`client`: a session with the agency's certificate (`intermediate`); base URLs of core and interface system."""
+
+    client: aiohttp.ClientSession
+    core: str
+    interface: str
+    timeout_s: float = 20.0
+
+    async def revoke_permits(self, permit_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """IF_SKI_90045: permits of one's own that were never presented; `revoked: true` (again too), or `refused` (`permit_used`)."""
+        return await self._post(f"{self.interface}/permits/revoke", [{"permit_id": one} for one in permit_ids])
+
+    async def late_outcome(self, permit_id: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """IF_TKY_90004: what was held and is decided now, as its provider; `answer` as `Provider.answer` gives it. `received: true`, `refused` or `retry`."""
+        kept = {name: answer[name] for name in ("outcome", "signature", "sealed")}
+        return (await self._post(f"{self.interface}/late-outcomes", [{"permit_id": permit_id, **kept}]))[0]
+
+    async def list_versions(self, held: int = 0) -> list[dict[str, str]]:
+        """IF_SCM_90023: signed versions of the permission list behind number `held`, oldest first, 16 at most: check each, then ask again."""
+        found: list[dict[str, str]] = (await self._post(f"{self.core}/list-versions", [{"held": held}]))[0]["versions"]
+        return found
+
+    async def code_epochs(self, settled: int = 0) -> dict[str, Any]:
+        """IF_FGU_90131: one's own epochs of codes; `settled`: all codes are under this one now."""
+        found: dict[str, Any] = (await self._post(f"{self.core}/code-epochs", [{"settled": settled}]))[0]["epochs"][0]
+        return found
+
+    async def renew_codes(self, codes: Sequence[bytes]) -> list[dict[str, Any]]:
+        """IF_FGU_90130: codes of one's own as those of the newest epoch; `code`, or `refused`."""
+        return await self._post(f"{self.core}/code-renewals", [{"code": text(code)} for code in codes])
+
+    async def held_checkpoint(self, origin: str) -> str | None:
+        """IF_TKM_90075: the highest checkpoint that the core holds of a log of one's own (with its year), to see what a restored server has lost."""
+        note: str | None = (await self._post(f"{self.core}/held-checkpoints", [{"origin": origin}]))[0].get("note")
+        return note
+
+    async def _post(self, url: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        answer = msgspec.json.decode(await channel.post(self.client, url, envelope(items), timeout_s=self.timeout_s))
+        found: list[dict[str, Any]] = answer["items"]
+        return found
