@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.faults import SETTINGS, Switch
+from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting
 from gateway import full_log, own_topology, staff_calls
 from gateway.administrator import administrator_dsn
@@ -187,7 +187,7 @@ def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int |
     """What the network's switches and the lines are to do."""
     if args.action == "clear":
         ended = {bad: Setting(times=0) for bad in Bad}
-        return dict.fromkeys(Switch, 0) | dict.fromkeys(SETTINGS), dict.fromkeys(_names(data), ended)
+        return {**dict.fromkeys(Switch, 0), "permit_redeem_s": None}, dict.fromkeys(_names(data), ended)
     if args.action != "set":
         return {}, {}
     if args.line is not None:
@@ -208,11 +208,7 @@ def _show(
         document = {"switches": switches, "lines": state, "clocks": dict(off), "full_logs": list(full)}
         sys.stdout.write(json.dumps(document, sort_keys=True) + "\n")
         return
-    share = switches.get("share")
-    title = "不正と障害 (faults)" + (
-        f"、百回に {share} 回 (in {share} of 100, seed {switches.get('seed') or 1})" if share else ""
-    )
-    table = Table(title=title)
+    table = Table(title="不正と障害 (faults)")
     for heading in ("名前 (name)", "あと (left)", "誰が見つけるか (who catches it)"):
         table.add_column(heading, overflow="fold")
     for switch in Switch:

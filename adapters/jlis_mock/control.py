@@ -21,7 +21,7 @@ FAULTS: Final = web.AppKey("faults", FaultBoard)
 class Changes(Struct, forbid_unknown_fields=True):
     """Switch → how many more times; what is left out stays. `permit_redeem_s`: null for the configured seconds.
 
-    `share`: in so many of a hundred occasions, drawn from `seed` (1), a switch that is set acts; null: in all.
+    `share`: in so many of a hundred occasions, drawn from `seed` (1), the switches named here act; left out: in all.
     """
 
     permit_anything: Count | UnsetType = UNSET
@@ -36,8 +36,8 @@ class Changes(Struct, forbid_unknown_fields=True):
     stale_list: Count | UnsetType = UNSET
     provider_down: Count | UnsetType = UNSET
     permit_redeem_s: Count | UnsetType | None = UNSET
-    share: Annotated[int, Meta(ge=1, le=100)] | UnsetType | None = UNSET
-    seed: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType | None = UNSET
+    share: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    seed: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType = UNSET
 
 
 _CHANGES: Final = msgspec.json.Decoder(Changes)

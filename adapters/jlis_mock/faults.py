@@ -6,7 +6,6 @@ frozen; `FaultBoard` holds the present one.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -41,16 +40,9 @@ class Switch(StrEnum):
     """Behave as if the provider could not be reached."""
 
 
-SETTINGS = ("permit_redeem_s", "share", "seed")
-"""What is set beside the switches; null when it is not."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set.
-
-    `share`: so many in a hundred occasions, drawn from `seed` (1), commit the fault; None: all do.
-    """
+    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set."""
 
     permit_anything: int = 0
     permit_other_party: int = 0
@@ -64,12 +56,19 @@ class Faults:
     stale_list: int = 0
     provider_down: int = 0
     permit_redeem_s: int | None = None
-    share: int | None = None
-    seed: int | None = None
 
     def left(self, switch: Switch) -> int:
         count: int = getattr(self, switch.value)
         return count
+
+
+@dataclass(slots=True, kw_only=True)
+class _Share:
+    """In so many of a hundred occasions; `occasions`: how many there were."""
+
+    percent: int
+    seed: int
+    occasions: int = 0
 
 
 class FaultBoard:
@@ -77,7 +76,7 @@ class FaultBoard:
 
     def __init__(self) -> None:
         self.faults = Faults()
-        self._occasions: Counter[Switch] = Counter()
+        self._shares: dict[str, _Share] = {}
 
     def take(self, switch: Switch) -> bool:
         """Whether to commit this fault now; counts it."""
@@ -89,15 +88,20 @@ class FaultBoard:
 
     def _drawn(self, switch: Switch) -> bool:
         """Whether this occasion is one of the share; the same for the same seed and place in the row of occasions."""
-        if self.faults.share is None:
+        share = self._shares.get(switch.value)
+        if share is None:
             return True
-        self._occasions[switch] += 1
-        row = f"{self.faults.seed or 1}/{switch.value}/{self._occasions[switch]}"
-        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % 100 < self.faults.share
+        share.occasions += 1
+        row = f"{share.seed}/{switch.value}/{share.occasions}"
+        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % 100 < share.percent
 
     def set(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Set the named switches, leave the others; return all of them."""
-        if changes.keys() & {"share", "seed"}:
-            self._occasions.clear()
-        self.faults = replace(self.faults, **changes)
+        """Set the named switches, leave the others; return all of them. `share`, `seed`: at which occasions those that are named act."""
+        named = {name: value for name, value in changes.items() if name not in {"share", "seed"}}
+        percent, seed = changes.get("share"), changes.get("seed") or 1
+        for name in named:
+            self._shares.pop(name, None)
+            if percent is not None:
+                self._shares[name] = _Share(percent=percent, seed=seed)
+        self.faults = replace(self.faults, **named)
         return asdict(self.faults)

@@ -23,6 +23,8 @@ from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
 
 AGENCY = "tashi"
+_TRIES = 60
+_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +38,18 @@ class Vendor:
     mailbox: Mailbox
 
     async def code_of(self, person: Person, now: datetime) -> bytes:
-        """Obtain this agency's code of a person as every agency does (FGU): the code arrives at our own listener."""
+        """Obtain this agency's code of a person as every agency does (FGU): the code arrives at our own listener.
+
+        While the network cannot reach us yet (we have only just begun to listen), the same request again.
+        """
         number = new_sortable_id(ACQUISITION_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10))
         body = {"items": [{"acquisition_number": number, "individual_number": person.individual_number}]}
-        await channel.post(
-            self.linkage, f"{self.resident_network}/code-requests", msgspec.json.encode(body), timeout_s=20
-        )
+        url = f"{self.resident_network}/code-requests"
+        for _ in range(_TRIES):
+            answer = await channel.post(self.linkage, url, msgspec.json.encode(body), timeout_s=20)
+            if "retry" not in msgspec.json.decode(answer)["items"][0]:
+                break
+            await asyncio.sleep(_AGAIN_S)
         return await self.mailbox.code(number)
 
 

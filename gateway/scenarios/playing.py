@@ -20,7 +20,7 @@ import asyncpg
 import msgspec
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.faults import SETTINGS, Switch
+from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting
 from gateway.data_folder import SKEW_FILE
 from gateway.demonstration.callers import UnexpectedAnswerError
@@ -206,6 +206,6 @@ async def _clean_up(driver: Driver) -> None:
             await asyncio.to_thread(driver.running.restart, role)
     folder = driver.running.data.lines
     await lines.change(folder, {name: {bad: Setting(times=0) for bad in Bad} for name in lines.names(folder)})
-    await driver.faults(**dict.fromkeys(Switch, 0), **dict.fromkeys(SETTINGS))
+    await driver.faults(**dict.fromkeys(Switch, 0), permit_redeem_s=None)
     for role in driver.running.roles:
         SharedOffset(driver.running.data.role(role) / SKEW_FILE).move(timedelta(0))

@@ -133,7 +133,7 @@ async def faults(play: Play, words: Faults) -> dict[str, Any]:
     """`left`: what is still to happen; without `set` nothing is changed."""
     drawn = {} if words.share is None else {"share": words.share, "seed": max(1, play.scenario.seed)}
     switches = await play.driver.faults(**words.set, **drawn)
-    return {"left": sorted(name for name, times in switches.items() if times and name not in {"share", "seed"})}
+    return {"left": sorted(name for name, times in switches.items() if times)}
 
 
 async def line(play: Play, words: BadLine) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.jlis_mock.faults import SETTINGS, FaultBoard, Faults, Switch
+from adapters.jlis_mock.faults import FaultBoard, Faults, Switch
 from adapters.jlis_mock.lines import Bad
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT
@@ -13,7 +13,7 @@ from gateway.faults_command import WHO_CATCHES
 
 def test_it_is_said_of_every_fault_who_catches_it():
     assert set(WHO_CATCHES) == {*Switch, *Bad}
-    assert {one.value for one in Switch} == set(Faults.__dataclass_fields__) - {*SETTINGS}
+    assert {one.value for one in Switch} == set(Faults.__dataclass_fields__) - {"permit_redeem_s"}
     assert all(" / " in text for text in WHO_CATCHES.values())
 
 
@@ -35,6 +35,15 @@ def test_a_share_of_occasions_is_drawn_from_the_seed():
     assert all(drawn())
     assert 80 < sum(drawn(share=30, seed=7)) < 160
     assert drawn(share=30, seed=7) == drawn(share=30, seed=7) != drawn(share=30, seed=8)
+
+
+def test_a_share_is_of_the_switches_that_were_set_with_it():
+    board = FaultBoard()
+    board.set({"swap_key": 1_000, "share": 1, "seed": 5})
+    board.set({"stale_list": 50})
+    assert all(board.take(Switch.STALE_LIST) for _ in range(50))
+    board.set({"swap_key": 9})
+    assert all(board.take(Switch.SWAP_KEY) for _ in range(9))
 
 
 def test_a_count_ends_a_share():
