@@ -37,6 +37,9 @@ _OF_FILES: Final = (
 )
 """Why a file is turned away as a whole (docs/architecture.md, Files in the spool)."""
 
+_GROUNDS: Final = ("person_frozen", "person_barred", "inquirer_barred", "item_barred")
+"""Why a provision is held (`ground` in docs/openapi/intermediate.yaml)."""
+
 STATE: Final = Told("state", tuple(State))
 OUTCOME: Final = Told("outcome", tuple(OutcomeKind))
 ROW_OUTCOME: Final = Told("outcome", tuple(dict.fromkeys([*Outcome, *ChangeOutcome])))
@@ -52,7 +55,7 @@ REASONS: Final = Told("reason", several=True)
 @cache
 def reasons() -> frozenset[str]:
     """Every reason that a server says: those of the OpenAPI documents, which tests hold to the code, and those of lines, lists and files."""
-    named: set[str] = {*_OF_FILES}
+    named: set[str] = {*_OF_FILES, *_GROUNDS}
     for words in (Reason, PermitRefusal, VersionRefusal, RowReason, ChangeReason, TextReason, Why, decision.No):
         named |= {str(one.value) for one in words}
     for name in _DOCUMENTS:

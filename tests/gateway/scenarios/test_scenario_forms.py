@@ -239,6 +239,13 @@ def expected_by_a_scenario() -> set[str]:
     return {reason for step in steps for reason in (step.expect.get("reason"), *step.expect.get("reasons", ()))}
 
 
+def test_every_ground_of_a_hold_is_a_reason_that_a_scenario_may_expect():
+    document = yaml.safe_load((ROOT / "docs/openapi/intermediate.yaml").read_text(encoding="utf-8"))
+    grounds = re.search(r"'ground': {'type': 'string', 'enum': \[(.*?)\]", str(document))
+    assert grounds
+    assert {name.strip("'") for name in grounds.group(1).split(", ")} <= set(known()[DEFAULT].names["reason"])
+
+
 def test_every_refusal_is_in_a_scenario_or_it_is_said_why_not():
     text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
     rows = [line for line in text[text.index("| 理由 / reason |") :].splitlines()[2:] if line.startswith("| `")]
