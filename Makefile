@@ -8,6 +8,8 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
+# Every role is a process of its own: without bytecode on disk each would compile the same modules again at its start.
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: help demo up test scenarios check lint bench format lock clean
 

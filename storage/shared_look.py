@@ -26,6 +26,7 @@ class SharedLook(Generic[K, V]):
     def __init__(self, look: Callable[[list[K]], Awaitable[dict[K, V]]]) -> None:
         self._look = look
         self._waiting: list[tuple[list[K], asyncio.Future[dict[K, V]]]] = []
+        self._since = 0.0
         self._pace = Pace()
         self._looking: asyncio.Task[None] | None = None
 
@@ -36,6 +37,8 @@ class SharedLook(Generic[K, V]):
             return {}
         loop = asyncio.get_running_loop()
         found: asyncio.Future[dict[K, V]] = loop.create_future()
+        if not self._waiting:
+            self._since = loop.time()
         self._waiting.append((wanted, found))
         self._pace.came(loop.time())
         if self._looking is None or self._looking.done():
@@ -45,7 +48,8 @@ class SharedLook(Generic[K, V]):
 
     async def _work(self) -> None:
         while self._waiting:
-            if pause := self._pace.wait_s(len(self._waiting)):
+            waited = asyncio.get_running_loop().time() - self._since
+            if pause := self._pace.wait_s(len(self._waiting), waited):
                 await asyncio.sleep(pause)
             batch = self._take()
             try:

@@ -12,7 +12,7 @@ from aiohttp import web
 def add_route(app: web.Application, name: str) -> None:
     """Serve `name`.yaml at /openapi.json. The file is read once, here; FileNotFoundError when there is none."""
     text = (resources.files("transport") / "openapi_documents" / f"{name}.yaml").read_text(encoding="utf-8")
-    document = json.dumps(yaml.safe_load(text), ensure_ascii=False)
+    document = json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), ensure_ascii=False)
 
     async def get_document(_request: web.Request) -> web.Response:
         return web.Response(text=document, content_type="application/json")

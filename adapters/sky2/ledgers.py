@@ -75,7 +75,7 @@ class Ledger:
 def parse(text: str) -> Ledger:
     """Read one ledger's YAML. Raises LedgerError when it is not a layout or names a number or column twice."""
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=yaml.CSafeLoader)
         items = tuple(_item(item, group) for group in raw["groups"] for item in group["items"])
         ledger = Ledger(name=str(raw["ledger"]), title=str(raw["title"]), items=items)
     except (yaml.YAMLError, KeyError, TypeError, ValueError):

@@ -70,7 +70,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_affairs(text: str) -> Affairs:
     """A file of affairs. Raises AffairsError: which line or which entry, and what is wrong with it."""
     try:
-        read = msgspec.convert(yaml.safe_load(text), _File)
+        read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), _File)
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 0
         raise AffairsError(f"the file of affairs is not YAML: line {line}") from None

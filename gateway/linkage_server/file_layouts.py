@@ -66,7 +66,7 @@ class _Layout(msgspec.Struct, forbid_unknown_fields=True):
 def parse_file_layouts(text: str) -> dict[str, FixedLayout]:
     """Channel → layout. Raises FileLayoutsError."""
     try:
-        read = msgspec.convert(yaml.safe_load(text), dict[str, _Layout])
+        read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), dict[str, _Layout])
     except (yaml.YAMLError, msgspec.ValidationError):
         raise FileLayoutsError(
             "not a map of channels to {unit, separator, fields: [{name, width, fill}]}; see file_layouts.yaml"

@@ -133,8 +133,17 @@ def test_nobody_waits_at_rest_and_a_full_batch_goes_at_once():
     pace = Pace()
     for at in range(10):
         pace.came(at * 0.5)
-    assert pace.wait_s(1) == 0.0
+    assert pace.wait_s(1, 0.0) == 0.0
     for at in range(200):
         pace.came(10 + at / 200)
-    assert 0.0 < pace.wait_s(1) <= 0.02
-    assert pace.wait_s(8) == 0.0
+    assert 0.0 < pace.wait_s(1, 0.0) <= 0.02
+    assert pace.wait_s(8, 0.0) == 0.0
+
+
+def test_what_the_oldest_has_waited_already_is_taken_off():
+    pace = Pace()
+    for at in range(200):
+        pace.came(at / 200)
+    whole = pace.wait_s(1, 0.0)
+    assert pace.wait_s(1, 0.005) == pytest.approx(whole - 0.005)
+    assert pace.wait_s(1, 0.5) == 0.0

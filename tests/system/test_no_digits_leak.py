@@ -22,6 +22,7 @@ from gateway.topology import Program, shipped
 from keys import labels
 from keys.binding import bind
 from storage.database import Database
+from storage.tenancy import in_use
 from tests.support.running_system import entries
 
 TOPOLOGY = shipped()
@@ -81,7 +82,10 @@ async def _collect(job) -> Secrets:
         config = job.system.running.role(role.name)
         database = await Database.open(config.dsn, connections=1)
         try:
+            made = await in_use(database, map(role.tenant, role.hosts))
             for agency in role.hosts:
+                if role.tenant(agency) not in made:
+                    continue  # nobody asked it or asked by it: its schema is made at its first use
                 async with database.inside(role.tenant(agency)) as connection:
                     if role.program is Program.LINKAGE:
                         rows = await connection.fetch("select integrated_number from person")

@@ -8,6 +8,7 @@ A bad record is answered with item and reason; good ones of the same list go on 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -287,5 +288,11 @@ def open_items(agency: HostedAgency, row: Record, key: Box) -> dict[str, dict[st
 
 
 def wrap_person_key(agency: HostedAgency, number: str, fresh: Secret) -> bytes:
+    return wrap_person_keys(agency, [(number, fresh)])[0]
+
+
+def wrap_person_keys(agency: HostedAgency, fresh: Sequence[tuple[str, Secret]]) -> list[bytes]:
     # reveal: wrapped under the agency's ring
-    return agency.keys.ring.encrypt(PURPOSE, fresh.reveal(), person_key_aad(agency.id, number))
+    return agency.keys.ring.encrypt_many(
+        PURPOSE, [(key.reveal(), person_key_aad(agency.id, number)) for number, key in fresh]
+    )

@@ -57,7 +57,7 @@ def parse(
 ) -> Codes:
     """From the YAML text of the codes and that of the designated cities. `agencies`: 機関コード → agency id. Raises CodesError."""
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=yaml.CSafeLoader)
         procedures = {
             (_code(affair["code"]), _code(procedure["code"])): Procedure(
                 purpose=_purpose(procedure["name"]),
@@ -69,7 +69,7 @@ def parse(
         information = {_code(one["code"]): str(one["name"]) for one in raw.get("information", ())}
         municipalities = {_digits(code): str(agency) for code, agency in raw.get("municipalities", {}).items()}
         abroad = frozenset(_digits(code) for code in raw.get("abroad", ()))
-        wards = _wards(yaml.safe_load(cities))
+        wards = _wards(yaml.load(cities, Loader=yaml.CSafeLoader))
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
         raise CodesError(
             f"{where}: affairs with procedures, information, municipalities and abroad, as in ours"

@@ -7,11 +7,12 @@ import csv
 import hashlib
 import io
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
 from tests.support.push_ward import NUMBER, TOWN, row, ward_of
+from transport.clock import JST
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_a_change_reaches_the_other_system_that_holds_the_person(ward):
 )
 async def test_a_change_that_is_typed_in_reaches_the_other_system_once(ward, kind, said, shown):
     await ward.target()
-    today = datetime.now(UTC).date().isoformat()
+    today = datetime.now(JST).date().isoformat()
     change = {"event_id": "typed-1", "addressee_number": "1", "kind": kind, "effective_on": today} | said
     body = {"staff": "s-1", "affair": "insurance-qualification", "reason": "窓口の届出", "items": [change]}
     token = await ward.caller.token()
