@@ -73,8 +73,8 @@ POINTS = sorted(name for name, server in REGISTRY.items() if server not in TRIED
 STEPS = sorted({point.rpartition(".")[0] for point in POINTS})
 
 
-ONE_DEATH_A_TRIAL = frozenset({"core.commit.presentation.remembered"})
-"""Steps whose act needs a fault that the dying server had in its memory: it cannot be met a second time in one trial."""
+ONE_DEATH_A_TRIAL = frozenset({"core.commit.presentation.remembered", "intermediate.commit.inquiry.permitted"})
+"""Steps whose act needs a fault that the core plays once: it is not met a second time in one trial."""
 
 
 def trials_of(*servers: str) -> list[tuple[str, str]]:
