@@ -8,10 +8,14 @@ from typing import Any, Final
 import yaml
 
 _MAP: Final = "tag:yaml.org,2002:map"
+_MERGE: Final = "tag:yaml.org,2002:merge"
+NOT_YAML: Final = "this is not YAML"
+KEY_TWICE: Final = "a key stands twice"
+VALUE_BROKEN: Final = "there is no such day, time or number"
 
 
 class YamlBrokenError(ValueError):
-    """Not YAML, or a key stands twice in one mapping. `line`: 1-based."""
+    """Not YAML, a key stands twice in one mapping, or a value looks like a day or number and is none. `line`: 1-based; `problem`: which of them."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -34,7 +38,15 @@ class Marked(dict[Any, Any]):
 
 
 class _Loader(yaml.CSafeLoader):
-    """CSafeLoader with `Marked` for dict."""
+    """CSafeLoader with `Marked` for dict, and the line of a day that there is not (2026-13-01)."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 (PyYAML's form)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as broken:
+            if isinstance(broken, YamlBrokenError):
+                raise
+            raise YamlBrokenError(node.start_mark.line + 1, VALUE_BROKEN) from None
 
 
 def _construct(loader: _Loader, node: yaml.MappingNode) -> Iterator[Marked]:
@@ -43,9 +55,19 @@ def _construct(loader: _Loader, node: yaml.MappingNode) -> Iterator[Marked]:
     for key, _ in node.value:
         line = key.start_mark.line + 1
         if key.value in marked.lines:
-            raise YamlBrokenError(line, "a key stands twice")
+            raise YamlBrokenError(line, KEY_TWICE)
         marked.lines[key.value] = line
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                _take_lines(marked, one)
     marked.update(loader.construct_mapping(node, deep=True))
+
+
+def _take_lines(marked: Marked, merged: yaml.Node) -> None:
+    """What comes by `<<` stands where it was written."""
+    for key, _ in merged.value if isinstance(merged, yaml.MappingNode) else ():
+        marked.lines.setdefault(key.value, key.start_mark.line + 1)
 
 
 _Loader.add_constructor(_MAP, _construct)
@@ -58,8 +80,8 @@ def load(text: str) -> Any:
     except yaml.MarkedYAMLError as failure:
         mark = failure.problem_mark or failure.context_mark
         line = min(mark.line, text.count("\n")) + 1 if mark else 1
-        raise YamlBrokenError(line, "this is not YAML") from None
+        raise YamlBrokenError(line, NOT_YAML) from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as failure:
         if isinstance(failure, YamlBrokenError):
             raise
-        raise YamlBrokenError(1, "this is not YAML") from None
+        raise YamlBrokenError(1, NOT_YAML) from None

@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from datetime import date
+from collections.abc import Iterable
 from typing import Any, Final
 
-from transport.register import Delegation, Side
+from transport.register import Delegation
 
 KEYS: Final = ("delegator", "delegate", "side", "valid_from", "valid_to", "information")
-
-
-class DelegationsBrokenError(ValueError):
-    """A delegation does not fit: a key that is not known, an agency that is not there, days out of order."""
-
-
-def parse(source: Iterable[Mapping[str, Any]], agencies: Collection[str]) -> tuple[Delegation, ...]:
-    """`source`: the topology's list; days are YYYY-MM-DD, in quotes or not. Raises DelegationsBrokenError."""
-    return tuple(_one(item, agencies) for item in source)
-
-
-def _one(item: Mapping[str, Any], agencies: Collection[str]) -> Delegation:
-    try:
-        found = Delegation(
-            delegator=str(item["delegator"]),
-            delegate=str(item["delegate"]),
-            side=Side(item["side"]),
-            valid_from=date.fromisoformat(str(item["valid_from"])),
-            valid_to=None if item.get("valid_to") is None else date.fromisoformat(str(item["valid_to"])),
-            information=frozenset(map(str, item.get("information", ()))),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise DelegationsBrokenError from None
-    known = found.delegator in agencies and found.delegate in agencies and found.delegator != found.delegate
-    if set(item) - set(KEYS) or not known or (found.valid_to or date.max) < found.valid_from:
-        raise DelegationsBrokenError
-    return found
+"""Of one delegation in a topology or in an agency's own file."""
 
 
 def body(delegations: Iterable[Delegation]) -> list[dict[str, Any]]:

@@ -74,6 +74,7 @@ class Running:
     (`clock_offset_s`, `permit_redeem_s`, …). `key_profile`: `cheapest` in tests only. `clock`: the instant at which all roles
     begin; None: where the simulated clock of the folder is. `lines`: between any two roles there is a proxy that can be bad.
     `durable`: as in EmbeddedPostgres.
+    `own`: the topology's text, when the folder is to keep it.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Running:
         clock: datetime | None = None,
         lines: bool = False,
         durable: bool = True,
+        own: bytes | None = None,
     ) -> None:
         self.data = DataFolder(data_dir.resolve())
         self.topology = topology or shipped()
@@ -102,6 +104,7 @@ class Running:
         self._clock = clock
         self._with_lines = lines
         self._durable = durable
+        self._own = own
         self._lines: subprocess.Popen[bytes] | None = None
         self._ports: Mapping[str, RolePorts] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -148,8 +151,10 @@ class Running:
             self._ports = port_choice.kept(self.topology, folders)
         else:
             self._ports = port_choice.from_topology(self.topology, self._offset)
-            port_choice.check_in_range(self._ports)
+            port_choice.check_in_range(self.topology, self._ports)
             port_choice.check_untaken(self._ports, self.roles)
+        if self._own is not None:
+            write_private(self.data.own_topology, self._own)
         self.admin_dsn = self._dsn or self._start_postgres()
         between = self._places_of_lines() if self._with_lines else {}
         plan = SetUp(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from gateway.data_folder import DataFolder
 from gateway.topology import Addition, Topology, parse, shipped_text
 from gateway.topology_fields import Findings
+from permission_lists import versions
+from permission_lists.model import ListBroken
+from storage import list_files
+from storage.list_files import ListFileBrokenError
 
 _LARGEST: Final = 16 * 1024 * 1024
 
@@ -17,7 +22,19 @@ def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Additi
     if given is None and data.own_topology.exists():
         given = (str(data.own_topology), text_of(data.own_topology))
     file, text = given or ("topology.yaml", shipped_text())
-    return parse(text, file=file, additions=[*additions(data), *([more] if more else [])])
+    kinds = cache(lambda: _published_kinds(data))
+    return parse(text, file=file, additions=[*additions(data), *([more] if more else [])], published=kinds)
+
+
+def _published_kinds(data: DataFolder) -> frozenset[str]:
+    """Kinds of information of every version of the list that this folder has; a list that was damaged says nothing here."""
+    try:
+        contents = [versions.read_content(one.content) for one in list_files.read(data.lists)]
+    except (ListFileBrokenError, ListBroken, OSError):
+        return frozenset()
+    return frozenset(
+        name for one in contents for row in one.rows.values() for grant in row.grants for name in grant.information
+    )
 
 
 def additions(data: DataFolder) -> list[Addition]:

@@ -17,7 +17,8 @@ import msgspec
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.scenarios import playing
 from gateway.scenarios.playing import Came, Outcome
-from gateway.scenarios.scenario import Scenario, parse
+from gateway.scenarios.reading import parse, unreadable
+from gateway.scenarios.scenario import Scenario
 from gateway.scenarios.verbs.bulk import Bulk
 from gateway.scenarios.words import known
 from permission_lists.findings import Finding
@@ -82,7 +83,8 @@ def read(files: Sequence[Path]) -> tuple[list[Scenario], list[Finding]]:
     scenarios: list[Scenario] = []
     findings: list[Finding] = []
     for path in files:
-        found = parse(str(path), _text(path), known())
+        text = _text(path)
+        found = parse(str(path), text, known()) if text is not None else [unreadable(str(path))]
         if isinstance(found, Scenario):
             scenarios.append(found)
         else:
@@ -99,12 +101,12 @@ def with_lines(scenario: Scenario, lines: int) -> Scenario:
     return replace(scenario, steps=steps)
 
 
-def _text(path: Path) -> str:
-    """The file's text; what cannot be read reads as nothing, which is no scenario."""
+def _text(path: Path) -> str | None:
+    """The file's text; None when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return ""
+        return None
 
 
 def text(outcome: Outcome) -> str:

@@ -5,10 +5,12 @@ A data folder's topology is one file and, beside it, one file for each agency th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
+from codebook import marked_yaml
+from codebook.marked_yaml import YamlBrokenError
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import (
     NETWORK,
@@ -63,9 +65,18 @@ def shipped_text(name: str = "topology") -> str:
     return (resources.files("gateway") / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def parse(text: str, *, file: str = "topology.yaml", additions: Sequence[Addition] = ()) -> Topology:
-    """Raises TopologyError with everything that is wrong with the first file that is not right."""
-    reading = Reading()
+def parse(
+    text: str,
+    *,
+    file: str = "topology.yaml",
+    additions: Sequence[Addition] = (),
+    published: Callable[[], Collection[str]] = frozenset,
+) -> Topology:
+    """Raises TopologyError with everything that is wrong with the first file that is not right.
+
+    `published`: kinds of information that stand in lists which were published beside the shipped ones; asked for when one is not shipped.
+    """
+    reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions])
     reading.topology(file, text)
     for addition in additions:
         reading.addition(addition.file, addition.text)
@@ -76,3 +87,11 @@ def parse(text: str, *, file: str = "topology.yaml", additions: Sequence[Additio
         added=frozenset(reading.added),
         delegations=tuple(reading.delegations),
     )
+
+
+def _agency_of(text: str) -> str:
+    """The id of an agency in a file of its own, which the topology's options may name; nothing when the file is not right."""
+    try:
+        return str(marked_yaml.load(text)["agency"]["id"])
+    except (YamlBrokenError, KeyError, TypeError):
+        return ""

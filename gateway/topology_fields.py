@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any, Final, Self
 
 from codebook import marked_yaml
 from codebook.marked_yaml import Marked, YamlBrokenError
-from gateway.topology_texts import MISTAKES
+from gateway.topology_texts import A_DAY, MISTAKES
 from permission_lists.findings import Finding, Weight
 
 _SHOWN: Final = 60
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_MOST_NAMED: Final = 12
 PORTS: Final = (1, 65_535)
+OUR_PORTS: Final = (1_024, 65_535)
+"""Of what we start or play ourselves: those below are for the machine's administrator."""
+
+
+_BROKEN: Final = {marked_yaml.KEY_TWICE: "key_twice", marked_yaml.VALUE_BROKEN: "no_such_value"}
 
 
 class TopologyError(ValueError):
@@ -52,7 +61,16 @@ class Fields:
             self.wrong(None, "not_a_mapping")
         for key in self.mapping:
             if key not in known:
-                self.wrong(key, "key_unknown", key=shown(key), known=", ".join(known))
+                self.unknown(key, "key_unknown", key, known)
+
+    def within(self, key: str, known: Collection[str]) -> Self:
+        """The mapping under the key, of these keys."""
+        line = self.mapping.line_of(key)
+        return type(self)(self.mapping[key], known, line=line, what=f"{self.what} {key}", findings=self.findings)
+
+    def unknown(self, at: object, code: str, name: object, known: Iterable[str]) -> None:
+        """Note that there is no such name, and which ones there are: those that look like it, if any do."""
+        self.wrong(at, code, name=shown(name), known=nearest(name, known))
 
     def wrong(self, at: object, code: str, **named: object) -> None:
         """Note what is wrong (`topology_texts.MISTAKES`), at the line of this key, or of the mapping."""
@@ -80,6 +98,30 @@ class Fields:
         self._wrong_value(key, "true か false です / true or false")
         return False
 
+    def day(self, key: str) -> date | None:
+        """The legal day under the key, in quotes or not; None, and noted, for anything else."""
+        found = self.mapping.get(key)
+        if isinstance(found, date) and not isinstance(found, datetime):
+            return found
+        if isinstance(found, str) and _DAY.fullmatch(found):
+            try:
+                return date.fromisoformat(found)
+            except ValueError:
+                pass
+        self._wrong_value(key, A_DAY)
+        return None
+
+    def named(self, key: str, known: Collection[str]) -> str:
+        """The text under the key, one of these names."""
+        found = self.mapping.get(key)
+        if isinstance(found, str) and found in known:
+            return found
+        if key in self.mapping:
+            self.unknown(key, "name_unknown", found, known)
+        else:
+            self._wrong_value(key, f"次のどれかです / one of: {nearest('', known)}")
+        return ""
+
     def texts(self, key: str) -> tuple[str, ...]:
         """The list of texts under the key; () when the key is not there."""
         found = self.mapping.get(key, [])
@@ -103,12 +145,19 @@ class Fields:
             self.wrong(None, "key_missing", key=key, mend=mend)
 
 
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Names that look like this one, as a message tells them; all of them (a few of many) when none does."""
+    names = [str(one) for one in known]
+    near = difflib.get_close_matches(str(name), names, 3, 0.6) or names
+    return f"{', '.join(near[:_MOST_NAMED])}{' …' if len(near) > _MOST_NAMED else ''}" or "（なし / none）"
+
+
 def load(text: str, findings: Findings) -> object:
     """The document with the line of every mapping. Raises TopologyError when it is not YAML."""
     try:
         return marked_yaml.load(text)
     except YamlBrokenError as wrong:
-        findings.add(wrong.line, "key_twice" if wrong.problem == "a key stands twice" else "not_yaml")
+        findings.add(wrong.line, _BROKEN.get(wrong.problem, "not_yaml"))
         findings.check()
         raise
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 from codebook.marked_yaml import Marked
-from gateway import delegations
-from gateway.topology_fields import PORTS, Fields, Findings, load, shown
+from gateway import topology_options
+from gateway.delegations import KEYS
+from gateway.topology_fields import OUR_PORTS, PORTS, Fields, Findings, load, shown
 from gateway.topology_parts import (
+    GRANTS,
     HOST,
     NETWORK,
     RESIDENT_NETWORK,
@@ -21,25 +24,29 @@ from gateway.topology_parts import (
     Program,
     Role,
 )
-from gateway.topology_texts import A_CODE, A_DAY, A_HOST, A_KEY, A_NAME, A_SYSTEM, AN_ID
+from gateway.topology_texts import A_CODE, A_HOST, A_KEY, A_NAME, A_SYSTEM, AN_ID
 from permission_lists.parties import resolve
-from storage.reference_data import read_party_rules
-from transport.register import Delegation
+from storage.reference_data import read_party_rules, read_permission_list
+from transport.register import Delegation, Side
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _CODE: Final = re.compile(r"[0-9]{16}")
 _TEXT: Final = re.compile(r"\S(.*\S)?")
 _SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_GRANT: Final = re.compile(r"[a-z][a-z-]{0,39}:[a-z][a-z-]{0,39}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_TWO_PEOPLE: Final = ("staff_two_person_release", "staff_two_person_bars")
 
 
 class Reading:
-    """Reads agencies and roles one after the other; each is checked against those before it."""
+    """Reads agencies and roles one after the other; each is checked against those before it.
 
-    def __init__(self) -> None:
+    `published`: kinds of information of lists that were published beside the shipped ones. `awaited`: ids of agencies in files of their own.
+    """
+
+    def __init__(self, *, published: Callable[[], Collection[str]] = frozenset, awaited: Collection[str] = ()) -> None:
+        self._published = published
+        self._awaited = awaited
         self.findings = Findings("")
         self.agencies: dict[str, Agency] = {}
         self.roles: dict[str, Role] = {}
@@ -73,7 +80,7 @@ class Reading:
         leaving = self._leaving(document.mapping) if "left" in document.mapping else None
         agency = self._agency(document.mapping.get("agency"), document.mapping.line_of("agency"))
         hosted_by = self._hosted_by(document, agency)
-        left = document.text("left", _DAY, A_DAY) if "left" in document.mapping else None
+        left = document.day("left") if "left" in document.mapping else None
         for item in document.elements("delegations"):
             self._delegation(item, document.mapping.line_of("delegations"), of=agency)
         self.findings.check()
@@ -82,7 +89,7 @@ class Reading:
         if left is not None:
             del self.agencies[agency.id]
             self.delegations = [one for one in self.delegations if agency.id not in {one.delegator, one.delegate}]
-            self.departed[agency.id] = Departed(agency=agency, left_on=left, hosted_by=hosted_by)
+            self.departed[agency.id] = Departed(agency=agency, left_on=left.isoformat(), hosted_by=hosted_by)
             for role in self.roles.values() if leaving is not None else ():
                 self.roles[role.name] = replace(role, hosts=tuple(host for host in role.hosts if host != agency.id))
             return
@@ -101,7 +108,9 @@ class Reading:
             ("code", found.code),
             *(("business system", one.id) for one in found.systems),
         ]
-        claims += [(f"port of {found.elsewhere.host}", found.elsewhere.port)] if found.elsewhere else []
+        if found.elsewhere is not None:
+            claims.append((f"port of {found.elsewhere.host}", found.elsewhere.port))
+            claims += [("signing_key", found.elsewhere.signing_key), ("log_key", found.elsewhere.log_key)]
         for claim in claims:
             self._taken.pop(claim, None)
         return found
@@ -110,7 +119,7 @@ class Reading:
         return Fields(mapping, known, line=line, what=what, findings=self.findings)
 
     def _agency(self, item: object, line: int) -> Agency | None:
-        """None when something is wrong with it."""
+        """None when something is wrong with it; whoever names its id is right all the same."""
         known = ("id", "code", "name", "kinds", "assessed", "staff", "systems", "elsewhere")
         fields = self._fields(item, known, line, "機関 (agency)")
         before = len(self.findings.found)
@@ -133,22 +142,49 @@ class Reading:
         )
         self._once(fields, "id", ("agency", id_), f"id {shown(id_)}")
         self._once(fields, "code", ("code", agency.code), f"機関コード {shown(agency.code)}")
-        if len(self.findings.found) > before:
-            return None
-        self.agencies[id_] = agency
-        return agency
+        if id_:
+            self.agencies.setdefault(id_, agency)
+        return agency if len(self.findings.found) == before else None
 
     def _delegation(self, item: object, line: int, *, of: Agency | None = None) -> None:
         """`of`: the agency in whose file it stands, which must be one of the two."""
-        fields = self._fields(item, delegations.KEYS, line, "委任 (delegation)")
-        try:
-            found = delegations.parse([fields.mapping], self.agencies)
-        except delegations.DelegationsBrokenError:
-            fields.wrong(None, "delegation_wrong")
-            return
-        if of is not None and any(of.id not in {one.delegator, one.delegate} for one in found):
+        fields = self._fields(item, KEYS, line, "委任 (delegation)")
+        before = len(self.findings.found)
+        delegator, delegate = (fields.named(key, self.agencies) for key in ("delegator", "delegate"))
+        side = fields.named("side", [one.value for one in Side])
+        since = fields.day("valid_from")
+        until = fields.day("valid_to") if fields.mapping.get("valid_to") is not None else None
+        information = self._information(fields, "information")
+        if delegator and delegator == delegate:
+            fields.wrong("delegate", "delegation_to_itself", agency=shown(delegate))
+        if since is not None and until is not None and until < since:
+            fields.wrong("valid_to", "days_reversed")
+        if of is not None and delegator and delegate and of.id not in {delegator, delegate}:
             fields.wrong(None, "delegation_of_others", agency=of.id)
-        self.delegations += found
+        if len(self.findings.found) == before and since is not None:
+            self.delegations.append(
+                Delegation(
+                    delegator=delegator,
+                    delegate=delegate,
+                    side=Side(side),
+                    valid_from=since,
+                    valid_to=until,
+                    information=information,
+                )
+            )
+
+    def _information(self, fields: Fields, key: str, more: Collection[str] = ()) -> frozenset[str]:
+        """Kinds of 特定個人情報 under the key; each must stand in a permission list, or in `more`."""
+        found = fields.texts(key)
+        for name in found:
+            if name not in more and name not in self._shipped and name not in self._published():
+                fields.unknown(key, "name_unknown", name, sorted({*self._shipped, *self._published()}))
+        return frozenset(found)
+
+    @cached_property
+    def _shipped(self) -> frozenset[str]:
+        rows = read_permission_list().rows.values()
+        return frozenset(name for row in rows for grant in row.grants for name in grant.information)
 
     def _id(self, fields: Fields) -> str:
         found = fields.text("id", _ROLE, AN_ID)
@@ -166,7 +202,7 @@ class Reading:
             return tuple(sorted(party.kinds)) if party else ()
         kinds = fields.texts("kinds")
         for unknown in sorted(set(kinds) - rules.kinds):
-            fields.wrong("kinds", "kind_unknown", kind=shown(unknown))
+            fields.unknown("kinds", "kind_unknown", unknown, sorted(rules.kinds))
         if not kinds:
             fields.wrong("kinds", "kinds_empty")
         return tuple(sorted(kinds))
@@ -178,11 +214,13 @@ class Reading:
         line = fields.mapping.line_of("elsewhere")
         inner = self._fields(fields.mapping["elsewhere"], known, line, f"{fields.what} elsewhere")
         host = inner.text("host", _HOST, A_HOST) if "host" in inner.mapping else HOST
-        port = inner.number("port", PORTS)
         keys = {key: inner.text(key, _KEY, A_KEY) for key in ("signing_key", "log_key") if key in inner.mapping}
+        port = inner.number("port", PORTS if keys else OUR_PORTS)
         if len(keys) == 1:
             inner.wrong(None, "keys_incomplete")
         self._once(inner, "port", (f"port of {host}", port), f"ポート {port}")
+        for name, key in keys.items():
+            self._once(inner, name, (name, key), name)
         return Elsewhere(host=host, port=port, signing_key=keys.get("signing_key"), log_key=keys.get("log_key"))
 
     def _system(self, item: object, of: Fields) -> BusinessSystem:
@@ -191,8 +229,8 @@ class Reading:
         id_ = fields.text("id", _SYSTEM, A_SYSTEM)
         grants = fields.texts("grants")
         for grant in grants:
-            if not _GRANT.fullmatch(grant):
-                fields.wrong("grants", "grant_malformed", grant=shown(grant))
+            if grant not in GRANTS:
+                fields.unknown("grants", "grant_unknown", grant, GRANTS)
         self._once(fields, "id", ("business system", id_), f"業務システムの id {shown(id_)}")
         return BusinessSystem(
             id=id_,
@@ -208,16 +246,12 @@ class Reading:
             return
         known = ("program", "hosts", "port", "metrics_port", "options")
         fields = self._fields(item, known, line, f"役割 {name} (role)")
-        programs = [program.value for program in Program]
-        program = fields.text("program", re.compile("|".join(programs)), f"いずれか / one of: {', '.join(programs)}")
+        program = fields.named("program", [one.value for one in Program])
         hosts = fields.texts("hosts")
-        port, metrics_port = fields.number("port", PORTS), fields.number("metrics_port", PORTS)
+        port, metrics_port = fields.number("port", OUR_PORTS), fields.number("metrics_port", OUR_PORTS)
         for key, number in (("port", port), ("metrics_port", metrics_port)):
             self._once(fields, key, (f"port of {HOST}", number), f"ポート {number}")
-        options = fields.mapping.get("options", {})
-        if not isinstance(options, dict):
-            fields.wrong("options", "not_a_mapping")
-        elif program:
+        if program:
             self._hosts(fields, Program(program), hosts)
             self.roles[name] = Role(
                 name=name,
@@ -225,8 +259,18 @@ class Reading:
                 hosts=hosts,
                 port=port,
                 metrics_port=metrics_port,
-                options=dict(options),
+                options=self._options(fields, Program(program), hosts),
             )
+
+    def _options(self, fields: Fields, program: Program, hosts: Collection[str]) -> dict[str, Any]:
+        if "options" not in fields.mapping:
+            return {}
+        options = fields.within("options", topology_options.known(program))
+        topology_options.examine(options, program, [*hosts, *self._awaited])
+        for key in _TWO_PEOPLE:
+            if isinstance(options.mapping.get(key), list):
+                self._information(options, key, more=("*",))
+        return dict(options.mapping)
 
     def _hosts(self, fields: Fields, program: Program, hosts: Iterable[str]) -> None:
         """Each is there, is not elsewhere, and has no other role of this program."""
@@ -234,8 +278,7 @@ class Reading:
         for agency in hosts:
             found = self.agencies.get(agency)
             if (agency != simulated) if simulated else (found is None):
-                right = simulated or "agencies にある id / an id that stands under agencies"
-                fields.wrong("hosts", "host_unknown", agency=shown(agency), right=right)
+                fields.unknown("hosts", "host_unknown", agency, [simulated] if simulated else self.agencies)
             elif found is not None and found.elsewhere is not None:
                 fields.wrong("hosts", "host_elsewhere", agency=shown(agency))
             host = (f"host of {program.value}", agency)
@@ -289,3 +332,7 @@ class Reading:
         for name, role in self.roles.items():
             if not role.hosts:
                 document.wrong("roles", "hosts_missing", name=name)
+            systems = {one.id for host in role.hosts if host in self.agencies for one in self.agencies[host].systems}
+            if role.program is Program.SKY2 and name not in systems:
+                roles = document.mapping["roles"]
+                self.findings.add(roles.line_of(name), "sky2_has_no_system", name=name)

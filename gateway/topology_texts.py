@@ -19,7 +19,16 @@ MISTAKES: Final = {
         "{what} は「名前: 値」の並びです / must be a mapping of names to values",
         "「名前: 値」で書いてください / write `name: value`",
     ),
-    "key_unknown": ("{what}: 知らない項目 {key} です / unknown key", "使えるのは / there are: {known}"),
+    "key_unknown": ("{what}: 知らない項目 {name} です / unknown key", "使えるのは / there are: {known}"),
+    "name_unknown": ("{what}: {name} はありません / there is no such name", "次のどれかです / one of: {known}"),
+    "agency_not_hosted": (
+        "{what}: {name} はこの役割が受け持つ機関ではありません / is no agency that this role hosts",
+        "受け持つのは / it hosts: {known}",
+    ),
+    "no_such_value": (
+        "この日付・時刻・数はありません / there is no such day, time or number",
+        "暦にある日を YYYY-MM-DD で。文字なら引用符で囲んでください / a day of the calendar as YYYY-MM-DD; quotes around a text",
+    ),
     "key_missing": ("{what}: {key} がありません / {key} is missing", "{mend}"),
     "value_wrong": ("{what}: {key} の値 {value} が正しくありません / the value of {key} is wrong", "{mend}"),
     "not_yaml": (
@@ -45,8 +54,8 @@ MISTAKES: Final = {
     ),
     "kinds_empty": ("{what}: kinds が空です / kinds is empty", "一つ以上書いてください / give at least one"),
     "kind_unknown": (
-        "{what}: 知らない区分 {kind} です / unknown kind",
-        "party_kinds.yaml にある区分を書いてください / give a kind of party_kinds.yaml",
+        "{what}: 知らない区分 {name} です / unknown kind",
+        "party_kinds.yaml にある区分を書いてください / give a kind of party_kinds.yaml: {known}",
     ),
     "systems_elsewhere": (
         "{what}: elsewhere の機関に業務システムは置けません / an agency elsewhere has no business systems here",
@@ -60,21 +69,29 @@ MISTAKES: Final = {
         "{what}: {agency} の委任ではありません / the agency of this file is on neither side",
         "delegator か delegate のどちらかをこの機関に。ほかの機関どうしの委任は構成ファイルへ / name this agency on one side; others go into the topology",
     ),
-    "delegation_wrong": (
-        "{what}: 機関・側・日付のどれかが正しくありません / it names an agency, a side or a day that is not there",
-        "二つの機関の id、side は inquirer か provider、日付は順に / two agencies' ids, side inquirer or provider, days in order",
+    "delegation_to_itself": (
+        "{what}: {agency} が自分に委任しています / delegates to itself",
+        "delegator と delegate を別の機関にしてください / name two agencies",
     ),
-    "grant_malformed": (
-        "{what}: {grant} は権限の形ではありません / not the form of a right",
-        "resource:operation の形にしてください / write resource:operation",
+    "days_reversed": (
+        "{what}: valid_to が valid_from より前です / valid_to is before valid_from",
+        "日付の順を直してください / put the days in order",
+    ),
+    "sky2_has_no_system": (
+        "役割 {name}: 同じ id の業務システムが、受け持つ機関にありません / its agency has no business system of this id",
+        "役割の名前を業務システムの id にするか、その id の業務システムを systems に足してください / give the role the id of a business system, or add one",
+    ),
+    "grant_unknown": (
+        "{what}: 権限 {name} はありません / there is no such right",
+        "resource:operation の形で、次のどれかです / one of: {known}",
     ),
     "role_malformed": (
         "役割の名前 {name} が正しくありません / the role's name is malformed",
         AN_ID,
     ),
     "host_unknown": (
-        "{what}: 知らない機関 {agency} を受け持っています / hosts an agency that is not there",
-        "{right} と書いてください / write {right}",
+        "{what}: 知らない機関 {name} を受け持っています / hosts an agency that is not there",
+        "受け持てるのは / it can host: {known}",
     ),
     "host_elsewhere": (
         "{what}: elsewhere の機関 {agency} は受け持てません / an agency elsewhere cannot be hosted",

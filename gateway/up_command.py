@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from gateway import config, own_topology
-from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held, private_folder, write_private
+from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.launcher import RoleNotStartedError, Running
 from gateway.setting_up.key_files import KeyFileBusyError
@@ -104,10 +104,12 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _guarded(args: argparse.Namespace, work: Callable[[Running], int]) -> int:
     """Do the work; say what hinders it in one line."""
     try:
+        topology, own = _topology(args)
         return work(
             Running(
                 args.data,
-                topology=_topology(args),
+                topology=topology,
+                own=own,
                 ports="free" if args.free_ports else "default",
                 port_offset=args.port_offset,
                 lines=args.lines,
@@ -131,16 +133,13 @@ def hindrance(error: Exception) -> tuple[str | None, int]:
     return None, FAILED
 
 
-def _topology(args: argparse.Namespace) -> Topology:
-    """The one named now, or named when the folder was set up, or the shipped one. Raises TopologyError."""
+def _topology(args: argparse.Namespace) -> tuple[Topology, bytes | None]:
+    """The one named now, with its text, or named when the folder was set up, or the shipped one. Raises TopologyError."""
     data = DataFolder(args.data)
     if args.topology is None:
-        return own_topology.read(data)
+        return own_topology.read(data), None
     text = shipped_text("topologies/whole") if args.topology == _WHOLE else own_topology.text_of(args.topology)
-    topology = own_topology.read(data, given=(str(args.topology), text))
-    private_folder(data.root)
-    write_private(data.own_topology, text.encode())
-    return topology
+    return own_topology.read(data, given=(str(args.topology), text)), text.encode()
 
 
 def _watch(running: Running) -> int:

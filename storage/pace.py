@@ -10,7 +10,7 @@ from typing import Final
 
 _LOOK_S: Final = 0.2
 _ENOUGH: Final = 8
-_LONGEST_S: Final = 0.02
+_LONGEST_S: Final = 0.01
 
 
 class Pace:
@@ -28,9 +28,11 @@ class Pace:
             self._since, self._count = now, 0
         self._count += 1
 
-    def wait_s(self, waiting: int) -> float:
-        """Seconds to let more items come, when `waiting` are there: 0, or up to 0.02 when at least one more will have come by then."""
+    def wait_s(self, waiting: int, waited_s: float) -> float:
+        """Seconds to let more items come, when `waiting` are there and the oldest has waited so long already: 0, or what is left of 0.01
+        when at least one more will have come by then.
+        """
         missing = _ENOUGH - waiting
         if missing <= 0 or self._per_s * _LONGEST_S < 1:
             return 0.0
-        return min(_LONGEST_S, missing / self._per_s)
+        return max(0.0, min(_LONGEST_S, missing / self._per_s) - waited_s)

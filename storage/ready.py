@@ -23,10 +23,13 @@ class Ready(Generic[T]):
     def __init__(self) -> None:
         self._those: dict[T, None] = {}
         self._called = asyncio.Event()
+        self._since = 0.0
         self._pace = Pace()
 
     def call(self, one: T, now: float) -> None:
         """One more thing waits at `one`, since `now` (seconds of the event loop)."""
+        if not self._those:
+            self._since = now
         self._those[one] = None
         self._pace.came(now)
         self._called.set()
@@ -40,7 +43,8 @@ class Ready(Generic[T]):
         while not self._those:
             self._called.clear()
             await self._called.wait()
-        if pause := self._pace.wait_s(sum(len(one.waiting) for one in self._those)):
+        waited = asyncio.get_running_loop().time() - self._since
+        if pause := self._pace.wait_s(sum(len(one.waiting) for one in self._those), waited):
             await asyncio.sleep(pause)
         taken = list(self._those)[:most]
         for one in taken:

@@ -26,6 +26,7 @@ class SharedLook(Generic[K, V]):
     def __init__(self, look: Callable[[list[K]], Awaitable[dict[K, V]]]) -> None:
         self._look = look
         self._waiting: list[tuple[list[K], asyncio.Future[dict[K, V]]]] = []
+        self._since = 0.0
         self._pace = Pace()
         self._looking: asyncio.Task[None] | None = None
 
@@ -36,6 +37,8 @@ class SharedLook(Generic[K, V]):
             return {}
         loop = asyncio.get_running_loop()
         found: asyncio.Future[dict[K, V]] = loop.create_future()
+        if not self._waiting:
+            self._since = loop.time()
         self._waiting.append((wanted, found))
         self._pace.came(loop.time())
         if self._looking is None or self._looking.done():
@@ -45,7 +48,8 @@ class SharedLook(Generic[K, V]):
 
     async def _work(self) -> None:
         while self._waiting:
-            if pause := self._pace.wait_s(len(self._waiting)):
+            waited = asyncio.get_running_loop().time() - self._since
+            if pause := self._pace.wait_s(len(self._waiting), waited):
                 await asyncio.sleep(pause)
             batch = self._take()
             try:
@@ -94,16 +98,32 @@ class TenantLook:
 
     async def _read(self, keys: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], asyncpg.Record | None]:
         """Rows by key; None where the tenant could not be read."""
-        keys.sort()
-        try:
-            rows = await self._database.ask(self._query, *map(list, zip(*keys, strict=True)))
-        except asyncpg.PostgresError as failure:
-            groups = [list(group) for _, group in groupby(keys, key=itemgetter(0))]
-            if len(groups) > 1:
-                found: dict[tuple[str, str, str], asyncpg.Record | None] = {}
-                for group in groups:
-                    found |= await self._read(group)
-                return found
+        rows, unreadable = await look_across(self._database, self._query, keys)
+        found: dict[tuple[str, str, str], asyncpg.Record | None] = {(row[0], row[1], row[2]): row for row in rows}
+        return found | {key: None for key in keys if key[0] in unreadable}
+
+
+async def look_across(
+    database: Database, query: str, keys: Iterable[tuple[str, str, str]]
+) -> tuple[list[asyncpg.Record], set[str]]:
+    """Rows under these keys (tenant, and the two halves that the query takes), and the tenants that could not be read: they harm no other.
+
+    Raises StorageUnavailableError.
+    """
+    wanted = sorted(keys)
+    if not wanted:
+        return [], set()
+    try:
+        return list(await database.ask(query, *map(list, zip(*wanted, strict=True)))), set()
+    except asyncpg.PostgresError as failure:
+        groups = [list(group) for _, group in groupby(wanted, key=itemgetter(0))]
+        if len(groups) == 1:
             _LOG.error("look:tenant_unreadable", error=type(failure).__name__)
-            return dict.fromkeys(keys)
-        return {(row[0], row[1], row[2]): row for row in rows}
+            return [], {wanted[0][0]}
+    rows: list[asyncpg.Record] = []
+    unreadable: set[str] = set()
+    for group in groups:
+        some, bad = await look_across(database, query, group)
+        rows += some
+        unreadable |= bad
+    return rows, unreadable

@@ -47,6 +47,7 @@ class RefusedByPeerError(ChannelError):
 class _Waiting:
     item: Any
     answer: asyncio.Future[Any]
+    since: float
 
 
 def session(context: ssl.SSLContext, *, connections: int = 4) -> aiohttp.ClientSession:
@@ -140,8 +141,9 @@ class Channel:
             FAILURES.labels(self._name, "channel_full").inc()
             raise ChannelError("channel_full")
         answer: asyncio.Future[Any] = loop.create_future()
-        self._pace.came(loop.time())
-        self._waiting.append(_Waiting(item, answer))
+        now = loop.time()
+        self._pace.came(now)
+        self._waiting.append(_Waiting(item, answer, now))
         self._wake.set()
         return await answer
 
@@ -155,9 +157,11 @@ class Channel:
                 group.create_task(self._work())
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
-            if pause := self._pace.wait_s(len(self._waiting)):
+            waited = loop.time() - self._waiting[0].since if self._waiting else 0.0
+            if pause := self._pace.wait_s(len(self._waiting), waited):
                 await asyncio.sleep(pause)
             batch = self._next()
             if not self._waiting:

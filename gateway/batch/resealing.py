@@ -18,6 +18,7 @@ import asyncpg
 import structlog
 
 from gateway.batch.jobs import Job, JobState, Source
+from gateway.batch.turns import with_turns
 from keys.errors import KeyUnusable, SealBroken
 from keys.ring import Keyring, State
 from storage import sql
@@ -33,7 +34,10 @@ OTHERS: Final = False
 _SQL = sql.load("gateway.batch")
 _BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
 _END: Final = Statement("end_resealing", _SQL["end_resealing"])
-_STRETCH: Final = 100
+_LEAST: Final = 100
+_MOST: Final = 1_000
+_SHORT_S: Final = 0.05
+_LONG_S: Final = 0.2
 _LOOK_S: Final = 1.0
 _REST: Final = 1.0
 """Seconds of rest for each second of work: the other half of the time belongs to traffic."""
@@ -97,7 +101,7 @@ class TableRows:
         async with self.database.inside(self.tenant) as connection:
             rows = await connection.fetch(self.page, after, most, version)
             found = [row for row in rows if row["is_old"]]
-            renewed = renewable(found, self.renew)
+            renewed = await renewable(found, self.renew)
             if renewed:
                 await connection.execute(self.write, *map(list, zip(*renewed, strict=True)))
             stretch = Stretch(last=rows[0]["last"], done=len(renewed), unreadable=len(found) - len(renewed))
@@ -105,15 +109,22 @@ class TableRows:
         return stretch
 
 
-def renewable(
+async def renewable(
     rows: Sequence[asyncpg.Record], renew: Callable[[asyncpg.Record], tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
     """What can be opened, sealed anew; a row that somebody has changed, or whose key is gone, stays as it is."""
     found = []
-    for row in rows:
+    async for row in with_turns(rows):
         with contextlib.suppress(SealBroken, KeyUnusable):
             found.append(renew(row))
     return found
+
+
+def next_size(size: int, took_s: float) -> int:
+    """Rows of the next stretch, after one of so many that took so long: as many as a machine does in a tenth of a second or so."""
+    if took_s < _SHORT_S:
+        return min(_MOST, 2 * size)
+    return max(_LEAST, size // 2) if took_s > _LONG_S else size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,12 +195,15 @@ class Resealing:
         loop = asyncio.get_running_loop()
         for rows in tables[at:]:
             last: str | None = after if rows.name == place else rows.first
+            size = _LEAST
             while last is not None:
                 before = loop.time()
-                last = (await self._stretch(rows, last, version)).last
-                await asyncio.sleep((loop.time() - before) * _REST)
+                last = (await self._stretch(rows, last, size, version)).last
+                took = loop.time() - before
+                size = next_size(size, took)
+                await asyncio.sleep(took * _REST)
 
-    async def _stretch(self, rows: Rows, after: str, version: int) -> Stretch:
+    async def _stretch(self, rows: Rows, after: str, most: int, version: int) -> Stretch:
         async def advance(connection: Connection, stretch: Stretch) -> None:
             last = after if stretch.last is None else stretch.last
             said = (rows.purpose, version, rows.name, last, stretch.done, stretch.unreadable)
@@ -197,7 +211,7 @@ class Resealing:
             self.stretch_step.before.reached()
 
         try:
-            stretch = await rows.stretch(after, _STRETCH, version, advance)
+            stretch = await rows.stretch(after, most, version, advance)
         except asyncpg.PostgresError:
             raise StorageUnavailableError("rows could not be sealed anew") from None
         self.stretch_step.after.reached()

@@ -6,10 +6,15 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from typing import Final
 
+from adapters.jlis_mock.lines import Bad
+from gateway.commands import COMMANDS
+from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
 from gateway.scenarios.play import Verb, holding_system, system_of
 from gateway.scenarios.scenario import DEFAULT, Known
 from gateway.scenarios.verbs import binding, bulk, dishonesty, exchange, people, surroundings
+from gateway.scenarios.vocabulary import reasons
+from gateway.setting_up.key_files import PURPOSES
 from gateway.topology import NETWORK, Agency, Program, Topology, parse, shipped_text
 
 VERBS: Final[Mapping[str, Verb]] = {
@@ -43,18 +48,28 @@ def _known_in(topology: Topology) -> Known:
     started = [role.name for role in topology.roles.values() if role.program not in _NOT_STARTED]
     can = {one.id: one.grants for agency in topology.agencies.values() for one in agency.systems}
     asking = [name for name in can if "inquiries:create" in can[name]]
+    lines = [f"{one}:{other}" for one, other in lines_between(topology) if {one, other} <= set(started)]
     names: dict[str, Collection[str]] = {
         "agency": hosted,
         "asking": [*(agency for agency in hosted if system_of(agency) in asking), *asking],
         "insurer": [agency for agency in hosted if _insures(topology.agencies[agency]) and _holds(can, agency)],
         "party": [*hosted, NETWORK, "linkage"],
         "role": started,
-        "line": [f"{one}:{other}" for one, other in lines_between(topology) if {one, other} <= set(started)],
+        "line": lines,
         "switch": surroundings.SWITCHES,
         "case": dishonesty.case_names(),
         "act": list(dishonesty.INSIDERS),
         "bend": dishonesty.BENDS,
+        "home": [agency for agency in hosted if "addressees:register" in can.get(system_of(agency), ())],
+        "reason": reasons(),
+        "bad line": [f"{name} {bad}" for name in lines for bad in Bad],
+        "command": COMMANDS,
+        "ring key": ROTATABLE,
     }
+    for name in started:
+        role = topology.roles[name]
+        foreign = {key for program, keys in PURPOSES.items() if program is not role.program for key in keys}
+        names |= {f"hosts of {name}": role.hosts, f"keys of {name}": ROTATABLE - (foreign - {*PURPOSES[role.program]})}
     return Known(forms={name: verb.form for name, verb in VERBS.items()}, names=names)
 
 

@@ -65,9 +65,10 @@ def kept(topology: Topology, folders: Iterable[Path]) -> dict[str, RolePorts]:
     return found
 
 
-def check_in_range(ports: Mapping[str, RolePorts]) -> None:
-    """Raises PortOutOfRangeError for a port below 1,024 or above 65,535."""
-    used = [port for role in ports.values() for port in (role.port, role.metrics_port) if port]
+def check_in_range(topology: Topology, ports: Mapping[str, RolePorts]) -> None:
+    """Raises PortOutOfRangeError for a port of ours below 1,024 or above 65,535."""
+    ours = [found for name, found in ports.items() if not _not_ours(topology, name)]
+    used = [port for found in ours for port in (found.port, found.metrics_port) if port]
     wrong = next((port for port in used if not _LEAST <= port <= _LARGEST), None)
     if wrong is not None:
         raise PortOutOfRangeError(

@@ -8,8 +8,10 @@ import pytest
 
 from gateway.__main__ import _COMMANDS, main
 from gateway.bars_command import ACTIONS as BAR_ACTIONS
+from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG
 from gateway.staff_command import ACTIONS as STAFF_ACTIONS
+from gateway.topology import shipped_text
 
 ACTIONS = (
     [("held", name) for name in ("list", "show", "release", "refuse")]
@@ -116,6 +118,20 @@ def test_what_cannot_be_is_refused_in_one_line(words, said, capsys, tmp_path):
     told = capsys.readouterr().err
     assert said in told
     assert len(told.splitlines()) == 1
+
+
+def test_a_topology_with_a_mistake_makes_nothing(capsys, tmp_path):
+    wrong, data = tmp_path / "wrong.yaml", tmp_path / "data"
+    wrong.write_text(shipped_text().replace("persons:search", "persons:serch"), encoding="utf-8")
+    assert main(["migrate", "--topology", str(wrong), "--data", str(data)]) == BAD_INPUT
+    assert f"{wrong}:18: " in capsys.readouterr().err
+    assert not data.exists()
+
+
+def test_a_topology_whose_ports_cannot_be_is_not_kept(tmp_path):
+    words = ["migrate", "--topology", "whole", "--port-offset", "99999"]
+    assert main([*words, "--data", str(tmp_path)]) == BAD_INPUT
+    assert not DataFolder(tmp_path).own_topology.exists()
 
 
 def test_a_name_that_no_member_of_staff_has_is_bad_input(capsys, tmp_path):

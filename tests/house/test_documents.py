@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.topology_options import OPTIONS
+from gateway.topology_parts import GRANTS
 from tests.house.sources import ROOT, files, parsed
 
 ADR_HEADINGS = ["Context", "Drivers", "Options", "Outcome", "Negative consequences"]
@@ -105,3 +107,17 @@ def test_a_requirement_that_works_names_tests_and_every_test_named_exists(row):
     named = NAMED_TEST.findall(row[-1])
     assert named or row[2] == "not yet"
     assert [name for file, name in named if not (ROOT / file).is_file() or name not in functions(Path(file))] == []
+
+
+def test_every_option_of_a_role_stands_in_the_architecture_and_no_other():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text[text.index("## Options of a role") :].split("\n\n")[1]
+    named = set(re.findall(r"`([a-z]+_[a-z0-9_]+|affairs|connections|clients|agencies|issuer)\b", table))
+    parts = {"mismatch_rate", "mismatch_floor"}
+    ways = {"existing_residents", "on_command"}
+    assert named - parts - ways == {name for options in OPTIONS.values() for name in options}
+
+
+def test_every_right_of_a_business_system_stands_in_the_document_of_the_linkage_server_and_no_other():
+    text = (ROOT / "docs" / "openapi" / "linkage.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"業務ID:([a-z-]+:[a-z-]+)", text)) == set(GRANTS)

@@ -8,6 +8,7 @@ A bad record is answered with item and reason; good ones of the same list go on 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from codebook import layouts
 from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.entry import EntryKind
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
@@ -154,7 +156,7 @@ async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
 async def register(agency: HostedAgency, records: list[ReplicaItem], now: datetime) -> list[dict[str, Any]]:
     """IF_DBM_90011: answer each record; the good ones and the count of them commit together."""
     today = agency.today(now)
-    wrong = [_problem(agency, record, today) for record in records]
+    wrong = [_problem(agency, record, today) async for record in with_turns(records)]
     good = [record for record, bad in zip(records, wrong, strict=True) if bad is None]
     async with agency.person_keys.using({record.integrated_number for record in good}):
         return await _register_all(agency, records, wrong, await _read_held(agency, good), now)
@@ -165,7 +167,7 @@ async def _register_all(
 ) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for record, bad in zip(records, wrong, strict=True):
+    async for record, bad in with_turns(zip(records, wrong, strict=True)):
         if bad is not None:
             answers.append(bad)
         elif record.record_id in seen:
@@ -287,5 +289,11 @@ def open_items(agency: HostedAgency, row: Record, key: Box) -> dict[str, dict[st
 
 
 def wrap_person_key(agency: HostedAgency, number: str, fresh: Secret) -> bytes:
+    return wrap_person_keys(agency, [(number, fresh)])[0]
+
+
+def wrap_person_keys(agency: HostedAgency, fresh: Sequence[tuple[str, Secret]]) -> list[bytes]:
     # reveal: wrapped under the agency's ring
-    return agency.keys.ring.encrypt(PURPOSE, fresh.reveal(), person_key_aad(agency.id, number))
+    return agency.keys.ring.encrypt_many(
+        PURPOSE, [(key.reveal(), person_key_aad(agency.id, number)) for number, key in fresh]
+    )

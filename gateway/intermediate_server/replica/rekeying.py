@@ -7,18 +7,21 @@ nothing of what is written here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+import msgspec
 from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.batch.resealing import OTHERS, Advance, Resealing, Stretch
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import PURPOSE, ReplicaItem
 from keys.box import Box, new_box_key
 from keys.errors import KeyUnusable, SealBroken
+from keys.masked import Secret
 from storage import sql
 from storage.committer import NewEntry, commit_step
 from storage.database import Connection
@@ -36,11 +39,11 @@ _SAID: Final = tuple(name for name in ReplicaItem.__struct_fields__ if name not 
 _COUNT_S: Final = 60.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Renewed:
-    keys: list[tuple[Any, ...]]
-    copies: list[tuple[Any, ...]]
-    unreadable: int = 0
+    keys: list[tuple[str, bytes]]
+    copies: list[tuple[str, bytes, bytes]]
+    unreadable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +84,42 @@ class PersonKeyRows:
             row["integrated_number"]: row["replicas"]
             for row in await connection.fetch(_SQL["replicas_by_person"], whose)
         }
-        renewed = _Renewed([], [])
-        for row in old:
+        fresh, done, unreadable = [], [], 0
+        async for row in with_turns(old):
             number = row["integrated_number"]
             if len(copies[number]) < there.get(number, 0):
                 continue  # somebody holds a copy of this person: the next pass
             try:
-                key, done = self._person(number, row["wrapped"], copies[number])
+                key, sealed = self._person(number, row["wrapped"], copies[number])
             except (SealBroken, KeyUnusable):
-                renewed.unreadable += 1  # somebody changed a row; nothing of the person is touched
+                unreadable += 1  # somebody changed a row; nothing of the person is touched
             else:
-                renewed.keys.append(key)
-                renewed.copies += done
-        return renewed
+                fresh.append((number, key))
+                done += sealed
+        wrapped = registration.wrap_person_keys(self.agency, fresh)
+        keys = [(number, one) for (number, _), one in zip(fresh, wrapped, strict=True)]
+        return _Renewed(keys=keys, copies=done, unreadable=unreadable)
 
     def _person(
         self, number: str, wrapped: bytes, copies: list[Record]
-    ) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
-        before = registration.open_person_key(self.agency, number, wrapped)
+    ) -> tuple[Secret, list[tuple[str, bytes, bytes]]]:
+        """A new key, and (record id, content index, sealed) of each copy under it: what was sealed is sealed as it was, not written anew."""
+        agency, before = self.agency, registration.open_person_key(self.agency, number, wrapped)
+        opened, indexes = [], []
+        for copy in copies:
+            bound = registration.record_aad(agency.id, copy)
+            said = before.open(copy["sealed"], bound)
+            opened.append((said, bound))
+            indexes.append(registration.content_index(agency.keys.ring, _record_of(copy, said)))
         fresh = new_box_key()
-        after = Box(fresh)
-        done = [self._copy(copy, before, after) for copy in copies]
-        return (number, registration.wrap_person_key(self.agency, number, fresh)), done
+        sealed = Box(fresh).seal_many(opened)
+        names = [copy["record_id"] for copy in copies]
+        return fresh, list(zip(names, indexes, sealed, strict=True))
 
-    def _copy(self, copy: Record, before: Box, after: Box) -> tuple[Any, ...]:
-        said = {name: copy[name] for name in _SAID if copy.get(name) is not None}
-        items = registration.open_items(self.agency, copy, before)
-        record = ReplicaItem(**said, operation="register", items=items)
-        index = registration.content_index(self.agency.keys.ring, record)
-        return record.record_id, index, registration.seal_items(self.agency.id, record, after)
+
+def _record_of(copy: Record, items: bytes) -> ReplicaItem:
+    said = {name: copy[name] for name in _SAID if copy.get(name) is not None}
+    return ReplicaItem(**said, operation="register", items=msgspec.json.decode(items))
 
 
 def resealing_of(agency: HostedAgency) -> Resealing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -15,8 +15,9 @@ from gateway.demonstration.callers import BusinessSystem, UnexpectedAnswerError
 from gateway.demonstration.stage import SEED, WARD, fresh_key
 from gateway.scenarios.driver import INSURANCE, RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
 from gateway.scenarios.verbs.people import DECIDED, integrated_number, stated
+from gateway.scenarios.vocabulary import DECISION, REASON, ROW_OUTCOME
 from synthetic.files import write_resident_file
 from synthetic.rows import Addressees, resident_rows, unharmed
 
@@ -206,22 +207,34 @@ async def _turned_away(folder: Path, name: str) -> str | None:
     raise StepFailedError("the file did not come through in time")
 
 
+def _joins_somebody(words: Propose, names: Names) -> Iterator[Unfit]:
+    if words.does == "join" and words.under is None:
+        yield Unfit("under", "person", "", names["person"])
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "bring": Verb(
         form=Form(
             words=Bring,
-            tells=frozenset({"outcome", "reason", "joins"}),
+            tells={"outcome": ROW_OUTCOME, "reason": REASON, "joins": Told("person", ("nobody",))},
+            makes="form",
             refers={"about": "person", "numbered": "person", "items_of": "person"},
         ),
         play=bring,
     ),
     "propose": Verb(
-        form=Form(words=Propose, tells=frozenset({"state", "reason"}), refers={"of": "step", "under": "person"}),
+        form=Form(
+            words=Propose,
+            tells={"state": DECISION, "reason": REASON},
+            makes="decision",
+            refers={"of": "form", "under": "person"},
+            fits=_joins_somebody,
+        ),
         play=propose,
     ),
     "approve": Verb(
-        form=Form(words=Approve, tells=frozenset({"state", "reason"}), refers={"of": "step"}), play=approve
+        form=Form(words=Approve, tells={"state": DECISION, "reason": REASON}, refers={"of": "decision"}), play=approve
     ),
-    "find": Verb(form=Form(words=Find, tells=frozenset({"found", "reason"}), refers={"about": "person"}), play=find),
-    "slipped": Verb(form=Form(words=Slipped, tells=frozenset({"reason", "anybody"})), play=slipped),
+    "find": Verb(form=Form(words=Find, tells={"found": FLAG, "reason": REASON}, refers={"about": "person"}), play=find),
+    "slipped": Verb(form=Form(words=Slipped, tells={"reason": REASON, "anybody": FLAG}), play=slipped),
 }

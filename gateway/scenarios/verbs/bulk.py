@@ -17,7 +17,7 @@ from gateway.demonstration.stage import WARD
 from gateway.linkage_server.bulk_inquiries.form import FIELDS, HEADER
 from gateway.scenarios.driver import RESIDENTS
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import FLAG, Form, Words
 from synthetic.business import AccountCase
 from synthetic.draws import draw, key_for
 from synthetic.people import Person
@@ -119,5 +119,7 @@ def _deposit(folder: Path, name: str, data: bytes, count: int) -> None:
 
 
 VERBS: Final[Mapping[str, Verb]] = {
-    "bulk": Verb(form=Form(words=Bulk, tells=frozenset({"complete", "wrong", "sound", "planted"})), play=bulk),
+    "bulk": Verb(
+        form=Form(words=Bulk, tells=dict.fromkeys(("complete", "wrong", "sound", "planted"), FLAG)), play=bulk
+    ),
 }

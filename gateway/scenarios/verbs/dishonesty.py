@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from msgspec import field
@@ -16,10 +17,12 @@ from gateway.demonstration.scene import Scene
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
+from gateway.scenarios.vocabulary import REASON, STATE, VALUES
 
 _DECIDE: Final = f"/{WARD}/held-provisions/decide"
 BENDS: Final = tuple(bend.value for bend in Bend)
+_PARTY: Final = Told("party", ("inquirer", "core", "provider", "desk"))
 PARTIES: Final = {INQUIRER: "inquirer", CORE: "core", PROVIDER: "provider", DESK: "desk"}
 
 
@@ -194,23 +197,40 @@ async def insider(play: Play, words: Insider) -> dict[str, Any]:
     return await INSIDERS[words.act](play, words)
 
 
+_ABOUT_ONE: Final = frozenset({"releases-alone", "releases-unseen", "lifts-a-flag"})
+"""Acts about an inquiry that is held."""
+
+
+def _is_about_something(words: Insider, names: Names) -> Iterator[Unfit]:
+    if words.act in _ABOUT_ONE and words.of is None:
+        yield Unfit("of", "inquiry", "", names["inquiry"])
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "refused": Verb(
-        form=Form(words=Refused, tells=frozenset({"reason", "by", "recorded"}), refers={"case": "case"}), play=refused
+        form=Form(
+            words=Refused,
+            tells={"reason": REASON, "by": _PARTY, "recorded": replace(_PARTY, several=True)},
+            refers={"case": "case"},
+            staged=True,
+        ),
+        play=refused,
     ),
     "peer": Verb(
         form=Form(
             words=Peer,
-            tells=frozenset({"state", "reason", "values", "recorded"}),
+            tells={"state": STATE, "reason": REASON, "values": VALUES, "recorded": FLAG},
             refers={"act": "bend", "about": "person", "asker": "asking"},
+            staged=True,
         ),
         play=peer,
     ),
     "insider": Verb(
         form=Form(
             words=Insider,
-            tells=frozenset({"reason", "recorded"}),
-            refers={"act": "act", "of": "step", "about": "person"},
+            tells={"reason": REASON, "recorded": FLAG},
+            refers={"act": "act", "of": "inquiry", "about": "person"},
+            fits=_is_about_something,
         ),
         play=insider,
     ),

@@ -12,10 +12,17 @@ from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import insisting, until
 from gateway.scenarios.play import HELD_BY, Play, StepFailedError, Verb, records_of, unemployment
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import FLAG, Form, Told, Words
+from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
-_TOLD: Final = frozenset({"state", "outcome", "reason", "values", "match"})
+_TOLD: Final[Mapping[str, Told]] = {
+    "state": STATE,
+    "outcome": OUTCOME,
+    "reason": REASON,
+    "values": VALUES,
+    "match": MATCH,
+}
 
 
 class Ask(Words, frozen=True, kw_only=True):
@@ -186,18 +193,23 @@ async def agree(play: Play, words: Agree) -> dict[str, Any]:
     return {"findings": sorted({one.name.value for one in findings if one.inquiry_number in {None, *play.numbers}})}
 
 
-_ASKED: Final = frozenset({*_TOLD, "same"})
+_DECIDED: Final = Told("reason", ("released", "refused"))
+_ASKED: Final[Mapping[str, Told]] = {**_TOLD, "same": FLAG}
+_OF: Final = {"of": "inquiry"}
 VERBS: Final[Mapping[str, Verb]] = {
     "ask": Verb(
-        form=Form(words=Ask, tells=_TOLD, refers={"about": "person", "asker": "asking", "of": "agency"}), play=ask
+        form=Form(
+            words=Ask, tells=_TOLD, makes="inquiry", refers={"about": "person", "asker": "asking", "of": "agency"}
+        ),
+        play=ask,
     ),
-    "ask-again": Verb(form=Form(words=Repeat, tells=_ASKED, refers={"of": "step"}), play=repeat),
-    "result": Verb(form=Form(words=Of, tells=_TOLD, refers={"of": "step"}), play=result),
-    "look": Verb(form=Form(words=Of, tells=_TOLD, refers={"of": "step"}), play=look),
-    "held": Verb(form=Form(words=Held, tells=frozenset({"would_leave", "told"}), refers={"of": "step"}), play=held),
+    "ask-again": Verb(form=Form(words=Repeat, tells=_ASKED, makes="inquiry", refers=_OF), play=repeat),
+    "result": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF), play=result),
+    "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF), play=look),
+    "held": Verb(form=Form(words=Held, tells={"would_leave": VALUES, "told": _DECIDED}, refers=_OF), play=held),
     "recorded": Verb(
-        form=Form(words=Recorded, tells=frozenset({"kinds", "reasons"}), refers={"of": "step", "by": "party"}),
+        form=Form(words=Recorded, tells={"kinds": ENTRIES, "reasons": REASONS}, refers={**_OF, "by": "party"}),
         play=recorded,
     ),
-    "agree": Verb(form=Form(words=Agree, tells=frozenset({"findings"}), refers={"parties": "agency"}), play=agree),
+    "agree": Verb(form=Form(words=Agree, tells={"findings": FINDINGS}, refers={"parties": "agency"}), play=agree),
 }

@@ -10,7 +10,8 @@ from gateway.demonstration.callers import BusinessSystem
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import INSURANCE, RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import Form, Told, Words
+from gateway.scenarios.vocabulary import DECISION, REASON, ROW_OUTCOME
 from permission_lists.versions import legal_day
 
 DECIDED: Final = frozenset({"done", "voided", "rejected", "withdrawn"})
@@ -139,13 +140,16 @@ async def _decided(residents: BusinessSystem, path: str, approve: str, asked: Ma
 _PAIR: Final = {"about": "person", "under": "person"}
 VERBS: Final[Mapping[str, Verb]] = {
     "new-number": Verb(
-        form=Form(words=NewNumber, tells=frozenset({"outcome", "reason"}), refers={"about": "person"}), play=number
+        form=Form(words=NewNumber, tells={"outcome": ROW_OUTCOME, "reason": REASON}, refers={"about": "person"}),
+        play=number,
     ),
     "mislink": Verb(
-        form=Form(words=Mislink, tells=frozenset({"outcome", "reason", "state"}), refers=_PAIR), play=mislink
+        form=Form(words=Mislink, tells={"outcome": ROW_OUTCOME, "reason": REASON, "state": DECISION}, refers=_PAIR),
+        play=mislink,
     ),
-    "repair": Verb(form=Form(words=Repair, tells=frozenset({"state"}), refers=_PAIR), play=repair),
+    "repair": Verb(form=Form(words=Repair, tells={"state": DECISION}, refers=_PAIR), play=repair),
     "recipients": Verb(
-        form=Form(words=Recipients, tells=frozenset({"agencies"}), refers={"about": "person"}), play=recipients
+        form=Form(words=Recipients, tells={"agencies": Told("agency", several=True)}, refers={"about": "person"}),
+        play=recipients,
     ),
 }

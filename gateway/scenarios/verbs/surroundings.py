@@ -6,11 +6,11 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import field
+from msgspec import Meta, field
 
 from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting, change
@@ -18,7 +18,7 @@ from gateway.clock_command import later, parse_instant
 from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Words
+from gateway.scenarios.scenario import COUNT, Form, Names, Told, Unfit, Words
 from keys.errors import KeyMissing
 
 _SOME_DAY: Final = datetime(2022, 10, 3, tzinfo=UTC)
@@ -43,7 +43,7 @@ class Clock(Words, frozen=True, kw_only=True):
 class Faults(Words, frozen=True, kw_only=True):
     """不正の切替え: what the network does wrong from now on, and how often."""
 
-    set: dict[str, int] = field(default_factory=dict)
+    set: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]] = field(default_factory=dict)
 
 
 class BadLine(Words, frozen=True, kw_only=True):
@@ -51,8 +51,8 @@ class BadLine(Words, frozen=True, kw_only=True):
 
     between: str
     does: Bad
-    times: int = 1
-    ms: int = 200
+    times: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    ms: Annotated[int, Meta(ge=0, le=60_000)] = 200
 
 
 class Role(Words, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Skew(Words, frozen=True, kw_only=True):
     """One role's clock is off by so many seconds; 0 sets it right."""
 
     role: str
-    seconds: int
+    seconds: Annotated[int, Meta(ge=-315_360_000, le=315_360_000)]
 
 
 class Log(Words, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class Rotate(Words, frozen=True, kw_only=True):
     key: str
     role: str
     agency: str
-    overlap_days: float = 60
+    overlap_days: Annotated[float, Meta(ge=0, le=36_500)] = 60
 
 
 class Command(Words, frozen=True, kw_only=True):
@@ -90,6 +90,28 @@ class Command(Words, frozen=True, kw_only=True):
 
     run: str
     args: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when a quotation is not closed."""
+        shlex.split(self.run)
+
+
+def _is_a_command(words: Command, names: Names) -> Iterator[Unfit]:
+    given = [*shlex.split(words.run), *words.args]
+    name = given[0] if given else ""
+    if name not in names["command"]:
+        yield Unfit("run", "command", name, names["command"])
+
+
+def _is_held_there(words: Rotate, names: Names) -> Iterator[Unfit]:
+    hosts = names.get(f"hosts of {words.role}")
+    if hosts is None:
+        return
+    if words.agency not in hosts:
+        yield Unfit("agency", "hosted agency", words.agency, hosts)
+    keys = names[f"keys of {words.role}"]
+    if words.key in names["ring key"] and words.key not in keys:
+        yield Unfit("key", "ring key", words.key, keys)
 
 
 async def clock(play: Play, words: Clock) -> dict[str, Any]:
@@ -191,15 +213,25 @@ async def pause(_play: Play, _words: Words) -> dict[str, Any]:
 
 
 VERBS: Final[Mapping[str, Verb]] = {
-    "clock": Verb(form=Form(words=Clock, tells=frozenset()), play=clock),
-    "faults": Verb(form=Form(words=Faults, tells=frozenset({"left"}), refers={"set": "switch"}), play=faults),
-    "line": Verb(form=Form(words=BadLine, tells=frozenset(), refers={"between": "line"}), play=line),
-    "lines": Verb(form=Form(words=Words, tells=frozenset({"left"})), play=lines),
-    "role": Verb(form=Form(words=Role, tells=frozenset(), refers={"name": "role"}), play=role),
-    "skew": Verb(form=Form(words=Skew, tells=frozenset(), refers={"role": "role"}), play=skew),
-    "log": Verb(form=Form(words=Log, tells=frozenset(), refers={"agency": "agency"}), play=log),
-    "sekisho": Verb(form=Form(words=Command, tells=frozenset({"code"})), play=command),
-    "rotate": Verb(form=Form(words=Rotate, tells=frozenset({"version"}), refers={"role": "role"}), play=rotate),
-    "pause": Verb(form=Form(words=Words, tells=frozenset()), play=pause),
+    "clock": Verb(form=Form(words=Clock, tells={}), play=clock),
+    "faults": Verb(
+        form=Form(
+            words=Faults, tells={"left": Told("switch", ("permit_redeem_s",), several=True)}, refers={"set": "switch"}
+        ),
+        play=faults,
+    ),
+    "line": Verb(form=Form(words=BadLine, tells={}, refers={"between": "line"}), play=line),
+    "lines": Verb(form=Form(words=Words, tells={"left": Told("bad line", several=True)}), play=lines),
+    "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}), play=role),
+    "skew": Verb(form=Form(words=Skew, tells={}, refers={"role": "role"}), play=skew),
+    "log": Verb(form=Form(words=Log, tells={}, refers={"agency": "agency"}), play=log),
+    "sekisho": Verb(form=Form(words=Command, tells={"code": COUNT}, fits=_is_a_command), play=command),
+    "rotate": Verb(
+        form=Form(
+            words=Rotate, tells={"version": COUNT}, refers={"role": "role", "key": "ring key"}, fits=_is_held_there
+        ),
+        play=rotate,
+    ),
+    "pause": Verb(form=Form(words=Words, tells={}), play=pause),
 }
 SWITCHES: Final = tuple(switch.value for switch in Switch)

@@ -9,7 +9,8 @@ import pytest
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, OK
 from gateway.scenarios.playing import ROLES
-from gateway.scenarios.scenario import DEFAULT, MOST_STEPS, Scenario, parse
+from gateway.scenarios.reading import MOST_STEPS, parse
+from gateway.scenarios.scenario import DEFAULT, Scenario
 from gateway.scenarios.words import VERBS, known
 
 SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
@@ -64,17 +65,17 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
     [
         ("says: 一件尋ねる。\n", "", [(1, "form")]),
         ("says:", "sais:", [(2, "name_unknown")]),
-        ("insurance: given", "insurance: lots", [(4, "form")]),
+        ("insurance: given", "insurance: lots", [(4, "name_unknown")]),
         ("at: [setagaya, suginami]", "at: [setagaya, sugunami]", [(4, "name_unknown")]),
         ("at: [setagaya, suginami]", "at: [suginami]", [(4, "holder_missing")]),
         ("hanako: {", "Hanako-さん: {", [(4, "name_form"), (6, "name_unknown")]),
-        ("- ask:", "- aks:", [(6, "name_unknown"), (10, "name_unknown")]),
+        ("- ask:", "- aks:", [(6, "name_unknown")]),
         ("about: hanako", "about: hanoko", [(6, "name_unknown")]),
-        ("from: suginami, ", "", [(6, "form"), (10, "name_unknown")]),
-        ('item: "27"', "item: 27", [(6, "form"), (10, "name_unknown")]),
-        ('item: "27"', 'item: "27", colour: red', [(6, "name_unknown"), (10, "name_unknown")]),
+        ("from: suginami, ", "", [(6, "form")]),
+        ('item: "27"', "item: 27", [(6, "form")]),
+        ('item: "27"', 'item: "27", colour: red, colours: 2', [(6, "name_unknown"), (6, "name_unknown")]),
         ("expect: {state: answered}", "expect: {stat: answered}", [(8, "name_unknown")]),
-        ("expect: {state: answered}", "expect: answered", [(6, "form"), (10, "name_unknown")]),
+        ("expect: {state: answered}", "expect: answered", [(8, "form")]),
         ("    as: first\n", "", [(9, "name_unknown")]),
         ("as: first", "as: 一", [(7, "name_form"), (10, "name_unknown")]),
         ("of: first", "of: second", [(10, "name_unknown")]),
@@ -95,6 +96,93 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
 def test_a_mistake_is_named_by_its_line(old, new, where):
     assert GOOD.count(old) == 1
     assert findings(GOOD.replace(old, new)) == where
+
+
+STEPS = GOOD.replace("  - recorded:", "  - STEP\n  - recorded:")
+
+
+@pytest.mark.parametrize(
+    ("step", "word", "right"),
+    [
+        ("result: {of: first}\n    expect: {state: answerd}", "answerd", "answered"),
+        ("result: {of: first}\n    expect: {reason: permit_expird}", "permit_expird", "permit_expired"),
+        ("result: {of: first}\n    expect: {outcome: no_replca}", "no_replca", "no_replica"),
+        ("result: {of: first}\n    expect: {values: as_load}", "as_load", "as_loaded"),
+        ("result: {of: first}\n    expect: {match: agrees}", "agrees", "agree"),
+        ("recorded: {of: first, by: network}\n    expect: {kinds: [permit.isued]}", "permit.isued", "permit.issued"),
+        ("recorded: {of: first, by: network}\n    expect: {reasons: [permit_expird]}", "permit_expird", "permit_expired"),
+        ("agree: {parties: [setagaya]}\n    expect: {findings: [disagreements]}", "disagreements", "disagreement"),
+        ("held: {of: first, does: releas}", "releas", "release"),
+        ("held: {of: first, does: show}\n    expect: {told: relesed}", "relesed", "released"),
+        ("role: {name: network, does: kil}", "kil", "kill"),
+        ("line: {between: 'network:intermediate', does: dely}", "dely", "delay"),
+        ("lines: {}\n    expect: {left: ['network:intermediate dely']}", "network:intermediate dely", "network:intermediate delay"),
+        ("faults: {set: {swap_keys: 1}}", "swap_keys", "swap_key"),
+        ("faults: {}\n    expect: {left: [swap_keys]}", "swap_keys", "swap_key"),
+        ("rotate: {key: singing, role: intermediate, agency: setagaya}", "singing", "signing"),
+        ("rotate: {key: permit, role: intermediate, agency: setagaya}", "permit", "signing"),
+        ("rotate: {key: signing, role: intermediate, agency: suginami}", "suginami", "setagaya"),
+        ("rotate: {key: signing, role: intermediat, agency: setagaya}", "intermediat", "intermediate"),
+        ('sekisho: {run: "list show"}', "list", "lists"),
+        ("refused: {case: late-permitt}", "late-permitt", "late-permit"),
+        ("refused: {case: late-permit}\n    expect: {by: cor}", "cor", "core"),
+        ("peer: {act: more-than-ask, about: hanako}", "more-than-ask", "more-than-asked"),
+        ("insider: {act: releases-alone}", "", "first"),
+        ("insider: {act: release-alone, of: first}", "release-alone", "releases-alone"),
+        ("propose: {of: first, does: link}", "first", "none"),
+        ("find: {about: hanako, by: [nam]}", "nam", "name"),
+        ("recipients: {about: hanako}\n    expect: {agencies: [sugunami]}", "sugunami", "suginami"),
+        ("repair: {about: hanako, under: hanako, does: split}\n    expect: {state: don}", "don", "done"),
+        ("bring: {about: hanako}\n    expect: {joins: hanakoo}", "hanakoo", "hanako"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_not_one_is_refused_with_the_word_that_is_meant(step, word, right):
+    found = parse("x.yaml", STEPS.replace("STEP", step), known())
+    assert not isinstance(found, Scenario)
+    (wrong,) = found
+    assert (wrong.code, wrong.line) == ("name_unknown", 9 + step.count("\n"))
+    assert f"「{word}」" in wrong.what
+    assert right in wrong.mend
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "recorded: {of: first, by: network}\n    expect: {kinds: permit.issued}",
+        "ask-again: {of: first}\n    expect: {same: yes please}",
+        "sekisho: {run: lists show}\n    expect: {code: none}",
+        "faults: {set: {swap_key: -1}}",
+        "line: {between: 'network:intermediate', does: cut, times: -1}",
+        "line: {between: 'network:intermediate', does: delay, ms: 100000}",
+        "rotate: {key: signing, role: intermediate, agency: setagaya, overlap_days: -1}",
+        "sekisho: {run: 'lists show \"'}",
+        "bulk: {lines: 20000}",
+    ],
+)
+def test_a_value_of_another_form_is_refused_before_anything_starts(step):
+    assert findings(STEPS.replace("STEP", step)) == [(9 + step.count("\n"), "form")]
+
+
+@pytest.mark.parametrize(
+    ("person", "word", "right"),
+    [
+        ("{at: [setagaya, suginami], insurance: barrd}", "barrd", "barred"),
+        ("{at: [setagaya, suginami], acount: given}", "acount", "account"),
+        ("{at: [naikaku], account: given, holder: anoter}", "anoter", "another"),
+        ("{at: [setagaya, portal]}", "portal", "tokyo"),
+    ],
+)
+def test_what_a_person_cannot_be_is_refused_with_the_word_that_is_meant(person, word, right):
+    found = parse("x.yaml", GOOD.replace("{at: [setagaya, suginami], insurance: given}", person), known())
+    assert not isinstance(found, Scenario)
+    assert [(one.line, one.code) for one in found] == [(4, "name_unknown")]
+    assert f"「{word}」" in found[0].what
+    assert right in found[0].mend
+
+
+def test_a_case_that_needs_somebody_on_stage_is_refused_without_them():
+    found = STEPS.replace("STEP", "refused: {case: late-permit}").replace(", insurance: given", "")
+    assert findings(found) == [(9, "nobody_on_stage")]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.scenarios.reading import parse as parse_scenario
 from gateway.scenarios.scenario import Scenario
-from gateway.scenarios.scenario import parse as parse_scenario
 from gateway.scenarios.words import known
 from gateway.topology import Addition, parse, shipped_text
 from gateway.topology_fields import TopologyError

@@ -78,7 +78,8 @@ def test_a_role_refuses_to_run_twice_from_one_folder(running):
 def test_a_folder_in_use_is_refused(running):
     with pytest.raises(FolderBusyError):
         Running(running.data.root, ports="free").start()
-    assert sekisho(running, "migrate") == REFUSED
+    assert sekisho(running, "migrate", "--topology", "whole") == REFUSED
+    assert not running.data.own_topology.exists()
 
 
 def as_staff_of(running, agency: str) -> staff_calls.Party:

@@ -10,8 +10,8 @@ from tests.house.test_operations import ROLES, SCRAPED
 
 AGENCY = "{id: setagaya, code: '9999000000000001', name: 世田谷区長}"
 ROLES_NEEDED = """
-  network: {program: network, hosts: [network], port: 1, metrics_port: 2}
-  resident-network: {program: resident-network, hosts: [resident-network], port: 3, metrics_port: 4}
+  network: {program: network, hosts: [network], port: 8001, metrics_port: 8002}
+  resident-network: {program: resident-network, hosts: [resident-network], port: 8003, metrics_port: 8004}
 """
 
 
@@ -81,20 +81,100 @@ def role(rest: str) -> str:
         (topology(f"{AGENCY}, {AGENCY}"), (1, "stands_twice")),
         (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000001', name: 杉並区長}}"), (2, "stands_twice")),
         (topology("{id: x1, code: '9999000000000001', name: 杉並区長, elsewhere: {port: 0}}"), (1, "value_wrong")),
-        (topology(f"{{id: x1, code: '9999000000000002', name: 杉並区長, elsewhere: {{port: 9, log_key: '{'0' * 64}'}}}}"), (1, "keys_incomplete")),
-        (topology(roles="\n  network: {program: network, hosts: [network], port: 1, metrics_port: 2}"), (2, "role_missing")),
-        (role("a1: {program: linkage, hosts: [nobody], port: 5, metrics_port: 6}"), (5, "host_unknown")),
-        (role("a1: {program: linkage, hosts: [setagaya], port: 5, metrics_port: 6}\n  a2: {program: linkage, hosts: [setagaya], port: 7, metrics_port: 8}"), (6, "stands_twice")),
-        (role("a1: {program: cooking, hosts: [setagaya], port: 5, metrics_port: 6}"), (5, "value_wrong")),
-        (role("a1: {program: linkage, hosts: [setagaya], port: 1, metrics_port: 6}"), (5, "stands_twice")),
-        (role("a1: {program: linkage, hosts: [setagaya], port: 70000, metrics_port: 6}"), (5, "value_wrong")),
-        (role("a1: {program: linkage, hosts: [], port: 5, metrics_port: 6}"), (2, "hosts_missing")),
-        (role("A1: {program: linkage, hosts: [setagaya], port: 5, metrics_port: 6}"), (5, "role_malformed")),
-        (role("a1: {program: linkage, hosts: [setagaya], port: 5, metrics_port: 6, options: 3}"), (5, "not_a_mapping")),
+        (topology(f"{{id: x1, code: '9999000000000002', name: 杉並区長, elsewhere: {{port: 8009, log_key: '{'0' * 64}'}}}}"), (1, "keys_incomplete")),
+        (topology(roles="\n  network: {program: network, hosts: [network], port: 8001, metrics_port: 8002}"), (2, "role_missing")),
+        (role("a1: {program: linkage, hosts: [nobody], port: 8005, metrics_port: 8006}"), (5, "host_unknown")),
+        (role("a1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}\n  a2: {program: linkage, hosts: [setagaya], port: 8007, metrics_port: 8008}"), (6, "stands_twice")),
+        (role("a1: {program: cooking, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "name_unknown")),
+        (role("a1: {program: linkage, hosts: [setagaya], port: 8001, metrics_port: 8006}"), (5, "stands_twice")),
+        (role("a1: {program: linkage, hosts: [setagaya], port: 70000, metrics_port: 8006}"), (5, "value_wrong")),
+        (role("a1: {program: linkage, hosts: [], port: 8005, metrics_port: 8006}"), (2, "hosts_missing")),
+        (role("A1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "role_malformed")),
+        (role("a1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006, options: 3}"), (5, "not_a_mapping")),
     ],
 )  # fmt: skip
 def test_a_topology_that_does_not_fit_is_refused_with_line_and_mend(text, expected):
     assert expected in mistakes(text)
+
+
+ROLE = "hosts: [setagaya], port: 8005, metrics_port: 8006,\n   options"
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("linkage, OPTIONS: {push_attemps: 3}", "key_unknown"),
+        ("linkage, OPTIONS: {push_attempts: many}", "value_wrong"),
+        ("linkage, OPTIONS: {push_attempts: true}", "value_wrong"),
+        ("linkage, OPTIONS: {continuous_codes: 1}", "value_wrong"),
+        ("linkage, OPTIONS: {jobs_keep_s: -1}", "value_wrong"),
+        ("linkage, OPTIONS: {code_requests_over: pigeon}", "value_wrong"),
+        ("linkage, OPTIONS: {code_requests_over: {setagaya: pigeon}}", "value_wrong"),
+        ("linkage, OPTIONS: {code_requests_over: {suginami: gateway}}", "agency_not_hosted"),
+        ("linkage, OPTIONS: {affairs: {setagayo: affairs.yaml}}", "agency_not_hosted"),
+        ("linkage, OPTIONS: {affairs: affairs.yaml}", "not_a_mapping"),
+        ("linkage, OPTIONS: {load_limits: {setagaya: {mismatch_rate: 2}}}", "value_wrong"),
+        ("linkage, OPTIONS: {load_limits: {setagaya: {mismatch: 0}}}", "key_unknown"),
+        ("linkage, OPTIONS: {load_limits: {setagaya: {ages: {kokuho: [75, 0]}}}}", "value_wrong"),
+        ("linkage, OPTIONS: {push_hosts: {setagaya: [nowhere]}}", "value_wrong"),
+        ("linkage, OPTIONS: {answer_within_s: 5}", "key_unknown"),
+        ("intermediate, OPTIONS: {staff_closes: 19:00}", "value_wrong"),
+        ("intermediate, OPTIONS: {agencies: {setagaya: {list_poll_s: 5}}}", "key_unknown"),
+        ("intermediate, OPTIONS: {agencies: {portal: {answer_within_s: 5}}}", "agency_not_hosted"),
+        ("intermediate, OPTIONS: {staff_two_person_release: [医療保険給付情報]}", "name_unknown"),
+        ("intermediate, OPTIONS: {statistics_threshold: 2}", "value_wrong"),
+        ("portal, OPTIONS: {clients: {app: [callback]}}", "value_wrong"),
+        ("portal, OPTIONS: {clients: [app]}", "not_a_mapping"),
+        ("sky2, OPTIONS: {patience_s: long}", "value_wrong"),
+    ],
+)
+def test_an_option_that_no_server_reads_or_takes_is_refused_at_its_line(written, code):
+    found = mistakes(role(f"a1: {{program: {written.replace('OPTIONS', ROLE)}}}"))
+    assert [one for one in found if one[1] != "sky2_has_no_system"] == [(6, code)]
+
+
+def test_options_that_servers_take_are_taken():
+    options = (
+        "{load_limits: {setagaya: {mismatch_rate: 0.1, mismatch_floor: 9, ages: {kokuho: [0, 74]}}}, clock_offset_s: -3,"
+        " code_requests_over: {setagaya: existing_residents}, push_hosts: {setagaya: ['localhost:1']}, jobs_keep_s: 0.5}"
+    )
+    found = parse(role(f"a1: {{program: linkage, {ROLE}: {options}}}"))
+    assert found.roles["a1"].options["load_limits"]["setagaya"]["ages"] == {"kokuho": [0, 74]}
+    pending = HOSTING.replace("8006}", "8006, options: {affairs: {mura: a.yaml}}}")
+    assert parse(pending, additions=[Addition("mura.yaml", ADDED)]).roles["l1"].options == {
+        "affairs": {"mura": "a.yaml"}
+    }
+    assert mistakes(pending) == [(5, "agency_not_hosted")]
+
+
+def test_a_mistake_in_an_agency_is_not_told_of_those_who_name_it():
+    assert mistakes(HOSTING.replace("'9999000000000001'", "'123'")) == [(1, "value_wrong")]
+
+
+def test_a_mistake_that_comes_by_an_anchor_is_told_where_it_was_written():
+    text = topology(
+        f"{AGENCY[:-1]}, systems: [\n &a {{id: s1, name: 業務, individual_number: false,\n grants: [persons:serch]}}]}},\n"
+        " {id: suginami, code: '9999000000000002', name: 杉並区長, systems: [{<<: *a, id: s2}]}"
+    )
+    assert mistakes(text) == [(3, "grant_unknown"), (3, "grant_unknown")]
+    with pytest.raises(TopologyError, match="persons:search"):
+        parse(text)
+
+
+def test_a_key_that_two_agencies_share_is_refused():
+    elsewhere = "elsewhere: {{port: {}, signing_key: '" + "0" * 64 + "', log_key: '" + "{}" * 64 + "'}}"
+    one, other = elsewhere.format(8010, *"1" * 64), elsewhere.format(8011, *"2" * 64)
+    text = topology(
+        f"{AGENCY[:-1]}, {one}}},\n {{id: x1, code: '9999000000000002', name: 杉並区長, {other}}}",
+    )
+    assert mistakes(text) == [(2, "stands_twice")]
+
+
+def test_a_kind_of_information_of_a_published_list_may_be_delegated():
+    delegating = f"{ADDED}delegations:\n  - {DELEGATION.replace('}', ', information: [架空情報]}')}"
+    added = [Addition("mura.yaml", delegating)]
+    assert parse(HOSTING, additions=added, published=lambda: {"架空情報"}).delegations[0].information == {"架空情報"}
+    assert (7, "name_unknown") in mistakes(HOSTING, *added)
 
 
 def test_every_mistake_of_a_file_is_told_at_once_with_file_and_line():
@@ -105,8 +185,8 @@ def test_every_mistake_of_a_file_is_told_at_once_with_file_and_line():
 
 
 HOSTING = role(
-    "l1: {program: linkage, hosts: [setagaya], port: 5, metrics_port: 6}\n"
-    "  i1: {program: intermediate, hosts: [setagaya], port: 7, metrics_port: 8}"
+    "l1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}\n"
+    "  i1: {program: intermediate, hosts: [setagaya], port: 8007, metrics_port: 8008}"
 )
 ADDED = (
     "agency:\n  id: mura\n  code: '9999000000000002'\n  name: 架空村長\nhosted_by: {linkage: l1, intermediate: i1}\n"
@@ -143,11 +223,10 @@ def test_an_added_agency_is_hosted_by_the_roles_that_its_file_names():
         (ADDED.replace("i1", "l1"), (5, "role_unknown")),
         (ADDED.replace("hosted_by: {linkage: l1, intermediate: i1}\n", ""), (1, "not_a_mapping")),
         (ADDED.replace("mura", "setagaya"), (2, "stands_twice")),
-        (ADDED.replace("架空村長", "架空村長\n  elsewhere: {port: 9}"), (6, "host_elsewhere")),
+        (ADDED.replace("架空村長", "架空村長\n  elsewhere: {port: 8009}"), (6, "host_elsewhere")),
         (ADDED + "left: yesterday\n", (6, "value_wrong")),
         ("hosted_by: {}", (1, "not_a_mapping")),
-        (ADDED + f"delegations:\n  - {DELEGATION.replace('mura', 'nobody')}", (7, "delegation_wrong")),
-        (ADDED + f"delegations:\n  - {DELEGATION.replace('inquirer', 'both')}", (7, "delegation_wrong")),
+        (ADDED.replace("i1", "i9"), (5, "role_unknown")),
         (ADDED + "delegations: yes", (6, "value_wrong")),
     ],
 )
@@ -155,6 +234,25 @@ def test_an_added_agency_that_does_not_fit_is_refused_by_its_own_file_and_line(t
     assert expected in mistakes(HOSTING, Addition("mura.yaml", text))
     with pytest.raises(TopologyError, match=r"mura.yaml:"):
         parse(HOSTING, additions=[Addition("mura.yaml", text)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("mura", "nobody", "name_unknown"),
+        ("mura", "setagaya", "delegation_to_itself"),
+        ("inquirer", "both", "name_unknown"),
+        (", side: inquirer", "", "key_missing"),
+        ("2026-04-01", "2026-04-31", "no_such_value"),
+        ("2026-04-01", "'2026-04-31'", "value_wrong"),
+        ("}", ", valid_to: 2026-03-31}", "days_reversed"),
+        ("}", ", information: [医療保険給付情報]}", "name_unknown"),
+        ("}", ", affair: JM99000000000042}", "key_unknown"),
+    ],
+)
+def test_a_delegation_that_does_not_fit_is_refused_by_what_is_wrong_with_it(old, new, code):
+    delegating = f"{ADDED}delegations:\n  - {DELEGATION.replace(old, new)}"
+    assert (7, code) in mistakes(HOSTING, Addition("mura.yaml", delegating))
 
 
 def test_an_agency_that_has_left_takes_no_part_and_its_id_and_code_are_not_given_again():

@@ -1,0 +1,225 @@
+"""What a role may be told under `options`, program by program, and of which form each is: an option that nobody reads is a mistake.
+
+A value of a role's options is read by its server; this table is the one place that knows all of them (docs/architecture.md, Options of a role).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from gateway.topology_fields import Fields, shown
+from gateway.topology_parts import Program
+
+_DAYS_100_YEARS: Final = 36_525
+_MOST_SECONDS: Final = _DAYS_100_YEARS * 24 * 3600
+_MOST: Final = 1_000_000
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_PLACE: Final = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
+_ADDRESS: Final = re.compile(r"https?://[^\s/#]+(/[^\s#]*)?")
+_ORIGIN: Final = re.compile(r"https?://[^\s/#?]+")
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """A single value. `right`: whether it is of the form that `mend` says."""
+
+    right: Callable[[Any], bool]
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A list of them."""
+
+    each: One
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A mapping of these keys."""
+
+    known: Mapping[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """A mapping whose keys are `agency` ids that the role hosts, or names of any kind (`name`)."""
+
+    what: str
+    each: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A single value, or a mapping in its place."""
+
+    one: One
+    mapping: By
+
+
+Kind = One | Several | Keys | By | Either
+
+
+def _is_number(value: Any, lowest: float, highest: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _is_whole(value: Any, lowest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= _MOST
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _whole(lowest: int) -> One:
+    return One(
+        lambda value: _is_whole(value, lowest),
+        f"{lowest} 以上の整数です / a whole number, {lowest} at least",
+    )
+
+
+def _like(form: re.Pattern[str], mend: str) -> One:
+    return One(lambda value: isinstance(value, str) and form.fullmatch(value) is not None, mend)
+
+
+def _of(*words: str) -> One:
+    return One(lambda value: value in words, f"いずれか / one of: {', '.join(words)}")
+
+
+SECONDS: Final = One(
+    lambda value: _is_number(value, 0, _MOST_SECONDS), "0 以上の秒数です / a number of seconds, 0 or more"
+)
+OFFSET: Final = One(
+    lambda value: _is_number(value, -_MOST_SECONDS, _MOST_SECONDS), "秒数です。負でもよい / a number of seconds"
+)
+FLAG: Final = One(lambda value: isinstance(value, bool), "true か false です / true or false")
+TEXT: Final = One(
+    lambda value: isinstance(value, str) and bool(value.strip()), "引用符で囲んだ文字です / a text within quotes"
+)
+SHARE: Final = One(lambda value: _is_number(value, 0, 1), "0 から 1 の数です / a number from 0 to 1")
+TIME: Final = _like(_TIME, '引用符で囲んだ時刻です / a time within quotes, as "08:00"')
+DAY: Final = One(
+    lambda value: isinstance(value, str) and _is_day(value),
+    '引用符で囲んだ日付です / a day within quotes, as "2026-08-13"',
+)
+AGES: Final = One(
+    lambda value: isinstance(value, list) and len(value) == 2 and all(_is_whole(one, 0) for one in value) and value[0] <= value[1],
+    "[下限, 上限] の満年齢です / [from, to] in whole years",
+)  # fmt: skip
+KINDS: Final = Several(TEXT)
+"""Names of kinds of information, or `*` (`topology_reading` looks whether there are such)."""
+_WAYS: Final = _of("gateway", "existing_residents")
+_FILES: Final = By("agency", TEXT)
+_POLICY: Final[Mapping[str, Kind]] = dict.fromkeys(
+    ("answer_within_s", "keep_result_s", "resend_after_s", "acquisition_within_s", "replaced_code_s"), SECONDS
+)
+"""What an agency may have otherwise than the others of its server."""
+_EVERY: Final[Mapping[str, Kind]] = {"clock_offset_s": OFFSET}
+OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
+    Program.LINKAGE: {
+        "load_limits": By(
+            "agency", Keys({"mismatch_rate": SHARE, "mismatch_floor": _whole(0), "ages": By("name", AGES)})
+        ),
+        "file_layouts": _FILES,
+        "affairs": _FILES,
+        "inquiry_codes": _FILES,
+        "compare_with_resident_network": FLAG,
+        "code_requests_over": Either(_WAYS, By("agency", _WAYS)),
+        "existing_residents_folder": TEXT,
+        "continuous_codes": FLAG,
+        "cancel_codes_of_moved_out": FLAG,
+        "cancel_codes_of_deceased": FLAG,
+        "first_transfer": _of("on_command"),
+        "push_hosts": By("agency", Several(_like(_PLACE, "host:port です / host:port"))),
+        "issuer": _like(_ADDRESS, "https://… です / an address"),
+        **dict.fromkeys(
+            ("push_attempts", "bulk_lines_per_request", "bulk_requests_in_flight", "desk_requests_in_flight", "desk_items_per_request", "connections"),
+            _whole(1),
+        ),
+        **dict.fromkeys(
+            (
+                "existing_residents_answer_s", "push_first_wait_s", "inquiry_file_patience_s", "inquiry_file_look_s", "inquiry_file_supplement_look_s",
+                "inquiry_file_supplement_every_s", "inquiry_file_keep_s", "reseal_settle_s", "jobs_keep_s",
+            ),
+            SECONDS,
+        ),
+    },
+    Program.INTERMEDIATE: {
+        **_POLICY,
+        **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "reseal_settle_s"), SECONDS),
+        "agencies": By("agency", Keys(_POLICY)),
+        "statistics_threshold": _whole(3),
+        "connections": _whole(1),
+        **dict.fromkeys(
+            ("staff_idle", "staff_absolute", "staff_locked_for", "staff_challenge_for", "staff_password_for", "staff_initial_for", "staff_card_for"), SECONDS
+        ),
+        **dict.fromkeys(("staff_sessions", "staff_failures", "staff_terminal_failures"), _whole(1)),
+        "staff_opens": TIME,
+        "staff_closes": TIME,
+        "staff_closed": Several(DAY),
+        "staff_rp_id": TEXT,
+        "staff_origins": Several(_like(_ORIGIN, "https://host:port です / an origin")),
+        "staff_two_person_release": KINDS,
+        "staff_two_person_bars": KINDS,
+    },
+    Program.NETWORK: {"permit_redeem_s": SECONDS},
+    Program.RESIDENT_NETWORK: {"existing_residents_folder": TEXT, "asks_per_minute": _whole(1)},
+    Program.SKY2: {"patience_s": SECONDS, "follow_up_s": SECONDS, "account_item": TEXT, "unemployment_item": TEXT},
+    Program.PORTAL: {
+        "clients": By("name", Several(_like(_ADDRESS, "https://… です。# は使えません / an address without a fragment"))),
+        "session_s": SECONDS,
+        "idle_s": SECONDS,
+    },
+}  # fmt: skip
+"""Program → what it may be told; every one may also be told `clock_offset_s`."""
+
+
+def known(program: Program) -> Mapping[str, Kind]:
+    return {**OPTIONS[program], **_EVERY}
+
+
+def examine(fields: Fields, program: Program, agencies: Collection[str]) -> None:
+    """Note what is wrong with a role's options. `agencies`: those that may be named under them."""
+    for key in fields.mapping:
+        kind = known(program).get(key)
+        if kind is not None:  # what is not known is noted already
+            _examine(fields, key, kind, agencies)
+
+
+def _examine(fields: Fields, key: Any, kind: Kind, agencies: Collection[str]) -> None:
+    value = fields.mapping[key]
+    if isinstance(kind, Either):
+        kind = kind.mapping if isinstance(value, dict) else kind.one
+    if isinstance(kind, Keys | By):
+        return _examine_mapping(fields, key, kind, agencies)
+    if isinstance(kind, One):
+        right, mend = kind.right(value), kind.mend
+    else:
+        right = isinstance(value, list) and all(map(kind.each.right, value))
+        said, _, english = kind.each.mend.partition(" / ")
+        mend = f"並びです。どれも {said} / a list, each {english}"
+    if not right:
+        fields.wrong(key, "value_wrong", key=key, value=shown(value), mend=mend)
+    return None
+
+
+def _examine_mapping(fields: Fields, key: Any, kind: Keys | By, agencies: Collection[str]) -> None:
+    value = fields.mapping[key]
+    given = value if isinstance(value, dict) else ()
+    inner = fields.within(key, kind.known if isinstance(kind, Keys) else given)
+    for name in inner.mapping:
+        if isinstance(kind, Keys):
+            if name in kind.known:
+                _examine(inner, name, kind.known[name], agencies)
+        elif kind.what == "agency" and name not in agencies:
+            inner.unknown(name, "agency_not_hosted", name, agencies)
+        else:
+            _examine(inner, name, kind.each, agencies)
