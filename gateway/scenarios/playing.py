@@ -122,6 +122,7 @@ def system(
             key_profile=key_profile,
             clock=begins,
             lines=True,
+            durable=False,
             topology=TOPOLOGIES[topology](),
         ) as running:
             yield Driver(running=running)
