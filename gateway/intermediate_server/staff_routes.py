@@ -161,7 +161,10 @@ async def _held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
         for row in rows
     ]
     await acting.record(Function.HELD_VIEW, facts, now)
-    return [await held.shown(agency, row, item.withheld, now) for row, item in zip(rows, items, strict=True)]
+    return [
+        await held.shown(agency, row, item.withheld, acting.staff_id, now)
+        for row, item in zip(rows, items, strict=True)
+    ]
 
 
 async def _held_page(acting: Acting, envelope: wire.Envelope) -> list[Any]:

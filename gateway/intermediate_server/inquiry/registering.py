@@ -123,12 +123,12 @@ class _Known:
 
 
 def _digest(agency: HostedAgency, item: DeskItem) -> bytes:
-    """What was asked under a message id, keyed: the same again is a retry, something else is a mistake of the caller."""
+    """What was asked under a message id, by whom and what for, keyed: the same again is a retry, something else is a mistake of the caller."""
+    asker = (item.system, item.actor, item.purpose)
     asked = (item.integrated_number, item.provider, item.basis, item.item, item.information, sorted(item.items))
     more = ("不開示" if item.non_disclosure else "", item.period, item.inquirer_for, item.provider_for)
-    return agency.keys.ring.index(
-        PURPOSE, bind(labels.REQUEST_HASH, item.message_id, (*asked, more) if any(more) else asked)
-    )
+    said = (*asker, *asked, more) if any(more) else (*asker, *asked)
+    return agency.keys.ring.index(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, said))
 
 
 def look_of(database: Database) -> TenantLook:

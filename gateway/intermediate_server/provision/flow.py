@@ -253,7 +253,7 @@ def _commit(
         return Commit(step=_REFUSED, entries=(entry,))
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
-        permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number, made.content_digest,
+        permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
         made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

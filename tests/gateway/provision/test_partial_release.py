@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
+from gateway.intermediate_server.network.wire import encode_payload
+from gateway.intermediate_server.provision import held
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
+from keys.binding import bind
 from tests.support.copies import paid, qualified
 from tests.support.provider_world import ProviderWorld, Question
 from transport.problem import ProblemError
@@ -56,19 +61,53 @@ async def test_one_record_of_several_can_be_struck(world):
 
 async def test_two_people_must_have_struck_the_same(two):
     question = await asked(two)
-    whole, part = await two.held(question.permit_id), await two.held(question.permit_id, [AMOUNT])
+    whole, part = await two.held(question.permit_id), await two.held(question.permit_id, [AMOUNT], by="staff-2")
     assert await two.decide(question.permit_id, whole["content_hash"], by="staff-1") == {"approved": True}
     assert await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT]) == {
         "approved": True
     }
     seen = await two.held(question.permit_id)
-    assert (seen["approved_by"], seen["approved_hash"]) == ("staff-2", part["content_hash"])
+    assert seen["approved_by"] == "staff-2"
     assert seen["approved_withheld"] == [{"item": "支給額", "reason": "protection_of_person", "record": None}]
     with pytest.raises(ProblemError, match="second_person_needed"):
         await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT])
+    part = await two.held(question.permit_id, [AMOUNT])
     assert await two.decide(question.permit_id, part["content_hash"], by="staff-1", withheld=[AMOUNT]) == {
         "released": True
     }
+
+
+async def test_what_the_list_says_releases_nothing_and_neither_does_the_hash_of_somebody_else(two):
+    question = await asked(two)
+    [listed] = (await held.page(two.agency, held.PageItem(), lambda *_: True))["held"]
+    assert "content_hash" not in listed
+    seen = await two.held(question.permit_id, by="staff-1")
+    assert await two.decide(question.permit_id, seen["content_hash"], by="staff-1") == {"approved": True}
+    [listed] = (await held.page(two.agency, held.PageItem(), lambda *_: True))["held"]
+    for guess in (seen["content_hash"], *(value for value in listed.values() if isinstance(value, str))):
+        with pytest.raises(ProblemError, match="content_changed"):
+            await two.decide(question.permit_id, guess, by="staff-2")
+    seen = await two.held(question.permit_id, by="staff-2")
+    assert await two.decide(question.permit_id, seen["content_hash"], by="staff-2") == {"released": True}
+
+
+async def test_what_is_held_stands_nowhere_as_a_hash_that_can_be_tried_out(two):
+    questions = [await asked(two), await asked(two)]
+    hashes = []
+    for question in questions:
+        seen = await two.held(question.permit_id)
+        await two.decide(question.permit_id, seen["content_hash"])
+        payload = encode_payload("answered", seen["would_leave"])
+        hashes += [seen["content_hash"], (await two.held(question.permit_id))["approved_hash"]]
+    assert len(set(hashes)) == 4  # of the same content
+    digest = sha256(payload).hexdigest()
+    known = {digest, *(sha256(bind(b"sekisho/held-content/v1", digest, revision)).hexdigest() for revision in range(3))}
+    kept = [
+        str(dict(row))
+        for table in ("provision", "held_approval", "log_entry")
+        for row in await two.fetch(f"select * from {table}")
+    ] + [str(one) for one in await two.entries()]
+    assert not [text for text in kept if any(one in text for one in known)]
 
 
 async def test_a_copy_that_changed_is_looked_at_again_and_can_then_be_released(world):
