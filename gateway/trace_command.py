@@ -32,7 +32,7 @@ from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError
 
 SHOWN: Final = (
-    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log",
+    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log", "purpose_text",
 )  # fmt: skip
 
 
@@ -93,6 +93,9 @@ def _print(found: Found, asked: Sources) -> None:
     lines = found.lines()
     shown = [f"照会番号 (inquiry number) {found.number}", _exchange(lines, asked)]
     width = max((len(source.name) for source, _ in lines), default=0)
+    what_for = next((entry["purpose_text"] for _, entry in lines if entry.get("purpose_text")), None)
+    if what_for is not None:
+        shown.append(f"何のため (purpose) {what_for}")
     for source, entry in lines:
         result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry.get(name))
         place = f"{entry['log']['year']}/{entry['log']['index']}"

@@ -275,5 +275,5 @@ def _new(
         label = item_label(agency, basis, item.item)
         REFUSALS.labels("inquirer", reason, label).inc()
         INQUIRIES.labels(kind_of(State.REFUSED, None, reason).value, label).inc()
-    entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason)
+    entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason, what_for=item.purpose)
     return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))
