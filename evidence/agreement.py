@@ -19,7 +19,7 @@ import msgspec
 from evidence.canonical import timestamp
 from evidence.entry import EXCHANGE_KINDS, EntryKind
 from evidence.export import ENTRY_START, EntryLine, Header, LineBroken, LogParty, bodies_gone, read_line
-from evidence.findings import Agreement, Finding, FindingName, Findings
+from evidence.findings import MOST_NAMED, Agreement, Finding, FindingName, Findings
 from evidence.steps import (
     BEFORE_PERMIT,
     CALLER,
@@ -121,6 +121,8 @@ class _Comparison:
         self.has_core = any(header.party is LogParty.CORE for _, header in self.sources)
         self.agencies = {header.agency for _, header in self.sources if header.party is LogParty.INTERMEDIATE}
         self.inquiries = self.compared = self.alone = self.open = self.unreceived = 0
+        self.alone_numbers: list[str] = []
+        self.open_numbers: list[str] = []
 
     def run(self) -> Agreement:
         streams = [self._lines(export, header) for export, header in self.sources]
@@ -133,7 +135,7 @@ class _Comparison:
             if any(other.record.kind in LAST for other in group.lines):
                 self._try_settle(number, group)
         for number, group in self.groups.items():
-            self._settle(group, list(self._check(number, group)))
+            self._settle(number, group, list(self._check(number, group)))
         return Agreement(
             findings=tuple(self.findings.list),
             inquiries=self.inquiries,
@@ -142,6 +144,8 @@ class _Comparison:
             open=self.open,
             unreceived=self.unreceived,
             findings_left_off=self.findings.left_off,
+            alone_numbers=tuple(self.alone_numbers),
+            open_numbers=tuple(self.open_numbers),
         )
 
     def _lines(self, export: Export, header: Header) -> Iterator[_Line]:
@@ -160,15 +164,16 @@ class _Comparison:
 
     def _try_settle(self, number: str, group: _Group) -> None:
         if not any(True for _ in self._check(number, group)):
-            self._settle(group, [])
+            self._settle(number, group, [])
             del self.groups[number]
 
-    def _settle(self, group: _Group, findings: list[Finding]) -> None:
+    def _settle(self, number: str, group: _Group, findings: list[Finding]) -> None:
         self.inquiries += 1
         ended = any(line.record.kind in ENDS for line in group.lines)
         recent = self.open_after is not None and any(line.record.at >= self.open_after for line in group.lines)
         if not ended or recent:
             self.open += 1
+            self.open_numbers += [number] if len(self.open_numbers) < MOST_NAMED else []
         if recent:
             findings = [finding for finding in findings if finding.name is not FindingName.MISSING_RECORD]
         if not findings:
@@ -176,6 +181,7 @@ class _Comparison:
                 self.compared += 1
             else:
                 self.alone += 1
+                self.alone_numbers += [number] if len(self.alone_numbers) < MOST_NAMED else []
         self.unreceived += _unreceived(group)
         for finding in findings:
             self.findings.add(finding)

@@ -102,8 +102,19 @@ def _print(found: Found, asked: Sources) -> None:
         shown.append(f"  {entry['at']}  {source.name:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
     missed = _missed(lines, found.silent)
     if missed:
-        shown.append(f"記録を読めない当事者 (not read): {'、'.join(f'{name} ({why})' for name, why in missed)}")
+        shown.append("記録を読めない当事者 (not read):")
+        shown += [f"  {name}: {_why(why)}" for name, why in missed]
     sys.stdout.write("\n".join(shown) + "\n")
+
+
+def _why(why: str) -> str:
+    """Why a party's records are not here."""
+    if why == NOT_REACHABLE:
+        return (
+            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ機関 (not_reachable: its server is not running,"
+            " or the agency has a server of its own elsewhere)"
+        )
+    return f"断られた (refused: {why})"
 
 
 def _missed(lines: list[tuple[Source, Entry]], silent: Mapping[str, str]) -> list[tuple[str, str]]:

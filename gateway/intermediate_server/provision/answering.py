@@ -120,7 +120,7 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         request=item.request,
         public_key=item.public_key,
         now=now,
-        releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it
+        releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it (docs/adr/0063)
         nonce=item.nonce,
         code=item.code,
         known_lists=agency.lists.digests,

@@ -95,9 +95,9 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
         agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
     )  # fmt: skip
     kind = EntryKind.PROVISION_RELEASED if disposition == PROVIDED else EntryKind.PROVISION_NOT_PROVIDED
-    entries = (_in_part(decision, left, decider),) if decision.withheld else ()
+    entry = decider.entry(released="part" if decision.withheld else "whole", **_said(decision, row, left))
     await conclude(
-        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=entries
+        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
     return {"released": True}
 
@@ -119,7 +119,18 @@ async def _refuse(
         )
     number, marked = row["integrated_number"], _marked(agency, decision, row)
     made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
-    await conclude(agency, permit, made, "rejected", EntryKind.PROVISION_REFUSED, decider.staff_id, now)
+    await conclude(
+        agency,
+        permit,
+        made,
+        "rejected",
+        EntryKind.PROVISION_REFUSED,
+        decider.staff_id,
+        now,
+        entries=(
+            decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number),
+        ),
+    )
     return {"refused": True}
 
 
@@ -158,7 +169,7 @@ async def _first(
     agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
 ) -> dict[str, Any]:
     """The first of two people: nothing leaves. When somebody else was first in the meantime, this one decides anew."""
-    entry = decider.entry(approved="first", **_said(decision, left))
+    entry = decider.entry(approved="first", **_said(decision, row, left))
     values = (
         row["permit_id"],
         decider.staff_id,
@@ -173,17 +184,14 @@ async def _first(
     return {"approved": True}
 
 
-def _said(decision: HeldDecision, left: Leaving) -> dict[str, str]:
-    """What the access log says of an approval: ids, a keyed hash, names of items and words of ours."""
+def _said(decision: HeldDecision, row: Record, left: Leaving) -> dict[str, str]:
+    """What the access log says of an approval or a release: ids, a keyed hash, names of items and words of ours."""
     return {
         "permit_id": decision.permit_id,
+        "inquiry_number": row["inquiry_number"],
         "content_hash": left.mark,
         **({"withheld": encode(decision.withheld)} if decision.withheld else {}),
     }
-
-
-def _in_part(decision: HeldDecision, left: Leaving, decider: Decider) -> NewEntry:
-    return decider.entry(released="part", **_said(decision, left))
 
 
 async def conclude(

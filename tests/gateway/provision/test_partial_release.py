@@ -48,6 +48,21 @@ async def test_the_inquirer_sees_which_items_were_withheld_and_never_why(world):
     ]
 
 
+async def test_a_decision_is_on_record_with_its_permit_and_inquiry(world):
+    released, refused = await asked(world), await asked(world)
+    seen = await world.held(released.permit_id)
+    assert await world.decide(released.permit_id, seen["content_hash"]) == {"released": True}
+    assert await world.decide(refused.permit_id) == {"refused": True}
+    decided = [one["facts"] for one in await world.entries() if one["kind"] == "staff.operated"]
+    told = {
+        one["permit_id"]: (one["inquiry_number"], one.get("released") or one.get("refused"))
+        for one in decided
+        if one["function"] == "held.decide"
+    }
+    assert told[released.permit_id] == (released.asked.inquiry_number, "whole")
+    assert told[refused.permit_id] == (refused.asked.inquiry_number, "refused_by_staff")
+
+
 async def test_one_record_of_several_can_be_struck(world):
     question = await asked(world)
     seen = await world.held(question.permit_id)
