@@ -22,6 +22,7 @@ ALL = (
     "online",
     "provision",
     "bulk_inquiry",
+    "whole_ward",
     "held_listing",
     "many_agencies",
     "idle",

@@ -41,7 +41,7 @@ from transport import channel, tls
 EACH: Final = 4
 """Copies of one person."""
 AT_ONCE: Final = 5_000
-BEFORE_S: Final = 15
+BEFORE_S: Final = 30
 STEP_S: Final = 5
 COLUMNS: Final = (
     "record_id", "revision", "integrated_number", "information", "data_set", "version", "public_from", "public_to", "auto_response",

@@ -73,6 +73,7 @@ class Running:
     `dsn`: an external server's administrator instead of the embedded PostgreSQL. `options`: role → more of its role.json
     (`clock_offset_s`, `permit_redeem_s`, …). `key_profile`: `cheapest` in tests only. `clock`: the instant at which all roles
     begin; None: where the simulated clock of the folder is. `lines`: between any two roles there is a proxy that can be bad.
+    `durable`: as in EmbeddedPostgres.
     `own`: the topology's text, when the folder is to keep it.
     """
 
@@ -89,6 +90,7 @@ class Running:
         key_profile: str = "normal",
         clock: datetime | None = None,
         lines: bool = False,
+        durable: bool = True,
         own: bytes | None = None,
     ) -> None:
         self.data = DataFolder(data_dir.resolve())
@@ -101,6 +103,7 @@ class Running:
         self._key_profile = key_profile
         self._clock = clock
         self._with_lines = lines
+        self._durable = durable
         self._own = own
         self._lines: subprocess.Popen[bytes] | None = None
         self._ports: Mapping[str, RolePorts] = {}
@@ -192,7 +195,7 @@ class Running:
             return self.postgres.admin_dsn(password.read_text().strip(), "postgres")
         if not password.exists():
             write_private(password, secrets.token_urlsafe(24).encode())
-        self.postgres = EmbeddedPostgres(self.data.root)
+        self.postgres = EmbeddedPostgres(self.data.root, durable=self._durable)
         return self.postgres.start(password.read_text().strip())
 
     def _places_of_lines(self) -> dict[str, lines.Place]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from gateway.topology_fields import Fields, shown
@@ -71,6 +72,13 @@ def _is_whole(value: Any, lowest: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= _MOST
 
 
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def _whole(lowest: int) -> One:
     return One(
         lambda value: _is_whole(value, lowest),
@@ -98,6 +106,10 @@ TEXT: Final = One(
 )
 SHARE: Final = One(lambda value: _is_number(value, 0, 1), "0 から 1 の数です / a number from 0 to 1")
 TIME: Final = _like(_TIME, '引用符で囲んだ時刻です / a time within quotes, as "08:00"')
+DAY: Final = One(
+    lambda value: isinstance(value, str) and _is_day(value),
+    '引用符で囲んだ日付です / a day within quotes, as "2026-08-13"',
+)
 AGES: Final = One(
     lambda value: isinstance(value, list) and len(value) == 2 and all(_is_whole(one, 0) for one in value) and value[0] <= value[1],
     "[下限, 上限] の満年齢です / [from, to] in whole years",
@@ -152,6 +164,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         **dict.fromkeys(("staff_sessions", "staff_failures", "staff_terminal_failures"), _whole(1)),
         "staff_opens": TIME,
         "staff_closes": TIME,
+        "staff_closed": Several(DAY),
         "staff_rp_id": TEXT,
         "staff_origins": Several(_like(_ORIGIN, "https://host:port です / an origin")),
         "staff_two_person_release": KINDS,

@@ -10,7 +10,7 @@ from typing import Final
 
 _LOOK_S: Final = 0.2
 _ENOUGH: Final = 8
-_LONGEST_S: Final = 0.02
+_LONGEST_S: Final = 0.01
 
 
 class Pace:
@@ -29,7 +29,7 @@ class Pace:
         self._count += 1
 
     def wait_s(self, waiting: int, waited_s: float) -> float:
-        """Seconds to let more items come, when `waiting` are there and the oldest has waited so long already: 0, or what is left of 0.02
+        """Seconds to let more items come, when `waiting` are there and the oldest has waited so long already: 0, or what is left of 0.01
         when at least one more will have come by then.
         """
         missing = _ENOUGH - waiting

@@ -35,6 +35,7 @@ _SETTINGS = {
     "log_parameter_max_length_on_error": "0",
     "password_encryption": "scram-sha-256",
 }
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 class EmbeddedPostgresError(Exception):
@@ -90,10 +91,14 @@ def discard(data_dir: Path) -> None:
 
 
 class EmbeddedPostgres:
-    """One cluster below a data folder. `start()` must run in the main thread: the death signal is tied to it."""
+    """One cluster below a data folder. `start()` must run in the main thread: the death signal is tied to it.
 
-    def __init__(self, data_dir: Path) -> None:
+    `durable`: False where the data may be lost with the machine (tests): a commit then waits for no disk. A server that is killed loses nothing either way.
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         self._account = _account()
+        self._durable = durable
         data_dir.mkdir(parents=True, exist_ok=True)
         name = _place(data_dir)
         home = data_dir / "postgres"
@@ -158,7 +163,7 @@ class EmbeddedPostgres:
         try:
             self._run(
                 str(self._binaries() / "initdb"), "-D", str(fresh), "-k", "-U", _ADMIN, "-E", "UTF8",
-                "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={secret}",
+                "--locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={secret}", *(() if self._durable else ("--no-sync",)),
             )  # fmt: skip
         finally:
             secret.unlink()
@@ -186,7 +191,8 @@ class EmbeddedPostgres:
         self._initialise(admin_password)
         self._wait_for_predecessor()
         switch = {"user": self._account.uid, "group": self._account.gid} if self._account.switch else {}
-        options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = _SETTINGS if self._durable else _SETTINGS | _NOT_DURABLE
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (self.home / "server.log").open("ab")
         self._process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603 (our own binary) # user/group are only given when set
             [str(self._binaries() / "postgres"), "-D", str(self.cluster), "-k", str(self.socket), *options],

@@ -98,16 +98,32 @@ class TenantLook:
 
     async def _read(self, keys: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], asyncpg.Record | None]:
         """Rows by key; None where the tenant could not be read."""
-        keys.sort()
-        try:
-            rows = await self._database.ask(self._query, *map(list, zip(*keys, strict=True)))
-        except asyncpg.PostgresError as failure:
-            groups = [list(group) for _, group in groupby(keys, key=itemgetter(0))]
-            if len(groups) > 1:
-                found: dict[tuple[str, str, str], asyncpg.Record | None] = {}
-                for group in groups:
-                    found |= await self._read(group)
-                return found
+        rows, unreadable = await look_across(self._database, self._query, keys)
+        found: dict[tuple[str, str, str], asyncpg.Record | None] = {(row[0], row[1], row[2]): row for row in rows}
+        return found | {key: None for key in keys if key[0] in unreadable}
+
+
+async def look_across(
+    database: Database, query: str, keys: Iterable[tuple[str, str, str]]
+) -> tuple[list[asyncpg.Record], set[str]]:
+    """Rows under these keys (tenant, and the two halves that the query takes), and the tenants that could not be read: they harm no other.
+
+    Raises StorageUnavailableError.
+    """
+    wanted = sorted(keys)
+    if not wanted:
+        return [], set()
+    try:
+        return list(await database.ask(query, *map(list, zip(*wanted, strict=True)))), set()
+    except asyncpg.PostgresError as failure:
+        groups = [list(group) for _, group in groupby(wanted, key=itemgetter(0))]
+        if len(groups) == 1:
             _LOG.error("look:tenant_unreadable", error=type(failure).__name__)
-            return dict.fromkeys(keys)
-        return {(row[0], row[1], row[2]): row for row in rows}
+            return [], {wanted[0][0]}
+    rows: list[asyncpg.Record] = []
+    unreadable: set[str] = set()
+    for group in groups:
+        some, bad = await look_across(database, query, group)
+        rows += some
+        unreadable |= bad
+    return rows, unreadable

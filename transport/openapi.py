@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -13,11 +14,16 @@ PATH: Final = "/openapi.json"
 
 
 def add_route(app: web.Application, name: str) -> None:
-    """Serve `name`.yaml at /openapi.json. The file is read once, here; FileNotFoundError when there is none."""
-    text = (resources.files("transport") / "openapi_documents" / f"{name}.yaml").read_text(encoding="utf-8")
-    document = json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), ensure_ascii=False)
+    """Serve `name`.yaml at /openapi.json. FileNotFoundError when there is none."""
+    document = _document(name)
 
     async def get_document(_request: web.Request) -> web.Response:
         return web.Response(text=document, content_type="application/json")
 
     app.router.add_get(PATH, get_document)
+
+
+@cache
+def _document(name: str) -> str:
+    text = (resources.files("transport") / "openapi_documents" / f"{name}.yaml").read_text(encoding="utf-8")
+    return json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), ensure_ascii=False)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import asyncpg
 import structlog
 
 from gateway.batch.jobs import Job, JobState, Source
+from gateway.batch.turns import with_turns
 from keys.errors import KeyUnusable, SealBroken
 from keys.ring import Keyring, State
 from storage import sql
@@ -34,18 +35,15 @@ _SQL = sql.load("gateway.batch")
 _BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
 _END: Final = Statement("end_resealing", _SQL["end_resealing"])
 _LEAST: Final = 100
-_MOST: Final = 4_000
+_MOST: Final = 1_000
 _SHORT_S: Final = 0.05
 _LONG_S: Final = 0.2
-_TURN_S: Final = 0.002
-"""Seconds of arithmetic after which everybody else at the event loop has a turn."""
 _LOOK_S: Final = 1.0
 _REST: Final = 1.0
 """Seconds of rest for each second of work: the other half of the time belongs to traffic."""
 _COUNT_S: Final = 60.0
 SETTLE_S: Final = 60.0
 _LOG = structlog.get_logger()
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +118,6 @@ async def renewable(
         with contextlib.suppress(SealBroken, KeyUnusable):
             found.append(renew(row))
     return found
-
-
-async def with_turns(rows: Iterable[Row]) -> AsyncIterator[Row]:
-    """One after the other, with a turn for everybody else whenever the work between them has held the event loop for some milliseconds."""
-    loop = asyncio.get_running_loop()
-    since = loop.time()
-    for row in rows:
-        yield row
-        if loop.time() - since > _TURN_S:
-            await asyncio.sleep(0)
-            since = loop.time()
 
 
 def next_size(size: int, took_s: float) -> int:

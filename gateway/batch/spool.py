@@ -28,7 +28,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
-from gateway.batch.manifest import NAME, SUFFIX
+from gateway.batch.manifest import NAME, SUFFIX, Manifest, read_manifest
 from storage import durable_file
 
 _LOG = structlog.get_logger()
@@ -39,6 +39,8 @@ IN_THE_WAY = Counter(
 NameRule = Callable[[str], bool]
 """True for a name of a data file that may not be taken, although it has the form of one."""
 _REASON: Final = ".reason.json"
+_MOST_LOOKED_INTO: Final = 1_000
+_LONGEST_MANIFEST: Final = 1 << 16
 _SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
@@ -292,3 +294,26 @@ def failed(root: Path, agency: str, channels: Iterable[str]) -> list[FailedFile]
 def waiting(root: Path, agency: str, channels: Iterable[str]) -> int:
     """Files that wait in `in/` with their manifests (metric)."""
     return sum(len(_manifests(folder / "in")) for _, _, folder in _folders(root, agency, channels))
+
+
+def promised(root: Path, agency: str, channel: str, *, longest: int) -> tuple[int, int]:
+    """Data rows that the manifests of waiting files speak of, and files that are not counted: those that say nothing believable, and those beyond
+    the first thousand of a business system.
+    """
+    rows = uncounted = 0
+    for _, _, folder in _folders(root, agency, (channel,)):
+        for nth, name in enumerate(_manifests(folder / "in")):
+            path = folder / "in" / name
+            found = read_manifest(path, kind=channel) if nth < _MOST_LOOKED_INTO and _is_small(path) else None
+            if isinstance(found, Manifest) and 0 <= found.count <= longest:
+                rows += found.count
+            else:
+                uncounted += 1
+    return rows, uncounted
+
+
+def _is_small(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= _LONGEST_MANIFEST
+    except OSError:  # it was claimed just now
+        return False

@@ -12,13 +12,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
-import asyncpg
-import structlog
-
 from storage import sql
 from storage.database import Database, StorageUnavailableError
+from storage.shared_look import look_across
 
-_LOG = structlog.get_logger()
 _WAITING: Final = sql.load("gateway.linkage_server")["waiting_work"]
 _LOOK_S: Final = 0.5
 LONGEST_REST_S: Final = 30.0
@@ -78,21 +75,7 @@ async def watch(database: Database, agencies: Mapping[str, WaitingWork]) -> None
 
 async def look(database: Database, agencies: Sequence[WaitingWork]) -> None:
     """One look. Raises StorageUnavailableError."""
-    found = await _read(database, sorted(one.tenant for one in agencies))
+    rows, _ = await look_across(database, _WAITING, [(one.tenant, "", "") for one in agencies])
+    found = {row["tenant"]: dict(row) for row in rows}
     for one in agencies:
         one.note(found.get(one.tenant))
-
-
-async def _read(database: Database, tenants: list[str]) -> dict[str, Mapping[str, bool | None] | None]:
-    """By tenant; a tenant that cannot be read harms no other."""
-    if not tenants:
-        return {}
-    empty = [""] * len(tenants)
-    try:
-        rows = await database.ask(_WAITING, tenants, empty, empty)
-    except asyncpg.PostgresError as failure:
-        if len(tenants) == 1:
-            _LOG.error("look:tenant_unreadable", error=type(failure).__name__)
-            return {tenants[0]: None}
-        return {tenant: found for one in tenants for tenant, found in (await _read(database, [one])).items()}
-    return {row["tenant"]: dict(row) for row in rows}

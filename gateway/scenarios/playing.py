@@ -120,6 +120,7 @@ def system(
             key_profile=key_profile,
             clock=begins,
             lines=True,
+            durable=False,
             topology=parse(TOPOLOGIES[topology]()),
         ) as running:
             yield Driver(running=running)

@@ -13,13 +13,15 @@ from aiohttp import web
 from gateway.pages.templates import Html, joined
 from gateway.terminal import review_parts
 from gateway.terminal.review_parts import REVIEWS, ROOM, Column, ask, hidden
-from gateway.terminal.rooms import PAGES, TERMINAL, AskedWrongError, checked, frame, name_of
+from gateway.terminal.rooms import PAGES, TERMINAL, AskedWrongError, checked, frame, name_of, options
 from gateway.terminal.sessions import Seat
 from transport.clock import JST
 
 _INTEGRATED: Final = re.compile(r"[0-9]{15}")
 _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _ADDRESSEE: Final = "addressee"
+_RIGHT: Final = "right"
+_SEXES: Final = {"": "―", "1": "男", "2": "女", "9": "不明"}
 _TWO: Final = {"link": "/v1/links/propose", "merge": "/v1/links/merge"}
 _ONE: Final = {"freeze": "/v1/links/freeze", "release": "/v1/links/release"}
 
@@ -54,6 +56,8 @@ async def page(
         **{name: fields.get(name, "") for name in ("other", "split_to", "wrong_since", "since")},
         recipients=given_to or Html(""),
         individual_number_goes=checked(fields, "individual_number_goes"),
+        right_sex=options(_SEXES, fields.get(f"{_RIGHT}-sex", "")),
+        **{f"right_{name}": fields.get(f"{_RIGHT}-{name}", "") for name in review_parts.ITEMS if name != "sex"},
     )
     return frame(request, "人と同一人の候補", body, room=ROOM, said=said, status=400 if said else 200)
 
@@ -114,17 +118,19 @@ async def propose(request: web.Request, whose: Seat, fields: Mapping[str, str]) 
 
 
 def _split(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Who leaves, for whom, and since when it was wrong. Raises AskedWrongError."""
+    """Who leaves, for whom, what is right of them, and since when it was wrong. Raises AskedWrongError."""
     named = [name.split("-", 1)[1].rpartition("-") for name in fields if name.startswith(f"{_ADDRESSEE}-")]
     other = fields.get("split_to", "").strip()
     if not named or (other and not _INTEGRATED.fullmatch(other)):
         raise AskedWrongError("分ける宛名番号を選んでください。統合宛名番号は 15 桁か、空です")
     wrong = _midnight(fields["wrong_since"]) if fields.get("wrong_since") else None
+    right = {name: text for name in review_parts.ITEMS if (text := fields.get(f"{_RIGHT}-{name}", "").strip())}
     return {
         "addressees": [{"business_system": system, "addressee_number": number} for system, _, number in named],
         "other_integrated_number": other,
         "individual_number_goes": bool(fields.get("individual_number_goes")),
         **({"wrong_since": wrong} if wrong else {}),
+        **({"right": right} if right else {}),
     }
 
 

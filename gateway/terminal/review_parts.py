@@ -155,9 +155,16 @@ def _facts(one: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("個人番号", "引き継ぐ" if one.get("individual_number_goes") else ""),
         ("四情報", "送られたもので書き換える" if one.get("items_go") else ""),
         ("誤ってつながった日", local_time(one.get("wrong_since"))),
+        *((f"分けられる人の正しい{ITEMS[name]}", text) for name, text in _right(one).items()),
         ("無効になった理由", one.get("void_because")),
     )
     return [(name, value) for name, value in said if value]
+
+
+def _right(one: Mapping[str, Any]) -> dict[str, str]:
+    """What the proposal says of the person split off, as far as this affair sees it: whoever approves, approves this."""
+    says = one.get("says") or {}
+    return {name: _SEXES.get(says[name], says[name]) if name == "sex" else says[name] for name in ITEMS if name in says}
 
 
 def state(code: str) -> str:

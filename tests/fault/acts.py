@@ -27,15 +27,20 @@ from tests.support.running_system import (
 
 @dataclass(slots=True)
 class Trial:
-    """One point under trial: what its act needs to be told from the acts of other points."""
+    """One step under trial: what its act needs to be told from the acts of other trials. `points`: where the server dies, in order."""
 
     system: System
     nth: int
-    point: str
+    points: tuple[str, ...]
 
     @property
     def name(self) -> str:
         return f"trial-{self.nth}"
+
+    @property
+    def point(self) -> str:
+        """Where the server dies first."""
+        return self.points[0]
 
 
 Act = Callable[[Trial], Awaitable[None]]

@@ -1,7 +1,7 @@
 """A server may die at any commit and any send: it comes back, the work goes on, nothing is lost and nothing happens twice.
 
-One test per fault point, generated from the registry, in a file for each server (`test_kill_*.py`): a new commit or send that no act here reaches
-fails `test_every_registered_point_is_tried_at_some_role`. SKY2's points are tried in tests/adapters/sky2/test_kill.py, those of an agency's first
+One test per commit and send, generated from the registry, in a file for each server (`test_kill_*.py`): the server dies before the step and,
+when it does it again, after it. A new one that no act here reaches fails `test_every_registered_step_is_tried_at_some_role`. SKY2's points are tried in tests/adapters/sky2/test_kill.py, those of an agency's first
 staff in tests/gateway/intermediate_server/test_founding.py, of a log that is opened anew in tests/system/test_backup.py,
 of a rotation in tests/gateway/setting_up/test_rotation.py, of rings that people open in tests/system/test_keys_closed.py.
 """
@@ -9,6 +9,7 @@ of a rotation in tests/gateway/setting_up/test_rotation.py, of rings that people
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gateway.demonstration.stage import WARD
+from gateway.launcher import RoleNotStartedError, Running
 from gateway.serve_command import MODULES
 from storage.fault_points import REGISTRY
 from tests.fault import (
@@ -68,15 +70,26 @@ ROLE = {
 """Kind of server → the ward's process, or the network's, that is killed."""
 TRIED_ELSEWHERE = frozenset({"sky2", "test", "founding", "keys", "opening"})
 POINTS = sorted(name for name, server in REGISTRY.items() if server not in TRIED_ELSEWHERE)
+STEPS = sorted({point.rpartition(".")[0] for point in POINTS})
 
 
-def points_of(*servers: str) -> list[str]:
-    """The fault points of these kinds of server."""
-    return [point for point in POINTS if REGISTRY[point] in servers]
+ONE_DEATH_A_TRIAL = frozenset({"core.commit.presentation.remembered", "intermediate.commit.inquiry.permitted"})
+"""Steps whose act needs a fault that the core plays once: it is not met a second time in one trial."""
+
+
+def trials_of(*servers: str) -> list[tuple[str, str]]:
+    """The commits and sends of these kinds of server, each with the sides on which the server dies in one trial, in their order."""
+    steps = [step for step in STEPS if REGISTRY[f"{step}.before"] in servers]
+    return [
+        (step, sides)
+        for step in steps
+        for sides in (("before", "after") if step in ONE_DEATH_A_TRIAL else ("before after",))
+    ]
 
 
 PARTIES = (WARD, "naikaku", "suginami")
 DIES_WITHIN_S = 25.0
+_NTH = itertools.count(1)
 ONCE = frozenset(
     {
         "inquiry.registered", "inquiry.refused", "inquiry.permitted", "inquiry.denied", "inquiry.held", "inquiry.answered",
@@ -121,18 +134,28 @@ async def _people(system: System) -> System:
 
 
 async def _die_and_go_on(trial: Trial, act: Act) -> None:
-    """Start the act, see the role die by SIGKILL, start it again, and wait for the act's right end."""
+    """Start the act, see the role die by SIGKILL on each side of the step as it goes on, and wait for the act's right end."""
     running, role = trial.system.running, ROLE[REGISTRY[trial.point]]
     loop = asyncio.get_running_loop()
-    end = loop.time() + DIES_WITHIN_S
     async with asyncio.TaskGroup() as group:
         acting = group.create_task(act(trial))
-        while running.ended(role) is None:
-            assert loop.time() < end, "the act does not reach the point"
-            assert not acting.done() or acting.exception() is not None or loop.time() < end
-            await asyncio.sleep(0.01)
-        assert running.ended(role) == -signal.SIGKILL
-        running.restart(role)
+        for fault in (*trial.points[1:], None):
+            end = loop.time() + DIES_WITHIN_S
+            while running.ended(role) is None:
+                assert loop.time() < end, "the act does not reach the point"
+                assert not acting.done() or acting.exception() is not None or loop.time() < end
+                await asyncio.sleep(0.01)
+            assert running.ended(role) == -signal.SIGKILL
+            _revive(running, role, fault)
+
+
+def _revive(running: Running, role: str, fault: str | None) -> None:
+    """Start the role; armed, it may reach its point before it has answered once."""
+    try:
+        running.restart(role, fault=fault)
+    except RoleNotStartedError:
+        if fault is None or running.ended(role) != -signal.SIGKILL:
+            raise
 
 
 async def _nothing_twice(system: System) -> None:
@@ -145,19 +168,19 @@ async def _nothing_twice(system: System) -> None:
         assert len(set(identities)) == len(identities)
 
 
-def kill_at(world: System, point: str) -> None:
-    """Play the act of a point, with its server killed there, and see that all is as if it had not been."""
-    prepare = ACTS.get(point.rpartition(".")[0])
-    assert prepare is not None, "a fault point that no act reaches: add its act to ACTS"
-    trial = Trial(system=world, nth=POINTS.index(point), point=point)
+def kill_at(world: System, step: str, sides: str) -> None:
+    """Play the act of a step, with its server killed on these sides of it, and see that all is as if it had not been."""
+    prepare = ACTS.get(step)
+    assert prepare is not None, "a step that no act reaches: add its act to ACTS"
+    trial = Trial(system=world, nth=next(_NTH), points=tuple(f"{step}.{side}" for side in sides.split()))
     act = asyncio.run(prepare(trial))
-    role = ROLE[REGISTRY[point]]
+    role = ROLE[REGISTRY[trial.point]]
     world.running.kill(role)
-    world.running.restart(role, fault=point)
+    world.running.restart(role, fault=trial.point)
     try:
         asyncio.run(_die_and_go_on(trial, act))
     except BaseException:
-        world.running.kill(role)  # the next point must not meet this one's fault
+        world.running.kill(role)  # the next trial must not meet this one's fault
         world.running.restart(role)
         raise
     asyncio.run(_nothing_twice(world))

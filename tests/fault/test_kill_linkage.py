@@ -1,10 +1,10 @@
-"""SIGKILL of the linkage server at every commit and every send (tests/fault/killing.py)."""
+"""SIGKILL of the linkage server before and after every commit and every send (tests/fault/killing.py)."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fault.killing import kill_at, points_of, world_to_kill_in
+from tests.fault.killing import kill_at, trials_of, world_to_kill_in
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +13,6 @@ def world(tmp_path_factory):
         yield system
 
 
-@pytest.mark.parametrize("point", points_of("linkage"))
-def test_a_server_that_dies_here_loses_nothing_and_does_nothing_twice(world, point):
-    kill_at(world, point)
+@pytest.mark.parametrize(("step", "sides"), trials_of("linkage"))
+def test_a_server_that_dies_around_this_step_loses_nothing_and_does_nothing_twice(world, step, sides):
+    kill_at(world, step, sides)

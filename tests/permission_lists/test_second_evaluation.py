@@ -48,7 +48,7 @@ def grants(table: str) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("second-evaluation")
-    postgres = EmbeddedPostgres(folder)
+    postgres = EmbeddedPostgres(folder, durable=False)
     yield postgres.start(secrets.token_hex(8))
     postgres.stop()
     discard(folder)

@@ -56,7 +56,7 @@ def act(key: str) -> Commit:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("storage-postgres")
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder, durable=False)
     admin = server.start(secrets.token_hex(8))
     yield server, admin
     server.stop()

@@ -38,7 +38,7 @@ def started(
     }
     try:
         with Running(
-            folder, roles=roles, ports="free", options=given, key_profile="cheapest", clock=DEMO_DAY
+            folder, roles=roles, ports="free", options=given, key_profile="cheapest", durable=False, clock=DEMO_DAY
         ) as running:
             yield running
     finally:

@@ -63,7 +63,7 @@ def world(tmp_path_factory):
     options = {
         role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
     }
-    first = Running(data, roles=(), ports="free", key_profile="cheapest")
+    first = Running(data, roles=(), ports="free", key_profile="cheapest", durable=False)
     with held(first.data.root):
         first.set_up()
         first.stop()
@@ -77,7 +77,7 @@ def world(tmp_path_factory):
         assert sekisho(["agency", *map(str, words), "--data", str(data)]) == OK
     topology = own_topology(first.data)
     with Running(
-        data, roles=ROLES, ports="kept", key_profile="cheapest", options=options, topology=topology
+        data, roles=ROLES, ports="kept", key_profile="cheapest", durable=False, options=options, topology=topology
     ) as running:
         system = System(running=running)
         asyncio.run(people(system))

@@ -56,10 +56,16 @@ async def change(system, bar_id, event, staff):
     return await at_the_ward(system, "bars/change", {"bar_id": bar_id, "event": event}, staff)
 
 
+async def asked(system, person):
+    """An inquiry of the ward that is not waited for."""
+    async with system.stage.system(RESIDENTS) as caller:
+        return (await caller.inquire([system.from_the_ward(person)], wait_ms=500))[0]
+
+
 async def test_a_suspension_takes_two_stops_both_directions_at_once_and_loses_nothing(system):
     person = system.insured[0]
     await system.faults(provider_down=10_000)
-    mine = await system.ask(RESIDENTS, system.from_the_ward(person))
+    mine = await asked(system, person)
     await system.faults(provider_down=0)
     bar = await at_the_ward(system, "bars/set", a_bar(system))
     not_yet = await system.ask("suginami-gyomu", system.to_the_ward(person))
@@ -67,15 +73,14 @@ async def test_a_suspension_takes_two_stops_both_directions_at_once_and_loses_no
         await change(system, bar["bar_id"], "check", "staff-1")
     under_way = await system.settled(RESIDENTS, mine)
     await system.faults(provider_down=10_000)
-    waiting = await system.ask(RESIDENTS, system.from_the_ward(person))
+    waiting = await asked(system, person)
     stands = await change(system, bar["bar_id"], "check", "staff-2")
     await system.faults(provider_down=0)
     theirs = await system.ask("suginami-gyomu", system.to_the_ward(person))
     ours = await system.ask(RESIDENTS, system.from_the_ward(person))
     await asyncio.sleep(2.5)  # the sweeper tries again, and nothing may come of it
-    async with system.stage.system(RESIDENTS) as caller:
-        still = await system.result(caller, waiting["inquiry_number"])
-    asked = await change(system, bar["bar_id"], "lift", "staff-2")
+    still = await system.look(RESIDENTS, waiting["inquiry_number"])
+    asked_to_lift = await change(system, bar["bar_id"], "lift", "staff-2")
     with pytest.raises(UnexpectedAnswerError, match="403 second_person_needed"):
         await change(system, bar["bar_id"], "lift", "staff-2")
     lifted = await change(system, bar["bar_id"], "lift", "staff-1")
@@ -86,7 +91,7 @@ async def test_a_suspension_takes_two_stops_both_directions_at_once_and_loses_no
     assert (theirs["state"], theirs["reason"]) == ("refused", "use_suspended")
     assert (ours["state"], ours["reason"]) == ("refused", "use_suspended")
     assert (still["state"], still["values"]) == ("permitted", None)
-    assert (asked["state"], lifted["state"]) == ("lift_asked", "lifted")
+    assert (asked_to_lift["state"], lifted["state"]) == ("lift_asked", "lifted")
     assert (afterwards["state"], again["state"]) == ("answered", "answered")
     log = entries(await system.export(WARD))
     steps = [one["facts"]["event"] for one in log if one["kind"] == "bars.changed"]
@@ -100,8 +105,7 @@ async def test_with_the_network_down_the_circuit_opens_is_shown_and_the_outbox_k
     person = system.insured[1]
     system.running.kill("network")
     try:
-        async with system.stage.system(RESIDENTS) as caller:
-            asked = (await caller.inquire([system.from_the_ward(person)], wait_ms=500))[0]
+        kept = await asked(system, person)
 
         async def counterparts():
             return await at_the_ward(system, "counterparts", {})
@@ -118,7 +122,7 @@ async def test_with_the_network_down_the_circuit_opens_is_shown_and_the_outbox_k
         assert f'sekisho_circuit_opened_total{{counterpart="{opened[0]["counterpart"]}",owner="{WARD}"}}' in metrics
     finally:
         system.running.restart("network")
-    answer = await system.settled(RESIDENTS, asked)
+    answer = await system.settled(RESIDENTS, kept)
     assert answer["state"] == "answered"
 
     async def states():

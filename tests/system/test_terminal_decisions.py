@@ -194,8 +194,14 @@ async def test_a_person_is_frozen_by_one_and_released_by_two(job):
         assert await browser.post("/reviews/link", act="freeze", **CARE, **who) == 200
         assert "凍結しました" in browser.said
         split = {f"addressee-{INSURANCE}-{system.number(INSURANCE, person)}": "1", "wrong_since": "2022-09-01"}
-        assert await browser.post("/reviews/link", act="split", **split, **CARE, **who) == 200
+        right = {"right-name": "模擬　正子", "right-birth_date": "1990-02-31", "right-sex": "2"}
+        assert await browser.post("/reviews/link", act="split", **split, **right, **CARE, **who) == 400
+        assert browser.field("right-name") == "模擬　正子"
+        right["right-birth_date"] = "1990-02-03"
+        assert await browser.post("/reviews/link", act="split", **split, **right, **CARE, **who) == 200
         assert "分ける宛名番号" in browser.text
+        told = re.findall(r"分けられる人の正しい([^<]*)</th><td>([^<]*)<", browser.text)
+        assert told == [("氏名", "模擬　正子"), ("性別", "女"), ("生年月日", "1990-02-03")]
         shown = {name: browser.field(name) for name in ("decision_id", "kind", "content_hash")}
         assert await browser.post("/reviews/settle", act="withdraw", **CARE, **shown) == 200
         assert await browser.post("/reviews/link", act="release", **CARE, **who) == 200

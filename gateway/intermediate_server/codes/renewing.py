@@ -17,6 +17,7 @@ from asyncpg import Record
 from prometheus_client import Counter
 
 from evidence.entry import EntryKind
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import (
     CODE_SIZE,
@@ -113,7 +114,7 @@ async def _renew_all(agency: HostedAgency, epoch: int) -> None:
 
 async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> None:
     """One batch: asked at the core, and everything that came of it in one commit."""
-    codes = [open_code(agency, row["integrated_number"], row["code_sealed"]) for row in rows]
+    codes = [open_code(agency, row["integrated_number"], row["code_sealed"]) async for row in with_turns(rows)]
     answers = [
         _read(answer, epoch) for answer in await agency.code_renewals.ask_all([{"code": code} for code in codes])
     ]
@@ -126,7 +127,7 @@ async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> No
     now = agency.clock()
     renewed: list[Write] = []
     refused: list[Write] = []
-    for row, answer in zip(rows, answers, strict=True):
+    async for row, answer in with_turns(zip(rows, answers, strict=True)):
         number, reason = row["integrated_number"], answer
         if isinstance(answer, bytes):
             index = index_of_code(agency, answer)

@@ -14,6 +14,7 @@ from typing import Any
 from asyncpg import Record
 
 from evidence.entry import EntryKind
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE
 from gateway.intermediate_server.codes.binding import index_of_code
@@ -64,13 +65,13 @@ UNAUTHENTIC = frozenset(
 async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any]]:
     """IF_TKY_90003: answer every request of a list, in order."""
     with PROVISION_SECONDS.time():
-        checked = [check(agency, item, now) for item in items]
+        checked = [check(agency, item, now) async for item in with_turns(items)]
         stored, persons = await _read(agency, items, checked, now)
         persons = await _with_records(agency, persons, now)
         answers: list[dict[str, Any] | None] = [None] * len(items)
         commits: list[Commit] = []
         waiting: list[tuple[int, Answer | None]] = []
-        for position, (item, (permit, asked, reason)) in enumerate(zip(items, checked, strict=True)):
+        async for position, (item, (permit, asked, reason)) in with_turns(enumerate(zip(items, checked, strict=True))):
             digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
             row = stored.get((permit.inquirer, permit.inquiry_number)) if permit else None
             if row is not None and hmac.compare_digest(row["exchange_digest"], digest):

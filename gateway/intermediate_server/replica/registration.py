@@ -20,6 +20,7 @@ from codebook import layouts
 from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.entry import EntryKind
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
@@ -155,7 +156,7 @@ async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
 async def register(agency: HostedAgency, records: list[ReplicaItem], now: datetime) -> list[dict[str, Any]]:
     """IF_DBM_90011: answer each record; the good ones and the count of them commit together."""
     today = agency.today(now)
-    wrong = [_problem(agency, record, today) for record in records]
+    wrong = [_problem(agency, record, today) async for record in with_turns(records)]
     good = [record for record, bad in zip(records, wrong, strict=True) if bad is None]
     async with agency.person_keys.using({record.integrated_number for record in good}):
         return await _register_all(agency, records, wrong, await _read_held(agency, good), now)
@@ -166,7 +167,7 @@ async def _register_all(
 ) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for record, bad in zip(records, wrong, strict=True):
+    async for record, bad in with_turns(zip(records, wrong, strict=True)):
         if bad is not None:
             answers.append(bad)
         elif record.record_id in seen:

@@ -13,7 +13,8 @@ import msgspec
 from asyncpg import Record
 
 from evidence.entry import EntryKind
-from gateway.batch.resealing import OTHERS, Advance, Resealing, Stretch, with_turns
+from gateway.batch.resealing import OTHERS, Advance, Resealing, Stretch
+from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration

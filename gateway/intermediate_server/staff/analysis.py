@@ -14,6 +14,8 @@ from enum import StrEnum
 from statistics import median, pstdev
 from typing import Final
 
+from codebook.holidays import closed_days
+
 _JST: Final = timezone(timedelta(hours=9))
 _SATURDAY: Final = 5
 
@@ -44,11 +46,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """When something is remarkable. `least`: below it no frequency is; `apart`: what counts as looking again."""
+    """When something is remarkable. `closed`: of this agency, beside the days on which all are; `least`: below it no frequency is; `apart`: when it is looking again."""
 
     opens: time = time(8, 0)
     closes: time = time(19, 0)
-    holidays: frozenset[date] = frozenset()
+    closed: frozenset[date] = frozenset()
     least: int = 10
     days_of_history: int = 5
     deviations: float = 3.0
@@ -107,13 +109,14 @@ def _handles(accesses: Iterable[Access]) -> tuple[str, ...]:
 
 
 def _outside_hours(accesses: Iterable[Access], measures: Measures) -> Iterable[Finding]:
-    """Outside office hours, on Saturdays, Sundays and holidays (Japan time)."""
+    """Outside office hours, on Saturdays, Sundays, holidays, at the turn of the year and on the agency's own closed days (Japan time)."""
     outside: defaultdict[tuple[date, str], list[Access]] = defaultdict(list)
     for access in accesses:
         local = access.at.astimezone(_JST)
-        free = local.weekday() >= _SATURDAY or local.date() in measures.holidays
+        day = local.date()
+        free = day.weekday() >= _SATURDAY or day in measures.closed or day in closed_days(day.year)
         if free or not measures.opens <= local.time() < measures.closes:
-            outside[(local.date(), access.staff_id)].append(access)
+            outside[(day, access.staff_id)].append(access)
     for (day, staff_id), found in outside.items():
         yield Finding(rule=Rule.OUTSIDE_HOURS, staff_id=staff_id, day=day, count=len(found), handles=_handles(found))
 

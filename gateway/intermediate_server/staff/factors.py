@@ -9,6 +9,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -150,7 +151,9 @@ class Nobody:
     card: Card
 
 
+@cache
 def nobody(profile: Profile) -> Nobody:
+    """One for a process: the password is nobody's, and hashing it costs what a log-in costs."""
     public = secrets.token_bytes(32)
     return Nobody(
         password_hash=hash_password(secrets.token_urlsafe(24), profile),

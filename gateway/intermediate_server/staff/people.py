@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -65,6 +65,7 @@ class Rules:
     card_for: timedelta = timedelta(days=5 * 365)
     opens: time = time(8, 0)
     closes: time = time(19, 0)
+    closed: frozenset[date] = frozenset()
     rp_id: str = "localhost"
     origins: frozenset[str] = frozenset()
     two_person_release: frozenset[str] = frozenset()
@@ -98,6 +99,8 @@ def rules_from(options: Mapping[str, Any], profile: Profile, port: int) -> Rules
                 given[name] = timedelta(seconds=float(value))
             case time():
                 given[name] = time.fromisoformat(value)
+            case frozenset() if name == "closed":
+                given[name] = frozenset(date.fromisoformat(day) for day in value)
             case frozenset():
                 given[name] = frozenset(value)
             case _:

@@ -69,7 +69,7 @@ def _findings(
 ) -> list[Finding]:
     """In a thread: a year of a busy agency takes seconds."""
     accesses = [access for entry in entries if (access := _access(entry, persons)) is not None]
-    return analyse(accesses, Measures(opens=rules.opens, closes=rules.closes), related, since)
+    return analyse(accesses, Measures(opens=rules.opens, closes=rules.closes, closed=rules.closed), related, since)
 
 
 def _number(entry: Mapping[str, Any]) -> str:

@@ -1,5 +1,8 @@
 -- name: lock_counter
-select next from number_counter for update
+update number_counter set locks = locks + 1 returning locks
+
+-- name: count_of_locks
+select locks from number_counter
 
 -- name: claim_numbers
 update number_counter set next = next + $1 returning next - $1

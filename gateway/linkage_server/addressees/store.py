@@ -26,8 +26,16 @@ _ADDRESSEE = ("business_system_id", "addressee_number", "integrated_number", "re
 PersonRow = tuple[int, bytes | None, bytes | None, bytes, date, bool]
 
 
-async def lock_counter(connection: Connection) -> None:
-    await connection.fetchval(_SQL["lock_counter"])
+async def lock_counter(connection: Connection) -> int:
+    """Take the lock that puts all who write people into an order; as the how many-th, of all whose writing stayed."""
+    nth: int = await connection.fetchval(_SQL["lock_counter"])
+    return nth
+
+
+async def count_of_locks(connection: Connection) -> int:
+    """How often the lock was taken. Before reading what is to be good as long as this stays the same."""
+    count: int = await connection.fetchval(_SQL["count_of_locks"])
+    return count
 
 
 async def claim_numbers(connection: Connection, count: int) -> int:

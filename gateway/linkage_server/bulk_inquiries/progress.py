@@ -53,8 +53,12 @@ class Speed:
             self._done.popleft()
 
 
-def estimate(rate: Rate, *, left: int, waiting_files: int, is_open: int) -> dict[str, Any]:
-    """Seconds left for the lines that are not asked yet, None when nothing can be said, and on what it rests."""
+def estimate(rate: Rate, *, left: int, waiting: int, files_not_counted: int, is_open: int) -> dict[str, Any]:
+    """Seconds left for the lines that are not asked yet, None when nothing can be said, and on what it rests.
+
+    `left`: lines of files that were begun; `waiting`: lines of those that wait, by their manifests.
+    """
+    left += waiting
     known = rate.per_second is not None and rate.per_second > 0
     return {
         "seconds_left": 0 if not left else round(left / rate.per_second) if known and rate.per_second else None,
@@ -62,7 +66,8 @@ def estimate(rate: Rate, *, left: int, waiting_files: int, is_open: int) -> dict
             "lines_left": left,
             "lines_per_second": round(rate.per_second, 1) if rate.per_second is not None else None,
             "measured_over_seconds": round(rate.over_s),
-            "files_not_counted": waiting_files,
+            "lines_of_waiting_files": waiting,
+            "files_not_counted": files_not_counted,
             "lines_that_wait_for_providers": is_open,
         },
     }

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from msgspec import Meta
 from gateway.api.authorization import require
 from gateway.batch import spool
 from gateway.linkage_server.bulk_inquiries import store
+from gateway.linkage_server.bulk_inquiries.form import MOST_LINES
 from gateway.linkage_server.bulk_inquiries.progress import estimate
 from gateway.linkage_server.bulk_inquiries.run import CHANNEL, RESOURCE
 from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries
@@ -43,14 +45,18 @@ async def post_status(request: web.Request) -> web.Response:
     bulk = request.app[BULK][caller.agency].bulk
     agency = bulk.desk.agency
     files = await store.files_of(agency, caller.system, wanted.most)
-    waiting = await asyncio.to_thread(spool.waiting, bulk.root, agency.id, (CHANNEL,))
+    rows, uncounted = await asyncio.to_thread(
+        partial(spool.promised, bulk.root, agency.id, CHANNEL, longest=MOST_LINES)
+    )
     left = await store.left_to_ask(agency)
     shown = [_shown(one) for one in files]
     open_lines = sum(one["lines_open"] for one in shown)
     return web.json_response(
         {
             "files": shown,
-            "all_files": estimate(bulk.speed.rate(), left=left, waiting_files=waiting, is_open=open_lines),
+            "all_files": estimate(
+                bulk.speed.rate(), left=left, waiting=rows, files_not_counted=uncounted, is_open=open_lines
+            ),
         }
     )
 

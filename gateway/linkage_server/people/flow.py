@@ -6,7 +6,7 @@ nothing is written, the lock is given back, the network is asked, and the list i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache, partial
@@ -26,7 +26,9 @@ from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.people import store
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
 from gateway.linkage_server.people.judging import ChangeOutcome, Court, Judged, Snapshot
-from gateway.linkage_server.people.state import fold
+from gateway.linkage_server.people.rehearsed import Rehearsed
+from gateway.linkage_server.people.state import Person, fold
+from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from storage.committer import Commit, commit_step
@@ -75,7 +77,9 @@ async def refold(connection: Connection, keys: PersonalKeys, numbers: Sequence[i
     await store.write_persons(connection, keys, changed)
 
 
-async def take(agency: Agency, taken: Intake, one: ChangeList, verdicts: Verdicts) -> Intake:
+async def take(
+    agency: Agency, taken: Intake, one: ChangeList, verdicts: Verdicts, rehearsed: Rehearsed | None = None
+) -> Intake:
     """Take one list of an intake; returns the intake after it. `verdicts` grows by what the network was asked.
 
     Raises StorageUnavailableError, ChannelError; then nothing of the list is there.
@@ -83,10 +87,15 @@ async def take(agency: Agency, taken: Intake, one: ChangeList, verdicts: Verdict
     for _ in range(_ROUNDS):
         CHANGES_STEP.before.reached()
         async with agency.database.inside(agency.tenant) as connection:
-            await addressees.lock_counter(connection)
-            court = await convene(connection, agency, one, verdicts)
-            judged = court.judge(one.changes)
-            if not court.missing:
+            had_lock = await addressees.lock_counter(connection)
+            judged = rehearsed.take(one.last_line, had_lock, agency.today()) if rehearsed is not None else None
+            court = None
+            if judged is None:
+                court = await convene(connection, agency, one, verdicts)
+                judged = court.judge(one.changes)
+                if rehearsed is not None:
+                    rehearsed.touch(court, judged)
+            if court is None or not court.missing:
                 await _write(connection, agency, one, judged, taken)
                 results = [_result(each, one.rights) for each in judged]
                 advanced = await intake.keep_results(connection, taken, results, one.last_line)
@@ -100,11 +109,12 @@ async def take(agency: Agency, taken: Intake, one: ChangeList, verdicts: Verdict
     return advanced
 
 
-async def ask(agency: Agency, court: Court, verdicts: Verdicts, *, pauses: Sequence[float] = ()) -> None:
-    """Ask the resident network about what a court misses; the answers go into `verdicts`."""
+async def ask(agency: Agency, court: Court, verdicts: Verdicts, *, pauses: Sequence[float] = ()) -> bool:
+    """Ask the resident network about what a court misses; the answers go into `verdicts`. Whether it agrees to everything."""
     missing = dict(court.missing)
     answers = await resident_network.compare(agency, list(missing.values()), pauses=pauses)
     verdicts.update(zip(missing, answers, strict=True))
+    return all(answer is not None and not answer for answer in answers)
 
 
 async def convene(connection: Connection, agency: Agency, one: ChangeList, verdicts: Verdicts) -> Court:
@@ -116,14 +126,15 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     cancelled = [key_of(change.cancels) for change in good if change.cancels]
     held = await addressees_of(connection, system, good)
     said = {change.says.individual_number for change in good if change.says.individual_number}
-    indexes = {keys.index_of(number): number for number in said}
-    holders = await store.persons_by_index(connection, list(indexes))
-    by_number = {indexes[index]: number for index, number in holders.items()}
-    concerned = [number for number, _ in held.values()] + list(by_number.values())
+    by_number = await _by_number(connection, keys, said)
+    people = await store.read_held(connection, keys, [number for number, _ in held.values()] + list(by_number.values()))
+    former = await _by_number(connection, keys, _former_numbers(people.values()) - said)
+    by_number |= former
+    people |= await store.read_held(connection, keys, [number for number in former.values() if number not in people])
     return Court(
         snapshot=Snapshot(
             addressees=held,
-            people=await store.read_held(connection, keys, concerned),
+            people=people,
             by_number=by_number,
             events=await store.known_events(connection, event_keys + cancelled),
             holds=await store.known_holds(connection, event_keys),
@@ -137,6 +148,24 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
         approved=one.approved,
         ages=agency.limits.ages.get(system),
     )
+
+
+async def _by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
+    """個人番号 → integrated number of its holder."""
+    indexes = {keys.index_of(number): number for number in numbers}
+    holders = await store.persons_by_index(connection, list(indexes))
+    return {indexes[index]: number for index, number in holders.items()}
+
+
+def _former_numbers(people: Iterable[Held]) -> set[str]:
+    """個人番号 that people had and have no more: a cancellation may bring them back."""
+    return {
+        number
+        for held in people
+        if held.events
+        for number in (held.base.individual_number, *(event.says.individual_number for event in held.events))
+        if number and number != held.person.individual_number
+    }
 
 
 async def addressees_of(connection: Connection, system: str, changes: Sequence[Change]) -> dict[str, tuple[int, bool]]:
@@ -170,13 +199,9 @@ async def _write(
         await store.put_events(
             connection,
             keys,
-            [
-                _new_event(keys, one.rights.system, each, number, now)
-                for each, number in recorded
-                if not each.reinstates
-            ],
+            [_new_event(one.rights.system, each, number, now) for each, number in recorded if not each.reinstates],
         )
-        await refold(connection, keys, numbers, agency.today())
+        await store.write_persons(connection, keys, _changed(judged, agency.today()))
     await store.drop_waiting_changes(
         connection, [each.key for each in judged if each.key and each.outcome is not ChangeOutcome.WAITING]
     )
@@ -188,6 +213,15 @@ def _recorded(judged: Sequence[Judged]) -> Iterator[tuple[Judged, int]]:
     for one in judged:
         if one.event is not None and one.someone is not None and one.someone.number is not None:
             yield one, one.someone.number
+
+
+def _changed(judged: Sequence[Judged], today: date) -> dict[int, Person]:
+    """Integrated number → what `person` is to say from now on, where that is something else. What `refold` would find, without reading it."""
+    changed = {}
+    for one, number in _recorded(judged):
+        if one.someone is not None and (after := one.someone.on(today)) != one.someone.person:
+            changed[number] = after
+    return changed
 
 
 async def _register(
@@ -224,7 +258,7 @@ async def _register(
     )
 
 
-def _new_event(keys: PersonalKeys, system: str, one: Judged, number: int, now: datetime) -> store.NewEvent:
+def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.NewEvent:
     if one.change is None or one.event is None:
         raise RuntimeError("only a change that was taken is recorded")
     return store.NewEvent(
@@ -237,7 +271,7 @@ def _new_event(keys: PersonalKeys, system: str, one: Judged, number: int, now: d
         recorded_at=now,
         applied_at=now if one.event.applied else None,
         says=one.change.says,
-        digest=_digest(keys, one.change),
+        digest=one.digest,
         cancels=one.event.cancels,
     )
 
@@ -250,7 +284,7 @@ async def _write_waiting(connection: Connection, keys: PersonalKeys, system: str
             system=system,
             effective_on=one.change.effective_on,
             sealed=keys.seal_for_review(_ENCODE(one.change), one.key),
-            digest=_digest(keys, one.change),
+            digest=one.digest,
         )
         for one in judged
         if one.outcome is ChangeOutcome.WAITING and one.reason is ChangeReason.NOT_YET and one.change is not None

@@ -7,10 +7,12 @@ answers. So the network is never waited for while a transaction is open, and wha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from codebook.four_items import Field
 from gateway.batch.text_forms import TextReason
@@ -43,23 +45,36 @@ class ChangeOutcome(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Someone:
-    """A person as the list leaves it so far: `number` None until one is issued; `fresh`: registered by this change of the list."""
+    """A person as the list leaves it so far: `number` None until one is issued; `person`: what is held, the base of whoever is new."""
 
     number: int | None
     base: Person
-    events: list[Event]
-    fresh: Change | None = None
+    person: Person
+    events: Sequence[Event]
+    _on: tuple[date, Person] | None = None
 
     def on(self, day: date) -> Person:
-        return fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
+        if self._on is None or self._on[0] != day:
+            self._on = day, fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
+        return self._on[1]
+
+    def without(self, key: str) -> list[Event]:
+        return [one for one in self.events if one.event_key != key]
+
+    def having(self, event: Event) -> Someone:
+        """The person with the event, which takes the place of itself where it was there before."""
+        events = [*self.without(event.event_key), event]
+        return Someone(number=self.number, base=self.base, person=self.person, events=events)
+
+    def become(self, after: Someone) -> None:
+        self.events, self._on = after.events, after._on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
-    `reinstates`: the event is there and did not count, as it waited or was held.
+    `reinstates`: the event is there and did not count, as it waited or was held; `digest`: of what the change says.
     """
 
     change: Change | None
@@ -73,6 +88,10 @@ class Judged:
     registers: bool = False
     reinstates: bool = False
     differing: frozenset[Field] = frozenset()
+    digest: bytes = b""
+
+    def __repr__(self) -> str:
+        return "<Judged>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -88,7 +107,9 @@ class Snapshot:
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Court:
-    """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked."""
+    """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked;
+    `holders`: who has got which 個人番号 by this list.
+    """
 
     snapshot: Snapshot
     verdicts: Verdicts
@@ -100,10 +121,14 @@ class Court:
     approved: Collection[str] = frozenset()
     ages: tuple[int, int] | None = None
     missing: dict[int, Account] = field(default_factory=dict)
+    holders: dict[str, Someone] = field(default_factory=dict)
     _people: dict[int, Someone] = field(default_factory=dict)
     _addressees: dict[str, Someone] = field(default_factory=dict)
-    _holders: dict[str, Someone] = field(default_factory=dict)
-    _keys: dict[str, bytes] = field(default_factory=dict)
+    _judged: dict[str, Judged] = field(default_factory=dict)
+
+    def anew(self) -> Court:
+        """The same court before it has judged anything: with the answers that have come meanwhile."""
+        return replace(self, missing={}, _people={}, _addressees={}, holders={}, _judged={})
 
     def judge(self, changes: Sequence[ParsedChange]) -> list[Judged]:
         """In order: a change sees those before it."""
@@ -114,24 +139,27 @@ class Court:
             return Judged(
                 change=None, line=change.line, outcome=ChangeOutcome.REJECTED, reason=change.reason, where=change.where
             )
-        key = self.key_of(change.event_id)
-        known = self._known(change, key)
+        key, digest = self.key_of(change.event_id), self.digest_of(change)
+        known = self._known(change, key, digest)
         if known is not None:
             return known
-        self._keys[key] = self.digest_of(change)
         someone = self._someone(change)
         if isinstance(someone, Judged):
-            return someone
-        if someone is None:
-            return self._registration(change, key)
-        return self._change(change, key, someone)
+            judged = someone
+        elif someone is None:
+            judged = self._registration(change, key)
+        else:
+            judged = self._change(change, key, someone)
+        judged = msgspec.structs.replace(judged, digest=digest)
+        self._judged[key] = judged
+        return judged
 
     # --- what came before
 
-    def _known(self, change: Change, key: str) -> Judged | None:
-        digest = self.digest_of(change)
-        if key in self._keys:
-            return self._again(change, key, same=self._keys[key] == digest, outcome=ChangeOutcome.UNCHANGED)
+    def _known(self, change: Change, key: str, digest: bytes) -> Judged | None:
+        before = self._judged.get(key)
+        if before is not None and before.outcome is not ChangeOutcome.REJECTED:
+            return self._of_this_list(change, before, digest)
         if (event := self.snapshot.events.get(key)) is not None:
             waited = not event.applied and not event.undone and change.effective_on <= self.today
             if event.digest == digest and (waited or (event.undone and key in self.approved)):
@@ -144,6 +172,13 @@ class Court:
         if hold.state == "open":
             return _judged(change, key, ChangeOutcome.HELD, hold.reason)
         return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
+
+    def _of_this_list(self, change: Change, before: Judged, digest: bytes) -> Judged:
+        """The same event stood higher up in this list: as if it had come in the list before."""
+        if before.outcome is ChangeOutcome.HELD:
+            return _judged(change, before.key, ChangeOutcome.HELD, str(before.reason))
+        outcome = ChangeOutcome.WAITING if before.outcome is ChangeOutcome.WAITING else ChangeOutcome.UNCHANGED
+        return self._again(change, before.key, same=before.digest == digest, outcome=outcome)
 
     @staticmethod
     def _again(change: Change, key: str, *, same: bool, outcome: ChangeOutcome) -> Judged:
@@ -171,12 +206,12 @@ class Court:
     def _held(self, number: int) -> Someone:
         if number not in self._people:
             held = self.snapshot.people[number]
-            self._people[number] = Someone(number, held.base, list(held.events))
+            self._people[number] = Someone(number=number, base=held.base, person=held.person, events=held.events)
         return self._people[number]
 
     def _holder(self, individual_number: str) -> Someone | None:
-        if individual_number in self._holders:
-            return self._holders[individual_number]
+        if individual_number in self.holders:
+            return self.holders[individual_number]
         number = self.snapshot.by_number.get(individual_number)
         return self._held(number) if number is not None else None
 
@@ -200,15 +235,16 @@ class Court:
                 state_since=None,
                 registered_on=change.effective_on,
             )
-            someone = Someone(None, base, [], change)
+            someone = Someone(number=None, base=base, person=base, events=())
         elif happens_after_death(change.kind, change.effective_on, someone.on(self.today).state, someone.events):
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
         elif fields := differing(someone.on(self.today).items, change.says.items()):
             return self._differs(change, key, fields)
         self._addressees[change.addressee_number] = someone
         if number:
-            self._holders[number] = someone
-        return self._recorded(change, key, someone, outcome, registers=True)
+            self.holders[number] = someone
+        after = someone.having(self._event(change, key, someone))
+        return self._recorded(change, key, someone, after, outcome, registers=True)
 
     # --- a change of somebody who is held
 
@@ -218,24 +254,24 @@ class Court:
         reason = self._cancels_wrongly(change, someone)
         if reason is not None:
             return _judged(change, key, ChangeOutcome.REJECTED, reason)
+        later = someone.having(self._event(change, key, someone))
         if change.effective_on > self.today:
-            return self._recorded(change, key, someone, ChangeOutcome.WAITING, reason=ChangeReason.NOT_YET)
-        event = self._event(change, key)
-        wrong = self.objection(change, key, someone, event)
-        return wrong or self._recorded(change, key, someone, ChangeOutcome.APPLIED, reason=self._note(change, someone))
+            return self._recorded(change, key, someone, later, ChangeOutcome.WAITING, reason=ChangeReason.NOT_YET)
+        wrong = self._objection(change, key, someone, later)
+        if wrong is not None:
+            return wrong
+        return self._recorded(change, key, someone, later, ChangeOutcome.APPLIED, reason=self._note(change, someone))
 
-    def objection(self, change: Change, key: str, someone: Someone, event: Event) -> Judged | None:
-        """What speaks against a change today: a hold, or None. `event`: the change as it would count."""
-        before = someone.on(self.today)
-        others = [one for one in someone.events if one.event_key != key]
-        after = Someone(someone.number, someone.base, [*others, event]).on(self.today)
+    def _objection(self, change: Change, key: str, someone: Someone, later: Someone) -> Judged | None:
+        """What speaks against a change today: a hold, or None. `later`: the person with the change."""
+        before, after = someone.on(self.today), later.on(self.today)
         if after.individual_number != before.individual_number:
             holder = self._holder(after.individual_number)
             if holder is not None and holder is not someone:
                 return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
-        if happens_after_death(change.kind, change.effective_on, before.state, others):
+        if happens_after_death(change.kind, change.effective_on, before.state, someone.without(key)):
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
@@ -292,9 +328,11 @@ class Court:
 
     # --- taking it
 
-    def _event(self, change: Change, key: str) -> Event:
+    def _event(self, change: Change, key: str, someone: Someone) -> Event:
+        """The change as it will lie in the history: behind all that is there, or in its own old place."""
+        there = next((one.event_no for one in someone.events if one.event_key == key), None)
         return Event(
-            event_no=_AFTER_ALL + len(self._keys),
+            event_no=_AFTER_ALL + len(self._judged) if there is None else there,
             event_key=key,
             kind=change.kind,
             effective_on=change.effective_on,
@@ -309,19 +347,18 @@ class Court:
         change: Change,
         key: str,
         someone: Someone,
+        later: Someone,
         outcome: ChangeOutcome,
         *,
         reason: ChangeReason | None = None,
         registers: bool = False,
     ) -> Judged:
-        before = someone.on(self.today).individual_number
-        event = self._event(change, key)
-        reinstates = any(one.event_key == key for one in someone.events)
-        someone.events[:] = [one for one in someone.events if one.event_key != key]
-        someone.events.append(event)
-        after = someone.on(self.today).individual_number
+        """`later`: the person with the change, which comes last of its events."""
+        before, after = (one.on(self.today).individual_number for one in (someone, later))
+        reinstates = len(later.events) == len(someone.events)
+        someone.become(later)
         if after and after != before:
-            self._holders[after] = someone
+            self.holders[after] = someone
         return Judged(
             change=change,
             line=change.line,
@@ -329,7 +366,7 @@ class Court:
             reason=reason,
             key=key,
             someone=someone,
-            event=event,
+            event=someone.events[-1],
             registers=registers,
             reinstates=reinstates,
         )

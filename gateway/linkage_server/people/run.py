@@ -1,7 +1,7 @@
 """The spool channel `person-changes`: daily changes by CSV or fixed-width file (LS-1.2).
 
 The file is rehearsed before it is taken: judged in full with nothing written, and stopped when too many of its changes disagree. What the
-resident network said then is kept for the taking, unless the file is so large that it would fill the memory.
+resident network said then is kept for the taking, and of a day's changes also what was judged, unless the file is so large that it would fill the memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gateway.batch.spool import SpoolFile
 from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_line, decode_lines, split_csv
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import resident_network
+from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
@@ -28,6 +29,7 @@ from gateway.linkage_server.people import flow
 from gateway.linkage_server.people.changes import BadChange, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.spool_rights import admit
 from gateway.linkage_server.tenant import Agency
 from storage import durable_file
@@ -38,6 +40,7 @@ _STOPPED: Final = "mismatch_rate_over_limit"
 _RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
 _KEPT_VERDICTS: Final = 200_000
+_KEPT_CHANGES: Final = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +108,25 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
     )
 
 
-async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts) -> Rejected | None:
+async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Rejected | None:
     """Judge the whole file as it would be taken; what is written meanwhile by others does not matter for a rate."""
     counts: Counter[str] = Counter()
     rows = 0
     with file.path.open("rb") as data:
         for one in file.lists(data):
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
-            while True:
-                async with agency.database.inside(agency.tenant) as connection:
-                    court = await flow.convene(connection, agency, one, known)
-                judged = court.judge(one.changes)
-                if not court.missing:
+            async with agency.database.inside(agency.tenant) as connection:
+                had_lock = await addressees.count_of_locks(connection)
+                court = await flow.convene(connection, agency, one, known)
+            judged = court.judge(one.changes)
+            while court.missing:
+                agrees = await flow.ask(agency, court, known, pauses=resident_network.PATIENT)
+                if agrees:  # as it was judged
                     break
-                await flow.ask(agency, court, known, pauses=resident_network.PATIENT)
+                court = court.anew()
+                judged = court.judge(one.changes)
+            if file.count <= _KEPT_CHANGES:
+                rehearsed.keep(one.last_line, court, judged, had_lock)
             counts.update(str(each.reason) for each in judged if each.outcome is ChangeOutcome.HELD)
             rows += len(judged)
             await asyncio.sleep(0)
@@ -128,11 +136,11 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts) -> Rej
     return Rejected(reason=_STOPPED, facts={"rows": rows, "mismatches": mismatches, **dict(sorted(counts.items()))})
 
 
-async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts) -> Intake:
+async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Intake:
     with file.path.open("rb") as data:
         for one in file.lists(data, taken.lines_done):
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
-            taken = await flow.take(agency, taken, one, known)
+            taken = await flow.take(agency, taken, one, known, rehearsed)
             await asyncio.sleep(0)
     return taken
 
@@ -152,11 +160,12 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     )
     if not taken.done:
         verdicts: Verdicts = {}
-        stopped = await _rehearse(agency, opened, verdicts) if not taken.lines_done else None
+        rehearsed = Rehearsed()
+        stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
         if stopped is not None:
             await agency.record_access_refused(_STOPPED, file.system)
             return stopped
-        taken = await _take(agency, taken, opened, verdicts)
+        taken = await _take(agency, taken, opened, verdicts, rehearsed)
         await flow.close(agency, taken, system=file.system)
     columns = _RESULT if rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
     return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))

@@ -7,7 +7,6 @@ and today only as far as nothing later says otherwise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
@@ -84,8 +83,7 @@ class Says(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 NOTHING: Final = Says()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Person:
+class Person(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A person on one day. `individual_number`: empty when there is none; `registered_on`: the day the base is of."""
 
     items: Items
@@ -94,9 +92,11 @@ class Person:
     state_since: date | None
     registered_on: date
 
+    def __repr__(self) -> str:
+        return "<Person>"
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Event:
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change as it lies in the history. `applied`: False while it waits for its day; `cancels`: the event_key it takes back."""
 
     event_no: int
@@ -108,6 +108,9 @@ class Event:
     says: Says
     cancels: str | None = None
     undone_by: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Event>"
 
 
 def standing(events: Sequence[Event]) -> list[Event]:
@@ -140,7 +143,7 @@ def fold(
     if on < base.registered_on:
         return None
     found = base
-    for event in standing([one for one in events if known_at is None or one.recorded_at <= known_at]):
+    for event in standing(events if known_at is None else [one for one in events if one.recorded_at <= known_at]):
         if event.effective_on > on:
             break
         if event.applied or with_waiting:
@@ -151,14 +154,14 @@ def fold(
 def _after(before: Person, event: Event) -> Person:
     state = None if event.cancels is not None else STATE_OF.get(event.kind)
     if state is not None:
-        before = replace(before, state=state, state_since=event.effective_on)
+        before = msgspec.structs.replace(before, state=state, state_since=event.effective_on)
     if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
         return before
     says = event.says
     if says == NOTHING:
         return before
     name, kana, sex, birth_date, address = (new or held for new, held in zip(says.items(), before.items, strict=True))
-    return replace(
+    return msgspec.structs.replace(
         before,
         items=(name, kana, sex, birth_date, address),
         individual_number=says.individual_number or before.individual_number,
@@ -169,5 +172,7 @@ def happens_after_death(kind: Kind, effective_on: date, state: State, events: Se
     """P-4 of `plausibility`. `state`: of the person as of today; `events`: the person's history."""
     if kind not in _AFTER_DEATH:
         return False
-    deaths = [event.effective_on for event in standing(events) if event.kind is Kind.DEATH]
+    deaths: list[date] = []
+    if any(event.kind is Kind.DEATH for event in events):
+        deaths = [event.effective_on for event in standing(events) if event.kind is Kind.DEATH]
     return effective_on > min(deaths) if deaths else state is State.DEAD

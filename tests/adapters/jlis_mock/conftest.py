@@ -12,7 +12,7 @@ from tests.adapters.jlis_mock.surroundings import Surroundings, surroundings
 
 @pytest.fixture(scope="session")
 def jlis_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedPostgres, str]]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("jlis-postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("jlis-postgres"), durable=False)
     admin_dsn = server.start("administrator-of-tests")
     yield server, admin_dsn
     server.stop()

@@ -15,7 +15,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def sky2_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedPostgres, str]]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("sky2-postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("sky2-postgres"), durable=False)
     yield server, server.start("administrator-of-tests")
     server.stop()
 

@@ -17,7 +17,7 @@ SQL = PACKAGE.joinpath("migrations", "0001_sky2.sql").read_text(encoding="utf-8"
 
 @pytest.fixture(scope="module")
 def dsn(tmp_path_factory):
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
     yield server.start("for-tests-only")
     server.stop()
 

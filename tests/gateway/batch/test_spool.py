@@ -265,3 +265,14 @@ async def test_the_loop_outlives_a_failure_that_nobody_foresaw(tmp_path, folder)
     put(folder, "good.csv")
     assert await running_beside(tmp_path, folder, name_is_refused=name_is_refused)
     assert len(asked) > 1
+
+
+def test_what_waits_is_counted_by_manifests_that_can_be_believed(tmp_path, folder):
+    put(folder, "a.csv", count=200)
+    put(folder, "b.csv", count=9_000)
+    put(folder, "c.csv", count=10_001)
+    put(folder, "d.csv", count=-1)
+    put(folder, "e.csv", kind="another")
+    (folder / "in" / "f.csv.manifest.json").mkdir()
+    (folder / "in" / "g.csv.manifest.json").write_bytes(b" " * 100_000)
+    assert spool.promised(tmp_path, "setagaya", CHANNEL, longest=10_000) == (9_200, 5)

@@ -21,7 +21,7 @@ SCOPES = (
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("business-postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("business-postgres"), durable=False)
     dsn = server.start(secrets.token_hex(8))
     yield dsn
     server.stop()

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from codebook.holidays import closed_days
 from gateway.intermediate_server.staff.analysis import Access, Finding, Measures, Rule, analyse
 
 MONDAY = datetime(2022, 10, 3, 1, 0, tzinfo=UTC)
@@ -32,7 +33,7 @@ def rules(findings) -> set[Rule]:
 
 def workdays(count: int) -> list[datetime]:
     days = (MONDAY + DAY * nth for nth in range(count * 2))
-    return [day for day in days if day.weekday() < 5][:count]
+    return [day for day in days if day.weekday() < 5 and day.date() not in closed_days(day.year)][:count]
 
 
 def test_ordinary_work_has_no_finding():
@@ -56,7 +57,9 @@ def test_saturday_and_sunday_are_outside(day):
 
 
 def test_a_holiday_is_outside():
-    assert rules(found(looks("ann", 1, MONDAY), holidays=frozenset({MONDAY.date()}))) == {Rule.OUTSIDE_HOURS}
+    """スポーツの日 2022; the agency's own closed days are beside those of the law."""
+    assert rules(found(looks("ann", 1, MONDAY + 7 * DAY))) == {Rule.OUTSIDE_HOURS}
+    assert rules(found(looks("ann", 1, MONDAY), closed=frozenset({MONDAY.date()}))) == {Rule.OUTSIDE_HOURS}
 
 
 def test_the_hours_outside_are_counted_by_person_and_day():

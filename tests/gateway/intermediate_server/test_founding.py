@@ -117,7 +117,7 @@ def test_set_up_that_died_half_way_is_made_whole(tmp_path):
 def test_a_server_that_dies_while_it_founds_has_its_staff_once(tmp_path_factory, side):
     folder = tmp_path_factory.mktemp("founding")
     try:
-        with Running(folder, roles=(), ports="free", key_profile="cheapest") as alone:
+        with Running(folder, roles=(), ports="free", key_profile="cheapest", durable=False) as alone:
             with pytest.raises(RoleNotStartedError):
                 alone.restart("intermediate", fault=f"founding.commit.staff.founded.{side}")
             assert alone.ended("intermediate") == -signal.SIGKILL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -205,9 +205,16 @@ def test_a_weak_password_is_known(password, weak):
 
 
 def test_rules_come_from_the_options_of_the_role():
-    options = {"staff_idle": 60, "staff_opens": "09:30", "staff_failures": 3, "staff_two_person_release": ["*"]}
+    options = {
+        "staff_idle": 60,
+        "staff_opens": "09:30",
+        "staff_failures": 3,
+        "staff_two_person_release": ["*"],
+        "staff_closed": ["2026-08-13"],
+    }
     rules = rules_from(options, CHEAPEST, 8442)
     assert (rules.idle, rules.opens, rules.failures) == (timedelta(minutes=1), time(9, 30), 3)
+    assert rules.closed == {date(2026, 8, 13)}
     assert rules.two_people("医療保険給付関係情報")
     assert rules.origins == {"https://localhost:8442", "http://localhost:8440"}
     assert not Rules().two_people("医療保険給付関係情報")

@@ -15,7 +15,7 @@ _MARKS = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def linkage_cluster(tmp_path_factory):
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("linkage-postgres"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("linkage-postgres"), durable=False)
     dsn = server.start(secrets.token_hex(8))
     yield dsn
     server.stop()

@@ -115,7 +115,8 @@ def test_the_rate_is_that_of_the_last_minute_and_nothing_is_said_too_early(hand)
         (Rate(per_second=None, over_s=0.0), 0, 0),
     ],
 )
-def test_an_estimate_is_given_only_when_something_was_measured(rate, left, seconds):
-    found = estimate(rate, left=left, waiting_files=2, is_open=3)
+@pytest.mark.parametrize("waiting", [0, 900])
+def test_an_estimate_is_given_only_when_something_was_measured(rate, left, seconds, waiting):
+    found = estimate(rate, left=left - waiting, waiting=waiting, files_not_counted=2, is_open=3)
     assert found["seconds_left"] == seconds
     assert (found["basis"]["files_not_counted"], found["basis"]["lines_that_wait_for_providers"]) == (2, 3)

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import pytest
 
+from gateway.linkage_server.people import flow
+from gateway.linkage_server.people.changes import BadChange, ChangeReason
+from gateway.linkage_server.people.judging import Court, Snapshot
+from gateway.linkage_server.people.rehearsed import Rehearsed
 from tests.support.change_files import (
     as_of,
     change,
@@ -15,6 +21,7 @@ from tests.support.change_files import (
 from tests.support.resident_files import four_items, individual_number, person
 
 DAY_S = 86_400
+TODAY = date(2026, 4, 1)
 
 
 @pytest.fixture
@@ -109,6 +116,85 @@ async def test_a_cancellation_takes_back_its_event_whichever_comes_first(ward):
     assert results[4:6] == [("applied", "cancelled_event_unknown"), ("applied", "")]
     assert results[6] == ("rejected", "cancels_a_cancellation")
     assert states == ["living", "living", "cancelled"]
+
+
+async def test_a_file_of_several_lists_is_taken_as_if_each_had_come_alone(ward, monkeypatch):
+    monkeypatch.setattr(
+        flow, "CHUNK", 2
+    )  # a file is judged as a whole first: later lists stand on what earlier ones changed
+    rows = [
+        change("a", 1, "address_change", day(-2), address="東京都世田谷区架空1-1"),
+        change("n", 3, "individual_number_change", day(-2), individual_number=individual_number(60)),
+        change("b", 1, "death", day(-1)),
+        change("c", 3, "cancellation", day(0), cancels="n"),
+        change("a", 1, "address_change", day(-2), address="東京都世田谷区架空1-1"),
+        change("d", 1, "address_change", day(0), address="東京都世田谷区架空2-2"),
+        registering("e", 7, "birth", day(-1), individual_number=individual_number(60)),
+        change("d", 1, "address_change", day(0), address="東京都世田谷区架空2-2"),
+        change("f", 7, "address_change", day(0), address="東京都世田谷区架空3-3"),
+        change("g", 2, "individual_number_change", day(0), individual_number=individual_number(3)),
+        change("h", 8, "death", day(0)),
+        change("h", 8, "death", day(0)),
+        change("w", 2, "move_out", day(1)),
+        change("w", 2, "move_out", day(1)),
+    ]
+    async with ward.served() as caller:
+        await loaded(ward)
+        results = await take(ward, rows, name="day.csv")
+        now = [await as_of(caller, nth, day()) for nth in (1, 2, 3, 7)]
+        told = await ward.rows(
+            "select integrated_number, state, state_since from person order by revision desc limit 1"
+        )
+    assert results == [
+        ("applied", ""),
+        ("applied", ""),
+        ("applied", ""),
+        ("applied", ""),
+        ("unchanged", "already_known"),
+        ("held", "event_after_death"),
+        ("issued", ""),
+        ("held", "event_after_death"),
+        ("applied", ""),
+        ("held", "individual_number_taken"),
+        ("rejected", "addressee_unknown"),
+        ("rejected", "addressee_unknown"),
+        ("waiting", "not_yet"),
+        ("waiting", "already_known"),
+    ]
+    assert [(one["state"], one["individual_number"]) for one in now] == [
+        ("dead", individual_number(1)),
+        ("living", individual_number(2)),
+        ("living", individual_number(3)),
+        ("living", individual_number(60)),
+    ]
+    assert (now[0]["address"], now[3]["address"]) == ("東京都世田谷区架空1-1", "東京都世田谷区架空3-3")
+    assert f"{told[0]['integrated_number']:015d}" == now[3]["integrated_number"]
+
+
+async def test_a_number_that_comes_back_to_its_former_holder_is_a_hold_when_somebody_has_it(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        given_up = change("n", 1, "individual_number_change", day(-2), individual_number=individual_number(60))
+        await take(ward, [given_up], name="0.csv")
+        reborn = registering("e", 7, "birth", day(-1), individual_number=individual_number(1))
+        assert await take(ward, [reborn], name="1.csv") == [("issued", "")]
+        results = await take(ward, [change("c", 1, "cancellation", day(0), cancels="n")], name="2.csv")
+        assert (await as_of(caller, 1, day()))["individual_number"] == individual_number(60)
+    assert results == [("held", "individual_number_taken")]
+
+
+def test_what_was_judged_is_good_while_nobody_else_has_written():
+    court = Court(
+        snapshot=Snapshot(addressees={}, people={}, by_number={}, events={}, holds={}),
+        verdicts={}, key_of=str, digest_of=lambda _change: b"", today=TODAY, now=datetime.now(UTC), asks=False,
+    )  # fmt: skip
+    judged = court.judge([BadChange(line, ChangeReason.FIELD_MISSING, "kind") for line in (1, 2)])
+    rehearsed = Rehearsed()
+    for last_line in (2, 3, 4):
+        rehearsed.keep(last_line, court, judged, had_lock=5)
+    assert rehearsed.take(2, had_lock=6, today=TODAY) == judged
+    assert rehearsed.take(3, had_lock=7, today=TODAY + timedelta(days=1)) is None
+    assert rehearsed.take(4, had_lock=9, today=TODAY) is None
 
 
 async def test_the_cancellation_of_another_persons_event_is_refused(ward):

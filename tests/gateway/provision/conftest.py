@@ -16,7 +16,7 @@ BOTH = Rules(two_person_release=frozenset({"*"}), two_person_bars=frozenset({"*"
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("provision-postgres")
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder, durable=False)
     yield server.start(secrets.token_hex(8))
     server.stop()
     discard(folder)

@@ -14,7 +14,7 @@ _MARKS = itertools.count(1)
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("records-postgres")
-    server = EmbeddedPostgres(folder)
+    server = EmbeddedPostgres(folder, durable=False)
     yield server.start(secrets.token_hex(8))
     server.stop()
     discard(folder)

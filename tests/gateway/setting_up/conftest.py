@@ -11,7 +11,7 @@ from storage.postgres import discard
 
 @pytest.fixture(scope="package")
 def folder(tmp_path_factory):
-    running = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", roles=())
+    running = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", durable=False, roles=())
     with held(running.data.root):
         running.set_up()
         yield running

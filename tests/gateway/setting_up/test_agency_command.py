@@ -30,7 +30,7 @@ PARTNER = """agency:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", roles=())
+    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", durable=False, roles=())
     with held(found.data.root):
         found.set_up()
         found.stop()

@@ -18,7 +18,9 @@ ROLE = "neighbours-intermediate"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with Running(tmp_path_factory.mktemp("use"), roles=(ROLE,), ports="free", key_profile="cheapest") as started:
+    with Running(
+        tmp_path_factory.mktemp("use"), roles=(ROLE,), ports="free", key_profile="cheapest", durable=False
+    ) as started:
         yield started
     discard(started.data.root)
 

@@ -30,7 +30,9 @@ STARTED = ("network", "resident-network", "intermediate")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    with Running(tmp_path_factory.mktemp("running"), roles=STARTED, ports="free", key_profile="cheapest") as started:
+    with Running(
+        tmp_path_factory.mktemp("running"), roles=STARTED, ports="free", key_profile="cheapest", durable=False
+    ) as started:
         yield started
 
 
@@ -222,7 +224,7 @@ def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
     process.wait()
     process.stdout.close()
     assert until(lambda: not any(alive(pid) for pid in pids))
-    with Running(data.root, roles=["resident-network"], ports="free", key_profile="cheapest") as again:
+    with Running(data.root, roles=["resident-network"], ports="free", key_profile="cheapest", durable=False) as again:
         assert again.alive("resident-network")
     discard(data.root)
 
@@ -231,7 +233,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from gateway.launcher import Running
-with Running(Path(sys.argv[1]), roles=["resident-network"], ports="free", key_profile="cheapest") as running:
+with Running(Path(sys.argv[1]), roles=["resident-network"], ports="free", key_profile="cheapest", durable=False) as running:
     print(running.pid("resident-network"), running.postgres.pid, flush=True)
     sys.stdin.read()
     import time

@@ -298,7 +298,7 @@ import sys
 from pathlib import Path
 from gateway.data_folder import held
 from gateway.launcher import Running
-running = Running(Path(sys.argv[1]), ports="free", key_profile="cheapest", roles=())
+running = Running(Path(sys.argv[1]), ports="free", key_profile="cheapest", durable=False, roles=())
 with held(running.data.root):
     try:
         running.set_up()

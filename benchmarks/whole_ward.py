@@ -1,0 +1,110 @@
+"""全件照会 (LS-3.2): the whole ward asked about in 92 files, unattended, with both servers of the inquirer killed on the way.
+
+`python -m benchmarks.whole_ward [FILES] [LINES] [KILLS]`: so many files of so many lines are put into the spool at once, 92 of 10,000 being the whole
+ward. In the middle the linkage server and the intermediate server of the inquirer are killed (SIGKILL) in turn and started again. Nobody touches
+anything else. At the end every line of every result file is answered, and the inquirer's server has registered each line once: nothing was asked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks.bulk_inquiry import SOCIETY, put, request_file, through, wrong
+from benchmarks.machine import Watch
+from benchmarks.online import ROLES, SEED, load, populate, topology
+from gateway.demonstration.run import DEMO_DAY
+from gateway.launcher import Running
+from storage.postgres import discard
+from synthetic.people import population
+
+KILLED = ("neighbours-linkage", "neighbours-intermediate")
+PATIENCE_S = 1_800.0
+
+
+def results_there(folder: Path) -> int:
+    return sum(1 for _ in (folder / "done").glob("*.result.csv"))
+
+
+async def registered(running: Running) -> tuple[int, int, int]:
+    """Inquiries that the inquirer's server holds, lines (message ids) among them, and what the provider has provided: as many each, or one was asked twice."""
+    admin = await asyncpg.connect(running.admin_dsn.replace("/postgres?", "/sekisho?"))
+    try:
+        row = await admin.fetchrow(
+            "select count(*), count(distinct message_id), (select count(*) from a_setagaya_intermediate.provision) from a_kempo_001_intermediate.inquiry"
+        )
+        return row[0], row[1], row[2]
+    finally:
+        await admin.close()
+
+
+def kill_on_the_way(running: Running, folder: Path, files: int, kills: int) -> list[str]:
+    """Kill one server after the other, each time when so many more files are through."""
+    killed: list[str] = []
+    ends = time.monotonic() + PATIENCE_S
+    for nth in range(kills):
+        while results_there(folder) < files * (nth + 1) // (kills + 1):
+            assert time.monotonic() < ends, "the files do not get on"
+            time.sleep(0.1)
+        role = KILLED[nth % len(KILLED)]
+        there = results_there(folder)
+        running.kill(role)
+        running.restart(role)
+        killed.append(f"{role} after {there} files")
+    return killed
+
+
+async def all_through(folder: Path, names: list[str]) -> tuple[int, int]:
+    """Lines that were answered, and lines that were not."""
+    answered = missing = 0
+    for name in names:
+        rows = await asyncio.wait_for(through(folder, name), PATIENCE_S)
+        bad = len(wrong(rows))
+        answered += len(rows) - bad
+        missing += bad
+    return answered, missing
+
+
+def measure(files: int, lines: int, kills: int) -> None:
+    data = Path(tempfile.mkdtemp(prefix="sekisho-bench-"))
+    people = list(population(SEED, files * lines))
+    try:
+        with Running(
+            data, roles=ROLES, ports="free", topology=topology(1), clock=DEMO_DAY, key_profile="cheapest"
+        ) as running:
+            asyncio.run(populate(running, people))
+            asyncio.run(load(running, people, [SOCIETY]))
+            names = [f"file-{nth:02d}.dat" for nth in range(files)]
+            made = [request_file(people[nth * lines : (nth + 1) * lines]) for nth in range(files)]
+            watch = Watch()
+            for name, content in zip(names, made, strict=True):
+                folder = put(running, name, content, lines)
+            killed = kill_on_the_way(running, folder, files, kills)
+            answered, missing = asyncio.run(all_through(folder, names))
+            seconds = watch.seconds()
+            asked, ids, provided = asyncio.run(registered(running))
+            print(
+                f"{files} files of {lines} lines: {seconds:.1f} s, {files * lines / seconds:,.0f} lines/s; "
+                f"{answered:,} lines answered, {missing} not; CPU steal {watch.steal_percent():.1f} %"
+            )
+            print(f"killed and started again: {', '.join(killed) or 'nobody'}")
+            print(f"inquiries registered {asked:,}, of {ids:,} lines, provided {provided:,}: nothing was asked twice")
+            assert (answered, asked, ids, provided) == (files * lines,) * 4
+    finally:
+        discard(data)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def main() -> None:
+    files, lines, kills = (int(text) for text in (*sys.argv[1:], *("92", "50", "4")[len(sys.argv) - 1 :]))
+    measure(files, lines, kills)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What a file's rehearsal found, kept for its taking: people are read, opened and judged once, as long as nobody writes in between (LS-1.2).
+
+Whoever writes people, addressees, events or holds takes the counter's lock, and the lock counts (`addressees.store.lock_counter`). So a list that
+was judged under one count is good until somebody else has had the lock, and until an earlier list of its own file has touched what it stands on.
+Then it is read and judged anew, under the lock, as any list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from gateway.linkage_server.people.changes import Change
+from gateway.linkage_server.people.judging import Court, Judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Kept:
+    judged: Sequence[Judged]
+    today: date
+    stands_on: frozenset[str | int]
+
+
+@dataclass(slots=True, repr=False)
+class Rehearsed:
+    """Lists of one file by their last lines. `had_lock`: how often the counter's lock had been taken when the last of them was read."""
+
+    _lists: dict[int, _Kept] = field(default_factory=dict)
+    _had_lock: int = 0
+    _touched: set[str | int] = field(default_factory=set)
+
+    def keep(self, last_line: int, court: Court, judged: Sequence[Judged], had_lock: int) -> None:
+        if had_lock != self._had_lock:
+            self._lists.clear()
+        self._had_lock = had_lock
+        self._lists[last_line] = _Kept(judged=judged, today=court.today, stands_on=_stands_on(court, judged))
+
+    def take(self, last_line: int, had_lock: int, today: date) -> Sequence[Judged] | None:
+        """What was judged, under the lock as whose `had_lock`-th taker we came; None: to be judged anew, and told by `touch`."""
+        if had_lock != self._had_lock + 1:
+            self._lists.clear()
+        self._had_lock = had_lock
+        kept = self._lists.pop(last_line, None)
+        if kept is None or kept.today != today or not self._touched.isdisjoint(kept.stands_on):
+            return None
+        self._touched |= kept.stands_on
+        return kept.judged
+
+    def touch(self, court: Court, judged: Sequence[Judged]) -> None:
+        """A list was judged anew: what it stands on counts as changed for those after it."""
+        self._touched |= _stands_on(court, judged)
+
+
+def _stands_on(court: Court, judged: Sequence[Judged]) -> frozenset[str | int]:
+    """People, numbers and event keys that were looked at. That two kinds of them may look alike does no harm: then a list is read once more."""
+    found: set[str | int] = {*court.snapshot.people, *court.holders}
+    for one in judged:
+        change = one.change
+        if isinstance(change, Change):
+            found |= {one.key, change.addressee_number, change.says.individual_number}
+            if change.cancels:
+                found.add(court.key_of(change.cancels))
+    found.discard("")
+    return frozenset(found)

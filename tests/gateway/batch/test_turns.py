@@ -1,0 +1,38 @@
+"""Whoever computes for long lets the others at the event loop have their turn, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.batch.resealing import next_size
+from gateway.batch.turns import with_turns
+
+
+async def test_others_have_their_turn_between_long_pieces_and_everything_comes_in_order():
+    loop = asyncio.get_running_loop()
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = loop.create_task(other())
+    seen = []
+    async for piece in with_turns(range(5)):
+        begun = loop.time()
+        while loop.time() - begun < 0.003:
+            pass
+        seen.append((piece, turns))
+    task.cancel()
+    assert [piece for piece, _ in seen] == list(range(5))
+    assert seen[-1][1] >= 4
+
+
+def test_a_stretch_grows_while_it_is_short_shrinks_when_it_is_long_and_has_bounds():
+    assert next_size(100, 0.01) == 200
+    assert next_size(1_000, 0.01) == 1_000
+    assert next_size(800, 0.1) == 800
+    assert next_size(800, 0.5) == 400
+    assert next_size(100, 9.0) == 100
