@@ -132,12 +132,12 @@ def test_every_finding_has_a_meaning_in_japanese():
 
 def test_open_and_lonely_inquiries_are_listed_when_asked_for(tmp_path, capsys):
     three = several()
-    three.permitted(7)
+    three.permitted(10)
     paths = []
     for log in (three.inquirer, three.core, three.provider):
         paths.append(tmp_path / f"{log.agency}.ndjson")
         paths[-1].write_bytes(b"".join(log.lines()))
-    opened, alone = f"Q{7:026}", f"Q{2:026}"
+    opened, alone = f"Q{10:026}", f"Q{2:026}"
     run(paths, None, json=False, self_declared=True)
     assert opened not in capsys.readouterr().out
     run(paths, None, json=False, self_declared=True, listed=True)
