@@ -87,7 +87,7 @@ class Log:
         return Export(self.agency, self.lines(**changes))
 
 
-_ACTORS = {K.PERMIT_ISSUED: "asahi", K.PERMIT_REFUSED: "asahi", K.PROVISION_RELAYED: "midori"}
+_CALLERS = {K.PERMIT_ISSUED: "inquirer", K.PERMIT_REFUSED: "inquirer", K.PROVISION_RELAYED: "provider"}
 
 
 def step(kind: EntryKind, number: int, second: float, **changes: Any) -> dict[str, Any]:
@@ -108,9 +108,9 @@ def step(kind: EntryKind, number: int, second: float, **changes: Any) -> dict[st
         "list_digest": sha256(b"list").hexdigest(),
         "request_digest": sha256(b"request %d" % number).hexdigest(),
         "subject": "0" * 64,
-        "actor": _ACTORS.get(kind),
     }
-    return exchange_entry(**(fields | changes))
+    said = fields | changes
+    return exchange_entry(**({"actor": said.get(_CALLERS.get(kind, ""))} | said))
 
 
 SEALED = sha256(b"sealed").hexdigest()
