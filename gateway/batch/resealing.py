@@ -35,12 +35,14 @@ _SQL = sql.load("gateway.batch")
 _BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
 _END: Final = Statement("end_resealing", _SQL["end_resealing"])
 _LEAST: Final = 100
-_MOST: Final = 1_000
+_MOST: Final = 400
 _SHORT_S: Final = 0.05
 _LONG_S: Final = 0.2
 _LOOK_S: Final = 1.0
 _REST: Final = 1.0
 """Seconds of rest for each second of work: the other half of the time belongs to traffic."""
+_WAITED_S: Final = 0.02
+_MOST_RESTS: Final = 50
 _COUNT_S: Final = 60.0
 SETTLE_S: Final = 60.0
 _LOG = structlog.get_logger()
@@ -201,7 +203,15 @@ class Resealing:
                 last = (await self._stretch(rows, last, size, version)).last
                 took = loop.time() - before
                 size = next_size(size, took)
-                await asyncio.sleep(took * _REST)
+                await self._rest(took)
+
+    async def _rest(self, took_s: float) -> None:
+        """As long as it worked, and until nobody's commit has waited for long: what waits there is behind what a stretch has written."""
+        await asyncio.sleep(took_s * _REST)
+        for _ in range(_MOST_RESTS):
+            if self.committer.oldest_s() < _WAITED_S:
+                return
+            await asyncio.sleep(_WAITED_S)
 
     async def _stretch(self, rows: Rows, after: str, most: int, version: int) -> Stretch:
         async def advance(connection: Connection, stretch: Stretch) -> None:

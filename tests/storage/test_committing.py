@@ -170,3 +170,19 @@ def test_what_the_oldest_has_waited_already_is_taken_off():
     whole = pace.wait_s(1, 0.0)
     assert pace.wait_s(1, 0.005) == pytest.approx(whole - 0.005)
     assert pace.wait_s(1, 0.5) == 0.0
+
+
+def test_who_comes_fast_but_alone_is_hardly_ever_made_to_wait():
+    pace, now, waits = Pace(), 0.0, 0
+    for _ in range(400):  # comes again when the answer is there, four milliseconds after
+        pace.came(now)
+        pause = pace.wait_s(1, 0.0)
+        waits += pause > 0
+        now += pause + 0.004
+    assert 0 < waits < 20
+    for _ in range(400):  # others come meanwhile
+        pace.came(now)
+        pace.came(now + 0.001)
+        waits += pace.wait_s(1, 0.0) > 0
+        now += 0.005
+    assert waits > 300

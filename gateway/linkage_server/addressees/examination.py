@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -79,7 +79,7 @@ async def index_rows(agency: Agency, parsed: Sequence[Parsed]) -> list[bytes | N
 
 
 async def examine(
-    agency: Agency, chunks: Iterable[tuple[Sequence[Parsed], int]], *, rights: SystemRights, lines: int, after: int
+    agency: Agency, chunks: AsyncIterable[tuple[Sequence[Parsed], int]], *, rights: SystemRights, lines: int, after: int
 ) -> Examined:
     """Read a load to its end. `chunks`: rows with the number of their last line; `lines`: of the file; `after`: the last line that an earlier run
     committed; up to there nobody is asked again.
@@ -90,7 +90,7 @@ async def examine(
     numbers = NumbersSeen()
     async with asyncio.TaskGroup() as group:
         waiting: deque[asyncio.Task[None]] = deque()
-        for rows, last_line in chunks:
+        async for rows, last_line in chunks:
             indexes = await index_rows(agency, rows)
             for row, index in zip(rows, indexes, strict=True):
                 if index is not None and isinstance(row, Row):

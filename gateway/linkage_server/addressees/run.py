@@ -6,7 +6,7 @@ The file is examined whole, then registered chunk by chunk; the next chunk is pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -29,6 +29,7 @@ from storage import durable_file
 
 CHANNEL: Final = "addressees"
 HEADER_LINES: Final = 1
+_SLICE: Final = 200
 _STOPPED: Final = "mismatch_rate_over_limit"
 _COLUMNS: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _COLUMNS.items() if name != "integrated_number"}
@@ -45,14 +46,24 @@ class _Load:
     count: int
     as_of: date
 
-    def chunks(self, file: BinaryIO, after: int) -> Iterator[tuple[list[Parsed], int]]:
-        """Chunks of rows with the number of their last line; what an earlier run committed (up to line `after`) is passed over."""
+    async def chunks(self, file: BinaryIO, after: int) -> AsyncIterator[tuple[list[Parsed], int]]:
+        """Chunks of rows with the number of their last line; what an earlier run committed (up to line `after`) is passed over.
+
+        Read in slices: what is being written meanwhile has to be fed to the database.
+        """
         done = max(after - self.header_lines, 0)
         lines = lines_of(file, skip=self.header_lines + done)
         first = self.header_lines + 1 + done
-        while block := list(islice(lines, flow.CHUNK)):
-            yield self.reader.read(first, block), first + len(block) - 1
+        rows: list[Parsed] = []
+        while block := list(islice(lines, min(_SLICE, flow.CHUNK - len(rows)))):
+            rows += self.reader.read(first, block)
             first += len(block)
+            if len(rows) >= flow.CHUNK:
+                yield rows, first - 1
+                rows = []
+            await asyncio.sleep(0)
+        if rows:
+            yield rows, first - 1
 
 
 async def _examine(agency: Agency, taken: Intake, load: _Load) -> Examined:
@@ -74,7 +85,7 @@ async def _load(agency: Agency, taken: Intake, load: _Load, examined: Examined) 
     with load.path.open("rb") as file:
         writing: asyncio.Task[Intake] | None = None
         async with asyncio.TaskGroup() as group:
-            for parsed, last_line in load.chunks(file, taken.lines_done):
+            async for parsed, last_line in load.chunks(file, taken.lines_done):
                 prepared = await flow.prepare_examined(
                     agency, parsed, examined, reserved, rights=load.rights, last_line=last_line, as_of=load.as_of
                 )
