@@ -45,7 +45,7 @@ _LIST_FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("その日に効力のない項", "basis_not_in_force", {"item": "48", "basis": "meirei-2024"}),
 )
 
-_AT_THE_WARD: dict[str, dict[str, Any]] = {"provider_not_in_row": {"item": "42"}}
+_AT_THE_WARD: dict[str, dict[str, Any]] = {"provider_not_in_row": {"item": "44"}}
 """What is wrong of a question to the ward, where that differs: the ward itself is the provider that the row does not name."""
 
 
