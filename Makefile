@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo up test scenarios check lint bench format lock clean
 
 help: ## この一覧 / this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## 架空の住民一万人で最初から最後まで動かす / the whole job on 10,000 synthetic residents (ARGS="--residents 1000")
 	@$(BIN)/sekisho demo $(ARGS)

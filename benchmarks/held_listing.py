@@ -44,7 +44,7 @@ roles:
 """
 COLUMNS = (
     "permit_id", "inquiry_number", "inquirer", "basis", "item", "information", "items", "list_digest", "state", "exchange_digest", "permit",
-    "request", "public_key", "integrated_number", "content_digest", "ground", "outcome", "signature", "received_at", "answer_by",
+    "request", "public_key", "integrated_number", "ground", "outcome", "signature", "received_at", "answer_by",
 )  # fmt: skip
 
 

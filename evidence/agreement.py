@@ -2,7 +2,7 @@
 
 Reads all exports side by side in order of time and forgets an inquiry once all its records are there and
 agree, so memory follows what is open and not what is logged. Which records a situation must have is the
-table NEEDS; docs/architecture.md says who writes them.
+table NEEDS (evidence.steps); docs/architecture.md says who writes them.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from itertools import islice
-from typing import Final
 
 import msgspec
 
 from evidence.canonical import timestamp
 from evidence.entry import EXCHANGE_KINDS, EntryKind
 from evidence.export import ENTRY_START, EntryLine, Header, LineBroken, LogParty, bodies_gone, read_line
-from evidence.findings import Agreement, Finding, FindingName, Findings
+from evidence.findings import MOST_NAMED, Agreement, Finding, FindingName, Findings
+from evidence.steps import (
+    BEFORE_PERMIT,
+    CALLER,
+    CORE_KINDS,
+    DISPOSITION_OF,
+    ENDS,
+    EXCLUDES,
+    LAST,
+    NEEDS,
+    SAME_ALWAYS,
+    UNSENT,
+    K,
+    Role,
+)
 from evidence.verify import Export
-
-
-class Role(StrEnum):
-    """What a party is in one inquiry."""
-
-    DESK = "desk"
-    INQUIRER = "inquirer"
-    CORE = "core"
-    PROVIDER = "provider"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +50,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     item: str | None = None
     information: str | None = None
     items: tuple[str, ...] = ()
+    list_digest: str | None = None
     request_digest: str | None = None
     sealed_digest: str | None = None
     disposition: str | None = None
+    reason: str | None = None
+    actor: str | None = None
     non_disclosure: bool = False
     period: str | None = None
     inquirer_for: str | None = None
@@ -66,66 +72,6 @@ class _Line:
     agency: str
 
 
-K = EntryKind
-_CORE_KINDS: Final = frozenset({K.PERMIT_ISSUED, K.PERMIT_REFUSED, K.PROVISION_RELAYED})
-_BEFORE_PERMIT: Final = frozenset({K.INQUIRY_REGISTERED, K.INQUIRY_REFUSED, K.INQUIRY_DENIED, K.PERMIT_REFUSED})
-_UNSENT: Final = frozenset({K.INQUIRY_REGISTERED, K.INQUIRY_REFUSED, K.INQUIRY_ABORTED})
-_ENDS: Final = frozenset(
-    {
-        K.INQUIRY_REFUSED,
-        K.INQUIRY_DENIED,
-        K.INQUIRY_ANSWERED,
-        K.INQUIRY_NOT_PROVIDED,
-        K.INQUIRY_REFUSED_BY_PROVIDER,
-        K.INQUIRY_REFUSED_BY_NETWORK,
-        K.INQUIRY_ABORTED,
-    }
-)
-_LAST: Final = _ENDS - {K.INQUIRY_ABORTED}  # after giving up, the others' records may still come
-DISPOSITION_OF: Final[dict[str, str]] = {
-    K.INQUIRY_ANSWERED: "provided",
-    K.INQUIRY_HELD: "held",
-    K.INQUIRY_NOT_PROVIDED: "not_provided",
-    K.INQUIRY_REFUSED_BY_PROVIDER: "refused",
-    K.PROVISION_MADE: "provided",
-    K.PROVISION_RELEASED: "provided",
-    K.PROVISION_HELD: "held",
-    K.PROVISION_NOT_PROVIDED: "not_provided",
-    K.PROVISION_REFUSED: "refused",
-}
-"""What happened to the information, by kind of entry; `provision.relayed` and `provision.expired` say it themselves."""
-
-NEEDS: Final[dict[str, tuple[tuple[Role, frozenset[str]], ...]]] = {
-    K.INQUIRY_PERMITTED: (
-        (Role.INQUIRER, frozenset({K.INQUIRY_REGISTERED})),
-        (Role.CORE, frozenset({K.PERMIT_ISSUED})),
-    ),
-    K.INQUIRY_DENIED: ((Role.INQUIRER, frozenset({K.INQUIRY_REGISTERED})), (Role.CORE, frozenset({K.PERMIT_REFUSED}))),
-    K.INQUIRY_ANSWERED: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
-    K.INQUIRY_HELD: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
-    K.INQUIRY_NOT_PROVIDED: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
-    K.INQUIRY_REFUSED_BY_PROVIDER: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
-    K.INQUIRY_REFUSED_BY_NETWORK: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED})),),
-    K.INQUIRY_ABORTED: ((Role.INQUIRER, frozenset({K.INQUIRY_REGISTERED})),),
-    K.PERMIT_ISSUED: ((Role.INQUIRER, frozenset({K.INQUIRY_PERMITTED, K.INQUIRY_ABORTED})),),
-    K.PERMIT_REFUSED: ((Role.INQUIRER, frozenset({K.INQUIRY_DENIED, K.INQUIRY_ABORTED})),),
-    K.PROVISION_RELAYED: ((Role.CORE, frozenset({K.PERMIT_ISSUED})),),
-    K.PROVISION_MADE: ((Role.CORE, frozenset({K.PERMIT_ISSUED})),),
-    K.PROVISION_HELD: ((Role.CORE, frozenset({K.PERMIT_ISSUED})),),
-    K.PROVISION_NOT_PROVIDED: ((Role.CORE, frozenset({K.PERMIT_ISSUED})),),
-    K.PROVISION_REFUSED: ((Role.CORE, frozenset({K.PERMIT_ISSUED})),),
-    K.PROVISION_RELEASED: ((Role.PROVIDER, frozenset({K.PROVISION_HELD})),),
-    K.PROVISION_EXPIRED: ((Role.PROVIDER, frozenset({K.PROVISION_HELD})),),
-}
-"""For a kind, the records without which it cannot be, or which must follow from it: by whom, and any one of which."""
-
-EXCLUDES: Final[dict[str, tuple[Role, ...]]] = {
-    K.INQUIRY_REFUSED: (Role.CORE, Role.PROVIDER),
-    K.PERMIT_REFUSED: (Role.PROVIDER,),
-}
-"""A refusal of this kind, and who can then have no record."""
-
-_SAME_ALWAYS: Final = ("inquirer", "provider", "basis", "item", "information", "items", "period", "inquirer_for", "provider_for")  # fmt: skip
 _record = msgspec.json.Decoder(Record)
 
 
@@ -175,6 +121,8 @@ class _Comparison:
         self.has_core = any(header.party is LogParty.CORE for _, header in self.sources)
         self.agencies = {header.agency for _, header in self.sources if header.party is LogParty.INTERMEDIATE}
         self.inquiries = self.compared = self.alone = self.open = self.unreceived = 0
+        self.alone_numbers: list[str] = []
+        self.open_numbers: list[str] = []
 
     def run(self) -> Agreement:
         streams = [self._lines(export, header) for export, header in self.sources]
@@ -184,10 +132,10 @@ class _Comparison:
                 continue  # a permit presented again after all was settled
             group = self.groups.setdefault(number, _Group())
             group.lines.append(line)
-            if any(other.record.kind in _LAST for other in group.lines):
+            if any(other.record.kind in LAST for other in group.lines):
                 self._try_settle(number, group)
         for number, group in self.groups.items():
-            self._settle(group, list(self._check(number, group)))
+            self._settle(number, group, list(self._check(number, group)))
         return Agreement(
             findings=tuple(self.findings.list),
             inquiries=self.inquiries,
@@ -196,6 +144,8 @@ class _Comparison:
             open=self.open,
             unreceived=self.unreceived,
             findings_left_off=self.findings.left_off,
+            alone_numbers=tuple(self.alone_numbers),
+            open_numbers=tuple(self.open_numbers),
         )
 
     def _lines(self, export: Export, header: Header) -> Iterator[_Line]:
@@ -214,15 +164,16 @@ class _Comparison:
 
     def _try_settle(self, number: str, group: _Group) -> None:
         if not any(True for _ in self._check(number, group)):
-            self._settle(group, [])
+            self._settle(number, group, [])
             del self.groups[number]
 
-    def _settle(self, group: _Group, findings: list[Finding]) -> None:
+    def _settle(self, number: str, group: _Group, findings: list[Finding]) -> None:
         self.inquiries += 1
-        ended = any(line.record.kind in _ENDS for line in group.lines)
+        ended = any(line.record.kind in ENDS for line in group.lines)
         recent = self.open_after is not None and any(line.record.at >= self.open_after for line in group.lines)
         if not ended or recent:
             self.open += 1
+            self.open_numbers += [number] if len(self.open_numbers) < MOST_NAMED else []
         if recent:
             findings = [finding for finding in findings if finding.name is not FindingName.MISSING_RECORD]
         if not findings:
@@ -230,6 +181,7 @@ class _Comparison:
                 self.compared += 1
             else:
                 self.alone += 1
+                self.alone_numbers += [number] if len(self.alone_numbers) < MOST_NAMED else []
         self.unreceived += _unreceived(group)
         for finding in findings:
             self.findings.add(finding)
@@ -302,20 +254,39 @@ class _Comparison:
 
     def _differing(self, number: str, group: _Group) -> Iterator[Finding]:
         everyone = group.lines
-        for name in _SAME_ALWAYS:
+        for name in SAME_ALWAYS:
             yield from _differences(number, everyone, name)
-        permitted = [line for line in everyone if not _is_early(line.record, "permit_id", _BEFORE_PERMIT)]
+        permitted = [line for line in everyone if not _is_early(line.record, "permit_id", BEFORE_PERMIT)]
         yield from _differences(number, permitted, "permit_id")
-        sent = [line for line in everyone if not _is_early(line.record, "request_digest", _UNSENT)]
+        sent = [line for line in everyone if not _is_early(line.record, "request_digest", UNSENT)]
         yield from _differences(number, sent, "request_digest")
         for said in sorted({_disposition(line.record) or "" for line in everyone}):
             same = [line for line in everyone if (_disposition(line.record) or "") == said]
             for name in ("non_disclosure", "sealed_digest")[: 2 if said else 1]:  # an outcome has both sides' marks
                 yield from _differences(number, same, name)
+            told = [
+                line for line in same if (said, line.role) != ("held", Role.PROVIDER)
+            ]  # why it is held is told nobody
+            yield from _differences(number, told if said else [], "reason")
+        yield from self._differing_refusals(number, group)
         for line in everyone:
             if line.record.disposition != DISPOSITION_OF.get(line.record.kind, line.record.disposition):
                 detail = "the disposition does not fit the kind of record"
                 yield _finding(FindingName.DISAGREEMENT, number, line, detail, differs="disposition")
+
+    def _differing_refusals(self, number: str, group: _Group) -> Iterator[Finding]:
+        """What the network refused: the inquirer was told a reason that the core has recorded, and the core's callers are who they must be."""
+        for line in group.of(Role.INQUIRER):
+            if line.record.kind in (K.INQUIRY_DENIED, K.INQUIRY_REFUSED_BY_NETWORK):
+                said = {one.record.reason for one in group.of(Role.CORE) if _is_refusal(one.record)}
+                if said and line.record.reason not in said:
+                    detail = "the core has recorded another reason"
+                    yield _finding(FindingName.DISAGREEMENT, number, line, detail, differs="reason")
+        for line in group.of(Role.CORE):
+            caller = None if _is_turned_away(line.record) else CALLER.get(EntryKind(line.record.kind))
+            if caller is not None and line.record.actor != getattr(line.record, caller):
+                detail = "the core has recorded another caller than the party whose step it is"
+                yield _finding(FindingName.DISAGREEMENT, number, line, detail, differs="actor")
 
     def _report(self, name: FindingName, label: str, record: Record, detail: str) -> None:
         self.findings.add(Finding(name=name, export=label, detail=detail, inquiry_number=record.inquiry_number))
@@ -329,6 +300,10 @@ def _is_early(record: Record, name: str, kinds: frozenset[EntryKind]) -> bool:
 def _is_turned_away(record: Record) -> bool:
     """The core refused a permit it had issued: presented by another, for another request, again or late."""
     return record.kind == K.PERMIT_REFUSED and record.permit_id is not None
+
+
+def _is_refusal(record: Record) -> bool:
+    return record.kind == K.PERMIT_REFUSED or (record.kind, record.disposition) == (K.PROVISION_RELAYED, "refused")
 
 
 def _differences(number: str, lines: Sequence[_Line], name: str) -> Iterator[Finding]:
@@ -352,8 +327,8 @@ def _role(kind: str, party: LogParty) -> Role | None:
     if party is LogParty.LINKAGE:
         return Role.DESK if kind == K.INQUIRY_REFUSED else None
     if party is LogParty.CORE:
-        return Role.CORE if kind in _CORE_KINDS else None
-    if kind in _CORE_KINDS:
+        return Role.CORE if kind in CORE_KINDS else None
+    if kind in CORE_KINDS:
         return None
     return Role.INQUIRER if kind.startswith("inquiry.") else Role.PROVIDER
 

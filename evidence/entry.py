@@ -144,6 +144,16 @@ def commit_subject(salt: bytes, integrated_number: str) -> str:
     return hmac.digest(salt, integrated_number.encode(), "sha256").hex()
 
 
+def commit_purpose(salt: bytes, purpose: str) -> str:
+    """Hex HMAC-SHA256(salt, `purpose:` and the text): what an inquiry was for, told to a holder of salt and text alone. Staff write freely there.
+
+    `salt` is 32 random bytes, another one than that of the subject. Raises ValueError for another length.
+    """
+    if len(salt) != SALT_BYTES:
+        raise ValueError("a salt of the wrong length")
+    return hmac.digest(salt, b"purpose:" + purpose.encode(), "sha256").hex()
+
+
 def exchange_entry(
     *,
     id: str,  # noqa: A002 - the entry's own field name
@@ -168,11 +178,13 @@ def exchange_entry(
     period: str | None = None,
     inquirer_for: str | None = None,
     provider_for: str | None = None,
+    purpose: str | None = None,
 ) -> Entry:
     """One step of an inquiry or provision. `items` are sorted, empty for all of the layout; digests are hex SHA-256.
 
-    The last four stand in the entry only when they say something: 不開示 of either side as far as it is known at this step (番号法23条2項), the
-    period asked about (`YYYY-MM-DD/YYYY-MM-DD`), the agencies that have delegated asking or answering.
+    The last five stand in the entry only when they say something: 不開示 of either side as far as it is known at this step (番号法23条2項), the
+    period asked about (`YYYY-MM-DD/YYYY-MM-DD`), the agencies that have delegated asking or answering, the commitment to what it was for
+    (何のため; a step of the inquirer that begins an inquiry).
 
     Raises ValueError if `kind` is not a step of an exchange or `at` has no zone.
     """
@@ -180,6 +192,7 @@ def exchange_entry(
         raise ValueError("this kind is not a step of an exchange")
     optional = {
         "non_disclosure": non_disclosure, "period": period, "inquirer_for": inquirer_for, "provider_for": provider_for,
+        "purpose": purpose,
     }  # fmt: skip
     said = {name: value for name, value in optional.items() if value}
     return said | {

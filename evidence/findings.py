@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class FindingName(StrEnum):
@@ -101,13 +102,17 @@ class Report:
         return all(log.anchored for log in self.logs)
 
 
+MOST_NAMED: Final = 1_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """Findings of `agree`, and what was compared.
 
     `inquiries`: inquiry numbers seen; `compared`: those of which at least two parties' logs were given and all agree;
     `alone`: those of which one log only was given or only one party needs a record; `open`: those without an end
-    yet; `unreceived`: answers that left the provider while the inquirer says it gave up.
+    yet; `unreceived`: answers that left the provider while the inquirer says it gave up. `alone_numbers` and `open_numbers`: which
+    they are, MOST_NAMED of each at most.
     """
 
     findings: tuple[Finding, ...]
@@ -117,6 +122,8 @@ class Agreement:
     open: int
     unreceived: int
     findings_left_off: int = 0
+    alone_numbers: tuple[str, ...] = ()
+    open_numbers: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:

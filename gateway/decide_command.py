@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
 from gateway.list_sources import SourceWrongError, open_library
 from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer the question of `args` on standard output; bad input on standard error."""
     try:
         question = _question(args)
+        _check_data(args.data)
         permission_list = read_permission_list() if args.data is None else open_library(args.data).on(question.on)
         _check_basis(permission_list, question)
     except (QuestionWrongError, SourceWrongError) as wrong:
@@ -145,6 +147,18 @@ def _party(name: str, option: str, kinds: list[str]) -> Party:
     return replace(party, kinds=party.kinds | frozenset(kinds))
 
 
+def _check_data(data: Path | None) -> None:
+    """Raises QuestionWrongError for a folder that is none of ours: the shipped list is no answer to a question about a folder."""
+    if data is None:
+        return
+    folder = DataFolder(data)
+    if not (folder.register.is_file() or folder.lists.is_file()):
+        raise QuestionWrongError(
+            f"--data {data} はデータフォルダーではありません。sekisho up が作ったフォルダーを指定してください"
+            " / this is no data folder; name one that sekisho up has made"
+        )
+
+
 def _check_basis(permission_list: PermissionList, question: Question) -> None:
     if question.basis is not None and question.basis not in permission_list.bases:
         raise QuestionWrongError(
@@ -162,7 +176,11 @@ def _document(question: Question, answer: Permitted | Refused, digest: str) -> d
         "row": None if answer.row is None else _row_document(answer.row),
     }
     if isinstance(answer, Refused):
-        return document | {"reason": answer.reason.value, "explanation": answer.explanation}
+        return document | {
+            "reason": answer.reason.value,
+            "explanation": answer.explanation,
+            "notes": list(answer.notes),
+        }
     return document | {
         "legal_basis": answer.legal_basis,
         "provider_term": answer.grant.provider.text,
@@ -194,8 +212,8 @@ def _text(question: Question, answer: Permitted | Refused) -> str:
             f"  提供者  {question.provider.name}（表の文言: {answer.grant.provider.text}）",
             f"  情報    {question.information}",
             *(f"  細目    {answer.row.item}-{detail.number} {detail.affair}" for detail in answer.details),
-            *(f"  注意    {note}" for note in answer.notes),
         ]
+    lines += [f"  注意    {note}" for note in answer.notes]
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """`sekisho held`: held provisions of one agency (IF_SYM_90015, IF_SYM_90016), as a member of its staff who has logged in.
 
-What would leave holds personal information: `list` shows its hash, `show` the content itself, and that is on record.
+What would leave holds personal information: `show` gives it and the hash that its reader approves by, and that is on record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ _COLUMNS: Final = {
     "held_since": "保留 (held since)",
     "answer_by": "期限 (answer by)",
     "escalated_at": "期限が近い (escalated)",
-    "content_hash": "内容のハッシュ (content hash)",
     "approved_by": "1 人目の承認 (approved by)",
 }
 _REASONS: Final = ("refused_by_staff", "non_disclosure", "protection_of_person")
@@ -40,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     show = actions.add_parser("show", help="提供される内容を見る (exactly what would leave)")
     release = actions.add_parser("release", help="提供を許す (release)")
-    release.add_argument("--hash", required=True, help="見た内容のハッシュ (hash of what you saw)")
+    release.add_argument(
+        "--hash",
+        required=True,
+        help="自分が見た内容のハッシュ。held show が示す (content_hash of what you saw yourself, from held show)",
+    )
     refuse = actions.add_parser("refuse", help="提供を拒む (refuse)")
     refuse.add_argument(
         "--reason",
@@ -123,7 +126,7 @@ def _list(party: Party, *, escalated: bool, as_json: bool) -> int:
     lines += [
         "",
         f"内容を見る (what would leave):  sekisho held show {first['permit_id']} --agency {party.name}",
-        f"許す (release):                 sekisho held release {first['permit_id']} --agency {party.name} --hash <content_hash>",
+        f"許す (release):                 sekisho held release {first['permit_id']} --agency {party.name} --hash <held show の content_hash>",
         f"拒む (refuse):                  sekisho held refuse {first['permit_id']} --agency {party.name} --reason refused_by_staff",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -196,6 +196,8 @@ def rotatable(purpose: str) -> bool:
 
 
 def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
+    if args.purpose not in found.store.ring.purposes():
+        return end("その用途はありません。keys list で確かめてください / no such purpose; see keys list", BAD_INPUT)
     if not rotatable(args.purpose):
         return end("この用途は更新できません / this purpose cannot be rotated: an index hangs on its key", REFUSED)
     if args.overlap < 0 or (args.lead or 0) < 0:

@@ -29,7 +29,7 @@ from transport.clock import JST, Clock
 _OUTCOMES: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RECORD_CORRECTED))
 _COLUMNS: Final = (
     "id", "at", "kind", "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "disposition", "reason",
-    "actor", "erased", "corrections",
+    "actor", "purpose_text", "erased", "corrections",
 )  # fmt: skip
 _ACTIONS: Final = {
     "search": "検索 (search; newest first)",

@@ -32,7 +32,7 @@ from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError
 
 SHOWN: Final = (
-    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log",
+    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log", "purpose_text",
 )  # fmt: skip
 
 
@@ -93,14 +93,28 @@ def _print(found: Found, asked: Sources) -> None:
     lines = found.lines()
     shown = [f"照会番号 (inquiry number) {found.number}", _exchange(lines, asked)]
     width = max((len(source.name) for source, _ in lines), default=0)
+    what_for = next((entry["purpose_text"] for _, entry in lines if entry.get("purpose_text")), None)
+    if what_for is not None:
+        shown.append(f"何のため (purpose) {what_for}")
     for source, entry in lines:
         result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry.get(name))
         place = f"{entry['log']['year']}/{entry['log']['index']}"
         shown.append(f"  {entry['at']}  {source.name:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
     missed = _missed(lines, found.silent)
     if missed:
-        shown.append(f"記録を読めない当事者 (not read): {'、'.join(f'{name} ({why})' for name, why in missed)}")
+        shown.append("記録を読めない当事者 (not read):")
+        shown += [f"  {name}: {_why(why)}" for name, why in missed]
     sys.stdout.write("\n".join(shown) + "\n")
+
+
+def _why(why: str) -> str:
+    """Why a party's records are not here."""
+    if why == NOT_REACHABLE:
+        return (
+            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ機関 (not_reachable: its server is not running,"
+            " or the agency has a server of its own elsewhere)"
+        )
+    return f"断られた (refused: {why})"
 
 
 def _missed(lines: list[tuple[Source, Entry]], silent: Mapping[str, str]) -> list[tuple[str, str]]:

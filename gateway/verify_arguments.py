@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="--extract の記録がこの人のものか。統合宛名番号を標準入力から読む (are they this person's? number on standard input)",
     )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="未了の照会と、一者だけに記録のある照会の番号も出す (also the numbers of open inquiries and of those on record with one party)",
+    )
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
 
@@ -91,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
     if args.extract is not None:
         number = sys.stdin.readline().strip() if args.person else None
         return verify_records.run(args.extract, trusted, number, json=args.json)
-    return verify_command.run(args.exports, None, json=args.json, trusted=trusted, self_declared=args.self_declared)
+    return verify_command.run(
+        args.exports, None, json=args.json, trusted=trusted, self_declared=args.self_declared, listed=args.list
+    )
 
 
 def trusted_keys(register: Path, root: str | None, logs: set[str]) -> Mapping[str, TrustedKeys]:

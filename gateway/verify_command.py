@@ -55,6 +55,11 @@ _NOT_ANCHORED: Final = (
     " (give the signed register by --data or --register, or say --self-declared)"
 )
 
+_FORKS_UNSEEN: Final = (
+    "注意: {export} の、他機関が保持するチェックポイントがありません。相手ごとに別のログを見せていても（分岐）見つけられません。相手方の書き出しも渡してください"
+    " (no peer's checkpoint of it was given, so a fork cannot be seen: give the peers' exports too)"
+)
+
 
 class RegisterUnreadable(Exception):  # noqa: N818 - it says what the file is
     """The register file is not a mapping of logs to verifier keys."""
@@ -79,12 +84,14 @@ def run(
     json: bool,
     trusted: Mapping[str, TrustedKeys] | None = None,
     self_declared: bool = False,
+    listed: bool = False,
 ) -> int:
     """Verify the exports and print a report to standard output.
 
     `register`: JSON file `{"logs": {origin: vkey}}`; `trusted`: origin → keys, when the caller has read the signed
     register itself. With neither, an export is checked with the key that it names itself, and whoever wrote it may have
-    made that key: this is not clean unless `self_declared` says that it is wanted.
+    made that key: this is not clean unless `self_declared` says that it is wanted. `listed`: with the numbers of inquiries that are
+    open or alone.
     Returns 0 clean, 1 findings or keys that nobody vouches for, 2 if a file cannot be read or none is an export.
     """
     try:
@@ -100,7 +107,7 @@ def run(
     if json:
         sys.stdout.write(json_text.dumps(as_json(report, agreement), ensure_ascii=False, indent=1) + "\n")
     else:
-        _print(report, agreement, self_declared=self_declared)
+        _print(report, agreement, self_declared=self_declared, listed=listed)
     if not report.logs:
         return UNUSABLE
     return CLEAN if report.clean and agreement.clean and (report.anchored or self_declared) else FOUND
@@ -126,12 +133,15 @@ def as_json(report: Report, agreement: Agreement) -> dict[str, Any]:
         "findings_left_off": report.findings_left_off + agreement.findings_left_off,
         "logs": [asdict(log) for log in report.logs],
         "peer_checkpoints": {"checked": report.peers_checked, "unchecked": report.peers_unchecked},
+        "forks_unseen": forks_unseen(report),
         "inquiries": {
             "seen": agreement.inquiries,
             "agree": agreement.compared,
             "alone": agreement.alone,
             "open": agreement.open,
             "unreceived": agreement.unreceived,
+            "alone_numbers": list(agreement.alone_numbers),
+            "open_numbers": list(agreement.open_numbers),
         },
     }
 
@@ -141,7 +151,38 @@ def short(finding: Finding) -> dict[str, Any]:
     return {key: value for key, value in asdict(finding).items() if value is not None}
 
 
-def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None:
+def forks_unseen(report: Report) -> list[str]:
+    """The logs of which nobody else's checkpoint was given: that they were told otherwise to others cannot be seen."""
+    return [log.export for log in report.logs if not log.peer_checkpoints]
+
+
+def _grouped(findings: Sequence[Finding]) -> Iterator[tuple[FindingName, list[Finding]]]:
+    """By name, the plainest first: entries that stand in another's place make hashes and roots wrong too."""
+    names = [FindingName.SWAPPED_ENTRIES, *(name for name in FindingName if name is not FindingName.SWAPPED_ENTRIES)]
+    for name in names:
+        if found := [finding for finding in findings if finding.name is name]:
+            yield name, found
+
+
+def _print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    for name, found in _grouped(findings):
+        if len(found) > 1:
+            console.print(Text.assemble((f"{name.value}: {len(found)} 件", "bold red")))
+        for finding in found:
+            console.print(Text.assemble(("✗ ", "bold red"), (name.value, "bold"), " ", sentence(finding)))
+
+
+def _print_numbers(console: Console, heading: str, numbers: Sequence[str], count: int) -> None:
+    if not numbers:
+        return
+    console.print(heading)
+    for number in numbers:
+        console.print(Text(f"  {number}"))
+    if count > len(numbers):
+        console.print(f"  ほか {count - len(numbers)} 件 (more)")
+
+
+def _print(report: Report, agreement: Agreement, *, self_declared: bool, listed: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(_logs(report))
     console.print(
@@ -152,8 +193,10 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None
         f"照会番号 (inquiries): {agreement.inquiries} 件、三者で一致 {agreement.compared}"
         f"、単独の記録 {agreement.alone}、未了 {agreement.open}、照会者が受け取らなかった提供 {agreement.unreceived}"
     )
-    for finding in (*report.findings, *agreement.findings):
-        console.print(Text.assemble(("✗ ", "bold red"), (finding.name.value, "bold"), " ", sentence(finding)))
+    if listed:
+        _print_numbers(console, "未了の照会 (open):", agreement.open_numbers, agreement.open)
+        _print_numbers(console, "一者だけに記録のある照会 (alone):", agreement.alone_numbers, agreement.alone)
+    _print_findings(console, (*report.findings, *agreement.findings))
     left_off = report.findings_left_off + agreement.findings_left_off
     if left_off:
         console.print(f"ほかに {left_off} 件 (left off)")
@@ -169,6 +212,8 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool) -> None
         )
     if report.clean and agreement.clean and (report.anchored or self_declared):
         console.print(Text("✓ 改ざん・欠落・不一致は見つかりませんでした (clean)", style="bold green"))
+    for export in forks_unseen(report):
+        console.print(Text(_FORKS_UNSEEN.format(export=export), style="yellow"))
     if not report.anchored:
         console.print(_NOT_ANCHORED, style="yellow")
 

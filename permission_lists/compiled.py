@@ -22,6 +22,7 @@ from permission_lists.decide import (
     permitted,
     refused,
     standing,
+    text_notes,
 )
 from permission_lists.model import PermissionList, PermissionRow
 
@@ -120,6 +121,7 @@ def _mentioned(permission_list: PermissionList) -> tuple[frozenset[str], frozens
 def _compile(row: PermissionRow, examples: list[Party], on: date) -> _Row:
     """Ask the row's questions once for an example of each group."""
     named = frozenset().union(*(grant.information for grant in row.grants))
+    notes = text_notes(row.basis, on)
     unnamed = [grant_for(row, example, _NAMED_NOWHERE) for example in examples]
     return _Row(
         inquirers=tuple(standing(row.inquirer, example) for example in examples),
@@ -128,12 +130,14 @@ def _compile(row: PermissionRow, examples: list[Party], on: date) -> _Row:
             for group, example in enumerate(examples)
             for information in named
         },
-        unnamed=tuple(refused(reason, row) for reason in unnamed if isinstance(reason, Reason)),
-        not_inquirer=refused(Reason.INQUIRER_NOT_IN_ROW, row),
-        undetermined=refused(Reason.TERM_UNDETERMINED, row),
+        unnamed=tuple(refused(reason, row, notes) for reason in unnamed if isinstance(reason, Reason)),
+        not_inquirer=refused(Reason.INQUIRER_NOT_IN_ROW, row, notes),
+        undetermined=refused(Reason.TERM_UNDETERMINED, row, notes),
     )
 
 
 def _provider_answer(row: PermissionRow, provider: Party, information: str, on: date) -> Permitted | Refused:
     grant = grant_for(row, provider, information)
-    return refused(grant, row) if isinstance(grant, Reason) else permitted(row, grant, on)
+    if isinstance(grant, Reason):
+        return refused(grant, row, text_notes(row.basis, on))
+    return permitted(row, grant, on)

@@ -93,11 +93,12 @@ class Permitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """`row` is the row that was looked at, where one was found."""
+    """`row` is the row that was looked at, where one was found; `notes` as in Permitted, where a text was used."""
 
     reason: Reason
     explanation: str
     row: PermissionRow | None = None
+    notes: tuple[str, ...] = ()
 
 
 def decide(permission_list: PermissionList, question: Question) -> Permitted | Refused:  # noqa: PLR0911 - one return for each numbered step
@@ -118,34 +119,35 @@ def decide(permission_list: PermissionList, question: Question) -> Permitted | R
     basis = basis_on(permission_list, question.basis, question.on)
     if basis is None:
         return refused(Reason.BASIS_NOT_IN_FORCE)
+    notes = text_notes(basis, question.on)
     # 2
     if not (question.inquirer.pia_duty_met and question.provider.pia_duty_met):
-        return refused(Reason.PIA_DUTY_NOT_MET)
+        return refused(Reason.PIA_DUTY_NOT_MET, notes=notes)
     # 3
     if question.inquirer.name == question.provider.name:
-        return refused(Reason.INQUIRES_OF_ITSELF)
+        return refused(Reason.INQUIRES_OF_ITSELF, notes=notes)
     # 4
     row = permission_list.rows.get((basis.id, question.item))
     if row is None:
-        return refused(Reason.AFFAIR_NOT_LISTED)
+        return refused(Reason.AFFAIR_NOT_LISTED, notes=notes)
     # 5
     if not row.in_force.covers(question.on):
-        return refused(Reason.NOT_IN_FORCE, row)
+        return refused(Reason.NOT_IN_FORCE, row, notes)
     # 6
     inquirer = standing(row.inquirer, question.inquirer)
     if inquirer is Standing.OUTSIDE:
-        return refused(Reason.INQUIRER_NOT_IN_ROW, row)
+        return refused(Reason.INQUIRER_NOT_IN_ROW, row, notes)
     # 7, 8, 9: the provider's side
     grant = grant_for(row, question.provider, question.information)
     if isinstance(grant, Reason):
-        return refused(grant, row)
+        return refused(grant, row, notes)
     # 9: the inquirer's side
     if inquirer is Standing.UNDETERMINED:
-        return refused(Reason.TERM_UNDETERMINED, row)
+        return refused(Reason.TERM_UNDETERMINED, row, notes)
     # 10
     details = _details(row, question)
     if question.level is Level.DETAIL and not details:
-        return refused(Reason.NO_DETAIL, row)
+        return refused(Reason.NO_DETAIL, row, notes)
     return permitted(row, grant, question.on, details)
 
 
@@ -183,15 +185,18 @@ def grant_for(row: PermissionRow, provider: Party, information: str) -> Grant | 
     return Reason.PROVIDER_NOT_IN_ROW
 
 
-def refused(reason: Reason, row: PermissionRow | None = None) -> Refused:
-    return Refused(reason=reason, explanation=EXPLANATIONS[reason], row=row)
+def text_notes(basis: LegalBasis, on: date) -> tuple[str, ...]:
+    """Which text was used, where it is not known to be that of the day."""
+    return () if basis.text_known.covers(on) else (basis.text_note,)
+
+
+def refused(reason: Reason, row: PermissionRow | None = None, notes: tuple[str, ...] = ()) -> Refused:
+    return Refused(reason=reason, explanation=EXPLANATIONS[reason], row=row, notes=notes)
 
 
 def permitted(row: PermissionRow, grant: Grant, on: date, details: tuple[DetailedAffair, ...] = ()) -> Permitted:
     """The yes, with what a reader must know: which text was used, and whether any order details the row."""
-    notes = []
-    if not row.basis.text_known.covers(on):
-        notes.append(row.basis.text_note)
+    notes = [*text_notes(row.basis, on)]
     if row.details is not None and not row.details:
         notes.append("この項を定める主務省令の規定は見当たらない（表の上でのみ許可）。")
     if details:

@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -102,8 +102,11 @@ class KeyStore:
                 self.ring.become(before)
                 raise
 
-    def look(self) -> bool:
-        """Take what another process has written, in place. False when nothing was. Raises KeyStoreError: then the ring stays as it is."""
+    def look(self, told: Callable[[Keyring, Keyring], None] | None = None) -> bool:
+        """Take what another process has written, in place. False when nothing was. Raises KeyStoreError: then the ring stays as it is.
+
+        `told`: is told of the ring as it was and as it will be.
+        """
         seen = durable_file.stamp(self._path)
         if seen == self._seen:
             return False
@@ -111,6 +114,8 @@ class KeyStore:
             ring = self._keeper.open_again(read(self._path))
         except (ValueError, KeyError, TypeError):
             raise KeyStoreError(_ANOTHER_KEEPER) from None
+        if told is not None:
+            told(self.ring, ring)
         self.ring.become(ring)
         self._seen = seen
         return True

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
+from typing import Final
 
 import yaml
 from aiohttp import web
+
+PATH: Final = "/openapi.json"
 
 
 def add_route(app: web.Application, name: str) -> None:
@@ -17,7 +20,7 @@ def add_route(app: web.Application, name: str) -> None:
     async def get_document(_request: web.Request) -> web.Response:
         return web.Response(text=document, content_type="application/json")
 
-    app.router.add_get("/openapi.json", get_document)
+    app.router.add_get(PATH, get_document)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
+from keys.ring import Keyring, State
 from storage.database import StorageUnavailableError
 from storage.key_store import KeyStore, KeyStoreError
 from transport.register import RegisterBrokenError
@@ -22,6 +23,13 @@ from transport.tls import Identity, StandingCertificate
 
 LOOK_S: Final = 1.0
 RENEWED: Final = Counter("sekisho_renewals", "Changed files that a running role has taken", ["kind"])
+KEY_EVENTS: Final = Counter(
+    "sekisho_key_events",
+    "Changes of keys that a running role has taken: versions made and destroyed, registers, rings and certificates of its own",
+    ["event"],
+)
+for _event in ("created", "rotated", "destroyed", "register_taken", "certificate_taken"):
+    KEY_EVENTS.labels(_event)  # there from the start, so that the first of them is an increase
 FAILURES: Final = Counter("sekisho_renewal_failures", "Changed files that a running role could not take", ["kind"])
 _LOG = structlog.get_logger()
 
@@ -72,8 +80,9 @@ class Renewal:
         if (looked := self.register.look()) is not None:
             _LOG.info("register:looked", reason=looked.refusal, count=looked.sequence)
             self._untold.append(looked)
-        for store in self._stores:
-            self._take_keys(store)
+            if looked.refusal is None:
+                KEY_EVENTS.labels("register_taken").inc()
+        self.look_at_keys()
         for certificate in self._certificates:
             self._take_certificate(certificate)
         while self._untold:
@@ -84,9 +93,14 @@ class Renewal:
                 return
             self._untold.pop(0)
 
+    def look_at_keys(self) -> None:
+        """Take whatever was changed of the rings."""
+        for store in self._stores:
+            self._take_keys(store)
+
     def _take_keys(self, store: KeyStore) -> None:
         try:
-            if store.look():
+            if store.look(_count):
                 RENEWED.labels("keys").inc()
         except KeyStoreError:
             FAILURES.labels("keys").inc()
@@ -95,5 +109,22 @@ class Renewal:
         try:
             if certificate.look():
                 RENEWED.labels("certificate").inc()
+                KEY_EVENTS.labels("certificate_taken").inc()
         except (ssl.SSLError, OSError):
             FAILURES.labels("certificate").inc()
+
+
+def _count(before: Keyring, after: Keyring) -> None:
+    """Versions that a ring has now and had not, and those that are destroyed now and were not."""
+    known = set(before.purposes())
+    for purpose in after.purposes():
+        old = before.versions(purpose) if purpose in known else {}
+        new = after.versions(purpose)
+        made = len(new.keys() - old.keys())
+        KEY_EVENTS.labels("rotated" if old else "created").inc(made)
+        gone = [
+            number
+            for number, state in new.items()
+            if state is State.DESTROYED and old.get(number) is not State.DESTROYED
+        ]
+        KEY_EVENTS.labels("destroyed").inc(len(gone))

@@ -182,6 +182,7 @@ def _build(
         provisions=provisions,
         outcomes=outcomes,
         redeem_s=redeem_s,
+        lists=lists,
     )
     app = listener.application(listener.require_peer(register, entrance.turned_away, clock))
     add_core_routes(

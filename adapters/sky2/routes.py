@@ -91,13 +91,16 @@ _LIST_UNEMPLOYMENT: Final = msgspec.json.Decoder(ListUnemployment)
 
 
 def staff_only(agency: str, refused: Callable[[web.Request, str], Awaitable[None]]) -> Any:
-    """A middleware after `require_peer`: only certificates of this agency's staff, and where changes are pushed to, of its linkage server."""
+    """A middleware after `require_peer`: only certificates of this agency's staff, and where changes are pushed to, of its linkage server.
+
+    How this interface is called is told to every registered certificate, as the other roles do.
+    """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer: Peer = request[PEER]
         wanted = Use.LINKAGE if request.path == CHANGES else Use.STAFF
-        if peer.use is not wanted or peer.agency != agency:
+        if request.path != openapi.PATH and (peer.use is not wanted or peer.agency != agency):
             await refused(request, "certificate_for_another_use")
             raise ProblemError(
                 403,

@@ -30,7 +30,9 @@ async def held_provisions(stage: Stage) -> None:
             answer = await _decide(staff, seen, approve=True)
             if two:
                 step.check("1 人目の承認だけでは提供されない", answer == {"approved": True})
-                step.check("同じ職員は 2 人目になれない", await _turned_away(staff, seen))
+                step.check("同じ職員は 2 人目になれない", await _turned_away(staff, seen, "second_person_needed"))
+                step.check("見ていない職員は承認できない", await _turned_away(second, seen, "content_changed"))
+                seen = (await second.items(f"/{WARD}/held-provisions", [asked]))[0]
                 answer = await _decide(second, seen, approve=True)
             step.check("許した提供", answer == {"released": True})
             await _decide(second, held[refused["inquiry_number"]], approve=False)
@@ -51,18 +53,18 @@ async def _decide(staff: Staff, held: dict[str, Any], *, approve: bool) -> dict[
     item = {
         "permit_id": held["permit_id"],
         "approve": approve,
-        "content_hash": held["content_hash"],
+        "content_hash": held["content_hash"] if approve else "",
         "reason": "" if approve else "non_disclosure",
     }
     answer: dict[str, Any] = (await staff.items(f"/{WARD}/held-provisions/decide", [item]))[0]
     return answer
 
 
-async def _turned_away(staff: Staff, held: dict[str, Any]) -> bool:
+async def _turned_away(staff: Staff, held: dict[str, Any], reason: str) -> bool:
     try:
         await _decide(staff, held, approve=True)
     except UnexpectedAnswerError as problem:
-        return str(problem).endswith("403 second_person_needed")
+        return str(problem).endswith(reason)
     return False
 
 

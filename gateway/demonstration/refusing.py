@@ -45,6 +45,9 @@ _LIST_FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("その日に効力のない項", "basis_not_in_force", {"item": "48", "basis": "meirei-2024"}),
 )
 
+_AT_THE_WARD: dict[str, dict[str, Any]] = {"provider_not_in_row": {"item": "44"}}
+"""What is wrong of a question to the ward, where that differs: the ward itself is the provider that the row does not name."""
+
 
 def cases(scene: Scene) -> list[Case]:
     """Every case in the order of the table."""
@@ -63,16 +66,16 @@ def cases(scene: Scene) -> list[Case]:
         listed.append(
             Case(name=f"{name}-at-core", title=title, by=CORE, reason=reason, act=partial(scene.at_core, **changes))
         )
-        if "provider" not in changes:
-            listed.append(
-                Case(
-                    name=f"{name}-at-provider",
-                    title=f"{title}（コアが誤って許可）",
-                    by=PROVIDER,
-                    reason=reason,
-                    act=partial(scene.at_provider, **changes),
-                )
+        at_provider = _AT_THE_WARD.get(reason, changes)
+        listed.append(
+            Case(
+                name=f"{name}-at-provider",
+                title=f"{title}（コアが誤って許可）",
+                by=PROVIDER,
+                reason=reason,
+                act=partial(scene.at_provider, **at_provider),
             )
+        )
     return [
         *listed,
         Case(

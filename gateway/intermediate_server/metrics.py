@@ -16,7 +16,6 @@ _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
 
 INQUIRIES = Counter("sekisho_inquiries", "Inquiries that ended, by kind of outcome", ["outcome", "item"])
 PROVISIONS = Counter("sekisho_provisions", "Provisions by outcome", ["outcome", "item"])
-REFUSALS = Counter("sekisho_refusals", "Refusals, by who refused and why", ["by", "reason", "item"])
 INQUIRY_SECONDS = Histogram("sekisho_inquiry_seconds", "From registration to the opened answer", buckets=_SECONDS)
 PROVISION_SECONDS = Histogram(
     "sekisho_provision_seconds", "From the request to the recorded outcome, per list", buckets=_SECONDS
@@ -25,7 +24,6 @@ HELD_PROVISIONS = Gauge("sekisho_held_provisions", "Provisions that wait for a p
 HELD_ESCALATED = Gauge("sekisho_held_escalated", "Held provisions whose deadline is near", ["agency"])
 CODES = Counter("sekisho_codes", "Code events", ["event"])
 CODES_HELD = Gauge("sekisho_codes_held", "Codes by state and epoch; ended ones too", ["agency", "state", "epoch"])
-KEY_EVENTS = Counter("sekisho_key_events", "Key events", ["event"])
 POOL = Gauge("sekisho_pool_connections", "Database connections", ["state"])
 SWEEP_FAILURES = Counter("sekisho_sweep_failures", "Rounds of the outbox that failed, by kind of error", ["error"])
 REPLICAS = Counter("sekisho_replicas", "Replica records", ["outcome"])

@@ -22,6 +22,7 @@ from gateway.intermediate_server.operations import backing_up, jobs, statistics
 from gateway.intermediate_server.operations_routes import OPERATION_ROUTES
 from gateway.intermediate_server.provision import deciding, held
 from gateway.intermediate_server.provision.deciding import Decider
+from gateway.intermediate_server.records.subjects import add_purposes
 from gateway.intermediate_server.records_routes import RECORD_ROUTES
 from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
@@ -161,7 +162,10 @@ async def _held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
         for row in rows
     ]
     await acting.record(Function.HELD_VIEW, facts, now)
-    return [await held.shown(agency, row, item.withheld, now) for row, item in zip(rows, items, strict=True)]
+    return [
+        await held.shown(agency, row, item.withheld, acting.staff_id, now)
+        for row, item in zip(rows, items, strict=True)
+    ]
 
 
 async def _held_page(acting: Acting, envelope: wire.Envelope) -> list[Any]:
@@ -230,6 +234,7 @@ async def _search(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     await acting.record(
         Function.LOG_SEARCH, [_looked_up(number, entries) for number, entries in seen.items()], agency.clock()
     )
+    await add_purposes(agency, [entry for entries in seen.values() for entry in entries])
     return [{"entries": seen[number]} for number in numbers]
 
 

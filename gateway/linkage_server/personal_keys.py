@@ -54,6 +54,7 @@ _QUESTION_LABEL: Final = b"sekisho/desk-question/v1"
 _LINE_LABEL: Final = b"sekisho/inquiry-line/v1"
 _LINE_IDENTITY_LABEL: Final = b"sekisho/inquiry-line-identity/v1"
 _ACCESS_REASON_LABEL: Final = b"sekisho/access-reason/v1"
+_PURPOSE_LABEL: Final = b"sekisho/desk-purpose/v1"
 _ACCESS_SUBJECT_LABEL: Final = b"sekisho/access-subject/v1"
 _ACCESS_COMMITMENT_LABEL: Final = b"sekisho/access-commitment/v1"
 _OF_THE_DESK: Final = "/desk/"
@@ -190,6 +191,10 @@ class PersonalKeys:
 
     def open_access_reason(self, sealed: bytes, entry_id: str) -> str:
         return self._ring.decrypt(ACCESS_REASON, sealed, bind(_ACCESS_REASON_LABEL, entry_id)).decode()
+
+    def purpose_commitment(self, purpose: str, entry_id: str) -> str:
+        """64 hex digits that stand in the entry of a refused inquiry for what it was for (何のため); its words lie sealed beside it, as reasons do."""
+        return self._ring.index(ACCESS_SUBJECT, bind(_PURPOSE_LABEL, entry_id, purpose), version=1).hex()
 
     def access_subject(self, integrated_number: int) -> bytes:
         """16 bytes under which all looks at one person are found; it stands in no entry. Version 1 for ever: the table is append-only."""

@@ -87,7 +87,7 @@ def new_entry_id(now: datetime) -> str:
 
 
 def new_entry(entry: Entry, at: datetime, *, inquiry_number: str | None = None) -> NewEntry:
-    """An entry ready to append; the linkage server's entries have no personal part."""
+    """An entry ready to append; nearly all of the linkage server's have no personal part."""
     return NewEntry(
         entry_id=entry["id"],
         at=at,

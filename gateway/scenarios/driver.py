@@ -221,7 +221,7 @@ class Driver:
     # --- held provisions
 
     async def held(self, agency: str, inquiry_number: str) -> dict[str, Any]:
-        """What the staff of a provider is shown of one held inquiry."""
+        """The line of one held inquiry in the list of the provider's staff."""
         async with self.provider_staff(agency) as staff:
             listed = await insisting(lambda: staff.items(f"/{agency}/held-provisions", []))
         return next(one for one in listed if one["inquiry_number"] == inquiry_number)
@@ -229,22 +229,28 @@ class Driver:
     async def decide(
         self, agency: str, held: Mapping[str, Any], *, approve: bool, reason: str = "non_disclosure"
     ) -> None:
-        """Release or refuse, with a second person where the agency wants two; when the server died over it and had decided, it says so."""
+        """Look and release, or refuse, with a second person where the agency wants two; when the server died over it and had decided, it says so."""
         for staff_id in STAFF:
             if not (await self._decide_as(agency, staff_id, held, None if approve else reason)).get("approved"):
                 return
+
+    async def seen(self, staff: Staff, agency: str, held: Mapping[str, Any]) -> dict[str, Any]:
+        """What this member of staff is shown of it, with the hash that they approve by."""
+        item = {"permit_id": held["permit_id"]}
+        found: dict[str, Any] = (await insisting(lambda: staff.items(f"/{agency}/held-provisions", [item])))[0]
+        return found
 
     async def _decide_as(
         self, agency: str, staff_id: str, held: Mapping[str, Any], reason: str | None
     ) -> dict[str, Any]:
         """`reason`: why it is refused; None: it is released."""
-        item = {
-            "permit_id": held["permit_id"],
-            "approve": reason is None,
-            "content_hash": held["content_hash"],
-            "reason": reason or "",
-        }
         async with self.provider_staff(agency, staff_id) as staff:
+            item = {
+                "permit_id": held["permit_id"],
+                "approve": reason is None,
+                "content_hash": (await self.seen(staff, agency, held))["content_hash"] if reason is None else "",
+                "reason": reason or "",
+            }
             tries = 0
 
             async def once() -> dict[str, Any]:

@@ -19,6 +19,8 @@ from evidence.merkle import Range, Subtree
 from evidence.trusted import TrustedKeys, keys_of
 
 MASK: Final = "●●●●●●●●"
+COMMITMENTS: Final = ("subject", "purpose")
+_BESIDE: Final = frozenset({*COMMITMENTS, "log", "purpose_text"})
 _HELD_FUNCTIONS: Final = "held."
 
 
@@ -138,7 +140,7 @@ def _about(body: bytes, number: str) -> dict[str, Any] | None:
     held = kind == EntryKind.STAFF_OPERATED and str(facts.get("function", "")).startswith(_HELD_FUNCTIONS)
     if not (step or refused or (held and facts.get("inquiry_number") == number)):
         return None
-    return {**entry, "subject": MASK} if entry.get("subject") else entry
+    return {**entry, **{name: MASK for name in COMMITMENTS if entry.get(name)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +197,5 @@ def _hashes(one: Range, leaves: Sequence[bytes], tree: _Tree) -> Sequence[bytes]
 
 
 def said(entry: Mapping[str, Any]) -> str:
-    """What an entry says, for comparing a log's answer to a search with its export: without its place and the commitment."""
-    return json.dumps({name: value for name, value in entry.items() if name not in {"subject", "log"}}, sort_keys=True)
+    """What an entry says, for comparing a log's answer to a search with its export: without its place, the commitments and what is told beside it."""
+    return json.dumps({name: value for name, value in entry.items() if name not in _BESIDE}, sort_keys=True)

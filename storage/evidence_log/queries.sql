@@ -28,6 +28,9 @@ select origin, note, seen_at from peer_checkpoint order by origin
 -- name: search_by_inquiry
 select year, idx, entry_id, at, kind, body from log_entry where inquiry_number = $1 order by year, idx
 
+-- name: personal_parts
+select entry_id, at, body, personal from log_entry where entry_id = any($1::text[]) and personal is not null
+
 -- name: head_note
 select origin, size, note from log_head where year = $1 and size > 0
 

@@ -73,6 +73,15 @@ async def search(database: Database, tenant: str, inquiry_number: str) -> list[d
     return [shown(row) for row in rows]
 
 
+async def personal_parts(database: Database, tenant: str, entry_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """By id, the entries that have a personal part: `entry_id`, `at`, `body`, `personal`. Raises StorageUnavailableError."""
+    if not entry_ids:
+        return {}
+    async with _reading(database, tenant) as connection:
+        rows = await connection.fetch(_QUERIES["personal_parts"], list(entry_ids))
+    return {row["entry_id"]: row for row in rows}
+
+
 def shown(row: asyncpg.Record) -> dict[str, Any]:
     """An entry with its place; of one whose body is gone after seven years, what is left of it, and `erased`."""
     left = {"id": row["entry_id"], "at": timestamp(row["at"]), "kind": row["kind"], "erased": True}

@@ -87,6 +87,9 @@ class Log:
         return Export(self.agency, self.lines(**changes))
 
 
+_CALLERS = {K.PERMIT_ISSUED: "inquirer", K.PERMIT_REFUSED: "inquirer", K.PROVISION_RELAYED: "provider"}
+
+
 def step(kind: EntryKind, number: int, second: float, **changes: Any) -> dict[str, Any]:
     """One exchange entry of inquiry `number`; what a step does not know yet is null."""
     early = kind in {K.INQUIRY_REGISTERED, K.INQUIRY_REFUSED, K.INQUIRY_DENIED, K.PERMIT_REFUSED}
@@ -102,10 +105,12 @@ def step(kind: EntryKind, number: int, second: float, **changes: Any) -> dict[st
         "item": "r-12-3",
         "information": "tax.resident",
         "items": ["income", "amount"],
+        "list_digest": sha256(b"list").hexdigest(),
         "request_digest": sha256(b"request %d" % number).hexdigest(),
         "subject": "0" * 64,
     }
-    return exchange_entry(**(fields | changes))
+    said = fields | changes
+    return exchange_entry(**({"actor": said.get(_CALLERS.get(kind, ""))} | said))
 
 
 SEALED = sha256(b"sealed").hexdigest()
@@ -167,7 +172,9 @@ def several() -> Three:
     three.refused_at_home(2)
     three.released(3)
     three.permitted(4)
-    three.outcome(4, K.PROVISION_REFUSED, K.INQUIRY_REFUSED_BY_PROVIDER, disposition="refused")
+    three.outcome(
+        4, K.PROVISION_REFUSED, K.INQUIRY_REFUSED_BY_PROVIDER, disposition="refused", reason="provider_not_in_row"
+    )
     three.permitted(5)
     three.outcome(5, K.PROVISION_NOT_PROVIDED, K.INQUIRY_NOT_PROVIDED, disposition="not_provided")
     three.core.append(

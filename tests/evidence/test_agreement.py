@@ -106,6 +106,12 @@ def test_a_missing_record_is_named_with_its_party(log, kinds, party, step_missin
         ("core", K.PERMIT_ISSUED, "basis", "l-8-17"),
         ("core", K.PERMIT_ISSUED, "item", "r-12-4"),
         ("core", K.PERMIT_ISSUED, "permit_id", "K" + "9" * 26),
+        ("core", K.PERMIT_ISSUED, "list_digest", "0" * 64),
+        ("core", K.PERMIT_ISSUED, "actor", "hinata"),
+        ("core", K.PROVISION_RELAYED, "actor", "asahi"),
+        ("core", K.PROVISION_RELAYED, "actor", None),
+        ("core", K.PROVISION_RELAYED, "reason", "person_frozen"),
+        ("provider", K.PROVISION_MADE, "list_digest", None),
         ("core", K.PERMIT_ISSUED, "request_digest", "1" * 64),
         ("core", K.PROVISION_RELAYED, "sealed_digest", "1" * 64),
         ("provider", K.PROVISION_MADE, "information", "tax.household"),
@@ -121,6 +127,55 @@ def test_a_difference_is_named_with_its_field_and_party(log, kind, field, value)
     three = provided()
     alter(getattr(three, log), kind, **{field: value})
     assert (Name.DISAGREEMENT, log, field) in found(three)
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        ("provider", K.PROVISION_REFUSED),
+        ("core", K.PROVISION_RELAYED),
+        ("inquirer", K.INQUIRY_REFUSED_BY_PROVIDER),
+    ],
+)
+@pytest.mark.parametrize("reason", ["person_frozen", None])
+def test_a_party_that_gives_another_reason_for_the_providers_refusal_is_named(log, kind, reason):
+    three = Three()
+    three.permitted(0)
+    said = {"disposition": "refused", "reason": "provider_not_in_row"}
+    three.outcome(0, K.PROVISION_REFUSED, K.INQUIRY_REFUSED_BY_PROVIDER, **said)
+    assert found(three) == []
+    alter(getattr(three, log), kind, reason=reason)
+    assert found(three) == [(Name.DISAGREEMENT, log, "reason")]
+
+
+@pytest.mark.parametrize(("log", "kind"), [("core", K.PERMIT_REFUSED), ("inquirer", K.INQUIRY_DENIED)])
+def test_a_permit_refused_for_another_reason_than_was_told_is_a_disagreement(log, kind):
+    three = Three()
+    three.denied(0)
+    alter(getattr(three, log), kind, reason="information_not_in_row")
+    assert found(three) == [(Name.DISAGREEMENT, "inquirer", "reason")]
+
+
+def test_a_denial_of_a_request_that_somebody_else_made_is_a_disagreement():
+    three = Three()
+    three.denied(0)
+    alter(three.core, K.PERMIT_REFUSED, actor="hinata")
+    assert found(three) == [(Name.DISAGREEMENT, "core", "actor")]
+
+
+def test_a_presented_permit_refused_for_another_reason_than_was_told_is_a_disagreement():
+    three = Three()
+    three.permitted(0)
+    refused_by_network(three)
+    alter(three.inquirer, K.INQUIRY_REFUSED_BY_NETWORK, reason="permit_revoked")
+    assert found(three) == [(Name.DISAGREEMENT, "inquirer", "reason")]
+
+
+def test_why_something_is_held_is_known_to_the_provider_alone():
+    three = Three()
+    three.held(0)
+    alter(three.provider, K.PROVISION_HELD, reason="person_barred")
+    assert found(three) == []
 
 
 def test_a_disposition_that_does_not_fit_is_named():
@@ -216,7 +271,8 @@ def test_a_hold_that_ran_out_agrees():
 def test_a_permit_presented_again_and_again_disturbs_nothing():
     three = Three()
     three.permitted(0)
-    three.core.append(step(K.PERMIT_REFUSED, 0, 2.5, permit_id="K" + "0" * 26, reason="permit_of_another_party"))
+    other = {"reason": "permit_of_another_party", "actor": "hinata"}
+    three.core.append(step(K.PERMIT_REFUSED, 0, 2.5, permit_id="K" + "0" * 26, **other))
     three.core.append(step(K.PERMIT_REFUSED, 0, 2.6, permit_id="K" + "0" * 26, reason="permit_of_another_party"))
     three.outcome(0, K.PROVISION_MADE, K.INQUIRY_ANSWERED, disposition="provided")
     three.core.append(step(K.PERMIT_REFUSED, 0, 9, permit_id="K" + "0" * 26, reason="permit_used"))
@@ -304,8 +360,9 @@ def test_a_refusal_by_the_network_of_what_was_never_permitted_is_named():
 def test_a_providers_unsigned_refusal_is_the_networks_to_the_inquirer():
     three = Three()
     three.permitted(0)
-    three.provider.append(step(K.PROVISION_REFUSED, 0, 3, disposition="refused"))
-    three.core.append(step(K.PROVISION_RELAYED, 0, 4, disposition="refused"))
+    said = {"disposition": "refused", "reason": "permit_expired"}
+    three.provider.append(step(K.PROVISION_REFUSED, 0, 3, **said))
+    three.core.append(step(K.PROVISION_RELAYED, 0, 4, **said))
     refused_by_network(three, by_core=None)
     assert found(three) == []
 

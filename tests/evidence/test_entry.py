@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from evidence.canonical import NotCanonical, decode
-from evidence.entry import EXCHANGE_KINDS, OTHER_KINDS, EntryKind, commit_subject, encode_entry, other_entry
+from evidence.entry import (
+    EXCHANGE_KINDS,
+    OTHER_KINDS,
+    EntryKind,
+    commit_purpose,
+    commit_subject,
+    encode_entry,
+    other_entry,
+)
 from tests.evidence.exchanges import step
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -49,3 +57,11 @@ def test_kinds_are_not_mixed_up():
 def test_facts_that_are_not_canonical_are_refused():
     with pytest.raises(NotCanonical):
         encode_entry(other_entry(id="1", at=NOW, kind=EntryKind.CODES_ISSUED, facts={"share": 0.5}))
+
+
+def test_a_purpose_is_committed_to_apart_from_any_subject():
+    salt = b"s" * 32
+    assert commit_purpose(salt, "還付") != commit_purpose(b"t" * 32, "還付")
+    assert commit_purpose(salt, "1") != commit_subject(salt, "1")
+    with pytest.raises(ValueError, match="salt"):
+        commit_purpose(b"", "還付")

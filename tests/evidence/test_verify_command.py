@@ -128,3 +128,44 @@ def test_input_that_cannot_be_used_ends_with_two(tmp_path, capsys):
 
 def test_every_finding_has_a_meaning_in_japanese():
     assert set(MEANING) == set(FindingName)
+
+
+def test_open_and_lonely_inquiries_are_listed_when_asked_for(tmp_path, capsys):
+    three = several()
+    three.permitted(10)
+    paths = []
+    for log in (three.inquirer, three.core, three.provider):
+        paths.append(tmp_path / f"{log.agency}.ndjson")
+        paths[-1].write_bytes(b"".join(log.lines()))
+    opened, alone = f"Q{10:026}", f"Q{2:026}"
+    run(paths, None, json=False, self_declared=True)
+    assert opened not in capsys.readouterr().out
+    run(paths, None, json=False, self_declared=True, listed=True)
+    text = capsys.readouterr().out
+    assert text.index(opened) < text.index(alone)
+    run(paths, None, json=True, self_declared=True)
+    inquiries = json.loads(capsys.readouterr().out)["inquiries"]
+    assert (inquiries["open_numbers"], inquiries["alone_numbers"]) == ([opened], [alone])
+
+
+def test_a_log_of_which_no_peers_checkpoint_was_given_says_that_a_fork_cannot_be_seen(tmp_path, capsys):
+    paths = written(tmp_path)
+    assert run(paths[:1], None, json=False, self_declared=True) == CLEAN
+    assert "a fork cannot be seen" in capsys.readouterr().out
+    assert run(paths, None, json=False, self_declared=True) == CLEAN
+    assert "a fork cannot be seen" not in capsys.readouterr().out
+    run(paths[:1], None, json=True, self_declared=True)
+    assert json.loads(capsys.readouterr().out)["forks_unseen"] == [paths[0].name]
+
+
+def test_findings_of_a_kind_stand_together_and_swapped_entries_first(tmp_path, capsys):
+    paths = written(tmp_path)
+    lines = paths[0].read_bytes().splitlines(keepends=True)
+    places = [at for at, line in enumerate(lines) if line.startswith(b'{"entry"')]
+    lines[places[1]], lines[places[2]] = lines[places[2]], lines[places[1]]
+    paths[0].write_bytes(b"".join(lines))
+    paths[1].write_bytes(paths[1].read_bytes().replace(b"r-12-3", b"r-12-4"))
+    assert run(paths, None, json=False, self_declared=True) == FOUND
+    found = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("✗ ")]
+    assert found[0] == "swapped_entries"
+    assert len([name for name, before in zip(found, [None, *found], strict=False) if name != before]) == len(set(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_item_30_is_permitted_by_the_table_and_says_that_no_order_details_it(
     assert "表の上でのみ許可" in capsys.readouterr().out
     assert decide(inquirer="東京都社会福祉協議会", item="30", level="detail") == 3
     assert "no_detail" in capsys.readouterr().out
+
+
+def test_a_refusal_in_the_gap_says_which_text_was_used_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert decide("--json", on="2023-01-01") == 0
+    [note] = json.loads(capsys.readouterr().out)["notes"]
+    for changes in ({"provider": "東京都知事"}, {"item": "999"}):
+        assert decide("--json", on="2023-01-01", **changes) == 3
+        assert json.loads(capsys.readouterr().out)["notes"] == [note]
+    assert decide(on="2023-01-01", provider="東京都知事") == 3
+    assert note in capsys.readouterr().out
+    assert decide("--json", provider="東京都知事") == 3
+    assert json.loads(capsys.readouterr().out)["notes"] == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_that_is_no_data_folder_is_bad_input(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, there: bool
+) -> None:
+    folder = tmp_path / "data"
+    if there:
+        folder.mkdir()
+    assert decide(data=str(folder)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "no data folder" in captured.err

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import REGISTRY
 
 from keys.masked import Secret
 from storage.key_store import KeyStore, KeyStoreError
+from transport.renewal import Renewal
 
 PASSPHRASE = Secret(b"for tests only")
 
@@ -39,6 +41,27 @@ def test_a_look_takes_a_change_in_place_once(two):
     assert role.look()
     assert not role.look()
     assert ring.signer("signing").public_key not in {before, None}
+
+
+def counted() -> dict[str, float]:
+    events = ("created", "rotated", "destroyed")
+    return {one: REGISTRY.get_sample_value("sekisho_key_events_total", {"event": one}) or 0 for one in events}
+
+
+async def test_a_role_counts_the_key_events_that_it_takes(two):
+    role, operator = two
+    renewal = Renewal(register=None)  # type: ignore[arg-type] # nothing but rings is looked at here
+    renewal.of_keys(role)
+    before = counted()
+    with operator.changing() as ring:
+        ring.rotate("signing")
+        ring.rotate("signing")
+        ring.create("result/2026-11-29T04")
+        ring.destroy("signing", 1)
+    renewal.look_at_keys()
+    renewal.look_at_keys()
+    after = counted()
+    assert {one: after[one] - before[one] for one in after} == {"created": 1, "rotated": 2, "destroyed": 1}
 
 
 def test_a_change_that_fails_leaves_ring_and_file_as_they_were(two):

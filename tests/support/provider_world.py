@@ -245,9 +245,10 @@ class ProviderWorld:
 
         return await barring.change(self.staff(by), barring.ChangeItem(bar_id=bar_id, event=event), still_may, self.now)
 
-    async def held(self, permit_id: str, withheld: Iterable[Withheld] = ()) -> dict[str, Any]:
+    async def held(self, permit_id: str, withheld: Iterable[Withheld] = (), by: str = "staff-1") -> dict[str, Any]:
+        """What somebody is shown of it."""
         row = await held.one(self.agency, permit_id, lambda *_: True)
-        return await held.shown(self.agency, row, list(withheld), self.now)
+        return await held.shown(self.agency, row, list(withheld), by, self.now)
 
     async def decide(self, permit_id: str, content_hash: str = "", by: str = "staff-1", **said: Any) -> dict[str, Any]:
         """Release (with the hash that was shown) or refuse (without)."""

@@ -107,13 +107,14 @@ async def test_two_requests_with_one_key_at_the_same_time_make_one_inquiry(syste
     await no_findings(system)
 
 
-async def test_the_same_key_with_another_question_is_told_so_and_leaves_nothing(system):
+@pytest.mark.parametrize("changed", [{"items": ["店番"]}, {"staff": "staff-9"}, {"purpose": "別の目的"}])
+async def test_the_same_key_with_another_question_asker_or_purpose_is_told_so_and_leaves_nothing(system, changed):
     question = system.from_the_ward(system.insured[0])
     key = secrets.token_hex(16)
     async with system.stage.system(RESIDENTS) as caller:
         first = (await caller.inquire([question], key=key))[0]
         recorded = len(business(await system.export(WARD)))
-        other = (await caller.inquire([{**question, "items": ["店番"]}], key=key))[0]
+        other = (await caller.inquire([{**question, **changed}], key=key))[0]
     assert first["state"] == "answered"
     assert (other["inquiry_number"], other["reason"], other["values"]) == (None, "idempotency_key_reused", None)
     assert len(business(await system.export(WARD))) == recorded

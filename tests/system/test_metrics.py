@@ -59,7 +59,8 @@ def test_a_metric_that_an_alert_names_is_exported(exported, name):
     [
         "sekisho_log_size", "sekisho_refusals_total", "sekisho_access_refused_total", "sekisho_held_provisions", "sekisho_queue_depth",
         "sekisho_channel_waiting", "sekisho_pool_connections", "sekisho_inquiry_seconds_bucket", "sekisho_inquiries_total",
-        "sekisho_provisions_total", "sekisho_codes_total", "sekisho_commit_seconds_bucket",
+        "sekisho_provisions_total", "sekisho_codes_total", "sekisho_commit_seconds_bucket", "sekisho_key_events_total",
+        "sekisho_permits_total", "sekisho_relays_total",
     ],
 )  # fmt: skip
 def test_the_job_leaves_samples_of_it(exported, name):
@@ -75,10 +76,19 @@ def test_refusals_say_who_refused_why_and_under_which_item(exported):
     assert {"inquirer", "provider"} <= set(by_whom)
     assert {"permit_replayed", "permit_other_person", "permit_key_differs"} <= by_whom["provider"]
     assert {"affair_not_listed", "information_not_in_row"} <= by_whom["inquirer"]
+    assert {"affair_not_listed", "permit_replayed", "permit_expired", "permit_of_another_party"} <= by_whom["core"]
+
+
+def test_the_network_counts_permits_and_relays_by_outcome_and_item(exported):
+    permits, relays = (samples(exported, f"sekisho_{name}_total", "network") for name in ("permits", "relays"))
+    assert {one.labels["outcome"] for one in permits} == {"issued", "refused"}
+    assert {one.labels["outcome"] for one in relays} >= {"provided", "not_provided", "held", "refused", "turned_away"}
+    assert {"27", "unlisted"} <= {one.labels["item"] for one in permits}
 
 
 def test_nobody_grows_the_labels_by_asking_for_nonsense(exported):
-    items = {sample.labels["item"] for sample in samples(exported, "sekisho_refusals_total")}
+    counted = ("refusals", "permits", "relays")
+    items = {sample.labels["item"] for name in counted for sample in samples(exported, f"sekisho_{name}_total")}
     assert "999" not in items
     assert "unlisted" in items
 

@@ -50,6 +50,9 @@ def test_an_answered_inquiry_is_proved_at_every_party_and_decided_alike_again(jo
     count = len(document["entries"])
     assert f"{count} / {count} 検証" in page
     assert page.count("再判定も同じ") == 3
+    [what_for] = [one["purpose_text"] for one in document["entries"] if one["kind"] == "inquiry.registered"]
+    assert what_for in {"デモの照会", "試験の照会"}
+    assert what_for not in asyncio.run(job.system.export("suginami")).decode()
     assert "異常なし、登録簿の鍵" in page
     assert "杉並区長が世田谷区長に" in page
 

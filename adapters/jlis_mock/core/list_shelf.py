@@ -125,6 +125,12 @@ class ListShelf:
             self._today = (day, valid[-1].lookup if valid else None)
         return self._today[1]
 
+    def item_label(self, basis: str | None, item: str, day: date) -> str:
+        """The item if the list of that day has it, so that nobody grows a metric's labels by asking for nonsense."""
+        lookup = self.on(day)
+        bases = () if lookup is None else lookup.statutory if basis is None else (basis,)
+        return item if lookup is not None and any((one, item) in lookup.rows for one in bases) else "unlisted"
+
     def knows(self, list_digest: str) -> bool:
         """Whether a version has this content, in force or not."""
         return any(one.digest == list_digest for one in self.versions)

@@ -17,6 +17,7 @@ from adapters.jlis_mock.core import records
 from adapters.jlis_mock.core.codes import CodeBook, CodeBroken, CodeOutdated
 from adapters.jlis_mock.core.list_shelf import ListShelf
 from adapters.jlis_mock.core.messages import InquiryRequest, PermitAsk, digest, instant, read_request, refused, retry
+from adapters.jlis_mock.core.metrics import NO_ITEM, PERMITS, permit_refused
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
 from adapters.jlis_mock.core.store import PermitStore, StoredPermit, insertion, minting_again
 from adapters.jlis_mock.faults import FaultBoard, Switch
@@ -215,6 +216,7 @@ class PermitDesk:
             permit_id=permit_id,
         )
         commit = Commit(step=ISSUED, guard=insertion(stored), entries=(entry,))
+        PERMITS.labels("issued", self._label(request, now)).inc()
         return _Decided(
             answer={"permit": permit}, commit=commit, number=request.inquiry_number, request_digest=request_digest
         )
@@ -250,6 +252,7 @@ class PermitDesk:
             EntryKind.PERMIT_REFUSED, request, now=now, request_digest=request_digest, actor=caller, reason=reason
         )
         commit = Commit(step=REFUSED, guard=insertion(stored), entries=(entry,))
+        permit_refused(reason, self._label(request, now))
         return _Decided(
             answer=refused(reason), commit=commit, number=request.inquiry_number, request_digest=request_digest
         )
@@ -259,6 +262,7 @@ class PermitDesk:
     ) -> _Decided:
         """A refusal that must not take the inquiry number, nor count as a step of the inquiry under it."""
         number = request.inquiry_number if request is not None else None
+        permit_refused(reason, NO_ITEM if request is None else self._label(request, now))
         entry = records.other(
             EntryKind.ACCESS_REFUSED,
             now=now,
@@ -268,6 +272,9 @@ class PermitDesk:
             inquiry_number=number,
         )
         return _Decided(answer=refused(reason), commit=Commit(step=REFUSED, entries=(entry,)))
+
+    def _label(self, request: InquiryRequest, now: datetime) -> str:
+        return self.lists.item_label(request.basis, request.item, now.astimezone(JST).date())
 
     def _row(self, request: InquiryRequest, request_digest: str, permit_id: str, redeem_by: datetime) -> dict[str, Any]:
         return {

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from adapters.jlis_mock.core import records
+from adapters.jlis_mock.core.list_shelf import ListShelf
 from adapters.jlis_mock.core.messages import (
     InquiryAsk,
     LateOutcome,
@@ -35,6 +36,7 @@ from adapters.jlis_mock.core.messages import (
     refused,
     retry,
 )
+from adapters.jlis_mock.core.metrics import NO_ITEM, relayed, turned_away
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, NONCE_SIZE
 from adapters.jlis_mock.core.permit_token import permit_id_of
 from adapters.jlis_mock.core.store import PermitStore, StoredPermit, relaying, remembering
@@ -47,6 +49,7 @@ from keys.binding import bind
 from keys.ring import Keyring
 from storage.committer import Commit, Committer, Lost, commit_step
 from transport.channel import Channel, ChannelError, RefusedByPeerError
+from transport.clock import JST
 from transport.register import Register
 
 PERMIT_REVOKED: Final = "permit_revoked"
@@ -78,6 +81,7 @@ class Relay:
     provisions: Ways
     outcomes: Ways
     redeem_s: int
+    lists: ListShelf
     under_way: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, datetime] = field(default_factory=dict)
 
@@ -119,10 +123,12 @@ class Relay:
             permit = await self._after_outage(permit, now)
         reason = self._refusal(caller, ask, permit, presented, now)
         if reason is not None:
+            turned_away(reason, self._label(permit, now))
             await self._turn_away(permit, caller, reason, now)
             return refused(reason)
         answer = await self._forward(ask, permit, presented, now)
         if "retry" in answer:
+            relayed("retry", self._label(permit, now))
             await self._remember(ask, permit, presented, now)
         return answer
 
@@ -149,7 +155,11 @@ class Relay:
             guard = remembering(permit.permit_id, request_digest=presented, now=now)
             await self.committer.apply(Commit(step=REMEMBERED, guard=guard))
 
+    def _label(self, permit: StoredPermit, now: datetime) -> str:
+        return self.lists.item_label(permit.basis, permit.item, now.astimezone(JST).date())
+
     async def _unknown(self, caller: str, ask: InquiryAsk, now: datetime) -> dict[str, Any]:
+        turned_away("permit_unknown", NO_ITEM)
         entry = records.other(
             EntryKind.ACCESS_REFUSED,
             now=now,
@@ -225,6 +235,7 @@ class Relay:
             return refused("permit_unknown")
         if caller != permit.provider or permit.revoked:
             reason = PERMIT_REVOKED if caller == permit.provider else "permit_of_another_party"
+            turned_away(reason, self._label(permit, now))
             await self._turn_away(permit, caller, reason, now)
             return refused(reason)
         outcome = self._checked(permit, late.outcome, late.signature, late.sealed, now)
@@ -297,6 +308,7 @@ class Relay:
         )
         applied = await self.committer.apply(Commit(step=RELAYED, guard=guard, entries=(entry,)))
         if not isinstance(applied, Lost):
+            relayed(outcome.disposition, self._label(permit, now))
             return True
         current = (await self.store.by_id([permit.permit_id])).get(permit.permit_id)
         if current is not None and current.outcome_digest == outcome_digest:
@@ -321,7 +333,8 @@ class Relay:
         entry = records.presented(
             EntryKind.PROVISION_RELAYED, permit, now=now, actor=permit.provider, disposition="refused", reason=reason
         )
-        await self.committer.apply(Commit(step=RELAYED, guard=guard, entries=(entry,)))
+        if not isinstance(await self.committer.apply(Commit(step=RELAYED, guard=guard, entries=(entry,))), Lost):
+            relayed("refused", self._label(permit, now))
 
     async def _turn_away(self, permit: StoredPermit, actor: str, reason: str, now: datetime) -> None:
         """Record that a permit once issued was refused, or that something under it was."""

@@ -25,7 +25,6 @@ from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, res
 from gateway.intermediate_server.metrics import (
     INQUIRIES,
     INQUIRY_SECONDS,
-    REFUSALS,
     item_label,
     reason_label,
 )
@@ -42,6 +41,7 @@ from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from transport.channel import ChannelError
+from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 _PERMIT = Statement("permit_inquiry", _SQL["permit_inquiry"])

@@ -20,7 +20,7 @@ from gateway.intermediate_server.codes.ending import why_no_code
 from gateway.intermediate_server.inquiry.outcomes import kind_of
 from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
-from gateway.intermediate_server.metrics import INQUIRIES, REFUSALS, item_label
+from gateway.intermediate_server.metrics import INQUIRIES, item_label
 from gateway.intermediate_server.network.wire import Asked, hexdigest
 from gateway.intermediate_server.records.exchange_entries import said_of
 from keys import labels
@@ -31,6 +31,7 @@ from storage import sql
 from storage.committer import Commit, Lost, Statement, Write, commit_step
 from storage.database import Database
 from storage.shared_look import TenantLook
+from transport.refusal_metrics import REFUSALS
 from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
@@ -78,6 +79,8 @@ def _own_no(agency: HostedAgency, item: DeskItem, basis: str, no_code: str | Non
     if not register.delegated(Side.PROVIDER, item.provider_for, item.provider, item.information, today):
         return "delegation_not_on_file"
     asking, answering = item.inquirer_for or agency.id, item.provider_for or item.provider
+    if not {item.provider, asking, answering} <= register.agencies.keys():
+        return "agency_unknown"
     answer = agency.lists.on(today).decide(asking, answering, basis, item.item, item.information)
     if isinstance(answer, Refused):
         return answer.reason.value
@@ -123,12 +126,12 @@ class _Known:
 
 
 def _digest(agency: HostedAgency, item: DeskItem) -> bytes:
-    """What was asked under a message id, keyed: the same again is a retry, something else is a mistake of the caller."""
+    """What was asked under a message id, by whom and what for, keyed: the same again is a retry, something else is a mistake of the caller."""
+    asker = (item.system, item.actor, item.purpose)
     asked = (item.integrated_number, item.provider, item.basis, item.item, item.information, sorted(item.items))
     more = ("不開示" if item.non_disclosure else "", item.period, item.inquirer_for, item.provider_for)
-    return agency.keys.ring.index(
-        PURPOSE, bind(labels.REQUEST_HASH, item.message_id, (*asked, more) if any(more) else asked)
-    )
+    said = (*asker, *asked, more) if any(more) else (*asker, *asked)
+    return agency.keys.ring.index(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, said))
 
 
 def look_of(database: Database) -> TenantLook:
@@ -275,5 +278,5 @@ def _new(
         label = item_label(agency, basis, item.item)
         REFUSALS.labels("inquirer", reason, label).inc()
         INQUIRIES.labels(kind_of(State.REFUSED, None, reason).value, label).inc()
-    entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason)
+    entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason, what_for=item.purpose)
     return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))

@@ -75,7 +75,6 @@ class Answer:
     signature: bytes
     sealed: bytes | None
     integrated_number: str | None
-    content_digest: str | None
     ground: HoldGround | None
     marked: bool = False
     """不開示, by the provider (番号法23条2項)."""
@@ -121,7 +120,7 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         request=item.request,
         public_key=item.public_key,
         now=now,
-        releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it
+        releasing=True,  # answer_by is what the inquirer signed; redeem_by is the network's own rule, and the network keeps it (docs/adr/0063)
         nonce=item.nonce,
         code=item.code,
         known_lists=agency.lists.digests,
@@ -208,7 +207,7 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
         flags.append(AutoResponse.BARRED)
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
     if ground is not None:
-        return _hold(agency, permit, exchange, now, records, person, ground)
+        return _hold(agency, permit, exchange, now, person, ground)
     # 8
     return conclude(agency, permit, exchange, public_key, now, PROVIDED, None, records, number, marked=marked)
 
@@ -273,11 +272,6 @@ def conclusion(records: Sequence[dict[str, Any]], copies: Sequence[Record]) -> t
     return NOT_PROVIDED, "none_in_period" if copies else "no_replica"
 
 
-def digest_of(records: Sequence[dict[str, Any]], copies: Sequence[Record]) -> str:
-    """Hex SHA-256 of the payload that these records make."""
-    return hexdigest(payload_of(*conclusion(records, copies), records))
-
-
 def conclude(
     agency: HostedAgency,
     permit: Permit,
@@ -321,13 +315,12 @@ def _hold(
     permit: Permit,
     exchange: bytes,
     now: datetime,
-    records: Sequence[dict[str, Any]],
     person: Person,
     ground: HoldGround,
 ) -> Answer:
     info, number = payload_info(permit), person.integrated_number
     held = _signed(agency, permit, exchange, now, HELD, None, info, None, number, marked=person.barred.marked)
-    return replace(held, content_digest=digest_of(records, person.replicas), ground=ground)
+    return replace(held, ground=ground)
 
 
 def _signed(
@@ -364,7 +357,6 @@ def _signed(
         signature=agency.signer.sign(labels.OUTCOME, outcome),
         sealed=sealed,
         integrated_number=number,
-        content_digest=None,
         ground=None,
         marked=marked,
     )

@@ -1,7 +1,7 @@
 """Staff decide on held provisions (SC-4): release all of it, a part of it, or refuse it with a reason.
 
-An approval binds the hash of exactly what leaves, and the bars that stood when it was looked at; where the agency says so two people
-approve the same. At release the list, the deadline, the bars and the content are looked at again; any difference voids the approval.
+An approval binds the hash of exactly what leaves, the bars that stood when it was looked at, and who looked; where the agency says so two
+people look and approve the same. At release the list, the deadline, the bars and the content are looked at again; any difference voids the approval.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import PROVIDED, USE_SUSPENDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
-from gateway.intermediate_server.provision.held import Covers, Leaving, leaving, one
+from gateway.intermediate_server.provision.held import Covers, Leaving, hash_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
 from permission_lists.barring import HoldGround
 from permission_lists.decide import Refused
@@ -41,7 +41,7 @@ REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person
 
 
 class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_SYM_90016. `content_hash` as IF_SYM_90015 has shown it for the same `withheld`; `reason` is said to the inquirer when `approve` is false.
+    """Item of IF_SYM_90016. `content_hash` as IF_SYM_90015 has shown it to the same person for this `withheld`; `reason` is told the inquirer when `approve` is false.
 
     `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項).
     """
@@ -77,10 +77,10 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
     if not decision.approve:
         return await _refuse(agency, decision, row, permit, decider, now)
     left = await leaving(agency, row, decision.withheld, now)
-    _check(agency, decision, row, permit, left, now)
+    _check(agency, decision, row, permit, hash_for(agency, left.mark, decider.staff_id), now)
     second: tuple[Write, ...] = ()
     if decider.two_people(row["information"]):
-        first, same = row["first_staff"], row["approved_digest"] == left.hash
+        first, same = row["first_staff"], row["approved_digest"] == left.mark
         if first is None or not same or not await decider.still_may(first, row["item"], row["information"]):
             return await _first(agency, decision, row, left, decider, now)
         if first == decider.staff_id:
@@ -89,15 +89,15 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
                 "second_person_needed",
                 "Two people release this kind of information; another one must approve it too.",
             )
-        second = (Write(_SECOND, (permit.permit_id, decider.staff_id, left.hash)),)
+        second = (Write(_SECOND, (permit.permit_id, decider.staff_id, left.mark)),)
     disposition, marked = left.disposition, _marked(agency, decision, row)
     made = answering.conclude(
         agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
     )  # fmt: skip
     kind = EntryKind.PROVISION_RELEASED if disposition == PROVIDED else EntryKind.PROVISION_NOT_PROVIDED
-    entries = (_in_part(decision, left, decider),) if decision.withheld else ()
+    entry = decider.entry(released="part" if decision.withheld else "whole", **_said(decision, row, left))
     await conclude(
-        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=entries
+        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
     return {"released": True}
 
@@ -119,14 +119,25 @@ async def _refuse(
         )
     number, marked = row["integrated_number"], _marked(agency, decision, row)
     made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
-    await conclude(agency, permit, made, "rejected", EntryKind.PROVISION_REFUSED, decider.staff_id, now)
+    await conclude(
+        agency,
+        permit,
+        made,
+        "rejected",
+        EntryKind.PROVISION_REFUSED,
+        decider.staff_id,
+        now,
+        entries=(
+            decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number),
+        ),
+    )
     return {"refused": True}
 
 
 def _check(
-    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, left: Leaving, now: datetime
+    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, hash_now: str, now: datetime
 ) -> None:
-    """What must still be so when it is released. Raises ProblemError 409."""
+    """What must still be so when it is released; `hash_now`: what the decider would be shown. Raises ProblemError 409."""
     barred = agency.bars.look(row["integrated_number"], permit.inquirer, permit.information)
     if barred.suspended:
         raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
@@ -134,11 +145,11 @@ def _check(
         raise ProblemError(
             409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
         )
-    if not hmac.compare_digest(decision.content_hash.encode(), left.hash.encode()):
+    if not hmac.compare_digest(decision.content_hash.encode(), hash_now.encode()):
         raise ProblemError(
             409,
             "content_changed",
-            "What would leave is not what was approved, or a bar came or went; look at it again.",
+            "What would leave is not what you were shown yourself, or a bar came or went; look at it again.",
         )
     if now > permit.answer_by:
         raise ProblemError(
@@ -158,11 +169,11 @@ async def _first(
     agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
 ) -> dict[str, Any]:
     """The first of two people: nothing leaves. When somebody else was first in the meantime, this one decides anew."""
-    entry = decider.entry(approved="first", **_said(decision, left))
+    entry = decider.entry(approved="first", **_said(decision, row, left))
     values = (
         row["permit_id"],
         decider.staff_id,
-        left.hash,
+        left.mark,
         row["first_staff"] or "",
         encode(decision.withheld),
         row["revision"],
@@ -173,17 +184,14 @@ async def _first(
     return {"approved": True}
 
 
-def _said(decision: HeldDecision, left: Leaving) -> dict[str, str]:
-    """What the access log says of an approval: ids, a hash, names of items and words of ours."""
+def _said(decision: HeldDecision, row: Record, left: Leaving) -> dict[str, str]:
+    """What the access log says of an approval or a release: ids, a keyed hash, names of items and words of ours."""
     return {
         "permit_id": decision.permit_id,
-        "content_hash": left.hash,
+        "inquiry_number": row["inquiry_number"],
+        "content_hash": left.mark,
         **({"withheld": encode(decision.withheld)} if decision.withheld else {}),
     }
-
-
-def _in_part(decision: HeldDecision, left: Leaving, decider: Decider) -> NewEntry:
-    return decider.entry(released="part", **_said(decision, left))
 
 
 async def conclude(

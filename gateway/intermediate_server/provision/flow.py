@@ -19,7 +19,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE
 from gateway.intermediate_server.codes.binding import index_of_code
 from gateway.intermediate_server.codes.ending import former_codes
-from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, REFUSALS, item_label, reason_label
+from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
 from gateway.intermediate_server.provision.answering import (
     HELD,
@@ -38,6 +38,7 @@ from gateway.intermediate_server.records.exchange_entries import note_event, rec
 from permission_lists.permit import Permit
 from storage import sql
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.provision")
 _REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
@@ -254,7 +255,7 @@ def _commit(
         return Commit(step=_REFUSED, entries=(entry,))
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
-        permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number, made.content_digest,
+        permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
         made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

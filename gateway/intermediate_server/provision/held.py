@@ -13,9 +13,11 @@ from msgspec import Meta
 
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.network.wire import hexdigest
+from gateway.intermediate_server.codes.binding import PURPOSE
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.withholding import StrikeRefusal, Withheld, content_hash, strike
+from gateway.intermediate_server.provision.withholding import StrikeRefusal, Withheld, strike
+from keys import labels
+from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
 from permission_lists.permit import read_stored_permit
 from storage import sql
@@ -57,12 +59,25 @@ PAGE_ITEM = msgspec.json.Decoder(PageItem)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """What would leave of one held provision: its records and the hash that an approval names."""
+    """What would leave of one held provision: its records, and the keyed hash of it that is kept and recorded (`content_mark`)."""
 
     records: list[dict[str, Any]]
     disposition: str
     why: str | None
-    hash: str
+    mark: str
+
+
+def content_mark(agency: HostedAgency, permit_id: str, payload: bytes, revision: int) -> str:
+    """What two people must have approved alike: what leaves, and how often bars that touch it came or went. 64 hex digits.
+
+    Keyed by the agency's ring and of this provision alone: nobody who reads database or log can try out what was held.
+    """
+    return agency.keys.ring.index(PURPOSE, bind(labels.HELD_CONTENT, permit_id, payload, revision)).hex()
+
+
+def hash_for(agency: HostedAgency, mark: str, staff_id: str) -> str:
+    """What an approval by one member of staff names: it is told to that one alone, by showing them the content."""
+    return agency.keys.ring.index(PURPOSE, bind(labels.HELD_LOOK, mark, staff_id)).hex()
 
 
 async def page(agency: HostedAgency, item: PageItem, covers: Covers) -> dict[str, Any]:
@@ -105,23 +120,25 @@ async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld
         case StrikeRefusal.NOTHING_LEFT:
             raise ProblemError(400, left.value, "Nothing would leave; refuse it instead, with a reason.")
     disposition, why = answering.conclusion(left, rows)
-    digest = hexdigest(answering.payload_of(disposition, why, left))
-    return Leaving(records=left, disposition=disposition, why=why, hash=content_hash(digest, row["revision"]))
+    mark = content_mark(agency, row["permit_id"], answering.payload_of(disposition, why, left), row["revision"])
+    return Leaving(records=left, disposition=disposition, why=why, mark=mark)
 
 
-async def shown(agency: HostedAgency, row: Record, withheld: Sequence[Withheld], now: datetime) -> dict[str, Any]:
-    """One held provision with exactly what would leave, and the hash of it; both None when a copy does not open."""
+async def shown(
+    agency: HostedAgency, row: Record, withheld: Sequence[Withheld], staff_id: str, now: datetime
+) -> dict[str, Any]:
+    """One held provision with exactly what would leave, and the hash by which this member of staff approves it; both None when a copy does not open."""
     try:
         found = await leaving(agency, row, withheld, now)
     except ProblemError as problem:
         if problem.reason != answering.UNREADABLE:
             raise
         return {**_row(agency, row), "content_hash": None, "would_leave": None}
-    return {**_row(agency, row), "content_hash": found.hash, "would_leave": found.records}
+    return {**_row(agency, row), "content_hash": hash_for(agency, found.mark, staff_id), "would_leave": found.records}
 
 
 def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
-    """`content_hash`: of what would have left when it was held, under the bars of now."""
+    """Without content and without a hash of it: whoever has not looked has nothing to approve."""
     escalated_at = row["escalated_at"]
     return {
         "permit_id": row["permit_id"],
@@ -135,7 +152,6 @@ def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
         "held_since": timestamp(row["received_at"]),
         "answer_by": timestamp(row["answer_by"]),
         "escalated_at": timestamp(escalated_at) if escalated_at is not None else None,
-        "content_hash": content_hash(row["content_digest"] or "", row["revision"]),
         "approved_by": row["first_staff"],
         "approved_hash": row["approved_digest"],
         "approved_withheld": msgspec.json.decode(row["withheld"] or "[]"),

@@ -4,14 +4,14 @@ select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, sig
 -- name: record_provision
 -- Only under the bars that it was decided under (epoch): one that was set meanwhile makes the answer be decided anew.
 insert into provision (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, content_digest, ground, outcome, signature, sealed, received_at, answer_by)
+    public_key, integrated_number, ground, outcome, signature, sealed, received_at, answer_by)
 select r.permit_id, r.inquiry_number, r.inquirer, r.basis, r.item, r.information, r.items, r.list_digest, r.state, r.exchange_digest, r.permit, r.request,
-    r.public_key, r.integrated_number, r.content_digest, r.ground, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by
+    r.public_key, r.integrated_number, r.ground, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[],
-    $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::bytea[], $18::bytea[], $19::bytea[], $20::timestamptz[], $21::timestamptz[],
-    $22::bigint[])
+    $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::timestamptz[], $20::timestamptz[],
+    $21::bigint[])
     as r (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, content_digest, ground, outcome, signature, sealed, received_at, answer_by, epoch)
+    public_key, integrated_number, ground, outcome, signature, sealed, received_at, answer_by, epoch)
 where r.epoch = coalesce((select e.epoch from bar_epoch e), 0)
 on conflict do nothing
 returning permit_id
@@ -26,14 +26,14 @@ returning provision.permit_id
 
 -- name: held
 -- A page of the held provisions, the most urgent first; ($1, $2): the last one of the page before.
-select permit_id, inquiry_number, inquirer, basis, item, information, ground, provision.content_digest, revision, received_at, answer_by, escalated_at,
+select permit_id, inquiry_number, inquirer, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
     held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
 order by answer_by, permit_id limit $3
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, provision.content_digest, revision, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, revision, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 
@@ -63,7 +63,7 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and provisi
 returning provision.permit_id
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, content_digest, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 

@@ -1,4 +1,4 @@
-"""部分提供 (partial release, SC-4): items that staff strike out of what would leave, and the hash that an approval is for. Pure.
+"""部分提供 (partial release, SC-4): items that staff strike out of what would leave. Pure.
 
 The inquirer is told which items were withheld, by a reason of null of its own; why stays in the records of the provider alone.
 """
@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from hashlib import sha256
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
-
-from keys import labels
-from keys.binding import bind
 
 WITHHELD: Final = "Withheld"
 """The reason of null that an inquirer sees; no layout allows it in a copy."""
@@ -73,8 +69,3 @@ def strike(records: Records, withheld: Sequence[Withheld]) -> list[dict[str, Any
 def encode(withheld: Sequence[Withheld]) -> str:
     """In one order, so that two people who strike the same have struck the same."""
     return msgspec.json.encode(sorted(withheld, key=lambda one: (one.item, one.record or -1, one.reason))).decode()
-
-
-def content_hash(payload_digest: str, revision: int) -> str:
-    """What an approval names: hex SHA-256 of what leaves (its digest) and of how often bars that touch it came or went."""
-    return sha256(bind(labels.HELD_CONTENT, payload_digest, revision)).hexdigest()

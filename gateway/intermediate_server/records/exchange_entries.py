@@ -67,13 +67,14 @@ def record(
     reason: str | None = None,
     actor: str | None = None,
     said: Said = NOTHING,
+    what_for: str | None = None,
 ) -> NewEntry:
-    """Build one exchange record. `integrated_number` is None only where the person could not be told.
+    """Build one exchange record. `integrated_number` is None only where the person could not be told; `what_for`: the inquirer's purpose.
 
     `said`: with 不開示 in it this is not to be shown to the person (番号法23条2項).
     """
     entry_id = agency.new_id(ENTRY_PREFIX, now)
-    about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number)
+    about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number, what_for)
     body = encode_entry(
         exchange_entry(
             id=entry_id,
@@ -98,6 +99,7 @@ def record(
             period=said.period,
             inquirer_for=said.inquirer_for,
             provider_for=said.provider_for,
+            purpose=about and about.purpose,
         )
     )
     found_by = FoundBy(

@@ -116,6 +116,7 @@ async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: da
     found = [row for row in rows if row["idx"] is not None]
     shown = [entry for row in found if covers_entry(entry := log_store.shown(row), covers)]
     await add_corrections(agency, shown)
+    await subjects.add_purposes(agency, shown)
     following = _following(item, rows[0], found)
     return {"records": shown, "next": None if following is None else msgspec.to_builtins(following)}
 
@@ -147,6 +148,7 @@ async def show(agency: HostedAgency, item: ShowItem, covers: Covers, now: dateti
     if row is None or row["kind"] not in _RECORDS or not covers_entry(entry := log_store.shown(row), covers):
         raise unknown_record()
     await add_corrections(agency, [entry])
+    await subjects.add_purposes(agency, [entry])
     if row["body"] is None:
         async with agency.database.inside(agency.tenant) as connection:
             named = await connection.fetchval(_SQL["certificate_of"], f"{subjects.PERSONAL}{row['year']}")

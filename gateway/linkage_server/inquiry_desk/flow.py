@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -96,8 +96,9 @@ async def refuse(desk: Desk, system: str, inquiry: Inquiry, *, identity: str, re
     now = desk.agency.clock()
     asked, days = _asked(desk, inquiry), inquiry.days
     inquiry_number = new_sortable_id(INQUIRY_PREFIX, milliseconds(now), secrets.token_bytes(10))
+    entry_id = new_entry_id(now)
     entry = exchange_entry(
-        id=new_entry_id(now),
+        id=entry_id,
         at=now,
         kind=EntryKind.INQUIRY_REFUSED,
         inquiry_number=inquiry_number,
@@ -114,12 +115,14 @@ async def refuse(desk: Desk, system: str, inquiry: Inquiry, *, identity: str, re
         period=None if days is None else str(days),
         inquirer_for=inquiry.inquirer_for or None,
         provider_for=inquiry.provider_for or None,
+        purpose=desk.agency.keys.purpose_commitment(inquiry.purpose, entry_id),
     )
+    sealed = desk.agency.keys.seal_access_reason(inquiry.purpose, entry_id)
     applied = await desk.agency.committer.apply(
         Commit(
             step=REFUSED_STEP,
             guard=Write(refusals.PUT, (identity, inquiry_number, reason, asked)),
-            entries=(new_entry(entry, now, inquiry_number=inquiry_number),),
+            entries=(replace(new_entry(entry, now, inquiry_number=inquiry_number), personal=sealed),),
         )
     )
     INQUIRIES.labels(desk.agency.id, "refused").inc()

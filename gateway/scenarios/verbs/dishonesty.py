@@ -111,8 +111,9 @@ async def _reason_of(call: Awaitable[Any]) -> str | None:
 async def _releases_alone(play: Play, words: Insider) -> dict[str, Any]:
     """One member of staff approves twice where two people must (SC-4)."""
     held = await play.driver.held(WARD, _number(play, words))
-    item = {"permit_id": held["permit_id"], "approve": True, "content_hash": held["content_hash"], "reason": ""}
     async with play.driver.provider_staff(WARD) as staff:
+        seen = await play.driver.seen(staff, WARD, held)
+        item = {"permit_id": held["permit_id"], "approve": True, "content_hash": seen["content_hash"], "reason": ""}
         await staff.items(_DECIDE, [item])
         return await _tried(play, staff.items(_DECIDE, [item]))
 

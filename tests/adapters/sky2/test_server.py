@@ -367,6 +367,12 @@ async def test_only_staff_of_the_agency_may_call(sky2, who, reason):
     assert (status, answer["reason"]) == (403, reason)
 
 
+@pytest.mark.parametrize(("who", "status"), [(STAFF, 200), ("sky2", 200), ("staff-elsewhere", 200), ("stranger", 403)])
+async def test_how_it_is_called_is_told_to_every_registered_certificate(sky2, who, status):
+    async with sky2.sessions[who].get(sky2.url + "/openapi.json") as answer:
+        assert answer.status == status
+
+
 @pytest.mark.parametrize("key", ["", "key 1", "999000000017", "9990-0000-0017"])
 async def test_a_changing_request_needs_a_key_that_names_nobody(sky2, key):
     async with sky2.sessions[STAFF].post(

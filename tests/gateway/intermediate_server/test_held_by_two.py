@@ -28,12 +28,15 @@ async def asked(system: System, person: int = 0) -> dict:
 
 
 def decision(held: dict, **changes) -> dict:
-    return {"permit_id": held["permit_id"], "approve": True, "content_hash": held["content_hash"], **changes}
+    """An approval by whoever was shown `held`."""
+    return {"permit_id": held["permit_id"], "approve": True, "content_hash": held.get("content_hash", ""), **changes}
 
 
 async def decide(system: System, staff_id: str, held: dict, **changes) -> dict:
+    """A look and a decision by one member of staff."""
     async with system.stage.staff(WARD, "intermediate", staff_id) as staff:
-        return (await staff.items(f"/{WARD}/held-provisions/decide", [decision(held, **changes)]))[0]
+        seen = await system.seen(staff, WARD, held)
+        return (await staff.items(f"/{WARD}/held-provisions/decide", [decision(seen, **changes)]))[0]
 
 
 async def test_nothing_leaves_before_a_second_person_has_approved_it(system):
@@ -89,11 +92,25 @@ async def test_the_approval_of_somebody_whose_right_has_ended_does_not_count(sys
         person = somebody()
         await desk.add(one, person)
         grant = await desk.granted(one, other, person, "held.decide")
+        await desk.granted(one, other, person, "held.view")
         await desk.entered(person)
-        assert await desk.call(person, "held-provisions/decide", decision(held)) == (200, {"approved": True})
+        seen = (await desk.call(person, "held-provisions", {"permit_id": held["permit_id"]}))[1]
+        assert await desk.call(person, "held-provisions/decide", decision(seen)) == (200, {"approved": True})
         revoke = {"event": "revoke", "grant_id": grant["grant_id"]}
         assert (await desk.call(one, "staff/grants/ask", revoke))[0] == 200
     assert await decide(system, "staff-1", held) == {"approved": True}
+    assert await decide(system, "staff-2", held) == {"released": True}
+
+
+async def test_nobody_approves_what_somebody_else_has_looked_at(system):
+    held = await system.held(WARD, (await asked(system))["inquiry_number"])
+    async with system.provider_staff(WARD) as staff, system.provider_staff(WARD, "staff-2") as other:
+        seen = decision(await system.seen(staff, WARD, held))
+        with pytest.raises(UnexpectedAnswerError, match="409 content_changed"):
+            await other.items(f"/{WARD}/held-provisions/decide", [seen])
+        assert await staff.items(f"/{WARD}/held-provisions/decide", [seen]) == [{"approved": True}]
+        with pytest.raises(UnexpectedAnswerError, match="409 content_changed"):
+            await other.items(f"/{WARD}/held-provisions/decide", [seen])
     assert await decide(system, "staff-2", held) == {"released": True}
 
 
@@ -137,7 +154,7 @@ async def test_the_list_shows_no_content_and_the_content_is_on_record_before_it_
     answer = await asked(system, 1)
     async with system.stage.staff(WARD, "intermediate") as staff:
         listed = await staff.items(f"/{WARD}/held-provisions", [])
-        assert all("would_leave" not in row for row in listed)
+        assert all(not {"would_leave", "content_hash"} & set(row) for row in listed)
         held = next(row for row in listed if row["inquiry_number"] == answer["inquiry_number"])
         shown = (await staff.items(f"/{WARD}/held-provisions", [{"permit_id": held["permit_id"]}]))[0]
         assert shown["would_leave"]
@@ -245,7 +262,8 @@ async def test_the_command_sets_shows_and_lifts(system, capsys, monkeypatch):
             bar_id
         ]
         held = json.loads(sekisho("held", "list", "--json"))
-        assert {"permit_id", "escalated_at", "content_hash"} <= set(held[0])
+        assert {"permit_id", "escalated_at", "approved_by"} <= set(held[0])
+        assert "content_hash" not in held[0]
         sekisho("bars", "lift", bar_id)
         assert bar_id not in sekisho("bars", "list")
         assert bar_id in sekisho("bars", "list", "--lifted")

@@ -27,6 +27,8 @@ async def test_a_period_without_records_and_a_delegation_that_is_not_on_file_say
     assert (answer["state"], answer["reason"]) == ("refused", "inquirer_not_in_row")
     answer = await system.ask("suginami-gyomu", system.to_the_ward(system.insured[3], provider_for="tokyo"))
     assert (answer["state"], answer["reason"]) == ("refused", "delegation_not_on_file")
+    answer = await system.ask("suginami-gyomu", system.to_the_ward(system.insured[3], provider="nobody"))
+    assert (answer["state"], answer["reason"]) == ("refused", "agency_unknown")
 
 
 async def test_what_staff_mark_when_they_decide_is_marked_by_all(system):

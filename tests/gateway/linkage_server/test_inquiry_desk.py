@@ -57,6 +57,20 @@ async def test_an_addressee_that_the_system_does_not_hold_is_refused_and_recorde
     assert entry["column"] == first.body["items"][0]["inquiry_number"]
 
 
+async def test_what_a_refused_inquiry_was_for_is_told_to_the_auditor_and_stands_in_no_entry(world):
+    await world.register("kansa", system="kansa", scopes=("log:read",))
+    async with world.served() as caller:
+        body = {"items": [inquiry(1, purpose="架空 太郎の還付")]}
+        answer = await caller.post("/v1/inquiries", body, token=await caller.token(), key="k1")
+        wanted = {"items": [{"inquiry_number": answer.body["items"][0]["inquiry_number"]}]}
+        found = await caller.post("/v1/log/search", wanted, token=await caller.token("kansa"))
+    [told] = found.body["items"][0]["entries"]
+    assert (told["reason"], told["purpose_text"]) == ("addressee_unknown", "架空 太郎の還付")
+    [entry] = await refused(world)
+    assert entry["purpose"] == told["purpose"]
+    assert "架空" not in json.dumps(entry, ensure_ascii=False)
+
+
 async def test_good_inquiries_of_a_list_go_on_beside_a_refused_one(world):
     async with world.served() as caller:
         await load(world.config.spool, [person(1)])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
+from gateway.intermediate_server.network.wire import encode_payload
+from gateway.intermediate_server.provision import held
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
+from keys.binding import bind
 from tests.support.copies import paid, qualified
 from tests.support.provider_world import ProviderWorld, Question
 from transport.problem import ProblemError
@@ -43,6 +48,21 @@ async def test_the_inquirer_sees_which_items_were_withheld_and_never_why(world):
     ]
 
 
+async def test_a_decision_is_on_record_with_its_permit_and_inquiry(world):
+    released, refused = await asked(world), await asked(world)
+    seen = await world.held(released.permit_id)
+    assert await world.decide(released.permit_id, seen["content_hash"]) == {"released": True}
+    assert await world.decide(refused.permit_id) == {"refused": True}
+    decided = [one["facts"] for one in await world.entries() if one["kind"] == "staff.operated"]
+    told = {
+        one["permit_id"]: (one["inquiry_number"], one.get("released") or one.get("refused"))
+        for one in decided
+        if one["function"] == "held.decide"
+    }
+    assert told[released.permit_id] == (released.asked.inquiry_number, "whole")
+    assert told[refused.permit_id] == (refused.asked.inquiry_number, "refused_by_staff")
+
+
 async def test_one_record_of_several_can_be_struck(world):
     question = await asked(world)
     seen = await world.held(question.permit_id)
@@ -56,19 +76,58 @@ async def test_one_record_of_several_can_be_struck(world):
 
 async def test_two_people_must_have_struck_the_same(two):
     question = await asked(two)
-    whole, part = await two.held(question.permit_id), await two.held(question.permit_id, [AMOUNT])
+    whole, part = await two.held(question.permit_id), await two.held(question.permit_id, [AMOUNT], by="staff-2")
     assert await two.decide(question.permit_id, whole["content_hash"], by="staff-1") == {"approved": True}
     assert await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT]) == {
         "approved": True
     }
     seen = await two.held(question.permit_id)
-    assert (seen["approved_by"], seen["approved_hash"]) == ("staff-2", part["content_hash"])
+    assert seen["approved_by"] == "staff-2"
     assert seen["approved_withheld"] == [{"item": "支給額", "reason": "protection_of_person", "record": None}]
     with pytest.raises(ProblemError, match="second_person_needed"):
         await two.decide(question.permit_id, part["content_hash"], by="staff-2", withheld=[AMOUNT])
+    part = await two.held(question.permit_id, [AMOUNT])
     assert await two.decide(question.permit_id, part["content_hash"], by="staff-1", withheld=[AMOUNT]) == {
         "released": True
     }
+
+
+async def listed(world: ProviderWorld, question: Question) -> dict:
+    """Its line in the list."""
+    rows = (await held.page(world.agency, held.PageItem(), lambda *_: True))["held"]
+    return next(row for row in rows if row["permit_id"] == question.permit_id)
+
+
+async def test_what_the_list_says_releases_nothing_and_neither_does_the_hash_of_somebody_else(two):
+    question = await asked(two)
+    assert "content_hash" not in await listed(two, question)
+    seen = await two.held(question.permit_id, by="staff-1")
+    assert await two.decide(question.permit_id, seen["content_hash"], by="staff-1") == {"approved": True}
+    told = (await listed(two, question)).values()
+    for guess in (seen["content_hash"], *(value for value in told if isinstance(value, str))):
+        with pytest.raises(ProblemError, match="content_changed"):
+            await two.decide(question.permit_id, guess, by="staff-2")
+    seen = await two.held(question.permit_id, by="staff-2")
+    assert await two.decide(question.permit_id, seen["content_hash"], by="staff-2") == {"released": True}
+
+
+async def test_what_is_held_stands_nowhere_as_a_hash_that_can_be_tried_out(two):
+    questions = [await asked(two), await asked(two)]
+    hashes = []
+    for question in questions:
+        seen = await two.held(question.permit_id)
+        await two.decide(question.permit_id, seen["content_hash"])
+        payload = encode_payload("answered", seen["would_leave"])
+        hashes += [seen["content_hash"], (await two.held(question.permit_id))["approved_hash"]]
+    assert len(set(hashes)) == 4  # of the same content
+    digest = sha256(payload).hexdigest()
+    known = {digest, *(sha256(bind(b"sekisho/held-content/v1", digest, revision)).hexdigest() for revision in range(3))}
+    kept = [
+        str(dict(row))
+        for table in ("provision", "held_approval", "log_entry")
+        for row in await two.fetch(f"select * from {table}")
+    ] + [str(one) for one in await two.entries()]
+    assert not [text for text in kept if any(one in text for one in known)]
 
 
 async def test_a_copy_that_changed_is_looked_at_again_and_can_then_be_released(world):

@@ -25,8 +25,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gateway.intermediate_server.network.wire import encode_payload, hexdigest
-from gateway.intermediate_server.provision.withholding import WhyWithheld, Withheld, content_hash
+from gateway.intermediate_server.network.wire import encode_payload
+from gateway.intermediate_server.provision.held import content_mark, hash_for
+from gateway.intermediate_server.provision.withholding import WhyWithheld, Withheld
 from permission_lists.permit import read_permit
 from tests.support.copies import qualified
 from tests.support.provider_world import INFORMATION, INQUIRER, LIMITS, OTHER, Answered, ProviderWorld, Question
@@ -36,6 +37,8 @@ PICK = st.integers(min_value=0, max_value=10_000)
 STAFF = st.sampled_from(["staff-1", "staff-2"])
 ITEMS = st.sampled_from([(), ("被保険者番号",), ("被保険者番号", "枝番")])
 STRIKE = st.sampled_from([(), (Withheld(item="被保険者番号", reason=WhyWithheld.NON_DISCLOSURE),)])
+
+Hashes = dict[str, str]
 
 
 @dataclass
@@ -63,11 +66,11 @@ class Asked:
     inquirer: str
     deadline: object
     state: str
-    looks: list[tuple[str, tuple[Withheld, ...], list]] = field(default_factory=list)
-    """Hash, what was struck, what would leave: of each look since the last bar or copy came or went."""
-    stale: list[tuple[str, tuple[Withheld, ...]]] = field(default_factory=list)
+    looks: list[tuple[Hashes, tuple[Withheld, ...], list]] = field(default_factory=list)
+    """The hash of each member of staff, what was struck, what would leave: of each look since the last bar or copy came or went."""
+    stale: list[tuple[Hashes, tuple[Withheld, ...]]] = field(default_factory=list)
     approved: tuple[str, str] | None = None
-    """Who first, which hash."""
+    """Who first, and of which content: the hash that staff-1 is shown of it."""
 
 
 class ProvisionMachine(RuleBasedStateMachine):
@@ -125,7 +128,7 @@ class ProvisionMachine(RuleBasedStateMachine):
 
     @staticmethod
     def _void(one: Asked) -> None:
-        one.stale += [(hash_, struck) for hash_, struck, _ in one.looks]
+        one.stale += [(hashes, struck) for hashes, struck, _ in one.looks]
         one.looks = []
 
     # --- people and questions
@@ -221,11 +224,15 @@ class ProvisionMachine(RuleBasedStateMachine):
         if one is None:
             return None
         try:
-            seen = self.run.run(self.world.held(one.question.permit_id, struck))
+            seen, other = (
+                self.run.run(self.world.held(one.question.permit_id, struck, by=by)) for by in ("staff-1", "staff-2")
+            )
         except ProblemError as problem:
             assert problem.reason in ("withheld_item_not_there", "nothing_left")  # noqa: PT017
             return None
-        one.looks.append((seen["content_hash"], struck, seen["would_leave"]))
+        assert seen["content_hash"] != other["content_hash"]
+        hashes = {"staff-1": seen["content_hash"], "staff-2": other["content_hash"]}
+        one.looks.append((hashes, struck, seen["would_leave"]))
         return one
 
     @rule(pick=PICK, struck=STRIKE, by=STAFF, then=st.sampled_from(["staff-1", "staff-2", None]))
@@ -243,16 +250,17 @@ class ProvisionMachine(RuleBasedStateMachine):
         if one is not None and one.looks:
             self._approve(one, one.looks[look % len(one.looks)], by)
         elif one is not None and one.stale:
-            hash_, struck = one.stale[look % len(one.stale)]
+            hashes, struck = one.stale[look % len(one.stale)]
             with pytest.raises(
                 ProblemError, match=r"content_changed|person_frozen|nothing_left|withheld_item_not_there"
             ):
-                self.run.run(self.world.decide(one.question.permit_id, hash_, by=by, withheld=list(struck)))
+                self.run.run(self.world.decide(one.question.permit_id, hashes[by], by=by, withheld=list(struck)))
 
-    def _approve(self, one: Asked, seen: tuple[str, tuple[Withheld, ...], list], by: str) -> None:
-        hash_, struck, records = seen
+    def _approve(self, one: Asked, seen: tuple[Hashes, tuple[Withheld, ...], list], by: str) -> None:
+        hashes, struck, records = seen
+        hash_ = hashes["staff-1"]
         permit_id = one.question.permit_id
-        call = self.world.decide(permit_id, hash_, by=by, withheld=list(struck))
+        call = self.world.decide(permit_id, hashes[by], by=by, withheld=list(struck))
         found = self.touching(one, one.someone, one.inquirer)
         if any(bar.effect in ("freeze", "refuse") for bar in found):
             with pytest.raises(ProblemError, match="person_frozen"):
@@ -325,8 +333,10 @@ class ProvisionMachine(RuleBasedStateMachine):
         assert approval["first_staff"] != approval["second_staff"]
         assert approval["second_staff"] is not None
         payload = self._now(one).payload
-        left = content_hash(hexdigest(encode_payload(payload.kind, payload.records)), row["revision"])
-        assert left == approval["content_digest"] == self.released[permit.permit_id]
+        left = encode_payload(payload.kind, payload.records)
+        mark = content_mark(self.world.agency, permit.permit_id, left, row["revision"])
+        assert mark == approval["content_digest"]
+        assert hash_for(self.world.agency, mark, "staff-1") == self.released[permit.permit_id]
 
 
 def test_the_provider_says_what_the_model_says(tmp_path, cluster):

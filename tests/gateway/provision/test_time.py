@@ -51,6 +51,19 @@ async def test_versions_of_a_layout_stand_side_by_side_in_one_answer(world):
     }
 
 
+async def test_what_was_late_on_the_way_is_answered_until_the_inquirers_deadline_and_not_after_it(world):
+    """The network keeps `redeem_by` (docs/adr/0063); here five minutes, of a question whose way took days."""
+    numbers = [await world.person() for _ in range(2)]
+    for number in numbers:
+        await qualified(world, number)
+    in_time, too_late = (world.question(number) for number in numbers)
+    world.now = NOON + LIMITS.answer_within
+    assert (await world.ask(in_time)).payload.kind == "answered"
+    world.now += SECOND
+    answer = await world.ask(too_late)
+    assert (answer.disposition, answer.reason) == ("refused", "permit_expired")
+
+
 async def held_one(world) -> object:
     number = await world.person()
     await qualified(world, number, auto_response="barred")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.entry import EntryKind
-from gateway.intermediate_server.records import indexing, searching
+from gateway.intermediate_server.records import indexing, searching, subjects
 from tests.support.records_world import AGENCY, START
 from transport.problem import ProblemError
 
@@ -99,8 +100,8 @@ async def test_equal_people_show_as_equal_within_a_year_only(records):
     await records.put(PEOPLE[0])
     records.clock.now += timedelta(days=365)
     await records.put(PEOPLE[0])
-    subjects = [row["subject"] for row in await records.inside("select subject from log_record order by at")]
-    assert subjects[0] == subjects[1] != subjects[2]
+    kept = [row["subject"] for row in await records.inside("select subject from log_record order by at")]
+    assert kept[0] == kept[1] != kept[2]
 
 
 async def test_records_from_before_there_were_rows_are_found_too(records):
@@ -116,6 +117,34 @@ async def test_records_from_before_there_were_rows_are_found_too(records):
     assert [one["id"] for one in await records.search()] == everything
     of_one = [newer.entry_id, *plain_look(made, {"person": PEOPLE[0]})]
     assert [one["id"] for one in await records.search(person=PEOPLE[0])] == of_one
+
+
+async def test_what_an_inquiry_was_for_is_told_to_whoever_may_see_the_record_and_stands_in_no_entry(records):
+    what_for = "架空 太郎の過誤納金の還付"
+    asking = {"inquirer": AGENCY, "provider": "suginami", "what_for": what_for}
+    asked = await records.put(PEOPLE[0], EntryKind.INQUIRY_REGISTERED, **asking)
+    refused = await records.put(PEOPLE[0], EntryKind.INQUIRY_REFUSED, **asking, reason="item_unknown")
+    before = await records.put(PEOPLE[0], EntryKind.INQUIRY_REGISTERED, inquirer=AGENCY, provider="suginami")
+    found = {one["id"]: one for one in await records.search()}
+    assert [found[one.entry_id]["purpose_text"] for one in (asked, refused)] == [what_for] * 2
+    assert "purpose" not in found[before.entry_id]
+    shown = await searching.show(
+        records.agency, searching.ShowItem(entry_id=asked.entry_id), lambda *_: True, records.clock()
+    )
+    assert shown["record"]["purpose_text"] == what_for
+    bodies = [json.loads(row["body"]) for row in await records.inside("select body from log_entry order by idx")]
+    committed = [one["purpose"] for one in bodies if "purpose" in one]
+    assert len(set(committed)) == 2, "the same words twice are not told to be the same"
+    assert "架空" not in json.dumps(bodies, ensure_ascii=False)
+    assert (await records.search(person=PEOPLE[0])) == list(found.values())
+
+
+async def test_other_words_than_the_record_commits_to_are_told_to_nobody(records):
+    asked = await records.put(PEOPLE[0], EntryKind.INQUIRY_REGISTERED, what_for="還付")
+    row = (await searching.entry_row(records.agency, asked.entry_id)) or {}
+    body = json.dumps(json.loads(row["body"]) | {"purpose": "0" * 64}).encode()
+    assert subjects.open_personal(records.agency, row).purpose == "還付"
+    assert subjects.open_personal(records.agency, {**dict(row), "body": body}).purpose is None
 
 
 async def test_a_person_that_is_no_number_is_refused_without_being_repeated(records):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway import own_topology
+from gateway.data_folder import DataFolder
+from gateway.demonstration.run import two_people
 from gateway.topology import Addition, Program, TopologyError, parse, shipped
 from synthetic.neighbours import NEIGHBOURS
 from tests.house.test_operations import ROLES, SCRAPED
@@ -24,6 +27,16 @@ def test_the_shipped_topology_has_the_ward_its_neighbours_and_one_agency_elsewhe
     assert set(agencies) == {"setagaya", "tashi", "portal", *NEIGHBOURS}
     assert [agency.id for agency in agencies.values() if agency.elsewhere] == ["tashi"]
     assert shipped().hosting(Program.INTERMEDIATE, "tashi") is None
+
+
+def test_the_folder_of_the_demonstration_goes_on_with_two_people(tmp_path):
+    topology, text = two_people()
+    data = DataFolder(tmp_path)
+    data.own_topology.write_bytes(text)
+    assert own_topology.read(data) == topology
+    changed = topology.roles["intermediate"]
+    assert changed.options["staff_two_person_release"] == ["医療保険給付関係情報"]
+    assert set(topology.agencies) == set(shipped().agencies)
 
 
 def test_every_agency_code_is_visibly_ours_and_unique():
