@@ -25,7 +25,7 @@ up: $(VENV)/.runtime ## すべてのサーバーを起動する。Ctrl-C で止�
 test: $(VENV)/.dev ## テスト / run the tests (T=tests/keys picks some)
 	@command -v softhsm2-util >/dev/null || \
 	    echo 'SoftHSM2 がないので HSM の試験は飛ばします / tests of the security module are skipped: sudo apt-get install softhsm2' >&2
-	$(BIN)/pytest -n 2 --dist loadfile $(T)
+	$(BIN)/pytest -n 3 --dist loadfile $(T)
 
 scenarios: $(VENV)/.runtime ## すべてのシナリオを動かす / play every scenario, the slow ones too
 	@$(BIN)/sekisho scenario run scenarios/*.yaml

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,5 +62,5 @@ def test_other_types_are_refused(part):
 
 def test_every_label_is_ours_versioned_and_alone():
     values = [value for name, value in vars(labels).items() if name.isupper()]
-    assert all(value.startswith(b"sekisho/") and value.endswith(b"/v1") for value in values)
+    assert all(re.fullmatch(rb"sekisho/[a-z0-9-]+/v[1-9]", value) for value in values)
     assert len(set(values)) == len(values) > 20

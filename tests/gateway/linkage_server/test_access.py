@@ -297,7 +297,7 @@ GOOD = "affairs:\n- {code: one, name: 一, systems: [kokuho], individual_number:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("affairs: [", "line 1"),
+        ("affairs: [", "line 2"),
         ("affairs: []", "affairs"),
         ("other: 1", "affairs"),
         (GOOD.replace("code: one", "code: One!"), "affairs[0].code"),
