@@ -254,6 +254,7 @@ def _certificates(data: DataFolder, agency: Agency) -> list[dict[str, str]]:
 def _leaving(topology: Topology, agency: Agency) -> dict[str, Any]:
     """The agency's file once it has left."""
     facts: dict[str, Any] = {"id": agency.id, "code": agency.code, "name": agency.name, "kinds": list(agency.kinds)}
+    facts["assessed"] = agency.assessed
     document: dict[str, Any] = {"agency": facts, "left": Clock()().astimezone(JST).date().isoformat()}
     if agency.elsewhere is not None:
         named = {"host": agency.elsewhere.host, "port": agency.elsewhere.port}

@@ -28,6 +28,10 @@ from transport.tls import Identity
 Answered = TypeVar("Answered")
 _TIMEOUT_S: Final = 30.0
 _BLOCK: Final = 1 << 16
+_NOT_SET_UP: Final = (
+    "このデータフォルダーはセットアップされていないか、読めません。先に sekisho up か sekisho migrate を"
+    " / this data folder is not set up or cannot be read; run `sekisho up` or `sekisho migrate` first"
+)
 _IN_JAPANESE: Final = {
     "content_changed": "内容が、見た内容と違います。もう一度見て確かめてください",
     "bar_unknown": "その制限はありません。bars list で確かめてください",
@@ -115,7 +119,11 @@ class RefusedError(Exception):
 
 
 class UnknownPartyError(Exception):
-    """The data folder knows no such agency or member of staff, or was never set up."""
+    """The data folder knows no such agency or member of staff."""
+
+
+class FolderNotSetUpError(UnknownPartyError):
+    """The data folder was never set up, or what it knows of its servers cannot be read: nobody is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +190,7 @@ def _addresses(data: DataFolder) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(data.addresses.read_bytes())
     except (OSError, ValueError):
-        raise UnknownPartyError from None
+        raise FolderNotSetUpError from None
     return found
 
 
@@ -375,6 +383,8 @@ def guarded(work: Callable[[], int]) -> int:
     """Do what a command does; say in one line what hindered it, with the exit code for it."""
     try:
         return work()
+    except FolderNotSetUpError:
+        return end(_NOT_SET_UP, BAD_INPUT)
     except UnknownPartyError:
         return end(
             "その機関か職員はこのデータフォルダーにありません / no such agency or member of staff in this data folder",

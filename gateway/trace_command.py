@@ -26,6 +26,7 @@ from gateway.tracing.decisions import decisions
 from gateway.tracing.gathering import NOT_REACHABLE, Evidence, Found
 from gateway.tracing.lanes import Exchange
 from gateway.tracing.page import Trace, page
+from gateway.tracing.parties import known_parties
 from gateway.tracing.sources import Entry, Source, Sources, sources
 from gateway.verify_arguments import logs_of, trusted_keys
 from transport.clock import Clock
@@ -154,11 +155,12 @@ def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) ->
         return end("登録簿か照合リストを読めません / the register or the permission lists cannot be read", BAD_INPUT)
     except StopIteration:
         return end("書き出しに、この照会の記録がありません / the exports hold no step of this inquiry", FAILED)
-    names = {agency.id: agency.name for agency in register.agencies.values()}
+    parties = known_parties(data, register)
+    names = {agency: party.name for agency, party in parties.items()}
     trace = Trace(
         evidence=evidence,
         exchange=exchange,
-        decisions=decisions(evidence.records, library, register),
+        decisions=decisions(evidence.records, library, parties),
         names=names | {NETWORK: "情報提供ネットワークシステム"},
         unread_desks=asked.unread_desks,
         made=Clock()(),

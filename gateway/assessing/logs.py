@@ -28,7 +28,11 @@ _SAID: Final = ("actor", "reason")
 _SAID_FACTS: Final = ("function", "file", "office", "terminal")
 _LEFT: Final = frozenset({EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value})
 _ANALYSED: Final = "staff.analyse"
+ASKED: Final = (
+    "kind", "list_digest", "inquirer", "provider", "inquirer_for", "provider_for", "basis", "item", "information", "reason",
+)  # fmt: skip
 Question = tuple[str, ...]
+"""The hour, then what `ASKED` names; empty where the entry has none."""
 
 
 @dataclass(slots=True)
@@ -181,6 +185,5 @@ def _read_exchange(said: Said, place: str, entry: Mapping[str, Any]) -> None:
     if kind == EntryKind.PROVISION_RELEASED:
         said.released[place] = str(entry.get("actor"))
     if kind in JUDGING and entry.get("list_digest"):
-        names = ("kind", "list_digest", "inquirer", "provider", "basis", "item", "information", "reason")
-        question = (str(entry["at"])[:13], *(str(entry.get(name) or "") for name in names))
+        question = (str(entry["at"])[:13], *(str(entry.get(name) or "") for name in ASKED))
         said.asked.setdefault(question, place)

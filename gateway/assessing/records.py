@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from evidence.export import LogParty
 from gateway.assessing.installation import Installation
-from gateway.assessing.logs import Logs, Question
+from gateway.assessing.logs import ASKED, Logs, Question
 from gateway.assessing.verdicts import Result, judged
 from gateway.list_sources import Library
-from gateway.tracing.decisions import JUDGING, asked_again
+from gateway.tracing.decisions import JUDGING, UNASKED, Again, Unasked, asked_again
+from gateway.tracing.parties import known_parties
 from gateway.verify_command import MEANING
-from permission_lists.decide import Permitted, Reason
+from permission_lists.decide import Party, Permitted, Reason
 from permission_lists.versions import legal_day
-from transport.register import Register
 
 _YEAR: Final = timedelta(days=365)
 _MOST: Final = 20
@@ -172,21 +172,21 @@ def grants_recorded(logs: Logs, grants: Mapping[str, Sequence[Any]]) -> Result:
     )
 
 
-def list_again(logs: Logs, library: Library, register: Register) -> Result:
+def list_again(logs: Logs, library: Library, parties: Mapping[str, Party]) -> Result:
     """PL-2 to PL-4: the version of the list that each record names says today what the party decided then."""
     broken: list[str] = []
     unknown: list[str] = []
     questions = 0
     for said in logs.said.values():
         for question, place in said.asked.items():
-            same = _same(question, library, register)
-            questions += same is not None
+            same = _same(question, library, parties)
+            questions += isinstance(same, bool)
             broken += (
                 [f"{place}: 記録は{'許可' if JUDGING[question[1]] else '不許可'}、リストは逆 (the list says otherwise)"]
                 if same is False
                 else []
             )
-            unknown += [f"{place}: 手元にない版のリスト (unknown version)"] if same is None and not question[-1] else []
+            unknown += [f"{place}: {UNASKED[same]} ({same.value})"] if isinstance(same, Unasked) else []
     return judged(
         "list_again",
         broken[:_MOST],
@@ -196,20 +196,18 @@ def list_again(logs: Logs, library: Library, register: Register) -> Result:
     )
 
 
-def _same(question: Question, library: Library, register: Register) -> bool | None:
-    """None where the list was not the reason, or the version is not here. Within an hour of midnight either day will do."""
-    hour, kind, *rest = question
-    names = ("list_digest", "inquirer", "provider", "basis", "item", "information", "reason")
-    entry = dict(zip(names, rest, strict=True))
-    reason = entry.pop("reason")
-    permitted = JUDGING[kind]
-    if not permitted and reason not in set(Reason):
+def _same(question: Question, library: Library, parties: Mapping[str, Party]) -> bool | Unasked | None:
+    """None where the list was not the reason. Within an hour of midnight either day will do."""
+    hour, *rest = question
+    entry = dict(zip(ASKED, rest, strict=True))
+    permitted = JUDGING[entry["kind"]]
+    if not permitted and entry["reason"] not in set(Reason):
         return None
     at = datetime.fromisoformat(f"{hour}:00:00+00:00")
     days = {legal_day(at), legal_day(at - timedelta(hours=1))}
-    found = [asked_again({**entry, "basis": entry["basis"] or None}, day, library, register) for day in days]
-    answers = [isinstance(one.answer, Permitted) == permitted for one in found if one is not None]
-    return any(answers) if answers else None
+    found = [asked_again({**entry, "basis": entry["basis"] or None}, day, library, parties) for day in days]
+    answers = [isinstance(one.answer, Permitted) == permitted for one in found if isinstance(one, Again)]
+    return any(answers) if answers else next(one for one in found if isinstance(one, Unasked))
 
 
 def evidence(installation: Installation, logs: Logs, library: Library) -> list[Result]:
@@ -222,5 +220,5 @@ def evidence(installation: Installation, logs: Logs, library: Library) -> list[R
         sealed_under_permit(logs),
         released_by_people(logs),
         analysed_within_a_year(logs, installation.now),
-        list_again(logs, library, installation.register),
+        list_again(logs, library, known_parties(installation.data, installation.register)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from evidence.entry import EntryKind
@@ -14,7 +15,7 @@ from permission_lists.decide import EXPLANATIONS, Party, Permitted, Question, Re
 from permission_lists.explain import Checked, explain
 from permission_lists.model import PermissionRow
 from permission_lists.versions import Head, in_force, legal_day
-from transport.register import Register
+from transport.register import Side
 
 JUDGING: Final = {
     EntryKind.INQUIRY_REGISTERED.value: True,
@@ -28,11 +29,23 @@ JUDGING: Final = {
 }
 """Records of somebody who had looked at the list: with a yes of the list, or with a no of the list or of something else."""
 _OF_PROVIDER: Final = "provision."
+_OF_DELEGATES: Final = {Reason.INQUIRES_OF_ITSELF.value, Reason.PIA_DUTY_NOT_MET.value}
+"""What holds for whoever takes part, also in another's stead."""
+
+
+class Unasked(StrEnum):
+    """Why the list cannot be asked again."""
+
+    VERSION = "unknown version"
+    AGENCY = "unknown agency"
+
+
+UNASKED: Final = {Unasked.VERSION: "手元にない版のリスト", Unasked.AGENCY: "法令の区分を知らない機関"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One party's decision. `permitted`: as recorded; `again`: what the same list says now (None: that version is not here).
+    """One party's decision. `permitted`: as recorded; `again`: what the same list says now (None: it cannot be asked, `unasked` says why).
 
     `reason`: of a recorded no; `explanation`: the list's own sentence where the list was the reason.
     """
@@ -43,6 +56,7 @@ class Decision:
     explanation: str | None
     version: Head | None
     again: bool | None = None
+    unasked: Unasked | None = None
     row: PermissionRow | None = None
     provider_term: str | None = None
     columns: tuple[Checked, ...] = ()
@@ -58,20 +72,20 @@ class Decision:
         return None if self.again is None or not self.by_the_list else self.again == self.permitted
 
 
-def decisions(records: Sequence[Recorded], library: Library, register: Register) -> list[Decision]:
+def decisions(records: Sequence[Recorded], library: Library, parties: Mapping[str, Party]) -> list[Decision]:
     """In the order of the records; the desk of a linkage server looks at no list.
 
     A provider judges by the day on which the permit was issued, everybody else by the day of their record.
     """
     issued = next((one.at for one in records if one.kind == EntryKind.PERMIT_ISSUED), None)
     return [
-        _decision(one, issued if issued and one.kind.startswith(_OF_PROVIDER) else one.at, library, register)
+        _decision(one, issued if issued and one.kind.startswith(_OF_PROVIDER) else one.at, library, parties)
         for one in records
         if one.kind in JUDGING and one.entry.get("list_digest")
     ]
 
 
-def _decision(record: Recorded, at: str, library: Library, register: Register) -> Decision:
+def _decision(record: Recorded, at: str, library: Library, parties: Mapping[str, Party]) -> Decision:
     entry = record.entry
     permitted = JUDGING[record.kind]
     reason = None if permitted else entry.get("reason")
@@ -82,9 +96,9 @@ def _decision(record: Recorded, at: str, library: Library, register: Register) -
         explanation=EXPLANATIONS[Reason(reason)] if reason in set(Reason) else None,
         version=None,
     )
-    again = asked_again(entry, legal_day(datetime.fromisoformat(at)), library, register)
-    if again is None:
-        return decision
+    again = asked_again(entry, legal_day(datetime.fromisoformat(at)), library, parties)
+    if isinstance(again, Unasked):
+        return replace(decision, unasked=again)
     answer = again.answer
     decision = replace(decision, version=again.version, again=isinstance(answer, Permitted), row=answer.row)
     if isinstance(answer, Permitted):
@@ -101,20 +115,41 @@ class Again:
     answer: Permitted | Refused
 
 
-def asked_again(entry: Mapping[str, Any], day: date, library: Library, register: Register) -> Again | None:
-    """Ask the list that an exchange entry names once more, as of a legal day; None when that version is not here."""
+def asked_again(entry: Mapping[str, Any], day: date, library: Library, parties: Mapping[str, Party]) -> Again | Unasked:
+    """Ask the list that an exchange entry names once more, as of a legal day.
+
+    Of the delegator where one side stands in for another (委任); a no that the core says of the delegates themselves, of them as well.
+    """
     version = _version(library, str(entry["list_digest"]), in_force(library.heads, day))
     if version is None:
+        return Unasked.VERSION
+    question = _put(entry, [str(entry.get(f"{side.value}_for") or entry[side.value]) for side in Side], day, parties)
+    if question is None:
+        return Unasked.AGENCY
+    found = Again(version=version, question=question, answer=decide(library.content(version), question))
+    if isinstance(found.answer, Refused) or entry.get("reason") not in _OF_DELEGATES:
+        return found
+    own = _put(entry, [str(entry[side.value]) for side in Side], day, parties)
+    if own is None:
+        return Unasked.AGENCY
+    answer = decide(library.content(version), own)
+    said = isinstance(answer, Refused) and answer.reason.value == entry["reason"]
+    return Again(version=version, question=own, answer=answer) if said else found
+
+
+def _put(entry: Mapping[str, Any], sides: Sequence[str], day: date, parties: Mapping[str, Party]) -> Question | None:
+    """The question of an entry, of these two agencies; None when one is not known."""
+    inquirer, provider = map(parties.get, sides)
+    if inquirer is None or provider is None:
         return None
-    question = Question(
+    return Question(
         on=day,
-        inquirer=_party(register, str(entry["inquirer"])),
-        provider=_party(register, str(entry["provider"])),
+        inquirer=inquirer,
+        provider=provider,
         basis=entry.get("basis"),
         item=str(entry["item"]),
         information=str(entry["information"]),
     )
-    return Again(version=version, question=question, answer=decide(library.content(version), question))
 
 
 def _version(library: Library, digest: str, of_the_day: Head | None) -> Head | None:
@@ -122,11 +157,3 @@ def _version(library: Library, digest: str, of_the_day: Head | None) -> Head | N
     if of_the_day is not None and of_the_day.content_digest == digest:
         return of_the_day
     return next((head for head in library.heads if head.content_digest == digest), None)
-
-
-def _party(register: Register, agency: str) -> Party:
-    """An agency as the list sees it; one that is not registered is of no kind."""
-    found = register.agencies.get(agency)
-    if found is None:
-        return Party(name=agency, kinds=frozenset())
-    return Party(name=found.name, kinds=found.kinds, pia_duty_met=found.assessed)

@@ -15,7 +15,7 @@ from evidence.entry import EntryKind
 from gateway.pages import templates
 from gateway.pages.templates import Html, joined
 from gateway.tracing import lanes
-from gateway.tracing.decisions import Decision
+from gateway.tracing.decisions import UNASKED, Decision
 from gateway.tracing.gathering import NOT_REACHABLE, Evidence
 from gateway.tracing.lanes import Exchange, Lane
 from gateway.tracing.proofs import Recorded
@@ -218,7 +218,7 @@ def _sight(one: lanes.Said) -> Html:
 
 
 def _decided(one: Decision) -> Html:
-    version = f"リスト第 {one.version.number} 版" if one.version else "手元にない版のリスト"
+    version = UNASKED[one.unasked] if one.unasked else f"リスト第 {one.version.number} 版" if one.version else ""
     row = one.row.id if one.row else "行なし"
     if one.permitted:
         return _T.fill("decided", what=f"{row}（{version}）で許される", chip=_confirmed(one))

@@ -135,6 +135,14 @@ def test_a_topology_whose_ports_cannot_be_is_not_kept(tmp_path):
     assert not DataFolder(tmp_path).own_topology.exists()
 
 
+@pytest.mark.parametrize("words", [["trace", f"Q{0:026}"], ["faults", "list"]], ids=["trace", "faults"])
+def test_a_folder_that_was_never_set_up_is_said_to_be_so(capsys, tmp_path, words):
+    assert main([*words, "--data", str(tmp_path)]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert "this data folder is not set up" in told
+    assert len(told.splitlines()) == 1
+
+
 def test_a_name_that_no_member_of_staff_has_is_bad_input(capsys, tmp_path):
     clients = tmp_path / "clients"
     clients.mkdir()

@@ -21,8 +21,10 @@ from gateway.assessing.verdicts import Result, Verdict
 from gateway.data_folder import DataFolder
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
+from gateway.list_sources import open_library
 from gateway.setting_up.authority import open_authority
 from gateway.topology import shipped
+from gateway.tracing.parties import known_parties
 from gateway.tracing.sources import sources
 from tests.support.running_system import INSURANCE, RESIDENTS, System, started
 from transport.clock import Clock
@@ -42,7 +44,7 @@ def system(tmp_path_factory):
 
 
 async def _exchange(system: System) -> None:
-    """One answered, one held and released, one refused by the desk, one by the list."""
+    """One answered, one in another's stead, one held and released, one refused by the desk, one by the list."""
     cast = system.insured[:2]
     await system.populate(cast)
     for each in (RESIDENTS, INSURANCE, "suginami-gyomu"):
@@ -52,6 +54,7 @@ async def _exchange(system: System) -> None:
     records_of = [*system.insurance(cast[0]), *system.insurance(cast[1], barred=True)]
     await system.load_records(INSURANCE, records_of, "base.ndjson")
     await system.ask("suginami-gyomu", system.to_the_ward(cast[0]))
+    await system.ask("suginami-gyomu", system.to_the_ward(cast[0], item="80", inquirer_for="koiki-rengo"))
     held = await system.ask("suginami-gyomu", system.to_the_ward(cast[1]))
     await system.decide(WARD, await system.held(WARD, held["inquiry_number"]), approve=True)
     await system.settled("suginami-gyomu", held)
@@ -361,18 +364,15 @@ def test_a_year_without_an_analysis_is_named_and_a_new_one_counts(system, tmp_pa
 
 def test_a_core_that_permits_what_the_list_does_not_is_named(system, tmp_path):
     """What the log says is taken, and the question put to the list again with other information in it."""
-    found = gathered(system, tmp_path)
-    installation = Installation.open(data(system))
-    from gateway.list_sources import open_library
-
-    library = open_library(data(system).root)
-    assert records.list_again(found, library, installation.register).verdict is Verdict.KEPT
+    found, library = gathered(system, tmp_path), open_library(data(system).root)
+    parties = known_parties(data(system), Installation.open(data(system)).register)
+    assert records.list_again(found, library, parties).verdict is Verdict.KEPT
     core = found.said["network"]
     core.asked = {
         tuple("戸籍関係情報" if part == "医療保険給付関係情報" else part for part in question): place
         for question, place in core.asked.items()
     }
-    told = records.list_again(found, library, installation.register)
+    told = records.list_again(found, library, parties)
     assert told.verdict is Verdict.BROKEN
     assert all(what.startswith("network 2022/") for what in told.what)
 

@@ -16,11 +16,12 @@ from gateway.__main__ import main
 from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
 from gateway.launcher import Running
+from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
 from transport.register import Register, Use
 
-HOSTED = """agency: {id: kawasaki, code: "9999000000000101", name: 川崎市長}
+HOSTED = """agency: {id: kawasaki, code: "9999000000000101", name: 川崎市長, assessed: false}
 hosted_by: {linkage: neighbours-linkage, intermediate: neighbours-intermediate}
 """
 PARTNER = """agency:
@@ -224,7 +225,7 @@ def test_requests_that_do_not_hold_are_refused(running, partner, tmp_path):
 
 def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(running, kawasaki, capsys):
     origin = f"sekisho.example/{kawasaki}/intermediate/2026"
-    key = register(running).log_keys(origin)
+    key, party = register(running).log_keys(origin), known_parties(running.data, register(running))[kawasaki]
     assert key is not None
     assert sekisho(running, "remove", kawasaki) == OK
     found = register(running)
@@ -233,6 +234,8 @@ def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(runni
     assert found.log_keys(origin) == key
     assert kawasaki not in running.role("neighbours-linkage").hosted
     assert not entered(running, "a_kawasaki_linkage")
+    assert "市長" in party.kinds
+    assert known_parties(running.data, found)[kawasaki] == party
     capsys.readouterr()
     assert sekisho(running, "add", written(running, HOSTED)) == BAD_INPUT
     assert "kawasaki" in capsys.readouterr().err

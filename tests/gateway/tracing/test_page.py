@@ -24,12 +24,11 @@ from gateway.tracing.lanes import Exchange, Lane
 from gateway.tracing.page import Trace, page
 from gateway.tracing.proofs import MASK
 from gateway.tracing.sources import Source, Sources
-from keys.windows import PublicKeys
+from permission_lists.decide import Party
 from permission_lists.parties import resolve
 from permission_lists.versions import in_force
 from storage.reference_data import read_party_rules
 from tests.evidence.exchanges import SEALED, START, Log, Three, step
-from transport.register import Agency, Register
 
 K = EntryKind
 NUMBER = f"Q{0:026}"
@@ -70,13 +69,13 @@ def provided(**changes) -> Three:
     return three
 
 
-def register() -> Register:
-    def agency(agency_id: str, name: str) -> Agency:
-        kinds = resolve(read_party_rules(), name).kinds
-        return Agency(id=agency_id, code="9" * 16, name=name, kinds=kinds, signing_keys=PublicKeys(()), assessed=True)
-
-    found = [agency("suginami", "杉並区長"), agency("setagaya", "世田谷区長")]
-    return Register(agencies={one.id: one for one in found}, peers={}, logs={}, permit_keys=PublicKeys(()))
+def known(**changes: Party | None) -> dict[str, Party]:
+    """The parties that are known; `changes`: somebody else, or nobody."""
+    names = {"suginami": "杉並区長", "setagaya": "世田谷区長", "koiki": "東京都後期高齢者医療広域連合"}
+    found = {
+        one: Party(name=name, kinds=resolve(read_party_rules(), name).kinds) for one, name in names.items()
+    } | changes
+    return {one: party for one, party in found.items() if party is not None}
 
 
 def source(log: Log, lines=None) -> Source:
@@ -95,7 +94,7 @@ def source(log: Log, lines=None) -> Source:
     return Source(agency=log.agency, server=log.party, search=search, download=download)
 
 
-def trace(tmp_path, *logs: Source, keys: list[Log], unread=()) -> Trace:
+def trace(tmp_path, *logs: Source, keys: list[Log], unread=(), parties=None) -> Trace:
     asked = Sources(logs=logs, unread_desks=unread)
     found = gathering.search(asked, NUMBER)
     downloaded = gathering.download(found, asked, tmp_path)
@@ -103,16 +102,16 @@ def trace(tmp_path, *logs: Source, keys: list[Log], unread=()) -> Trace:
     return Trace(
         evidence=evidence,
         exchange=Exchange.of(evidence.records),
-        decisions=decisions(evidence.records, LIBRARY, register()),
+        decisions=decisions(evidence.records, LIBRARY, known() if parties is None else parties),
         names={"suginami": "杉並区長", "setagaya": "世田谷区長"},
         unread_desks=unread,
         made=datetime(2026, 11, 29, tzinfo=UTC),
     )
 
 
-def of(tmp_path, three: Three, **changes) -> Trace:
+def of(tmp_path, three: Three, *, parties=None, **changes) -> Trace:
     logs = [three.inquirer, three.core, three.provider]
-    return trace(tmp_path, *(source(log, changes.get(log.agency)) for log in logs), keys=logs)
+    return trace(tmp_path, *(source(log, changes.get(log.agency)) for log in logs), keys=logs, parties=parties)
 
 
 class Elements(HTMLParser):
