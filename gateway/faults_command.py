@@ -25,7 +25,7 @@ from gateway import full_log, own_topology, staff_calls
 from gateway.administrator import administrator_dsn
 from gateway.data_folder import SKEW_FILE, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, UNREACHABLE, end
-from gateway.topology import NETWORK, Program
+from gateway.topology import NETWORK
 from gateway.topology_fields import nearest
 from storage.postgres import EmbeddedPostgresError
 from transport.clock import SharedOffset
@@ -55,6 +55,9 @@ _WRONG_CLOCK: Final = "期限と版を比べる相手、検証 / whoever compare
 _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さない / the role itself: what is not recorded is not done"
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
 _FURTHEST_S: Final = 3650 * 24 * 3600
+_NO_SHARE: Final = (
+    "--share は回線には付けられません。--times で回数を / --share is of the network's switches; a line takes --times"
+)
 _TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
@@ -95,13 +98,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.action == "set" and args.line is not None and args.share is not None:
+        return end(_NO_SHARE, BAD_INPUT)
     data = DataFolder(args.data)
     return staff_calls.guarded(lambda: _run(args, data))
 
 
 def _run(args: argparse.Namespace, data: DataFolder) -> int:
     network = staff_calls.party(data, NETWORK, "staff-1")
-    hosting = _hosting(data)
+    hosting = full_log.parties(own_topology.read(data))
     wrong = _mistake(args, data, hosting)
     if wrong is not None:
         return end(wrong, BAD_INPUT)
@@ -139,12 +144,6 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"{what}「{name}」はありません / there is none of this name. 次のどれかです / one of: {nearest(name, known)}"
 
 
-def _hosting(data: DataFolder) -> list[str]:
-    """Whose logs there are: every agency whose intermediate server is ours, and the network."""
-    topology = own_topology.read(data)
-    return [NETWORK, *(one for one in topology.agencies if topology.hosting(Program.INTERMEDIATE, one) is not None)]
-
-
 def _clocks(data: DataFolder) -> dict[str, SharedOffset]:
     """Role → what makes its clock wrong."""
     found = sorted((data.root / "roles").glob(f"*/{SKEW_FILE}"))
@@ -168,12 +167,12 @@ async def _logs(args: argparse.Namespace, data: DataFolder, parties: Iterable[st
         try:
             if args.action == "log":
                 await full_log.fill(administrator, args.party, full=args.does == "full")
+            if args.action == "clear":
+                await full_log.free_all(administrator, parties)
             full = [party for party in parties if await full_log.is_full(administrator, party)]
-            for party in full if args.action == "clear" else ():
-                await full_log.fill(administrator, party, full=False)
         finally:
             await administrator.close()
-    return [] if args.action == "clear" else full
+    return full
 
 
 def _names(data: DataFolder) -> list[str]:

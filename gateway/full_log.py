@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import asyncpg
 
-from gateway.topology import NETWORK
+from gateway.topology import NETWORK, Program, Topology
 
 
 def tenant_of(party: str) -> str:
     """The schema of an agency's intermediate server, or of the core."""
     return "core" if party == NETWORK else f"a_{party.replace('-', '_')}_intermediate"
+
+
+def parties(topology: Topology) -> list[str]:
+    """Whose logs there are: every agency whose intermediate server is ours, and the network."""
+    return [NETWORK, *(one for one in topology.agencies if topology.hosting(Program.INTERMEDIATE, one) is not None)]
 
 
 async def fill(administrator: asyncpg.Connection[asyncpg.Record], party: str, *, full: bool) -> None:
@@ -21,6 +28,13 @@ async def fill(administrator: asyncpg.Connection[asyncpg.Record], party: str, *,
         else f"grant insert on {tenant}.log_entry to {tenant}"
     )
     await administrator.execute(change)
+
+
+async def free_all(administrator: asyncpg.Connection[asyncpg.Record], parties: Iterable[str]) -> None:
+    """Every log of these parties that is full takes entries again."""
+    for party in parties:
+        if await is_full(administrator, party):
+            await fill(administrator, party, full=False)
 
 
 async def is_full(administrator: asyncpg.Connection[asyncpg.Record], party: str) -> bool:

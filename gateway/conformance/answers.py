@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -105,20 +105,30 @@ async def one_answer(trial: Trial, presented: Presented) -> dict[str, Any]:
     return (await items_of(trial, [presented.item]))[0]
 
 
-async def refused(trial: Trial, presented: Presented) -> Saw:
-    """Refused, in clear or by a signed outcome, and nothing sealed left."""
+async def refused(trial: Trial, presented: Presented, reasons: Collection[str]) -> Saw:
+    """Refused for one of these reasons, in clear or by a signed outcome of this exchange, and nothing sealed left. Raises WrongError."""
     answer = await one_answer(trial, presented)
     if answer.get("sealed") is not None:
         return "拒まずに封をした答えが出た / something sealed was given in place of a refusal"
     bare = answer.get("refused")
-    if isinstance(bare, dict) and isinstance(bare.get("reason"), str):
-        return None
+    if isinstance(bare, dict):
+        return _ground(bare.get("reason"), reasons)
     if answer.get("outcome") is None:
         return "拒否でも outcome でもない / neither a refusal nor an outcome"
-    said = canonical.decode(octets(answer["outcome"]))
-    if said.get("disposition") != "refused":
-        return f"拒まずに {said.get('disposition')} と答えた / answered {said.get('disposition')} in place of refused"
-    return None if isinstance(said.get("reason"), str) else "理由がない / no reason is given"
+    said = outcome(trial, presented, answer)
+    if said["disposition"] != "refused":
+        return f"拒まずに {said['disposition']} と答えた / answered {said['disposition']} in place of refused"
+    return _ground(said["reason"], reasons)
+
+
+def _ground(reason: object, reasons: Collection[str]) -> Saw:
+    """Whether it was refused for what is wrong with it."""
+    if not isinstance(reason, str):
+        return "理由がない / no reason is given"
+    if reason in reasons:
+        return None
+    named = "、".join(sorted(reasons))
+    return f"文書にある理由 ({named}) でない / refused for another reason than the documents say"
 
 
 def is_problem(answered: Answered, status: int) -> Saw:

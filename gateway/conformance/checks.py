@@ -30,9 +30,14 @@ from gateway.conformance.trial import Presented, Trial
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
 from partner.messages import envelope, text
+from permission_lists.decide import Reason
 from transport.tls import Identity
 
 Act = Callable[[Trial], Awaitable[Saw]]
+_REPLAYED: Final = ("permit_replayed", "permit_key_differs", "permit_request_differs")
+"""The other bytes are also not those that the permit is for."""
+_BY_LIST: Final = ("not_permitted", *(reason.value for reason in Reason))
+"""`not_permitted`: of a list that is judged elsewhere, as in `partner.providing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ async def _other_bytes(trial: Trial) -> Saw:
         saw = await refused(
             trial,
             Presented(item={**presented.item, **bent}, claims=presented.claims, one_time_key=presented.one_time_key),
+            _REPLAYED,
         )
         if saw is not None:
             return saw
@@ -169,9 +175,11 @@ async def _unknown_person(trial: Trial) -> Saw:
     return None if right else "封の中が no_such_person でない / the sealed part is not no_such_person"
 
 
-def _bent(make: Callable[[Trial], Presented]) -> Act:
+def _bent(make: Callable[[Trial], Presented], *reasons: str) -> Act:
+    """`reasons`: for which it may be refused."""
+
     async def act(trial: Trial) -> Saw:
-        return await refused(trial, make(trial))
+        return await refused(trial, make(trial), reasons)
 
     return act
 
@@ -241,61 +249,75 @@ CHECKS: Final = (
         f"{_PERMIT}; SC-4",
         _other_bytes,
     ),
-    Check("permit_expired", "期限の過ぎた許可証を拒む / an expired permit", f"{_PERMIT}; SC-5", _bent(bends.expired)),
+    Check(
+        "permit_expired",
+        "期限の過ぎた許可証を拒む / an expired permit",
+        f"{_PERMIT}; SC-5",
+        _bent(bends.expired, "permit_expired"),
+    ),
     Check(
         "deadline_not_signed",
         "照会者が署名した期限より長い許可証を拒む / a permit that outlives what the inquirer signed",
         _PERMIT,
-        _bent(bends.longer_than_signed),
+        _bent(bends.longer_than_signed, "permit_request_differs"),
     ),
     Check(
         "permit_other_party",
         "別の提供者あての許可証を拒む / a permit for another provider",
         f"{_PERMIT}; PL-4",
-        _bent(lambda trial: trial.presented(request={"provider": trial.inquirer})),
+        _bent(lambda trial: trial.presented(request={"provider": trial.inquirer}), "permit_other_party"),
     ),
-    Check("permit_tampered", "書き換えた許可証を拒む / a tampered permit", _PERMIT, _bent(bends.tampered)),
+    Check(
+        "permit_tampered",
+        "書き換えた許可証を拒む / a tampered permit",
+        _PERMIT,
+        _bent(bends.tampered, "permit_signature"),
+    ),
     Check(
         "permit_signature",
         "コアの署名でない許可証を拒む / a permit that the core did not sign",
         _PERMIT,
-        _bent(lambda trial: trial.presented(signer=Signer(generate_seed()))),
+        _bent(lambda trial: trial.presented(signer=Signer(generate_seed())), "permit_signature"),
     ),
     Check(
         "inquirer_signature",
         "照会者の署名でない照会を拒む / a request that its inquirer did not sign",
         f"{_PERMIT}; SC-1",
-        _bent(bends.other_signature),
+        _bent(bends.other_signature, "inquirer_signature"),
     ),
     Check(
         "permit_request_differs",
         "許可証と別の照会を拒む / a request that the permit is not for",
         _PERMIT,
-        _bent(bends.other_request),
+        _bent(bends.other_request, "permit_request_differs"),
     ),
     Check(
         "permit_key_differs",
         "許可証と別の鍵を拒む / a key that the permit is not for",
         f"{_PERMIT}; SC-1",
-        _bent(lambda trial: trial.presented(item={"public_key": text(new_one_time_key().public)})),
+        _bent(
+            lambda trial: trial.presented(item={"public_key": text(new_one_time_key().public)}), "permit_key_differs"
+        ),
     ),
     Check(
         "permit_other_person",
         "許可証と別の人の符号を拒む / a code of somebody else",
         f"{_PERMIT}; SC-9",
-        _bent(lambda trial: trial.presented(item={"code": text(trial.people.unknown)})),
+        _bent(lambda trial: trial.presented(item={"code": text(trial.people.unknown)}), "permit_other_person"),
     ),
     Check(
         "list_digest_unknown",
         "知らない照合リストによる許可証を拒む / a permit by an unknown list",
         f"{_PERMIT}; PL-4",
-        _bent(lambda trial: trial.presented(request={"list_digest": "0" * 64})),
+        _bent(
+            lambda trial: trial.presented(request={"list_digest": "0" * 64}), "list_digest_unknown", "list_not_in_force"
+        ),
     ),
     Check(
         "not_permitted",
         "リストが許さない照会を、許可証があっても拒む / what the list does not permit, permit or not",
         f"{_PERMIT}; PL-4",
-        _bent(lambda trial: trial.presented(request={"item": "9999"})),
+        _bent(lambda trial: trial.presented(request={"item": "9999"}), *_BY_LIST),
     ),
     Check(
         "unknown_person",

@@ -7,6 +7,7 @@ seeds give the same bytes.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -22,6 +23,7 @@ import msgspec
 from adapters.jlis_mock import lines
 from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting
+from gateway import full_log
 from gateway.data_folder import SKEW_FILE
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.run import DEMO_DAY
@@ -201,12 +203,18 @@ async def _step(at: Play, step: Step) -> Came:
 
 
 async def _clean_up(driver: Driver) -> None:
-    """What a scenario has left wrong does not harm the next: no fault stays set, every role runs and its clock is right."""
-    for role in driver.running.roles:
-        if driver.running.ended(role) is not None:
-            await asyncio.to_thread(driver.running.restart, role)
-    folder = driver.running.data.lines
+    """What a scenario has left wrong does not harm the next: no fault stays set, no log full; every role runs, awake, and its clock is right."""
+    running = driver.running
+    for role in running.roles:
+        if running.ended(role) is None:
+            running.signal(role, signal.SIGCONT)
+    async with driver.administrator() as connection:
+        await full_log.free_all(connection, full_log.parties(running.topology))
+    for role in running.roles:
+        if running.ended(role) is not None:
+            await asyncio.to_thread(running.restart, role)
+    folder = running.data.lines
     await lines.change(folder, {name: {bad: Setting(times=0) for bad in Bad} for name in lines.names(folder)})
     await driver.faults(**dict.fromkeys(Switch, 0), permit_redeem_s=None)
-    for role in driver.running.roles:
-        SharedOffset(driver.running.data.role(role) / SKEW_FILE).move(timedelta(0))
+    for role in running.roles:
+        SharedOffset(running.data.role(role) / SKEW_FILE).move(timedelta(0))

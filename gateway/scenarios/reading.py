@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from codebook import marked_yaml
 from codebook.marked_yaml import Marked, YamlBrokenError
 from gateway.clock_command import ClockWordsError, parse_instant
-from gateway.scenarios.scenario import DEFAULT, WARD, Form, Known, Person, Scenario, Step, Told, Words
+from gateway.scenarios.scenario import DEFAULT, WARD, Form, Known, Person, Scenario, Step, Told, Unfit, Words
 from permission_lists.findings import Finding, Weight
 
 LARGEST: Final = 256 * 1024
@@ -45,7 +45,7 @@ class _Written(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     says: str
     steps: list[dict[str, Any]]
     cites: list[str] = []
-    seed: int = 1
+    seed: Annotated[int, Meta(ge=0, le=2**53)] = 1
     begins: str | None = None
     topology: str = DEFAULT
     alone: bool = False
@@ -95,7 +95,7 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
     known = topologies[document.topology]
     begins = _begins(document, marked, findings)
     people = dict(_people(marked.get("people", {}), known, findings))
-    steps = list(_steps(marked["steps"], known, people, findings))
+    steps = list(_steps(marked["steps"], known, people, begins, findings))
     if not 1 <= len(document.steps) <= MOST_STEPS:
         findings.add(
             marked.line_of("steps"),
@@ -233,13 +233,21 @@ def _check_person(name: str, person: Person, written: Any, known: Known, finding
             )
 
 
-def _steps(steps: Iterable[Marked], known: Known, people: Mapping[str, Person], findings: _Findings) -> Iterator[Step]:
+def _steps(
+    steps: Iterable[Marked], known: Known, people: Mapping[str, Person], begins: datetime | None, findings: _Findings
+) -> Iterator[Step]:
+    now = max(known.begins, begins or known.begins)
     names: dict[str, list[str]] = {kind: list(of_kind) for kind, of_kind in known.names.items()}
     names |= {"person": list(people), **{kind: [] for kind in _OF_STEPS}}
     for raw in steps:
         step = _step(raw, known, names, findings)
         if step is not None:
             yield step
+            moved = known.forms[step.verb].moves(step.words, now)
+            if isinstance(moved, Unfit):
+                _add_unfit(moved, moved.key, raw[step.verb].line_of(moved.key), findings)
+            else:
+                now = moved
             if known.forms[step.verb].staged and not any(map(_on_stage, people.values())):
                 findings.add(
                     step.line,
@@ -309,11 +317,16 @@ def _check_words(
             if one not in names[kind]:
                 findings.unknown(given.line_of(written[key]), kind, one, names[kind])
     for wrong in form.fits(words, names):
-        line = given.line_of(written[wrong.key])
-        if wrong.mend is None:
-            findings.unknown(line, wrong.kind, wrong.name, wrong.known)
-        else:
-            findings.add(line, "form", f"{written[wrong.key]}: {wrong.kind}「{_shown(wrong.name)}」", wrong.mend)
+        key = written[wrong.key]
+        _add_unfit(wrong, key, given.line_of(key), findings)
+
+
+def _add_unfit(wrong: Unfit, key: str, line: int, findings: _Findings) -> None:
+    if wrong.mend is None:
+        findings.unknown(line, wrong.kind, wrong.name, wrong.known)
+    else:
+        kind = _KINDS.get(wrong.kind, wrong.kind)
+        findings.add(line, "form", f"{key}: {kind}「{_shown(wrong.name)}」", wrong.mend)
 
 
 def _check_expect(expect: Marked, form: Form, names: Mapping[str, Collection[str]], findings: _Findings) -> None:
@@ -331,6 +344,8 @@ def _check_expect(expect: Marked, form: Form, names: Mapping[str, Collection[str
         else:
             for one in value if told.several else [value]:
                 _check_told(one, told, expect.line_of(key), names, findings)
+    for wrong in form.contrary(expect):
+        _add_unfit(wrong, wrong.key, expect.line_of(wrong.key), findings)
 
 
 def _check_told(value: Any, told: Told, line: int, names: Mapping[str, Collection[str]], findings: _Findings) -> None:
@@ -339,6 +354,9 @@ def _check_told(value: Any, told: Told, line: int, names: Mapping[str, Collectio
     if told.kind in {"flag", "count"}:
         if not isinstance(value, int) or isinstance(value, bool) != (told.kind == "flag"):
             mend = "true か false です / true or false" if told.kind == "flag" else "整数です / a whole number"
+            findings.add(line, "form", f"{_KINDS[told.kind]}「{_shown(value)}」/ a {told.kind}", mend)
+        elif told.kind == "count" and not told.least <= value <= told.most:
+            mend = f"{told.least}〜{told.most} です / {told.least} to {told.most}"
             findings.add(line, "form", f"{_KINDS[told.kind]}「{_shown(value)}」/ a {told.kind}", mend)
         return
     known = [*told.words, *names.get(told.kind, ())]

@@ -35,15 +35,19 @@ class Words(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One result of a verb. `kind`: whose words it takes: those of `Known.names`, of `words`, or `flag`, `count`; `several`: a list of them. Null is none of them."""
+    """One result of a verb. `kind`: whose words it takes: those of `Known.names`, of `words`, or `flag`, `count`; `several`: a list of them. Null is none of them.
+
+    `least`, `most`: of a count.
+    """
 
     kind: str
     words: Collection[str] = ()
     several: bool = False
+    least: int = 0
+    most: int = 2**53
 
 
 FLAG: Final = Told("flag")
-COUNT: Final = Told("count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,21 @@ def nothing_more(_words: Any, _names: Names) -> Iterable[Unfit]:
     return ()
 
 
+def nothing_contrary(_expect: Mapping[str, Any]) -> Iterable[Unfit]:
+    return ()
+
+
+def stands_still(_words: Any, now: datetime) -> datetime | Unfit:
+    return now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """How a verb is written. `words`: its form; `tells`: what comes of it; `refers`: field → what its text must name.
 
     `makes`: as what later steps may name it in `of`. `staged`: it needs somebody whom setagaya and suginami both know.
-    `fits`: what the fields must be to each other.
+    `fits`: what the fields must be to each other. `contrary`: what of the expected can never come together. `moves`: the earliest instant → that
+    after the step.
     """
 
     words: type[Words]
@@ -78,6 +91,8 @@ class Form:
     makes: str = "step"
     staged: bool = False
     fits: Callable[[Any, Names], Iterable[Unfit]] = nothing_more
+    contrary: Callable[[Mapping[str, Any]], Iterable[Unfit]] = nothing_contrary
+    moves: Callable[[Any, datetime], datetime | Unfit] = stands_still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +128,8 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a scenario may name: its verbs, and under each kind of name (`agency`, `role`, `switch`, …) those that there are."""
+    """What a scenario may name: its verbs, and under each kind of name (`agency`, `role`, `switch`, …) those that there are. `begins`: the present at the start."""
 
     forms: Mapping[str, Form]
     names: Names
+    begins: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -12,7 +13,7 @@ from codebook.layouts import Why
 from evidence.entry import EntryKind
 from evidence.findings import FindingName
 from gateway.batch.text_forms import TextReason
-from gateway.intermediate_server.inquiry.outcomes import OutcomeKind
+from gateway.intermediate_server.inquiry.outcomes import REFUSALS, SEALED_KINDS, OutcomeKind
 from gateway.intermediate_server.inquiry.states import State
 from gateway.linkage_server.addressees.decide import Outcome
 from gateway.linkage_server.addressees.rows import Reason as RowReason
@@ -20,7 +21,7 @@ from gateway.linkage_server.inquiry_desk.matching import Agreement
 from gateway.linkage_server.people.changes import ChangeReason
 from gateway.linkage_server.people.judging import ChangeOutcome
 from gateway.linkage_server.review import decision
-from gateway.scenarios.scenario import Told
+from gateway.scenarios.scenario import Told, Unfit
 from permission_lists.decide import Reason
 from permission_lists.permit import PermitRefusal
 from permission_lists.versions import VersionRefusal
@@ -50,6 +51,37 @@ ENTRIES: Final = Told("entry", (*EntryKind, "erased"), several=True)
 FINDINGS: Final = Told("finding", tuple(FindingName), several=True)
 REASON: Final = Told("reason")
 REASONS: Final = Told("reason", several=True)
+_OUTCOMES_IN: Final[Mapping[str, frozenset[str | None]]] = {
+    State.REGISTERED: frozenset({None}),
+    State.PERMITTED: frozenset({None}),
+    State.HELD: frozenset({OutcomeKind.HELD}),
+    State.ANSWERED: frozenset(SEALED_KINDS),
+    State.NOT_PROVIDED: frozenset(SEALED_KINDS),
+    State.REFUSED: frozenset({OutcomeKind.REFUSED, *REFUSALS.values()}),
+    State.ABORTED: frozenset({OutcomeKind.ABORTED, OutcomeKind.TIMED_OUT}),
+}
+"""State of an inquiry → the kinds of outcome that it can have."""
+_WITH_VALUES: Final = frozenset({State.ANSWERED.value, State.NOT_PROVIDED.value})
+_CONTRARY: Final = "が state と両立しません / cannot come with this state"
+
+
+def contrary(expect: Mapping[str, Any]) -> Iterator[Unfit]:
+    """What of an inquiry's expected result can never come together, by its state."""
+    state = expect.get("state")
+    possible = _OUTCOMES_IN.get(state) if isinstance(state, str) else None
+    if possible is None:
+        return
+    outcome, values = expect.get("outcome"), expect.get("values")
+    if "outcome" in expect and outcome in (None, *OutcomeKind) and outcome not in possible:
+        named = ", ".join(sorted(filter(None, possible))) or "null"
+        yield Unfit(
+            "outcome", f"区分 (state: {state}) {_CONTRARY}", outcome, mend=f"{state} なら / with {state}: {named}"
+        )
+    if values in ("as_loaded", "other") and state not in _WITH_VALUES:
+        yield Unfit("values", f"値 (state: {state}) {_CONTRARY}", values, mend=f"{state} なら / with {state}: none")
+    if values == "none" and state == State.ANSWERED and expect.get("reason") != "result_deleted":
+        mend = "as_loaded か other です。結果が消えた後なら reason: result_deleted も書いてください / as_loaded or other; with reason: result_deleted, none"
+        yield Unfit("values", f"値 (state: {state}) {_CONTRARY}", values, mend=mend)
 
 
 @cache

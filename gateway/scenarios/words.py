@@ -7,9 +7,10 @@ from functools import cache
 from typing import Final
 
 from adapters.jlis_mock.lines import Bad
-from gateway.commands import COMMANDS
+from gateway.demonstration.run import DEMO_DAY
 from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
+from gateway.scenarios.command_words import ENDING
 from gateway.scenarios.play import Verb, holding_system, system_of
 from gateway.scenarios.scenario import Known
 from gateway.scenarios.topologies import TOPOLOGIES
@@ -57,14 +58,14 @@ def _known_in(topology: Topology) -> Known:
         "home": [agency for agency in hosted if "addressees:register" in can.get(system_of(agency), ())],
         "reason": reasons(),
         "bad line": [f"{name} {bad}" for name in lines for bad in Bad],
-        "command": COMMANDS,
+        "command": ENDING,
         "ring key": ROTATABLE,
     }
     for name in started:
         role = topology.roles[name]
         foreign = {key for program, keys in PURPOSES.items() if program is not role.program for key in keys}
         names |= {f"hosts of {name}": role.hosts, f"keys of {name}": ROTATABLE - (foreign - {*PURPOSES[role.program]})}
-    return Known(forms={name: verb.form for name, verb in VERBS.items()}, names=names)
+    return Known(forms={name: verb.form for name, verb in VERBS.items()}, names=names, begins=DEMO_DAY)
 
 
 def _holds(can: Mapping[str, Collection[str]], agency: str) -> bool:

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from gateway.__main__ import _COMMANDS, main
+from gateway.__main__ import main
 from gateway.bars_command import ACTIONS as BAR_ACTIONS
+from gateway.commands import COMMANDS
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG
 from gateway.staff_command import ACTIONS as STAFF_ACTIONS
@@ -30,7 +31,7 @@ ACTIONS = (
 )
 
 
-@pytest.mark.parametrize("words", [(), *((name,) for name in _COMMANDS), *ACTIONS], ids=" ".join)
+@pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS), *ACTIONS], ids=" ".join)
 def test_help_says_what_the_exit_codes_mean(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "--help"])
@@ -94,7 +95,7 @@ def test_a_folder_that_was_never_set_up_is_said_so(words, capsys, tmp_path):
 def test_without_a_command_the_list_of_commands_is_shown(capsys):
     assert main([]) == BAD_INPUT
     shown = capsys.readouterr().out
-    assert all(name in shown for name in _COMMANDS)
+    assert all(name in shown for name in COMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from gateway.__main__ import _COMMANDS
+from gateway.commands import COMMANDS
 from gateway.demonstration.stage import INSURANCE_SYSTEM, SEED
 from synthetic.business import Business
 from synthetic.neighbours import NEIGHBOURS, acquaintances
@@ -28,7 +28,7 @@ LINES = [line for text in TYPED for line in re.findall(r"\bsekisho ([a-z].*)", t
 
 def options(name: str) -> tuple[set[str], set[str]]:
     """Long options of a command and all of its actions, and the actions."""
-    module, add, _, _ = _COMMANDS[name]
+    module, add, _, _ = COMMANDS[name]
     parser = argparse.ArgumentParser()
     getattr(import_module(module), add)(parser)
     known, actions = set(parser._option_string_actions), set()
@@ -45,13 +45,13 @@ def test_every_make_target_named_exists():
 
 
 def test_every_command_is_named_in_the_readme():
-    assert set(_COMMANDS) == {line.split()[0] for line in LINES} & set(_COMMANDS)
+    assert set(COMMANDS) == {line.split()[0] for line in LINES} & set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", sorted(set(LINES)))
 def test_a_sekisho_line_names_a_command_its_action_and_its_options(line):
     words = line.split()
-    assert words[0] in _COMMANDS
+    assert words[0] in COMMANDS
     known, actions = options(words[0])
     if actions and len(words) > 1:
         assert words[1] in actions

@@ -14,16 +14,41 @@ from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, OK
 from gateway.scenario_command import read
 from gateway.scenarios.playing import Outcome, in_order, play, system
+from gateway.scenarios.reading import parse
+from gateway.scenarios.words import known
 
 EVERY = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 FILES = [path for path in EVERY if "\nslow: true" not in path.read_text(encoding="utf-8")]
+WORDS = "setagaya, suginami], insurance: given"
+LEFT_WRONG = {
+    "left-wrong.yaml": f"""\
+scenario: 黙ったまま、満ちたままで終わる
+says: 役割は止まり、証跡は書けないまま。
+people:
+  hanako: {{at: [{WORDS}}}
+steps:
+  - log: {{agency: setagaya, does: full}}
+  - role: {{name: intermediate, does: hang}}
+  - role: {{name: neighbours-linkage, does: kill}}
+""",
+    "after-that.yaml": f"""\
+scenario: その次
+says: 何も残っていない。
+people:
+  taro: {{at: [{WORDS}}}
+steps:
+  - ask: {{from: suginami, about: taro, item: "27"}}
+    expect: {{state: answered, values: as_loaded}}
+""",
+}
+"""Played in this order, in one call with the others: a role that is restarted in between ends with the call."""
 TWICE = ("one-inquiry.yaml", "held-and-released.yaml", "dishonest-core.yaml")
 """Played once more, in another company."""
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """File name → each outcome of it. `TWICE` are played first, and once more among the others."""
+    """File name → each outcome of it. `TWICE` are played first, and once more among the others; `LEFT_WRONG` before those."""
     scenarios, findings = read(FILES)
     assert findings == []
     found: dict[str, list[Outcome]] = {}
@@ -32,7 +57,8 @@ def outcomes(tmp_path_factory):
         found.setdefault(Path(outcome.scenario.file).name, []).append(outcome)
 
     groups = in_order(scenarios)
-    groups[0] = [one for one in scenarios if Path(one.file).name in TWICE], groups[0]
+    wrong = [parse(name, text, known()) for name, text in LEFT_WRONG.items()]
+    groups[0] = [one for one in scenarios if Path(one.file).name in TWICE], [*wrong, *groups[0]]
     for group in groups:
         topology = (group[0] if isinstance(group, tuple) else group)[0].topology
         with system(tmp_path_factory.mktemp("scenarios"), key_profile="cheapest", topology=topology) as driver:
@@ -71,6 +97,12 @@ def test_a_scenario_comes_out_as_it_says(outcomes, file):
 def test_the_same_seed_gives_the_same_bytes(outcomes, file):
     first, second = outcomes[file]
     assert first.line() == second.line()
+
+
+def test_what_a_scenario_leaves_hanging_ended_or_full_does_not_harm_the_next(outcomes):
+    for file in LEFT_WRONG:
+        (outcome,) = outcomes[file]
+        assert outcome.ok, outcome.line().decode()
 
 
 def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):

@@ -19,7 +19,7 @@ from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
-from gateway.scenarios.vocabulary import REASON, STATE, VALUES
+from gateway.scenarios.vocabulary import REASON, STATE, VALUES, contrary
 
 _DECIDE: Final = f"/{WARD}/held-provisions/decide"
 BENDS: Final = tuple(bend.value for bend in Bend)
@@ -228,6 +228,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"state": STATE, "reason": REASON, "values": VALUES, "recorded": FLAG},
             refers={"act": "bend", "about": "person", "asker": "asking"},
             staged=True,
+            contrary=contrary,
         ),
         play=peer,
     ),

@@ -13,7 +13,7 @@ from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import insisting, until
 from gateway.scenarios.play import HELD_BY, Play, StepFailedError, Verb, records_of, unemployment
 from gateway.scenarios.scenario import FLAG, Form, Told, Words
-from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES
+from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES, contrary
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
 _TOLD: Final[Mapping[str, Told]] = {
@@ -200,13 +200,19 @@ _OF: Final = {"of": "inquiry"}
 VERBS: Final[Mapping[str, Verb]] = {
     "ask": Verb(
         form=Form(
-            words=Ask, tells=_TOLD, makes="inquiry", refers={"about": "person", "asker": "asking", "of": "agency"}
+            words=Ask,
+            tells=_TOLD,
+            makes="inquiry",
+            refers={"about": "person", "asker": "asking", "of": "agency"},
+            contrary=contrary,
         ),
         play=ask,
     ),
-    "ask-again": Verb(form=Form(words=Repeat, tells=_ASKED, makes="inquiry", refers=_OF), play=repeat),
-    "result": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF), play=result),
-    "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF), play=look),
+    "ask-again": Verb(
+        form=Form(words=Repeat, tells=_ASKED, makes="inquiry", refers=_OF, contrary=contrary), play=repeat
+    ),
+    "result": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=result),
+    "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=look),
     "held": Verb(form=Form(words=Held, tells={"would_leave": VALUES, "told": _DECIDED}, refers=_OF), play=held),
     "recorded": Verb(
         form=Form(words=Recorded, tells={"kinds": ENTRIES, "reasons": REASONS}, refers={**_OF, "by": "party"}),

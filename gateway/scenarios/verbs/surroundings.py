@@ -15,18 +15,25 @@ from msgspec import Meta, field
 from adapters.jlis_mock.faults import Switch
 from adapters.jlis_mock.lines import Bad, Setting, change
 from gateway import full_log
-from gateway.clock_command import later, parse_instant
+from gateway.clock_command import ClockWordsError, later, parse_instant
+from gateway.commands import COMMANDS
 from gateway.data_folder import SKEW_FILE
+from gateway.exit_codes import UNREACHABLE
 from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
+from gateway.scenarios.command_words import ENDING, mistake
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import COUNT, Form, Names, Told, Unfit, Words
+from gateway.scenarios.scenario import Form, Names, Told, Unfit, Words
 from keys.errors import KeyMissing
-from transport.clock import SharedOffset
+from transport.clock import JST, SharedOffset
 
 _SOME_DAY: Final = datetime(2022, 10, 3, tzinfo=UTC)
 _SETTLE_S: Final = 0.3
 """Three times as long as a role needs to see that its clock was moved."""
+COMMAND_S: Final = 120.0
+"""By then a command of a step has ended."""
+_ONE_OF_BOTH: Final = "to か by の一方だけを書いてください / one of to and by"
+_NOT_ENDING: Final = "手順に書けるのは、ひとりでに終わるコマンドです / a step takes commands that end by themselves: "
 
 
 class Clock(Words, frozen=True, kw_only=True):
@@ -36,7 +43,9 @@ class Clock(Words, frozen=True, kw_only=True):
     by: str | None = None
 
     def __post_init__(self) -> None:
-        """Raises ClockWordsError when the words name neither an instant nor a span."""
+        """Raises ClockWordsError when the words name neither an instant nor a span, or both."""
+        if self.to is not None and self.by is not None:
+            raise ClockWordsError(_ONE_OF_BOTH)
         if self.to is not None:
             parse_instant(self.to)
         else:
@@ -104,7 +113,22 @@ def _is_a_command(words: Command, names: Names) -> Iterator[Unfit]:
     given = [*shlex.split(words.run), *words.args]
     name = given[0] if given else ""
     if name not in names["command"]:
-        yield Unfit("run", "command", name, names["command"])
+        mend = f"{_NOT_ENDING}{', '.join(ENDING)}" if name in COMMANDS else None
+        yield Unfit("run", "command", name, names["command"], mend)
+    elif (wrong := mistake(given)) is not None:
+        yield Unfit("run", "コマンドの言葉 / words of the command", " ".join(given), mend=wrong)
+
+
+def _moved(words: Clock, now: datetime) -> datetime | Unfit:
+    """The earliest present after the step; a scenario goes forwards."""
+    try:
+        target = parse_instant(words.to) if words.to is not None else later(now, words.by or "")
+    except ClockWordsError as wrong:
+        return Unfit("by", "時計 / clock", words.by, mend=str(wrong))
+    if words.to is not None and target <= now:
+        mend = f"{now.astimezone(JST):%Y-%m-%dT%H:%M:%S} より後にしてください / a scenario goes forwards: after that"
+        return Unfit("to", "もう過ぎている時 / an instant that is past by then", words.to, mend=mend)
+    return target
 
 
 def _is_held_there(words: Rotate, names: Names) -> Iterator[Unfit]:
@@ -184,7 +208,19 @@ async def command(play: Play, words: Command) -> dict[str, Any]:
         sys.executable, "-m", "gateway", *given, "--data", str(play.driver.running.data.root),
         cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    return {"code": await process.wait()}
+    return {"code": await ended(process, COMMAND_S)}
+
+
+async def ended(process: asyncio.subprocess.Process, within_s: float) -> int:
+    """Its exit code. One that does not end is ended, and the step with it. Raises StepFailedError."""
+    try:
+        return await asyncio.wait_for(process.wait(), within_s)
+    except TimeoutError:
+        raise StepFailedError(f"{within_s:.0f} 秒で終わらない (the command did not end in time)") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def rotate(play: Play, words: Rotate) -> dict[str, Any]:
@@ -213,8 +249,10 @@ async def pause(_play: Play, _words: Words) -> dict[str, Any]:
     return {}
 
 
+_CODE: Final = Told("count", most=UNREACHABLE)
+_VERSION: Final = Told("count", least=1, most=10_000)
 VERBS: Final[Mapping[str, Verb]] = {
-    "clock": Verb(form=Form(words=Clock, tells={}), play=clock),
+    "clock": Verb(form=Form(words=Clock, tells={}, moves=_moved), play=clock),
     "faults": Verb(
         form=Form(
             words=Faults, tells={"left": Told("switch", ("permit_redeem_s",), several=True)}, refers={"set": "switch"}
@@ -226,10 +264,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}), play=role),
     "skew": Verb(form=Form(words=Skew, tells={}, refers={"role": "role"}), play=skew),
     "log": Verb(form=Form(words=Log, tells={}, refers={"agency": "agency"}), play=log),
-    "sekisho": Verb(form=Form(words=Command, tells={"code": COUNT}, fits=_is_a_command), play=command),
+    "sekisho": Verb(form=Form(words=Command, tells={"code": _CODE}, fits=_is_a_command), play=command),
     "rotate": Verb(
         form=Form(
-            words=Rotate, tells={"version": COUNT}, refers={"role": "role", "key": "ring key"}, fits=_is_held_there
+            words=Rotate, tells={"version": _VERSION}, refers={"role": "role", "key": "ring key"}, fits=_is_held_there
         ),
         play=rotate,
     ),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gateway.__main__ import main
+from gateway.commands import COMMANDS
 from gateway.exit_codes import BAD_INPUT, OK
+from gateway.scenarios.command_words import ENDING
+from gateway.scenarios.play import StepFailedError
 from gateway.scenarios.playing import ROLES
 from gateway.scenarios.reading import MOST_STEPS, parse
 from gateway.scenarios.scenario import DEFAULT, Scenario
+from gateway.scenarios.verbs.surroundings import ended
 from gateway.scenarios.words import VERBS, known
 
 ROOT = Path(__file__).parents[3]
@@ -96,6 +103,17 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("  - recorded:", "  - clock: {by: 9z}\n  - recorded:", [(9, "form")]),
         ("  - recorded:", "  - clock: {to: someday}\n  - recorded:", [(9, "form")]),
         ("  - recorded:", "  - clock: {}\n  - recorded:", [(9, "form")]),
+        ("  - recorded:", "  - clock: {to: '2023-01-01T00:00', by: 1d}\n  - recorded:", [(9, "form")]),
+        ("  - recorded:", "  - clock: {to: '2022-10-02T00:00'}\n  - recorded:", [(9, "form")]),
+        ("  - recorded:", "  - clock: {by: 9999y}\n  - recorded:", [(9, "form")]),
+        ("says:", "seed: -1\nsays:", [(2, "form")]),
+        ("says:", "seed: 9007199254740993\nsays:", [(2, "form")]),
+        ("says:", f"seed: 1{'0' * 40}\nsays:", [(2, "form")]),
+        ("{state: answered}", "{state: answered, outcome: held}", [(8, "form")]),
+        ("{state: answered}", "{state: answered, outcome: null}", [(8, "form")]),
+        ("{state: answered}", "{state: permitted, outcome: answered}", [(8, "form")]),
+        ("{state: answered}", "{state: answered, values: none}", [(8, "form")]),
+        ("{state: answered}", "{state: held, values: as_loaded}", [(8, "form")]),
         ("steps:", "scenario: again\nsteps:", [(5, "not_yaml")]),
         ("people:\n", "people:\n\t", [(4, "not_yaml")]),
     ],
@@ -163,6 +181,12 @@ def test_a_word_that_is_not_one_is_refused_with_the_word_that_is_meant(step, wor
         "line: {between: 'network:intermediate', does: delay, ms: 100000}",
         "rotate: {key: signing, role: intermediate, agency: setagaya, overlap_days: -1}",
         "sekisho: {run: 'lists show \"'}",
+        "sekisho: {run: up}",
+        "sekisho: {run: serve network}",
+        "sekisho: {run: lists publsh}",
+        "sekisho: {run: lists publish a.yaml}",
+        "sekisho: {run: lists show, args: [a, b]}",
+        "sekisho: {run: lists --help}",
         "bulk: {lines: 20000}",
     ],
 )
@@ -185,6 +209,57 @@ def test_what_a_person_cannot_be_is_refused_with_the_word_that_is_meant(person, 
     assert [(one.line, one.code) for one in found] == [(4, "name_unknown")]
     assert f"「{word}」" in found[0].what
     assert right in found[0].mend
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "sekisho: {run: lists show}\n    expect: {code: 5}",
+        "sekisho: {run: lists show}\n    expect: {code: -1}",
+        "rotate: {key: signing, role: intermediate, agency: setagaya}\n    expect: {version: 0}",
+    ],
+)
+def test_a_count_that_can_never_come_is_refused(step):
+    assert findings(STEPS.replace("STEP", step)) == [(10, "form")]
+
+
+def test_words_of_a_command_are_refused_with_what_its_own_parser_says(capfd):
+    found = parse("x.yaml", STEPS.replace("STEP", "sekisho: {run: lists publsh}"), known())
+    assert not isinstance(found, Scenario)
+    assert "publish" in found[0].mend
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_command_that_a_step_may_not_give_is_one_that_does_not_end_on_a_running_system():
+    assert set(COMMANDS) - set(ENDING) == {"up", "serve", "terminal", "migrate", "demo", "scenario"}
+    assert set(ENDING) < set(COMMANDS)
+
+
+def test_a_command_that_does_not_end_is_ended_and_its_step_fails():
+    async def waiting() -> int | None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "import sys; sys.stdin.read()", stdin=asyncio.subprocess.PIPE
+        )
+        with pytest.raises(StepFailedError):
+            await ended(process, 0.0)
+        return process.returncode
+
+    assert asyncio.run(waiting()) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("begins", "first", "second", "where"),
+    [
+        ("2022-11-01T10:00", "{to: '2022-11-01T09:59'}", "{by: 1d}", [(6, "form")]),
+        ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T09:59'}", [(7, "form")]),
+        ("2022-11-01T10:00", "{to: '2022-11-03T00:00'}", "{to: '2022-11-02T00:00'}", [(7, "form")]),
+        ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T10:01'}", []),
+    ],
+)
+def test_the_clock_of_a_scenario_goes_forwards_only(begins, first, second, where):
+    text = f"scenario: 時\nsays: 進む。\nbegins: {begins!r}\nsteps:\n  - pause: {{}}\n  - clock: {first}\n  - clock: {second}\n"
+    found = parse("x.yaml", text, known())
+    assert ([] if isinstance(found, Scenario) else [(one.line, one.code) for one in found]) == where
 
 
 def test_a_case_that_needs_somebody_on_stage_is_refused_without_them():
