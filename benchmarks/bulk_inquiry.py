@@ -12,7 +12,6 @@ import asyncio
 import csv
 import hashlib
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -163,7 +162,6 @@ def measure(lines: int, online: int) -> dict[str, Any]:
                 result |= asyncio.run(beside_online(running, rest[:online], rest[online:]))
     finally:
         discard(data)
-        shutil.rmtree(data, ignore_errors=True)
     result["bare_per_second"] = bare.measure(2_000, AT_ONCE)["per_second"]
     result["ratio"] = result["per_second"] / result["bare_per_second"]
     return result

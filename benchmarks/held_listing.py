@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 from rich.console import Console
 
-from benchmarks.machine import Watch, quantile
+from benchmarks.machine import Watch, quantile, thrown_away
 from codebook.identifiers import new_sortable_id
 from gateway.demonstration.callers import Staff
 from gateway.demonstration.stage import Stage
@@ -28,7 +26,6 @@ from gateway.launcher import Running
 from gateway.topology import parse
 from storage.database import Database
 from storage.migrations import create_database
-from storage.postgres import discard
 from storage.sql import load
 from transport.clock import Clock
 
@@ -53,7 +50,7 @@ def row(nth: int, now: datetime) -> tuple[Any, ...]:
     permit_id, number = (new_sortable_id(prefix, nth, secrets.token_bytes(10)) for prefix in "KQ")
     return (
         permit_id, number, "suginami", "beppyo2-2022", "27", "医療保険給付関係情報", "", "0" * 64, "held", secrets.token_bytes(32), "p" * 1300,
-        b"r" * 400, b"k" * 1216, f"{nth:015d}", secrets.token_hex(32), "person_barred", b"o" * 500, b"s" * 64, now, now + timedelta(days=2, seconds=nth),
+        b"r" * 400, b"k" * 1216, f"{nth:015d}", "person_barred", b"o" * 500, b"s" * 64, now, now + timedelta(days=2, seconds=nth),
     )  # fmt: skip
 
 
@@ -122,15 +119,14 @@ def ms(seconds: float) -> str:
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     calls = int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    data = Path(tempfile.mkdtemp(prefix="sekisho-held-"))
-    running = Running(data, roles=("intermediate",), ports="free", topology=parse(TOPOLOGY), key_profile="cheapest")
-    try:
-        running.start()
+    with (
+        thrown_away("sekisho-held-") as data,
+        Running(
+            data, roles=("intermediate",), ports="free", topology=parse(TOPOLOGY), key_profile="cheapest"
+        ) as running,
+    ):
         print(f"{count:,} held provisions, {calls} calls of each kind")
         asyncio.run(measure(running, count, calls))
-    finally:
-        running.stop()
-        discard(data)
     return 0
 
 

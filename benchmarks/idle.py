@@ -7,7 +7,6 @@ looking for every agency once a second costs by itself.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 import tempfile
 import time
@@ -61,7 +60,6 @@ def measure(agencies: int, seconds: float) -> None:
             looks = asyncio.run(bare(running.admin_dsn, tenants, seconds / 2)) - database
     finally:
         discard(data)
-        shutil.rmtree(data, ignore_errors=True)
     print(
         f"{agencies} agencies at rest: linkage server {server:.1f} %, database {database:.1f} % of one CPU; "
         f"one bare look a second for each: {looks:.1f} % of the database"

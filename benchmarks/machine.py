@@ -1,13 +1,26 @@
-"""What a figure needs beside it: CPU steal of the machine, CPU time of the processes, quantiles."""
+"""What a figure needs beside it: CPU steal of the machine, CPU time of the processes, quantiles, a data folder of its own."""
 
 from __future__ import annotations
 
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from storage.postgres import discard
+
+
+@contextmanager
+def thrown_away(prefix: str) -> Iterator[Path]:
+    """A data folder that is gone afterwards, with its cluster. What runs on it must have ended by then."""
+    data = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield data
+    finally:
+        discard(data)
 
 
 def cpu_times() -> tuple[float, float, float]:

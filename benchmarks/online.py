@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import shutil
 import ssl
 import sys
 import tempfile
@@ -197,7 +196,6 @@ def measure(inquiries: int, runs: int, agencies: int) -> dict[str, float]:
                 print(f"    bare round trip {bares[-1]:.0f}/s", flush=True)
     finally:
         discard(data)
-        shutil.rmtree(data, ignore_errors=True)
     result = {name: median([one[name] for one in found]) for name in found[0]}
     result["bare_per_second"] = median(bares)
     result["ratio"] = median([one["per_second"] / other for one, other in zip(found, bares, strict=True)])

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import asyncpg
 import msgspec
 
-from benchmarks.machine import Watch, cpu_seconds, database_seconds, quantile
+from benchmarks.machine import Watch, cpu_seconds, database_seconds, quantile, thrown_away
 from codebook.issuing import issue_many
 from gateway.demonstration.callers import BusinessSystem, UnexpectedAnswerError
 from gateway.launcher import Running
@@ -28,7 +26,6 @@ from gateway.linkage_server.search.indexer import made_under
 from gateway.linkage_server.search.tokens import Pair
 from gateway.topology import parse
 from storage.migrations import create_database
-from storage.postgres import discard
 from synthetic.people import SURNAME_MARK, SURNAME_MARK_KANA, population
 
 SEED = 11
@@ -224,15 +221,12 @@ def ms(values: list[float], q: float) -> str:
 def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     searches = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    data = Path(tempfile.mkdtemp(prefix="sekisho-search-"))
-    running = Running(data, roles=("linkage",), ports="free", topology=parse(TOPOLOGY), key_profile="cheapest")
-    try:
-        running.start()
+    with (
+        thrown_away("sekisho-search-") as data,
+        Running(data, roles=("linkage",), ports="free", topology=parse(TOPOLOGY), key_profile="cheapest") as running,
+    ):
         print(f"{count:,} people, {searches} searches of each kind")
         asyncio.run(measure(running, count, searches))
-    finally:
-        running.stop()
-        discard(data)
     return 0
 
 
