@@ -311,7 +311,7 @@ def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
     system, port, ends = world[0], free_port(), tmp_path / "ends.ndjson"
     file = system.running.data.role("intermediate") / "role.json"
     own = file.read_text(encoding="utf-8")
-    peers = {"core": f"https://127.0.0.1:{port}", "interface": f"https://127.0.0.1:{port}"}
+    peers = dict.fromkeys(("core", "interface"), f"https://{NETWORK}:{port}")
     words = [
         "conformance",
         "--inquirer",
