@@ -29,7 +29,7 @@ async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> 
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    key = intake.file_key(CHANNEL, file.system, manifest)
     digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
