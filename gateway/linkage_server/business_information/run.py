@@ -58,5 +58,8 @@ def _chunks(file: BinaryIO, done: int, encoding: str) -> Iterator[list[Line]]:
     while block := list(islice(lines, flow.CHUNK)):
         if first == 1:
             block[0] = block[0].removeprefix(codecs.BOM_UTF8)  # as in files of people
-        yield [Line(number=at, record=records.read(line, encoding)) for at, line in enumerate(block, start=first)]
+        yield [
+            Line(number=at, record=records.read(line, encoding, number=at))
+            for at, line in enumerate(block, start=first)
+        ]
         first += len(block)
