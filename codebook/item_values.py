@@ -23,7 +23,8 @@ class ItemType(StrEnum):
     """digits: exactly `width` digits. code: exactly `width` of 0-9A-Z, from the list where one is given.
 
     date: YYYY-MM-DD, a day of the calendar. amount: whole yen, a minus sign allowed, at most `width` digits.
-    text: 1 to `width` characters of a class, never a control character or the sign of one that was lost (U+FFFD, 〓). kana: 1 to `width`, katakana and what bank names may hold.
+    text: 1 to `width` characters of a class, never a control character or the sign of a lost one (U+FFFD, 〓).
+    kana: 1 to `width`, katakana and what bank names may hold.
     """
 
     DIGITS = "digits"
