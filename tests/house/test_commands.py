@@ -125,7 +125,7 @@ def test_a_topology_with_a_mistake_makes_nothing(capsys, tmp_path):
     wrong, data = tmp_path / "wrong.yaml", tmp_path / "data"
     wrong.write_text(shipped_text().replace("persons:search", "persons:serch"), encoding="utf-8")
     assert main(["migrate", "--topology", str(wrong), "--data", str(data)]) == BAD_INPUT
-    assert f"{wrong}:18: " in capsys.readouterr().err
+    assert f"{wrong}:{text[: text.index('persons:serch')].count(chr(10)) + 1}: " in capsys.readouterr().err
     assert not data.exists()
 
 
