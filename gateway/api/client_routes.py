@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.api.administration import RESOURCE, Act, By, Desk, No, Order, administer, shown
 from gateway.api.authorization import DOORS, idempotency_key, require
+from transport import wire
 from transport.problem import ProblemError
 
 _STAFF: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
@@ -52,12 +53,7 @@ async def get_clients(request: web.Request) -> web.Response:
 async def post_clients(request: web.Request) -> web.Response:
     caller = await require(request, *RESOURCE)
     key = idempotency_key(request)
-    try:
-        body = _BODY.decode(await request.read())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProblemError(
-            400, "malformed_body", "The body is one act on one client, said by one member of staff; see /openapi.json."
-        ) from None
+    body = wire.read_body(await request.read(), _BODY)
     doors = request.app[DOORS]
     door = doors.by_agency[caller.agency]
     taken = await doors.find_client(body.client_id) if body.act is Act.ADD else None

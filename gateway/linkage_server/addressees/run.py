@@ -137,7 +137,7 @@ async def load_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     load = await _admitted(agency, file, manifest)
     if isinstance(load, Rejected):
         return load
-    key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    key = intake.file_key(CHANNEL, file.system, manifest)
     digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count

@@ -153,7 +153,7 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     opened = await asyncio.to_thread(_opened, agency, file, manifest, rights)
     if isinstance(opened, Rejected):
         return opened
-    key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    key = intake.file_key(CHANNEL, file.system, manifest)
     digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count

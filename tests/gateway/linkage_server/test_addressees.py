@@ -100,6 +100,17 @@ async def test_a_replayed_file_changes_nothing_and_gives_the_same_bytes(world):
     assert len(await entries(world)) == 1
 
 
+async def test_a_file_that_was_declared_wrongly_comes_again_with_the_same_bytes_and_is_read_anew(world):
+    data = csv_bytes([person(1), person(2)], "cp932")
+    results = []
+    async with world.served():
+        for name, encoding in (("a.csv", "utf-8"), ("b.csv", "cp932"), ("c.csv", "CP932")):
+            folder = put(world.config.spool, data, name=name, count=2, encoding=encoding)
+            results.append([line.split(",")[1:3] for line in (await through(folder, name)).splitlines()[1:]])
+    assert results == [[["rejected", "character_not_in_encoding"]] * 2, [["issued", ""]] * 2, [["issued", ""]] * 2]
+    assert len(await persons(world)) == 2
+
+
 async def test_rows_that_are_registered_already_are_unchanged_and_a_changed_number_is_held(world):
     async with world.served():
         await load(world.config.spool, [person(1), person(2), person(3)])
