@@ -64,6 +64,7 @@ class CodeRequests:
     async def start(self, run_id: str) -> None:
         """Begin a run; the same id again begins nothing."""
         await store.open_run(self.agency, run_id, self.agency.clock())
+        self._moved_at = asyncio.get_running_loop().time()
         self._wake.set()
 
     def wake(self) -> None:
