@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from codebook.marked_yaml import Marked
 from gateway import topology_options
+from gateway.api.grants import GRANTS
 from gateway.delegations import KEYS
 from gateway.topology_fields import OUR_PORTS, PORTS, Fields, Findings, load, shown
 from gateway.topology_parts import (
-    GRANTS,
     HOST,
     NETWORK,
     RESIDENT_NETWORK,
