@@ -21,7 +21,7 @@ from rich.table import Table
 from gateway import config, guarding, staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
-from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.resealing import job as intermediate_rows
 from gateway.key_needs.counting import need
 from gateway.key_records import record
 from gateway.key_rotation import NotTakenError, Rotation
@@ -32,6 +32,7 @@ from keys.errors import KeyMissing, RingRefused
 from keys.ring import State
 from storage import fault_points
 from storage.database import StorageUnavailableError
+from storage.erasure_journal import PURPOSE as ERASED
 from storage.key_store import KeyStore, KeyStoreError
 from transport import role as role_file
 from transport.register import RegisterBrokenError
@@ -41,7 +42,7 @@ ROTATABLE: Final = frozenset(
     {
         SIGNING, PERMIT, LOG, "permit-code", "oauth-token", "resident-record-code", "insured-person", "receiving-account", "unemployment-benefit",
         "ledger", "push-secret", "portal-ticket", "inquiry-line", "access-reason", "search-index", "search-cursor",
-        *linkage_rows.PURPOSES, registration.PURPOSE,
+        *linkage_rows.PURPOSES, *intermediate_rows.PURPOSES, ERASED,
     }
 )  # fmt: skip
 """Purposes whose old versions keep opening what they sealed, so that a new one may come at any time."""
