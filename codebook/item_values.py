@@ -15,6 +15,7 @@ _AMOUNT: Final = re.compile(r"0|-?[1-9][0-9]*")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CODE: Final = re.compile(r"[0-9A-Z]+")
 _KANA: Final = re.compile(r"[ァ-ヶー・ｦ-ﾟ0-9A-Z０-９Ａ-Ｚ 　().,/\-｢｣（）．，／－「」\\￥]+")
+_LOST: Final = ("\ufffd", "〓")
 _CONTROL: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -22,7 +23,8 @@ class ItemType(StrEnum):
     """digits: exactly `width` digits. code: exactly `width` of 0-9A-Z, from the list where one is given.
 
     date: YYYY-MM-DD, a day of the calendar. amount: whole yen, a minus sign allowed, at most `width` digits.
-    text: 1 to `width` characters of a class, never control characters. kana: 1 to `width`, katakana and what bank names may hold.
+    text: 1 to `width` characters of a class, never a control character or the sign of a lost one (U+FFFD, 〓).
+    kana: 1 to `width`, katakana and what bank names may hold.
     """
 
     DIGITS = "digits"
@@ -95,7 +97,7 @@ def _is_amount(value: str, width: int) -> bool:
 
 def _is_text(value: str, width: int) -> bool:
     """Nothing that is printable is a control character; of the rest each is looked at, since some separators are no control characters."""
-    if not 1 <= len(value) <= width:
+    if not 1 <= len(value) <= width or any(lost in value for lost in _LOST):
         return False
     return value.isprintable() or not any(unicodedata.category(character) in _CONTROL for character in value)
 

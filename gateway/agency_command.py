@@ -14,23 +14,27 @@ import yaml
 from cryptography import x509
 
 from gateway import config, delegations, own_topology
+from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.launcher import Running
 from gateway.setting_up import issued
-from gateway.setting_up.authority import RequestRefusedError, fingerprint_of, open_authority
-from gateway.setting_up.issued import CertificateUse
+from gateway.setting_up.authority import fingerprint_of, open_authority
 from gateway.setting_up.publishing import publish
+from gateway.setting_up.role_files import Places
 from gateway.setting_up.succession import with_certificate, without_certificate
 from gateway.staff_calls import add_data_argument
 from gateway.topology import Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
+from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
 from transport.clock import JST, Clock
 
 _UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
 _BUSY: Final = "このデータフォルダーは使用中です。sekisho up を止めてからもう一度 / the folder is in use: stop `sekisho up`, then again"
-_UNFINISHED: Final = "登録は残っています。直したら sekisho migrate で続きができます / it is entered; mend this and finish with `sekisho migrate`"
+_UNCHANGED: Final = (
+    "何も変えていません。直してからもう一度 / nothing was changed: mend this, then the same command again"
+)
 _SYNTAX: Final = """agency:
   id: kawasaki
   code: "9999000000000101"
@@ -122,7 +126,7 @@ def _add(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
     if len(new) != 1 or new[0] not in wanted.agencies:
         return end("left は書けません / an agency that is added has not left", BAD_INPUT)
     said = f"{new[0]} を加えました / added"
-    return _apply(data, new[0], addition.text, said)
+    return _apply(data, new[0], addition.text, wanted, said)
 
 
 def _remove(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
@@ -138,11 +142,9 @@ def _remove(args: argparse.Namespace, data: DataFolder, topology: Topology) -> i
         )
     text = yaml.safe_dump(_leaving(topology, agency), allow_unicode=True, sort_keys=False)
     file = str(data.agencies / f"{agency.id}.yaml")
-    if agency.id not in topology.added:
-        own_topology.read(data, more=Addition(file, text))
-    return _apply(
-        data, agency.id, text, f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
-    )
+    wanted = own_topology.read(data, more=Addition(file, text))
+    said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
+    return _apply(data, agency.id, text, wanted, said)
 
 
 def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
@@ -159,7 +161,8 @@ def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology)
     except OSError:
         return end("要求を読めません / the request cannot be read", BAD_INPUT)
     authority, use = open_authority(data.authority, Clock()()), CertificateUse(args.use)
-    path = issued.issue(data.issued(agency.id), agency, use, request, authority)
+    hosts = Places(topology=topology, ports={}).certified(agency.id)
+    path = issued.issue(data.issued(agency.id), agency, use, request, authority, hosts)
     if use is not CertificateUse.SERVER and data.register.exists():  # else set-up enrols what lies there
         sha256 = fingerprint_of(x509.load_pem_x509_certificate(path.read_bytes()))
         whose = (agency.id, use.value, agency.id)
@@ -172,11 +175,8 @@ def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology)
 
 
 def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
-    for _, path, certificate in issued.listed(data.issued(agency.id)):
-        if fingerprint_of(certificate) == sha256.lower():
-            path.unlink()
-            break
-    else:
+    """A run that dies before the register is published is completed by the same command again, or by set-up; none brings a certificate back."""
+    if not issued.revoke(data.issued(agency.id), sha256.lower()):
         return end("その証明書はありません / no such certificate; see `sekisho agency certificate`", BAD_INPUT)
     root = open_authority(data.authority, Clock()()).root
     if data.register.exists():
@@ -189,25 +189,23 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], i
 }  # fmt: skip
 
 
-def _apply(data: DataFolder, agency: str, text: str, said: str) -> int:
-    """Put the agency's file in its place and bring the data folder to what the files say."""
-    private_folder(data.agencies)
-    write_private(data.agencies / f"{agency}.yaml", text.encode())
-    return _set_up(data, said)
+def _apply(data: DataFolder, agency: str, text: str, wanted: Topology, said: str) -> int:
+    """The caller holds the folder. Bring the data folder to what is wanted: schemas, logins, keys, certificates, and the register signed anew.
 
-
-def _set_up(data: DataFolder, said: str) -> int:
-    """The caller holds the folder. Schemas, logins, keys, certificates, and the register signed anew; then say who must start again to know of it."""
-    running = Running(data.root, roles=(), ports="kept", topology=own_topology.read(data), dsn=config.read().dsn)
+    The agency's file comes last: without it a run that failed or was killed has changed nothing that the next set-up does not take back.
+    """
+    running = Running(data.root, roles=(), ports="kept", topology=wanted, dsn=config.read().dsn)
     try:
         running.set_up()
     except Exception as error:
-        text, code = hindrance(error)
-        if text is None:
+        hindered, code = hindrance(error)
+        if hindered is None:
             raise
-        return end(f"{text}\n{_UNFINISHED}", code)
+        return end(f"{hindered}\n{_UNCHANGED}", code)
     finally:
         running.stop()
+    private_folder(data.agencies)
+    write_private(data.agencies / f"{agency}.yaml", text.encode())
     at_work = [name for name in running.topology.roles if _at_work(data.role(name))]
     restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(at_work)}" if at_work else ""
     return end(f"{said}{restart}", OK)

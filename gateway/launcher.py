@@ -30,7 +30,7 @@ from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.role_files import Places
 from gateway.setting_up.set_up import SetUp, set_up
 from gateway.topology import Topology, shipped
-from gateway.topology_parts import HOST
+from gateway.topology_hosts import LOOPBACK
 from keys.masked import Secret
 from storage.postgres import EmbeddedPostgres
 from transport import role as role_file
@@ -152,7 +152,7 @@ class Running:
         else:
             self._ports = port_choice.from_topology(self.topology, self._offset)
             port_choice.check_in_range(self.topology, self._ports)
-            port_choice.check_untaken(self._ports, self.roles)
+            port_choice.check_untaken(self._ports, [self.topology.roles[name] for name in self.roles])
         if self._own is not None:
             write_private(self.data.own_topology, self._own)
         self.admin_dsn = self._dsn or self._start_postgres()
@@ -203,7 +203,7 @@ class Running:
         pairs = lines_between(self.topology)
         free = port_choice.some_free(len(pairs), self._ports)
         places = {
-            f"{one}:{other}": lines.Place(port, self._ports[other].port)
+            f"{one}:{other}": lines.Place(port, *self._places.towards(one, other))
             for (one, other), port in zip(pairs, free, strict=True)
         }
         lines.write_places(private_folder(self.data.lines), places)
@@ -252,7 +252,7 @@ class Running:
 
     def alive(self, role: str) -> bool:
         """Whether the role answers on its metrics port."""
-        connection = http.client.HTTPConnection(HOST, self._ports[role].metrics_port, timeout=2)
+        connection = http.client.HTTPConnection(LOOPBACK, self._ports[role].metrics_port, timeout=2)
         try:
             connection.request("GET", "/alive")
             return connection.getresponse().status == 200
@@ -301,10 +301,14 @@ class Running:
         return self.data.role(role) / "server.log"
 
     def url(self, role: str) -> str:
-        return f"https://{HOST}:{self._ports[role].port}"
+        return self._places.url(role)
 
     def metrics_url(self, role: str) -> str:
-        return f"http://{HOST}:{self._ports[role].metrics_port}/metrics"
+        return f"http://{LOOPBACK}:{self._ports[role].metrics_port}/metrics"
+
+    @property
+    def _places(self) -> Places:
+        return Places(topology=self.topology, ports=self._ports)
 
     @property
     def clock(self) -> Clock:

@@ -18,12 +18,16 @@ _LARGEST: Final = 16 * 1024 * 1024
 
 
 def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Addition | None = None) -> Topology:
-    """`given`: another topology (file, text) in place of the folder's; `more`: an agency that is not in the folder yet. Raises TopologyError."""
+    """`given`: another topology (file, text) in place of the folder's. `more`: an agency that is not in the folder yet, or its file as it shall be.
+
+    Raises TopologyError.
+    """
     if given is None and data.own_topology.exists():
         given = (str(data.own_topology), text_of(data.own_topology))
     file, text = given or ("topology.yaml", shipped_text())
     kinds = cache(lambda: _published_kinds(data))
-    return parse(text, file=file, additions=[*additions(data), *([more] if more else [])], published=kinds)
+    added = [one for one in additions(data) if more is None or one.file != more.file]
+    return parse(text, file=file, additions=[*added, *([more] if more else [])], published=kinds)
 
 
 def _published_kinds(data: DataFolder) -> frozenset[str]:

@@ -21,13 +21,14 @@ from gateway.topology_parts import (
     Elsewhere,
     Program,
     Role,
+    Route,
 )
 from gateway.topology_reading import Reading
 from transport.register import Delegation
 
 __all__ = [
-    "NETWORK", "RESIDENT_NETWORK", "Addition", "Agency", "BusinessSystem", "Departed", "Elsewhere", "Program", "Role", "Topology",
-    "TopologyError", "parse", "shipped", "shipped_text",
+    "NETWORK", "RESIDENT_NETWORK", "Addition", "Agency", "BusinessSystem", "Departed", "Elsewhere", "Program", "Role", "Route",
+    "Topology", "TopologyError", "parse", "shipped", "shipped_text",
 ]  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Topology:
     departed: Mapping[str, Departed] = field(default_factory=dict)
     added: frozenset[str] = frozenset()
     delegations: tuple[Delegation, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     def hosting(self, program: Program, agency: str | None = None) -> Role | None:
         """The role that runs this program (for this agency)."""
@@ -86,6 +88,7 @@ def parse(
         departed=reading.departed,
         added=frozenset(reading.added),
         delegations=tuple(reading.delegations),
+        routes=tuple(reading.servers.routes),
     )
 
 

@@ -68,6 +68,10 @@ class Fields:
         line = self.mapping.line_of(key)
         return type(self)(self.mapping[key], known, line=line, what=f"{self.what} {key}", findings=self.findings)
 
+    def at(self, key: object) -> str:
+        """File and line of a key, or of the mapping, as a message names them."""
+        return f"{self.findings.file}:{self.mapping.line_of(key) if key is not None else self.line}"
+
     def unknown(self, at: object, code: str, name: object, known: Iterable[str]) -> None:
         """Note that there is no such name, and which ones there are: those that look like it, if any do."""
         self.wrong(at, code, name=shown(name), known=nearest(name, known))
@@ -81,21 +85,21 @@ class Fields:
         found = self.mapping.get(key)
         if isinstance(found, str) and form.fullmatch(found):
             return found
-        self._wrong_value(key, mend)
+        self.value_wrong(key, mend)
         return ""
 
     def number(self, key: str, bounds: tuple[int, int]) -> int:
         found = self.mapping.get(key)
         if isinstance(found, int) and not isinstance(found, bool) and bounds[0] <= found <= bounds[1]:
             return found
-        self._wrong_value(key, f"{bounds[0]}〜{bounds[1]} の整数です / a number from {bounds[0]} to {bounds[1]}")
+        self.value_wrong(key, f"{bounds[0]}〜{bounds[1]} の整数です / a number from {bounds[0]} to {bounds[1]}")
         return 0
 
     def truth(self, key: str, *, default: bool | None = None) -> bool:
         found = self.mapping.get(key, default)
         if isinstance(found, bool):
             return found
-        self._wrong_value(key, "true か false です / true or false")
+        self.value_wrong(key, "true か false です / true or false")
         return False
 
     def day(self, key: str) -> date | None:
@@ -108,7 +112,7 @@ class Fields:
                 return date.fromisoformat(found)
             except ValueError:
                 pass
-        self._wrong_value(key, A_DAY)
+        self.value_wrong(key, A_DAY)
         return None
 
     def named(self, key: str, known: Collection[str]) -> str:
@@ -119,7 +123,7 @@ class Fields:
         if key in self.mapping:
             self.unknown(key, "name_unknown", found, known)
         else:
-            self._wrong_value(key, f"次のどれかです / one of: {nearest('', known)}")
+            self.value_wrong(key, f"次のどれかです / one of: {nearest('', known)}")
         return ""
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -127,7 +131,7 @@ class Fields:
         found = self.mapping.get(key, [])
         if isinstance(found, list) and all(isinstance(one, str) and one for one in found):
             return tuple(found)
-        self._wrong_value(key, "[一つ目, 二つ目] のような文字の並びです / a list of texts such as [one, two]")
+        self.value_wrong(key, "[一つ目, 二つ目] のような文字の並びです / a list of texts such as [one, two]")
         return ()
 
     def elements(self, key: str) -> Iterator[Any]:
@@ -136,9 +140,10 @@ class Fields:
         if isinstance(found, list):
             yield from found
         else:
-            self._wrong_value(key, "「- 」で始まる行の並びです / a list of lines that begin with '- '")
+            self.value_wrong(key, "「- 」で始まる行の並びです / a list of lines that begin with '- '")
 
-    def _wrong_value(self, key: str, mend: str) -> None:
+    def value_wrong(self, key: str, mend: str) -> None:
+        """Note that there is no value of the right kind under the key, or none at all; `mend` says what would be right."""
         if key in self.mapping:
             self.wrong(key, "value_wrong", key=key, value=shown(self.mapping[key]), mend=mend)
         else:

@@ -12,15 +12,13 @@ from datetime import date
 from typing import Any, Final
 
 from gateway.topology_fields import Fields, shown
+from gateway.topology_hosts import host_of, is_address_of_an_application, is_host, is_origin, is_place
 from gateway.topology_parts import Program
 
 _DAYS_100_YEARS: Final = 36_525
 _MOST_SECONDS: Final = _DAYS_100_YEARS * 24 * 3600
 _MOST: Final = 1_000_000
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-_PLACE: Final = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}")
-_ADDRESS: Final = re.compile(r"https?://[^\s/#]+(/[^\s#]*)?")
-_ORIGIN: Final = re.compile(r"https?://[^\s/#?]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +84,8 @@ def _whole(lowest: int) -> One:
     )
 
 
-def _like(form: re.Pattern[str], mend: str) -> One:
-    return One(lambda value: isinstance(value, str) and form.fullmatch(value) is not None, mend)
+def _like(right: Callable[[str], object], mend: str) -> One:
+    return One(lambda value: isinstance(value, str) and bool(right(value)), mend)
 
 
 def _of(*words: str) -> One:
@@ -101,22 +99,27 @@ OFFSET: Final = One(
     lambda value: _is_number(value, -_MOST_SECONDS, _MOST_SECONDS), "秒数です。負でもよい / a number of seconds"
 )
 FLAG: Final = One(lambda value: isinstance(value, bool), "true か false です / true or false")
-TEXT: Final = One(
-    lambda value: isinstance(value, str) and bool(value.strip()), "引用符で囲んだ文字です / a text within quotes"
+TEXT: Final = _like(str.strip, "引用符で囲んだ文字です / a text within quotes")
+_REACHED: Final = _like(
+    is_address_of_an_application,
+    "https://… です。# は使えません。http:// はこの機械だけ / an https address without a fragment; http of this machine only",
 )
 SHARE: Final = One(lambda value: _is_number(value, 0, 1), "0 から 1 の数です / a number from 0 to 1")
-TIME: Final = _like(_TIME, '引用符で囲んだ時刻です / a time within quotes, as "08:00"')
-DAY: Final = One(
-    lambda value: isinstance(value, str) and _is_day(value),
-    '引用符で囲んだ日付です / a day within quotes, as "2026-08-13"',
-)
+TIME: Final = _like(_TIME.fullmatch, '引用符で囲んだ時刻です / a time within quotes, as "08:00"')
+DAY: Final = _like(_is_day, '引用符で囲んだ日付です / a day within quotes, as "2026-08-13"')
 AGES: Final = One(
     lambda value: isinstance(value, list) and len(value) == 2 and all(_is_whole(one, 0) for one in value) and value[0] <= value[1],
     "[下限, 上限] の満年齢です / [from, to] in whole years",
 )  # fmt: skip
+_ORIGIN: Final = _like(
+    is_origin,
+    "https://ホスト:ポート の形です。443 は書かず、http:// はこの機械だけ"
+    " / an origin as browsers write it: https://host:port, no port 443, http of this machine only",
+)
 KINDS: Final = Several(TEXT)
 """Names of kinds of information, or `*` (`topology_reading` looks whether there are such)."""
 _WAYS: Final = _of("gateway", "existing_residents")
+_HOURS: Final = (("opens", "08:00"), ("closes", "19:00"))
 _FILES: Final = By("agency", TEXT)
 _POLICY: Final[Mapping[str, Kind]] = dict.fromkeys(
     ("answer_within_s", "keep_result_s", "resend_after_s", "acquisition_within_s", "replaced_code_s"), SECONDS
@@ -138,8 +141,8 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "cancel_codes_of_moved_out": FLAG,
         "cancel_codes_of_deceased": FLAG,
         "first_transfer": _of("on_command"),
-        "push_hosts": By("agency", Several(_like(_PLACE, "host:port です / host:port"))),
-        "issuer": _like(_ADDRESS, "https://… です / an address"),
+        "push_hosts": By("agency", Several(_like(is_place, "host:port です / host:port"))),
+        "issuer": _REACHED,
         **dict.fromkeys(
             ("push_attempts", "bulk_lines_per_request", "bulk_requests_in_flight", "desk_requests_in_flight", "desk_items_per_request", "connections"),
             _whole(1),
@@ -165,8 +168,8 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "staff_opens": TIME,
         "staff_closes": TIME,
         "staff_closed": Several(DAY),
-        "staff_rp_id": TEXT,
-        "staff_origins": Several(_like(_ORIGIN, "https://host:port です / an origin")),
+        "staff_rp_id": _like(is_host, "ホスト名です / a host name"),
+        "staff_origins": Several(_ORIGIN),
         "staff_two_person_release": KINDS,
         "staff_two_person_bars": KINDS,
     },
@@ -174,7 +177,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     Program.RESIDENT_NETWORK: {"existing_residents_folder": TEXT, "asks_per_minute": _whole(1)},
     Program.SKY2: {"patience_s": SECONDS, "follow_up_s": SECONDS, "account_item": TEXT, "unemployment_item": TEXT},
     Program.PORTAL: {
-        "clients": By("name", Several(_like(_ADDRESS, "https://… です。# は使えません / an address without a fragment"))),
+        "clients": By("name", Several(_REACHED)),
         "session_s": SECONDS,
         "idle_s": SECONDS,
     },
@@ -192,6 +195,27 @@ def examine(fields: Fields, program: Program, agencies: Collection[str]) -> None
         kind = known(program).get(key)
         if kind is not None:  # what is not known is noted already
             _examine(fields, key, kind, agencies)
+    if program is Program.INTERMEDIATE:
+        _examine_hours(fields)
+        _examine_origins(fields)
+
+
+def _examine_hours(fields: Fields) -> None:
+    """An office that closes before it opens is never open."""
+    opens, closes = (fields.mapping.get(f"staff_{name}", usual) for name, usual in _HOURS)
+    if TIME.right(opens) and TIME.right(closes) and opens >= closes:
+        key = "staff_closes" if "staff_closes" in fields.mapping else "staff_opens"
+        fields.wrong(key, "hours_reversed", opens=shown(opens), closes=shown(closes))
+
+
+def _examine_origins(fields: Fields) -> None:
+    """A browser gives a card to a page of this name or below it only (WebAuthn §5.1.2)."""
+    rp_id, origins = fields.mapping.get("staff_rp_id", "localhost"), fields.mapping.get("staff_origins", [])
+    if not isinstance(rp_id, str) or not isinstance(origins, list):
+        return
+    for origin in filter(_ORIGIN.right, origins):
+        if f".{host_of(origin)}".endswith(f".{rp_id}") is False:
+            fields.wrong("staff_origins", "origin_of_another", origin=shown(origin), rp_id=shown(rp_id))
 
 
 def _examine(fields: Fields, key: Any, kind: Kind, agencies: Collection[str]) -> None:

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from gateway.topology_hosts import LOOPBACK
+
 NETWORK: Final = "network"
 RESIDENT_NETWORK: Final = "resident-network"
-HOST: Final = "127.0.0.1"
-"""Where our own servers listen, and those elsewhere of which nothing else is said."""
-
-
-GRANTS: Final = (
-    "access-log:read", "addressees:register", "business-information:change", "business-information:compare", "business-information:read",
-    "business-information:register", "business-information:transfer", "clients:administer", "code-requests:cancel", "code-requests:create",
-    "code-requests:replace", "code-requests:report", "holds:decide", "holds:read", "inquiries:create", "inquiry-files:spool",
-    "integrated-numbers:migrate", "integrated-numbers:read", "jobs:read", "jobs:retry", "links:approve", "links:merge", "links:propose",
-    "links:split", "log:read", "numbers:look-up", "persons:change", "persons:read", "persons:search", "pushes:configure",
-)  # fmt: skip
-"""Every right of a business system (docs/openapi/linkage.yaml says what for)."""
 
 
 class Program(StrEnum):
@@ -48,6 +38,30 @@ class BusinessSystem:
         return frozenset(f"{self.id}:{grant}" for grant in self.grants)
 
 
+CERTIFICATE_DAYS: Final = 825
+"""For how long a certificate is made unless the topology says something else, and at most."""
+
+
+class CertificateUse(StrEnum):
+    """What an agency elsewhere needs certificates for; its server's is not in the register, for nobody is called by it."""
+
+    INTERMEDIATE = "intermediate"
+    LINKAGE = "linkage"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """Of one server. `names`: what its own certificate is good for beside the host that it is reached at; `days`: for how long they are made.
+
+    `requests`: signing requests (PEM) of an agency elsewhere, which set-up answers; requests that come later are answered by command.
+    """
+
+    names: tuple[str, ...] = ()
+    days: int = CERTIFICATE_DAYS
+    requests: Mapping[CertificateUse, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
     """A server that we do not start. Its public keys (Ed25519, hex) when its private keys are its own; None: we make them, for development."""
@@ -56,6 +70,7 @@ class Elsewhere:
     port: int
     signing_key: str | None
     log_key: str | None
+    certificates: Certificates = Certificates()
 
     @property
     def own_keys(self) -> bool:
@@ -81,7 +96,10 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One process: its program, the agencies that it hosts, its ports on loopback, what else it is told."""
+    """One process: its program, the agencies that it hosts, its ports, what else it is told.
+
+    `listen`: the address that it listens on, loopback unless told; `reached_at`: the host under which everybody finds it. Its metrics stay on loopback.
+    """
 
     name: str
     program: Program
@@ -89,6 +107,9 @@ class Role:
     port: int
     metrics_port: int
     options: Mapping[str, Any]
+    listen: str = LOOPBACK
+    reached_at: str = LOOPBACK
+    certificates: Certificates = Certificates()
 
     def tenant(self, agency: str) -> str:
         """The schema of a hosted agency (docs/architecture.md, Ids)."""
@@ -103,6 +124,27 @@ class Role:
                 return "sky2"
             case Program.PORTAL:
                 return "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A caller that reaches a role, or an agency elsewhere, by way of another place than where that listens: a proxy or gateway that passes TLS on."""
+
+    caller: str
+    called: str
+    host: str
+    port: int
+
+
+CALLS: Final[Mapping[Program, frozenset[Program]]] = {
+    Program.LINKAGE: frozenset({Program.INTERMEDIATE, Program.RESIDENT_NETWORK}),
+    Program.INTERMEDIATE: frozenset({Program.LINKAGE, Program.NETWORK}),
+    Program.NETWORK: frozenset({Program.INTERMEDIATE}),
+    Program.RESIDENT_NETWORK: frozenset({Program.NETWORK}),
+    Program.SKY2: frozenset({Program.LINKAGE}),
+    Program.PORTAL: frozenset({Program.INTERMEDIATE, Program.RESIDENT_NETWORK}),
+}
+"""Which program calls which others of its own accord."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

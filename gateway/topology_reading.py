@@ -9,32 +9,28 @@ from functools import cached_property
 from typing import Any, Final
 
 from codebook.marked_yaml import Marked
-from gateway import topology_options
-from gateway.delegations import KEYS
-from gateway.topology_fields import OUR_PORTS, PORTS, Fields, Findings, load, shown
+from gateway import delegations, topology_options
+from gateway.api.grants import GRANTS
+from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_parts import (
-    GRANTS,
-    HOST,
     NETWORK,
     RESIDENT_NETWORK,
     Agency,
     BusinessSystem,
     Departed,
-    Elsewhere,
     Program,
     Role,
 )
-from gateway.topology_texts import A_CODE, A_HOST, A_KEY, A_NAME, A_SYSTEM, AN_ID
+from gateway.topology_servers import ROLE_KEYS, ROUTE_KEYS, Servers
+from gateway.topology_texts import A_CODE, A_NAME, A_SYSTEM, AN_ID
 from permission_lists.parties import resolve
 from storage.reference_data import read_party_rules, read_permission_list
 from transport.register import Delegation, Side
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
-_CODE: Final = re.compile(r"[0-9]{16}")
+_CODE: Final = re.compile(r"9999[0-9]{12}")
 _TEXT: Final = re.compile(r"\S(.*\S)?")
 _SYSTEM: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_KEY: Final = re.compile(r"[0-9a-f]{64}")
 _TWO_PEOPLE: Final = ("staff_two_person_release", "staff_two_person_bars")
 
 
@@ -52,25 +48,48 @@ class Reading:
         self.roles: dict[str, Role] = {}
         self.departed: dict[str, Departed] = {}
         self.added: set[str] = set()
-        self.delegations: list[Delegation] = []
+        self.servers = Servers()
         self._taken: dict[tuple[str, object], str] = {}
+        self._lines: dict[str, int] = {}
+        self._delegated: list[tuple[Delegation, str]] = []
 
     def topology(self, file: str, text: str) -> None:
         """A whole topology. Raises TopologyError."""
         self.findings = Findings(file)
         document = self._fields(
-            load(text, self.findings), ("agencies", "roles", "delegations"), 1, "構成ファイル (topology)"
+            load(text, self.findings), ("agencies", "roles", "delegations", "routes"), 1, "構成ファイル (topology)"
         )
         for item in document.elements("agencies"):
             self._agency(item, document.mapping.line_of("agencies"))
-        roles = document.mapping.get("roles")
-        if isinstance(roles, Marked):
-            for name, item in roles.items():
-                self._role(name, item, roles)
+        self._roles(document)
         for item in document.elements("delegations"):
             self._delegation(item, document.mapping.line_of("delegations"))
         self._needed(document)
+        for item in document.elements("routes"):
+            fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
+            self.servers.route(fields, self.roles, self._elsewhere)
         self.findings.check()
+
+    @property
+    def delegations(self) -> list[Delegation]:
+        return [one for one, _ in self._delegated]
+
+    @property
+    def _elsewhere(self) -> list[str]:
+        """Agencies with a server elsewhere; those in files of their own may be."""
+        return [*(one.id for one in self.agencies.values() if one.elsewhere is not None), *self._awaited]
+
+    def _roles(self, document: Fields) -> None:
+        roles, before = document.mapping.get("roles"), len(self.findings.found)
+        if isinstance(roles, Marked):
+            for name, item in roles.items():
+                self._role(name, item, roles)
+        if len(self.findings.found) > before:  # a role that is not right does not make its agencies homeless
+            return
+        hosted = {one for role in self.roles.values() if role.program is Program.INTERMEDIATE for one in role.hosts}
+        for agency in self.agencies.values():
+            if agency.elsewhere is None and agency.id not in hosted:
+                self.findings.add(self._lines[agency.id], "agency_nowhere", what=f"機関 {agency.id}")
 
     def addition(self, file: str, text: str) -> None:
         """One agency more, in a file of its own. Raises TopologyError."""
@@ -88,7 +107,11 @@ class Reading:
             return
         if left is not None:
             del self.agencies[agency.id]
-            self.delegations = [one for one in self.delegations if agency.id not in {one.delegator, one.delegate}]
+            self._taken.pop(("name", agency.name), None)
+            self.servers.leave(agency.id, agency.elsewhere, with_keys=False)
+            self._delegated = [
+                (one, at) for one, at in self._delegated if agency.id not in {one.delegator, one.delegate}
+            ]
             self.departed[agency.id] = Departed(agency=agency, left_on=left.isoformat(), hosted_by=hosted_by)
             for role in self.roles.values() if leaving is not None else ():
                 self.roles[role.name] = replace(role, hosts=tuple(host for host in role.hosts if host != agency.id))
@@ -106,11 +129,10 @@ class Reading:
         claims: list[tuple[str, object]] = [
             ("agency", found.id),
             ("code", found.code),
+            ("name", found.name),
             *(("business system", one.id) for one in found.systems),
         ]
-        if found.elsewhere is not None:
-            claims.append((f"port of {found.elsewhere.host}", found.elsewhere.port))
-            claims += [("signing_key", found.elsewhere.signing_key), ("log_key", found.elsewhere.log_key)]
+        self.servers.leave(found.id, found.elsewhere, with_keys=True)
         for claim in claims:
             self._taken.pop(claim, None)
         return found
@@ -126,7 +148,7 @@ class Reading:
         id_ = self._id(fields)
         fields.what = f"機関 {id_}" if id_ else fields.what
         name = fields.text("name", _TEXT, A_NAME)
-        elsewhere = self._elsewhere(fields)
+        elsewhere = self.servers.elsewhere(fields, id_)
         systems = tuple(self._system(each, fields) for each in fields.elements("systems"))
         if elsewhere is not None and systems:
             fields.wrong("systems", "systems_elsewhere")
@@ -142,13 +164,15 @@ class Reading:
         )
         self._once(fields, "id", ("agency", id_), f"id {shown(id_)}")
         self._once(fields, "code", ("code", agency.code), f"機関コード {shown(agency.code)}")
+        self._once(fields, "name", ("name", name), f"名称 {shown(name)}")
         if id_:
             self.agencies.setdefault(id_, agency)
+            self._lines.setdefault(id_, fields.line)
         return agency if len(self.findings.found) == before else None
 
     def _delegation(self, item: object, line: int, *, of: Agency | None = None) -> None:
         """`of`: the agency in whose file it stands, which must be one of the two."""
-        fields = self._fields(item, KEYS, line, "委任 (delegation)")
+        fields = self._fields(item, delegations.KEYS, line, "委任 (delegation)")
         before = len(self.findings.found)
         delegator, delegate = (fields.named(key, self.agencies) for key in ("delegator", "delegate"))
         side = fields.named("side", [one.value for one in Side])
@@ -161,17 +185,21 @@ class Reading:
             fields.wrong("valid_to", "days_reversed")
         if of is not None and delegator and delegate and of.id not in {delegator, delegate}:
             fields.wrong(None, "delegation_of_others", agency=of.id)
-        if len(self.findings.found) == before and since is not None:
-            self.delegations.append(
-                Delegation(
-                    delegator=delegator,
-                    delegate=delegate,
-                    side=Side(side),
-                    valid_from=since,
-                    valid_to=until,
-                    information=information,
-                )
-            )
+        if len(self.findings.found) > before or since is None:
+            return
+        found = Delegation(
+            delegator=delegator,
+            delegate=delegate,
+            side=Side(side),
+            valid_from=since,
+            valid_to=until,
+            information=information,
+        )
+        first = next((where for one, where in self._delegated if delegations.overlap(one, found)), None)
+        if first is not None:
+            fields.wrong(None, "delegation_twice", first=first)
+            return
+        self._delegated.append((found, fields.at(None)))
 
     def _information(self, fields: Fields, key: str, more: Collection[str] = ()) -> frozenset[str]:
         """Kinds of 特定個人情報 under the key; each must stand in a permission list, or in `more`."""
@@ -207,22 +235,6 @@ class Reading:
             fields.wrong("kinds", "kinds_empty")
         return tuple(sorted(kinds))
 
-    def _elsewhere(self, fields: Fields) -> Elsewhere | None:
-        if "elsewhere" not in fields.mapping:
-            return None
-        known = ("host", "port", "signing_key", "log_key")
-        line = fields.mapping.line_of("elsewhere")
-        inner = self._fields(fields.mapping["elsewhere"], known, line, f"{fields.what} elsewhere")
-        host = inner.text("host", _HOST, A_HOST) if "host" in inner.mapping else HOST
-        keys = {key: inner.text(key, _KEY, A_KEY) for key in ("signing_key", "log_key") if key in inner.mapping}
-        port = inner.number("port", PORTS if keys else OUR_PORTS)
-        if len(keys) == 1:
-            inner.wrong(None, "keys_incomplete")
-        self._once(inner, "port", (f"port of {host}", port), f"ポート {port}")
-        for name, key in keys.items():
-            self._once(inner, name, (name, key), name)
-        return Elsewhere(host=host, port=port, signing_key=keys.get("signing_key"), log_key=keys.get("log_key"))
-
     def _system(self, item: object, of: Fields) -> BusinessSystem:
         known = ("id", "name", "individual_number", "grants")
         fields = self._fields(item, known, of.mapping.line_of("systems"), f"{of.what} の業務システム (system)")
@@ -244,22 +256,19 @@ class Reading:
         if not isinstance(name, str) or not _ROLE.fullmatch(name):
             self.findings.add(line, "role_malformed", name=shown(name))
             return
-        known = ("program", "hosts", "port", "metrics_port", "options")
+        known = ("program", "hosts", "options", *ROLE_KEYS)
         fields = self._fields(item, known, line, f"役割 {name} (role)")
         program = fields.named("program", [one.value for one in Program])
         hosts = fields.texts("hosts")
-        port, metrics_port = fields.number("port", OUR_PORTS), fields.number("metrics_port", OUR_PORTS)
-        for key, number in (("port", port), ("metrics_port", metrics_port)):
-            self._once(fields, key, (f"port of {HOST}", number), f"ポート {number}")
+        where = self.servers.role(fields, name)
         if program:
             self._hosts(fields, Program(program), hosts)
             self.roles[name] = Role(
                 name=name,
                 program=Program(program),
                 hosts=hosts,
-                port=port,
-                metrics_port=metrics_port,
                 options=self._options(fields, Program(program), hosts),
+                **where,
             )
 
     def _options(self, fields: Fields, program: Program, hosts: Collection[str]) -> dict[str, Any]:
@@ -296,7 +305,7 @@ class Reading:
         line = document.mapping.line_of("hosted_by")
         fields = self._fields(document.mapping.get("hosted_by"), [one.value for one in programs], line, "hosted_by")
         named = [program for program in programs if program.value in fields.mapping]
-        if not named:
+        if Program.INTERMEDIATE not in named:
             fields.wrong(
                 None, "key_missing", key="intermediate", mend=f"役割の名前です / a role: {self._known(programs[1])}"
             )

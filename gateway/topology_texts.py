@@ -7,9 +7,16 @@ from typing import Final
 AN_ID: Final = (
     "小文字で始まる小文字・数字・ハイフン2〜31字です / 2 to 31 lower-case letters, digits and hyphens, a letter first"
 )
-A_CODE: Final = "引用符で囲んだ16桁の数字です / 16 digits within quotes"
+A_CODE: Final = (
+    "引用符で囲んだ、9999 で始まる16桁の数字です。実在の機関のコードは使えません"
+    " / 16 digits within quotes that begin with 9999: never the code of a real agency"
+)
 A_NAME: Final = "名称です / a name"
-A_HOST: Final = "ホスト名か IP アドレスです / a host name or an IP address"
+A_HOST: Final = (
+    "小文字のホスト名か、一台を指す IPv4 アドレスです / a host name in lower case, or an IPv4 address of one machine"
+)
+AN_ADDRESS: Final = "待ち受ける IPv4 アドレスです。0.0.0.0 はこの機械のすべて / an IPv4 address to listen on; 0.0.0.0: every one of this machine"
+A_REQUEST: Final = "「|」の次の行からの PEM です / PEM, from the line after `|`"
 A_KEY: Final = "Ed25519 公開鍵の16進64字です / an Ed25519 public key, 64 hex digits"
 A_SYSTEM: Final = "小文字で始まる小文字・数字・ハイフンです / lower-case letters, digits and hyphens, a letter first"
 A_DAY: Final = "YYYY-MM-DD です / a day, YYYY-MM-DD"
@@ -60,6 +67,47 @@ MISTAKES: Final = {
     "systems_elsewhere": (
         "{what}: elsewhere の機関に業務システムは置けません / an agency elsewhere has no business systems here",
         "systems を消してください / remove systems",
+    ),
+    "agency_nowhere": (
+        "{what}: 中間サーバーがどこにもありません / it has no intermediate server anywhere",
+        "program: intermediate の役割の hosts に足すか、elsewhere を書いてください / add it to the hosts of a role with program: intermediate, or say elsewhere",
+    ),
+    "key_unusable": (
+        "{what}: {key} は Ed25519 の公開鍵になりません（全零や小さい位数の点など） / is no Ed25519 public key: not on the curve, or of small order",
+        "サーバーが作った鍵の公開側を書いてください / write the public half of a key that the server made",
+    ),
+    "key_twice_used": (
+        "{what}: {key} は {first} の鍵と同じです / is the key of that line too",
+        "用途ごと、機関ごとに別の鍵を作ってください / make another key for each agency and for each purpose",
+    ),
+    "reached_at_missing": (
+        "{what}: すべてのアドレスで待ち受けますが、どこで見つかるかがありません / it listens everywhere and nothing says where it is found",
+        "reached_at: ホスト名かアドレスを書いてください / say reached_at: host",
+    ),
+    "listen_missing": (
+        "{what}: {host} で見つかるはずですが、127.0.0.1 だけで待ち受けます / it is to be found there and listens on 127.0.0.1 alone",
+        "listen: そのアドレス（すべてなら 0.0.0.0）も書いてください / say listen: its address, or 0.0.0.0 for every one",
+    ),
+    "request_refused": ("{what}: {use}: {why}", "要求を作り直してください / make the request anew"),
+    "route_unused": (
+        "{what}: {caller} は {called} を呼びません / the first never calls the second",
+        "from は呼ぶ役割、to は呼ばれる役割か elsewhere の機関です / from is a role that calls, to a role or an agency elsewhere that it calls",
+    ),
+    "route_twice": (
+        "{what}: {caller} から {called} への道はもう書かれています / there is a route between these two already",
+        "一つにしてください / leave one of them",
+    ),
+    "hours_reversed": (
+        "{what}: 開く時刻 {opens} が閉じる時刻 {closes} より後です / it closes before it opens",
+        "staff_opens を staff_closes より前にしてください（書かなければ 08:00 と 19:00） / put staff_opens before staff_closes (left out: 08:00, 19:00)",
+    ),
+    "origin_of_another": (
+        "{what}: {origin} のページは {rp_id} の職員証を使えません / a page there cannot use cards of that name",
+        "staff_rp_id をそのホスト名か上の名前にしてください / let staff_rp_id be its host name or a parent of it",
+    ),
+    "delegation_twice": (
+        "{what}: 同じ機関どうし・同じ側・重なる期間と情報の委任が {first} にあります / one of the same two, side, days and kinds stands there",
+        "一つにまとめるか、期間か情報を分けてください / make one of them, or part their days or kinds",
     ),
     "keys_incomplete": (
         "{what}: 鍵が片方だけです / only one of signing_key and log_key is given",

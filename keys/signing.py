@@ -41,6 +41,15 @@ class Signer:
         return "<Signer>"
 
 
+def is_public_key(data: bytes) -> bool:
+    """Whether this can be somebody's public key: a point of the curve in its one spelling, in the group of prime order.
+
+    Under one of the few points of small order (all zeros is one) anybody signs, so such a key proves nothing of who has signed.
+    """
+    size = nacl.bindings.crypto_sign_PUBLICKEYBYTES
+    return len(data) == size and nacl.bindings.crypto_core_ed25519_is_valid_point(data)
+
+
 def verify(public_key: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
     """True only for an untouched signature made under this label; False for anything else, wrong sizes included."""
     return verify_raw(public_key, bind(label, message), signature)

@@ -27,6 +27,7 @@ from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from partner.asking import Asker
+from partner.lists import list_in_force
 from partner.messages import envelope
 from transport import channel, tls
 from transport.standing_register import StandingRegister
@@ -65,11 +66,14 @@ def _write(path: Path, data: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """All that a partner needs to take part. `register`: called, what is in force; `register.look()` takes a newer file."""
+    """All that a partner needs to take part. `host`, `port`: where its own server is awaited. `register`: called, what is in force."""
 
     agency: str
+    host: str
+    port: int
     folder: Path
     ca: Path
+    lists: Path
     network: str
     resident_network: str
     register: StandingRegister
@@ -81,13 +85,20 @@ class Connection:
         told = json.loads((given / "network.json").read_bytes())
         return cls(
             agency=told["agency"],
+            host=told["host"],
+            port=told["port"],
             folder=folder,
             ca=given / told["ca"],
+            lists=given / told["permission_lists"],
             network=told["network"],
             resident_network=told["resident_network"],
             register=StandingRegister(given / told["register"], bytes.fromhex(told["register_root"])),
             signer=Signer(Secret(bytes.fromhex((folder / "signing.seed").read_text()))),
         )
+
+    def list_in_force(self, now: datetime) -> str:
+        """The `list_digest` of a request that is made now. Raises OSError, ValueError, MessageBrokenError."""
+        return list_in_force(json.loads(self.lists.read_bytes())["versions"], self.register().list_key, now)
 
     def identity(self, use: str) -> Identity:
         return Identity(certificate=self.folder / f"{use}.pem", key=self.folder / f"{use}.key.pem", ca=self.ca)

@@ -1,9 +1,9 @@
 """A runnable example of a partner's server: it obtains a code of one synthetic person and asks another agency about them.
 
     python -m partner.example keys FOLDER                       # keys and signing requests; prints the public keys
-    python -m partner.example ask FOLDER GIVEN PORT QUESTION    # QUESTION: a JSON file, see below
+    python -m partner.example ask FOLDER GIVEN QUESTION         # QUESTION: a JSON file, see below
 
-QUESTION: {"individual_number", "provider", "basis", "item", "information", "items", "list_digest"}. GIVEN: the folder that the operator hands over.
+QUESTION: {"individual_number", "provider", "basis", "item", "information", "items"}. GIVEN: the folder that the operator hands over.
 What is printed is the kind of answer and how many records it has; a real server gives the content to whoever asked, and keeps no copy.
 """
 
@@ -21,17 +21,18 @@ from partner.serving import Mailbox, application, serving
 from transport.clock import Clock
 
 
-async def ask(connection: Connection, port: int, wanted: dict[str, object], clock: Clock) -> dict[str, object]:
+async def ask(connection: Connection, wanted: dict[str, object], clock: Clock) -> dict[str, object]:
     """The payload of the answer. Raises ChannelError, MessageBrokenError, SealBroken, ValueError for a refusal."""
     mailbox = Mailbox()
     app = application(connection.register, mailbox, None, connection.agency, clock)
     async with (
-        serving(app, connection.identity("server"), host="127.0.0.1", port=port),
+        serving(app, connection.identity("server"), host=connection.host, port=connection.port),
         connection.asking() as asker,
     ):
         number = await connection.ask_for_code(str(wanted.pop("individual_number")), clock())
         code = await mailbox.code(number)
-        signed = asker.build(Question(**{**wanted, "items": tuple(wanted.get("items", ()))}), clock())  # type: ignore[arg-type]  # the file's own fields
+        said = {**wanted, "items": tuple(wanted.get("items", ())), "list_digest": connection.list_in_force(clock())}  # type: ignore[arg-type]  # the file's own fields
+        signed = asker.build(Question(**said), clock())  # type: ignore[arg-type]  # the file's own fields
         permitted = await asker.ask_permit(signed, code)
         if "permit" not in permitted:
             raise ValueError(f"no permit: {permitted}")
@@ -46,10 +47,10 @@ def main(words: list[str]) -> int:
     match words:
         case ["keys", folder]:
             sys.stdout.write(json.dumps(make_keys(Path(folder)), indent=1) + "\n")
-        case ["ask", folder, given, port, question]:
+        case ["ask", folder, given, question]:
             connection = Connection.read(Path(folder), Path(given))
             wanted = json.loads(Path(question).read_text(encoding="utf-8"))
-            payload = asyncio.run(ask(connection, int(port), wanted, Clock()))
+            payload = asyncio.run(ask(connection, wanted, Clock()))
             records = payload["records"]
             count = len(records) if isinstance(records, list) else 0
             sys.stdout.write(json.dumps({"kind": payload["kind"], "records": count}) + "\n")

@@ -16,6 +16,7 @@ from transport.register import Peer, Register
 
 PEER = web.RequestKey("peer", Peer)
 ACCESS_REFUSED = Counter("sekisho_access_refused", "Calls that were refused before they reached a function", ["reason"])
+_LOOPBACK = "127.0.0.1"
 MAX_BODY = 32 * 1024 * 1024
 
 
@@ -73,7 +74,7 @@ def application(*middlewares: Callable[..., Awaitable[web.StreamResponse]]) -> w
 async def listening(
     app: web.Application, *, host: str, port: int, context: ssl.SSLContext, metrics_port: int
 ) -> AsyncIterator[int]:
-    """Serve until the block ends; yields the port. Requests under way are given 5 s to finish."""
+    """Serve until the block ends; yields the port. Metrics stay on loopback: they ask nobody who they are. Requests under way are given 5 s to finish."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0, keepalive_timeout=600)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=context, backlog=512, reuse_address=True)
@@ -83,7 +84,7 @@ async def listening(
     metrics.router.add_get("/alive", _alive)
     watching = web.AppRunner(metrics, access_log=None)
     await watching.setup()
-    await web.TCPSite(watching, host, metrics_port, reuse_address=True).start()
+    await web.TCPSite(watching, _LOOPBACK, metrics_port, reuse_address=True).start()
     try:
         addresses = runner.addresses
         yield addresses[0][1] if addresses else port

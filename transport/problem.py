@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ProblemError(Exception):
-    """An answer that is an error. `reason` is the contract for programs; `detail` is a constant text for people."""
+    """An answer that is an error. `reason` is the contract for programs; `detail` is for people, in our own words and names."""
 
     def __init__(self, status: int, reason: str, detail: str) -> None:
         super().__init__(reason)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import re
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -24,21 +25,66 @@ MOST_ITEMS = 5_000
 Item = TypeVar("Item")
 
 
+_PLACE: Final = re.compile(r" - at `\$\.?(?P<place>[\w.\[\]]+)`\Z")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<field>\w+)`")
+_UNKNOWN: Final = "Object contains unknown field "
+
+
 class JsonBrokenError(ValueError):
-    """What a peer or a caller sent is not JSON of the expected form, or is nested too deeply to be read."""
+    """What a peer or a caller sent is not JSON of the expected form, or is nested too deeply to be read.
+
+    `told`: what is wrong with it, in names of our own form and never in its words. `field`: the field that is wrong or missing, when it is one.
+    """
+
+    def __init__(self, told: str, field: str = "", *, is_missing: bool = False) -> None:
+        super().__init__(told)
+        self.told = told
+        self.field = field
+        self.is_missing = is_missing
+
+
+def _broken(failure: Exception) -> JsonBrokenError:
+    """The places in a message of the decoder are names of our own types; keys that a sender chose are dots there."""
+    if not isinstance(failure, msgspec.ValidationError):
+        return JsonBrokenError("it is not JSON in UTF-8, or is nested too deeply")
+    text = str(failure)
+    found, missing = _PLACE.search(text), _MISSING.match(text)
+    place = found["place"] if found else ""
+    if missing:
+        field = f"{place}.{missing['field']}" if place else missing["field"]
+        return JsonBrokenError(f"`{field}` is missing", field, is_missing=True)
+    if text.startswith(_UNKNOWN):
+        return JsonBrokenError(
+            f"`{place}` has a field that is not documented" if place else "a field is not documented"
+        )
+    return (
+        JsonBrokenError(f"`{place}` is not as documented", place)
+        if place
+        else JsonBrokenError("it is another form of JSON")
+    )
 
 
 def decode_typed(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Item]) -> Item:
     """Parse foreign JSON with a typed decoder. Raises JsonBrokenError and nothing else, however deep the nesting is."""
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise JsonBrokenError("not the JSON that was expected") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+        raise _broken(failure) from None
 
 
 def decode_json(data: bytes | msgspec.Raw) -> Any:
     """Parse any foreign JSON. Raises JsonBrokenError and nothing else, however deep the nesting is."""
     return decode_typed(data, _ANYTHING)
+
+
+def read_body(body: bytes, decoder: msgspec.json.Decoder[Item]) -> Item:
+    """The body of a call. Raises ProblemError 400, which names the field."""
+    try:
+        return decode_typed(body, decoder)
+    except JsonBrokenError as broken:
+        raise ProblemError(
+            400, "malformed_body", f"The body does not have the documented fields: {broken.told}; see /openapi.json."
+        ) from None
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -55,14 +101,16 @@ def read_envelope(body: bytes) -> Envelope:
 
 
 def parse_items(envelope: Envelope, decoder: msgspec.json.Decoder[Item]) -> list[Item]:
-    """Parse every item with the slice's typed decoder. Raises ProblemError 400 naming the position of the first bad one, never its content."""
+    """Parse every item with the slice's typed decoder. Raises ProblemError 400 naming position and field of the first bad one, never its content."""
     parsed: list[Item] = []
     for position, raw in enumerate(envelope.items):
         try:
             parsed.append(decode_typed(raw, decoder))
-        except JsonBrokenError:
+        except JsonBrokenError as broken:
             raise ProblemError(
-                400, "malformed_item", f"Item {position} does not have the documented fields; see /openapi.json."
+                400,
+                "malformed_item",
+                f"Item {position} does not have the documented fields: {broken.told}; see /openapi.json.",
             ) from None
     return parsed
 

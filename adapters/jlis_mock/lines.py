@@ -65,10 +65,11 @@ _CHANGES: Final = msgspec.json.Decoder(Changes)
 
 
 class Place(Struct, forbid_unknown_fields=True, frozen=True):
-    """Where a line listens and where it leads to, as ports of loopback."""
+    """The port of loopback that a line listens on, and where it leads to."""
 
     listens: int
-    leads: int
+    host: str
+    port: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class Line:
         try:
             if self.take(Bad.REFUSE):
                 return writer.transport.abort()
-            onwards, out = await asyncio.open_connection(HOST, self.place.leads)
+            onwards, out = await asyncio.open_connection(self.place.host, self.place.port)
         except OSError:  # nobody listens at the other end: the caller must see that at once
             return writer.transport.abort()
         with suppress(OSError):

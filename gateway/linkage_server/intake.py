@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
+from gateway.batch.manifest import CSV, Manifest
 from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.committer import Statement, Write
@@ -46,9 +47,14 @@ class Intake:
     counts: Mapping[str, int]
 
 
-def file_key(channel: str, system: str, sha256: str) -> str:
-    """The same bytes from the same system over the same channel are the same file, whatever its name."""
-    return f"file/{channel}/{system}/{sha256.lower()}"
+def file_key(channel: str, system: str, manifest: Manifest) -> str:
+    """The same bytes from the same system over the same channel, read in the same way, are the same file, whatever its name.
+
+    A sender who declared the wrong encoding, form or day sends the same bytes again with the right one: that is another file.
+    """
+    key = f"file/{channel}/{system}/{manifest.sha256.lower()}"
+    read = (manifest.encoding.lower(), manifest.form, manifest.as_of)
+    return key if read == ("utf-8", CSV, "") else "/".join((key, *read))
 
 
 def request_key(agency: Agency, client_id: str, path: str, key: str) -> str:

@@ -25,7 +25,6 @@ from gateway.api.authorization import CALLER, idempotency_key, require
 from gateway.batch import jobs, spool
 from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source
 from gateway.linkage_server import intake
-from gateway.linkage_server.access.sight import read_body
 from gateway.linkage_server.bulk_inquiries import store as inquiry_files
 from gateway.linkage_server.business_information.runs import store as runs_store
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
@@ -35,6 +34,7 @@ from gateway.linkage_server.code_requests.runner import CodeRequests
 from gateway.linkage_server.registration import CHANNELS
 from gateway.linkage_server.tenant import Agency, milliseconds
 from storage.database import StorageUnavailableError
+from transport import wire
 from transport.problem import ProblemError
 
 _WATCH_S: Final = 60.0
@@ -197,7 +197,7 @@ async def post_jobs(request: web.Request) -> web.Response:
     """The agency's jobs, of all its systems: for those who run the server."""
     await require(request, "jobs", "read")
     found = request.app[JOBS][request[CALLER].agency]
-    wanted = read_body(await request.read() or b"{}", _WANTED)
+    wanted = wire.read_body(await request.read() or b"{}", _WANTED)
     return web.json_response({"items": await jobs.listed(found.sources, wanted, found.since)})
 
 
@@ -205,5 +205,5 @@ async def post_jobs_retry(request: web.Request) -> web.Response:
     caller = await require(request, "jobs", "retry")
     found = request.app[JOBS][caller.agency]
     identity = intake.request_key(found.agency, caller.client_id, "jobs", idempotency_key(request))
-    named = read_body(await request.read(), _NAMED)
+    named = wire.read_body(await request.read(), _NAMED)
     return web.json_response(await jobs.again(found.sources, named, found.since, identity), status=202)

@@ -20,20 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.data_folder import private_folder, write_private
+from gateway.topology_parts import CERTIFICATE_DAYS
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from transport.tls import Identity
 
 _CA_DAYS: Final = 3650
-_DAYS: Final = 825
 _RENEW_WITHIN: Final = timedelta(days=30)
 _BACKDATE: Final = timedelta(hours=1)
 _NAME: Final = "Sekisho development CA"
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-
-
-class RequestRefusedError(ValueError):
-    """A certificate signing request that is not answered; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,43 +42,46 @@ class Authority:
     lists: Signer
     now: datetime
 
-    def issue(self, folder: Path, stem: str, *, subject: str, server: bool = False) -> Identity:
+    def issue(
+        self,
+        folder: Path,
+        stem: str,
+        *,
+        subject: str,
+        hosts: tuple[str, ...] | None = None,
+        days: int = CERTIFICATE_DAYS,
+    ) -> Identity:
         """Make sure that `<stem>.key.pem`, `<stem>.pem` and `ca.pem` are there, in force and of this CA.
 
-        A certificate that is missing, nearly expired or of another CA is made anew for the same key.
+        `hosts`: of a server's certificate, what it is good for beside this machine; None: a client's. A certificate that is missing, nearly
+        expired, of another CA, or not good for every host is made anew for the same key.
         """
+        hosts = hosts if hosts is None else (*_LOOPBACK, *(one for one in hosts if one not in _LOOPBACK))
         private_folder(folder)
         identity = Identity(certificate=folder / f"{stem}.pem", key=folder / f"{stem}.key.pem", ca=folder / "ca.pem")
         key = _key(identity.key)
-        if not self._in_force(identity.certificate, key):
-            write_private(identity.certificate, _pem(self._sign(subject, key.public_key(), server=server)))
+        if not self._in_force(identity.certificate, key, hosts, days):
+            write_private(identity.certificate, _pem(self._sign(subject, key.public_key(), hosts, days)))
         self.write_ca(folder)
         return identity
 
     def write_ca(self, folder: Path) -> None:
         write_private(folder / "ca.pem", _pem(self.certificate))
 
-    def answer(self, request: x509.CertificateSigningRequest, *, subject: str, server: str | None) -> bytes:
-        """A certificate (PEM) for the key of a request whose signature holds. Nothing else of the request is taken over.
-
-        `server`: the host name or address of a server's certificate, None for a client's. Raises RequestRefusedError.
-        """
-        public = request.public_key()
-        if not request.is_signature_valid:
-            raise RequestRefusedError("要求の署名が合いません / the request is not signed by its own key")
-        if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
-            raise RequestRefusedError("鍵は P-256 (prime256v1) にしてください / the key must be on P-256 (prime256v1)")
-        return _pem(self._sign(subject, public, server=server is not None, hosts=(server,) if server else ()))
+    def answer(
+        self, public: ec.EllipticCurvePublicKey, *, subject: str, hosts: tuple[str, ...] | None, days: int
+    ) -> bytes:
+        """A certificate (PEM) for the key of a request. `hosts`: names and addresses of a server's, None for a client's."""
+        return _pem(self._sign(subject, public, hosts, days))
 
     def anew(self, old: x509.Certificate) -> tuple[bytes, bytes]:
-        """A new key and a certificate for it (PEM both), for the same subject and use as `old`."""
+        """A new key and a certificate for it (PEM both), for the same subject, use, hosts and time as `old`."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = str(old.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-        usage = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        server = ExtendedKeyUsageOID.SERVER_AUTH in usage
-        return _key_pem(key), _pem(self._sign(name, key.public_key(), server=server))
+        days = (old.not_valid_after_utc - old.not_valid_before_utc - _BACKDATE).days
+        return _key_pem(key), _pem(self._sign(name, key.public_key(), _hosts(old), days))
 
-    def _in_force(self, path: Path, key: ec.EllipticCurvePrivateKey) -> bool:
+    def _in_force(self, path: Path, key: ec.EllipticCurvePrivateKey, hosts: tuple[str, ...] | None, days: int) -> bool:
         if not path.exists():
             return False
         try:
@@ -90,20 +89,22 @@ class Authority:
             found.verify_directly_issued_by(self.certificate)
         except (ValueError, TypeError, InvalidSignature):
             return False
-        return found.public_key() == key.public_key() and found.not_valid_after_utc - self.now > _RENEW_WITHIN
+        left = found.not_valid_after_utc - self.now
+        lasts = min(_RENEW_WITHIN, timedelta(days=days) / 2) < left <= timedelta(days=days)
+        return lasts and found.public_key() == key.public_key() and set(hosts or ()) <= set(_hosts(found) or ())
 
     def _sign(
-        self, subject: str, public: ec.EllipticCurvePublicKey, *, server: bool, hosts: tuple[str, ...] = _LOOPBACK
+        self, subject: str, public: ec.EllipticCurvePublicKey, hosts: tuple[str, ...] | None, days: int
     ) -> x509.Certificate:
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if hosts is None else ExtendedKeyUsageOID.SERVER_AUTH
         builder = (
-            _builder(subject, self.certificate.subject, public, self.now, _DAYS)
+            _builder(subject, self.certificate.subject, public, self.now, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
-        if server:
+        if hosts is not None:
             builder = builder.add_extension(x509.SubjectAlternativeName([*map(_host, hosts)]), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
@@ -129,6 +130,15 @@ def _host(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def _hosts(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    """What a server's certificate is good for, None of a client's."""
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    if ExtendedKeyUsageOID.SERVER_AUTH not in usage:
+        return None
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
 
 
 def _signer(seed: Path) -> Signer:

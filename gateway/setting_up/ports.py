@@ -1,7 +1,8 @@
-"""Which loopback ports the roles listen on: those of the topology, moved by an offset, or any that are free."""
+"""Which ports the roles listen on: those of the topology, moved by an offset, or any that are free."""
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import socket
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.topology import Topology
-from gateway.topology_parts import HOST
+from gateway.topology import Role, Topology
+from gateway.topology_hosts import LOOPBACK
 
 # below the range from which Linux takes the ports of outgoing connections
 _LOWEST: Final = 20_000
@@ -28,7 +29,7 @@ class RolePorts:
 
 
 class PortTakenError(Exception):
-    """Somebody else listens there; the message names the role and the port."""
+    """Nobody can listen there; the message names the role and the port, or the address that this machine does not have."""
 
 
 class PortOutOfRangeError(ValueError):
@@ -93,24 +94,32 @@ def _not_ours(topology: Topology, name: str) -> bool:
     return agency is not None and agency.elsewhere is not None and agency.elsewhere.own_keys
 
 
-def check_untaken(ports: Mapping[str, RolePorts], roles: Iterable[str]) -> None:
+def check_untaken(ports: Mapping[str, RolePorts], roles: Iterable[Role]) -> None:
     """Raises PortTakenError."""
     for role in roles:
-        for port in (ports[role].port, ports[role].metrics_port):
-            if not _untaken(port):
+        found = ports[role.name]
+        for host, port in ((role.listen, found.port), (LOOPBACK, found.metrics_port)):
+            problem = _hindrance(host, port)
+            if problem == errno.EADDRNOTAVAIL:
                 raise PortTakenError(
-                    f"{role}: ポート {port} は使用中です。--port-offset で移せます / port {port} is taken; move all with --port-offset"
+                    f"{role.name}: この機械に {host} はありません。構成ファイルの listen を確かめてください"
+                    f" / this machine has no address {host}; check `listen` in the topology"
+                )
+            if problem is not None:
+                raise PortTakenError(
+                    f"{role.name}: ポート {port} は使用中です。--port-offset で移せます / port {port} is taken; move all with --port-offset"
                 )
 
 
-def _untaken(port: int) -> bool:
+def _hindrance(host: str, port: int) -> int | None:
+    """Why nobody can listen there (errno), or None."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno
+    return None
 
 
 def some_free(count: int, ports: Mapping[str, RolePorts]) -> list[int]:
@@ -124,6 +133,6 @@ def untaken(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = _LOWEST + secrets.randbelow(_COUNT)
-        if port not in found and _untaken(port):
+        if port not in found and _hindrance(LOOPBACK, port) is None:
             found.append(port)
     return found

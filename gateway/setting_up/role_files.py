@@ -12,7 +12,7 @@ from gateway.data_folder import CLOCK_FILE, SKEW_FILE, write_private
 from gateway.setting_up.key_files import PASSPHRASE_FILE
 from gateway.setting_up.ports import RolePorts
 from gateway.topology import Agency, BusinessSystem, Program, Role, Topology
-from gateway.topology_parts import HOST
+from gateway.topology_hosts import LOOPBACK
 from keys.masked import Secret
 from storage import list_files
 
@@ -21,23 +21,48 @@ CLIENT_FILE: Final = "client.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where every server listens: ports by role, and by agency for those elsewhere. `lines`: proxies between roles (simulations)."""
+    """Where every server is found: ports by role, and by agency for those elsewhere. `lines`: proxies between roles (simulations)."""
 
     topology: Topology
     ports: Mapping[str, RolePorts]
     lines: Mapping[str, int] = field(default_factory=dict)
 
-    def by_line(self, caller: str, peers: Mapping[str, str]) -> dict[str, str]:
-        """The same peers by way of the lines between the roles, where there are any (`<caller>:<called>` → its port)."""
-        roles = {self.url(name): name for name in self.topology.roles}
-        ports = {name: self.lines.get(f"{caller}:{roles.get(url)}") for name, url in peers.items()}
-        return {name: f"https://{HOST}:{ports[name]}" if ports[name] else url for name, url in peers.items()}
+    def by_way(self, caller: str, peers: Mapping[str, str]) -> dict[str, str]:
+        """The same peers as this caller reaches them: by a route of the topology, and before that by the line between the two, where there are any."""
+        names = {self.url(name): name for name in self.ports}
+        found = {}
+        for peer, url in peers.items():
+            host, port = self.towards(caller, names[url])
+            line = self.lines.get(f"{caller}:{names[url]}")
+            found[peer] = f"https://{LOOPBACK}:{line}" if line else f"https://{host}:{port}"
+        return found
+
+    def towards(self, caller: str, called: str) -> tuple[str, int]:
+        """Host and port by which a caller reaches a role, or an agency elsewhere."""
+        for route in self.topology.routes:
+            if (route.caller, route.called) == (caller, called):
+                return route.host, route.port
+        return self.host(called), self.ports[called].port
 
     def url(self, name: str) -> str:
         """Of a role, or of an agency elsewhere."""
-        agency = self.topology.agencies.get(name)
-        host = agency.elsewhere.host if agency is not None and agency.elsewhere is not None else HOST
-        return f"https://{host}:{self.ports[name].port}"
+        return f"https://{self.host(name)}:{self.ports[name].port}"
+
+    def host(self, name: str) -> str:
+        role, agency = self.topology.roles.get(name), self.topology.agencies.get(name)
+        if role is None and agency is not None and agency.elsewhere is not None:
+            return agency.elsewhere.host
+        return role.reached_at if role is not None else LOOPBACK
+
+    def certified(self, name: str) -> tuple[str, ...]:
+        """Every host that the certificate of a role's server, or of one elsewhere, must be good for."""
+        role, agency = self.topology.roles.get(name), self.topology.agencies.get(name)
+        ways = {route.host for route in self.topology.routes if route.called == name}
+        if role is not None:
+            ways |= {role.reached_at, *role.certificates.names}
+        elif agency is not None and agency.elsewhere is not None:
+            ways |= {agency.elsewhere.host, *agency.elsewhere.certificates.names}
+        return tuple(sorted(ways))
 
     def of(self, program: Program, agency: str | None = None) -> str | None:
         """The address of the role that runs a program (for an agency), or None."""
@@ -104,12 +129,12 @@ def role_document(
     return {
         "role": role.name,
         "dsn": dsn,
-        "host": HOST,
+        "host": role.listen,
         "port": ports.port,
         "metrics_port": ports.metrics_port,
         "server": _identity("server"),
         "hosted": hosted,
-        "peers": places.by_line(role.name, places.peers(role.program, role.hosts)),
+        "peers": places.by_way(role.name, places.peers(role.program, role.hosts)),
         **_trust(root_key),
         "spool": f"../../spool/{_spool_owner(role, places.topology)}",
         "clock": f"../../{CLOCK_FILE}",
@@ -123,7 +148,7 @@ def elsewhere_document(agency: Agency, places: Places, root_key: bytes) -> dict[
     return {
         "role": agency.id,
         "dsn": "",
-        "host": HOST,
+        "host": places.host(agency.id),
         "port": places.ports[agency.id].port,
         "metrics_port": 0,
         "server": _identity("server"),
@@ -140,6 +165,8 @@ def network_document(agency: Agency, places: Places, root_key: bytes) -> dict[st
     """`network.json`: what the engineer of an agency with keys of its own needs to take part (`partner`)."""
     return {
         "agency": agency.id,
+        "host": places.host(agency.id),
+        "port": places.ports[agency.id].port,
         "network": places.of(Program.NETWORK),
         "resident_network": places.of(Program.RESIDENT_NETWORK),
         "ca": "tls/ca.pem",

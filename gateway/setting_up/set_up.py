@@ -99,7 +99,6 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
     make = _Making(plan=plan, authority=authority, enrolment=enrolment, passphrases=Passphrases(plan.key_profile))
     _prepare_parties(make)
     _first_staff(plan)
-    _write_register(plan, authority, enrolment)
     logins = {role.name: databases.login(role, data.role(role.name)) for role in plan.topology.roles.values()}
     await migrate(
         admin_dsn,
@@ -107,6 +106,7 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
         list(logins.values()),
         at_first_use=databases.made_at_first_use(plan.topology),
     )
+    _write_register(plan, authority, enrolment)  # nobody is in it whom the database does not know
     for role in plan.topology.roles.values():
         _write_role(plan, role, databases.dsn_of(admin_dsn, logins[role.name]), authority)
     for role in plan.topology.roles.values():
@@ -125,7 +125,7 @@ def _prepare_parties(make: _Making) -> None:
         if agency.elsewhere is not None and agency.elsewhere.own_keys:
             _prepare_partner(make, agency, agency.elsewhere)
         elif agency.elsewhere is not None:
-            _prepare_elsewhere(make, agency)
+            _prepare_elsewhere(make, agency, agency.elsewhere)
     for departed in plan.topology.departed.values():
         _keep_logs(make, departed)
     for agency_id in (*plan.topology.agencies, NETWORK, RESIDENT_NETWORK):
@@ -153,19 +153,23 @@ def _prepare_role(make: _Making, role: Role) -> None:
     """Certificates and key files of one role."""
     plan = make.plan
     folder = private_folder(plan.data.role(role.name))
-    make.authority.issue(folder / "tls", "server", subject=f"{role.name}/server", server=True)
+    days = role.certificates.days
+    hosts = plan.places.certified(role.name)
+    make.authority.issue(folder / "tls", "server", subject=f"{role.name}/server", hosts=hosts, days=days)
     passphrase_of(folder)
     private_folder(plan.data.spool(role.name))
     for agency in role.hosts:
-        _enrol(make, folder, agency, role.program, role.name)
+        _enrol(make, folder, agency, role.program, role.name, days)
 
 
-def _prepare_elsewhere(make: _Making, agency: Agency) -> None:
+def _prepare_elsewhere(make: _Making, agency: Agency, elsewhere: Elsewhere) -> None:
     plan, authority, enrolment = make.plan, make.authority, make.enrolment
     folder = private_folder(plan.data.clients / agency.id)
-    authority.issue(folder / "tls", "server", subject=f"{agency.id}/server", server=True)
-    _enrol(make, folder, agency.id, Program.INTERMEDIATE, agency.id)
-    linkage = authority.issue(folder / "tls", f"{agency.id}-linkage", subject=f"{agency.id}/linkage/{agency.id}")
+    days, hosts = elsewhere.certificates.days, plan.places.certified(agency.id)
+    authority.issue(folder / "tls", "server", subject=f"{agency.id}/server", hosts=hosts, days=days)
+    _enrol(make, folder, agency.id, Program.INTERMEDIATE, agency.id, days)
+    stem = f"{agency.id}-linkage"
+    linkage = authority.issue(folder / "tls", stem, subject=f"{agency.id}/linkage/{agency.id}", days=days)
     enrolment.certificate(linkage, agency.id, Use.LINKAGE, agency.id)
     role_files.write_json(
         folder / "role.json", role_files.elsewhere_document(agency, plan.places, authority.root.public_key)
@@ -177,6 +181,10 @@ def _prepare_partner(make: _Making, agency: Agency, elsewhere: Elsewhere) -> Non
     plan, authority, enrolment = make.plan, make.authority, make.enrolment
     folder = private_folder(plan.data.clients / agency.id)
     authority.write_ca(private_folder(folder / "tls"))
+    for use, request in elsewhere.certificates.requests.items():
+        issued.answer_once(
+            plan.data.issued(agency.id), agency, use, request.encode(), authority, plan.places.certified(agency.id)
+        )
     issued.enrol(plan.data.issued(agency.id), agency.id, enrolment)
     enrolment.elsewhere(agency.id, elsewhere.signing_key or "", elsewhere.log_key or "")
     role_files.write_json(
@@ -198,10 +206,10 @@ def _keep_logs(make: _Making, departed: Departed) -> None:
             enrolment.departed(departed.agency.id, program, found[LOG])
 
 
-def _enrol(make: _Making, folder: Path, agency: str, program: Program, name: str) -> None:
+def _enrol(make: _Making, folder: Path, agency: str, program: Program, name: str, days: int) -> None:
     """One agency in one place: its client certificate, its keys, and both in the register."""
     use = USES[program]
-    identity = make.authority.issue(folder / "tls", agency, subject=f"{agency}/{use.value}/{name}")
+    identity = make.authority.issue(folder / "tls", agency, subject=f"{agency}/{use.value}/{name}", days=days)
     make.enrolment.certificate(identity, agency, use, name)
     make.enrolment.public_keys(agency, program, ensure_keys(folder, agency, program, make.passphrases))
 

@@ -292,6 +292,8 @@ def test_versions_stand_side_by_side_and_a_record_keeps_its_own():
         (Characters.HALF_WIDTH, "ｱｲ A1", "ア"),
         (Characters.FULL_WIDTH, "世田谷１", "世田谷1"),
         (Characters.JIS, "模擬ｱA1", "𠮷野"),
+        (Characters.JIS, "高橋", "〓橋"),
+        (Characters.ANY, "高橋", "\ufffd橋"),
         (Characters.ANY, "𠮷野", "\ue000"),
     ],
 )

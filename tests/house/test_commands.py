@@ -123,9 +123,11 @@ def test_what_cannot_be_is_refused_in_one_line(words, said, capsys, tmp_path):
 
 def test_a_topology_with_a_mistake_makes_nothing(capsys, tmp_path):
     wrong, data = tmp_path / "wrong.yaml", tmp_path / "data"
-    wrong.write_text(shipped_text().replace("persons:search", "persons:serch"), encoding="utf-8")
+    text = shipped_text().replace("persons:search", "persons:serch")
+    wrong.write_text(text, encoding="utf-8")
+    line = text[: text.index("persons:serch")].count("\n") + 1
     assert main(["migrate", "--topology", str(wrong), "--data", str(data)]) == BAD_INPUT
-    assert f"{wrong}:18: " in capsys.readouterr().err
+    assert f"{wrong}:{line}: " in capsys.readouterr().err
     assert not data.exists()
 
 

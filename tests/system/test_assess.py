@@ -246,7 +246,7 @@ def test_an_expired_certificate_a_foreign_one_and_one_for_another_use_are_named(
     installation = Installation.open(data(system))
     folder = data(system).role("intermediate") / "tls"
     past = open_authority(data(system).authority, Clock()() - timedelta(days=2000))
-    expired = past.issue(tmp_path / "expired", "server", subject="server", server=True)
+    expired = past.issue(tmp_path / "expired", "server", subject="server", hosts=())
     foreign = open_authority(tmp_path / "foreign", Clock()()).issue(tmp_path / "tls", "server", subject="server")
     for name, key in (("server.pem", "server.key.pem"), (f"{WARD}.pem", f"{WARD}.key.pem")):
         for other, told in ((expired, "not in force"), (foreign, "not of this authority")):

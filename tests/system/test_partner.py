@@ -19,6 +19,7 @@ from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
 from gateway.launcher import ROOT, Running
 from gateway.own_topology import read as own_topology
+from gateway.topology import parse, shipped_text
 from partner.connection import Connection
 from partner.example import ask
 from partner.messages import envelope, octets
@@ -42,18 +43,20 @@ from transport.channel import ChannelError, post
 from transport.clock import Clock
 
 ROLES = ("linkage", "intermediate", "network", "resident-network")
+NETWORK, HOST = "127.0.0.2", "127.0.0.3"
+"""Where the network listens, and where the partner's own server does: each stands for a machine of its own."""
 AGENCY = """agency:
   id: partner
   code: "9999000000000102"
   name: 架空市健康保険組合
-  elsewhere: {port: %d, signing_key: %s, log_key: %s}
+  elsewhere: {host: %s, port: %d, signing_key: %s, log_key: %s}
 """
 ITEMS = {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "92295831"}}
 
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
@@ -71,11 +74,20 @@ def world(tmp_path_factory):
     options = {
         role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
     }
-    first = Running(data, roles=(), ports="free", key_profile="cheapest", durable=False)
+    standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
+    first = Running(
+        data,
+        roles=(),
+        ports="free",
+        key_profile="cheapest",
+        durable=False,
+        topology=parse(standing),
+        own=standing.encode(),
+    )
     with held(first.data.root):
         first.set_up()
         first.stop()
-    (root / "agency.yaml").write_text(AGENCY % (port, public["signing_key"], public["log_key"]), encoding="utf-8")
+    (root / "agency.yaml").write_text(AGENCY % (HOST, port, public["signing_key"], public["log_key"]), encoding="utf-8")
     commands = [["add", root / "agency.yaml"]]
     commands += [
         ["certificate", "partner", "--csr", own / f"{use}.csr.pem", "--use", use, "--out", own / f"{use}.pem"]
@@ -130,9 +142,18 @@ def question(system: System, **changes) -> dict:
     }
 
 
+def test_everybody_finds_the_network_where_it_listens(world, connection):
+    assert connection.network.startswith(f"https://{NETWORK}:")
+    assert world[0].running.role("intermediate").peers["core"] == connection.network == world[0].running.url("network")
+    assert world[0].running.role("network").peers["intermediate/partner"] == f"https://{HOST}:{world[2]}"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(connection.network.rpartition(":")[2])))
+
+
 def test_a_partner_asks_the_ward_with_keys_that_nobody_else_has(world, connection, clock):
-    system, _, port = world
-    payload = asyncio.run(ask(connection, port, question(system), clock))
+    asked = question(world[0])
+    del asked["list_digest"]
+    payload = asyncio.run(ask(connection, asked, clock))
     assert payload["kind"] == "answered"
     assert {name for record in payload["records"] for name in record["items"]} == {"被保険者番号"}
 
@@ -167,7 +188,7 @@ async def partner_server(world, connection: Connection, clock: Clock, kind: type
         look=known.look,
     )
     app = application(connection.register, mailbox, provider, "partner", clock)
-    async with serving(app, connection.identity("server"), host="127.0.0.1", port=port):
+    async with serving(app, connection.identity("server"), host=HOST, port=port):
         for person, barred in zip(system.insured[:2], (False, True), strict=True):
             number = await connection.ask_for_code(person.individual_number, clock())
             record = {"data_set": "資格情報", "version": "0001", "items": ITEMS}
@@ -209,9 +230,7 @@ def test_the_table_for_people_tells_each_step(world, tmp_path, capsys):
 def run_against(world, connection, clock, kind, tmp_path, capsys):
     async def both():
         async with partner_server(world, connection, clock, kind):
-            return await asyncio.to_thread(
-                conformance, world, f"https://127.0.0.1:{world[2]}/partner", tmp_path, capsys
-            )
+            return await asyncio.to_thread(conformance, world, f"https://{HOST}:{world[2]}/partner", tmp_path, capsys)
 
     return asyncio.run(both())
 
@@ -257,7 +276,7 @@ def test_each_wrong_of_a_wrong_server_is_found_by_name(world, connection, clock,
 
 
 def test_a_server_that_is_not_there_fails_every_step_and_ends_nothing_else(world, tmp_path, capsys):
-    code, found = conformance(world, f"https://127.0.0.1:{free_port()}/partner", tmp_path, capsys)
+    code, found = conformance(world, f"https://{HOST}:{free_port()}/partner", tmp_path, capsys)
     assert code == FAILED
     assert {"mutual_tls", "provided", "permit_expired"} <= {check for check, saw in found.items() if saw}
 
@@ -272,7 +291,7 @@ def test_a_run_that_cannot_begin_says_why(world, tmp_path, capsys):
 def test_the_partners_server_lets_nobody_in_but_the_network(world, connection, clock):
     async def as_another() -> None:
         async with partner_server(world, connection, clock), connection.asking() as asker:
-            await post(asker.client, f"https://127.0.0.1:{world[2]}/partner/codes", envelope([]), timeout_s=10)
+            await post(asker.client, f"https://{HOST}:{world[2]}/partner/codes", envelope([]), timeout_s=10)
 
     with pytest.raises(ChannelError, match="not_for_this_caller"):
         asyncio.run(as_another())
@@ -292,7 +311,7 @@ def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
     system, port, ends = world[0], free_port(), tmp_path / "ends.ndjson"
     file = system.running.data.role("intermediate") / "role.json"
     own = file.read_text(encoding="utf-8")
-    peers = {"core": f"https://127.0.0.1:{port}", "interface": f"https://127.0.0.1:{port}"}
+    peers = dict.fromkeys(("core", "interface"), f"https://{NETWORK}:{port}")
     words = [
         "conformance",
         "--inquirer",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from datetime import date
+from typing import Annotated
 
 import aiohttp
 import msgspec
@@ -53,6 +55,41 @@ def test_a_deep_item_is_malformed_by_its_position():
     envelope = wire.Envelope(items=[msgspec.Raw(b"1"), msgspec.Raw(DEEP_CLOSED)])
     with pytest.raises(ProblemError, match="malformed_item"):
         wire.parse_items(envelope, msgspec.json.Decoder())
+
+
+class Person(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, msgspec.Meta(max_length=3)]
+    days: dict[str, date] = {}
+
+
+class People(msgspec.Struct):
+    people: list[Person]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"people": [{"name": "a"}, {"name": "abcd"}]}', "`people[1].name` is not as documented"),
+        (b'{"people": [{}]}', "`people[0].name` is missing"),
+        (b"{}", "`people` is missing"),
+        (b'{"people": [{"name": "a", "days": {"SECRET": "SECRET"}}]}', "`people[0].days[...]` is not as documented"),
+        (b'{"people": [{"name": "a", "SECRET": 1}]}', "`people[0]` has a field that is not documented"),
+        (b"[]", "it is another form of JSON"),
+        (b'{"people": [', "it is not JSON in UTF-8, or is nested too deeply"),
+    ],
+)
+def test_a_refused_body_names_the_field_and_repeats_nothing(body, told):
+    with pytest.raises(ProblemError) as problem:
+        wire.read_body(body, msgspec.json.Decoder(People))
+    assert problem.value.reason == "malformed_body"
+    assert problem.value.detail == f"The body does not have the documented fields: {told}; see /openapi.json."
+
+
+def test_a_refused_item_is_named_by_position_and_field():
+    envelope = wire.Envelope(items=[msgspec.Raw(b'{"name": "a"}'), msgspec.Raw(b'{"name": 1}')])
+    with pytest.raises(ProblemError) as problem:
+        wire.parse_items(envelope, msgspec.json.Decoder(Person))
+    assert problem.value.detail.startswith("Item 1 does not have the documented fields: `name` is not as documented;")
 
 
 @given(st.binary(max_size=200))

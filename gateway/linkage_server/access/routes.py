@@ -10,11 +10,12 @@ from aiohttp import web
 
 from gateway.api.authorization import require
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Stated, enter, read_body
+from gateway.linkage_server.access.sight import Stated, enter
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.database import StorageUnavailableError
+from transport import wire
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.linkage_server.access")
@@ -39,7 +40,7 @@ def add_routes(app: web.Application) -> None:
 
 async def post_access_log_search(request: web.Request) -> web.Response:
     """The looks at one person, the newest first; looks at numbers that were merged into this one are among them."""
-    wanted = read_body(await request.read(), _WANTED)
+    wanted = wire.read_body(await request.read(), _WANTED)
     sight = await enter(request, wanted, "access-log", "read")
     if not sight.sees_all_people:
         raise ProblemError(403, "affair_not_for_this", "Only an affair that sees all people may ask who looked at one.")

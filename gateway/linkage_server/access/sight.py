@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -19,11 +19,9 @@ from gateway.linkage_server import free_text
 from gateway.linkage_server.affairs import STAFF, Affair
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.masked import Masked
-from transport import wire
 from transport.problem import ProblemError
 
 _LONGEST_REASON: Final = 100
-Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,16 +77,6 @@ class Sight:
     def not_needed(self, given: Iterable[str]) -> list[str]:
         """Of the items that somebody sends, those that the affair does not need: refused at entry, not kept (SC-14)."""
         return sorted(name for name in set(given) & set(Field) if name not in self.affair.items)
-
-
-def read_body(body: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
-    """The body of a call. Raises ProblemError 400."""
-    try:
-        return wire.decode_typed(body, decoder)
-    except wire.JsonBrokenError:
-        raise ProblemError(
-            400, "malformed_body", "The body does not have the documented fields; see /openapi.json."
-        ) from None
 
 
 async def enter(request: web.Request, stated: Stated, resource: str, operation: str) -> Sight:

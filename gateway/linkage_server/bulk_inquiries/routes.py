@@ -21,7 +21,6 @@ from gateway.linkage_server.bulk_inquiries.progress import estimate
 from gateway.linkage_server.bulk_inquiries.run import CHANNEL, RESOURCE
 from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries
 from transport import wire
-from transport.problem import ProblemError
 
 BULK: web.AppKey[Mapping[str, BulkInquiries]] = web.AppKey("bulk_inquiries", Mapping[str, Any])
 _MOST: Final = 200
@@ -38,10 +37,7 @@ async def post_status(request: web.Request) -> web.Response:
     """The latest files of the calling system, the newest first. Counts only: results are in the files."""
     caller = await require(request, RESOURCE, "spool")
     body = await request.read()
-    try:
-        wanted = wire.decode_typed(body, _WANTED) if body else _Wanted()
-    except wire.JsonBrokenError:
-        raise ProblemError(400, "malformed_body", 'The body is empty or {"most": 1 to 200}.') from None
+    wanted = wire.read_body(body, _WANTED) if body else _Wanted()
     bulk = request.app[BULK][caller.agency].bulk
     agency = bulk.desk.agency
     files = await store.files_of(agency, caller.system, wanted.most)

@@ -26,7 +26,7 @@ from gateway.linkage_server.business_information.originals import (
     Transfer,
     said_by,
 )
-from gateway.linkage_server.business_information.records import Record
+from gateway.linkage_server.business_information.records import Record, Refused
 from gateway.linkage_server.business_information.store import Addressee
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.tenant import Agency
@@ -42,10 +42,10 @@ LINES = Counter("sekisho_business_lines", "Lines of business information by what
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A line of a file or an item of a call: its record, or None when it is not one."""
+    """A line of a file or an item of a call: its record, or why it is not one."""
 
     number: int
-    record: Record | None
+    record: Record | Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,11 @@ Result = list[Any]
 """Line, outcome (`taken`, `unchanged`, `rejected`), reason, item, record id, edition, what the line does. The first four are the result file's columns."""
 
 
-Judged = tuple[Line, "Said | tuple[str, str | None]"]
-"""A line and what it says, or reason and item of its refusal, as far as the line alone tells."""
+class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line as far as it alone tells: the record with what it says, or why it is refused."""
+
+    number: int
+    found: tuple[Record, Said] | Refused
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,17 +81,20 @@ async def judge(agency: Agency, lines: Sequence[Line], sender: Sender) -> list[J
     today = agency.clock().astimezone(JST).date()
     judged: list[Judged] = []
     for start in range(0, len(lines), _SLICE):
-        judged += [(line, _judged(agency, line.record, sender, today)) for line in lines[start : start + _SLICE]]
+        judged += [
+            Judged(number=line.number, found=_judged(agency, line.record, sender, today))
+            for line in lines[start : start + _SLICE]
+        ]
         await asyncio.sleep(0)
     return judged
 
 
-def _judged(agency: Agency, record: Record | None, sender: Sender, today: date) -> Said | tuple[str, str | None]:
-    if record is None:
-        return "record_malformed", None
+def _judged(agency: Agency, record: Record | Refused, sender: Sender, today: date) -> tuple[Record, Said] | Refused:
+    if isinstance(record, Refused):
+        return record
     layout = records.layout_of(record, agency.layouts, today)
     wrong = records.problem(record, layout, agency.layouts, today=today, system=sender.system)
-    return wrong or said_by(record, sender.system, agency.layouts, layout)
+    return wrong or (record, said_by(record, sender.system, agency.layouts, layout))
 
 
 async def take_in(
@@ -103,9 +109,9 @@ async def take_in(
         await store.lock_intake(connection)
         ledger = await _read_ledger(connection, agency, judged, sender.system)
         chunk = _Chunk(before=dict(ledger.held), changed={}, past=[])
-        results = [_decide(agency, ledger, chunk, line, found, sender.by) for line, found in judged]
+        results = [_decide(agency, ledger, chunk, one, sender.by) for one in judged]
         await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
-        taken = await intake.keep_results(connection, taken, results, judged[-1][0].number)
+        taken = await intake.keep_results(connection, taken, results, judged[-1].number)
     CHUNK_STEP.after.reached()
     for outcome, times in Tally(result[1] for result in results).items():
         LINES.labels(outcome).inc(times)
@@ -113,7 +119,7 @@ async def take_in(
 
 
 async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[Judged], system: str) -> Ledger:
-    said = [found for _, found in judged if isinstance(found, Said)]
+    said = [one.found[1] for one in judged if not isinstance(one.found, Refused)]
     ids = list(dict.fromkeys(one.record_id for one in said))
     parents = [one.parent_record_id for one in said if one.parent_record_id is not None]
     deleted = [one.record_id for one in said if one.deleted]
@@ -127,29 +133,26 @@ async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[
     )
 
 
-def _decide(
-    agency: Agency, ledger: Ledger, chunk: _Chunk, line: Line, found: Said | tuple[str, str | None], by: str
-) -> Result:
-    if line.record is None or not isinstance(found, Said):
-        reason, item = found if isinstance(found, tuple) else ("record_malformed", None)
-        return [line.number, "rejected", reason, item, None, None, None]
-    held = ledger.held.get(found.record_id)
-    change = ledger.take(line.record, found, now=agency.clock(), by=by)
+def _decide(agency: Agency, ledger: Ledger, chunk: _Chunk, one: Judged, by: str) -> Result:
+    if isinstance(one.found, Refused):
+        return [one.number, "rejected", one.found.reason, one.found.item, None, None, None]
+    record, said = one.found
+    held = ledger.held.get(said.record_id)
+    change = ledger.take(record, said, now=agency.clock(), by=by)
     if isinstance(change, LineReason):
-        return [line.number, "rejected", change.value, None, None, None, None]
-    return _taken(line, change, held, chunk)
+        return [one.number, "rejected", change.value, None, None, None, None]
+    return _taken(one.number, record.operation, change, held, chunk)
 
 
-def _taken(line: Line, change: Change, held: Original | None, chunk: _Chunk) -> Result:
+def _taken(number: int, operation: str, change: Change, held: Original | None, chunk: _Chunk) -> Result:
     identity, edition = change.original.said.record_id, change.original.edition
-    operation = line.record.operation if line.record else None
     if not change.new_edition:
         reason = change.reason.value if change.reason else None
-        return [line.number, "unchanged", reason, None, identity, edition, operation]
+        return [number, "unchanged", reason, None, identity, edition, operation]
     if held is not None:
         chunk.past.append(held)
     chunk.changed[identity] = change.original
-    return [line.number, "taken", None, None, identity, edition, operation]
+    return [number, "taken", None, None, identity, edition, operation]
 
 
 async def _write(

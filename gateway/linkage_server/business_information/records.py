@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal
@@ -10,7 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from codebook.layouts import Layout, check_record, in_force, is_valid, version_of
+from gateway.batch.text_forms import TextRefused, decode_line
 from gateway.linkage_server import free_text
+from transport import wire
 from transport.clock import JST
 
 AddresseeText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
@@ -54,12 +57,27 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 RECORD: Final = msgspec.json.Decoder(Record)
 
 
-def read(line: bytes, encoding: str) -> Record | None:
-    """None when the line is not a record."""
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """A line that is not taken in: why, and which item, field or place (`column 17`), as far as that can be said without repeating the line."""
+
+    reason: str
+    item: str | None = None
+
+
+def read(line: bytes, encoding: str, *, number: int) -> Record | Refused:
+    """One line of a file; `number`: of the line in the file, from 1."""
     try:
-        return RECORD.decode(line if encoding == "utf-8" else line.decode(encoding).encode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return wire.decode_typed(line if encoding == "utf-8" else line.decode(encoding).encode(), RECORD)
+    except UnicodeDecodeError:
+        pass
+    except wire.JsonBrokenError as broken:
+        if broken.field:
+            field = re.split(r"[.\[]", broken.field, maxsplit=1)[0]
+            return Refused("field_missing" if broken.is_missing else "field_malformed", field)
+    text = decode_line(line, encoding, number=number)
+    if isinstance(text, TextRefused):
+        return Refused(text.reason.value, f"column {text.column}")
+    return Refused("record_malformed")
 
 
 def information_of(record: Record, layouts: Iterable[Layout]) -> str:
@@ -87,16 +105,16 @@ def layout_of(record: Record, layouts: Iterable[Layout], today: date) -> Layout 
 
 def problem(
     record: Record, layout: Layout | None, layouts: tuple[Layout, ...], *, today: date, system: str
-) -> tuple[str, str | None] | None:
-    """Reason and item when the record is not taken in; None when it is, as far as the record alone tells. `layout`: by `layout_of`."""
+) -> Refused | None:
+    """Why the record is not taken in; None when it is, as far as the record alone tells. `layout`: by `layout_of`."""
     if record.system is not None and record.system != system:
-        return "system_differs", None
+        return Refused("system_differs", "system")
     if record.changed_at is not None and record.changed_at.astimezone(JST).date() > today:
-        return "changed_at_in_the_future", None  # nothing could change the record any more
-    for one in (record.record_id, record.parent_record_id):
+        return Refused("changed_at_in_the_future", "changed_at")  # nothing could change the record any more
+    for name, one in (("record_id", record.record_id), ("parent_record_id", record.parent_record_id)):
         wrong_id = None if one is None else _refusal_of_id(one, system)
         if wrong_id is not None:
-            return wrong_id, None
+            return Refused(wrong_id, name)
     return None if record.operation == "delete" else _problem_of_content(record, layout, layouts, today)
 
 
@@ -110,15 +128,19 @@ def _refusal_of_id(record_id: str, system: str) -> str | None:
 
 def _problem_of_content(
     record: Record, layout: Layout | None, layouts: tuple[Layout, ...], today: date
-) -> tuple[str, str | None] | None:
+) -> Refused | None:
     if layout is None:
         listed = in_force(layouts, information_of(record, layouts), today) is not None
-        return "layout_version_not_in_force" if listed else "information_not_listed", None
+        return (
+            Refused("layout_version_not_in_force", "version")
+            if listed
+            else Refused("information_not_listed", "information")
+        )
     if record.public_to is not None and record.public_to < (record.public_from or layout.valid_from):
-        return "public_window_reversed", None
+        return Refused("public_window_reversed", "public_to")
     found = check_record(layout, record.data_set, record.items)
     if found:
-        return found[0].why.value, found[0].item or None
+        return Refused(found[0].why.value, found[0].item or None)
     if record.parent_record_id is not None and layout.data_sets[record.data_set].parent is None:
-        return "parent_not_expected", None
+        return Refused("parent_not_expected", "parent_record_id")
     return None

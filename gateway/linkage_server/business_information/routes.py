@@ -13,7 +13,7 @@ from msgspec import Meta
 from gateway.api.authorization import idempotency_key, require
 from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Sight, Stated, enter, read_body
+from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.business_information import flow, store
 from gateway.linkage_server.business_information.flow import Line, Sender
 from gateway.linkage_server.business_information.originals import Original
@@ -22,6 +22,7 @@ from gateway.linkage_server.business_information.records import AddresseeText, B
 from gateway.linkage_server.business_information.store import SQL, read_row
 from gateway.linkage_server.tenant import Agency
 from keys.errors import KeyUnusable, SealBroken
+from transport import wire
 from transport.problem import ProblemError
 
 OUTBOXES: web.AppKey[Mapping[str, Outbox]] = web.AppKey("outboxes", Mapping[str, Any])
@@ -49,7 +50,7 @@ _WANTED = msgspec.json.Decoder(_Wanted)
 
 async def post_business_information(request: web.Request) -> web.Response:
     body = await request.read()
-    wanted = read_body(body, _CHANGES)
+    wanted = wire.read_body(body, _CHANGES)
     sight = await enter(request, wanted, "business-information", "change")
     agency, outbox = sight.agency, request.app[OUTBOXES][sight.agency.id]
     key = intake.request_key(agency, sight.client_id, "business-information", idempotency_key(request))
@@ -100,7 +101,7 @@ def _transfer(row: Any) -> dict[str, Any]:
 
 
 async def post_search(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _WANTED)
+    wanted = wire.read_body(await request.read(), _WANTED)
     sight = await enter(request, wanted, "business-information", "read")
     if (wanted.addressee_number is None) == (not wanted.record_ids):
         raise ProblemError(400, "keys_malformed", "Name either one addressee_number or record_ids.")

@@ -29,7 +29,7 @@ async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> 
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    key = intake.file_key(CHANNEL, file.system, manifest.sha256)
+    key = intake.file_key(CHANNEL, file.system, manifest)
     digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
@@ -58,5 +58,8 @@ def _chunks(file: BinaryIO, done: int, encoding: str) -> Iterator[list[Line]]:
     while block := list(islice(lines, flow.CHUNK)):
         if first == 1:
             block[0] = block[0].removeprefix(codecs.BOM_UTF8)  # as in files of people
-        yield [Line(number=at, record=records.read(line, encoding)) for at, line in enumerate(block, start=first)]
+        yield [
+            Line(number=at, record=records.read(line, encoding, number=at))
+            for at, line in enumerate(block, start=first)
+        ]
         first += len(block)

@@ -11,11 +11,12 @@ from aiohttp import web
 from gateway.api.authorization import idempotency_key, require
 from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Stated, enter, read_body
+from gateway.linkage_server.access.sight import Stated, enter
 from gateway.linkage_server.code_requests import ordering, store
 from gateway.linkage_server.code_requests.runner import CodeRequests
 from gateway.linkage_server.code_requests.standing import Ground, State
 from gateway.linkage_server.tenant import Agency
+from transport import wire
 from transport.problem import ProblemError
 
 CODE_REQUESTS: web.AppKey[Mapping[str, CodeRequests]] = web.AppKey("code_requests", Mapping[str, Any])
@@ -59,10 +60,7 @@ async def post_code_requests(request: web.Request) -> web.Response:
     requests = request.app[CODE_REQUESTS][caller.agency]
     key = intake.request_key(requests.agency, caller.client_id, "code-requests", idempotency_key(request))
     body = await request.read()
-    try:
-        wanted = _BODY.decode(body) if body else _Body()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProblemError(400, "malformed_body", 'The body is empty or {"wait_ms": 0 to 600000}.') from None
+    wanted = wire.read_body(body, _BODY) if body else _Body()
     await requests.start(key)
     done = (
         await requests.wait(key, wanted.wait_ms / 1000) if wanted.wait_ms else await store.is_done(requests.agency, key)
@@ -83,7 +81,7 @@ async def get_code_requests(request: web.Request) -> web.Response:
 
 async def post_report(request: web.Request) -> web.Response:
     """Who has no code, and why: counts of the agency by state and reason, and the system's own people by 宛名番号. The look is on record."""
-    wanted = read_body(await request.read(), _REPORT)
+    wanted = wire.read_body(await request.read(), _REPORT)
     sight = await enter(request, wanted, "code-requests", "report")
     counts = await ordering.counted(sight.agency)
     people: list[dict[str, Any]] = []
@@ -111,7 +109,7 @@ async def post_cancel(request: web.Request) -> web.Response:
 
 
 async def _ordered(request: web.Request, operation: str, grounds: frozenset[Ground]) -> web.Response:
-    wanted = read_body(await request.read(), _ORDER)
+    wanted = wire.read_body(await request.read(), _ORDER)
     sight = await enter(request, wanted, "code-requests", operation)
     key = idempotency_key(request)
     if wanted.ground not in grounds:

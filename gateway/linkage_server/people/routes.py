@@ -13,13 +13,14 @@ from gateway.api.authorization import idempotency_key
 from gateway.batch.text_forms import refused_in
 from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Sight, Stated, enter, read_body
+from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
 from gateway.linkage_server.people import flow, store
 from gateway.linkage_server.people.changes import BadChange, ChangeReason, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList
 from gateway.linkage_server.people.state import ITEMS, Event, Person, fold, standing
 from gateway.linkage_server.people.store import Held
+from transport import wire
 from transport.channel import ChannelError
 from transport.problem import ProblemError
 
@@ -65,7 +66,7 @@ def _parsed(sight: Sight, nth: int, fields: dict[str, str]) -> ParsedChange:
 
 async def post_person_changes(request: web.Request) -> web.Response:
     body = await request.read()
-    wanted = read_body(body, _CHANGES)
+    wanted = wire.read_body(body, _CHANGES)
     sight = await enter(request, wanted, "persons", "change")
     agency = sight.agency
     digest = agency.keys.digest_of_request(body)
@@ -124,7 +125,7 @@ def _shown(sight: Sight, held: Held, person: Person) -> dict[str, Any]:
 
 
 async def post_persons_as_of(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _AS_OF)
+    wanted = wire.read_body(await request.read(), _AS_OF)
     sight = await enter(request, wanted, "persons", "read")
     try:
         on = date.fromisoformat(wanted.as_of)
@@ -150,7 +151,7 @@ async def post_persons_as_of(request: web.Request) -> web.Response:
 
 
 async def post_persons_history(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _HISTORY)
+    wanted = wire.read_body(await request.read(), _HISTORY)
     sight = await enter(request, wanted, "persons", "read")
     people = await _read(sight, [wanted.addressee_number])
     held = people.get(wanted.addressee_number)

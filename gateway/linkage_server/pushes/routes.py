@@ -78,7 +78,7 @@ def add_routes(app: web.Application) -> None:
 async def post_push_target(request: web.Request) -> web.Response:
     """Set the caller's own target. The secret of a webhook is in this answer and in no other."""
     caller, pushes = await _enter(request)
-    wanted = _decode(await request.read(), _TARGET)
+    wanted = wire.read_body(await request.read(), _TARGET)
     check_staff(wanted.staff)
     _check_url(wanted, pushes)
     if wanted.inquiry_results:
@@ -133,7 +133,7 @@ async def get_dead(request: web.Request) -> web.Response:
 async def post_resend(request: web.Request) -> web.Response:
     """Try again what was given up, those named or all; what waits behind them goes after them."""
     caller, pushes = await _enter(request)
-    wanted = _decode(await request.read(), _RESEND)
+    wanted = wire.read_body(await request.read(), _RESEND)
     check_staff(wanted.staff)
     agency, now = pushes.agency, pushes.agency.clock()
     entry = _entry(agency, caller, {"action": "resend", "staff": wanted.staff, "named": len(wanted.delivery_ids or ())})
@@ -146,15 +146,6 @@ async def post_resend(request: web.Request) -> web.Response:
 async def _enter(request: web.Request) -> tuple[Caller, Pushes]:
     caller = await require(request, "pushes", "configure")
     return caller, request.app[PUSHES][caller.agency]
-
-
-def _decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
-    try:
-        return wire.decode_typed(body, decoder)
-    except wire.JsonBrokenError:
-        raise ProblemError(
-            400, "malformed_body", "The body does not have the documented fields; see /openapi.json."
-        ) from None
 
 
 def _check_url(wanted: _Target, pushes: Pushes) -> None:

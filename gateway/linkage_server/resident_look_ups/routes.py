@@ -9,8 +9,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.authorization import DOORS
-from gateway.linkage_server.access.sight import Sight, Stated, enter, read_body
+from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.resident_look_ups import flow
+from transport import wire
 from transport.channel import ChannelError
 from transport.problem import ProblemError
 
@@ -49,7 +50,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def post_number_look_up(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _WANTED)
+    wanted = wire.read_body(await request.read(), _WANTED)
     sight = await enter(request, wanted, "numbers", "look-up")
     await _check(request, sight)
     asked = [{name: text for name, text in msgspec.to_builtins(one).items() if text} for one in wanted.items]
@@ -57,7 +58,7 @@ async def post_number_look_up(request: web.Request) -> web.Response:
 
 
 async def post_change_notices(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _CHANGED)
+    wanted = wire.read_body(await request.read(), _CHANGED)
     sight = await enter(request, wanted, "persons", "change")
     await _check(request, sight)
     return await _answered(flow.changes(sight, wanted.addressee_numbers, wanted.since))

@@ -10,13 +10,14 @@ from aiohttp import web
 
 from gateway.api.authorization import DOORS
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Sight, Stated, enter, read_body
+from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.review import bodies, candidates, deciding, holds, recipients, store
 from gateway.linkage_server.review.carrying_out import advance
 from gateway.linkage_server.review.deciding import Refused
 from gateway.linkage_server.review.decision import Content, Kind, No, State, Step
 from gateway.linkage_server.review.problems import problem_of
 from gateway.linkage_server.review.store import Decision
+from transport import wire
 from transport.channel import ChannelError
 from transport.problem import ProblemError
 
@@ -30,7 +31,7 @@ async def _enter(
     request: web.Request, decoder: msgspec.json.Decoder[_Body], resource: str, operation: str
 ) -> tuple[Sight, _Body]:
     """Those who look after the numbers themselves, and nobody else: a review shows people of several business systems beside one another."""
-    body = read_body(await request.read(), decoder)
+    body = wire.read_body(await request.read(), decoder)
     sight = await enter(request, body, resource, operation)
     if not sight.sees_all_people:
         await request.app[DOORS].refuse(sight.agency.id, "affair_not_for_this", sight.client_id)

@@ -9,10 +9,11 @@ from aiohttp import web
 
 from codebook import individual_number
 from gateway.api.authorization import DOORS
-from gateway.linkage_server.access.sight import Stated, enter, read_body
+from gateway.linkage_server.access.sight import Stated, enter
 from gateway.linkage_server.search import flow, tokens
 from gateway.linkage_server.search.flow import Question, Refused
 from gateway.linkage_server.search.tokens import Keys
+from transport import wire
 from transport.problem import ProblemError
 
 _Text = Annotated[str, msgspec.Meta(max_length=300)]
@@ -84,7 +85,7 @@ def _question(wanted: _Wanted) -> Question:
 
 
 async def post_persons_search(request: web.Request) -> web.Response:
-    wanted = read_body(await request.read(), _WANTED)
+    wanted = wire.read_body(await request.read(), _WANTED)
     sight = await enter(request, wanted, "persons", "search")
     answer = await flow.search(sight, _question(wanted), limit=wanted.limit, cursor=wanted.cursor)
     if isinstance(answer, Refused):

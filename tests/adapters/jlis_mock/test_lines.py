@@ -52,7 +52,7 @@ async def between(folder):
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", leads, ssl_context=tls.server_context(identity, require_client=True)).start()
-    lines.write_places(folder, {NAME: Place(listens, leads)})
+    lines.write_places(folder, {NAME: Place(listens, "127.0.0.1", leads)})
     stop = asyncio.Event()
     carrying = asyncio.ensure_future(lines.serve(folder, stop))
     while not (folder / lines.CONTROL).exists():
@@ -121,7 +121,7 @@ async def test_a_slow_line_is_late_and_nothing_else(tmp_path):
 
 def test_the_same_seed_draws_the_same_delays():
     def drawn(seed: int) -> list[float]:
-        line = Line(name=NAME, place=Place(1, 2), bad={Bad.DELAY: Setting(times=5, ms=100, seed=seed)})
+        line = Line(name=NAME, place=Place(1, "127.0.0.1", 2), bad={Bad.DELAY: Setting(times=5, ms=100, seed=seed)})
         return [line.delay_s() for _ in range(6)]
 
     assert drawn(7) == drawn(7) != drawn(8)
@@ -137,6 +137,6 @@ def test_the_same_seed_draws_the_same_delays():
     ],
 )  # fmt: skip
 def test_an_order_with_a_mistake_changes_nothing_and_is_told_so(order):
-    kept = {NAME: Line(name=NAME, place=Place(1, 2))}
+    kept = {NAME: Line(name=NAME, place=Place(1, "127.0.0.1", 2))}
     assert "wrong" in json.loads(lines.changed(kept, order))
     assert lines.shown(kept) == {NAME: {}}

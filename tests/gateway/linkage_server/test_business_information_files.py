@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.batch.text_forms import TOO_LONG
-from gateway.linkage_server.business_information.records import Record, read
+from gateway.linkage_server.business_information.records import Record, Refused, read
 from tests.gateway.linkage_server.test_business_information import account_layout, record
 from tests.support.resident_files import load, person, put, through
 
@@ -25,7 +25,7 @@ NASTY = st.one_of(
 @given(line=NASTY, encoding=st.sampled_from(["utf-8", "cp932"]))
 @settings(max_examples=300)
 def test_no_bytes_break_the_reading_of_a_line(line, encoding):
-    assert read(line, encoding) is None or isinstance(read(line, encoding), Record)
+    assert isinstance(read(line, encoding, number=1), Record | Refused)
 
 
 def with_value(nth, value):
@@ -42,15 +42,15 @@ async def test_a_file_with_every_kind_of_damage_keeps_its_good_records(world, en
     good = [json.dumps(record(nth), ensure_ascii=False).encode() for nth in (1, 2, 3)]
     bad = {
         GOOD[: len(GOOD) // 2]: "record_malformed",
-        GOOD.decode().encode("cp932"): "record_malformed",
-        b"x" * 1_000_000: "record_malformed",
-        with_value(1, '"' + "1" * 1_000_000 + '"'): "record_malformed",
+        GOOD.decode().encode("cp932"): "character_not_in_encoding",
+        b"x" * 1_000_000: "line_too_long",
+        with_value(1, '"' + "1" * 1_000_000 + '"'): "line_too_long",
         with_value(2, '"' + "1" * 1_000 + '"'): "value_not_in_form",
         with_value(3, '"\ue000"'): "value_not_in_form",
         with_value(4, '"\\ud800"'): "record_malformed",
-        with_value(5, '"\ud800"'): "record_malformed",
+        with_value(5, '"\ud800"'): "character_not_in_encoding",
         with_value(6, '"\\u0000"'): "value_not_in_form",
-        b"\xef\xbb\xbf" + good[0]: "record_malformed",
+        b"\xef\xbb\xbf" + good[0]: "character_control",
         b"": "record_malformed",
     }
     data = ending.join([b"\xef\xbb\xbf" + good[0], *bad, *good[1:]]) + ending
@@ -63,6 +63,30 @@ async def test_a_file_with_every_kind_of_damage_keeps_its_good_records(world, en
     assert set(world.neighbours.replicas) == {"kokuho/r1", "kokuho/r2", "kokuho/r3"}
 
 
+@pytest.mark.parametrize(
+    ("line", "reason", "item"),
+    [
+        (record(1) | {"addressee_number": "12A"}, "field_malformed", "addressee_number"),
+        (record(1) | {"public_from": "2026-13-01"}, "field_malformed", "public_from"),
+        (record(1) | {"items": {"口座番号": 1}}, "field_malformed", "items"),
+        ({name: text for name, text in record(1).items() if name != "record_id"}, "field_missing", "record_id"),
+        (record(1) | {"unforeseen": 1}, "record_malformed", None),
+        ([], "record_malformed", None),
+    ],
+)
+def test_a_line_that_is_no_record_is_refused_by_its_field(line, reason, item):
+    assert read(json.dumps(line).encode(), "utf-8", number=1) == Refused(reason, item)
+
+
+def test_a_line_in_another_encoding_is_refused_by_its_place():
+    line = GOOD.decode().encode("cp932")
+    assert read(line, "utf-8", number=7) == Refused("character_not_in_encoding", f"column {_first_beyond_ascii(line)}")
+
+
+def _first_beyond_ascii(line: bytes) -> int:
+    return next(at for at, one in enumerate(line, start=1) if one >= 0x80)
+
+
 async def test_a_file_in_the_encoding_that_it_declares_is_taken(world):
     data = b"\r\n".join([json.dumps(record(1), ensure_ascii=False).encode("cp932"), GOOD, b""])
     async with world.served():
@@ -71,7 +95,7 @@ async def test_a_file_in_the_encoding_that_it_declares_is_taken(world):
             world.config.spool, data, name="b.ndjson", count=2, channel="business-information", encoding="cp932"
         )
         results = [line.split(",") for line in (await through(folder, "b.ndjson")).splitlines()[1:]]
-    assert [one[2] for one in results] == ["", "record_malformed"]
+    assert [one[2] for one in results] == ["", "character_not_in_encoding"]
 
 
 async def test_a_truncated_file_is_refused_as_a_whole(world):

@@ -7,6 +7,7 @@ import json
 
 import asyncpg
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -14,12 +15,12 @@ from cryptography.x509.oid import NameOID
 
 from gateway.__main__ import main
 from gateway.data_folder import held
-from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED, UNREACHABLE
 from gateway.launcher import Running
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
-from transport.register import Register, Use
+from transport.register import Register, RegisterBrokenError, Use
 
 HOSTED = """agency: {id: kawasaki, code: "9999000000000101", name: 川崎市長, assessed: false}
 hosted_by: {linkage: neighbours-linkage, intermediate: neighbours-intermediate}
@@ -195,7 +196,68 @@ def test_a_revoked_certificate_is_out_of_the_register(running, requested, capsys
     assert digest.hex() in {one["sha256"] for one in json.loads(capsys.readouterr().out)}
     assert sekisho(running, "certificate", "partner", "--revoke", digest.hex()) == OK
     assert digest not in register(running).peers
-    assert sekisho(running, "certificate", "partner", "--revoke", digest.hex()) == BAD_INPUT
+    assert sekisho(running, "certificate", "partner", "--revoke", "0" * 64) == BAD_INPUT
+
+
+def test_a_revocation_that_did_not_come_through_is_completed_by_the_same_command(running, requested):
+    digest = requested[1].fingerprint(hashes.SHA256())
+    signed = running.data.register.read_bytes()
+    running.data.register.write_bytes(b"damaged")
+    words = ("certificate", "partner", "--revoke", digest.hex())
+    with pytest.raises(RegisterBrokenError):
+        sekisho(running, *words)
+    running.data.register.write_bytes(signed)
+    assert sekisho(running, *words) == OK
+    assert digest not in register(running).peers
+    running.set_up()
+    running.stop()
+    assert digest not in register(running).peers
+
+
+def test_an_agency_whose_set_up_fails_is_not_there(running, monkeypatch, capsys):
+    monkeypatch.setenv("SEKISHO_DSN", "postgresql://nobody@127.0.0.1:1/nothing")
+    before = running.data.register.read_bytes()
+    text = HOSTED.replace("kawasaki", "kofu").replace("101", "107").replace("川崎", "甲府")
+    assert sekisho(running, "add", written(running, text)) == UNREACHABLE
+    assert "nothing was changed" in capsys.readouterr().err
+    assert not (running.data.agencies / "kofu.yaml").exists()
+    assert running.data.register.read_bytes() == before
+    monkeypatch.delenv("SEKISHO_DSN")
+    assert sekisho(running, "list") == OK
+    assert "kofu" not in capsys.readouterr().out
+
+
+def test_requests_in_the_agencys_own_file_are_answered_once(running, tmp_path):
+    """Nothing is to be done by hand; a key whose certificate was revoked is not certified again by itself."""
+    public = [Signer(generate_seed()).public_key.hex() for _ in range(2)]
+    keys = {use: ec.generate_private_key(ec.SECP256R1()) for use in ("intermediate", "server")}
+    where = {"host": "partner.example", "port": 8462, "signing_key": public[0], "log_key": public[1]}
+    where["certificate"] = {
+        "names": ["127.0.0.2"],
+        "days": 30,
+        "requests": {use: request(key).decode() for use, key in keys.items()},
+    }
+    agency = {"id": "village", "code": "9999000000000108", "name": "第八市長", "kinds": ["市長"], "elsewhere": where}
+    assert sekisho(running, "add", written(running, yaml.safe_dump({"agency": agency}, allow_unicode=True))) == OK
+    issued = {path.name.partition("-")[0]: path for path in running.data.issued("village").glob("*.pem")}
+    assert set(issued) == set(keys)
+    server = x509.load_pem_x509_certificate(issued["server"].read_bytes())
+    assert server.public_key() == keys["server"].public_key()
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(one.value) for one in names] == ["127.0.0.2", "partner.example"]
+    assert (server.not_valid_after_utc - server.not_valid_before_utc).days == 30
+    caller = x509.load_pem_x509_certificate(issued["intermediate"].read_bytes()).fingerprint(hashes.SHA256())
+    assert register(running).peers[caller].agency == "village"
+    assert sekisho(running, "certificate", "village", "--revoke", caller.hex()) == OK
+    assert (
+        sekisho(
+            running,
+            "add",
+            written(running, HOSTED.replace("kawasaki", "numazu").replace("101", "109").replace("川崎", "沼津")),
+        )
+        == OK
+    )
+    assert [path.name.partition("-")[0] for path in running.data.issued("village").glob("*.pem")] == ["server"]
 
 
 def test_a_servers_certificate_names_its_host_and_calls_nobody(running, partner, tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,10 @@ def test_a_taken_port_is_refused_by_name():
         taken.bind(("127.0.0.1", ports["network"].port))
         taken.listen()
         with pytest.raises(PortTakenError, match="network"):
-            check_untaken(ports, ["network"])
+            check_untaken(ports, [topology.roles["network"]])
+    elsewhere = replace(topology.roles["network"], listen="192.0.2.1")
+    with pytest.raises(PortTakenError, match=r"192\.0\.2\.1"):
+        check_untaken(ports, [elsewhere])
 
 
 def test_free_ports_are_all_different_and_an_offset_moves_all():

@@ -16,9 +16,10 @@ ROLES_NEEDED = """
   network: {program: network, hosts: [network], port: 8001, metrics_port: 8002}
   resident-network: {program: resident-network, hosts: [resident-network], port: 8003, metrics_port: 8004}
 """
+AT_HOME = "  i0: {program: intermediate, hosts: [setagaya], port: 8013, metrics_port: 8014}\n"
 
 
-def topology(agencies: str = AGENCY, roles: str = ROLES_NEEDED) -> str:
+def topology(agencies: str = AGENCY, roles: str = ROLES_NEEDED + AT_HOME) -> str:
     return f"agencies: [{agencies}]\nroles:{roles}"
 
 
@@ -62,7 +63,8 @@ def test_roles_and_metrics_ports_are_those_that_docker_watches():
 
 
 def test_kinds_that_are_given_override_the_name():
-    found = parse(topology("{id: mura, code: '9999000000000002', name: 架空村長, kinds: [福祉事務所を管理する町村長]}"))
+    mura = "{id: mura, code: '9999000000000002', name: 架空村長, kinds: [福祉事務所を管理する町村長]}"
+    found = parse(topology(mura, roles=ROLES_NEEDED + AT_HOME.replace("setagaya", "mura")))
     assert found.agencies["mura"].kinds == ("福祉事務所を管理する町村長",)
 
 
@@ -74,7 +76,7 @@ def mistakes(text, *additions) -> list[tuple[int, str]]:
 
 
 def role(rest: str) -> str:
-    return topology(roles=f"{ROLES_NEEDED}  {rest}")
+    return topology(roles=f"{ROLES_NEEDED}  {rest}\n{AT_HOME}")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ ROLE = "hosts: [setagaya], port: 8005, metrics_port: 8006,\n   options"
 )
 def test_an_option_that_no_server_reads_or_takes_is_refused_at_its_line(written, code):
     found = mistakes(role(f"a1: {{program: {written.replace('OPTIONS', ROLE)}}}"))
-    assert [one for one in found if one[1] != "sky2_has_no_system"] == [(6, code)]
+    assert [one for one in found if one[1] not in {"sky2_has_no_system", "stands_twice"}] == [(6, code)]
 
 
 def test_options_that_servers_take_are_taken():
@@ -166,21 +168,42 @@ def test_a_mistake_in_an_agency_is_not_told_of_those_who_name_it():
 
 def test_a_mistake_that_comes_by_an_anchor_is_told_where_it_was_written():
     text = topology(
-        f"{AGENCY[:-1]}, systems: [\n &a {{id: s1, name: 業務, individual_number: false,\n grants: [persons:serch]}}]}},\n"
-        " {id: suginami, code: '9999000000000002', name: 杉並区長, systems: [{<<: *a, id: s2}]}"
+        f"{AGENCY[:-1]}, elsewhere: {{port: 8020}}, systems: [\n &a {{id: s1, name: 業務, individual_number: false,\n grants: [persons:serch]}}]}},\n"
+        " {id: suginami, code: '9999000000000002', name: 杉並区長, elsewhere: {port: 8021}, systems: [{<<: *a, id: s2}]}"
     )
-    assert mistakes(text) == [(3, "grant_unknown"), (3, "grant_unknown")]
+    assert [one for one in mistakes(text) if one[1] == "grant_unknown"] == [(3, "grant_unknown"), (3, "grant_unknown")]
     with pytest.raises(TopologyError, match="persons:search"):
         parse(text)
 
 
-def test_a_key_that_two_agencies_share_is_refused():
-    elsewhere = "elsewhere: {{port: {}, signing_key: '" + "0" * 64 + "', log_key: '" + "{}" * 64 + "'}}"
-    one, other = elsewhere.format(8010, *"1" * 64), elsewhere.format(8011, *"2" * 64)
-    text = topology(
-        f"{AGENCY[:-1]}, {one}}},\n {{id: x1, code: '9999000000000002', name: 杉並区長, {other}}}",
-    )
-    assert mistakes(text) == [(2, "stands_twice")]
+DELEGATION = "{delegator: mura, delegate: setagaya, side: inquirer, valid_from: 2026-04-01}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("", "", True),
+        ("2026-04-01", "2030-04-01", True),
+        ("2026-04-01", "2020-04-01, valid_to: 2026-04-01", True),
+        ("2026-04-01", "2020-04-01, valid_to: 2026-03-31", False),
+        ("inquirer", "provider", False),
+        ("2026-04-01", "2026-04-01, information: [医療保険給付関係情報]", True),
+    ],
+)
+def test_a_delegation_that_is_there_already_is_refused(old, new, refused):
+    lines = f"{ADDED}delegations:\n  - {DELEGATION}  - {DELEGATION.replace(old, new) if old else DELEGATION}"
+    added = Addition("mura.yaml", lines)
+    if refused:
+        assert mistakes(HOSTING, added) == [(8, "delegation_twice")]
+    else:
+        assert len(parse(HOSTING, additions=[added]).delegations) == 2
+
+
+def test_delegations_of_different_kinds_stand_side_by_side():
+    kinds = ("医療保険給付関係情報", "地方税関係情報")
+    one, other = (DELEGATION.replace("}", f", information: [{kind}]}}") for kind in kinds)
+    added = Addition("mura.yaml", f"{ADDED}delegations:\n  - {one}  - {other}")
+    assert len(parse(HOSTING, additions=[added]).delegations) == 2
 
 
 def test_a_kind_of_information_of_a_published_list_may_be_delegated():
@@ -192,21 +215,19 @@ def test_a_kind_of_information_of_a_published_list_may_be_delegated():
 
 def test_every_mistake_of_a_file_is_told_at_once_with_file_and_line():
     text = topology("{id: x1, code: '1', name: だれか},\n {id: x2, code: '2', name: 杉並区長, elsewhere: {port: x}}")
-    assert [line for line, _ in mistakes(text)] == [1, 1, 2, 2]
+    assert [line for line, _ in mistakes(text)] == [1, 1, 2, 2, 6]
     with pytest.raises(TopologyError, match=r"(?s)mine.yaml:1: .*→ .*mine.yaml:2: "):
         parse(text, file="mine.yaml")
 
 
-HOSTING = role(
+HOSTING = topology(
+    roles=f"{ROLES_NEEDED}  "
     "l1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}\n"
     "  i1: {program: intermediate, hosts: [setagaya], port: 8007, metrics_port: 8008}"
 )
 ADDED = (
     "agency:\n  id: mura\n  code: '9999000000000002'\n  name: 架空村長\nhosted_by: {linkage: l1, intermediate: i1}\n"
 )
-
-
-DELEGATION = "{delegator: mura, delegate: setagaya, side: inquirer, valid_from: 2026-04-01}\n"
 
 
 def test_an_added_agency_brings_its_delegations_and_takes_them_with_it():

@@ -18,7 +18,7 @@ from codebook.identifiers import new_sortable_id
 from gateway.api.authorization import CALLER, idempotency_key, require
 from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Stated, enter, read_body
+from gateway.linkage_server.access.sight import Stated, enter
 from gateway.linkage_server.business_information.records import Bound, Name, full_id
 from gateway.linkage_server.business_information.runs import comparing, store, transferring
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
@@ -91,12 +91,7 @@ async def post_comparisons(request: web.Request) -> web.Response:
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty: Any) -> Any:
     body = await request.read()
-    try:
-        return wire.decode_typed(body, decoder) if body else empty
-    except wire.JsonBrokenError:
-        raise ProblemError(
-            400, "malformed_body", "The body does not have the documented fields; see /openapi.json."
-        ) from None
+    return wire.read_body(body, decoder) if body else empty
 
 
 async def _begun(request: web.Request, kind: Kind, wanted: Wanted, wait_ms: int) -> web.Response:
@@ -200,7 +195,7 @@ async def _ndjson(parts: AsyncIterator[list[list[Any]]], columns: tuple[str, ...
 
 async def post_copies(request: web.Request) -> web.Response:
     """SC-17: the caller's copies as they lie at the intermediate server, with its own addressee numbers, to be compared with its originals."""
-    wanted = read_body(await request.read(), _COPIES)
+    wanted = wire.read_body(await request.read(), _COPIES)
     sight = await enter(request, wanted, "business-information", "compare")
     agency, system = sight.agency, sight.system
     key = secrets.token_bytes(32)
