@@ -1,7 +1,7 @@
 """`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good; its keeper. Never material.
 
-Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that indexes
-cannot be rotated here: the index column would have to be written anew.
+Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that names
+things for ever by its first version cannot be rotated (docs/adr/0064).
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
     if args.purpose not in found.store.ring.purposes():
         return end("その用途はありません。keys list で確かめてください / no such purpose; see keys list", BAD_INPUT)
     if not rotatable(args.purpose):
-        return end("この用途は更新できません / this purpose cannot be rotated: an index hangs on its key", REFUSED)
+        return end("この用途は更新できません。この鍵で付けた名前が変わってしまいます / this purpose cannot be rotated: it names things for ever", REFUSED)
     if args.overlap < 0 or (args.lead or 0) < 0:
         return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
     data = DataFolder(args.data)
