@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from partner.asking import Asker
@@ -111,15 +109,13 @@ class Connection:
                 agency=self.agency, client=client, signer=self.signer, core=self.network, interface=self.network
             )
 
-    async def ask_for_code(self, individual_number: str, now: datetime) -> str:
-        """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under the acquisition number that is returned.
+    async def ask_for_code(self, number: str, individual_number: str) -> None:
+        """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under this acquisition number (`Mailbox.new_number`).
 
         Raises ChannelError; ValueError when the resident network refuses.
         """
-        number = new_sortable_id(ACQUISITION_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10))
         async with channel.session(tls.client_context(self.identity("linkage"), self.ca)) as client:
             body = envelope([{"acquisition_number": number, "individual_number": individual_number}])
             answer = await channel.post(client, f"{self.resident_network}/code-requests", body, timeout_s=20)
         if not msgspec.json.decode(answer)["items"][0].get("accepted"):
             raise ValueError("the resident network does not give a code of this person")
-        return number

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from partner.asking import read_answer
 from partner.connection import Connection, make_keys
+from partner.mailbox import Mailbox
 from partner.messages import Question
-from partner.serving import Mailbox, application, serving
+from partner.serving import application, serving
 from transport.clock import Clock
 
 
@@ -29,7 +30,8 @@ async def ask(connection: Connection, wanted: dict[str, object], clock: Clock) -
         serving(app, connection.identity("server"), host=connection.host, port=connection.port),
         connection.asking() as asker,
     ):
-        number = await connection.ask_for_code(str(wanted.pop("individual_number")), clock())
+        number = mailbox.new_number("the person of this question", clock())
+        await connection.ask_for_code(number, str(wanted.pop("individual_number")))
         code = await mailbox.code(number)
         said = {**wanted, "items": tuple(wanted.get("items", ())), "list_digest": connection.list_in_force(clock())}  # type: ignore[arg-type]  # the file's own fields
         signed = asker.build(Question(**said), clock())  # type: ignore[arg-type]  # the file's own fields
