@@ -186,6 +186,11 @@ def linkage_agencies(data: DataFolder) -> list[str]:
     return [agency for agency, url in _addresses(data).get("linkage", {}).items() if url is not None]
 
 
+def address_of(data: DataFolder, name: str) -> str:
+    """Where the network or the resident network is found. Raises UnknownPartyError."""
+    return str(_addresses(data)[name])
+
+
 def _addresses(data: DataFolder) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(data.addresses.read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -76,6 +77,15 @@ class Mailbox:
         permit_id = str(permit_claims(permit)["permit_id"])
         self._asked[permit_id] = (permit, signed)
         return permit_id
+
+    async def outcome(self, permit_id: str, *, timeout_s: float) -> Mapping[str, Any] | None:
+        """Wait so long for an outcome that may come late; None when it has not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while permit_id not in self.outcomes:
+                    self.came.clear()
+                    await self.came.wait()
+        return self.outcomes.get(permit_id)
 
     def take_outcome(
         self, permit_id: str, answer: Mapping[str, Any], register: Register, now: datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from keys.masked import Secret
 from partner.connection import Connection
 from partner.example import ask
 from partner.mailbox import Mailbox
-from partner.messages import envelope, octets
+from partner.messages import envelope
 from partner.providing import Found, Provider
 from partner.serving import application, serving
 from storage.postgres import discard
@@ -53,12 +54,6 @@ from transport.tls import client_context
 ROLES = ("linkage", "intermediate", "network", "resident-network")
 NETWORK, HOST = "127.0.0.2", "127.0.0.3"
 """Where the network listens, and where the partner's own server does: each stands for a machine of its own."""
-AGENCY = """agency:
-  id: partner
-  code: "9999000000000102"
-  name: 架空市健康保険組合
-  elsewhere: {host: %s, port: %d, signing_key: %s, log_key: %s}
-"""
 ITEMS = {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "92295831"}}
 
 
@@ -78,7 +73,8 @@ def world(tmp_path_factory):
     """The ward at work, and a partner with keys of its own that the operator has taken in and certified."""
     root = tmp_path_factory.mktemp("partner")
     own, data, port = root / "own", root / "data", free_port()
-    public = json.loads(run_example("keys", own).stdout)
+    made = run_example("keys", own, "partner", "9999000000000102", "架空市健康保険組合", HOST, port)
+    assert made.returncode == 0, made.stderr
     options = {
         role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
     }
@@ -95,14 +91,7 @@ def world(tmp_path_factory):
     with held(first.data.root):
         first.set_up()
         first.stop()
-    (root / "agency.yaml").write_text(AGENCY % (HOST, port, public["signing_key"], public["log_key"]), encoding="utf-8")
-    commands = [["add", root / "agency.yaml"]]
-    commands += [
-        ["certificate", "partner", "--csr", own / f"{use}.csr.pem", "--use", use, "--out", own / f"{use}.pem"]
-        for use in ("intermediate", "linkage", "server")
-    ]
-    for words in commands:
-        assert sekisho(["agency", *map(str, words), "--data", str(data)]) == OK
+    assert sekisho(["agency", "add", str(own / "agency.yaml"), "--data", str(data)]) == OK
     topology = own_topology(first.data)
     with Running(
         data, roles=ROLES, ports="kept", key_profile="cheapest", durable=False, options=options, topology=topology
@@ -135,19 +124,13 @@ def clock(world) -> Clock:
     return world[0].running.role("network").clock
 
 
-def question(system: System, **changes) -> dict:
-    lists = system.running.role("intermediate").folder / "permission-lists.json"
-    heads = [json.loads(octets(version["head"])) for version in json.loads(lists.read_bytes())["versions"]]
-    return {
-        "individual_number": system.insured[0].individual_number,
-        "provider": WARD,
-        "basis": "beppyo2-2022",
-        "item": "3",
-        "information": MEDICAL_INSURANCE,
-        "items": ["被保険者番号"],
-        "list_digest": min(heads, key=lambda head: head["number"])["content_digest"],
-        **changes,
-    }
+QUESTION = {
+    "provider": WARD,
+    "basis": "beppyo2-2022",
+    "item": "3",
+    "information": MEDICAL_INSURANCE,
+    "items": ["被保険者番号"],
+}
 
 
 def test_everybody_finds_the_network_where_it_listens(world, connection):
@@ -159,15 +142,49 @@ def test_everybody_finds_the_network_where_it_listens(world, connection):
 
 
 def test_a_partner_asks_the_ward_with_keys_that_nobody_else_has(world, connection, clock):
-    asked = question(world[0])
-    del asked["list_digest"]
-    payload = asyncio.run(ask(connection, asked, clock))
+    person = {"individual_number": world[0].insured[0].individual_number}
+    [ended] = asyncio.run(ask(connection, person, QUESTION, clock))
+    assert (ended.state, ended.reason) == ("answered", None)
+    payload = ended.payload
     assert payload["kind"] == "answered"
     assert {name for record in payload["records"] for name in record["items"]} == {"被保険者番号"}
 
 
+def test_a_partner_far_away_gets_the_newer_register_from_the_network(world, connection, tmp_path):
+    """Nobody hands it a file; and the network gives what it has to those alone who are registered."""
+    system, own, _ = world
+    given = shutil.copytree(system.running.data.clients / "partner", tmp_path / "given")
+    far = Connection.read(own, given)
+    words = [
+        "certificate",
+        "partner",
+        "--csr",
+        own / "linkage.csr.pem",
+        "--use",
+        "linkage",
+        "--out",
+        tmp_path / "more.pem",
+    ]
+    assert sekisho(["agency", *map(str, words), "--data", str(system.running.data.root)]) == OK
+    newest = system.running.role("network").register.sequence
+    assert far.register().sequence == newest - 1
+
+    async def renew() -> None:
+        async with far.asking() as asker:
+            for _ in range(50):
+                looked = await far.renew_register(asker)
+                if looked.sequence == newest:
+                    break
+                await asyncio.sleep(0.1)
+            assert await asker.register(newest) is None
+
+    asyncio.run(renew())
+    assert far.register().sequence == Connection.read(own, given).register().sequence == newest
+
+
 def test_the_example_makes_keys_once_and_says_how_it_is_used(world):
-    assert run_example("keys", world[1]).returncode != 0
+    made = run_example("keys", world[1], "partner", "9999000000000102", "架空市健康保険組合", HOST, world[2])
+    assert made.returncode != 0
     assert run_example("what").returncode == 2
 
 
@@ -188,7 +205,7 @@ async def partner_server(
     """The partner's server at work, with codes of both people that it obtained as every agency does; yields what it awaits."""
     system, _, port = world
     known, mailbox = Known(), box()
-    digest = question(system)["list_digest"]
+    digest = connection.list_in_force(clock()).digest
     provider = kind(
         agency="partner",
         signer=connection.signer,
