@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "backup": ("gateway.backup_command", "add_arguments", "run", "封をしたバックアップ: 作成・一覧・確認・復元 / sealed backups: create, list, verify, restore"),
     "clients": ("gateway.clients_command", "add_arguments", "run", "業務システムのクライアントを管理する / OAuth clients"),
     "certificates": ("gateway.certificates_command", "add_arguments", "run", "証明書の一覧・停止・更新 / certificates: list, suspend, resume, replace"),
+    "call": ("gateway.call_command", "add_arguments", "run", "業務 API のどれでも呼ぶ。人のことは標準入力から / any call of the business API"),
+    "send": ("gateway.send_command", "add_arguments", "run", "ファイルを渡して結果を待つ / hand a file over and wait for its result"),
     "business": ("gateway.business_command", "add_arguments", "run", "業務情報の一括連携・原本と副本の照合 / transfers and comparisons of business information"),
     "clock": ("gateway.clock_command", "add_arguments", "run", "模擬の時計を見る・合わせる・進める / the simulated clock of all roles"),
     "faults": ("gateway.faults_command", "add_arguments", "run", "模擬のまわりの不正と障害を起こす / what the simulated surroundings do wrong"),

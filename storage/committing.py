@@ -52,7 +52,7 @@ class Committing:
                 waiting = await self._ready.some(_MOST_TENANTS)
                 batches = [(one, batch) for one in sorted(waiting, key=lambda one: one.tenant) if (batch := one.take())]
                 if batches:
-                    await _work(batches, settling)
+                    await _work(batches, settling, shared=True)
 
 
 async def commit(committers: Iterable[Committer]) -> None:
@@ -62,10 +62,11 @@ async def commit(committers: Iterable[Committer]) -> None:
     await committing.run()
 
 
-async def _work(batches: list[Batch], settling: asyncio.TaskGroup) -> None:
+async def _work(batches: list[Batch], settling: asyncio.TaskGroup, *, shared: bool = False) -> None:
+    """`shared`: on the connection that everybody's first try goes by; what went wrong is tried again beside it, so that it holds up nobody."""
     try:
         with COMMIT_SECONDS.time():
-            results = await _at_head(batches)
+            results = await _at_head(batches, shared=shared)
     except CommitUnknownError:
         for committer, batch in batches:
             committer.forget_head()
@@ -87,20 +88,20 @@ async def _work(batches: list[Batch], settling: asyncio.TaskGroup) -> None:
             _answer(batch, told)
 
 
-async def _at_head(batches: list[Batch]) -> list[list[Applied | Lost]]:
+async def _at_head(batches: list[Batch], *, shared: bool) -> list[list[Applied | Lost]]:
     """What became of each commit, looking again when a guard lost or another process moved a head. Raises StorageUnavailableError."""
     for look in range(_MOST_LOOKS):
         try:
-            return await _transact(batches, all_at_once=look == 0)
+            return await _transact(batches, all_at_once=look == 0, shared=shared)
         except LookAgainError:
             for committer, _ in batches:
                 committer.forget_head()
     raise StorageUnavailableError("the log's head keeps moving")
 
 
-async def _transact(batches: list[Batch], *, all_at_once: bool) -> list[list[Applied | Lost]]:
+async def _transact(batches: list[Batch], *, all_at_once: bool, shared: bool) -> list[list[Applied | Lost]]:
     first, written = batches[0][0], []
-    async with first.database.inside(first.tenant, enter_s=first.statement_s) as connection:
+    async with first.database.inside(first.tenant, enter_s=first.statement_s, shared=shared) as connection:
         for committer, batch in batches:
             if committer is not first:
                 await enter(connection, committer.tenant, within_s=first.statement_s)

@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
@@ -59,46 +60,52 @@ class _Asked:
 class Database:
     """A pool of connections under one login."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], dsn: str) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], commits: asyncpg.Pool[asyncpg.Record], dsn: str) -> None:
         self.pool = pool
+        self._commits = commits
         self._dsn = dsn
         self._asked: dict[str, _Asked] = {}
 
     @classmethod
     async def open(cls, dsn: str, *, connections: int = 8, statement_s: float = STATEMENT_S) -> Database:
-        """Open a pool of up to `connections`; a statement takes `statement_s` at most. Raises StorageUnavailableError when the server does not answer."""
+        """Open a pool of up to `connections` and the one for shared commits; a statement takes `statement_s` at most.
+
+        Raises StorageUnavailableError when the server does not answer.
+        """
+        pool_of = partial(
+            asyncpg.create_pool,
+            dsn,
+            reset=_reset,
+            command_timeout=statement_s,
+            max_inactive_connection_lifetime=0,
+            server_settings=_SETTINGS,
+        )
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=1,
-                max_size=connections,
-                reset=_reset,
-                command_timeout=statement_s,
-                max_inactive_connection_lifetime=0,
-                server_settings=_SETTINGS,
-            )
+            pool, commits = await pool_of(min_size=1, max_size=connections), await pool_of(min_size=0, max_size=1)
         except (OSError, asyncpg.PostgresError, TimeoutError):
             raise StorageUnavailableError("the database did not accept the connection") from None
-        return cls(pool, dsn)
+        return cls(pool, commits, dsn)
 
     async def close(self) -> None:
         await self.pool.close()
+        await self._commits.close()
         for asked in self._asked.values():
             if asked.connection is not None:
                 asked.connection.terminate()
 
     @asynccontextmanager
     async def inside(
-        self, tenant: str, *, enter_s: float = ENTER_S, snapshot: bool = False
+        self, tenant: str, *, enter_s: float = ENTER_S, snapshot: bool = False, shared: bool = False
     ) -> AsyncIterator[Connection]:
         """One transaction inside one tenant's schema under that tenant's role. `snapshot`: all of it sees one state, and nothing may be written.
+        `shared`: on the one connection for commits of many tenants, whose backend has planned their statements once.
 
         Commits when the block ends, rolls back when it raises. A connection that is lost or slow raises StorageUnavailableError
         (CommitUnknownError when that was the commit), unless it is lost while the block runs a statement: then asyncpg's error
         passes, without the text that quotes values. `enter_s`: seconds for the connection, BEGIN, ROLLBACK and COMMIT each.
         """
         try:
-            async with self.pool.acquire(timeout=enter_s) as connection:
+            async with (self._commits if shared else self.pool).acquire(timeout=enter_s) as connection:
                 try:
                     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else "BEGIN"
                     await connection.execute(f"{begin}; {_entering(tenant)}", timeout=enter_s)

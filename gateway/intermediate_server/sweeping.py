@@ -22,7 +22,9 @@ from gateway.intermediate_server.retention import erasing
 from gateway.intermediate_server.routes import Server
 from gateway.intermediate_server.staff import store as staff_store
 from storage import sql
+from storage.database import StorageUnavailableError
 from storage.log_keeping import last_year_due
+from storage.shared_look import look_across
 
 _SQL = sql.load("gateway.intermediate_server")
 _KEEP_STAFF: Final = timedelta(days=1)
@@ -110,19 +112,22 @@ async def _waiting(agency: HostedAgency) -> list[Part]:
     """The parts that have something to do, by one look: an agency where nothing is late costs next to nothing."""
     with _failing_alone(agency, "look"):
         now = agency.clock()
-        async with agency.database.inside(agency.tenant) as connection:
-            due = await connection.fetchrow(
-                _SQL["what_is_due"],
-                now,
-                now - _KEEP_STAFF,
-                last_year_due(now),
-                statistics.STRETCH,
-                now - agency.limits.jobs_kept_for,
-                now + agency.limits.escalate_before,
-                erasure.first_open(agency, now),
-                agency.today(now),
-            )
-        if due is not None:
+        said = {
+            "now": now.isoformat(),
+            "escalate_until": (now + agency.limits.escalate_before).isoformat(),
+            "staff_since": (now - _KEEP_STAFF).isoformat(),
+            "jobs_since": (now - agency.limits.jobs_kept_for).isoformat(),
+            "last_year": str(last_year_due(now)),
+            "stretch": str(statistics.STRETCH),
+            "open_purpose": erasure.first_open(agency, now),
+            "today": agency.today(now).isoformat(),
+        }
+        rows, unreadable = await look_across(
+            agency.database, _SQL["what_is_due"], [(agency.tenant, *one) for one in said.items()]
+        )
+        if unreadable:
+            raise StorageUnavailableError("what is due could not be read")
+        for due in rows:
             HELD_PROVISIONS.labels(agency.id).set(due["waiting"])
             HELD_ESCALATED.labels(agency.id).set(due["escalated"])
             wanted: tuple[tuple[bool, Part], ...] = (

@@ -1,4 +1,6 @@
-"""What waits for the background loops: one look for all agencies of the process twice a second, instead of one for each loop of each agency.
+"""What waits for the background loops: one look for all agencies of the process, instead of one for each loop of each agency.
+
+The look is made twice a second while it is quick; with many agencies it rests as much longer as it takes longer, so that it costs a fiftieth of a CPU at most.
 
 A loop that finds nothing to do rests until something waits for it. Now and then it looks by itself all the same, so that nothing depends on
 these looks but how soon it is done. docs/adr/0058.
@@ -17,8 +19,11 @@ from storage.database import Database, StorageUnavailableError
 from storage.shared_look import look_across
 
 _WAITING: Final = sql.load("gateway.linkage_server")["waiting_work"]
-_LOOK_S: Final = 0.5
-LONGEST_REST_S: Final = 30.0
+_SHORTEST_S: Final = 0.5
+_LONGEST_S: Final = 5.0
+_REST: Final = 50
+"""Seconds of rest for each second that a look takes."""
+LONGEST_REST_S: Final = 120.0
 
 
 class Work(StrEnum):
@@ -65,12 +70,20 @@ class WaitingWork:
 
 async def watch(database: Database, agencies: Mapping[str, WaitingWork]) -> None:
     """Look for everybody until cancelled. `agencies`: also those that are opened later."""
+    loop, took = asyncio.get_running_loop(), 0.0
     while True:
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(pause_s(took))
+        begun = loop.time()
         with contextlib.suppress(
             StorageUnavailableError
         ):  # the database's own alarms say so; then loops look by themselves
             await look(database, [*agencies.values()])
+        took = loop.time() - begun
+
+
+def pause_s(took_s: float) -> float:
+    """Seconds between two looks, of which the last took so many."""
+    return min(_LONGEST_S, max(_SHORTEST_S, _REST * took_s))
 
 
 async def look(database: Database, agencies: Sequence[WaitingWork]) -> None:

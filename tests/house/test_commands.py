@@ -77,6 +77,8 @@ def test_bad_arguments_are_refused_in_japanese_first(words, capsys):
         ("keys", "list", "--role", "intermediate", "--agency", "setagaya"),
         ("lists", "publish", "ordinance.yaml", "--from", "2030-01-01"),
         ("clients", "list", "--agency", "setagaya"),
+        ("call", "--client", "juki"),
+        ("send", "addressees", "people.csv", "--client", "juki"),
         ("portal", "show", "--card", "card.json", "--provider", "setagaya", "--information", "医療保険給付関係情報"),
         ("serve", "linkage"),
         ("assess",),

@@ -73,7 +73,8 @@ async def _prepared(cluster, names: Sequence[str]) -> tuple[str, Database]:
         for tenant in names:
             await migrate_tenant(admin, Tenant(schema=tenant, packages=("storage.evidence_log",)))
             await admin.execute(
-                f"create table {tenant}.act (id text primary key, done_by name not null default current_user)"
+                f"create table {tenant}.act (id text primary key, done_by name not null default current_user,"
+                " backend integer not null default pg_backend_pid())"
             )
             await admin.execute(f"grant select, insert on {tenant}.act to {tenant}")
         await make_login(admin, login)

@@ -57,17 +57,16 @@ class ExistingResidents:
     async def run(self) -> None:
         while True:
             pause = _LOOK_S
-            for agency in self.agencies:
-                for manifest in await asyncio.to_thread(waiting, self.folder / agency / "requests"):
-                    try:
-                        await self._take(agency, manifest)
-                    except (StorageUnavailableError, ProblemError, OSError) as failure:
-                        pause = _PAUSE_S
-                        reason = getattr(failure, "reason", type(failure).__name__)
-                        _LOG.warning("existing_residents:waits", agency=agency, reason=reason)
-                    except Exception as failure:  # noqa: BLE001 (one bad file must not end the network)
-                        pause = _PAUSE_S
-                        _LOG.error("existing_residents:broke", agency=agency, error=type(failure).__name__)
+            for agency, manifest in await asyncio.to_thread(waiting, self.folder, self.agencies):
+                try:
+                    await self._take(agency, manifest)
+                except (StorageUnavailableError, ProblemError, OSError) as failure:
+                    pause = _PAUSE_S
+                    reason = getattr(failure, "reason", type(failure).__name__)
+                    _LOG.warning("existing_residents:waits", agency=agency, reason=reason)
+                except Exception as failure:  # noqa: BLE001 (one bad file must not end the network)
+                    pause = _PAUSE_S
+                    _LOG.error("existing_residents:broke", agency=agency, error=type(failure).__name__)
             await asyncio.sleep(pause)
 
     async def _take(self, agency: str, manifest: Path) -> None:
@@ -90,15 +89,22 @@ class ExistingResidents:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def waiting(folder: Path) -> list[Path]:
-    """Manifests in a folder of requests, oldest name first; none when there is no folder."""
+def waiting(folder: Path, agencies: Iterable[str]) -> list[tuple[str, Path]]:
+    """Manifests of requests by agency, the oldest name of each first; none where there is no folder."""
+    there = {entry.name for entry in _entries(folder)}
+    return [
+        (agency, Path(entry.path))
+        for agency in agencies
+        if agency in there
+        for entry in sorted(_entries(folder / agency / "requests"), key=lambda entry: entry.name)
+        if entry.name.endswith(_MANIFEST) and not entry.name.startswith(".") and entry.is_file(follow_symlinks=False)
+    ]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(
-            Path(one.path)
-            for one in os.scandir(folder)
-            if one.name.endswith(_MANIFEST) and not one.name.startswith(".") and one.is_file(follow_symlinks=False)
-        )
-    except FileNotFoundError:
+        return list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -49,6 +49,10 @@ async def test_what_was_seen_before_a_loop_worked_does_not_keep_it_from_resting(
     resting.cancel()
 
 
+def test_looks_rest_as_much_longer_as_they_take_longer():
+    assert [waiting_work.pause_s(took) for took in (0.0, 0.01, 0.04, 0.1, 3.0)] == [0.5, 0.5, 2.0, 5.0, 5.0]
+
+
 @pytest.fixture
 async def settled(world):
     """One person is held and every loop has done its part; then the server is gone."""
