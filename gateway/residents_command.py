@@ -51,7 +51,7 @@ def _add(args: argparse.Namespace, data: DataFolder) -> int:
     """The file comes first: whoever is in the network is in it."""
     network = Party(
         name=RESIDENT_NETWORK,
-        url=staff_calls.address_of(data, RESIDENT_NETWORK),
+        url=staff_calls.servers(data)[RESIDENT_NETWORK],
         prefix="",
         identity=data.staff_identity(RESIDENT_NETWORK, FIRST_STAFF),
     )
