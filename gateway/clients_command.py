@@ -24,17 +24,16 @@ from gateway.api.administration import Act, By, Desk, No, Order, administer, sho
 from gateway.api.clients import ClientState, ClientStore
 from gateway.api.grants import GRANTS
 from gateway.batch import spool
+from gateway.client_calls import linkage_role
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.role_files import write_json
-from gateway.topology import Program
 from storage.committer import Committer
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
 from storage.key_store import KeyStoreError
 from storage.tenancy import open_tenant
-from transport import role as role_file
 from transport.role import RoleConfig
 
 _STAFF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -98,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
     try:
-        config = _hosting(data, args.agency)
+        config = linkage_role(data, args.agency)
         if config is None:
             return end("その機関の番号連携サーバーがありません / no linkage server hosts this agency here", BAD_INPUT)
         if args.action == "list":
@@ -112,14 +111,6 @@ def run(args: argparse.Namespace) -> int:
         )
     except KeyStoreError:
         return end("鍵ファイルを開けません / the key file cannot be opened", FAILED)
-
-
-def _hosting(data: DataFolder, agency: str) -> RoleConfig | None:
-    for path in sorted((data.root / "roles").glob("*/role.json")):
-        config = role_file.load(path.parent)
-        if config.options.get("program") == Program.LINKAGE.value and agency in config.hosted:
-            return config
-    return None
 
 
 def _order(args: argparse.Namespace) -> Order | int:
