@@ -200,7 +200,10 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
     if args.purpose not in found.store.ring.purposes():
         return end("その用途はありません。keys list で確かめてください / no such purpose; see keys list", BAD_INPUT)
     if not rotatable(args.purpose):
-        return end("この用途は更新できません。この鍵で付けた名前が変わってしまいます / this purpose cannot be rotated: it names things for ever", REFUSED)
+        return end(
+            "この用途は更新できません。この鍵で付けた名前が変わってしまいます / this purpose cannot be rotated: it names things for ever",
+            REFUSED,
+        )
     if args.overlap < 0 or (args.lead or 0) < 0:
         return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
     data = DataFolder(args.data)
