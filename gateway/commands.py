@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "clock": ("gateway.clock_command", "add_arguments", "run", "模擬の時計を見る・合わせる・進める / the simulated clock of all roles"),
     "faults": ("gateway.faults_command", "add_arguments", "run", "模擬のまわりの不正と障害を起こす / what the simulated surroundings do wrong"),
     "scenario": ("gateway.scenario_command", "add_arguments", "run", "シナリオを動かす / play scenarios in a simulated system"),
+    "residents": ("gateway.residents_command", "add_arguments", "run", "架空の人を住基ネット（模擬）に加える / synthetic people for the simulated resident network"),
     "agency": ("gateway.agency_command", "add_arguments", "run", "機関を見る・加える・外す、証明書を出す / agencies: list, add, remove, certify"),
     "conformance": ("gateway.conformance.command", "add_arguments", "run", "サーバーが文書どおりに提供するか調べる / does a server provide as documented?"),
     "keys": ("gateway.keys_command", "add_arguments", "run", "鍵の一覧・更新・破棄 / list, rotate, destroy keys"),
