@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 
 from gateway.data_folder import DataFolder
 from gateway.staff_calls import NotReachableError, RefusedError, refused
+from gateway.topology import Program
+from transport import role as role_file
+from transport.role import RoleConfig
 
 _TIMEOUT_S: Final = 60.0
 _BLOCK: Final = 1 << 16
@@ -34,6 +37,7 @@ class Client:
 
     id: str
     agency: str
+    system: str
     scopes: frozenset[str]
     host: str
     basic: str
@@ -49,6 +53,7 @@ class Client:
             return cls(
                 id=stored["client_id"],
                 agency=stored.get("agency", ""),
+                system=stored.get("system", ""),
                 scopes=frozenset(stored.get("scopes", ())),
                 host=urlsplit(stored["url"]).netloc,
                 basic=basic,
@@ -121,3 +126,12 @@ def auditors(data: DataFolder) -> dict[str, Client]:
         if any(scope.endswith(_READS_THE_LOG) for scope in client.scopes):
             found.setdefault(client.agency, client)
     return found
+
+
+def linkage_role(data: DataFolder, agency: str) -> RoleConfig | None:
+    """The role of this folder whose linkage server hosts the agency."""
+    for path in sorted((data.root / "roles").glob("*/role.json")):
+        config = role_file.load(path.parent)
+        if config.options.get("program") == Program.LINKAGE.value and agency in config.hosted:
+            return config
+    return None

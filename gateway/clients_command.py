@@ -22,16 +22,18 @@ from rich.table import Table
 from gateway import guarding, staff_calls
 from gateway.api.administration import Act, By, Desk, No, Order, administer, shown
 from gateway.api.clients import ClientState, ClientStore
+from gateway.api.grants import GRANTS
+from gateway.batch import spool
+from gateway.client_calls import linkage_role
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
+from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.role_files import write_json
-from gateway.topology import Program
 from storage.committer import Committer
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
 from storage.key_store import KeyStoreError
 from storage.tenancy import open_tenant
-from transport import role as role_file
 from transport.role import RoleConfig
 
 _STAFF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -41,6 +43,7 @@ _NOES: Final[Mapping[No, str]] = {
     No.UNKNOWN: "その id のクライアントはありません / no client of this id",
     No.OWN: "自分自身は管理できません / a client does not administer itself",
     No.NOT_GRANTABLE: "このスコープは付与できません / this scope cannot be granted",
+    No.SCOPE_UNKNOWN: "その権限はありません / there is no right of this name",
     No.SECRETS: "有効な秘密が二つあります。先に古いほうを end-secret で終わらせてください / two secrets are valid; end the old one first",
     No.SECRET_UNKNOWN: "その秘密の id はありません / no valid secret of this id; see `list`",
     No.LAST_SECRET: "最後の秘密です。先に rotate を、使わせないなら suspend を / the only secret: rotate first, or suspend",
@@ -68,7 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--staff", required=True, metavar="ID", help="操作する職員の id (who does it)")
     add = acting[Act.ADD]
     add.add_argument("--system", required=True, metavar="ID", help="業務 ID (business system)")
-    add.add_argument("--grant", action="append", default=[], metavar="RESOURCE:OPERATION", help="権限 (repeatable)")
+    add.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        choices=GRANTS,
+        metavar="RESOURCE:OPERATION",
+        help="権限。一覧は docs/openapi/linkage.yaml (rights, repeatable)",
+    )
     add.add_argument("--individual-number", action="store_true", help="個人番号を扱う (may meet Individual Numbers)")
     for act in (Act.ADD, Act.RENEW):
         acting[act].add_argument(
@@ -87,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
     try:
-        config = _hosting(data, args.agency)
+        config = linkage_role(data, args.agency)
         if config is None:
             return end("その機関の番号連携サーバーがありません / no linkage server hosts this agency here", BAD_INPUT)
         if args.action == "list":
@@ -101,14 +111,6 @@ def run(args: argparse.Namespace) -> int:
         )
     except KeyStoreError:
         return end("鍵ファイルを開けません / the key file cannot be opened", FAILED)
-
-
-def _hosting(data: DataFolder, agency: str) -> RoleConfig | None:
-    for path in sorted((data.root / "roles").glob("*/role.json")):
-        config = role_file.load(path.parent)
-        if config.options.get("program") == Program.LINKAGE.value and agency in config.hosted:
-            return config
-    return None
 
 
 def _order(args: argparse.Namespace) -> Order | int:
@@ -189,6 +191,8 @@ async def _act(data: DataFolder, config: RoleConfig, args: argparse.Namespace, o
         done = await administer(desk, order, By(client_id=None), config.clock())
     if isinstance(done, No):
         return end(_NOES[done], BAD_INPUT if done is No.MALFORMED else REFUSED)
+    if order.act is Act.ADD:
+        spool.prepare(config.spool, agency, order.system, CHANNELS)
     path = data.client(order.client_id)
     if "client_secret" in done:
         write_json(path, _document(data, config, agency, done))

@@ -165,7 +165,7 @@ def add_staff_argument(parser: argparse.ArgumentParser) -> None:
 
 def parties(data: DataFolder, staff: str = FIRST_STAFF) -> list[Party]:
     """Every party with an evidence log that this member of its staff may ask, the network last. Raises UnknownPartyError."""
-    addresses = _addresses(data)
+    at = servers(data)
     terminal = staff if staff in STAFF else FIRST_STAFF
     found = [
         Party(
@@ -175,18 +175,18 @@ def parties(data: DataFolder, staff: str = FIRST_STAFF) -> list[Party]:
             identity=data.staff_identity(agency, terminal),
             person=person(data, agency, staff),
         )
-        for agency, url in addresses["intermediate"].items()
+        for agency, url in at["intermediate"].items()
     ]
     core = data.staff_identity(NETWORK, staff)
-    return [*found, Party(name=NETWORK, url=addresses["network"], prefix="", identity=core)]
+    return [*found, Party(name=NETWORK, url=at["network"], prefix="", identity=core)]
 
 
 def linkage_agencies(data: DataFolder) -> list[str]:
     """The agencies that have a linkage server here. Raises UnknownPartyError."""
-    return [agency for agency, url in _addresses(data).get("linkage", {}).items() if url is not None]
+    return [agency for agency, url in servers(data).get("linkage", {}).items() if url is not None]
 
 
-def _addresses(data: DataFolder) -> dict[str, Any]:
+def servers(data: DataFolder) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(data.addresses.read_bytes())
     except (OSError, ValueError):

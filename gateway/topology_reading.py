@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from codebook.marked_yaml import Marked
 from gateway import delegations, topology_options
+from gateway.api.grants import GRANTS
 from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_parts import (
-    GRANTS,
     NETWORK,
     RESIDENT_NETWORK,
     Agency,

@@ -1,7 +1,8 @@
 """`sekisho trace INQUIRY_NUMBER`: one inquiry through every party, put together from each party's own record; `--html FILE` as a page.
 
 Each party is asked with a certificate of its own staff, and each linkage server by its auditor's client, so this works in a simulation
-only, where one person has them all. Entries hold no code and no number of a person; the commitments to the person are left out as well.
+only, where one person has them all; an agency with a server of its own elsewhere hands over its export (`--export FILE`). Entries hold no
+code and no number of a person; the commitments to the person are left out as well.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gateway.topology import NETWORK
 from gateway.tracing import gathering
 from gateway.tracing.decisions import decisions
 from gateway.tracing.gathering import NOT_REACHABLE, Evidence, Found
+from gateway.tracing.handed_over import ExportRefusedError, with_exports
 from gateway.tracing.lanes import Exchange
 from gateway.tracing.page import Trace, page
 from gateway.tracing.parties import known_parties
@@ -32,6 +34,7 @@ from gateway.verify_arguments import logs_of, trusted_keys
 from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError
 
+_NO_REGISTER: Final = "登録簿か照合リストを読めません / the register or the permission lists cannot be read"
 SHOWN: Final = (
     "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log", "purpose_text",
 )  # fmt: skip
@@ -46,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="一枚のページに書く。各当事者の書き出しを検証し、包含証明をつける (a page, from verified exports, with proofs)",
     )
+    parser.add_argument(
+        "--export", type=Path, action="append", default=[], metavar="FILE",
+        help="自前のサーバーの機関が渡した証跡の書き出し。何度でも (an export handed over by an agency elsewhere; may be repeated)",
+    )  # fmt: skip
     staff_calls.add_staff_argument(parser)
     staff_calls.add_data_argument(parser)
 
@@ -64,6 +71,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _trace(data: DataFolder, args: argparse.Namespace, number: str) -> int:
     asked = sources(data, args.staff)
+    try:
+        if args.export:
+            asked = with_exports(asked, args.export, trusted_keys(data.register, None, logs_of(args.export)))
+    except ExportRefusedError as wrong:
+        return end(str(wrong), BAD_INPUT)
+    except (OSError, ValueError, RegisterBrokenError):
+        return end(_NO_REGISTER, BAD_INPUT)
     found = gathering.search(asked, number)
     if len(found.silent) == len(asked.logs):
         return end("どの当事者にも接続できません / no party answers", UNREACHABLE)
@@ -112,8 +126,8 @@ def _why(why: str) -> str:
     """Why a party's records are not here."""
     if why == NOT_REACHABLE:
         return (
-            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ機関 (not_reachable: its server is not running,"
-            " or the agency has a server of its own elsewhere)"
+            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ機関。その書き出しは --export で (not_reachable: its server is not"
+            " running, or the agency has a server of its own elsewhere: its export goes with --export)"
         )
     return f"断られた (refused: {why})"
 
@@ -152,7 +166,7 @@ def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) ->
             evidence = gathering.gather(found, downloaded, trusted)
         exchange = Exchange.of(evidence.records)
     except (OSError, ValueError, RegisterBrokenError, SourceWrongError):
-        return end("登録簿か照合リストを読めません / the register or the permission lists cannot be read", BAD_INPUT)
+        return end(_NO_REGISTER, BAD_INPUT)
     except StopIteration:
         return end("書き出しに、この照会の記録がありません / the exports hold no step of this inquiry", FAILED)
     parties = known_parties(data, register)

@@ -18,6 +18,7 @@ from gateway import config, own_topology
 from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.launcher import RoleNotStartedError, Running
+from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.key_files import KeyFileBusyError
 from gateway.setting_up.ports import PortOutOfRangeError, PortTakenError
 from gateway.topology import Topology, TopologyError, shipped_text
@@ -170,7 +171,7 @@ def _how_to_sign_in(running: Running) -> list[str]:
     lines = [
         f"業務システムのクライアント (client ids): {'、'.join(systems)}",
         f"  秘密は各ファイルにあります (secrets, 0600): {clients}/<client id>.json",
-        f"ファイルの受け渡し (spool): {running.data.root / 'spool'}/<linkage | neighbours-linkage>/<機関 agency>/<client id>/{{addressees,business-information}}/in",
+        f"ファイルの受け渡し (spool): {running.data.root / 'spool'}/<linkage | neighbours-linkage>/<機関 agency>/<業務 ID>/<{' | '.join(CHANNELS)}>/in (sekisho send)",
         f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/<{' | '.join(STAFF)}>.pem, .key.pem",
     ]
     if systems:

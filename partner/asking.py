@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from evidence import canonical
 from keys import labels
 from keys.signing import Signer
 from partner.calling import Caller
@@ -65,41 +66,89 @@ def presented(permit: str, signed: SignedRequest) -> dict[str, str]:
     }
 
 
-def read_answer(
-    register: Register, answer: dict[str, Any], permit: str, signed: SignedRequest, now: datetime
-) -> dict[str, Any]:
-    """The payload of an answer that is the provider's own, for exactly what was asked. Raises MessageBrokenError, SealBroken.
+class DoubtedError(MessageBrokenError):
+    """An answer that is not to be believed; `reason`: the code under which the documents name what is wrong with it."""
 
-    1. The permit is the core's and for this request  2. the provider signed the outcome  3. of this exchange and context
-    4. the sealed bytes are those it names  5. they open with the one-time key  6. of what was asked for by name nothing else is in them.
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read_answer(
+    register: Register, answer: Mapping[str, Any], permit: str, signed: SignedRequest, now: datetime
+) -> dict[str, Any]:
+    """The payload of an answer that is the provider's own, for exactly what was asked. Raises DoubtedError, SealBroken.
+
+    Steps 1 to 4 as in `check_outcome`; 5. what is sealed opens with the one-time key  6. of what was asked for by name nothing else is in it.
+    """
+    # 1, 2, 3, 4
+    check_outcome(register, answer, permit, signed, now)
+    # 5
+    if answer.get("sealed") is None:
+        raise DoubtedError("payload_missing")
+    try:
+        payload = open_answer(answer, permit, signed.one_time_key)
+        names = [name for record in payload["records"] for name in record["items"]]
+    except (KeyError, TypeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise DoubtedError("payload_malformed") from None
+    # 6
+    wanted = permit_claims(permit)["items"]
+    if wanted and not set(names) <= set(wanted):
+        raise DoubtedError("payload_beyond_request")
+    return payload
+
+
+def check_outcome(
+    register: Register, answer: Mapping[str, Any], permit: str, signed: SignedRequest, now: datetime
+) -> dict[str, Any]:
+    """What the provider has signed of this inquiry: `disposition` and `reason` among it. Raises DoubtedError.
+
+    1. The permit is the core's and for this request  2. the provider signed the outcome  3. of this inquiry, of these bytes and in this context
+    4. what is sealed is what it names, and something is, or is not, as its disposition says.
     """
     # 1
-    claims = permit_claims(permit, register.permit_keys.accepted(now))
+    try:
+        claims = permit_claims(permit, register.permit_keys.accepted(now))
+    except MessageBrokenError:
+        raise DoubtedError("permit_signature") from None
     if claims["request_digest"] != hexdigest(signed.request):
-        raise MessageBrokenError("a permit for another request")
+        raise DoubtedError("permit_request_differs")
     # 2
-    outcome = octets(answer["outcome"])
-    provider = register.agencies[claims["provider"]]
-    if not provider.signing_keys.verify(labels.OUTCOME, outcome, octets(answer["signature"]), now=now):
-        raise MessageBrokenError("an outcome that the provider did not sign")
+    provider = register.agencies.get(claims["provider"])
+    outcome, signature, sealed = _parts(answer)
+    if provider is None or not provider.signing_keys.verify(labels.OUTCOME, outcome, signature, now=now):
+        raise DoubtedError("outcome_signature")
+    said = _said(outcome)
     # 3
-    said: dict[str, Any] = msgspec.json.decode(outcome)
-    named = {name: claims[name] for name in ("permit_id", "inquiry_number", "inquirer", "provider")}
-    context = named | {
-        "exchange_digest": exchange_digest(presented(permit, signed)),
-        "info_digest": hexdigest(payload_info(claims)),
-    }
-    if {name: said.get(name) for name in context} != context:
-        raise MessageBrokenError("an outcome of another exchange")
+    if any(said.get(name) != claims[name] for name in ("permit_id", "inquiry_number", "inquirer", "provider")):
+        raise DoubtedError("outcome_of_another_inquiry")
+    if said.get("exchange_digest") != exchange_digest(presented(permit, signed)):
+        raise DoubtedError("outcome_of_other_bytes")
+    if said.get("info_digest") != hexdigest(payload_info(claims)):
+        raise DoubtedError("outcome_context_differs")
     # 4
-    if answer.get("sealed") is None:
-        raise MessageBrokenError("an outcome without an answer")
-    if said.get("sealed_digest") != hexdigest(octets(answer["sealed"])):
-        raise MessageBrokenError("an answer that the outcome does not name")
-    # 5
-    payload = open_answer(answer, permit, signed.one_time_key)
-    # 6
-    wanted = claims["items"]
-    if wanted and any(name not in wanted for record in payload["records"] for name in record["items"]):
-        raise MessageBrokenError("an answer that goes beyond the request")
-    return payload
+    if (sealed is None) != (said.get("disposition") in {"held", "refused"}):
+        raise DoubtedError("payload_missing")
+    if said.get("sealed_digest") != (None if sealed is None else hexdigest(sealed)):
+        raise DoubtedError("payload_tampered")
+    return said
+
+
+def _parts(answer: Mapping[str, Any]) -> tuple[bytes, bytes, bytes | None]:
+    """Outcome, signature, and what is sealed. Raises DoubtedError."""
+    try:
+        sealed = None if answer.get("sealed") is None else octets(answer["sealed"])
+        return octets(answer["outcome"]), octets(answer["signature"]), sealed
+    except (KeyError, TypeError, ValueError):
+        raise DoubtedError("outcome_malformed") from None
+
+
+def _said(outcome: bytes) -> dict[str, Any]:
+    """What was signed, in its one form. Raises DoubtedError."""
+    try:
+        said = canonical.decode(outcome)
+    except (ValueError, RecursionError, canonical.NotCanonical):
+        raise DoubtedError("outcome_malformed") from None
+    if not isinstance(said, dict):
+        raise DoubtedError("outcome_malformed")
+    return said

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from partner.messages import envelope, text
+from partner.messages import envelope, octets, text
 from transport import channel
 
 
@@ -38,6 +38,11 @@ class Caller:
         """IF_SCM_90023: signed versions of the permission list behind number `held`, oldest first, 16 at most: check each, then ask again."""
         found: list[dict[str, str]] = (await self._post(f"{self.core}/list-versions", [{"held": held}]))[0]["versions"]
         return found
+
+    async def register(self, held: int = 0) -> bytes | None:
+        """IF_SCM_90025: the signed register when there is one with a higher number than `held`; `StandingRegister.offered` checks it."""
+        found: str | None = (await self._post(f"{self.core}/registers", [{"held": held}]))[0]["register"]
+        return None if found is None else octets(found)
 
     async def code_epochs(self, settled: int = 0) -> dict[str, Any]:
         """IF_FGU_90131: one's own epochs of codes; `settled`: all codes are under this one now."""

@@ -1,15 +1,14 @@
 """A partner's own folder: keys that never leave it, signing requests for certificates, and what the network's operator gives in return.
 
 1. `make_keys(folder)`: private keys, three requests (`intermediate.csr.pem`, `linkage.csr.pem`, `server.csr.pem`), `public.json`.
-2. The operator takes the agency in (`sekisho agency add`) with the two public keys of `public.json`, and answers the requests
-   (`sekisho agency certificate`); the certificates go into the folder as `intermediate.pem`, `linkage.pem`, `server.pem`.
-3. `Connection.read(folder, given)`: `given` is what the operator hands over (`clients/<agency>/`): register, CA, permission lists, addresses.
+2. The operator takes the agency in (`sekisho agency add`) with the two public keys of `public.json` and the requests in its file; requests that
+   come later are answered by `sekisho agency certificate`.
+3. `Connection.read(folder, given)`: `given` is what the operator hands over (`clients/<agency>/`): certificates, register, CA, permission lists, addresses.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,14 +22,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from partner.asking import Asker
-from partner.lists import list_in_force
+from partner.lists import List, list_in_force
 from partner.messages import envelope
 from transport import channel, tls
-from transport.standing_register import StandingRegister
+from transport.standing_register import Looked, StandingRegister
 from transport.tls import Identity
 
 USES: Final = ("intermediate", "linkage", "server")
@@ -73,6 +71,7 @@ class Connection:
     port: int
     folder: Path
     ca: Path
+    issued: Path
     lists: Path
     network: str
     resident_network: str
@@ -89,6 +88,7 @@ class Connection:
             port=told["port"],
             folder=folder,
             ca=given / told["ca"],
+            issued=given / told["certificates"],
             lists=given / told["permission_lists"],
             network=told["network"],
             resident_network=told["resident_network"],
@@ -96,12 +96,24 @@ class Connection:
             signer=Signer(Secret(bytes.fromhex((folder / "signing.seed").read_text()))),
         )
 
-    def list_in_force(self, now: datetime) -> str:
-        """The `list_digest` of a request that is made now. Raises OSError, ValueError, MessageBrokenError."""
+    async def renew_register(self, asker: Asker) -> Looked:
+        """Ask the network for a newer register, take it if its owner has signed it, and keep it in its file. Raises ChannelError, OSError."""
+        data = await asker.register(self.register().sequence)
+        return self.register.looked() if data is None else self.register.offered(data)
+
+    def list_in_force(self, now: datetime) -> List:
+        """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError."""
         return list_in_force(json.loads(self.lists.read_bytes())["versions"], self.register().list_key, now)
 
     def identity(self, use: str) -> Identity:
-        return Identity(certificate=self.folder / f"{use}.pem", key=self.folder / f"{use}.key.pem", ca=self.ca)
+        """Our key, and of the certificates that were issued for it the one that lasts longest. Raises FileNotFoundError."""
+        key = self.folder / f"{use}.key.pem"
+        own = serialization.load_pem_private_key(key.read_bytes(), None).public_key()
+        found = [(x509.load_pem_x509_certificate(path.read_bytes()), path) for path in self.issued.glob(f"{use}-*.pem")]
+        fitting = [(one.not_valid_after_utc, path) for one, path in found if one.public_key() == own]
+        if not fitting:
+            raise FileNotFoundError(f"no certificate for {use} has been handed over yet")
+        return Identity(certificate=max(fitting)[1], key=key, ca=self.ca)
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Asker]:
@@ -111,15 +123,13 @@ class Connection:
                 agency=self.agency, client=client, signer=self.signer, core=self.network, interface=self.network
             )
 
-    async def ask_for_code(self, individual_number: str, now: datetime) -> str:
-        """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under the acquisition number that is returned.
+    async def ask_for_code(self, number: str, individual_number: str) -> None:
+        """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under this acquisition number (`Mailbox.new_number`).
 
         Raises ChannelError; ValueError when the resident network refuses.
         """
-        number = new_sortable_id(ACQUISITION_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10))
         async with channel.session(tls.client_context(self.identity("linkage"), self.ca)) as client:
             body = envelope([{"acquisition_number": number, "individual_number": individual_number}])
             answer = await channel.post(client, f"{self.resident_network}/code-requests", body, timeout_s=20)
         if not msgspec.json.decode(answer)["items"][0].get("accepted"):
             raise ValueError("the resident network does not give a code of this person")
-        return number

@@ -1,59 +1,146 @@
-"""A runnable example of a partner's server: it obtains a code of one synthetic person and asks another agency about them.
+"""A runnable example of a partner's server, and of everything that docs/connecting.md has done with one.
 
-    python -m partner.example keys FOLDER                       # keys and signing requests; prints the public keys
-    python -m partner.example ask FOLDER GIVEN QUESTION         # QUESTION: a JSON file, see below
+    python -m partner.example keys OWN ID CODE NAME HOST PORT      # keys, and OWN/agency.yaml for the operator
+    python -m partner.example ask OWN GIVEN PEOPLE QUESTION        # obtain a code of the first of PEOPLE, ask about them
+    python -m partner.example serve OWN GIVEN PEOPLE               # provide: knows the first of PEOPLE, holds what is asked about the second
+    python -m partner.example rehearse OWN GIVEN PEOPLE QUESTION HOST:PORT COUNT ENDS    # ask so often, of a conformance run
 
-QUESTION: {"individual_number", "provider", "basis", "item", "information", "items"}. GIVEN: the folder that the operator hands over.
-What is printed is the kind of answer and how many records it has; a real server gives the content to whoever asked, and keeps no copy.
+OWN: the agency's folder. GIVEN: what the operator hands over (`clients/<id>/`). PEOPLE: as `sekisho residents` writes it.
+QUESTION: JSON, {"provider", "basis", "item", "information", "items"}. What is printed is the kind of answer and how many records it has: a real server gives
+the content to whoever asked, and keeps no copy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
+import textwrap
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
-from partner.asking import read_answer
-from partner.connection import Connection, make_keys
+from partner.connection import USES, Connection, make_keys
+from partner.inquiring import Ended, Inquirer, ends_line
+from partner.mailbox import Mailbox
 from partner.messages import Question
-from partner.serving import Mailbox, application, serving
+from partner.providing import Found, Provider
+from partner.serving import application, serving
 from transport.clock import Clock
 
+_RECORD: Final = {
+    "data_set": "資格情報",
+    "version": "0001",
+    "items": {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "00000000"}},
+}
+"""What the example knows of the one person whom it knows; made up."""
+_PATIENCE_S: Final = 20.0
+_PATIENCE_IN_A_RUN_S: Final = 5.0
 
-async def ask(connection: Connection, wanted: dict[str, object], clock: Clock) -> dict[str, object]:
-    """The payload of the answer. Raises ChannelError, MessageBrokenError, SealBroken, ValueError for a refusal."""
+
+def agency_file(own: Path, named: dict[str, str], port: int) -> str:
+    """The agency's file for the operator: who it is, where its server stands, its public keys, and its requests for certificates."""
+    public = make_keys(own)
+    said = {name: json.dumps(value, ensure_ascii=False) for name, value in {**named, **public}.items()}
+    requests = "".join(
+        f"        {use}: |\n" + textwrap.indent((own / f"{use}.csr.pem").read_text(), " " * 10) for use in USES
+    )
+    return (
+        f"agency:\n  id: {said['id']}\n  code: {said['code']}\n  name: {said['name']}\n"
+        f"  elsewhere:\n    host: {said['host']}\n    port: {port}\n"
+        f"    signing_key: {said['signing_key']}\n    log_key: {said['log_key']}\n"
+        f"    certificate:\n      requests:\n{requests}"
+    )
+
+
+@asynccontextmanager
+async def _at_work(connection: Connection, clock: Clock, provider: Provider | None) -> AsyncIterator[Mailbox]:
+    """Our own server listens while the block lasts."""
     mailbox = Mailbox()
-    app = application(connection.register, mailbox, None, connection.agency, clock)
-    async with (
-        serving(app, connection.identity("server"), host=connection.host, port=connection.port),
-        connection.asking() as asker,
-    ):
-        number = await connection.ask_for_code(str(wanted.pop("individual_number")), clock())
-        code = await mailbox.code(number)
-        said = {**wanted, "items": tuple(wanted.get("items", ())), "list_digest": connection.list_in_force(clock())}  # type: ignore[arg-type]  # the file's own fields
-        signed = asker.build(Question(**said), clock())  # type: ignore[arg-type]  # the file's own fields
-        permitted = await asker.ask_permit(signed, code)
-        if "permit" not in permitted:
-            raise ValueError(f"no permit: {permitted}")
-        answer = await asker.present(permitted["permit"], signed)
-        if answer.get("sealed") is None:
-            raise ValueError(f"no answer: {sorted(answer)}")
-        connection.register.look()
-        return read_answer(connection.register(), answer, permitted["permit"], signed, clock())
+    app = application(connection.register, mailbox, provider, connection.agency, clock)
+    async with serving(app, connection.identity("server"), host=connection.host, port=connection.port):
+        yield mailbox
 
 
-def main(words: list[str]) -> int:
+async def _code_of(connection: Connection, mailbox: Mailbox, person: dict[str, str], key: str, clock: Clock) -> bytes:
+    number = mailbox.new_number(key, clock())
+    await connection.ask_for_code(number, person["individual_number"])
+    return await mailbox.code(number)
+
+
+async def ask(
+    connection: Connection,
+    person: dict[str, str],
+    wanted: dict[str, Any],
+    clock: Clock,
+    *,
+    count: int = 1,
+    at: str | None = None,
+) -> list[Ended]:
+    """Ask so often about one person, with the list in force. `at`: another network for permits and inquiries (a conformance run)."""
+    async with _at_work(connection, clock, None) as mailbox, connection.asking() as asker:
+        await connection.renew_register(asker)
+        code = await _code_of(connection, mailbox, person, "the person of this question", clock)
+        listed = connection.list_in_force(clock())
+        question = Question(**{**wanted, "items": tuple(wanted.get("items", ())), "list_digest": listed.digest})
+        to = asker if at is None else replace(asker, core=f"https://{at}", interface=f"https://{at}")
+        patience_s = _PATIENCE_S if at is None else _PATIENCE_IN_A_RUN_S
+        inquirer = Inquirer(asker=to, register=connection.register, mailbox=mailbox, clock=clock, patience_s=patience_s)
+        return [await inquirer.inquire(question, code) for _ in range(count)]
+
+
+async def serve(connection: Connection, people: list[dict[str, str]], clock: Clock, stop: asyncio.Event) -> None:
+    """Provide until `stop`. `OWN/people.json` is there when the server is ready: it names those people to `sekisho conformance`."""
+    listed, known = connection.list_in_force(clock()), dict[bytes, Found]()
+    provider = Provider(
+        agency=connection.agency,
+        signer=connection.signer,
+        register=connection.register,
+        lists=frozenset({listed.digest}),
+        permitted=lambda claims: listed.names(claims["basis"], claims["item"], claims["information"]),
+        look=lambda code, _information: known.get(code),
+    )
+    async with _at_work(connection, clock, provider) as mailbox:
+        for key, person, held in zip(("known", "barred"), people, (False, True), strict=False):
+            known[await _code_of(connection, mailbox, person, key, clock)] = Found(records=[_RECORD], held=held)
+        names = {key: one["individual_number"] for key, one in zip(("known", "barred"), people, strict=False)}
+        ready = connection.folder / "people.json"
+        ready.write_text(json.dumps({**names, "pending": mailbox.new_number("nobody yet", clock())}))
+        ready.chmod(0o600)
+        await stop.wait()
+
+
+async def _until_signalled(connection: Connection, people: list[dict[str, str]], clock: Clock) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(connection, people, clock, stop)
+
+
+def _read(path: str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def main(words: list[str], clock: Clock) -> int:
     match words:
-        case ["keys", folder]:
-            sys.stdout.write(json.dumps(make_keys(Path(folder)), indent=1) + "\n")
-        case ["ask", folder, given, question]:
-            connection = Connection.read(Path(folder), Path(given))
-            wanted = json.loads(Path(question).read_text(encoding="utf-8"))
-            payload = asyncio.run(ask(connection, wanted, Clock()))
-            records = payload["records"]
-            count = len(records) if isinstance(records, list) else 0
-            sys.stdout.write(json.dumps({"kind": payload["kind"], "records": count}) + "\n")
+        case ["keys", own, id_, code, name, host, port]:
+            text = agency_file(Path(own), {"id": id_, "code": code, "name": name, "host": host}, int(port))
+            (Path(own) / "agency.yaml").write_text(text, encoding="utf-8")
+        case ["ask", own, given, people, question]:
+            connection = Connection.read(Path(own), Path(given))
+            [ended] = asyncio.run(ask(connection, _read(people)[0], _read(question), clock))
+            payload = ended.payload or {}
+            told = {"state": ended.state, "reason": ended.reason, "kind": payload.get("kind")}
+            sys.stdout.write(json.dumps(told | {"records": len(payload.get("records", ()))}) + "\n")
+        case ["serve", own, given, people]:
+            asyncio.run(_until_signalled(Connection.read(Path(own), Path(given)), _read(people), clock))
+        case ["rehearse", own, given, people, question, at, count, ends]:
+            connection = Connection.read(Path(own), Path(given))
+            found = asyncio.run(ask(connection, _read(people)[0], _read(question), clock, count=int(count), at=at))
+            Path(ends).write_text("".join(map(ends_line, found)), encoding="utf-8")
         case _:
             sys.stderr.write(__doc__ or "")
             return 2
@@ -61,4 +148,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], Clock()))

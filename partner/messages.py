@@ -13,9 +13,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from codebook.identifiers import INQUIRY_PREFIX, new_sortable_id
 from evidence import canonical
@@ -32,6 +33,36 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 class MessageBrokenError(ValueError):
     """What came over the network is not what the documentation says. The message is a constant."""
+
+
+_Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+_Instant = Annotated[str, Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")]
+_Words = Annotated[str, Meta(min_length=1)]
+
+
+class _Claims(Struct, forbid_unknown_fields=True):
+    """What a permit says: whoever reads one may rely on every one of these (docs/architecture.md, Permit)."""
+
+    v: Literal[1]
+    permit_id: _Words
+    inquiry_number: _Words
+    inquirer: _Words
+    provider: _Words
+    basis: _Words | None
+    item: _Words
+    information: _Words
+    items: list[str]
+    list_digest: _Digest
+    request_digest: _Digest
+    key_hash: _Digest
+    code_binding: _Digest
+    issued_at: _Instant
+    redeem_by: _Instant
+    answer_by: _Instant
+    non_disclosure: Literal[True] | UnsetType = UNSET
+    period: _Words | UnsetType = UNSET
+    inquirer_for: _Words | UnsetType = UNSET
+    provider_for: _Words | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +142,12 @@ def permit_claims(permit: str, permit_keys: tuple[bytes, ...] | None = None) -> 
         signed = permit_keys is None or any(verify_raw(key, over, made) for key in permit_keys)
     except (ValueError, RecursionError, canonical.NotCanonical):
         raise MessageBrokenError("a permit that is not as documented") from None
-    if not signed or header != _HEADER or not isinstance(claims, dict):
+    if not signed or header != _HEADER:
         raise MessageBrokenError("a permit that the core did not sign")
+    try:
+        msgspec.convert(claims, _Claims)
+    except msgspec.ValidationError:
+        raise MessageBrokenError("a permit that does not say what every permit does") from None
     return claims
 
 

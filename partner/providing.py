@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import msgspec
@@ -27,11 +27,20 @@ from partner.messages import (
     permit_claims,
     text,
 )
-from transport.register import Register
+from transport.register import Register, Side
 
 _SHARED = (
     "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "list_digest", "key_hash",
+    "non_disclosure", "period", "inquirer_for", "provider_for",
 )  # fmt: skip
+
+
+_JST: Final = timezone(timedelta(hours=9))
+
+
+def parties(claims: Mapping[str, Any]) -> tuple[str, str]:
+    """Whose rows of the list count, asking and answering: the delegator (委任元) where somebody has delegated, not the delegate."""
+    return str(claims.get("inquirer_for") or claims["inquirer"]), str(claims.get("provider_for") or claims["provider"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,7 @@ PROVIDES_NOTHING: Final[Mapping[str, Any]] = {"refused": {"reason": "agency_prov
 Look = Callable[[bytes, str], Found | None]
 """The agency's own code of a person, and the kind of information → what it knows."""
 Permitted = Callable[[Mapping[str, Any]], bool]
-"""Whether the agency's own copy of the permission list permits these claims."""
+"""Whether the agency's own copy of the permission list permits these claims: by the rows of `parties(claims)`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +100,8 @@ class Provider:
         """Why it is refused, or None.
 
         1. addressed to us  2. signed by its inquirer  3. for this request, with the deadline that the inquirer signed  4. for this key
-        5. for this person  6. in time  7. by a list held  8. that permits it
+        5. for this person  6. in time  7. by a list held  8. in nobody's stead, or in that of who has delegated it (委任)
+        9. that list permits it, to whom it is for and from whom: those who have delegated, where somebody has
         """
         # 1
         if claims["provider"] != self.agency:
@@ -105,7 +115,7 @@ class Provider:
             return "inquirer_signature"
         # 3
         asked = _request(request)
-        same = asked is not None and all(asked.get(name) == claims[name] for name in _SHARED)
+        same = asked is not None and all(asked.get(name) == claims.get(name) for name in _SHARED)
         in_time = asked is not None and asked.get("expires_at") == claims["answer_by"]
         if not same or not in_time or hexdigest(request) != claims["request_digest"]:
             return "permit_request_differs"
@@ -118,10 +128,23 @@ class Provider:
         # 6
         if canonical.timestamp(now) > claims["answer_by"]:
             return "permit_expired"
-        # 7, 8
+        # 7
         if claims["list_digest"] not in self.lists:
             return "list_digest_unknown"
+        # 8
+        if not self._delegated(claims):
+            return "delegation_not_on_file"
+        # 9
         return None if self.permitted(claims) else "not_permitted"
+
+    def _delegated(self, claims: Mapping[str, Any]) -> bool:
+        """Both sides, on the legal day on which the permit was issued."""
+        day = datetime.fromisoformat(claims["issued_at"]).astimezone(_JST).date()
+        sides = ((Side.INQUIRER, "inquirer_for", "inquirer"), (Side.PROVIDER, "provider_for", "provider"))
+        return all(
+            self.register().delegated(side, claims.get(delegator), claims[delegate], claims["information"], day)
+            for side, delegator, delegate in sides
+        )
 
     def _provide(
         self, item: Mapping[str, Any], claims: Mapping[str, Any], exchange: str, now: datetime

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from partner.mailbox import Mailbox
 from partner.providing import PROVIDES_NOTHING, Provider
 from transport import listener, tls, wire
 from transport.clock import Clock
@@ -53,37 +52,17 @@ PROVISION_ITEM = msgspec.json.Decoder(ProvisionItem)
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True, kw_only=True)
-class Mailbox:
-    """Codes that arrived, by acquisition number (IF_FGU_90009), and outcomes that came late, by permit (IF_SKI_90005)."""
-
-    codes: dict[str, bytes] = field(default_factory=dict)
-    outcomes: dict[str, OutcomeItem] = field(default_factory=dict)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def code(self, acquisition_number: str, *, timeout_s: float = 20.0) -> bytes:
-        """Wait for a code that was asked for. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while acquisition_number not in self.codes:
-                self.came.clear()
-                await self.came.wait()
-        return self.codes[acquisition_number]
-
-
 def application(
     register: Callable[[], Register], mailbox: Mailbox, provider: Provider | None, agency: str, clock: Clock
 ) -> web.Application:
     """The three paths of docs/openapi/intermediate.yaml that the network calls. `provider` None: every provision is refused."""
 
     def code(item: CodeItem) -> dict[str, Any]:
-        mailbox.codes[item.acquisition_number] = item.code
-        mailbox.came.set()
-        return {"bound": True}
+        return mailbox.take_code(item.acquisition_number, item.code)
 
     def outcome(item: OutcomeItem) -> dict[str, Any]:
-        mailbox.outcomes[item.permit_id] = item
-        mailbox.came.set()
-        return {"received": True}
+        answer = msgspec.to_builtins(item)
+        return mailbox.take_outcome(item.permit_id, answer, register(), clock())
 
     def provision(item: ProvisionItem) -> dict[str, Any]:
         if provider is None:

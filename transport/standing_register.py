@@ -14,7 +14,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from storage.durable_file import stamp
+from storage import durable_file
 from transport.register import Register, RegisterBrokenError, build, signed_body
 
 SEQUENCE: Final = Gauge("sekisho_register_sequence", "Sequence number of the register that is in force at this role")
@@ -52,9 +52,10 @@ class StandingRegister:
     def __init__(self, path: Path, root: bytes) -> None:
         self._path = path
         self._root = root
-        self._seen = stamp(path)
+        self._seen = durable_file.stamp(path)
         data = path.read_bytes()
         self._current = Register.read(data, root)
+        self._data = data
         self._digest = hashlib.sha256(data).hexdigest()
         self._told: str | None = self._digest
         SEQUENCE.set(self._current.sequence)
@@ -62,13 +63,31 @@ class StandingRegister:
     def __call__(self) -> Register:
         return self._current
 
+    @property
+    def signed(self) -> bytes:
+        """The register in force as its owner signed it, for whoever is handed it (IF_SCM_90025)."""
+        return self._data
+
+    def offered(self, data: bytes) -> Looked:
+        """Take a register that came from elsewhere, and keep it at its place, if it is acceptable; the file stays when it is not. Raises OSError."""
+        digest = hashlib.sha256(data).hexdigest()
+        if digest == self._digest:
+            return self.looked()
+        looked = self._judged(data, digest)
+        if looked.refusal is None:
+            durable_file.write(self._path, data)
+            self._seen = durable_file.stamp(self._path)
+        else:
+            REFUSED.labels(looked.refusal.value).inc()
+        return looked
+
     def looked(self) -> Looked:
         """The register in force, as what was looked at and taken."""
         return Looked(digest=self._digest, sequence=self._current.sequence, refusal=None)
 
     def look(self) -> Looked | None:
         """Take the file if it is acceptable; None when it says nothing new. One that is refused is told of once."""
-        seen = stamp(self._path)
+        seen = durable_file.stamp(self._path)
         if seen == self._seen:
             return None
         try:
@@ -100,6 +119,6 @@ class StandingRegister:
             older = found.sequence < self._current.sequence
             refusal = RegisterRefusal.OLDER if older else RegisterRefusal.FORKED
             return Looked(digest=digest, sequence=found.sequence, refusal=refusal)
-        self._current, self._digest = found, digest or ""
+        self._current, self._data, self._digest = found, data, digest or ""
         SEQUENCE.set(found.sequence)
         return self.looked()

@@ -23,6 +23,7 @@ from adapters.jlis_mock.core.list_routes import add_list_routes
 from adapters.jlis_mock.core.list_shelf import FILE_NAME, ListShelf
 from adapters.jlis_mock.core.log_routes import CoreLog, add_log_routes
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, PermitDesk
+from adapters.jlis_mock.core.register_routes import add_register_route
 from adapters.jlis_mock.core.retention import keeping_of
 from adapters.jlis_mock.core.routes import add_core_routes
 from adapters.jlis_mock.core.store import PermitStore
@@ -195,6 +196,7 @@ def _build(
     add_list_routes(app, lists, faults)
     add_epoch_routes(app, epochs)
     add_checkpoint_routes(app)
+    add_register_route(app, register)
     add_control_route(app, faults)
     openapi.add_route(app, "network")
     return Network(

@@ -18,6 +18,7 @@ from codebook.identifiers import new_sortable_id
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind, encode_entry, other_entry
 from gateway.api.clients import Client, ClientFormError, ClientState, ClientStore, check_form, new_secret
+from gateway.api.grants import GRANTS
 from storage import sql
 from storage.committer import Commit, Committer, Lost, NewEntry, Statement, Write, commit_step
 
@@ -54,6 +55,7 @@ class No(StrEnum):
     UNKNOWN = "client_unknown"
     OWN = "own_client"
     NOT_GRANTABLE = "scope_not_grantable"
+    SCOPE_UNKNOWN = "scope_unknown"
     SECRETS = "two_secrets_valid"
     SECRET_UNKNOWN = "secret_unknown"  # noqa: S105 (a reason)
     LAST_SECRET = "last_secret"  # noqa: S105 (a reason)
@@ -108,6 +110,8 @@ def _may_not_make(order: Order, by: By, known: Client | None) -> No | None:
         check_form(order.client_id, order.system, order.scopes)
     except ClientFormError:
         return No.MALFORMED
+    if not {scope.partition(":")[2] for scope in order.scopes} <= set(GRANTS):
+        return No.SCOPE_UNKNOWN
     if by.client_id is not None and f"{order.system}:{':'.join(RESOURCE)}" in order.scopes:
         return No.NOT_GRANTABLE
     return No.EXISTS if known is not None else None

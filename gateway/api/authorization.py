@@ -34,6 +34,8 @@ Closed = Callable[[str | None, str | None], Awaitable[bool]]
 _CLOSED: Final = "the agency's ring is not open"
 Recorder = Callable[[str, str, str | None], Awaitable[None]]
 """Records `access.refused`: agency, reason, client id or None."""
+Made = Callable[[str, str], Awaitable[None]]
+"""What is to be done when a client was made: agency, business system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Doors:
         clock: Callable[[], datetime],
         record: Recorder,
         closed: Closed,
+        made: Made,
         issuer: str | None = None,
     ) -> None:
         self.by_agency = doors
@@ -65,6 +68,7 @@ class Doors:
         self.attempts = Attempts(lambda: clock().timestamp())
         self._record = record
         self._closed = closed
+        self._made = made
         self._agencies: dict[str, str] = {}
         self._read_at = 0.0
         self._read_of = 0
@@ -89,9 +93,10 @@ class Doors:
             raise KeysClosedError(_CLOSED)
         return await self.by_agency[agency].clients.find(client_id) if agency else None
 
-    def learn(self, client_id: str, agency: str) -> None:
-        """A client that was just made is known at once."""
+    async def learn(self, client_id: str, agency: str, system: str) -> None:
+        """A client that was just made is known at once, and its business system finds what it needs."""
         self._agencies[client_id] = agency
+        await self._made(agency, system)
 
     async def refuse(self, agency: str | None, reason: str, client_id: str | None) -> None:
         """Put a refusal on record: in the log of the agency that is known, or of the first that this process hosts."""

@@ -21,13 +21,14 @@ _DETAILS: Final = {
     No.UNKNOWN: "No client of this id is registered.",
     No.OWN: "A client does not administer itself; let another administrator or the operator do it.",
     No.NOT_GRANTABLE: "Clients that may administer clients are the operator's business: use `sekisho clients`.",
+    No.SCOPE_UNKNOWN: "A scope is `<business system>:<resource>:<operation>`, one of those in /openapi.json; there is no right of this name.",
     No.SECRETS: "Two secrets are valid; end the old one before another is made.",
     No.SECRET_UNKNOWN: "The client has no valid secret of this id; see GET /v1/clients.",
     No.LAST_SECRET: "This is the only valid secret; make another first, or suspend the client.",
     No.STATE: "The client is not in the state that this act needs; see GET /v1/clients.",
     No.CHANGED_MEANWHILE: "Somebody else changed this client meanwhile; look at it and decide anew.",
 }
-_STATUS: Final = {No.MALFORMED: 400, No.UNKNOWN: 404, No.OWN: 403, No.NOT_GRANTABLE: 403}
+_STATUS: Final = {No.MALFORMED: 400, No.SCOPE_UNKNOWN: 400, No.UNKNOWN: 404, No.OWN: 403, No.NOT_GRANTABLE: 403}
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +76,7 @@ async def post_clients(request: web.Request) -> web.Response:
         if done in {No.OWN, No.NOT_GRANTABLE}:
             await doors.refuse(caller.agency, done.value, caller.client_id)
         raise ProblemError(_STATUS.get(done, 409), done.value, _DETAILS[done])
-    doors.learn(body.client_id, caller.agency)
+    await doors.learn(body.client_id, caller.agency, done["system"])
     return web.json_response(done, status=201 if body.act is Act.ADD else 200, headers=_NO_STORE)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from transport.wire import JsonBrokenError, decode_typed
 
 ENCODINGS: Final = {"utf-8": "utf-8", "cp932": "cp932"}
 SUFFIX: Final = ".manifest.json"
@@ -40,9 +43,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadManifest:
-    """Why a file is not taken; a reason code."""
+    """Why a file is not taken: a reason code, the field of the manifest, and counts that say more."""
 
     reason: str
+    where: str = ""
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 _MANIFEST = msgspec.json.Decoder(Manifest)
@@ -53,18 +58,20 @@ def read_manifest(path: Path, *, kind: str) -> Manifest | BadManifest:
     if not path.is_file():
         return BadManifest(reason="manifest_malformed")
     try:
-        manifest = _MANIFEST.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        manifest = decode_typed(path.read_bytes(), _MANIFEST)
+    except OSError:
         return BadManifest(reason="manifest_malformed")
+    except JsonBrokenError as broken:
+        return BadManifest(reason="manifest_malformed", where=broken.field)
     wrong = {
-        "manifest_names_another_file": manifest.file + SUFFIX != path.name,
-        "manifest_kind_differs": manifest.kind.replace("_", "-") != kind,
-        "encoding_not_offered": manifest.encoding.lower() not in ENCODINGS,
-        "form_not_offered": manifest.form not in {CSV, FIXED_WIDTH},
-        "manifest_malformed": bool(manifest.as_of) and not _is_day(manifest.as_of),
+        "file": ("manifest_names_another_file", manifest.file + SUFFIX != path.name),
+        "kind": ("manifest_kind_differs", manifest.kind.replace("_", "-") != kind),
+        "encoding": ("encoding_not_offered", manifest.encoding.lower() not in ENCODINGS),
+        "form": ("form_not_offered", manifest.form not in {CSV, FIXED_WIDTH}),
+        "as_of": ("manifest_malformed", bool(manifest.as_of) and not _is_day(manifest.as_of)),
     }
-    reason = next((reason for reason, is_wrong in wrong.items() if is_wrong), None)
-    return manifest if reason is None else BadManifest(reason=reason)
+    bad = next((BadManifest(reason=reason, where=name) for name, (reason, is_wrong) in wrong.items() if is_wrong), None)
+    return bad or manifest
 
 
 def _is_day(text: str) -> bool:
@@ -86,6 +93,7 @@ def check_file(path: Path, manifest: Manifest, *, header_lines: int) -> BadManif
             last = block[-1:]
     if digest.hexdigest() != manifest.sha256.lower():
         return BadManifest(reason="sha256_differs")
-    if lines + (last != b"\n") - header_lines != manifest.count:
-        return BadManifest(reason="count_differs")
+    lines += (last != b"\n") - header_lines
+    if lines != manifest.count:
+        return BadManifest(reason="count_differs", where="count", facts={"lines": lines, "count": manifest.count})
     return None

@@ -34,9 +34,10 @@ BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The file cannot be taken as a whole; nothing of it was. `facts`: counts that say more, of nobody."""
+    """The file cannot be taken as a whole; nothing of it was. `where`: a field or column of ours; `facts`: counts that say more, of nobody."""
 
     reason: str
+    where: str = ""
     facts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -57,7 +58,7 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     manifest = await asyncio.to_thread(read_manifest, file.manifest, kind=file.channel)
     outcome: bytes | Path | Rejected
     if isinstance(manifest, BadManifest):
-        outcome = Rejected(reason=manifest.reason)
+        outcome = Rejected(reason=manifest.reason, where=manifest.where)
     elif not file.data.exists():
         outcome = Rejected(reason="file_missing")
     elif not file.data.is_file():
@@ -65,9 +66,11 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     else:
         header_lines = 0 if manifest.form == FIXED_WIDTH else channel.header_lines
         bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=header_lines)
-        outcome = Rejected(reason=bad.reason) if bad else await channel.run(file, manifest)
+        outcome = (
+            Rejected(reason=bad.reason, where=bad.where, facts=bad.facts) if bad else await channel.run(file, manifest)
+        )
     if isinstance(outcome, Rejected):
-        await asyncio.to_thread(spool.fail, file, outcome.reason, outcome.facts)
+        await asyncio.to_thread(spool.fail, file, outcome.reason, outcome.where, outcome.facts)
         return outcome.reason
     await asyncio.to_thread(spool.finish, file, outcome)
     return None

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ import structlog
 from prometheus_client import Counter
 
 from gateway.batch.manifest import NAME, SUFFIX, Manifest, read_manifest
+from gateway.batch.refusal_texts import TEXTS
 from storage import durable_file
 
 _LOG = structlog.get_logger()
@@ -134,14 +136,16 @@ def finish(file: SpoolFile, result: bytes | Path) -> None:
     _leave(file, "done")
 
 
-def fail(file: SpoolFile, reason: str, facts: Mapping[str, int] | None = None) -> None:
+def fail(file: SpoolFile, reason: str, where: str = "", facts: Mapping[str, int] | None = None) -> None:
     """The file cannot be taken as a whole; the reason is for the operator of the sending system. Raises OSError when that cannot be said."""
-    durable(file.reason, _reason(file.name, reason, facts or {}))
+    durable(file.reason, _reason(file.name, reason, where, facts or {}))
     _leave(file, "failed")
 
 
-def _reason(name: str, reason: str, facts: Mapping[str, int]) -> bytes:
-    return json.dumps({"file": name, "reason": reason, **({"facts": dict(facts)} if facts else {})}).encode() + b"\n"
+def _reason(name: str, reason: str, where: str = "", facts: Mapping[str, int] = MappingProxyType({})) -> bytes:
+    """The reason file: code and place for programs, words for people; a part that says nothing is left out."""
+    said = {"file": name, "reason": reason, "where": where, "message": TEXTS.get(reason, ""), "facts": dict(facts)}
+    return json.dumps({part: text for part, text in said.items() if text}, ensure_ascii=False).encode() + b"\n"
 
 
 def _turn_away(folder: Path, manifest: str, reason: str, *, keep: bool) -> None:
@@ -154,7 +158,7 @@ def _turn_away(folder: Path, manifest: str, reason: str, *, keep: bool) -> None:
             path.rename(folder / "failed" / f"{name}{SUFFIX}")
         else:
             path.unlink()
-        durable(folder / "failed" / f"{name}{_REASON}", _reason(name, reason, {}))
+        durable(folder / "failed" / f"{name}{_REASON}", _reason(name, reason))
     except FileNotFoundError:
         return  # another process was faster
     except OSError as failure:

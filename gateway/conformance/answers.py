@@ -8,11 +8,12 @@ from typing import Any, Final
 import aiohttp
 
 from evidence import canonical
-from gateway.conformance.trial import Answered, Presented, Trial
+from gateway.conformance.trial import PROVISIONS, Answered, Presented, Trial
 from keys import labels
 from keys.errors import SealBroken
 from keys.sealing import open_sealed
 from partner.messages import envelope, exchange_digest, hexdigest, is_digest, octets, payload_info, permit_claims
+from permission_lists.decide import Reason
 from transport import wire
 
 _OUTCOME_FIELDS: Final = frozenset(
@@ -23,6 +24,8 @@ _OUTCOME_FIELDS: Final = frozenset(
 )  # fmt: skip
 NOT_SENT: Final = (aiohttp.ClientError, OSError, TimeoutError)
 _ANSWER_FIELDS: Final = frozenset({"outcome", "signature", "sealed", "refused", "retry"})
+BY_LIST: Final = ("not_permitted", *(reason.value for reason in Reason))
+"""Why the list says no. `not_permitted`: of a list that is judged elsewhere, as in `partner.providing`."""
 Saw = str | None
 """None when the server did right, else what it did, for its engineer."""
 
@@ -31,10 +34,16 @@ class WrongError(Exception):
     """The server did something else than the documents say; the text says what."""
 
 
-async def items_of(trial: Trial, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The answer items of a well-formed 200. Raises WrongError."""
+async def items_of(
+    trial: Trial,
+    items: Sequence[Mapping[str, Any]],
+    *,
+    path: str = PROVISIONS,
+    fields: frozenset[str] = _ANSWER_FIELDS,
+) -> list[dict[str, Any]]:
+    """The answer items of a well-formed 200, each of these fields and no others. Raises WrongError."""
     try:
-        answered = await trial.post(envelope(items), identity=trial.network)
+        answered = await trial.post(envelope(items), path=path, identity=trial.network)
     except NOT_SENT as failure:
         raise WrongError(f"答えがない / no answer ({type(failure).__name__})") from None
     if answered.status != 200:
@@ -43,9 +52,7 @@ async def items_of(trial: Trial, items: Sequence[Mapping[str, Any]]) -> list[dic
     if not isinstance(found, dict) or set(found) - {"checkpoint", "items"} or not isinstance(found.get("items"), list):
         raise WrongError('{"checkpoint", "items"} の形でない / the body is not {"checkpoint", "items"}')
     answers: list[Any] = found["items"]
-    if len(answers) != len(items) or not all(
-        isinstance(one, dict) and not set(one) - _ANSWER_FIELDS for one in answers
-    ):
+    if len(answers) != len(items) or not all(isinstance(one, dict) and not set(one) - fields for one in answers):
         raise WrongError("items の数か形が違う / items differ in number or form from those sent")
     return answers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from adapters.jlis_mock.core.codes import CodeBook
@@ -16,6 +17,7 @@ from gateway.topology import NETWORK
 from keys.signing import Signer
 from partner.serving import serving
 from permission_lists.versions import legal_day
+from transport import channel, tls
 from transport import role as role_file
 
 _LOOK_S = 0.2
@@ -64,7 +66,17 @@ async def listen(
     config = role_file.load(data.role(NETWORK))
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
-    async with serving(network.application(), config.server, host=config.host, port=port) as found:
+    identity = config.hosted[NETWORK].identity
+    url = f"{config.peers.get(f'intermediate/{network.agency}', '')}/{network.agency}/outcomes"
+    async with AsyncExitStack() as stack:
+        try:
+            listening = serving(network.application(), config.server, host=config.host, port=port)
+            found = await stack.enter_async_context(listening)
+        except OSError:
+            raise TrialError(
+                f"{config.host}:{port} で待ち受けられません。--port で変えられます / cannot listen there, the port is taken or not ours; choose another with --port"
+            ) from None
+        client = await stack.enter_async_context(channel.session(tls.client_context(identity, identity.ca)))
         told(
             f"https://{config.host}:{found} を網として、{len(TURNS)} 件を照会してください。項目を名指して、答えの来る人を一人"
             f" / make this your network and send {len(TURNS)} inquiries that name an item, about somebody whom you know"
@@ -74,6 +86,7 @@ async def listen(
             if network.played != before:
                 before = network.played
                 told(f"{before}/{len(TURNS)}")
+            await network.bring(client, url)
             await asyncio.sleep(_LOOK_S)
     return report(list(network.seen.values()), network.broken, dict(_ends(ends)))
 
@@ -88,7 +101,11 @@ def _ends(path: Path | None) -> Iterator[tuple[str, str]]:
     """Number and state of each line of the file of ends; one that is not there yet has none. Raises TrialError with the line."""
     if path is None or not path.exists():
         return
-    for nth, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise TrialError(f"{path}: 読めません / the file of ends cannot be read") from None
+    for nth, line in enumerate(lines, start=1):
         try:
             found = json.loads(line)
             yield str(found["inquiry_number"]), str(found["state"])

@@ -6,48 +6,33 @@ A check returns None when the server did right, else what it did, as text for it
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import aiohttp
 
 from evidence import canonical
-from gateway.conformance import bends
+from gateway.conformance import bends, delegated, taking
 from gateway.conformance.answers import (
+    BY_LIST,
     NOT_SENT,
     Saw,
     WrongError,
-    is_problem,
     items_of,
     one_answer,
     outcome,
     payload_of,
     refused,
 )
-from gateway.conformance.trial import Presented, Trial
+from gateway.conformance.check import Act, Check, malformed, turned_away
+from gateway.conformance.trial import PROVISIONS, Presented, Trial
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
 from partner.messages import envelope, text
-from permission_lists.decide import Reason
-from transport.tls import Identity
 
-Act = Callable[[Trial], Awaitable[Saw]]
 _REPLAYED: Final = ("permit_replayed", "permit_key_differs", "permit_request_differs")
 """The other bytes are also not those that the permit is for."""
-_BY_LIST: Final = ("not_permitted", *(reason.value for reason in Reason))
-"""`not_permitted`: of a list that is judged elsewhere, as in `partner.providing`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`id` is stable; `cites`: where our documents say it."""
-
-    id: str
-    title: str
-    cites: str
-    act: Act
 
 
 # --- TLS and HTTP
@@ -55,7 +40,7 @@ class Check:
 
 async def _without_certificate(trial: Trial) -> Saw:
     try:
-        answered = await trial.post(envelope([trial.presented().item]), identity=None)
+        answered = await trial.post(envelope([trial.presented().item]), path=PROVISIONS, identity=None)
     except NOT_SENT:
         return None
     return f"証明書なしで {answered.status} と答えた / answered {answered.status} without a certificate"
@@ -63,7 +48,7 @@ async def _without_certificate(trial: Trial) -> Saw:
 
 async def _old_tls(trial: Trial) -> Saw:
     try:
-        await trial.post(envelope([]), identity=trial.network, newest=ssl.TLSVersion.TLSv1_2)
+        await trial.post(envelope([]), path=PROVISIONS, identity=trial.network, newest=ssl.TLSVersion.TLSv1_2)
     except NOT_SENT:
         return None
     return "TLS 1.2 で話した / it spoke TLS 1.2"
@@ -71,7 +56,7 @@ async def _old_tls(trial: Trial) -> Saw:
 
 async def _mutual_tls(trial: Trial) -> Saw:
     try:
-        answered = await trial.post(envelope([]), identity=trial.network)
+        answered = await trial.post(envelope([]), path=PROVISIONS, identity=trial.network)
     except aiohttp.ClientConnectorCertificateError:
         return "サーバー証明書がこの CA のものでないか、名前が違う / the server's certificate is of another CA or for another name"
     except NOT_SENT as failure:
@@ -79,21 +64,6 @@ async def _mutual_tls(trial: Trial) -> Saw:
     return (
         None if answered.status == 200 else f"空の一覧に {answered.status} / status {answered.status} for an empty list"
     )
-
-
-async def _as(who: Callable[[Trial], Identity], trial: Trial) -> Saw:
-    try:
-        answered = await trial.post(envelope([trial.presented().item]), identity=who(trial))
-    except NOT_SENT as failure:
-        return f"403 の前に切れた / cut before a 403 ({type(failure).__name__})"
-    return is_problem(answered, 403)
-
-
-async def _malformed(trial: Trial, *, body: bytes) -> Saw:
-    try:
-        return is_problem(await trial.post(body, identity=trial.network), 400)
-    except NOT_SENT as failure:
-        return f"答えがない / no answer ({type(failure).__name__})"
 
 
 # --- answers
@@ -202,25 +172,25 @@ CHECKS: Final = (
         "certificate_not_registered",
         "登録簿にない証明書を 403 で断る / a certificate that is not in the register",
         _CALLERS,
-        partial(_as, lambda trial: trial.stranger),
+        partial(turned_away, lambda trial: trial.stranger, PROVISIONS),
     ),
     Check(
         "certificate_for_another_use",
         "ネットワーク以外の証明書を 403 で断る / a certificate that is not the network's",
         _CALLERS,
-        partial(_as, lambda trial: trial.inquirer_identity),
+        partial(turned_away, lambda trial: trial.inquirer_identity, PROVISIONS),
     ),
     Check(
         "problem_json",
         "壊れた本文に 400 の problem+json / problem+json for a broken body",
         f"{_PROVISION}; RFC 9457",
-        partial(_malformed, body=b"{"),
+        partial(malformed, b"{", PROVISIONS),
     ),
     Check(
         "unknown_fields",
         "知らない項目に 400 の problem+json / problem+json for unknown fields",
         _PROVISION,
-        partial(_malformed, body=b'{"checkpoint": null, "items": [{"favourite": 1}]}'),
+        partial(malformed, b'{"checkpoint": null, "items": [{"favourite": 1}]}', PROVISIONS),
     ),
     Check(
         "provided",
@@ -317,7 +287,7 @@ CHECKS: Final = (
         "not_permitted",
         "リストが許さない照会を、許可証があっても拒む / what the list does not permit, permit or not",
         f"{_PERMIT}; PL-4",
-        _bent(lambda trial: trial.presented(request={"item": "9999"}), *_BY_LIST),
+        _bent(lambda trial: trial.presented(request={"item": "9999"}), *BY_LIST),
     ),
     Check(
         "unknown_person",
@@ -325,16 +295,20 @@ CHECKS: Final = (
         "docs/architecture.md, Payload; IS-3",
         _unknown_person,
     ),
-    Check("barred", "自動応答不可の人を保留する / a barred person is held", f"{_OUTCOME}; SC-4", _held),
+    Check(
+        "barred",
+        "自動応答不可の人を保留する / a barred person is held",
+        f"{_OUTCOME}; SC-4",
+        _held,
+        lambda trial: trial.people.barred is not None,
+    ),
 )
 
 
 async def run(trial: Trial) -> list[tuple[Check, Saw]]:
     """Every check that can be made, in order; what breaks a check is what it saw."""
     found: list[tuple[Check, Saw]] = []
-    for check in CHECKS:
-        if check.id == "barred" and trial.people.barred is None:
-            continue
+    for check in (one for one in (*CHECKS, *delegated.CHECKS, *taking.CHECKS) if one.possible(trial)):
         try:
             saw = await check.act(trial)
         except WrongError as wrong:

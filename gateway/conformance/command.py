@@ -16,7 +16,7 @@ from rich.table import Table
 
 from gateway.conformance import asked_run, checks
 from gateway.conformance.answers import Saw
-from gateway.conformance.checks import Check
+from gateway.conformance.check import Check
 from gateway.conformance.trial import TrialError, prepare, read_people
 from gateway.conformance.turns import Step
 from gateway.data_folder import DataFolder
@@ -27,6 +27,7 @@ from storage.database import StorageUnavailableError
 from storage.key_store import KeyStoreError
 from transport.clock import Clock
 
+_LARGEST_PORT: Final = 65_535
 _INFORMATION: Final = "医療保険給付関係情報"
 _NOT_A_FOLDER: Final = "動いている模擬環境のデータフォルダーではありません / not the data folder of a simulated network"
 _ONE_OF: Final = (
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--inquirer", metavar="ID", help="照会者として調べる機関 (as inquirer: the agency)")
     parser.add_argument(
-        "--port", type=int, default=8470, help="照会者に向けて網の役をするポート (of the played network)"
+        "--port", type=_port, default=8470, help="照会者に向けて網の役をするポート (of the played network)"
     )
     parser.add_argument(
         "--ends", type=Path, metavar="FILE",
@@ -57,11 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--people", type=Path, metavar="FILE",
-        help='相手が知っている架空の人 (synthetic people that the server knows): {"known": "12 digits", "barred": "12 digits"}',
+        help='相手が知っている架空の人 (synthetic people that the server knows): {"known": "12 digits", "barred": "12 digits", "pending": "P…"}',
     )  # fmt: skip
     parser.add_argument("--information", default=_INFORMATION, metavar="NAME", help="尋ねる情報 (kind of information)")
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     add_data_argument(parser)
+
+
+def _port(text: str) -> int:
+    """Raises ValueError, which argparse tells."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"1〜{_LARGEST_PORT} の数です / a number from 1 to {_LARGEST_PORT}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

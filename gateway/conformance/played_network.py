@@ -9,10 +9,12 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -35,21 +37,25 @@ from gateway.conformance.turns import TURNS, Seen, Turn
 from keys import labels
 from keys.sealing import key_hash
 from keys.signing import Signer, generate_seed
-from partner.messages import hexdigest, octets, text
+from partner.messages import envelope, hexdigest, octets, permit_claims, text
 from partner.providing import Found, Provider
 from permission_lists.compiled import CompiledList
 from permission_lists.decide import Permitted
-from transport import listener, wire
+from permission_lists.versions import legal_day
+from transport import channel, listener, wire
+from transport.channel import ChannelError
 from transport.clock import Clock
 from transport.listener import PEER
 from transport.problem import ProblemError
-from transport.register import Register, Use
+from transport.register import Register, Side, Use
 
 _BENDS = {
     "signed_by_another": Bend.SIGNED_BY_ANOTHER,
     "sealed_to_another": Bend.SEALED_TO_ANOTHER,
     "more_than_asked": Bend.MORE_THAN_ASKED,
 }
+_LATER = ("held", "held_then_forged")
+_TRIES, _AGAIN_S, _WAIT_S = 20, 0.5, 10.0
 _AFTERWARDS = Turn(id="", title="", cites="")
 """How inquiries beyond the script are met."""
 _NONCE_SIZE = 32
@@ -76,6 +82,8 @@ class PlayedNetwork:
     last: float = 0.0
     _keys: dict[str, str] = field(default_factory=dict)
     _first: dict[str, Any] | None = None
+    to_come: list[tuple[Seen, list[dict[str, Any]]]] = field(default_factory=list)
+    """Late outcomes that are not delivered yet."""
 
     @property
     def played(self) -> int:
@@ -123,11 +131,9 @@ class PlayedNetwork:
             return self._note(
                 "list_in_force", "効力のないリスト / a list that does not count today", "list_not_in_force"
             )
-        found = self.listed.decide(request.inquirer, request.provider, request.basis, request.item, request.information)
-        if not isinstance(found, Permitted):
-            return self._note(
-                "own_list", f"{found.reason} となる照会 / an inquiry that is {found.reason}", str(found.reason)
-            )
+        no = self._refusal(request, now)
+        if no is not None:
+            return no
         try:
             self.book.convert(ask.code, request.inquirer, request.provider)
         except (CodeBroken, KeyError):
@@ -135,6 +141,29 @@ class PlayedNetwork:
         if self._keys.setdefault(request.key_hash, request.inquiry_number) != request.inquiry_number:
             self._note("fresh_key", "前の照会の鍵を使った / the key of an earlier inquiry")
         return None
+
+    def _refusal(self, request: InquiryRequest, now: datetime) -> str | None:
+        """What the register or the list says no to."""
+        asking, answering = self._parties(request, now)
+        if asking is None or answering is None:
+            return self._note(
+                "own_delegation", "登録のない委任による照会 / no such delegation is on file", "delegation_not_on_file"
+            )
+        found = self.listed.decide(asking, answering, request.basis, request.item, request.information)
+        if not isinstance(found, Permitted):
+            return self._note(
+                "own_list", f"{found.reason} となる照会 / an inquiry that is {found.reason}", str(found.reason)
+            )
+        return None
+
+    def _parties(self, request: InquiryRequest, now: datetime) -> tuple[str | None, str | None]:
+        """Whose rows of the list count: those who have delegated (委任元), or the parties themselves; None: no such delegation is on file."""
+        day, found = legal_day(now), []
+        for side, delegate in ((Side.INQUIRER, request.inquirer), (Side.PROVIDER, request.provider)):
+            delegator = request.said.get(f"{side.value}_for")
+            on_file = self.register.delegated(side, delegator, delegate, request.information, day)
+            found.append((delegator or delegate) if on_file else None)
+        return found[0], found[1]
 
     def _met(self, seen: Seen, request: InquiryRequest, now: datetime) -> dict[str, Any]:
         if seen.turn.permit == "refused":
@@ -202,17 +231,46 @@ class PlayedNetwork:
             return bent.answer(item, self.clock())
         if seen.turn.answer == "of_before" and self._first is not None:
             return self._first
-        provider = Provider(
+        if seen.turn.answer in _LATER:
+            if len(seen.presented) == 1:
+                self.to_come.append((seen, self._later(seen, request, item, signer)))
+            return self._honest(request, signer, held=True).answer(item, self.clock())
+        answer = self._honest(request, signer).answer(item, self.clock())
+        self._first = self._first or answer
+        return _tampered(answer) if seen.turn.answer == "tampered" else answer
+
+    def _honest(self, request: InquiryRequest, signer: Signer, *, held: bool = False) -> Provider:
+        return Provider(
             agency=request.provider,
             signer=signer,
             register=lambda: self.register,
             lists=frozenset({self.digest}),
             permitted=lambda _claims: True,
-            look=lambda _code, _kind: Found(records=[_record(request)]),
+            look=lambda _code, _kind: Found(records=[_record(request)], held=held),
         )
-        answer = provider.answer(item, self.clock())
-        self._first = self._first or answer
-        return _tampered(answer) if seen.turn.answer == "tampered" else answer
+
+    def _later(
+        self, seen: Seen, request: InquiryRequest, item: Mapping[str, str], signer: Signer
+    ) -> list[dict[str, Any]]:
+        """What comes of a held inquiry afterwards, one after the other (IF_SKI_90005)."""
+        right, now = self._honest(request, signer).answer(item, self.clock()), self.clock()
+        if seen.turn.answer == "held":
+            answers = [right, right]
+        else:
+            forger = DishonestProvider(
+                agency=request.provider, signer=signer, register=lambda: self.register, bend=Bend.SIGNED_BY_ANOTHER
+            )
+            answers = [forger.answer(item, now), _tampered(right)]
+        return [{"permit_id": permit_claims(item["permit"])["permit_id"], **answer} for answer in answers]
+
+    async def bring(self, client: aiohttp.ClientSession, url: str) -> None:
+        """Bring what is to come of the inquiries that were held: each again for as long as nobody listens, or is told to wait."""
+        while self.to_come:
+            seen, items = self.to_come[0]
+            for item in items:
+                seen.late.append(await _brought(client, url, item))
+                self.last = asyncio.get_running_loop().time()
+            self.to_come.pop(0)
 
     def _note(self, rule: str, saw: str, reason: str | None = None) -> str | None:
         self.broken.setdefault(rule, saw)
@@ -247,6 +305,18 @@ class PlayedNetwork:
             return web.Response(body=wire.write_envelope(answers), content_type="application/json")
 
         return route
+
+
+async def _brought(client: aiohttp.ClientSession, url: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one late outcome; {} when there was none."""
+    for _ in range(_TRIES):
+        with suppress(ChannelError, ValueError, KeyError, IndexError):
+            answer = msgspec.json.decode(await channel.post(client, url, envelope([item]), timeout_s=_WAIT_S))
+            found: dict[str, Any] = {name: value for name, value in answer["items"][0].items() if value is not None}
+            if "retry" not in found:
+                return found
+        await asyncio.sleep(_AGAIN_S)
+    return {}
 
 
 def _refused(reason: str) -> dict[str, Any]:

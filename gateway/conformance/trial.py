@@ -9,7 +9,7 @@ import json
 import secrets
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import aiohttp
 
 from adapters.jlis_mock.core.codes import CodeBook
+from adapters.jlis_mock.core.messages import OPTIONAL
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
 from adapters.jlis_mock.resident_network.residents import Residents, parse_number
 from codebook import layouts
@@ -26,7 +27,7 @@ from gateway.data_folder import DataFolder
 from gateway.topology import NETWORK, RESIDENT_NETWORK, Program
 from keys.sealing import OneTimeKey
 from keys.signing import Signer
-from partner.messages import Question, SignedRequest, hexdigest, sign_request, text
+from partner.messages import Question, SignedRequest, envelope, hexdigest, sign_request, text
 from permission_lists import versions
 from permission_lists.compiled import CompiledList
 from permission_lists.decide import Party, Permitted
@@ -37,11 +38,14 @@ from storage.database import Database
 from storage.reference_data import read_layouts
 from transport import role as role_file
 from transport import tls
-from transport.register import Register
+from transport.register import Register, Side
 from transport.role import RoleConfig
 from transport.tls import Identity
 
 NONCE_SIZE: Final = 32
+PROVISIONS: Final = "provisions"
+Listed = tuple[str, PermissionList, CompiledList]
+"""Digest, content and rows of the permission list in force."""
 LIFE: Final = timedelta(minutes=10)
 TIMEOUT_S: Final = 20.0
 
@@ -52,11 +56,24 @@ class TrialError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """The provider's codes of the people that the run asks about. `barred` None: nobody was named, the step is left out."""
+    """The provider's codes of the people that the run asks about. `barred` None: nobody was named, the step is left out.
+
+    `pending`: an acquisition number that the server has given out and under which no code has come; None likewise.
+    """
 
     known: bytes
     unknown: bytes
     barred: bytes | None
+    pending: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Somebody of this folder who asks, and what."""
+
+    agency: str
+    signer: Signer
+    question: Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,26 +87,42 @@ class Presented:
 
 @dataclass(slots=True, kw_only=True)
 class Trial:
-    """`url`: the server's base with the agency in it. `strangers`: identities that must be turned away, by what is wrong with them."""
+    """`url`: the server's base with the agency in it. `asking`: who asks. `stranger`: an identity that must be turned away.
+
+    `in_stead`: an inquiry that the list gives to who has delegated it, and not to who makes it. `strangers`: by side, an agency that has delegated
+    nothing to the inquirer, or to the provider. None: there is none here.
+    """
 
     url: str
     agency: str
     register: Register
     network: Identity
-    inquirer: str
-    inquirer_signer: Signer
+    asking: Asking
     inquirer_identity: Identity
     stranger: Identity
     permit_signer: Signer
     people: People
-    question: Question
     now: datetime
-    raw: dict[str, Any] = field(default_factory=dict)
+    in_stead: Asking | None
+    strangers: Mapping[Side, str | None]
 
-    def request(self, **changes: Any) -> SignedRequest:
-        """A request that the inquirer signed."""
-        question = replace(self.question, **{"expires_at": self.now + LIFE, **changes})
-        return sign_request(question, agency=self.inquirer, signer=self.inquirer_signer, now=self.now)
+    @property
+    def inquirer(self) -> str:
+        return self.asking.agency
+
+    @property
+    def question(self) -> Question:
+        return self.asking.question
+
+    def request(self, asking: Asking | None = None, **changes: Any) -> SignedRequest:
+        """A request that the inquirer signed, or whoever else asks."""
+        who = asking or self.asking
+        question = replace(who.question, **{"expires_at": self.now + LIFE, **changes})
+        return sign_request(question, agency=who.agency, signer=who.signer, now=self.now)
+
+    def harmless(self, path: str) -> bytes:
+        """A body for somebody who must be turned away before it is read."""
+        return envelope([self.presented().item] if path == PROVISIONS else [])
 
     def presented(
         self,
@@ -99,9 +132,10 @@ class Trial:
         claims: Mapping[str, Any] | None = None,
         item: Mapping[str, str] | None = None,
         signer: Signer | None = None,
+        stead: Asking | None = None,
     ) -> Presented:
         """A request that is in order, but for what is given: changes of the signed request, of the permit's claims, or of the item that is sent."""
-        signed = self.request(**(request or {}))
+        signed = self.request(stead, **(request or {}))
         asked = json.loads(signed.request)
         shown, nonce = code or self.people.known, secrets.token_bytes(NONCE_SIZE)
         permit = PermitClaims(
@@ -113,6 +147,7 @@ class Trial:
             issued_at=timestamp(self.now),
             redeem_by=timestamp(self.now + LIFE / 2),
             answer_by=asked["expires_at"],
+            **{name: asked[name] for name in OPTIONAL if name in asked},
         )
         bent = PermitClaims(**{**{name: getattr(permit, name) for name in permit.__struct_fields__}, **(claims or {})})
         sent = {
@@ -125,8 +160,10 @@ class Trial:
         }
         return Presented(item={**sent, **(item or {})}, claims=bent, one_time_key=signed.one_time_key)
 
-    async def post(self, body: bytes, *, identity: Identity | None, newest: ssl.TLSVersion | None = None) -> Answered:
-        """POST to the provision endpoint as somebody. Raises aiohttp.ClientError, OSError, TimeoutError when there is no answer."""
+    async def post(
+        self, body: bytes, *, path: str, identity: Identity | None, newest: ssl.TLSVersion | None = None
+    ) -> Answered:
+        """POST to one of the server's paths as somebody. Raises aiohttp.ClientError, OSError, TimeoutError when there is no answer."""
         context = tls.client_context(identity, self.network.ca)
         if newest is not None:
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -136,7 +173,7 @@ class Trial:
         limit = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with (
             aiohttp.ClientSession(connector=connector, timeout=limit) as session,
-            session.post(f"{self.url}/provisions", data=body, headers=headers, allow_redirects=False) as response,
+            session.post(f"{self.url}/{path}", data=body, headers=headers, allow_redirects=False) as response,
         ):
             data = await response.read()
             return Answered(status=response.status, content_type=response.content_type, body=data)
@@ -170,8 +207,8 @@ async def prepare(
         )
     ring = config.open_keys(NETWORK).ring
     now = config.clock()
-    inquirer, question = _question(data, config, register, agency, information, now)
-    own = hosting(data, inquirer)
+    listed = list_in_force(config, register, legal_day(now))
+    asking = _asking(data, listed, agency, information, now)
     book = CodeBook(ring, register.agencies)
     references = await _references(data, people)
     return Trial(
@@ -179,18 +216,19 @@ async def prepare(
         agency=agency,
         register=register,
         network=config.hosted[NETWORK].identity,
-        inquirer=inquirer,
-        inquirer_signer=own.open_keys(inquirer).ring.signer("signing"),
-        inquirer_identity=own.hosted[inquirer].identity,
+        asking=asking,
+        inquirer_identity=hosting(data, asking.agency).hosted[asking.agency].identity,
         stranger=stranger,
         permit_signer=ring.signer("permit"),
         people=People(
             known=book.code_of(agency, references["known"]),
             unknown=book.code_of(agency, secrets.token_bytes(16)),
             barred=book.code_of(agency, references["barred"]) if "barred" in references else None,
+            pending=people.get("pending"),
         ),
-        question=question,
         now=now,
+        in_stead=_in_stead(data, listed, register, asking.question, now),
+        strangers={side: _stranger_to(listed, register, asking, side, legal_day(now)) for side in Side},
     )
 
 
@@ -213,34 +251,77 @@ def inquirers(data: DataFolder) -> list[str]:
     ]
 
 
-def _question(
-    data: DataFolder, config: RoleConfig, register: Register, agency: str, information: str, now: datetime
-) -> tuple[str, Question]:
+def _asking(data: DataFolder, listed: Listed, agency: str, information: str, now: datetime) -> Asking:
     """An inquirer of this data folder and an inquiry that the list in force gives it."""
     day = legal_day(now)
-    digest, found, compiled = list_in_force(config, register, day)
+    digest, found, compiled = listed
     basis = found.statutory_basis(day)
-    items = sorted({item for of, item in found.rows if basis is not None and of == basis.id})
     for inquirer in inquirers(data):
-        for item in items if inquirer != agency else ():
+        for item in _items(found, day) if inquirer != agency else ():
             if isinstance(compiled.decide(inquirer, agency, basis.id if basis else None, item, information), Permitted):
-                wanted = _one_item(information, day)
                 question = Question(
                     provider=agency,
                     item=item,
                     information=information,
                     list_digest=digest,
                     basis=basis.id if basis else None,
-                    items=wanted,
+                    items=_one_item(information, day),
                 )
-                return inquirer, question
+                return Asking(agency=inquirer, signer=_signer(data, inquirer), question=question)
     raise TrialError(
         f"この機関に{information}を照会できる機関がこのフォルダーにありません。--information で別のものを"
         " / no agency of this folder may ask this one for that; name another kind with --information"
     )
 
 
-def list_in_force(config: RoleConfig, register: Register, day: date) -> tuple[str, PermissionList, CompiledList]:
+def _items(listed: PermissionList, day: date) -> list[str]:
+    basis = listed.statutory_basis(day)
+    return sorted({item for of, item in listed.rows if basis is not None and of == basis.id})
+
+
+def _in_stead(data: DataFolder, listed: Listed, register: Register, question: Question, now: datetime) -> Asking | None:
+    """An inquiry by a delegate of this folder under a row of its delegator's alone."""
+    day, compiled, here = legal_day(now), listed[2], inquirers(data)
+    for one in register.delegations:
+        covered = one.covers(Side.INQUIRER, one.delegator, one.delegate, question.information, day)
+        if not covered or one.delegate not in here or question.provider in {one.delegate, one.delegator}:
+            continue
+        for item in _items(listed[1], day):
+            asked = (question.provider, question.basis, item, question.information)
+            by_delegator, by_delegate = (compiled.decide(who, *asked) for who in (one.delegator, one.delegate))
+            if isinstance(by_delegator, Permitted) and not isinstance(by_delegate, Permitted):
+                said = {"inquirer_for": one.delegator}
+                return Asking(
+                    agency=one.delegate,
+                    signer=_signer(data, one.delegate),
+                    question=replace(question, item=item, said=said),
+                )
+    return None
+
+
+def _stranger_to(listed: Listed, register: Register, asking: Asking, side: Side, day: date) -> str | None:
+    """An agency that has delegated nothing to the one of this run on this side: one that the list permits the same, if there is such."""
+    question = asking.question
+    delegate = asking.agency if side is Side.INQUIRER else question.provider
+
+    def permitted(who: str) -> bool:
+        parties = (who, question.provider) if side is Side.INQUIRER else (asking.agency, who)
+        return isinstance(listed[2].decide(*parties, question.basis, question.item, question.information), Permitted)
+
+    others = [
+        one
+        for one in register.agencies
+        if one not in {asking.agency, question.provider}
+        and not register.delegated(side, one, delegate, question.information, day)
+    ]
+    return next(filter(permitted, others), next(iter(others), None))
+
+
+def _signer(data: DataFolder, agency: str) -> Signer:
+    return hosting(data, agency).open_keys(agency).ring.signer("signing")
+
+
+def list_in_force(config: RoleConfig, register: Register, day: date) -> Listed:
     """Digest, content and rows of the permission list that counts on a legal day. Raises TrialError, OSError."""
     heads: dict[versions.Head, SignedVersion] = {}
     for signed in list_files.read(config.folder / list_files.FILE_NAME):
@@ -266,7 +347,7 @@ def _one_item(information: str, day: Any) -> tuple[str, ...]:
 
 async def _references(data: DataFolder, people: Mapping[str, str]) -> dict[str, bytes]:
     """Person references of the simulated resident network: the codes that the server under test got are made of them."""
-    numbers = {name: parse_number(number) for name, number in people.items()}
+    numbers = {name: parse_number(number) for name, number in people.items() if name != "pending"}
     config = role_file.load(data.role(RESIDENT_NETWORK))
     database = await Database.open(config.dsn, connections=1)
     try:
@@ -284,7 +365,7 @@ async def _references(data: DataFolder, people: Mapping[str, str]) -> dict[str, 
 
 
 def read_people(path: Path) -> dict[str, str]:
-    """`{"known": 個人番号, "barred": 個人番号}`, of synthetic people; `barred` may be left out. Raises TrialError."""
+    """`{"known": 個人番号, "barred": 個人番号, "pending": 処理通番}`, of synthetic people; the last two may be left out. Raises TrialError."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -292,12 +373,12 @@ def read_people(path: Path) -> dict[str, str]:
     well_formed = (
         isinstance(found, dict)
         and "known" in found
-        and set(found) <= {"known", "barred"}
+        and set(found) <= {"known", "barred", "pending"}
         and all(isinstance(one, str) for one in found.values())
     )
     if not well_formed:
         raise TrialError(
-            '人のファイルは {"known": "12桁", "barred": "12桁"} の形です（barred は省ける）'
-            ' / the file of people has the form {"known": "12 digits", "barred": "12 digits"}; barred may be left out'
+            '人のファイルは {"known": "12桁", "barred": "12桁", "pending": "P…"} の形です（known のほかは省ける）'
+            ' / the file of people has the form {"known": "12 digits", "barred": "12 digits", "pending": "P…"}; all but known may be left out'
         )
     return dict(found)

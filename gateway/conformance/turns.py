@@ -16,6 +16,7 @@ ANSWERED: Final = "answered"
 _PERMIT: Final = "docs/architecture.md, Permit; PL-3"
 _OUTCOME: Final = "docs/architecture.md, Outcome"
 _REQUEST: Final = "docs/architecture.md, InquiryRequest; IF_SKI_90001"
+_LATE: Final = "IF_SKI_90005, docs/openapi/intermediate.yaml"
 _RESEND: Final = "docs/openapi/network.yaml, retry; IS-7"
 
 
@@ -43,6 +44,11 @@ RULES: Final = (
         "リストが許さない照会を送らない / asks for nothing that the list does not permit",
         "DESIGN §4 step 1; PL-3",
     ),
+    Rule(
+        "own_delegation",
+        "登録のない委任で照会しない / asks in nobody's stead who has not delegated it",
+        f"{_REQUEST}; IS-2",
+    ),
     Rule("own_code", "自機関の符号を示す / shows a code of its own", f"{_REQUEST}; SC-9"),
     Rule("fresh_key", "照会ごとに新しい一回限りの鍵 / a fresh one-time key for each inquiry", f"{_REQUEST}; SC-1"),
     Rule(
@@ -67,6 +73,8 @@ class Seen:
     asked: list[PermitAsk] = field(default_factory=list)
     permit: str | None = None
     presented: list[InquiryAsk] = field(default_factory=list)
+    late: list[dict[str, object]] = field(default_factory=list)
+    """What it answered to the outcomes that came late, in order."""
     whole: bool = False
     """It asked for the whole layout: nothing goes beyond that."""
 
@@ -111,6 +119,28 @@ def _given_up(seen: Seen) -> Judged:
     if seen.presented:
         return "許可されていない照会を送った / it inquired without a permit"
     return "拒まれた要求を送り直した / it asked again what was refused" if len(seen.asked) > 1 else None
+
+
+def _late_received(seen: Seen) -> Judged:
+    if not seen.late:
+        return "後からの結果を届けられなかった / no late outcome could be delivered"
+    right = all(answer == {"received": True} for answer in seen.late)
+    return (
+        None
+        if right
+        else "後からの結果を received と答えなかった / it did not answer received: true, to the same outcome twice"
+    )
+
+
+def _late_refused(seen: Seen) -> Judged:
+    if not seen.late:
+        return "後からの結果を届けられなかった / no late outcome could be delivered"
+    taken = any("refused" not in answer for answer in seen.late)
+    return (
+        "信じてはならない後からの結果を受け取った / it received a late outcome that it must not believe"
+        if taken
+        else None
+    )
 
 
 TURNS: Final = (
@@ -194,6 +224,22 @@ TURNS: Final = (
         title="尋ねていない項目のある回答を受け取らない / takes nothing in that was not asked for",
         cites="docs/architecture.md, Payload; SC-5, SC-14",
         answer="more_than_asked",
+        ends=False,
+    ),
+    Turn(
+        id="late_outcome",
+        title="保留のあとの結果を受け取り、二度届いても同じに答える / takes the outcome that comes after `held`, and answers it alike twice",
+        cites=_LATE,
+        answer="held",
+        look=_late_received,
+        ends=True,
+    ),
+    Turn(
+        id="late_outcome_forged",
+        title="保留のあとの、提供者のものでない結果を拒む / refuses a late outcome that is not the provider's own",
+        cites=f"{_LATE}; SC-1",
+        answer="held_then_forged",
+        look=_late_refused,
         ends=False,
     ),
 )

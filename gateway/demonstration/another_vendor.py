@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import aiohttp
 import msgspec
 
 from adapters.jlis_mock.dishonest import DishonestPeer, DishonestProvider
-from codebook.identifiers import ACQUISITION_PREFIX, new_sortable_id
 from gateway.demonstration.stage import Stage
 from keys.signing import Signer
-from partner.serving import Mailbox, application, serving
+from partner.mailbox import Mailbox
+from partner.serving import application, serving
 from synthetic.people import Person
 from transport import channel, tls
 from transport.role import RoleConfig
@@ -42,7 +41,7 @@ class Vendor:
 
         While the network cannot reach us yet (we have only just begun to listen), the same request again.
         """
-        number = new_sortable_id(ACQUISITION_PREFIX, int(now.timestamp() * 1000), secrets.token_bytes(10))
+        number = self.mailbox.new_number(str(person.index), now)
         body = {"items": [{"acquisition_number": number, "individual_number": person.individual_number}]}
         url = f"{self.resident_network}/code-requests"
         for _ in range(_TRIES):
@@ -58,12 +57,12 @@ def signer_of(config: RoleConfig, agency: str) -> Signer:
 
 
 @asynccontextmanager
-async def vendor(stage: Stage) -> AsyncIterator[Vendor]:
-    """Run the other vendor's server while the block lasts."""
+async def vendor(stage: Stage, mailbox: Mailbox | None = None) -> AsyncIterator[Vendor]:
+    """Run the other vendor's server while the block lasts. `mailbox`: what it takes in with, when that is wrong (tests)."""
     config = stage.running.elsewhere(AGENCY)
     hosted = config.hosted[AGENCY]
     network = stage.running.url("network")
-    mailbox = Mailbox()
+    mailbox = mailbox or Mailbox()
     signer = await asyncio.to_thread(signer_of, config, AGENCY)
     register = StandingRegister(config.register_path, config.register_root)
     provider = DishonestProvider(agency=AGENCY, signer=signer, register=register)

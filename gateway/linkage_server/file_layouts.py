@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import yaml
 
-from gateway.batch.text_forms import Fill, Fixed, FixedLayout, Unit
+from gateway.batch.text_forms import Fill, Fixed, FixedLayout, Unit, decode_line, split_csv
 
 ADDRESSEE_COLUMNS: Final = (
     "system",
@@ -98,3 +98,15 @@ def read_file_layouts(path: Path | None = None) -> Mapping[str, FixedLayout]:
         return ours | parse_file_layouts(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         raise FileLayoutsError("the agency's file of layouts cannot be read") from None
+
+
+def columns_of(header: bytes, encoding: str) -> list[str]:
+    """The columns that the first line of a CSV file names; none when it is no line of text."""
+    text = decode_line(header, encoding, number=1)
+    return (split_csv(text) or []) if isinstance(text, str) else []
+
+
+def missing_column(header: bytes, encoding: str, columns: Sequence[str]) -> str:
+    """The first column that a header does not have; empty when it has each, and others or one twice."""
+    named = columns_of(header, encoding)
+    return next((name for name in columns if name not in named), "")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
+
+import structlog
 
 from gateway.api.clients import SECRET_PURPOSE, ClientStore
 from gateway.api.tokens import TOKEN_PURPOSE
@@ -20,6 +23,7 @@ from storage.key_store import KeyStore
 from storage.tenancy import open_tenant
 from transport.role import RoleConfig
 
+_LOG = structlog.get_logger()
 CHANNELS: Final = (ADDRESSEES, PERSON_CHANGES, BUSINESS_INFORMATION, INQUIRIES)
 
 
@@ -58,3 +62,11 @@ async def register_client(
         await database.close()
     spool.prepare(config.spool, agency, system, CHANNELS)
     return valid
+
+
+async def prepare_spool(config: RoleConfig, agency: str, system: str) -> None:
+    """The folders of one business system, as soon as it has a client."""
+    try:
+        await asyncio.to_thread(spool.prepare, config.spool, agency, system, CHANNELS)
+    except OSError as failure:  # files of this system cannot come in; calls can
+        _LOG.error("spool:folders_not_made", agency=agency, error=type(failure).__name__)

@@ -19,7 +19,6 @@ from gateway.api import standings as token_standings
 from gateway.api.authorization import DOORS, Closed, Door, Doors, authenticate
 from gateway.api.clients import ClientStore, client_ids
 from gateway.api.standings import Standings
-from gateway.batch import spool
 from gateway.batch.resealing import Resealing
 from gateway.batch.run import SpoolChannel, run_spool
 from gateway.linkage_server import free_text, jobs, retention, waiting_work
@@ -49,7 +48,7 @@ from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import LoadLimits
 from gateway.linkage_server.pushes import routes as push_routes
 from gateway.linkage_server.pushes.loop import Pushes, open_pushes
-from gateway.linkage_server.registration import CHANNELS, ready_ring
+from gateway.linkage_server.registration import prepare_spool, ready_ring
 from gateway.linkage_server.resealing.job import open_resealing
 from gateway.linkage_server.review.runner import Reviews
 from gateway.linkage_server.routes import add_routes
@@ -197,7 +196,14 @@ def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Cl
 
     app = listener.application(authenticate)
     doors = Part(running, lambda one: one.door)
-    app[DOORS] = Doors(doors, clock=config.clock, record=record, closed=closed, issuer=config.options.get("issuer"))
+    app[DOORS] = Doors(
+        doors,
+        clock=config.clock,
+        record=record,
+        closed=closed,
+        made=partial(prepare_spool, config),
+        issuer=config.options.get("issuer"),
+    )
     app[AGENCIES] = Part(running, lambda one: one.agency)
     app[desk_routes.DESKS] = Part(running, lambda one: one.desk)
     app[ONLINE] = Part(running, lambda one: one.online)
@@ -209,14 +215,6 @@ def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Cl
     app[push_routes.PUSHES] = Part(running, lambda one: one.pushes)
     add_routes(app)
     return app
-
-
-async def _prepare_spool(config: RoleConfig, agency: Agency) -> None:
-    for system in await agency.clients.systems():
-        try:
-            await asyncio.to_thread(spool.prepare, config.spool, agency.id, system, CHANNELS)
-        except OSError as failure:  # files of this system cannot come in; calls can
-            _LOG.error("spool:folders_not_made", agency=agency.id, error=type(failure).__name__)
 
 
 def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[asyncio.Task[None]]:
@@ -341,7 +339,8 @@ class _Hosting:
                 await self.openings.record(one.agency.id, one.agency.committer)
             await self.stack.enter_async_context(opening.pop_all())
         for one in opened:
-            await _prepare_spool(self.config, one.agency)
+            for system in await one.agency.clients.systems():
+                await prepare_spool(self.config, one.agency.id, system)
             self.running[one.agency.id] = one
             if len(self.running) == 1:  # the first that is open has the registers on its record
                 records = RegisterRecords(committer=one.agency.committer, step=_REGISTER, clock=self.config.clock)

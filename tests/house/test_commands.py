@@ -77,6 +77,8 @@ def test_bad_arguments_are_refused_in_japanese_first(words, capsys):
         ("keys", "list", "--role", "intermediate", "--agency", "setagaya"),
         ("lists", "publish", "ordinance.yaml", "--from", "2030-01-01"),
         ("clients", "list", "--agency", "setagaya"),
+        ("call", "--client", "juki"),
+        ("send", "addressees", "people.csv", "--client", "juki"),
         ("portal", "show", "--card", "card.json", "--provider", "setagaya", "--information", "医療保険給付関係情報"),
         ("serve", "linkage"),
         ("assess",),
@@ -110,6 +112,9 @@ def test_without_a_command_the_list_of_commands_is_shown(capsys):
              "--information", "医療保険給付関係情報"),
             "--item",
         ),
+        (("residents", "--count", "0", "--out", "people.json"), "--count"),
+        (("residents", "--from", "100000000", "--out", "people.json"), "--from"),
+        (("residents", "--out", "people.json"), "not set up"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.api.grants import GRANTS
 from gateway.topology_options import OPTIONS
-from gateway.topology_parts import GRANTS
 from tests.house.sources import ROOT, files, parsed
 
 ADR_HEADINGS = ["Context", "Drivers", "Options", "Outcome", "Negative consequences"]

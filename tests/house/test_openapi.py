@@ -16,6 +16,7 @@ from adapters.jlis_mock.core.checkpoint_routes import add_checkpoint_routes
 from adapters.jlis_mock.core.epoch_routes import add_epoch_routes
 from adapters.jlis_mock.core.list_routes import add_list_routes
 from adapters.jlis_mock.core.log_routes import add_log_routes
+from adapters.jlis_mock.core.register_routes import add_register_route
 from adapters.jlis_mock.core.routes import add_core_routes
 from adapters.jlis_mock.interface.routes import add_interface_routes
 from adapters.jlis_mock.portal import routes as portal
@@ -65,6 +66,7 @@ def add_routes_of_the_network(app: web.Application) -> None:
     add_list_routes(app, None, None)
     add_epoch_routes(app, None)
     add_checkpoint_routes(app)
+    add_register_route(app, None)
     add_log_routes(app, None)
     add_control_route(app, None)
     openapi.add_route(app, "network")

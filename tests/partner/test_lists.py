@@ -19,7 +19,7 @@ MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 def found(*versions, now=MIDNIGHT) -> str:
     wire = [{name: text(getattr(one, name)) for name in ("head", "signature", "content")} for one in versions]
-    return list_in_force(wire, PUBLISHER.public_key, now)
+    return list_in_force(wire, PUBLISHER.public_key, now).digest
 
 
 def test_the_newest_list_whose_day_has_come_in_japan_counts():

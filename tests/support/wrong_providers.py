@@ -7,6 +7,7 @@ import json
 from keys import labels
 from keys.masked import Plaintext
 from keys.sealing import new_one_time_key, seal
+from partner.mailbox import Mailbox
 from partner.messages import exchange_digest, octets, payload_info, permit_claims, text
 from partner.providing import Found, Provider
 
@@ -88,6 +89,40 @@ class ReleasesBarred(Provider):
             return super()._provide(item, claims, exchange, now)
         finally:
             self.look = look
+
+
+class JudgesByTheDelegate(Provider):
+    """It looks up whoever asks, not whoever has delegated it: of an inquiry in another's stead that is the wrong row."""
+
+    def refusal(self, item, claims, now):
+        found = super().refusal(item, claims, now)
+        return "inquirer_not_in_row" if found is None and "inquirer_for" in claims else found
+
+
+class TakesAnything(Mailbox):
+    """It takes in whatever comes."""
+
+    __slots__ = ()
+
+    def take_code(self, number, code):
+        self.codes[number] = code
+        self.came.set()
+        return {"bound": True}
+
+    def take_outcome(self, permit_id, answer, register, now):
+        self.outcomes[permit_id] = answer
+        return {"received": True}
+
+
+class BindsOnce(Mailbox):
+    """A code that comes again is a stranger to it."""
+
+    __slots__ = ()
+
+    def take_code(self, number, code):
+        known = number in self.codes
+        found = super().take_code(number, code)
+        return {"refused": {"reason": "acquisition_number_unknown"}} if known and "bound" in found else found
 
 
 class BelievesAnyPermit(Provider):

@@ -17,10 +17,12 @@ from gateway.exit_codes import BAD_INPUT, FAILED, OK
 from keys import labels
 from keys.errors import SealBroken
 from partner.asking import Asker, read_answer
-from partner.messages import MessageBrokenError, Question, SignedRequest, hexdigest, permit_claims
+from partner.mailbox import Mailbox
+from partner.messages import MessageBrokenError, Question, SignedRequest, hexdigest, octets, permit_claims
 from permission_lists.versions import legal_day
 from storage.reference_data import read_permission_list
 from synthetic.business import MEDICAL_INSURANCE
+from tests.support.wrong_providers import TakesAnything
 from transport.channel import ChannelError
 
 ITEMS = ("被保険者番号",)
@@ -29,8 +31,11 @@ ITEMS = ("被保険者番号",)
 class Careful:
     """An inquirer made of the library, which asks as the documents say."""
 
-    def __init__(self, asker: Asker, register, question: Question, clock) -> None:
+    mailbox_of: type[Mailbox] = Mailbox
+
+    def __init__(self, asker: Asker, register, question: Question, clock, mailbox: Mailbox) -> None:
         self.asker, self.register, self.question, self.clock = asker, register, question, clock
+        self.mailbox = mailbox
 
     def signed(self):
         return self.asker.build(self.question, self.clock())
@@ -59,14 +64,27 @@ class Careful:
         permit = answer.get("permit")
         if permit is None or not self.believes(permit, signed):
             return signed.inquiry_number, "refused"
+        permit_id = self.mailbox.await_outcome(permit, signed)
         answer = await self.asker.present(permit, signed)
         while "retry" in answer:
             answer = await self.asker.present(permit, signed)
+        if "outcome" in answer and json.loads(octets(answer["outcome"]))["disposition"] == "held":
+            answer = await self.later(permit_id)
+            if answer is None:
+                return signed.inquiry_number, "held"
         try:
             self.read(answer, permit, signed)
         except (MessageBrokenError, SealBroken, KeyError):
             return signed.inquiry_number, "aborted"
         return signed.inquiry_number, "answered"
+
+    async def later(self, permit_id: str):
+        """The outcome that comes by itself, if it does within a while."""
+        for _ in range(40):
+            if permit_id in self.mailbox.outcomes:
+                return self.mailbox.outcomes[permit_id]
+            await asyncio.sleep(0.1)
+        return None
 
 
 def signed_digest(signed) -> str:
@@ -81,6 +99,32 @@ class BelievesAnyPermit(Careful):
 class BelievesAnyAnswer(Careful):
     def read(self, answer, permit, signed):
         return answer["outcome"]
+
+
+class BelievesAnyLateOutcome(Careful):
+    mailbox_of = TakesAnything
+
+
+class TakesNothingTwice(Mailbox):
+    """What it has received it does not know any more."""
+
+    __slots__ = ()
+
+    def take_outcome(self, permit_id, answer, register, now):
+        twice = permit_id in self.outcomes
+        found = super().take_outcome(permit_id, answer, register, now)
+        return {"refused": {"reason": "permit_unknown"}} if twice else found
+
+
+class ForgetsWhatItReceived(Careful):
+    mailbox_of = TakesNothingTwice
+
+
+class AsksInAnothersStead(Careful):
+    """For somebody who has delegated nothing to it."""
+
+    def signed(self):
+        return self.asker.build(replace(self.question, said={"inquirer_for": "tokyo"}), self.clock())
 
 
 class SignsAnew(Careful):
@@ -123,14 +167,14 @@ async def asking(job, kind, port: int, ends) -> None:
     """So many inquiries as a run has, to whoever listens at the port, and their ends in a file."""
     now = job.system.running.role("intermediate").clock
     person = next(one for one in job.stage.insured if not job.stage.business.is_barred(one))
-    async with vendor(job.stage) as playing:
+    async with vendor(job.stage, kind.mailbox_of()) as playing:
         code = await playing.code_of(person, now())
         asker = replace(playing.peer, core=f"https://127.0.0.1:{port}", interface=f"https://127.0.0.1:{port}")
         question = Question(
             provider="setagaya", item="42", information=MEDICAL_INSURANCE, basis="beppyo2-2022", items=ITEMS,
             list_digest=read_permission_list(legal_day(now())).digest,
         )  # fmt: skip
-        inquirer = kind(asker, job.system.running.role("intermediate").register, question, now)
+        inquirer = kind(asker, job.system.running.role("intermediate").register, question, now, playing.mailbox)
         ended = [await insisting(inquirer, code) for _ in TURNS]
     part = ends.with_suffix(".part")
     part.write_text("".join(json.dumps({"inquiry_number": one, "state": state}) + "\n" for one, state in ended))
@@ -185,8 +229,11 @@ def test_an_inquirer_made_of_the_library_does_everything_right(conformance):
             },
         ),
         (SignsAnew, {"same_bytes", "permit_retry"}),
-        (AsksForAnything, {"own_list", "answered", "permit_retry", "answer_retry"}),
+        (AsksForAnything, {"own_list", "answered", "permit_retry", "answer_retry", "late_outcome", "late_outcome_forged"}),
         (UsesOneKey, {"fresh_key"}),
+        (BelievesAnyLateOutcome, {"late_outcome_forged"}),
+        (ForgetsWhatItReceived, {"late_outcome"}),
+        (AsksInAnothersStead, {"own_delegation", "answered", "permit_retry", "answer_retry", "late_outcome", "late_outcome_forged"}),
     ],
 )  # fmt: skip
 def test_each_wrong_of_a_wrong_inquirer_is_named(conformance, kind, wrong):
@@ -204,3 +251,12 @@ def test_a_run_that_cannot_begin_or_has_no_ends_says_so(job, tmp_path, capsys):
     assert sekisho([*words, str(tmp_path / "ends"), *data]) == BAD_INPUT
     assert f"{tmp_path / 'ends'}:1:" in capsys.readouterr().err
     assert sekisho([*words, str(tmp_path / "none"), *data]) == FAILED
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        capsys.readouterr()
+        port = str(taken.getsockname()[1])
+        assert sekisho(["conformance", "--inquirer", AGENCY, "--port", port, "--for", "0", *data]) == BAD_INPUT
+    assert "--port" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        sekisho(["conformance", "--inquirer", AGENCY, "--port", "70000", *data])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
+from evidence.entry import EntryKind, exchange_entry
+from evidence.export import LogParty
 from gateway.__main__ import main
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from tests.evidence.exchanges import Log
 from tests.support.running_system import RESIDENTS, entries
 
 
@@ -80,6 +84,93 @@ def test_a_linkage_servers_log_is_exported_by_its_auditor_alone(job, tmp_path, c
     assert (log["agency"], log["party"], log["anchored"]) == (WARD, "linkage", True)
     assert main(["export", "--client", "kokuho", str(out), "--data", root]) == REFUSED
     assert main(["export", "--client", "nobody", str(out), "--data", root]) == BAD_INPUT
+
+
+class Handed(Log):
+    """The log of an agency whose server is elsewhere, kept by itself under the key that the register has."""
+
+    def __init__(self, job, agency: str) -> None:
+        super().__init__(agency=agency, party=LogParty.INTERMEDIATE)
+        self.own = job.system.running.elsewhere(agency).open_keys(agency).ring.signer("log")
+
+    @property
+    def origin(self) -> str:
+        return f"sekisho.example/{self.agency}/intermediate/2022"
+
+    @property
+    def signer(self):
+        return self.own
+
+
+@pytest.fixture(scope="module")
+def elsewhere(job):
+    """A refusal by the core of an agency elsewhere, as the core has it, and that agency's own log of it."""
+    core = asyncio.run(job.system.export("network"))
+    refused = next(one for one in entries(core, kind="permit.refused") if one["inquirer"] == "tashi")
+    log, at = Handed(job, "tashi"), datetime.fromisoformat(refused["at"])
+    said = {
+        name: refused[name]
+        for name in (
+            "inquiry_number",
+            "inquirer",
+            "provider",
+            "basis",
+            "item",
+            "information",
+            "items",
+            "list_digest",
+            "request_digest",
+        )
+    }
+    for kind, before, more in (
+        (EntryKind.INQUIRY_REGISTERED, 5, {}),
+        (EntryKind.INQUIRY_DENIED, -5, {"disposition": "refused", "reason": refused["reason"]}),
+    ):
+        log.append(exchange_entry(id=kind.value, at=at - timedelta(milliseconds=before), kind=kind, **said, **more))
+    return log, refused["inquiry_number"]
+
+
+def test_the_side_of_an_agency_elsewhere_stands_on_the_time_line_when_it_hands_over_its_export(
+    job, elsewhere, tmp_path, capsys
+):
+    log, number = elsewhere
+    (tmp_path / "tashi.ndjson").write_bytes(b"".join(log.lines()))
+    words = ["trace", number, "--json", "--data", str(job.system.running.data.root)]
+    assert main(words) == OK
+    without = json.loads(capsys.readouterr().out)
+    assert [one["kind"] for one in without["entries"]] == ["permit.refused"]
+    assert "tashi" in without["not_reachable"]
+    page = tmp_path / "trace.html"
+    assert main([*words, "--export", str(tmp_path / "tashi.ndjson"), "--html", str(page)]) == OK
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["party"], one["kind"]) for one in found["entries"]] == [
+        ("tashi", "inquiry.registered"),
+        ("network", "permit.refused"),
+        ("tashi", "inquiry.denied"),
+    ]
+    assert found["not_reachable"] == []
+    assert "3 / 3 検証" in page.read_text()
+
+
+def test_an_export_that_proves_nothing_is_not_shown(job, elsewhere, tmp_path, capsys):
+    log, number = elsewhere
+    good = b"".join(log.lines())
+    stranger = Log(agency="tashi", party=LogParty.INTERMEDIATE, bodies=list(log.bodies), notes=list(log.notes))
+    wrong = {
+        "changed": good.replace(b"inquiry.denied", b"inquiry.denjed"),
+        "cut": good[: len(good) // 2],
+        "of another log": b"".join(stranger.lines()),
+        "no export": b"{}\n",
+    }
+    for name, data in wrong.items():
+        (tmp_path / name).write_bytes(data)
+    given = [[tmp_path / name] for name in wrong] + [[tmp_path / "is not there"], [tmp_path / "good"] * 2]
+    (tmp_path / "good").write_bytes(good)
+    for files in given:
+        words = [word for file in files for word in ("--export", str(file))]
+        assert main(["trace", number, *words, "--data", str(job.system.running.data.root)]) == BAD_INPUT
+        told = capsys.readouterr()
+        assert (str(files[-1]) in told.err, told.out) == (True, "")
 
 
 def test_a_page_that_cannot_be_written_is_said_before_anybody_is_asked(job, tmp_path, capsys):

@@ -163,6 +163,24 @@ def test_any_other_is_refused_once_and_the_old_one_stays(standing, change, signe
     assert register() == build({**FIRST, "sequence": 5})
 
 
+def test_a_register_that_is_offered_is_kept_when_it_is_newer_and_the_roots(standing, tmp_path):
+    path, register = standing
+    newer = sign_register({**FIRST, "sequence": 6, "certificates": []}, ROOT)
+    held = path.read_bytes()
+    assert register.offered(held).refusal is None
+    for wrong, refusal in (
+        (sign_register({**FIRST, "sequence": 9}, Signer(generate_seed())), RegisterRefusal.SIGNATURE),
+        (sign_register({**FIRST, "sequence": 4}, ROOT), RegisterRefusal.OLDER),
+        (sign_register({**FIRST, "sequence": 9, "more": 1}, ROOT), RegisterRefusal.MALFORMED),
+    ):
+        assert register.offered(wrong).refusal is refusal
+        assert (register().sequence, path.read_bytes(), register.signed) == (5, held, held)
+    assert register.offered(newer).sequence == 6
+    assert (register().sequence, path.read_bytes(), register.signed) == (6, newer, newer)
+    assert register.look() is None
+    assert StandingRegister(path, ROOT.public_key)().sequence == 6
+
+
 def test_a_register_that_is_gone_or_is_none_is_refused_and_the_old_one_stays(standing):
     path, register = standing
     path.unlink()

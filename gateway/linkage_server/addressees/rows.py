@@ -15,9 +15,9 @@ import msgspec
 
 from codebook import individual_number
 from codebook.identifiers import INTEGRATED_NUMBER_LENGTH
-from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_line, decode_lines, split_csv
+from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_lines, split_csv
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS as COLUMNS
-from gateway.linkage_server.file_layouts import MIGRATED
+from gateway.linkage_server.file_layouts import MIGRATED, columns_of
 
 RESIDENT_KINDS: Final = frozenset({"住民", "住登外"})
 SEXES: Final = frozenset({"0", "1", "2", "9"})
@@ -189,9 +189,8 @@ class RowReader:
         cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool
     ) -> RowReader | None:
         """None when the header does not have exactly the columns (in any order; a byte order mark is passed over)."""
-        text = decode_line(header, encoding, number=1)
-        names = split_csv(text) if isinstance(text, str) else None
-        if names is None or sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, MIGRATED))):
+        names = columns_of(header, encoding)
+        if sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, MIGRATED))):
             return None
         return cls(names, None, encoding=encoding, system=system, may_use_individual_number=may_use_individual_number)
 

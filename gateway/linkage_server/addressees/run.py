@@ -21,6 +21,7 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
 from gateway.linkage_server.addressees.examination import Examined, examine
 from gateway.linkage_server.addressees.rows import Parsed, RowReader
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.spool_rights import admit
@@ -104,7 +105,7 @@ def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
     with file.data.open("rb") as data:
         header = data.readline(LONGEST_LINE)
     reader = RowReader.from_header(header, encoding=encoding, system=file.system, may_use_individual_number=may)
-    return reader or Rejected(reason="header_unknown")
+    return reader or Rejected(reason="header_unknown", where=missing_column(header, encoding, ADDRESSEE_COLUMNS))
 
 
 async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Load | Rejected:

@@ -18,11 +18,12 @@ from gateway.api.clients import SystemRights
 from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
 from gateway.batch.run import Rejected
 from gateway.batch.spool import SpoolFile
-from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_line, decode_lines, split_csv
+from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_lines, split_csv
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
+from gateway.linkage_server.file_layouts import columns_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.people import flow
@@ -94,15 +95,14 @@ class ChangeFile:
 def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> ChangeFile | Rejected:
     encoding = ENCODINGS[manifest.encoding.lower()]
     layout = agency.file_layouts[CHANNEL] if manifest.form == FIXED_WIDTH else None
-    names: list[str] | None
     if layout is not None:
         names = [field.name for field in layout.fields]
     else:
         with file.data.open("rb") as data:
-            header = decode_line(data.readline(LONGEST_LINE), encoding, number=1)
-        names = split_csv(header) if isinstance(header, str) else None
-    if names is None or sorted(names) != sorted(COLUMNS):
-        return Rejected(reason="header_unknown")
+            header = data.readline(LONGEST_LINE)
+        names = columns_of(header, encoding)
+        if sorted(names) != sorted(COLUMNS):
+            return Rejected(reason="header_unknown", where=missing_column(header, encoding, COLUMNS))
     return ChangeFile(
         path=file.data, names=tuple(names), layout=layout, encoding=encoding, rights=rights, count=manifest.count
     )

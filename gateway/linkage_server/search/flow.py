@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,13 +71,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Found:
-    row: Row
-    four_items: list[str]
+    """Somebody who agrees with the keys. `place`: where he stands among those found, by kana (by name without), birth date, number."""
 
-    def place(self) -> tuple[str, str, int]:
-        """Where somebody stands among those found: by kana (by name without), birth date, number."""
-        name, kana, _, birth_date, _ = self.four_items
-        return (kana or name, birth_date, self.row.integrated_number)
+    integrated_number: int
+    place: tuple[str, str, int]
 
 
 def may_ask(sight: Sight, question: Question) -> Refused | None:
@@ -114,37 +111,44 @@ async def search(sight: Sight, question: Question, *, limit: int, cursor: str) -
     after = _read_cursor(sight, question, cursor) if cursor else None
     if cursor and after is None:
         return Refused(reason="cursor_malformed")
+    system = None if sight.sees_all_people else sight.system
     try:
         async with sight.agency.database.inside(sight.agency.tenant) as connection:
             progress = await store.read_progress(connection, indexer.made_under(sight.agency.keys))
-            rows = await _rows(connection, sight, question)
+            found = await _found(connection, sight, question)
+            rest = [one for one in found or () if after is None or one.place > after]
+            if system is not None and len(rest) > limit:
+                own = await store.held_by(connection, [one.integrated_number for one in rest], system)
+                rest = [one for one in rest if one.integrated_number in own]
+            page = rest[:limit]
+            rows = await store.read_people(connection, [one.integrated_number for one in page], system)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("people could not be searched") from None
     asked_by = [*question.numbers(), *question.keys.given()]
-    if rows is None:
-        await record_look_up(sight, Look.SEARCH, (), keys=asked_by)
+    await record_look_up(sight, Look.SEARCH, [row.integrated_number for row in rows], keys=asked_by)
+    if found is None:
         return Refused(reason="too_many_found")
-    found = sorted(_agreeing(sight, question.keys, rows), key=_Found.place)
-    rest = [one for one in found if after is None or one.place() > after]
-    shown = rest[:limit]
-    await record_look_up(sight, Look.SEARCH, [one.row.integrated_number for one in shown], keys=asked_by)
     return Page(
-        people=tuple(_shown(sight, one) for one in shown),
-        cursor=_write_cursor(sight, question, shown[-1].place()) if len(rest) > limit else None,
+        people=tuple(_shown(sight, row) for row in rows),
+        cursor=_write_cursor(sight, question, page[-1].place) if len(rest) > limit else None,
         indexed_revision=progress.indexed,
         newest_revision=progress.newest,
     )
 
 
-async def _rows(connection: Connection, sight: Sight, question: Question) -> list[Row] | None:
-    """The people whom the keys may mean and whom this sight may see; None when there are too many to look at."""
+async def _found(connection: Connection, sight: Sight, question: Question) -> list[_Found] | None:
+    """Everybody who agrees, of all systems, in order; None when the keys may mean too many to look at.
+
+    Whom this sight may see is asked of those who agree, not of everybody who shares a token with them: that is most of the work.
+    """
     if question.numbers():
         numbers = await _by_numbers(connection, sight, question)
     else:
         numbers = await store.with_tokens(connection, _tokens(sight, question.keys), MOST_OPENED + 1)
     if len(numbers) > MOST_OPENED:
         return None
-    return await store.read_people(connection, numbers, None if sight.sees_all_people else sight.system)
+    candidates = await store.read_candidates(connection, numbers)
+    return sorted(_agreeing(sight, question.keys, candidates), key=lambda one: one.place)
 
 
 async def _by_numbers(connection: Connection, sight: Sight, question: Question) -> list[int]:
@@ -153,31 +157,33 @@ async def _by_numbers(connection: Connection, sight: Sight, question: Question) 
     if question.integrated_number:
         found.append(await store.living_on(connection, [int(question.integrated_number)]))
     if question.individual_number:
-        index = sight.agency.keys.index_of(question.individual_number)
-        found.append(await store.living_on(connection, await store.by_individual_number(connection, index)))
+        indexes = sight.agency.keys.indexes_of(question.individual_number)
+        found.append(await store.living_on(connection, await store.by_individual_number(connection, indexes)))
     if question.addressee_number:
         system = question.business_system or sight.system
         found.append(await store.by_addressee(connection, system, question.addressee_number))
     return [number for number in found[0] if all(number in others for others in found)]
 
 
-def _agreeing(sight: Sight, keys: Keys, rows: Sequence[Row]) -> list[_Found]:
+def _agreeing(sight: Sight, keys: Keys, candidates: Sequence[tuple[int, bytes]]) -> Iterator[_Found]:
     """Those whose items agree in full with the keys: a token says no more than that they may."""
-    opened = [
-        _Found(row, sight.agency.keys.open_four_items(row.four_items_sealed, row.integrated_number)) for row in rows
-    ]
-    return [one for one in opened if keys.agree_with(one.four_items)]
+    open_items = sight.agency.keys.open_four_items
+    for number, sealed in candidates:
+        items = open_items(sealed, number)
+        if keys.agree_with(items):
+            name, kana, _, birth_date, _ = items
+            yield _Found(number, (kana or name, birth_date, number))
 
 
-def _shown(sight: Sight, one: _Found) -> dict[str, Any]:
+def _shown(sight: Sight, row: Row) -> dict[str, Any]:
     """A person as this sight may show him (SC-13, SC-14); the dead as the living (SC-19)."""
-    row = one.row
+    four_items = sight.agency.keys.open_four_items(row.four_items_sealed, row.integrated_number)
     shown: dict[str, Any] = {
         "addressees": [{"business_system": system, "addressee_number": number} for system, number in row.addressees],
         "state": row.state,
         "state_since": row.state_since.isoformat() if row.state_since else None,
         "frozen": row.frozen,
-        **sight.only(dict(zip((name.value for name in Field), one.four_items, strict=True))),
+        **sight.only(dict(zip((name.value for name in Field), four_items, strict=True))),
     }
     if sight.shows_integrated_number:
         shown["integrated_number"] = f"{row.integrated_number:015d}"

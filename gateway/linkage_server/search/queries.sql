@@ -27,7 +27,7 @@ where birth_kana = $1 or birth_name = $2 or birth_address = $3 or name_street = 
 limit $8
 
 -- name: by_individual_number
-select integrated_number from person where individual_number_index = $1
+select integrated_number from person where individual_number_index = any($1::bytea[])
 
 -- name: by_addressee
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2 and state = 'held'
@@ -40,9 +40,22 @@ with recursive one (integrated_number, merged_into) as (
 )
 select integrated_number from one where merged_into is null
 
+-- name: candidates
+-- What people are compared by, of those who were not merged away.
+select p.integrated_number, p.four_items_sealed
+from unnest($1::bigint[]) as r (integrated_number)
+cross join lateral (select integrated_number, four_items_sealed from person where integrated_number = r.integrated_number and merged_into is null limit 1) p
+
+-- name: held_by
+select r.integrated_number
+from unnest($1::bigint[]) as r (integrated_number)
+cross join lateral (
+    select 1 from addressee where integrated_number = r.integrated_number and state = 'held' and business_system_id = $2 limit 1
+) a
+
 -- name: people
 select p.integrated_number, p.individual_number_sealed, p.four_items_sealed, p.state, p.state_since, p.frozen, a.systems, a.numbers
-from unnest($1::bigint[]) as r (integrated_number)
+from unnest($1::bigint[]) with ordinality as r (integrated_number, nth)
 cross join lateral (
     select integrated_number, individual_number_sealed, four_items_sealed, state, state_since, frozen
     from person where integrated_number = r.integrated_number and merged_into is null limit 1
@@ -53,6 +66,7 @@ cross join lateral (
     from addressee where integrated_number = r.integrated_number and state = 'held' and ($2::text is null or business_system_id = $2)
 ) a
 where $2::text is null or a.systems is not null
+order by r.nth
 
 -- name: merged_away
 select integrated_number from person where integrated_number = any($1::bigint[]) and merged_into is not null

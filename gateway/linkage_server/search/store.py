@@ -72,8 +72,8 @@ async def with_tokens(connection: Connection, tokens: Mapping[Pair, int], most: 
     return [row["integrated_number"] for row in rows]
 
 
-async def by_individual_number(connection: Connection, index: bytes) -> list[int]:
-    rows = await connection.fetch(_SQL["by_individual_number"], index)
+async def by_individual_number(connection: Connection, indexes: Sequence[bytes]) -> list[int]:
+    rows = await connection.fetch(_SQL["by_individual_number"], list(indexes))
     return [row["integrated_number"] for row in rows]
 
 
@@ -93,8 +93,18 @@ async def without_merged(connection: Connection, numbers: Sequence[int]) -> list
     return [number for number in numbers if number not in gone]
 
 
+async def read_candidates(connection: Connection, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
+    """Integrated number and sealed four items of these people, but for merged ones."""
+    return [tuple(row) for row in await connection.fetch(_SQL["candidates"], numbers)]
+
+
+async def held_by(connection: Connection, numbers: Sequence[int], system: str) -> set[int]:
+    """Those of these people whom a system holds."""
+    return {row["integrated_number"] for row in await connection.fetch(_SQL["held_by"], numbers, system)}
+
+
 async def read_people(connection: Connection, numbers: Sequence[int], system: str | None) -> list[Row]:
-    """These people, those alone that a system holds unless `system` is None; merged ones are left out."""
+    """These people in their order, those alone that a system holds unless `system` is None; merged ones are left out."""
     rows = await connection.fetch(_SQL["people"], numbers, system)
     return [
         Row(

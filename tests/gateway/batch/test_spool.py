@@ -4,10 +4,13 @@ import asyncio
 import hashlib
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 
 from gateway.batch import spool
+from gateway.batch.refusal_texts import TEXTS
 from gateway.batch.run import Rejected, SpoolChannel, run_spool
 
 CHANNEL = "addressees"
@@ -59,22 +62,33 @@ async def test_a_good_file_is_taken_and_only_manifest_and_result_stay(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "told"),
     [
-        ({"sha256": "0" * 64}, "sha256_differs"),
-        ({"count": 3}, "count_differs"),
-        ({"kind": "another"}, "manifest_kind_differs"),
-        ({"encoding": "utf-7"}, "encoding_not_offered"),
-        ({"file": "b.csv"}, "manifest_names_another_file"),
-        ({"more": 1}, "manifest_malformed"),
+        ({"sha256": "0" * 64}, {"reason": "sha256_differs"}),
+        ({"count": 3}, {"reason": "count_differs", "where": "count", "facts": {"lines": 2, "count": 3}}),
+        ({"count": "2"}, {"reason": "manifest_malformed", "where": "count"}),
+        ({"kind": "another"}, {"reason": "manifest_kind_differs", "where": "kind"}),
+        ({"encoding": "utf-7"}, {"reason": "encoding_not_offered", "where": "encoding"}),
+        ({"as_of": "today"}, {"reason": "manifest_malformed", "where": "as_of"}),
+        ({"file": "b.csv"}, {"reason": "manifest_names_another_file", "where": "file"}),
+        ({"more": 1}, {"reason": "manifest_malformed"}),
     ],
 )
-async def test_a_bad_manifest_fails_the_file_before_a_line_is_read(tmp_path, folder, changes, reason):
+async def test_a_bad_manifest_fails_the_file_before_a_line_is_read(tmp_path, folder, changes, told):
     put(folder, **changes)
     taken = []
     await run(tmp_path, taken, folder / "failed" / "a.csv.reason.json")
     assert taken == []
-    assert json.loads((folder / "failed" / "a.csv.reason.json").read_text()) == {"file": "a.csv", "reason": reason}
+    said = json.loads((folder / "failed" / "a.csv.reason.json").read_text())
+    assert said == {"file": "a.csv", "message": TEXTS[told["reason"]], **told}
+
+
+def test_every_reason_of_a_whole_file_is_told_in_words():
+    """By the list in docs/architecture.md."""
+    lines = (Path(__file__).parents[3] / "docs/architecture.md").read_text(encoding="utf-8").splitlines()
+    listed = next(line for line in lines if line.startswith("Reasons for a whole file:"))
+    assert set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", listed)) == set(TEXTS)
+    assert all(" / " in text for text in TEXTS.values())
 
 
 async def test_a_manifest_without_its_file_fails(tmp_path, folder):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from codebook.issuing import has_check_digit
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, CHANGE_COLUMNS
 from tests.support.resident_files import csv_bytes, four_items, individual_number, item, load, person, put, through
 
 
@@ -98,6 +99,18 @@ async def test_a_replayed_file_changes_nothing_and_gives_the_same_bytes(world):
     assert first == second
     assert len(await persons(world)) == 5
     assert len(await entries(world)) == 1
+
+
+@pytest.mark.parametrize("channel", ["addressees", "person-changes"])
+async def test_a_header_without_a_column_is_refused_with_its_name(world, channel):
+    await world.register(scopes=("addressees:register", "persons:change"))
+    columns = {"addressees": ADDRESSEE_COLUMNS, "person-changes": CHANGE_COLUMNS}[channel]
+    data = ",".join(name if name != "sex" else "gender" for name in columns).encode() + b"\n"
+    async with world.served():
+        folder = put(world.config.spool, data, name="a.csv", count=0, channel=channel)
+        with pytest.raises(AssertionError, match="header_unknown"):
+            await through(folder, "a.csv")
+    assert json.loads((folder / "failed" / "a.csv.reason.json").read_text())["where"] == "sex"
 
 
 async def test_a_file_that_was_declared_wrongly_comes_again_with_the_same_bytes_and_is_read_anew(world):

@@ -340,6 +340,7 @@ async def test_a_new_client_has_what_it_was_given_and_no_more(kanri):
         admin = await admin_of(kanri, caller)
         made = await admin.do("add", "zeimu-1", system="zeimu", scopes=["zeimu:inquiries:create"])
         secret = made.body["client_secret"]
+        folders = sorted(one.name for one in (kanri.config.spool / "setagaya" / "zeimu").iterdir())
         token = (await caller.token_answer("zeimu-1", secret)).body["access_token"]
         calls = [
             (await caller.post(path, {"items": []}, token=token, key="k")).status
@@ -352,6 +353,7 @@ async def test_a_new_client_has_what_it_was_given_and_no_more(kanri):
         listed = await admin.listed()
     assert made.status == 201
     assert calls == [200, 403]
+    assert folders == ["addressees", "business-information", "inquiries", "person-changes"]
     assert (escalated.status, escalated.body["error"]) == (400, "invalid_scope")
     assert (again.body["reason"], removed.status, anew.body["reason"]) == ("client_exists", 200, "client_exists")
     assert (listed["zeimu-1"]["state"], listed["zeimu-1"]["secrets"]) == ("removed", [])
@@ -367,6 +369,7 @@ async def test_a_new_client_has_what_it_was_given_and_no_more(kanri):
     [
         ({"scopes": ["kokuho:inquiries:create"]}, "client_malformed"),
         ({"scopes": ["zeimu:inquiries"]}, "client_malformed"),
+        ({"scopes": ["zeimu:inquiries:creat"]}, "scope_unknown"),
         ({"scopes": ["*:*:*"]}, "client_malformed"),
         ({"system": "ZEIMU"}, "client_malformed"),
         ({"client_id": "a b"}, "client_malformed"),

@@ -59,6 +59,7 @@ async def test_the_operator_makes_administrators_and_gives_a_second_secret_while
     assert (dead.status, dead.body["reason"]) == (401, "token_revoked")
     assert secret(folder, "kanri") not in out.out + out.err
     assert (folder / "clients" / "kanri.json").stat().st_mode & 0o777 == 0o600
+    assert (world.config.spool / "setagaya" / "kanri" / "inquiries" / "in").is_dir()
     found = await world.rows("select body from log_entry where kind = 'client.administered' order by idx")
     bodies = [json.loads(row["body"]) for row in found]
     assert [(one["facts"]["act"], one["actor"], one["facts"]["staff"]) for one in bodies] == [

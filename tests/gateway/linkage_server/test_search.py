@@ -168,6 +168,18 @@ async def test_pages_hold_everybody_once_in_the_order_of_kana(ward):
         assert kana == sorted(one["kana"] for one in people)
 
 
+async def test_pages_of_a_system_are_full_although_others_people_stand_between(ward):
+    people = [row(number, kana=f"カクウ {chr(0x30A2 + number)}", individual_number="") for number in range(1, 12)]
+    async with ward.served() as caller:
+        await registered(caller, people[::2])
+        await registered(caller, people[1::2], client="sky2", key="sky2-1")
+        asked = {"kana": "カクウ", "birth_date": "1980-04-01", "limit": 4, "affair": "enquiries"}
+        first = await found(caller, **asked)
+        second = await search(caller, **asked, cursor=first.body["cursor"])
+        assert (numbers(first), numbers(second)) == (["1", "3", "5", "7"], ["9", "11"])
+        assert second.body["cursor"] is None
+
+
 async def test_a_cursor_of_another_question_is_refused(ward):
     async with ward.served() as caller:
         await registered(caller, PEOPLE)
