@@ -27,7 +27,7 @@ test: $(VENV)/.dev ## テスト / run the tests (T=tests/keys picks some)
 	    echo 'SoftHSM2 がないので HSM の試験は飛ばします / tests of the security module are skipped: sudo apt-get install softhsm2' >&2
 	$(BIN)/pytest -n 3 --dist loadfile $(T)
 
-scenarios: $(VENV)/.runtime ## すべてのシナリオを動かす / play every scenario, the slow ones too
+scenarios: $(VENV)/.runtime ## すべてのシナリオを動かす / play every scenario, as it is shipped
 	@$(BIN)/sekisho scenario run scenarios/*.yaml
 
 check: lint test ## 変更を出す前に / everything that must pass before a change lands

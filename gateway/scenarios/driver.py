@@ -16,7 +16,7 @@ import asyncpg
 from rich.console import Console
 
 from evidence.agreement import agree
-from evidence.findings import Finding
+from evidence.findings import Finding, FindingName
 from evidence.verify import Export, verify
 from gateway.data_folder import FIRST_STAFF, STAFF
 from gateway.demonstration.callers import BusinessSystem, Staff, UnexpectedAnswerError
@@ -31,6 +31,7 @@ from synthetic.rows import RESIDENT, Addressees, resident_rows, unharmed
 from transport.channel import ChannelError
 
 ENDED: Final = frozenset({"answered", "not_provided", "refused", "aborted"})
+_EXPORTED_ANEW: Final = 3
 PATIENCE_S: Final = 40.0
 RESIDENTS, INSURANCE = "juki", "kokuho"
 T = TypeVar("T")
@@ -308,8 +309,19 @@ class Driver:
             return await insisting(lambda: auditor.download("/v1/log"))
 
     async def exports(self, *agencies: str) -> dict[str, bytes]:
+        """The whole logs of these agencies, of the core (`network`) and of the ward's linkage server (`linkage`).
+
+        Logs grow while they are exported one after another: one of which another holds more by then is exported anew.
+        """
         found = {agency: await self.export(agency) for agency in (*agencies, "network")}
-        return {**found, "linkage": await self.linkage_log()}
+        found["linkage"] = await self.linkage_log()
+        for _ in range(_EXPORTED_ANEW):
+            behind = {
+                one.export for one in self.findings(found) if one.held_by and one.name is FindingName.DROPPED_TAIL
+            }
+            for label in behind:
+                found[label] = await (self.linkage_log() if label == "linkage" else self.export(label))
+        return found
 
     def findings(self, exports: Mapping[str, bytes]) -> list[Finding]:
         """What the offline verifier and the comparison of the parties find."""

@@ -49,7 +49,6 @@ class _Written(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     begins: str | None = None
     topology: str = DEFAULT
     alone: bool = False
-    slow: bool = False
     people: dict[str, dict[str, Any]] = {}
 
 
@@ -114,7 +113,6 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
         begins=begins,
         topology=document.topology,
         alone=document.alone,
-        slow=document.slow,
         people=people,
         steps=tuple(steps),
     )

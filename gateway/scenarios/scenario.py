@@ -110,7 +110,7 @@ class Step:
 class Scenario:
     """`begins`: the simulated instant before which it does not start. `topology`: the shipped one in which it is played.
 
-    `alone`: in a system that nothing else was done to. `slow`: played by command; the tests leave it out, because others of them show the same.
+    `alone`: in a system that nothing else was done to.
     """
 
     file: str
@@ -121,7 +121,6 @@ class Scenario:
     begins: datetime | None
     topology: str
     alone: bool
-    slow: bool
     people: Mapping[str, Person]
     steps: tuple[Step, ...]
 

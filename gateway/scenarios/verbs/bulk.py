@@ -1,4 +1,4 @@
-"""The verb of bulk inquiries: a file of many lines, some of them wrong on purpose, and each line told what it met (LS-3.2)."""
+"""The verb of bulk inquiries: a file of many lines, some of them wrong on purpose, over a network that fails now and then; each line is told what it met (LS-3.2)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from adapters.jlis_mock.faults import Switch
 from gateway.demonstration.stage import WARD
 from gateway.linkage_server.bulk_inquiries.form import FIELDS, HEADER
 from gateway.scenarios.driver import RESIDENTS
@@ -25,6 +26,7 @@ from synthetic.people import Person
 _OUTCOME: Final = 19
 _AT_ONCE: Final = 1_000
 _PATIENCE_S: Final = 240.0
+_MANY: Final = 1_000_000
 _WRONG: Final[tuple[tuple[str, str, str], ...]] = (
     ("addressee_number", "", "addressee_unknown"),
     ("provider", "99999", "provider_unknown"),
@@ -34,10 +36,14 @@ _WRONG: Final[tuple[tuple[str, str, str], ...]] = (
 
 
 class Bulk(Words, frozen=True, kw_only=True):
-    """一括照会: the ward asks 内閣総理大臣 about some people in a file of so many lines, so many in a hundred of them wrong."""
+    """一括照会: the ward asks 内閣総理大臣 about some people in a file of so many lines, so many in a hundred of them wrong.
+
+    `lost_percent`: in so many of a hundred deliveries, drawn from the scenario's seed, the network does not reach the provider.
+    """
 
     lines: Annotated[int, Meta(ge=1, le=10_000)] = 300
     wrong_percent: Annotated[int, Meta(ge=0, le=100)] = 3
+    lost_percent: Annotated[int, Meta(ge=0, le=50)] = 0
 
 
 def _line(number: str, codes: Mapping[str, str]) -> dict[str, str]:
@@ -49,7 +55,7 @@ def _line(number: str, codes: Mapping[str, str]) -> dict[str, str]:
 
 
 async def bulk(play: Play, words: Bulk) -> dict[str, Any]:
-    """`wrong`: whether every planted line came back as it must; `sound`: whether all the others were answered."""
+    """`wrong`: whether every planted line came back as it must; `sound`: whether all the others were answered; `lost`: whether deliveries were."""
     people = play.crowd(words.lines)
     await _bring_in(play, people)
     codes = {agency.id: agency.code for agency in play.driver.running.topology.agencies.values()}
@@ -65,7 +71,12 @@ async def bulk(play: Play, words: Bulk) -> dict[str, Any]:
             line[field] = value or f"{nth:015d}"
         lines.append(line)
         expected.append(outcome)
+    if words.lost_percent:
+        share = {"share": words.lost_percent, "seed": max(1, play.scenario.seed)}
+        await play.driver.faults(**{Switch.PROVIDER_DOWN.value: _MANY}, **share)
     found = await _through(play, lines)
+    lost = _MANY - ((await play.driver.faults())[Switch.PROVIDER_DOWN.value] or 0) if words.lost_percent else 0
+    await play.driver.faults(**{Switch.PROVIDER_DOWN.value: 0})
     pairs = list(zip(expected, found, strict=False))
     wrong = {outcome for _, _, outcome in _WRONG}
     return {
@@ -73,6 +84,7 @@ async def bulk(play: Play, words: Bulk) -> dict[str, Any]:
         "planted": bool(wrong & set(expected)),
         "wrong": all(one == other for one, other in pairs if one in wrong),
         "sound": all(one == other for one, other in pairs if one not in wrong),
+        "lost": lost > words.lines * words.lost_percent / 200,
     }
 
 
@@ -120,6 +132,6 @@ def _deposit(folder: Path, name: str, data: bytes, count: int) -> None:
 
 VERBS: Final[Mapping[str, Verb]] = {
     "bulk": Verb(
-        form=Form(words=Bulk, tells=dict.fromkeys(("complete", "wrong", "sound", "planted"), FLAG)), play=bulk
+        form=Form(words=Bulk, tells=dict.fromkeys(("complete", "wrong", "sound", "planted", "lost"), FLAG)), play=bulk
     ),
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
-from msgspec import field
+from msgspec import Meta, field
 
 from adapters.jlis_mock.dishonest import Bend
 from gateway.demonstration import refusing
@@ -15,12 +16,15 @@ from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.refusing import CORE, DESK, INQUIRER, PROVIDER
 from gateway.demonstration.scene import Scene
 from gateway.demonstration.stage import WARD, fresh_key
+from gateway.intermediate_server.staff.analysis import Rule
 from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
 from gateway.scenarios.vocabulary import REASON, STATE, VALUES, contrary
 
+_ADMINISTRATOR: Final = "admin-1"
+_SOON: Final = timedelta(minutes=1)
 _DECIDE: Final = f"/{WARD}/held-provisions/decide"
 BENDS: Final = tuple(bend.value for bend in Bend)
 _PARTY: Final = Told("party", ("inquirer", "core", "provider", "desk"))
@@ -47,6 +51,13 @@ class Insider(Words, frozen=True, kw_only=True):
     act: str
     of: str | None = None
     about: str | None = None
+
+
+class Analysed(Words, frozen=True, kw_only=True):
+    """アクセスログの分析: what an administrator of `agency` is told of the last `days` (SC-12)."""
+
+    agency: str
+    days: Annotated[int, Meta(ge=1, le=366)] = 1
 
 
 async def refused(play: Play, words: Refused) -> dict[str, Any]:
@@ -203,6 +214,15 @@ async def insider(play: Play, words: Insider) -> dict[str, Any]:
     return await INSIDERS[words.act](play, words)
 
 
+async def analysed(play: Play, words: Analysed) -> dict[str, Any]:
+    """`rules`: those under which somebody is named, each once."""
+    now = play.driver.running.clock()
+    period = {"since": (now - timedelta(days=words.days)).isoformat(), "until": (now + _SOON).isoformat()}
+    async with play.driver.provider_staff(words.agency, _ADMINISTRATOR) as staff:
+        (report,) = await staff.items(f"/{words.agency}/staff/analysis", [period])
+    return {"rules": sorted({finding["rule"] for finding in report["findings"]})}
+
+
 _ABOUT_ONE: Final = frozenset({"releases-alone", "releases-unseen", "lifts-a-flag"})
 """Acts about an inquiry that is held."""
 
@@ -240,5 +260,11 @@ VERBS: Final[Mapping[str, Verb]] = {
             fits=_is_about_something,
         ),
         play=insider,
+    ),
+    "analysed": Verb(
+        form=Form(
+            words=Analysed, tells={"rules": Told("rule", tuple(Rule), several=True)}, refers={"agency": "agency"}
+        ),
+        play=analysed,
     ),
 }
