@@ -120,7 +120,8 @@ def _run(args: argparse.Namespace, data: DataFolder) -> int:
     except (ValueError, TypeError):
         return end(f"その回線か値はありません / no such line or value; lines: {', '.join(_names(data))}", BAD_INPUT)
     _skew(args, data)
-    _show(shown, state, _off(data), full, as_json=args.json)
+    barred = [NETWORK] if shown.pop("log_full", False) and NETWORK not in full else []
+    _show(shown, state, _off(data), [*full, *barred], as_json=args.json)
     return OK
 
 
@@ -184,7 +185,9 @@ def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int |
     """What the network's switches and the lines are to do."""
     if args.action == "clear":
         ended = {bad: Setting(times=0) for bad in Bad}
-        return {**dict.fromkeys(Switch, 0), "permit_redeem_s": None}, dict.fromkeys(_names(data), ended)
+        return {**dict.fromkeys(Switch, 0), "permit_redeem_s": None, "log_full": False}, dict.fromkeys(
+            _names(data), ended
+        )
     if args.action != "set":
         return {}, {}
     if args.line is not None:

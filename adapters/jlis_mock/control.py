@@ -11,11 +11,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.jlis_mock.core.routes import ENTRANCE
 from adapters.jlis_mock.faults import FaultBoard, Switch
+from storage.committer import Committer
 from transport.listener import PEER
 from transport.problem import Handler, ProblemError
 from transport.register import Use
 
 NETWORK: Final = "network"
+FULL: Final = "log_full"
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 FAULTS: Final = web.AppKey("faults", FaultBoard)
 
@@ -23,7 +25,7 @@ FAULTS: Final = web.AppKey("faults", FaultBoard)
 class Changes(Struct, forbid_unknown_fields=True):
     """Switch → how many more times; what is left out stays. `permit_redeem_s`: null for the configured seconds.
 
-    `clock_skew_s`: by how much the network's own clock is wrong.
+    `log_full`: the network's log takes nothing more, or does again. `clock_skew_s`: by how much the network's own clock is wrong.
     `share`: in so many of a hundred occasions, drawn from `seed` (1), the switches named here act; left out: in all.
     """
 
@@ -40,6 +42,7 @@ class Changes(Struct, forbid_unknown_fields=True):
     provider_down: Count | UnsetType = UNSET
     core_down: Count | UnsetType = UNSET
     wrong_certificate: Count | UnsetType = UNSET
+    log_full: bool | UnsetType = UNSET
     clock_skew_s: Annotated[int, Meta(ge=-315_360_000, le=315_360_000)] | UnsetType = UNSET
     permit_redeem_s: Count | UnsetType | None = UNSET
     share: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
@@ -57,6 +60,7 @@ async def post_control(request: web.Request) -> web.Response:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProblemError(400, "malformed_body", "The body must be an object of switches with counts.") from None
     clock, wrong_by = request.app[ENTRANCE].clock, changes.pop("clock_skew_s", None)
+    full = _fill(request.app[ENTRANCE].committer, changes.pop("log_full", None))
     if wrong_by is not None:
         try:
             clock.go_wrong(timedelta(seconds=wrong_by))
@@ -64,7 +68,15 @@ async def post_control(request: web.Request) -> web.Response:
             raise ProblemError(
                 400, "malformed_body", "This clock is not a simulation's: it cannot be made wrong."
             ) from None
-    return web.json_response(request.app[FAULTS].set(changes) | {"clock_skew_s": round(clock.wrong_by.total_seconds())})
+    beside = {"log_full": full, "clock_skew_s": round(clock.wrong_by.total_seconds())}
+    return web.json_response(request.app[FAULTS].set(changes) | beside)
+
+
+def _fill(committer: Committer, wanted: bool | None) -> bool:  # noqa: FBT001 (as the switch came)
+    """Bar the log, or take that bar away (no other one); whether it is barred by us then."""
+    if wanted is not None and committer.barred in {None, FULL}:
+        committer.barred = FULL if wanted else None
+    return committer.barred == FULL
 
 
 @web.middleware

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.jlis_mock.dishonest import permit_claims
 from tests.adapters.jlis_mock.surroundings import Surroundings, another_network
-from tests.adapters.jlis_mock.wishes import permitted
+from tests.adapters.jlis_mock.wishes import ACCOUNT, acquire, permitted
 from transport.channel import ChannelError, RefusedByPeerError
 from transport.clock import Clock
 
@@ -126,3 +126,16 @@ async def test_the_cores_own_clock_is_made_wrong_and_right_again(around: Surroun
     assert abs((around.core.clock() - Clock()()).total_seconds()) < 5
     with pytest.raises(RefusedByPeerError, match="malformed_body"):
         await around.control(clock_skew_s=10**12)
+
+
+async def test_a_core_whose_log_is_full_permits_nothing_that_it_cannot_record(around: Surroundings) -> None:
+    code = await acquire(around, "setagaya", 1)
+    peer = around.peer("setagaya")
+    signed = peer.build(ACCOUNT, Clock()())
+    assert (await around.control(log_full=True))["log_full"] is True
+    try:
+        with pytest.raises(RefusedByPeerError, match="storage_unavailable"):
+            await peer.ask_permit(signed, code)
+    finally:
+        assert (await around.control(log_full=False))["log_full"] is False
+    assert "permit" in await peer.ask_permit(signed, code)
