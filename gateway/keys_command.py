@@ -1,7 +1,7 @@
 """`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good; its keeper. Never material.
 
-Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that indexes
-cannot be rotated here: the index column would have to be written anew.
+Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that names
+things for ever by its first version cannot be rotated (docs/adr/0064).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.table import Table
 from gateway import config, guarding, staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
-from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.resealing import job as intermediate_rows
 from gateway.key_needs.counting import need
 from gateway.key_records import record
 from gateway.key_rotation import NotTakenError, Rotation
@@ -32,6 +32,7 @@ from keys.errors import KeyMissing, RingRefused
 from keys.ring import State
 from storage import fault_points
 from storage.database import StorageUnavailableError
+from storage.erasure_journal import PURPOSE as ERASED
 from storage.key_store import KeyStore, KeyStoreError
 from transport import role as role_file
 from transport.register import RegisterBrokenError
@@ -41,7 +42,7 @@ ROTATABLE: Final = frozenset(
     {
         SIGNING, PERMIT, LOG, "permit-code", "oauth-token", "resident-record-code", "insured-person", "receiving-account", "unemployment-benefit",
         "ledger", "push-secret", "portal-ticket", "inquiry-line", "access-reason", "search-index", "search-cursor",
-        *linkage_rows.PURPOSES, registration.PURPOSE,
+        *linkage_rows.PURPOSES, *intermediate_rows.PURPOSES, ERASED,
     }
 )  # fmt: skip
 """Purposes whose old versions keep opening what they sealed, so that a new one may come at any time."""
@@ -199,7 +200,10 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
     if args.purpose not in found.store.ring.purposes():
         return end("その用途はありません。keys list で確かめてください / no such purpose; see keys list", BAD_INPUT)
     if not rotatable(args.purpose):
-        return end("この用途は更新できません / this purpose cannot be rotated: an index hangs on its key", REFUSED)
+        return end(
+            "この用途は更新できません。この鍵で付けた名前が変わってしまいます / this purpose cannot be rotated: it names things for ever",
+            REFUSED,
+        )
     if args.overlap < 0 or (args.lead or 0) < 0:
         return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
     data = DataFolder(args.data)

@@ -49,6 +49,7 @@ __all__ = [
     "derive_kek",
     "new_salt",
     "unwrap",
+    "version_of_index",
     "wrap",
 ]
 
@@ -57,6 +58,7 @@ _SIV_FORMAT: Final = 2
 _WRAP_FORMAT: Final = b"\x01"
 _HEADER_SIZE: Final = 5
 _VERSION_SIZE: Final = 4
+_INDEX_SIZE: Final = 32
 _SIV_MINIMUM: Final = _HEADER_SIZE + NONCE_SIZE + TAG_SIZE
 
 Engine = TypeVar("Engine")
@@ -110,6 +112,12 @@ class Keyring:
         """State of each version. Raises KeyMissing."""
         return {number: version.state for number, version in self._of(purpose).items()}
 
+    def opening(self, purpose: str) -> tuple[int, ...]:
+        """The versions that open, the primary one first: what was written under any of them is found by looking under each. Raises KeyMissing."""
+        versions = self._of(purpose)
+        others = [number for number, version in versions.items() if version.state is State.ENABLED]
+        return (*(number for number, version in versions.items() if version.state is _PRIMARY), *reversed(others))
+
     # --- changes
 
     def create(self, purpose: str) -> None:
@@ -119,10 +127,7 @@ class Keyring:
         self._purposes[purpose] = {1: _fresh()}
 
     def rotate(self, purpose: str) -> int:
-        """A new primary version; the old one stays enabled. Returns its number. Raises KeyMissing.
-
-        A blind index carries no version: rotate the purpose of an index only with a rewrite of the column.
-        """
+        """A new primary version; the old one stays enabled. Returns its number. Raises KeyMissing."""
         number = max(self._of(purpose)) + 1
         self._purposes[purpose][number] = _fresh(State.ENABLED)
         self.promote(purpose, number)
@@ -245,6 +250,19 @@ class Keyring:
         key = self._engine(purpose, number, labels.RING_INDEX, bytes)
         return hmac.digest(key, data, "sha256")
 
+    def named_index(self, purpose: str, data: bytes, *, version: int | None = None) -> bytes:
+        """An index that is kept: it says its version, as sealed bytes do. `version (4) ‖ index`, of version 1 the 32 bytes alone. Raises as `decrypt`.
+
+        So a row tells whether it is still found by an earlier key (docs/adr/0064).
+        """
+        number = self.primary(purpose) if version is None else version
+        found = self.index(purpose, data, version=number)
+        return found if number == 1 else number.to_bytes(_VERSION_SIZE) + found
+
+    def named_indexes(self, purpose: str, data: bytes) -> tuple[bytes, ...]:
+        """What to look for: the index under each version that opens, first the one that is kept now. Raises KeyMissing."""
+        return tuple(self.named_index(purpose, data, version=number) for number in self.opening(purpose))
+
     def signer(self, purpose: str, *, version: int | None = None) -> Signer:
         """The Ed25519 signer of the primary version unless told; its public key is stable until `rotate`. Raises as `encrypt`."""
         number = self.primary(purpose) if version is None else version
@@ -317,6 +335,11 @@ class Keyring:
         # reveal: key derivation
         expand = HKDFExpand(algorithm=hashes.SHA256(), length=size, info=bind(use, purpose, number, size))
         return expand.derive(version.material.reveal())
+
+
+def version_of_index(named: bytes) -> int:
+    """Of an index that says its version (`Keyring.named_index`)."""
+    return int.from_bytes(named[:-_INDEX_SIZE]) if len(named) > _INDEX_SIZE else 1
 
 
 def wrap(ring: Keyring, kek: Secret) -> bytes:

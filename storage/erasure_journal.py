@@ -7,16 +7,18 @@ so a row that is gone is always here; one that is here and did not go after all 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from keys import labels
 from keys.binding import bind
-from keys.ring import Keyring
+from keys.ring import Keyring, version_of_index
 
 PURPOSE: Final = "erased"
+_LINE: Final = re.compile(r"([0-9]{1,12}) ([0-9a-f]{64}|[0-9a-f]{72})")
 _MARGIN: Final = timedelta(minutes=1)
 """An erasure is written before it happens: one of the last minute before a snapshot may not be in it yet."""
 
@@ -33,14 +35,22 @@ class ErasureJournal:
         """The journal that belongs to a key file."""
         return cls(keys.with_suffix(".erased"), ring)
 
-    def digest(self, table: str, key: str | bytes) -> str:
-        return self._ring.index(PURPOSE, bind(labels.ERASED, table, key)).hex()
+    @staticmethod
+    def lines_under(keys: Path, version: int) -> int:
+        """How many lines of the journal beside a key file were written under this version of the key: an index that is kept says its version."""
+        return sum(
+            version_of_index(bytes.fromhex(line.digest)) == version for line in _lines(keys.with_suffix(".erased"))
+        )
+
+    def digests(self, table: str, key: str | bytes) -> tuple[str, ...]:
+        """What a row may stand under here: one for each version of the key that opens, first the one that is written now."""
+        return tuple(one.hex() for one in self._ring.named_indexes(PURPOSE, bind(labels.ERASED, table, key)))
 
     def write(self, rows: Sequence[tuple[str, str | bytes]], now: datetime) -> None:
         """Durable when it returns. Raises OSError: then nothing may be erased."""
         at = int(now.timestamp())
         lines = "".join(
-            f"\n{at} {self.digest(table, key)}" for table, key in rows
+            f"\n{at} {self.digests(table, key)[0]}" for table, key in rows
         )  # a line that was cut spoils no other
         with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
             file.write(lines.encode())
@@ -49,13 +59,20 @@ class ErasureJournal:
 
     def erased_since(self, snapshot: datetime) -> frozenset[str]:
         """Digests of rows that were erased after a snapshot was taken, or just before; a line that was cut by a power loss says nothing."""
-        try:
-            lines = self._path.read_text().splitlines()
-        except FileNotFoundError:
-            return frozenset()
-        found = set()
-        for line in lines:
-            at, _, digest = line.partition(" ")
-            if at.isdigit() and datetime.fromtimestamp(int(at), UTC) >= snapshot - _MARGIN:
-                found.add(digest)
-        return frozenset(found)
+        return frozenset(line.digest for line in _lines(self._path) if line.at >= snapshot - _MARGIN)
+
+
+class _Line(NamedTuple):
+    at: datetime
+    digest: str
+
+
+def _lines(path: Path) -> Iterator[_Line]:
+    """The whole lines of a journal; none where there is no journal yet."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        if (found := _LINE.fullmatch(line)) is not None:
+            yield _Line(datetime.fromtimestamp(int(found[1]), UTC), found[2])

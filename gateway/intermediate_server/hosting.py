@@ -11,23 +11,21 @@ import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from gateway.batch.resealing import SETTLE_S
-from gateway.intermediate_server.agency import SIGNING, HostedAgency, Limits
+from gateway.intermediate_server.agency import SIGNING, HostedAgency
 from gateway.intermediate_server.bars.standing import StandingBars
 from gateway.intermediate_server.codes import renewing
 from gateway.intermediate_server.following import follow
+from gateway.intermediate_server.limits import limits_of
 from gateway.intermediate_server.lists.in_force import Lists, ListShelf
 from gateway.intermediate_server.lists.taking import FAILURES as LIST_FAILURES
 from gateway.intermediate_server.lists.taking import ListTaking
 from gateway.intermediate_server.operations import jobs
-from gateway.intermediate_server.operations.disclosure import DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from gateway.intermediate_server.operations.watching import watch
 from gateway.intermediate_server.records.standing import begin, stand
-from gateway.intermediate_server.replica.rekeying import resealing_of
+from gateway.intermediate_server.resealing.job import resealing_of
 from gateway.intermediate_server.routes import Server, refusals_of
 from gateway.intermediate_server.staff import founding
 from gateway.intermediate_server.staff.desk import StaffDesk, open_desk
@@ -212,22 +210,6 @@ def _taking(agency: HostedAgency) -> ListTaking:
     )
 
 
-def _limits(config: RoleConfig, agency: str) -> Limits:
-    """Of one agency: what option `agencies` says of it, else what holds for all."""
-    options = {**config.options, **config.options.get("agencies", {}).get(agency, {})}
-    return Limits(
-        answer_within=timedelta(seconds=float(options.get("answer_within_s", 3 * 24 * 3600))),
-        keep_result=timedelta(seconds=float(options.get("keep_result_s", 7 * 24 * 3600))),
-        resend_after=timedelta(seconds=float(options.get("resend_after_s", 5))),
-        acquisition_within=timedelta(seconds=float(options.get("acquisition_within_s", 24 * 3600))),
-        replaced_code_for=timedelta(seconds=float(options.get("replaced_code_s", 30 * 24 * 3600))),
-        statistics_threshold=max(LEAST_THRESHOLD, int(options.get("statistics_threshold", DEFAULT_THRESHOLD))),
-        jobs_kept_for=timedelta(seconds=float(options.get("jobs_keep_s", 90 * 24 * 3600))),
-        escalate_before=timedelta(seconds=float(options.get("held_escalate_s", 24 * 3600))),
-        reseal_settle_s=float(options.get("reseal_settle_s", SETTLE_S)),
-    )
-
-
 async def _open_agency(
     config: RoleConfig,
     hosted: Hosted,
@@ -284,7 +266,7 @@ async def _open_agency(
         register=register,
         lists=Lists(shelf, config.clock),
         layouts=read_layouts(),
-        limits=_limits(config, hosted.id),
+        limits=limits_of(config, hosted.id),
         clock=config.clock,
         permits=channel("permits", "permits", SEND_PERMITS),
         inquiries=channel("inquiries", "inquiries", SEND_INQUIRIES),

@@ -40,3 +40,18 @@ select count(*) from push_secret where substring(sealed from 2 for 4) = int4send
 
 -- name: rotated_at
 select at from key_change where change = 'key.rotated' and purpose = $1 and version = $2
+
+-- An index that is kept says its version: 4 bytes before its 32, of version 1 none.
+
+-- name: codes_found_by
+-- Replaced codes that are answered to yet (ended after $2), requests for codes, and inquiries whose result stands at $3, that this version finds.
+select (select count(*) from former_code where state = 'replaced' and ended_at > $2
+        and substring(case octet_length(code_index) when 32 then '\x00000001'::bytea else code_index end from 1 for 4) = int4send($1))
+    + (select count(*) from person_code where bound_at is null
+        and substring(case octet_length(acquisition_index) when 32 then '\x00000001'::bytea else acquisition_index end from 1 for 4) = int4send($1))
+    + (select count(*) from inquiry where result_until > $3
+        and substring(case octet_length(message_digest) when 32 then '\x00000001'::bytea else message_digest end from 1 for 4) = int4send($1))
+
+-- name: relations_found_by
+select count(*) from staff_relation
+where substring(case octet_length(person_index) when 32 then '\x00000001'::bytea else person_index end from 1 for 4) = int4send($1)

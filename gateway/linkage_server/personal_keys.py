@@ -77,8 +77,21 @@ class PersonalKeys:
         """32 bytes under which counters become integrated numbers; version 1 for ever, or numbers could repeat."""
         return Secret(self._ring.index(ISSUING, b"sekisho/issuing/v1", version=1))
 
-    def index_of(self, individual_number: str) -> bytes:
-        return self._ring.index(INDIVIDUAL_NUMBER_INDEX, individual_number.encode())
+    def index_of(self, individual_number: str, version: int | None = None) -> bytes:
+        """Under which a person is kept; by the primary version unless told."""
+        return self._ring.named_index(INDIVIDUAL_NUMBER_INDEX, individual_number.encode(), version=version)
+
+    def indexes_of(self, individual_number: str) -> tuple[bytes, ...]:
+        """What a person is looked for by: one for each version that opens."""
+        return self._ring.named_indexes(INDIVIDUAL_NUMBER_INDEX, individual_number.encode())
+
+    def index_version(self) -> int:
+        """The version under which people are kept now."""
+        return self._ring.primary(INDIVIDUAL_NUMBER_INDEX)
+
+    def index_is_changing(self) -> bool:
+        """Whether people may be kept under another version yet."""
+        return len(self._ring.opening(INDIVIDUAL_NUMBER_INDEX)) > 1
 
     def seal_individual_number(self, individual_number: str, integrated_number: int) -> bytes:
         return self._ring.encrypt_siv(

@@ -45,14 +45,17 @@ ALLOWED = {
         (
             ("gateway.linkage_server.resealing", f"write_{table}")
             for table in (
-                "person_number", "person_base_number", "person_items", "person_base_items", "person_event", "review_hold", "review_decision",
+                "person_number", "person_base_number", "person_index", "person_base_index", "person_items", "person_base_items", "person_event", "review_hold", "review_decision",
                 "waiting_change", "original", "original_past", "push_target", "push_delivery", "oauth_secret",
             )
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
     **dict.fromkeys(
-        (("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
+        (
+            *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
+            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation")),
+        ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
     ("gateway.linkage_server", "open_intake"): "a file is taken in hand; what it did is recorded when it is closed",

@@ -8,7 +8,7 @@ from keys import labels
 from keys.errors import KeyDestroyed, KeyDisabled, KeyMissing, KeyUnusable, RingRefused, SealBroken
 from keys.masked import Secret
 from keys.passphrase import CHEAPEST, derive_kek, new_salt
-from keys.ring import Keyring, State, unwrap, wrap
+from keys.ring import Keyring, State, unwrap, version_of_index, wrap
 from keys.signing import verify
 
 KEK = Secret(bytes(range(32)))
@@ -100,6 +100,25 @@ def test_an_index_of_an_older_version_is_there_to_rewrite_the_column():
     ring.rotate("p")
     assert ring.index("p", b"n") != before
     assert ring.index("p", b"n", version=1) == before
+
+
+def test_an_index_that_is_kept_says_its_version_and_is_looked_for_under_every_one_that_opens():
+    ring = ring_with("p")
+    first = ring.named_index("p", b"n")
+    assert first == ring.index("p", b"n")
+    ring.rotate("p")
+    ring.rotate("p")
+    third = ring.named_index("p", b"n")
+    assert third == (3).to_bytes(4) + ring.index("p", b"n")
+    assert [version_of_index(one) for one in ring.named_indexes("p", b"n")] == [3, 2, 1]
+    assert {first, third} < set(ring.named_indexes("p", b"n"))
+    ring.disable("p", 2)
+    ring.destroy("p", 1)
+    assert ring.named_indexes("p", b"n") == (third,)
+    assert ring.prepare("p") == 4
+    assert ring.opening("p") == (3, 4)
+    with pytest.raises(KeyMissing):
+        ring.named_indexes("nowhere", b"n")
 
 
 def test_the_signer_is_stable_until_rotation():

@@ -27,7 +27,7 @@ from codebook.identifiers import new_sortable_id
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency, Limits
 from gateway.intermediate_server.bars.standing import StandingBars
-from gateway.intermediate_server.codes.binding import index_of_code
+from gateway.intermediate_server.codes.binding import kept_code
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.asking import Believed, Payload, believe, read_payload, read_permit_for
 from gateway.intermediate_server.lists.in_force import Lists, ListShelf
@@ -115,7 +115,7 @@ class ProviderWorld:
         code = self.codes[number] = secrets.token_bytes(48)
         await self.execute(
             "insert into person_code (acquisition_index, integrated_number, expires_at, code_index, code_sealed, bound_at) values ($1, $2, $3, $4, $5, $3)",
-            secrets.token_bytes(32), number, NOON, index_of_code(self.agency, code), b"sealed",
+            secrets.token_bytes(32), number, NOON, *kept_code(self.agency, number, code),
         )  # fmt: skip
         return number
 
@@ -324,7 +324,7 @@ async def provider_world(
     """`register`: more of the register's body, such as delegations."""
     tenant, database = await _prepared(cluster_dsn, mark)
     keys = KeyStore.create(folder / f"keys{mark}.json", Secret(b"passphrase"), profile="cheapest")
-    for purpose in ("signing", "log", "codes", "replicas", "staff"):
+    for purpose in ("signing", "log", "codes", "replicas", "staff", "erased"):
         keys.ensure(purpose)
     signers = {one: Signer(generate_seed()) for one in shipped().agencies}
     signers[PROVIDER] = keys.ring.signer("signing")

@@ -39,6 +39,10 @@ ROTATED = (
     ("oauth-client-secret", "neighbours-linkage", "suginami"),
     ("personal/2022", "intermediate", WARD),
     ("resident-record-code", "resident-network", "resident-network"),
+    ("codes", "intermediate", WARD),
+    ("codes", "neighbours-intermediate", "suginami"),
+    ("staff", "intermediate", WARD),
+    ("erased", "intermediate", WARD),
 )
 PARTIES = (WARD, "suginami")
 
@@ -102,12 +106,17 @@ def _all_answered(system: System, seen: list[tuple[str, dict[str, Any]]]) -> Non
 
 async def test_is_8_every_kind_of_key_is_rotated_under_traffic_and_nothing_is_refused(system):
     before = await system.ask("suginami-gyomu", system.to_the_ward(system.insured[0]))
+    question = system.to_the_ward(system.insured[0])
+    async with system.stage.system("suginami-gyomu") as caller:
+        first = (await caller.inquire([question], key="live-keys"))[0]["inquiry_number"]
 
     async def change() -> None:
         for purpose, role, agency in ROTATED:
             await rotate(system, purpose, role, agency)
 
     _all_answered(system, await _under_traffic(system, change))
+    async with system.stage.system("suginami-gyomu") as caller:
+        assert (await caller.inquire([question], key="live-keys"))[0]["inquiry_number"] == first
     again = await system.look("suginami-gyomu", before["inquiry_number"])
     assert same_values(again, system.insurance(system.insured[0]))
     assert system.findings(await system.exports(*PARTIES)) == []
@@ -225,6 +234,27 @@ async def test_is_8_a_key_that_was_ended_at_once_is_refused(system):
         path.write_bytes(current)
         await asyncio.sleep(2.5)
     assert (await system.ask("suginami-gyomu", system.to_the_ward(person)))["state"] == "answered"
+
+
+async def test_is_8_the_key_that_finds_codes_goes_when_everything_is_found_by_its_successor(system, capsys):
+    question = system.to_the_ward(system.insured[0])
+    tenant = "a_setagaya_intermediate"
+    words = (
+        "keys", "destroy", "codes", "--version", "1", "--for-good", "--role", "intermediate", "--agency", WARD,
+    )  # fmt: skip
+    async with system.administrator() as admin:
+        await until(
+            lambda: admin.fetch(f"select from {tenant}.person_code where octet_length(code_index) = 32"),
+            lambda left: not left,
+        )
+        assert await sekisho(system, *words) == REFUSED
+        assert "この版で見つかる" in capsys.readouterr().err
+        await admin.execute(f"update {tenant}.inquiry set result_until = registered_at")  # as when their time has come
+    assert await sekisho(system, *words) == OK
+    assert (await system.ask("suginami-gyomu", question))["state"] == "answered"
+    assert (await system.ask(RESIDENTS, system.from_the_ward(system.insured[0])))["state"] == "answered"
+    destroyed = entries(await system.export(WARD), kind="key.destroyed")
+    assert [(one["facts"]["purpose"], one["facts"]["version"]) for one in destroyed] == [("codes", 1)]
 
 
 async def test_is_8_an_old_version_is_destroyed_when_nothing_needs_it_and_what_does_is_said(system, capsys):

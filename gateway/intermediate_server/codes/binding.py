@@ -6,7 +6,7 @@ and after use only a keyed tombstone stays, so that a redelivery is told from a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from keys import labels
 from keys.binding import bind
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.database import Connection
 
 _SQL = sql.load("gateway.intermediate_server.codes")
 _REQUEST = Statement("request_code", _SQL["request_code"])
@@ -77,9 +78,19 @@ def refused(reason: str) -> Answer:
     return {"refused": {"reason": reason}}
 
 
-def index_of_code(agency: HostedAgency, code: bytes) -> bytes:
-    """The blind index by which a code that arrives is found."""
-    return agency.keys.ring.index(PURPOSE, bind(labels.LINKAGE_CODE_INDEX, code))
+def kept_code(agency: HostedAgency, integrated_number: str, code: bytes) -> tuple[bytes, bytes]:
+    """How a code is kept: the index that finds it, and sealed; both under the primary version."""
+    sealed = agency.keys.ring.encrypt(PURPOSE, code, bind(labels.LINKAGE_CODE, agency.id, integrated_number))
+    return agency.keys.ring.named_index(PURPOSE, bind(labels.LINKAGE_CODE_INDEX, code)), sealed
+
+
+def indexes_of_codes(agency: HostedAgency, codes: Iterable[bytes]) -> dict[bytes, bytes]:
+    """What codes that arrive are looked for by → the code; several lead to one while their key is being changed."""
+    return {
+        index: code
+        for code in codes
+        for index in agency.keys.ring.named_indexes(PURPOSE, bind(labels.LINKAGE_CODE_INDEX, code))
+    }
 
 
 def open_code(agency: HostedAgency, integrated_number: str, sealed: bytes) -> bytes:
@@ -87,7 +98,11 @@ def open_code(agency: HostedAgency, integrated_number: str, sealed: bytes) -> by
 
 
 def _acquisition_index(agency: HostedAgency, number: str) -> bytes:
-    return agency.keys.ring.index(PURPOSE, bind(labels.ACQUISITION_TOMBSTONE, number))
+    return agency.keys.ring.named_index(PURPOSE, bind(labels.ACQUISITION_TOMBSTONE, number))
+
+
+def _acquisition_indexes(agency: HostedAgency, number: str) -> tuple[bytes, ...]:
+    return agency.keys.ring.named_indexes(PURPOSE, bind(labels.ACQUISITION_TOMBSTONE, number))
 
 
 def _acquisition_aad(agency: HostedAgency, integrated_number: str) -> bytes:
@@ -120,6 +135,12 @@ def fresh_number(
     sealed = agency.keys.ring.encrypt(PURPOSE, fresh.encode(), _acquisition_aad(agency, number))
     until = now + agency.limits.acquisition_within
     return fresh, Write(_REQUEST, (number, _acquisition_index(agency, fresh), sealed, until, message_id, reason))
+
+
+async def whose(connection: Connection, code_indexes: Mapping[bytes, bytes]) -> dict[bytes, str]:
+    """Code → whose it is here already; `code_indexes`: of `indexes_of_codes`."""
+    rows = await connection.fetch(_SQL["bound_already"], list(code_indexes))
+    return {code_indexes[row["code_index"]]: row["integrated_number"] for row in rows}
 
 
 async def keep_numbers(agency: HostedAgency, writes: Sequence[Write]) -> None:
@@ -155,25 +176,24 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
 
     A code that comes for a replacement takes the place of the one before in the same commit. One of an epoch that is over here is asked for anew.
     """
-    indexes = [_acquisition_index(agency, item.acquisition_number) for item in items]
-    code_indexes = [index_of_code(agency, item.code) for item in items]
+    indexes = [_acquisition_indexes(agency, item.acquisition_number) for item in items]
+    code_indexes = indexes_of_codes(agency, [item.code for item in items])
     async with agency.database.inside(agency.tenant) as connection:
-        rows = {row["acquisition_index"]: row for row in await connection.fetch(_SQL["by_acquisition"], indexes)}
-        taken = {
-            row["code_index"]: row["integrated_number"]
-            for row in await connection.fetch(_SQL["bound_already"], code_indexes)
-        }
+        found = await connection.fetch(_SQL["by_acquisition"], [one for each in indexes for one in each])
+        rows = {row["acquisition_index"]: row for row in found}
+        taken = await whose(connection, code_indexes)
     held = await living_codes(agency, [row["integrated_number"] for row in rows.values()])
     answers: list[Answer] = []
     succeeding: list[Write] = []
     binding: list[Write] = []
     numbers: set[str] = set()
-    for item, index, code_index in zip(items, indexes, code_indexes, strict=True):
-        row = rows.get(index)
+    for item, known_by in zip(items, indexes, strict=True):
+        row = next((rows[index] for index in known_by if index in rows), None)
         number = row["integrated_number"] if row else ""
-        known = taken.get(code_index)
+        known = taken.get(item.code)
         reason = _why_not(item, row, now)
-        if reason is None and row is not None and row["bound"] and code_index != row["code_index"] and known != number:
+        same = row is not None and code_indexes.get(row["code_index"]) == item.code
+        if reason is None and row is not None and row["bound"] and not same and known != number:
             reason = "code_differs"
         if row is not None and row["bound"] and reason is None:
             answers.append({"bound": True})
@@ -181,7 +201,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         if reason is None and number in numbers:
             reason = "acquisition_number_twice"
         numbers.add(number)
-        if reason is None and taken.setdefault(code_index, number) != number:
+        if reason is None and taken.setdefault(item.code, number) != number:
             reason = "code_of_another_person"
         if reason is not None or row is None:
             CODES.labels(reason or "").inc()
@@ -195,8 +215,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         move(State.REQUESTED, Event.DELIVERED)
         if before is not None:
             succeeding.append(_succession(before, row["reason"], same=known == number, now=now))
-        sealed = agency.keys.ring.encrypt(PURPOSE, item.code, bind(labels.LINKAGE_CODE, agency.id, number))
-        binding.append(Write(_BIND, (index, code_index, sealed, now, epoch)))
+        binding.append(Write(_BIND, (row["acquisition_index"], *kept_code(agency, number, item.code), now, epoch)))
         answers.append({"bound": True})
     await _commit(agency, succeeding, binding, now)
     return answers

@@ -148,15 +148,16 @@ class Former:
 
 
 async def former_codes(
-    agency: HostedAgency, connection: Connection, code_indexes: Sequence[bytes], now: datetime
+    agency: HostedAgency, connection: Connection, code_indexes: Mapping[bytes, bytes], now: datetime
 ) -> dict[bytes, Former]:
-    """What is known of codes that name nobody now, in the caller's transaction."""
+    """What is known of codes that name nobody now (`binding.indexes_of_codes`), in the caller's transaction; of several ends the latest."""
     found = {}
-    for row in await connection.fetch(_SQL["former_by_code"], list(code_indexes)):
+    rows = await connection.fetch(_SQL["former_by_code"], list(code_indexes))
+    for row in sorted(rows, key=lambda one: one["ended_at"]):
         replaced = row["state"] == State.REPLACED
         good = replaced and row["living"] and now < row["ended_at"] + agency.limits.replaced_code_for
         refusal = None if good else CODE_REPLACED if replaced and row["living"] else CODE_CANCELLED
-        found[row["code_index"]] = Former(integrated_number=row["integrated_number"], refusal=refusal)
+        found[code_indexes[row["code_index"]]] = Former(integrated_number=row["integrated_number"], refusal=refusal)
     return found
 
 

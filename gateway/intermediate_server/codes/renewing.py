@@ -23,8 +23,10 @@ from gateway.intermediate_server.codes.binding import (
     CODE_SIZE,
     PURPOSE,
     epoch_of,
-    index_of_code,
+    indexes_of_codes,
+    kept_code,
     open_code,
+    whose,
 )
 from gateway.intermediate_server.codes.states import Event, State, move
 from gateway.intermediate_server.metrics import CODES
@@ -118,21 +120,17 @@ async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> No
     answers = [
         _read(answer, epoch) for answer in await agency.code_renewals.ask_all([{"code": code} for code in codes])
     ]
-    indexes = [index_of_code(agency, answer) for answer in answers if isinstance(answer, bytes)]
+    indexes = indexes_of_codes(agency, [answer for answer in answers if isinstance(answer, bytes)])
     async with agency.database.inside(agency.tenant) as connection:
-        taken = {
-            row["code_index"]: row["integrated_number"]
-            for row in await connection.fetch(_SQL["bound_already"], indexes)
-        }
+        taken = await whose(connection, indexes)
     now = agency.clock()
     renewed: list[Write] = []
     refused: list[Write] = []
     async for row, answer in with_turns(zip(rows, answers, strict=True)):
         number, reason = row["integrated_number"], answer
         if isinstance(answer, bytes):
-            index = index_of_code(agency, answer)
-            if taken.setdefault(index, number) == number:
-                renewed.append(_renewal(agency, row, answer, index, epoch, now))
+            if taken.setdefault(answer, number) == number:
+                renewed.append(_renewal(agency, row, answer, epoch, now))
                 continue
             reason = "code_of_another_person"
         refused.append(Write(_REFUSE, (row["acquisition_index"], row["code_index"], reason)))
@@ -143,10 +141,10 @@ async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> No
     CODES.labels("renewal_refused").inc(len(refused))
 
 
-def _renewal(agency: HostedAgency, row: Record, code: bytes, index: bytes, epoch: int, now: datetime) -> Write:
+def _renewal(agency: HostedAgency, row: Record, code: bytes, epoch: int, now: datetime) -> Write:
     move(State.BOUND, Event.SUCCEEDED)
-    sealed = agency.keys.ring.encrypt(PURPOSE, code, bind(labels.LINKAGE_CODE, agency.id, row["integrated_number"]))
-    tombstone = agency.keys.ring.index(PURPOSE, bind(labels.RENEWED_CODE_TOMBSTONE, row["code_index"]))
+    index, sealed = kept_code(agency, row["integrated_number"], code)
+    tombstone = agency.keys.ring.named_index(PURPOSE, bind(labels.RENEWED_CODE_TOMBSTONE, row["code_index"]))
     return Write(
         _RENEW,
         (row["acquisition_index"], row["code_index"], index, sealed, epoch, tombstone, row["epoch"], now),

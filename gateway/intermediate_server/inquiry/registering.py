@@ -125,13 +125,16 @@ class _Known:
     digest: bytes
 
 
-def _digest(agency: HostedAgency, item: DeskItem) -> bytes:
-    """What was asked under a message id, by whom and what for, keyed: the same again is a retry, something else is a mistake of the caller."""
+def _digests(agency: HostedAgency, item: DeskItem) -> tuple[bytes, ...]:
+    """What was asked under a message id, by whom and what for, keyed: the same again is a retry, something else is a mistake of the caller.
+
+    One under each version of the key that opens; the primary one's is kept.
+    """
     asker = (item.system, item.actor, item.purpose)
     asked = (item.integrated_number, item.provider, item.basis, item.item, item.information, sorted(item.items))
     more = ("不開示" if item.non_disclosure else "", item.period, item.inquirer_for, item.provider_for)
     said = (*asker, *asked, more) if any(more) else (*asker, *asked)
-    return agency.keys.ring.index(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, said))
+    return agency.keys.ring.named_indexes(PURPOSE, bind(labels.REQUEST_HASH, item.message_id, said))
 
 
 def look_of(database: Database) -> TenantLook:
@@ -159,7 +162,7 @@ async def register(
     Answers in order: an Inquiry to drive, the inquiry number of one that was registered before or refused at once, or why not registered.
     """
     good = [item for item in items if _well_formed(item)]
-    asked = {id(item): _digest(agency, item) for item in good}
+    asked = {id(item): _digests(agency, item) for item in good}
     codes, known = await _look(agency, good)
     without = await why_no_code(agency, [one.integrated_number for one in good if one.integrated_number not in codes])
     made: dict[str, Inquiry] = {}
@@ -170,7 +173,7 @@ async def register(
             code = None if sealed is None else open_code(agency, item.integrated_number, sealed)
             no_code = without.get(item.integrated_number, "code_not_obtained") if code is None else None
             reason = _own_no(agency, item, _basis(agency, item, now), no_code, now)
-            made[item.message_id], commit = _new(agency, stock, item, asked[id(item)], code, reason, now)
+            made[item.message_id], commit = _new(agency, stock, item, asked[id(item)][0], code, reason, now)
             commits.append(commit)
     results = await agency.committer.apply_all(commits)
     if any(
@@ -181,20 +184,20 @@ async def register(
 
 
 def _in_order(
-    items: list[DeskItem], asked: dict[int, bytes], made: dict[str, Inquiry], known: dict[str, _Known]
+    items: list[DeskItem], asked: dict[int, tuple[bytes, ...]], made: dict[str, Inquiry], known: dict[str, _Known]
 ) -> list[Inquiry | str | Unregistered]:
     """One answer an item; an inquiry is handed out to be driven once, however often its message stands in the list.
 
-    `asked`: digest of each well-formed item, by the item's identity.
+    `asked`: digests of each well-formed item, by the item's identity.
     """
-    first = {item.message_id: asked[id(item)] for item in reversed(items) if id(item) in asked}
+    first = {item.message_id: asked[id(item)][0] for item in reversed(items) if id(item) in asked}
     answers: list[Inquiry | str | Unregistered] = []
     handed_out: set[str] = set()
     for item in items:
         before, fresh = known.get(item.message_id), made.get(item.message_id)
         if id(item) not in asked:
             answers.append(Unregistered.MALFORMED)
-        elif not hmac.compare_digest(before.digest if before else first[item.message_id], asked[id(item)]):
+        elif not _is_one_of(before.digest if before else first[item.message_id], asked[id(item)]):
             answers.append(Unregistered.REUSED)
         elif before is not None:
             answers.append(before.number)
@@ -204,6 +207,10 @@ def _in_order(
         else:
             answers.append(fresh.number if fresh is not None else Unregistered.MALFORMED)
     return answers
+
+
+def _is_one_of(digest: bytes, digests: tuple[bytes, ...]) -> bool:
+    return any(hmac.compare_digest(digest, one) for one in digests)
 
 
 def _new(

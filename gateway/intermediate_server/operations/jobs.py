@@ -19,7 +19,7 @@ from gateway.batch import jobs
 from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import statistics
-from gateway.intermediate_server.replica.rekeying import resealing_of
+from gateway.intermediate_server.resealing.job import resealing_of
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql

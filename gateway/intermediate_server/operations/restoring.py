@@ -150,7 +150,7 @@ async def _leave_out(admin: Admin, journal: ErasureJournal, made_at: datetime) -
     left = 0
     for table, column in _ERASABLE.items() if erased else ():
         rows = await admin.fetch(_SQL[f"keys_of_{table}"])
-        gone = [row[column] for row in rows if journal.digest(table, row[column]) in erased]
+        gone = [row[column] for row in rows if not erased.isdisjoint(journal.digests(table, row[column]))]
         await admin.execute(_SQL[f"leave_out_of_{table}"], gone)
         left += len(gone)
     return left

@@ -7,7 +7,7 @@ people look and approve the same. At release the list, the deadline, the bars an
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import PROVIDED, USE_SUSPENDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
-from gateway.intermediate_server.provision.held import Covers, Leaving, hash_for, leaving, one
+from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
 from permission_lists.barring import HoldGround
 from permission_lists.decide import Refused
@@ -77,10 +77,17 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
     if not decision.approve:
         return await _refuse(agency, decision, row, permit, decider, now)
     left = await leaving(agency, row, decision.withheld, now)
-    _check(agency, decision, row, permit, hash_for(agency, left.mark, decider.staff_id), now)
+    _check(
+        agency,
+        decision,
+        row,
+        permit,
+        [one for mark in left.marks for one in hashes_for(agency, mark, decider.staff_id)],
+        now,
+    )
     second: tuple[Write, ...] = ()
     if decider.two_people(row["information"]):
-        first, same = row["first_staff"], row["approved_digest"] == left.mark
+        first, same = row["first_staff"], row["approved_digest"] in left.marks
         if first is None or not same or not await decider.still_may(first, row["item"], row["information"]):
             return await _first(agency, decision, row, left, decider, now)
         if first == decider.staff_id:
@@ -89,7 +96,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
                 "second_person_needed",
                 "Two people release this kind of information; another one must approve it too.",
             )
-        second = (Write(_SECOND, (permit.permit_id, decider.staff_id, left.mark)),)
+        second = (Write(_SECOND, (permit.permit_id, decider.staff_id, row["approved_digest"])),)
     disposition, marked = left.disposition, _marked(agency, decision, row)
     made = answering.conclude(
         agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
@@ -135,9 +142,9 @@ async def _refuse(
 
 
 def _check(
-    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, hash_now: str, now: datetime
+    agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, hashes: Sequence[str], now: datetime
 ) -> None:
-    """What must still be so when it is released; `hash_now`: what the decider would be shown. Raises ProblemError 409."""
+    """What must still be so when it is released; `hashes`: what the decider would be shown. Raises ProblemError 409."""
     barred = agency.bars.look(row["integrated_number"], permit.inquirer, permit.information)
     if barred.suspended:
         raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
@@ -145,7 +152,7 @@ def _check(
         raise ProblemError(
             409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
         )
-    if not hmac.compare_digest(decision.content_hash.encode(), hash_now.encode()):
+    if not any(hmac.compare_digest(decision.content_hash.encode(), one.encode()) for one in hashes):
         raise ProblemError(
             409,
             "content_changed",

@@ -17,7 +17,7 @@ from evidence.entry import EntryKind
 from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE
-from gateway.intermediate_server.codes.binding import index_of_code
+from gateway.intermediate_server.codes.binding import indexes_of_codes
 from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
@@ -87,9 +87,7 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
                 commits.append(_replayed(agency, permit, digest, again, now))
                 waiting.append((position, refuse(agency, permit, digest, now, again)))
                 continue
-            person = persons.get(
-                (index_of_code(agency, item.code), permit.information), Person(integrated_number=None, replicas=())
-            )
+            person = persons.get((item.code, permit.information), Person(integrated_number=None, replicas=()))
             barred = agency.bars.look(person.integrated_number, permit.inquirer, permit.information)
             if barred is not FREE:
                 person = replace(person, barred=barred)
@@ -123,7 +121,7 @@ async def _read(
     """One transaction for the whole list: what was answered before, whom the codes name, and the replicas."""
     numbers = [permit.inquiry_number for permit, _, _ in checked if permit]
     wanted = [
-        (index_of_code(agency, item.code), permit.information)
+        (item.code, permit.information)
         for item, (permit, _, reason) in zip(items, checked, strict=True)
         if permit and not reason
     ]
@@ -132,13 +130,14 @@ async def _read(
         stored = {(row["inquirer"], row["inquiry_number"]): row for row in before}
         if not wanted:
             return stored, {}
+        known_by = indexes_of_codes(agency, [code for code, _ in wanted])
         named = {
-            row["code_index"]: row["integrated_number"]
-            for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], [index for index, _ in wanted])
+            known_by[row["code_index"]]: row["integrated_number"]
+            for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], list(known_by))
         }
-        lost = [index for index, _ in wanted if index not in named]
+        lost = {index: code for index, code in known_by.items() if code not in named}
         former = await former_codes(agency, connection, lost, now) if lost else {}
-        named |= {index: one.integrated_number for index, one in former.items()}
+        named |= {code: one.integrated_number for code, one in former.items()}
         rows = await connection.fetch(
             _REPLICA_SQL["replicas_of"],
             sorted(set(named.values())),
@@ -149,12 +148,12 @@ async def _read(
     for row in rows:
         replicas.setdefault((row["integrated_number"], row["information"]), []).append(row)
     persons = {
-        (index, information): Person(
-            integrated_number=named.get(index),
-            replicas=replicas.get((named.get(index, ""), information), ()),
-            ended=former[index].refusal if index in former else None,
+        (code, information): Person(
+            integrated_number=named.get(code),
+            replicas=replicas.get((named.get(code, ""), information), ()),
+            ended=former[code].refusal if code in former else None,
         )
-        for index, information in wanted
+        for code, information in wanted
     }
     return stored, persons
 

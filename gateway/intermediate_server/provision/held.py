@@ -59,25 +59,35 @@ PAGE_ITEM = msgspec.json.Decoder(PageItem)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """What would leave of one held provision: its records, and the keyed hash of it that is kept and recorded (`content_mark`)."""
+    """What would leave of one held provision: its records, and the keyed hashes of it, the one that is kept and recorded first (`content_marks`)."""
 
     records: list[dict[str, Any]]
     disposition: str
     why: str | None
-    mark: str
+    marks: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        return self.marks[0]
 
 
-def content_mark(agency: HostedAgency, permit_id: str, payload: bytes, revision: int) -> str:
-    """What two people must have approved alike: what leaves, and how often bars that touch it came or went. 64 hex digits.
+def content_marks(agency: HostedAgency, permit_id: str, payload: bytes, revision: int) -> tuple[str, ...]:
+    """What two people must have approved alike: what leaves, and how often bars that touch it came or went. 64 hex digits for each version that opens.
 
     Keyed by the agency's ring and of this provision alone: nobody who reads database or log can try out what was held.
     """
-    return agency.keys.ring.index(PURPOSE, bind(labels.HELD_CONTENT, permit_id, payload, revision)).hex()
+    return _keyed(agency, bind(labels.HELD_CONTENT, permit_id, payload, revision))
 
 
-def hash_for(agency: HostedAgency, mark: str, staff_id: str) -> str:
-    """What an approval by one member of staff names: it is told to that one alone, by showing them the content."""
-    return agency.keys.ring.index(PURPOSE, bind(labels.HELD_LOOK, mark, staff_id)).hex()
+def hashes_for(agency: HostedAgency, mark: str, staff_id: str) -> tuple[str, ...]:
+    """What an approval by one member of staff names: the first is told to that one alone, by showing them the content."""
+    return _keyed(agency, bind(labels.HELD_LOOK, mark, staff_id))
+
+
+def _keyed(agency: HostedAgency, data: bytes) -> tuple[str, ...]:
+    """Under the primary version first: what was shown before the key was rotated is approved after it."""
+    ring = agency.keys.ring
+    return tuple(ring.index(PURPOSE, data, version=version).hex() for version in ring.opening(PURPOSE))
 
 
 async def page(agency: HostedAgency, item: PageItem, covers: Covers) -> dict[str, Any]:
@@ -120,8 +130,8 @@ async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld
         case StrikeRefusal.NOTHING_LEFT:
             raise ProblemError(400, left.value, "Nothing would leave; refuse it instead, with a reason.")
     disposition, why = answering.conclusion(left, rows)
-    mark = content_mark(agency, row["permit_id"], answering.payload_of(disposition, why, left), row["revision"])
-    return Leaving(records=left, disposition=disposition, why=why, mark=mark)
+    marks = content_marks(agency, row["permit_id"], answering.payload_of(disposition, why, left), row["revision"])
+    return Leaving(records=left, disposition=disposition, why=why, marks=marks)
 
 
 async def shown(
@@ -134,7 +144,8 @@ async def shown(
         if problem.reason != answering.UNREADABLE:
             raise
         return {**_row(agency, row), "content_hash": None, "would_leave": None}
-    return {**_row(agency, row), "content_hash": hash_for(agency, found.mark, staff_id), "would_leave": found.records}
+    told = hashes_for(agency, found.mark, staff_id)[0]
+    return {**_row(agency, row), "content_hash": told, "would_leave": found.records}
 
 
 def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:

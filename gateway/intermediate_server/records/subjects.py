@@ -21,7 +21,6 @@ from gateway.intermediate_server.agency import HostedAgency
 from keys import labels
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
-from keys.ring import State
 from storage.committer import fiscal_year
 from storage.evidence_log import store as log_store
 
@@ -87,8 +86,7 @@ def indexes(agency: HostedAgency, number: str) -> list[bytes]:
         _index(agency, purpose, number, version)
         for purpose in ring.purposes()
         if purpose.startswith(PERSONAL)
-        for version, state in ring.versions(purpose).items()
-        if state in (State.PRIMARY, State.ENABLED)
+        for version in ring.opening(purpose)
     ]
 
 

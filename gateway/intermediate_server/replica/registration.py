@@ -29,7 +29,7 @@ from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
 from keys.masked import Secret
-from keys.ring import Keyring, State
+from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
@@ -209,8 +209,7 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
 
 def _possible_indexes(ring: Keyring, record: ReplicaItem) -> list[bytes]:
     """The content's index under each version that opens: until it is sealed anew, a copy has that of an earlier one."""
-    usable = [number for number, state in ring.versions(PURPOSE).items() if state in (State.PRIMARY, State.ENABLED)]
-    return [content_index(ring, record, version=number) for number in usable]
+    return [content_index(ring, record, version=number) for number in ring.opening(PURPOSE)]
 
 
 def content_index(ring: Keyring, record: ReplicaItem, *, version: int | None = None) -> bytes:

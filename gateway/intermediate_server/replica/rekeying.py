@@ -12,26 +12,20 @@ from typing import Final
 import msgspec
 from asyncpg import Record
 
-from evidence.entry import EntryKind
-from gateway.batch.resealing import OTHERS, Advance, Resealing, Stretch
+from gateway.batch.resealing import OTHERS, Advance, Stretch
 from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import PURPOSE, ReplicaItem
 from keys.box import Box, new_box_key
 from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Secret
 from storage import sql
-from storage.committer import NewEntry, commit_step
 from storage.database import Connection
-from storage.fault_points import declare
 
 _SQL = sql.load("gateway.intermediate_server.replica")
 COUNT: Final = _SQL["count_person_keys"]
 """How many people's keys lie under version $1, or under any other ($2)."""
-_RESEALED: Final = commit_step("intermediate", "keys.resealed")
-_ROWS: Final = declare("intermediate", "commit.keys.resealed_rows")
 _COPIES_EACH: Final = 4
 """About so many copies a person has: a stretch of so many rows is that many fewer people."""
 _SAID: Final = tuple(name for name in ReplicaItem.__struct_fields__ if name not in {"operation", "items"})
@@ -120,24 +114,3 @@ class PersonKeyRows:
 def _record_of(copy: Record, items: bytes) -> ReplicaItem:
     said = {name: copy[name] for name in _SAID if copy.get(name) is not None}
     return ReplicaItem(**said, operation="register", items=msgspec.json.decode(items))
-
-
-def resealing_of(agency: HostedAgency) -> Resealing:
-    """The job of one agency; its `run()` must be running once."""
-
-    def entry(facts: dict[str, str | int]) -> NewEntry:
-        return note_about(agency, agency.clock(), EntryKind.KEYS_RESEALED, None, facts)
-
-    return Resealing(
-        agency=agency.id,
-        tenant=agency.tenant,
-        database=agency.database,
-        committer=agency.committer,
-        ring=agency.keys.ring,
-        rows=(PersonKeyRows(agency),),
-        clock=agency.clock,
-        entry=entry,
-        begun_step=_RESEALED,
-        stretch_step=_ROWS,
-        settle_s=agency.limits.reseal_settle_s,
-    )

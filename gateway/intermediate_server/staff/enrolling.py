@@ -32,8 +32,6 @@ from gateway.intermediate_server.staff.people import (
     too_weak,
 )
 from gateway.intermediate_server.staff.rights import Function
-from keys import labels
-from keys.binding import bind
 from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
 
@@ -76,7 +74,7 @@ class ResetItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operation
 
 
 class RelateItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operation", tag="relate"):
-    """Whose look-ups the analysis shall notice: the person's own number or one of their household, kept as a keyed index."""
+    """Whose look-ups the analysis shall notice: the person's own number or one of their household, kept sealed."""
 
     staff_id: str
     relation: str
@@ -175,14 +173,23 @@ async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime
             return replace(member, **fresh), (ended, void, Write(store.REVOKE_CARDS_OF, (who,)), card)
         case RelateItem():
             _check_form(item.relation in ("self", "household") and len(item.integrated_number) == 15)
-            index = person_index(acting.desk, item.integrated_number)
-            return member, (Write(store.ADD_RELATION, (who, item.relation, index)),)
+            return member, related(acting.desk, item)
     raise TypeError("an operation without an end")
 
 
+def related(desk: StaffDesk, item: RelateItem) -> tuple[Write, ...]:
+    """In the place of what is found by an earlier key, or has no number beside it."""
+    who, number = item.staff_id, item.integrated_number
+    earlier = (
+        Write(store.FORGET_RELATION, (who, item.relation, index)) for index in factors.person_indexes(desk.ring, number)
+    )
+    kept = factors.kept_relation(desk.ring, desk.agency.id, who, number)
+    return (*earlier, Write(store.ADD_RELATION, (who, item.relation, *kept)))
+
+
 def person_index(desk: StaffDesk, integrated_number: str) -> bytes:
-    """A keyed index of a person's number, comparable with nothing outside this agency's ring."""
-    return desk.ring.index(factors.RING, bind(labels.STAFF_PERSON, integrated_number))
+    """What a person is called in the access log."""
+    return factors.person_indexes(desk.ring, integrated_number)[0]
 
 
 async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:

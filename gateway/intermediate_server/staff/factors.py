@@ -27,10 +27,9 @@ from keys.ring import Keyring
 from keys.signing import verify
 
 RING: Final = "staff"
-"""The ring's purpose for tags of challenges and for indexes of staff's own numbers."""
+"""The ring's purpose for tags of challenges, and for staff's own numbers and the indexes that find them."""
 _NONCE: Final = 16
 _WHEN: Final = 8
-_TAG: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +45,39 @@ class Asked:
 def new_challenge(ring: Keyring, asked: Asked, now: datetime, lives: timedelta) -> bytes:
     """Nonce, expiry and tag: 56 bytes, kept nowhere until they come back."""
     head = secrets.token_bytes(_NONCE) + _milliseconds(now + lives).to_bytes(_WHEN, "big")
-    return head + _tag(ring, asked, head)
+    return head + _tag(ring, asked, head, ring.primary(RING))
 
 
 def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _tag(ring: Keyring, asked: Asked, head: bytes) -> bytes:
-    return ring.index(
-        RING, bind(labels.STAFF_CHALLENGE, asked.agency, asked.staff_id, asked.certificate, asked.purpose, head)
-    )
+def _tag(ring: Keyring, asked: Asked, head: bytes, version: int) -> bytes:
+    said = bind(labels.STAFF_CHALLENGE, asked.agency, asked.staff_id, asked.certificate, asked.purpose, head)
+    return ring.index(RING, said, version=version)
 
 
 def challenge_holds(ring: Keyring, asked: Asked, challenge: bytes, now: datetime) -> bool:
     """Whether we made this challenge for exactly this, and it is not over. Whether it was used is for the database to say."""
     head, tag = challenge[: _NONCE + _WHEN], challenge[_NONCE + _WHEN :]
-    return len(tag) == _TAG and hmac.compare_digest(tag, _tag(ring, asked, head)) and now < challenge_ends(challenge)
+    ours = any(hmac.compare_digest(tag, _tag(ring, asked, head, version)) for version in ring.opening(RING))
+    return ours and now < challenge_ends(challenge)
+
+
+def person_indexes(ring: Keyring, integrated_number: str) -> tuple[bytes, ...]:
+    """Keyed indexes of a person's number, comparable with nothing outside this agency's ring; the first is what the person is called now."""
+    return ring.named_indexes(RING, bind(labels.STAFF_PERSON, integrated_number))
+
+
+def kept_relation(ring: Keyring, agency: str, staff_id: str, integrated_number: str) -> tuple[bytes, bytes]:
+    """How the number of somebody related to a member of staff is kept: the index that finds it, and sealed; both under the primary version."""
+    sealed = ring.encrypt(RING, integrated_number.encode(), bind(labels.STAFF_PERSON, agency, staff_id))
+    return person_indexes(ring, integrated_number)[0], sealed
+
+
+def open_relation(ring: Keyring, agency: str, staff_id: str, sealed: bytes) -> str:
+    """Raises SealBroken, KeyUnusable."""
+    return ring.decrypt(RING, sealed, bind(labels.STAFF_PERSON, agency, staff_id)).decode()
 
 
 def challenge_ends(challenge: bytes) -> datetime:

@@ -32,13 +32,13 @@ select * from staff_grant where grant_id = $1
 select digest from staff_founding
 
 -- name: relations
-select staff_id, relation, person_index from staff_relation
+select staff_id, relation, person_index, number_sealed from staff_relation
 
 -- name: staff_entries
 select body from log_entry where kind like 'staff.%' and body is not null and at >= $1 and at < $2 order by at limit $3
 
 -- name: personal_parts
-select entry_id, at, inquiry_number, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null
+select entry_id, at, inquiry_number, body, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null
 
 -- name: found
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded
@@ -191,9 +191,16 @@ with gone as (
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
+-- name: forget_relation
+with gone as (
+    delete from staff_relation p using unnest($1::text[], $2::text[], $3::bytea[]) as r (staff_id, relation, person_index)
+    where p.staff_id = r.staff_id and p.relation = r.relation and p.person_index = r.person_index
+)
+select r.staff_id from unnest($1::text[]) as r (staff_id)
+
 -- name: add_relation
 with added as (
-    insert into staff_relation (staff_id, relation, person_index)
-    select r.* from unnest($1::text[], $2::text[], $3::bytea[]) as r (staff_id, relation, person_index) on conflict do nothing
+    insert into staff_relation (staff_id, relation, person_index, number_sealed)
+    select r.* from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) as r (staff_id, relation, person_index, number_sealed) on conflict do nothing
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,19 +13,18 @@ import msgspec
 from asyncpg import Record
 
 from evidence.canonical import timestamp
-from evidence.entry import SALT_BYTES, EntryKind
-from gateway.intermediate_server.staff import store
+from evidence.entry import EntryKind
+from gateway.intermediate_server.records import subjects
+from gateway.intermediate_server.staff import factors, store
 from gateway.intermediate_server.staff.analysis import Access, Finding, Measures, Related, Rule, analyse
 from gateway.intermediate_server.staff.desk import FINDINGS, StaffDesk
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.people import Rules
-from keys import labels
-from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
-from storage.committer import fiscal_year
 from transport.problem import ProblemError
 
 HISTORY: Final = timedelta(days=90)
+ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
+"""How far back a yearly analysis reads."""
 MOST_ENTRIES: Final = 500_000
 _NOBODY: Final = "unknown"
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -47,10 +47,11 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
         raise ProblemError(400, "malformed_item", "A period begins before it ends; both are instants with a zone.")
     bodies = await store.staff_entries(desk.agency, item.since - HISTORY, item.until, MOST_ENTRIES)
     entries = await asyncio.to_thread(lambda: [msgspec.json.decode(body) for body in bodies])
-    persons = await _persons(desk, {_number(entry) for entry in entries} - {""})
-    named = {str(person) for entry in entries if (person := entry["facts"].get("person"))}
-    related = await _related(desk, named | set(persons.values()))
-    found = await asyncio.to_thread(_findings, desk.rules, entries, persons, related, item.since)
+    people = _People(desk)
+    await people.read({_number(entry) for entry in entries} - {""})
+    named = {people.called(str(person)) for entry in entries if (person := entry["facts"].get("person"))}
+    related = people.related(named | set(people.by_inquiry.values()))
+    found = await asyncio.to_thread(_findings, desk.rules, entries, people, related, item.since)
     for rule in Rule:
         FINDINGS.labels(desk.agency.id, rule.value).set(sum(one.rule is rule for one in found))
     return {
@@ -65,10 +66,10 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
 
 
 def _findings(
-    rules: Rules, entries: list[dict[str, Any]], persons: Mapping[str, str], related: Related, since: datetime
+    rules: Rules, entries: list[dict[str, Any]], people: _People, related: Related, since: datetime
 ) -> list[Finding]:
     """In a thread: a year of a busy agency takes seconds."""
-    accesses = [access for entry in entries if (access := _access(entry, persons)) is not None]
+    accesses = [access for entry in entries if (access := _access(entry, people)) is not None]
     return analyse(accesses, Measures(opens=rules.opens, closes=rules.closes, closed=rules.closed), related, since)
 
 
@@ -76,7 +77,7 @@ def _number(entry: Mapping[str, Any]) -> str:
     return str(entry["facts"].get("inquiry_number", ""))
 
 
-def _access(entry: Mapping[str, Any], persons: Mapping[str, str]) -> Access | None:
+def _access(entry: Mapping[str, Any], people: _People) -> Access | None:
     """An entry as the analysis reads it; other kinds of entries are no access."""
     facts = entry["facts"]
     match entry["kind"]:
@@ -92,38 +93,57 @@ def _access(entry: Mapping[str, Any], persons: Mapping[str, str]) -> Access | No
         staff_id=entry["actor"] or _NOBODY,
         function=str(facts.get("function", "")),
         affair=str(facts.get("affair", "")),
-        person=persons.get(number) or facts.get("person"),
+        person=people.by_inquiry.get(number) or people.called(facts.get("person", "")) or None,
         handle=number,
         refused=refused,
     )
 
 
-async def _persons(desk: StaffDesk, numbers: set[str]) -> dict[str, str]:
-    """Inquiry number → an index of the person it was about, for as long as the personal part can be opened (7 years at most)."""
-    rows = await store.personal_parts(desk.agency, sorted(numbers))
-    return await asyncio.to_thread(lambda: {number: person for row in rows for number, person in _opened(desk, row)})
+class _People:
+    """Who was looked at, by one name each for this report, whatever version of the key an entry calls them by. Numbers are opened in memory alone."""
 
+    def __init__(self, desk: StaffDesk) -> None:
+        self._desk = desk
+        self._now: dict[str, str] = {}
+        self._relations: list[Record] = []
+        self.by_inquiry: dict[str, str] = {}
+        """Inquiry number → whom it was about, for as long as the personal part can be opened (7 years at most)."""
 
-def _opened(desk: StaffDesk, row: Record) -> Iterator[tuple[str, str]]:
-    """The inquiry number and the person's index of one entry; nothing when the year's key is gone."""
-    purpose = f"personal/{fiscal_year(row['at'])}"
-    bound = bind(labels.PERSONAL_PART, desk.agency.id, row["entry_id"])
-    try:
-        opened = desk.ring.decrypt(purpose, row["personal"], bound)
-    except (KeyUnusable, SealBroken):
-        return
-    # the number itself goes no further than this line
-    yield row["inquiry_number"], person_index(desk, opened[SALT_BYTES:].decode()).hex()
+    async def read(self, inquiry_numbers: set[str]) -> None:
+        """Those of these inquiries, and those related to staff. Raises StorageUnavailableError."""
+        rows = await store.personal_parts(self._desk.agency, sorted(inquiry_numbers))
+        self._relations = await store.relations(self._desk.agency)
+        await asyncio.to_thread(self._open, rows)
 
+    def _open(self, rows: Sequence[Record]) -> None:
+        for relation in self._relations:
+            if relation["number_sealed"] is not None:
+                with contextlib.suppress(KeyUnusable, SealBroken):
+                    bound = (self._desk.agency.id, relation["staff_id"], relation["number_sealed"])
+                    self._know(factors.open_relation(self._desk.ring, *bound))
+        for row in rows:
+            if (opened := subjects.open_personal(self._desk.agency, row)) is not None:
+                self.by_inquiry[row["inquiry_number"]] = self._know(opened.number)
 
-async def _related(desk: StaffDesk, persons: set[str]) -> dict[str, dict[str, str]]:
-    """Person → staff id → relation, for the people of this report."""
-    related: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for staff_id, relation, index in await store.relations(desk.agency):
-        if index.hex() in persons:
-            known = related[index.hex()].get(staff_id)
-            related[index.hex()][staff_id] = "self" if known == "self" else relation
-    return dict(related)
+    def _know(self, number: str) -> str:
+        """The number itself goes no further than this."""
+        names = [index.hex() for index in factors.person_indexes(self._desk.ring, number)]
+        self._now |= dict.fromkeys(names, names[0])
+        return names[0]
+
+    def called(self, name: str) -> str:
+        """What somebody is called now whom an entry or a relation calls so."""
+        return self._now.get(name, name)
+
+    def related(self, persons: set[str]) -> dict[str, dict[str, str]]:
+        """Person → staff id → relation, for the people of this report."""
+        related: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for row in self._relations:
+            person, staff_id = self.called(row["person_index"].hex()), row["staff_id"]
+            if person in persons:
+                known = related[person].get(staff_id)
+                related[person][staff_id] = "self" if known == "self" else row["relation"]
+        return dict(related)
 
 
 def _shown(finding: Finding) -> dict[str, Any]:

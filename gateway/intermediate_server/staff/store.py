@@ -36,6 +36,7 @@ ADD_GRANT = Statement("add_grant", _SQL["add_grant"])
 CHANGE_GRANT = Statement("change_grant", _SQL["change_grant"])
 REVOKE_GRANTS_OF = Statement("revoke_grants_of", _SQL["revoke_grants_of"])
 VOID_GRANTS_OF = Statement("void_grants_of", _SQL["void_grants_of"])
+FORGET_RELATION = Statement("forget_relation", _SQL["forget_relation"])
 ADD_RELATION = Statement("add_relation", _SQL["add_relation"])
 
 
@@ -123,8 +124,9 @@ async def founded(agency: HostedAgency) -> bool:
     return bool(await _fetch(agency, "founded"))
 
 
-async def relations(agency: HostedAgency) -> list[tuple[str, str, bytes]]:
-    return [(row["staff_id"], row["relation"], row["person_index"]) for row in await _fetch(agency, "relations")]
+async def relations(agency: HostedAgency) -> list[Record]:
+    """`staff_id`, `relation`, `person_index`, `number_sealed` of each."""
+    return await _fetch(agency, "relations")
 
 
 async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[bytes]:

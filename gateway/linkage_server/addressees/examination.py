@@ -36,9 +36,13 @@ _SLICE: Final = 200
 
 @dataclass(slots=True, kw_only=True)
 class Examined:
-    """What the first reading found. `lines`: one byte a line of the file; `counts`: rows that disagree, by reason."""
+    """What the first reading found. `lines`: one byte a line of the file; `counts`: rows that disagree, by reason.
+
+    `index_version`: of the blind indexes by which the rows of this load are compared, to its end, whatever becomes of the key meanwhile.
+    """
 
     lines: bytearray
+    index_version: int
     rows: int = 0
     expected_new: int = 0
     two_people: frozenset[int] = frozenset()
@@ -65,13 +69,13 @@ class Examined:
         return self.lines[line] & _NEW != 0
 
 
-async def index_rows(agency: Agency, parsed: Sequence[Parsed]) -> list[bytes | None]:
-    """The blind index of each row, None without 個人番号. Lets other work of the server run in between."""
+async def index_rows(agency: Agency, parsed: Sequence[Parsed], version: int) -> list[bytes | None]:
+    """The blind index of each row, all under one version, None without 個人番号. Lets other work of the server run in between."""
     indexes: list[bytes | None] = []
     index_of = agency.keys.index_of
     for start in range(0, len(parsed), _SLICE):
         indexes += [
-            index_of(row.individual_number) if isinstance(row, Row) and row.individual_number else None
+            index_of(row.individual_number, version) if isinstance(row, Row) and row.individual_number else None
             for row in parsed[start : start + _SLICE]
         ]
         await asyncio.sleep(0)
@@ -86,12 +90,12 @@ async def examine(
 
     Raises ChannelError, StorageUnavailableError.
     """
-    found = Examined(lines=bytearray(lines + 2))
+    found = Examined(lines=bytearray(lines + 2), index_version=agency.keys.index_version())
     numbers = NumbersSeen()
     async with asyncio.TaskGroup() as group:
         waiting: deque[asyncio.Task[None]] = deque()
         async for rows, last_line in chunks:
-            indexes = await index_rows(agency, rows)
+            indexes = await index_rows(agency, rows, found.index_version)
             for row, index in zip(rows, indexes, strict=True):
                 if index is not None and isinstance(row, Row):
                     numbers.add(index, row.name, row.sex, row.birth_date)
@@ -121,16 +125,8 @@ async def _judge(
     agency: Agency, found: Examined, rows: Sequence[Parsed], indexes: Sequence[bytes | None], rights: SystemRights
 ) -> None:
     network = await ask_about(agency, rows, pauses=resident_network.PATIENT)
-    good = [row for row in rows if isinstance(row, Row)]
     async with agency.database.inside(agency.tenant) as connection:
-        ledger = await store.read_ledger(
-            connection,
-            agency.keys,
-            system=rights.system,
-            addressee_numbers=[row.addressee_number for row in good],
-            indexes=[index for index in indexes if index is not None],
-            integrated_numbers=[int(row.integrated_number) for row in good if row.integrated_number],
-        )
+        ledger = await store.read_ledger(connection, agency.keys, rights.system, rows, indexes)
     around = Surroundings(
         intake_id=0, network=network, today=agency.today(), ages=agency.limits.ages.get(rights.system), alone=True
     )

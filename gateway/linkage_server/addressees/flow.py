@@ -29,6 +29,7 @@ from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import NumbersSeen
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from keys.masked import Secret
+from keys.ring import version_of_index
 from storage.committer import Commit, commit_step
 from storage.database import Connection
 
@@ -85,7 +86,7 @@ async def reserve(agency: Agency, taken: Intake, *, first_line: int, count: int)
 
 async def prepare(agency: Agency, parsed: Sequence[Parsed], *, rights: SystemRights, last_line: int) -> Prepared:
     """What needs no database, for a list that is a load of its own. Raises ChannelError when the resident network is away."""
-    indexes = await index_rows(agency, parsed)
+    indexes = await index_rows(agency, parsed, agency.keys.index_version())
     seen = NumbersSeen()
     for row, index in zip(parsed, indexes, strict=True):
         if index is not None and isinstance(row, Row):
@@ -113,7 +114,7 @@ async def prepare_examined(
     as_of: date,
 ) -> Prepared:
     """As `prepare`, for a chunk of a file that was examined; whoever was found new is sealed here already, off the way of the database."""
-    indexes = await index_rows(agency, parsed)
+    indexes = await index_rows(agency, parsed, examined.index_version)
     first_line = last_line - len(parsed) + 1
     new = [
         (row, indexes[at], at) for at, row in enumerate(parsed) if isinstance(row, Row) and examined.is_new(row.line)
@@ -145,8 +146,16 @@ def _sealed(keys: PersonalKeys, people: Sequence[tuple[Row, bytes | None, int]],
         keys.seal_individual_numbers([(row.individual_number, number) for row, index, number in people if index])
     )
     four_items = keys.seal_four_items_of([(_ENCODE(row.four_items()), number) for row, _, number in people])
+    now = keys.index_version()
     return [
-        (number, index, next(individual) if index else None, items, as_of, bool(row.integrated_number))
+        (
+            number,
+            index if index is None or version_of_index(index) == now else keys.index_of(row.individual_number),
+            next(individual) if index else None,
+            items,
+            as_of,
+            bool(row.integrated_number),
+        )
         for (row, index, number), items in zip(people, four_items, strict=True)
     ]
 
@@ -173,15 +182,7 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
 async def decide_chunk(connection: Connection, agency: Agency, chunk: Prepared, *, intake_id: int) -> list[Decided]:
     """Decide a chunk's rows under the counter's lock; nothing is written."""
     system = chunk.rights.system
-    rows = [row for row in chunk.rows if isinstance(row, Row)]
-    ledger = await store.read_ledger(
-        connection,
-        agency.keys,
-        system=system,
-        addressee_numbers=[row.addressee_number for row in rows],
-        indexes=[index for index in chunk.indexes if index is not None],
-        integrated_numbers=[int(row.integrated_number) for row in rows if row.integrated_number],
-    )
+    ledger = await store.read_ledger(connection, agency.keys, system, chunk.rows, chunk.indexes)
     around = Surroundings(
         intake_id=intake_id,
         network=chunk.network,

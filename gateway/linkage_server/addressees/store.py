@@ -9,6 +9,7 @@ from typing import Any
 
 from codebook.issuing import issue_many
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
+from gateway.linkage_server.addressees.rows import Parsed, Row
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
@@ -71,35 +72,52 @@ async def issue_numbers(connection: Connection, keys: PersonalKeys, count: int) 
     return issued
 
 
-def _known(row: Any, keys: PersonalKeys) -> Known:
-    number = row["integrated_number"]
-    return Known(
-        row["individual_number_index"], number, partial(keys.open_four_items, row["four_items_sealed"], number)
-    )
-
-
 async def read_ledger(
-    connection: Connection,
-    keys: PersonalKeys,
-    *,
-    system: str,
-    addressee_numbers: Sequence[str],
-    indexes: Sequence[bytes],
-    integrated_numbers: Sequence[int] = (),
+    connection: Connection, keys: PersonalKeys, system: str, rows: Sequence[Parsed], indexes: Sequence[bytes | None]
 ) -> Ledger:
-    """What is held about these addressee numbers, blind indexes and migrated numbers. The number of a merged person leads to the one who lives on."""
+    """What is held about these rows: by addressee number, by blind index (`indexes`, one a row), by migrated number; people bear the index of their row.
+
+    The number of a merged person leads to the one who lives on.
+    """
+    good = [row for row in rows if isinstance(row, Row)]
+    migrated = [int(row.integrated_number) for row in good if row.integrated_number]
+    known_by = _known_by(keys, rows, indexes)
+
+    def known(row: Any) -> Known:
+        number, index = row["integrated_number"], row["individual_number_index"]
+        return Known(
+            known_by.get(index, index), number, partial(keys.open_four_items, row["four_items_sealed"], number)
+        )
+
     ledger = Ledger()
-    for row in await connection.fetch(_SQL["persons_by_index"], indexes) if indexes else ():
-        ledger.by_index[row["individual_number_index"]] = _known(row, keys)
-    for row in await connection.fetch(_SQL["persons_by_number"], integrated_numbers) if integrated_numbers else ():
-        person = ledger.by_index.get(row["individual_number_index"] or b"") or _known(row, keys)
-        ledger.by_integrated_number[row["integrated_number"]] = person
-    for row in await connection.fetch(_SQL["addressees"], system, addressee_numbers) if addressee_numbers else ():
-        person = ledger.by_index.get(row["individual_number_index"] or b"") or _known(row, keys)
+    for row in await connection.fetch(_SQL["persons_by_index"], list(known_by)) if known_by else ():
+        person = known(row)
+        ledger.by_index[known_by[row["individual_number_index"]]] = person
+    for row in await connection.fetch(_SQL["persons_by_number"], migrated) if migrated else ():
+        person = known(row)
+        ledger.by_integrated_number[row["integrated_number"]] = ledger.by_index.get(person.index or b"") or person
+    addressees = [row.addressee_number for row in good]
+    for row in await connection.fetch(_SQL["addressees"], system, addressees) if addressees else ():
+        person = known(row)
         ledger.by_addressee[row["addressee_number"]] = Registered(
-            person=person, intake_id=row["intake_id"], ended=row["state"] == "ended"
+            person=ledger.by_index.get(person.index or b"") or person,
+            intake_id=row["intake_id"],
+            ended=row["state"] == "ended",
         )
     return ledger
+
+
+def _known_by(keys: PersonalKeys, rows: Sequence[Parsed], indexes: Sequence[bytes | None]) -> dict[bytes, bytes]:
+    """What the people of these rows are looked for by → the index of their row; several lead to one while the key of the indexes is being changed."""
+    found = {index: index for index in indexes if index is not None}
+    if keys.index_is_changing():
+        found |= {
+            one: index
+            for row, index in zip(rows, indexes, strict=True)
+            if index is not None and isinstance(row, Row)
+            for one in keys.indexes_of(row.individual_number)
+        }
+    return found
 
 
 async def insert_persons(connection: Connection, rows: Sequence[PersonRow]) -> None:

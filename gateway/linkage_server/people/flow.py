@@ -152,7 +152,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
 
 async def _by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
     """個人番号 → integrated number of its holder."""
-    indexes = {keys.index_of(number): number for number in numbers}
+    indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
     holders = await store.persons_by_index(connection, list(indexes))
     return {indexes[index]: number for index, number in holders.items()}
 

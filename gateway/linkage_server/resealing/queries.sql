@@ -44,3 +44,35 @@ where p.{key} = r.{key} and p.{other} = r.{other}
 select count(*) from {table} where (substring(sealed from 2 for 4) = int4send($1)) = $2
 
 -- end
+
+-- Blind indexes of 個人番号: an index says its version, 4 bytes before its 32, of version 1 none. Where the code of a person stands under the same
+-- number it goes with it: otherwise the number would seem to have changed.
+
+-- for each: name, table
+-- person_index, person
+-- person_base_index, person_base
+-- name: page_of_{name}
+with page as (select integrated_number from {table} where integrated_number > $1::text::bigint order by integrated_number limit $2),
+held as materialized (
+    select p.* from {table} p join page using (integrated_number)
+    where substring(case octet_length(p.individual_number_index) when 32 then '\x00000001'::bytea else p.individual_number_index end from 1 for 4) <> int4send($3)
+    for update of p skip locked
+)
+select (select max(integrated_number)::text from page) as last, held.integrated_number is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: count_{name}
+select count(*) from {table} where individual_number_index is not null
+    and (substring(case octet_length(individual_number_index) when 32 then '\x00000001'::bytea else individual_number_index end from 1 for 4) = int4send($1)) = $2
+
+-- end
+
+-- name: write_person_index
+with r as (select * from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as r (integrated_number, was, index)),
+standing as (
+    update code_standing c set number_index = r.index from r where c.integrated_number = r.integrated_number and c.number_index = r.was
+)
+update person p set individual_number_index = r.index from r where p.integrated_number = r.integrated_number and p.individual_number_index = r.was
+
+-- name: write_person_base_index
+update person_base p set individual_number_index = r.index from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as r (integrated_number, was, index)
+where p.integrated_number = r.integrated_number and p.individual_number_index = r.was

@@ -34,6 +34,11 @@ def _number(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
     )
 
 
+def _index(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
+    whose, was = row["integrated_number"], row["individual_number_index"]
+    return whose, was, keys.index_of(keys.open_individual_number(row["individual_number_sealed"], whose))
+
+
 def _items(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
     whose = row["integrated_number"]
     return whose, keys.seal_four_items(_ENCODE(keys.open_four_items(row["four_items_sealed"], whose)), whose)
@@ -84,6 +89,10 @@ def _secret(_: PersonalKeys, clients: ClientStore, row: Record) -> tuple[Any, ..
 
 _TABLES: Final[Mapping[str, tuple[tuple[str, str, Renew], ...]]] = {
     personal_keys.INDIVIDUAL_NUMBER: (("person_number", _NUMBER, _number), ("person_base_number", _NUMBER, _number)),
+    personal_keys.INDIVIDUAL_NUMBER_INDEX: (
+        ("person_index", _NUMBER, _index),
+        ("person_base_index", _NUMBER, _index),
+    ),
     personal_keys.FOUR_ITEMS: (
         ("person_items", _NUMBER, _items),
         ("person_base_items", _NUMBER, _items),

@@ -32,7 +32,8 @@ async def numbers(sight: Sight, asked: Sequence[Mapping[str, str]]) -> list[dict
         agency.outbound.resident_network("number-look-ups"), list(asked), step=SEND_NUMBER_LOOK_UPS
     )
     found = [_number(answer) for answer in answers]
-    indexes = [agency.keys.index_of(one["individual_number"]) for one in found if "individual_number" in one]
+    numbers = [one["individual_number"] for one in found if "individual_number" in one]
+    indexes = [index for number in numbers for index in agency.keys.indexes_of(number)]
     try:
         async with agency.database.inside(agency.tenant) as connection:
             held = await store.persons_by_index(connection, indexes)

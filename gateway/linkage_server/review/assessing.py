@@ -51,7 +51,7 @@ async def assess(
         case _:
             problem = decision.problem_of_freezing(subject)
     if problem is None and content.says is not None and content.says.individual_number:
-        taken = await store.person_of_index(connection, keys.index_of(content.says.individual_number))
+        taken = await store.person_of_index(connection, keys.indexes_of(content.says.individual_number))
         problem = No.INDIVIDUAL_NUMBER_TAKEN if taken not in (None, content.other) else None
     return Assessed(
         problem=problem,
@@ -72,7 +72,7 @@ async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collec
 async def around_hold(connection: Connection, keys: PersonalKeys, hold: Hold) -> tuple[int | None, int | None]:
     """The person who has the 個人番号 that was sent, and the one to whom the addressee number belongs; None: nobody."""
     number = hold.individual_number
-    number_of = await store.person_of_index(connection, keys.index_of(number)) if number else None
+    number_of = await store.person_of_index(connection, keys.indexes_of(number)) if number else None
     return number_of, await store.person_of_addressee(connection, hold.pair)
 
 

@@ -11,8 +11,8 @@ where integrated_number = any($1::bigint[]) and state = 'held' order by business
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2
 
 -- name: person_of_index
--- The person of a blind index; a number that was merged leads to the one who lives on.
-select coalesce(merged_into, integrated_number) as integrated_number from person where individual_number_index = $1
+-- The person of a blind index, under any version of its key; a number that was merged leads to the one who lives on.
+select coalesce(merged_into, integrated_number) as integrated_number from person where individual_number_index = any($1::bytea[])
 
 -- name: set_frozen
 update person set frozen = $2, revision = nextval('person_revision')

@@ -269,8 +269,8 @@ async def person_of_addressee(connection: Connection, pair: Pair) -> int | None:
     return number
 
 
-async def person_of_index(connection: Connection, index: bytes) -> int | None:
-    number: int | None = await connection.fetchval(SQL["person_of_index"], index)
+async def person_of_index(connection: Connection, indexes: Sequence[bytes]) -> int | None:
+    number: int | None = await connection.fetchval(SQL["person_of_index"], list(indexes))
     return number
 
 

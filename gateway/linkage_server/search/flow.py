@@ -157,8 +157,8 @@ async def _by_numbers(connection: Connection, sight: Sight, question: Question) 
     if question.integrated_number:
         found.append(await store.living_on(connection, [int(question.integrated_number)]))
     if question.individual_number:
-        index = sight.agency.keys.index_of(question.individual_number)
-        found.append(await store.living_on(connection, await store.by_individual_number(connection, index)))
+        indexes = sight.agency.keys.indexes_of(question.individual_number)
+        found.append(await store.living_on(connection, await store.by_individual_number(connection, indexes)))
     if question.addressee_number:
         system = question.business_system or sight.system
         found.append(await store.by_addressee(connection, system, question.addressee_number))

@@ -27,7 +27,7 @@ where birth_kana = $1 or birth_name = $2 or birth_address = $3 or name_street = 
 limit $8
 
 -- name: by_individual_number
-select integrated_number from person where individual_number_index = $1
+select integrated_number from person where individual_number_index = any($1::bytea[])
 
 -- name: by_addressee
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2 and state = 'held'

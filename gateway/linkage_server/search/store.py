@@ -72,8 +72,8 @@ async def with_tokens(connection: Connection, tokens: Mapping[Pair, int], most: 
     return [row["integrated_number"] for row in rows]
 
 
-async def by_individual_number(connection: Connection, index: bytes) -> list[int]:
-    rows = await connection.fetch(_SQL["by_individual_number"], index)
+async def by_individual_number(connection: Connection, indexes: Sequence[bytes]) -> list[int]:
+    rows = await connection.fetch(_SQL["by_individual_number"], list(indexes))
     return [row["integrated_number"] for row in rows]
 
 

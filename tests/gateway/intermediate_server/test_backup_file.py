@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.intermediate_server.operations.backup_file import BackupBrokenError, Checked, Writer, read, read_head
+from keys.masked import Secret
 from keys.ring import Keyring
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
 from keys.windows import PublicKeys
 from storage.erasure_journal import ErasureJournal
+from storage.key_store import KeyStore
 
 PAIR, LOG = new_one_time_key(), Signer(generate_seed())
 ID = "B" + "0" * 26
@@ -120,10 +122,22 @@ def test_the_journal_names_what_was_erased_since_and_nobody(tmp_path):
     kept.write([("replica", "kokuho/1"), ("replica", "kokuho/2")], NOW - timedelta(days=1))
     kept.write([("person_code", b"\x01\x02")], NOW)
     since = kept.erased_since(NOW)
-    assert since == {kept.digest("person_code", b"\x01\x02")}
+    assert since == set(kept.digests("person_code", b"\x01\x02"))
     assert kept.erased_since(NOW - timedelta(days=2)) > since
-    assert kept.digest("replica", "kokuho/1") != kept.digest("person_code", "kokuho/1")
+    assert kept.digests("replica", "kokuho/1") != kept.digests("person_code", "kokuho/1")
     assert b"kokuho" not in (tmp_path / "setagaya.erased").read_bytes()
+
+
+def test_what_was_erased_before_a_rotation_is_known_after_it(tmp_path):
+    store = KeyStore.create(tmp_path / "setagaya.json", Secret(b"passphrase"), profile="cheapest", purposes=["erased"])
+    kept = ErasureJournal.beside(tmp_path / "setagaya.json", store.ring)
+    kept.write([("replica", "a"), ("replica", "b")], NOW)
+    store.ring.rotate("erased")
+    kept.write([("replica", "c")], NOW)
+    since = kept.erased_since(NOW)
+    assert [since.isdisjoint(kept.digests("replica", one)) for one in "abcd"] == [False, False, False, True]
+    assert [ErasureJournal.lines_under(tmp_path / "setagaya.json", version) for version in (1, 2, 3)] == [2, 1, 0]
+    assert ErasureJournal.lines_under(tmp_path / "suginami.json", 1) == 0
 
 
 def test_a_line_that_was_cut_spoils_no_other(tmp_path):
@@ -132,5 +146,5 @@ def test_a_line_that_was_cut_spoils_no_other(tmp_path):
     path = tmp_path / "setagaya.erased"
     path.write_bytes(path.read_bytes()[:-10])
     kept.write([("replica", "c")], NOW)
-    assert {kept.digest("replica", "a"), kept.digest("replica", "c")} <= kept.erased_since(NOW)
-    assert kept.digest("replica", "b") not in kept.erased_since(NOW)
+    assert {*kept.digests("replica", "a"), *kept.digests("replica", "c")} <= kept.erased_since(NOW)
+    assert kept.erased_since(NOW).isdisjoint(kept.digests("replica", "b"))

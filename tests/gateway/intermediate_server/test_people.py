@@ -144,6 +144,16 @@ def test_a_challenge_ends_to_the_second(late, holds):
     assert factors.challenge_holds(ring, ASKED, challenge, NOW + timedelta(minutes=2) + late) is holds
 
 
+def test_a_challenge_holds_when_the_key_was_rotated_meanwhile_and_not_when_it_is_gone():
+    ring = _ring()
+    challenge = factors.new_challenge(ring, ASKED, NOW, timedelta(minutes=2))
+    ring.rotate(factors.RING)
+    assert factors.challenge_holds(ring, ASKED, challenge, NOW)
+    assert factors.challenge_holds(ring, ASKED, factors.new_challenge(ring, ASKED, NOW, timedelta(minutes=2)), NOW)
+    ring.destroy(factors.RING, 1)
+    assert not factors.challenge_holds(ring, ASKED, challenge, NOW)
+
+
 ASKED = Asked(agency="setagaya", staff_id="ann", certificate=b"t" * 32, purpose="log_in")
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from gateway.intermediate_server.network.wire import encode_payload
-from gateway.intermediate_server.provision.held import content_mark, hash_for
+from gateway.intermediate_server.provision.held import content_marks, hashes_for
 from gateway.intermediate_server.provision.withholding import WhyWithheld, Withheld
 from permission_lists.permit import read_permit
 from tests.support.copies import qualified
@@ -334,9 +334,9 @@ class ProvisionMachine(RuleBasedStateMachine):
         assert approval["second_staff"] is not None
         payload = self._now(one).payload
         left = encode_payload(payload.kind, payload.records)
-        mark = content_mark(self.world.agency, permit.permit_id, left, row["revision"])
+        [mark] = content_marks(self.world.agency, permit.permit_id, left, row["revision"])
         assert mark == approval["content_digest"]
-        assert hash_for(self.world.agency, mark, "staff-1") == self.released[permit.permit_id]
+        assert hashes_for(self.world.agency, mark, "staff-1") == (self.released[permit.permit_id],)
 
 
 def test_the_provider_says_what_the_model_says(tmp_path, cluster):

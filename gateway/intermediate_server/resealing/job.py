@@ -1,0 +1,95 @@
+"""The re-sealing of one agency's rows at an intermediate server: copies, codes and whose look-ups staff must not make, and its entries of the log.
+
+A code and the index that finds it are made anew together, and so is a relation of staff: each row is found under its earlier key until then (docs/adr/0064).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from asyncpg import Record
+
+from evidence.entry import EntryKind
+from gateway.batch.resealing import Resealing, TableRows
+from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.codes import binding
+from gateway.intermediate_server.records.exchange_entries import note_about
+from gateway.intermediate_server.replica import registration, rekeying
+from gateway.intermediate_server.replica.rekeying import PersonKeyRows
+from gateway.intermediate_server.staff import factors
+from storage import sql
+from storage.committer import NewEntry, commit_step
+from storage.fault_points import declare
+
+_SQL = sql.load("gateway.intermediate_server.resealing")
+_RESEALED: Final = commit_step("intermediate", "keys.resealed")
+_ROWS: Final = declare("intermediate", "commit.keys.resealed_rows")
+Renew = Callable[[HostedAgency, Record], tuple[Any, ...]]
+
+
+def _code(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
+    number = row["integrated_number"]
+    # opened to be sealed again at once
+    return (number, *binding.kept_code(agency, number, binding.open_code(agency, number, row["code_sealed"])))
+
+
+def _relation(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
+    ring, whose = agency.keys.ring, row["staff_id"]
+    number = factors.open_relation(ring, agency.id, whose, row["number_sealed"])
+    return whose, row["relation"], row["person_index"], *factors.kept_relation(ring, agency.id, whose, number)
+
+
+CODES: Final = binding.PURPOSE
+STAFF: Final = factors.RING
+_TABLES: Final[Mapping[str, tuple[str, Renew]]] = {
+    CODES: ("person_code", _code),
+    STAFF: ("staff_relation", _relation),
+}
+"""Purpose → name of its table's statements, and how a row is made anew."""
+PURPOSES: Final = (registration.PURPOSE, *_TABLES)
+_COUNTS: Final = {
+    registration.PURPOSE: rekeying.COUNT,
+    **{purpose: _SQL[f"count_{name}"] for purpose, (name, _) in _TABLES.items()},
+}
+
+
+def counts_of(purpose: str) -> tuple[str, ...]:
+    """The statements that count rows of a purpose ($1 version, $2 whether under it or under any other); none for a purpose that seals no rows here."""
+    return (_COUNTS[purpose],) if purpose in _COUNTS else ()
+
+
+def resealing_of(agency: HostedAgency) -> Resealing:
+    """The job of one agency; its `run()` must be running once."""
+
+    def entry(facts: dict[str, str | int]) -> NewEntry:
+        return note_about(agency, agency.clock(), EntryKind.KEYS_RESEALED, None, facts)
+
+    return Resealing(
+        agency=agency.id,
+        tenant=agency.tenant,
+        database=agency.database,
+        committer=agency.committer,
+        ring=agency.keys.ring,
+        rows=(PersonKeyRows(agency), *(_rows(agency, purpose) for purpose in _TABLES)),
+        clock=agency.clock,
+        entry=entry,
+        begun_step=_RESEALED,
+        stretch_step=_ROWS,
+        settle_s=agency.limits.reseal_settle_s,
+    )
+
+
+def _rows(agency: HostedAgency, purpose: str) -> TableRows:
+    name, renew = _TABLES[purpose]
+    return TableRows(
+        name=name,
+        purpose=purpose,
+        first="",
+        page=_SQL[f"page_of_{name}"],
+        write=_SQL[f"write_{name}"],
+        count=_SQL[f"count_{name}"],
+        renew=lambda row: renew(agency, row),
+        database=agency.database,
+        tenant=agency.tenant,
+    )

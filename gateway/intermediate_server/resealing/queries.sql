@@ -1,0 +1,36 @@
+-- Rows of an intermediate server that are sealed, and found, under a key of the ring: a page of them after a key, those under another version than $3 locked;
+-- writing; counting. Rows that somebody else holds are left out of a page: the next pass finds them.
+
+-- name: page_of_person_code
+-- Bound codes. One that is asked for yet goes by its window.
+with page as (select integrated_number from person_code where bound_at is not null and integrated_number > $1 order by integrated_number limit $2),
+held as materialized (
+    select p.* from person_code p join page using (integrated_number)
+    where p.bound_at is not null and substring(p.code_sealed from 2 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(integrated_number) from page) as last, held.integrated_number is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_person_code
+update person_code p set code_index = r.code_index, code_sealed = r.code_sealed
+from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (integrated_number, code_index, code_sealed)
+where p.integrated_number = r.integrated_number and p.bound_at is not null
+
+-- name: count_person_code
+select count(*) from person_code where bound_at is not null and (substring(code_sealed from 2 for 4) = int4send($1)) = $2
+
+-- name: page_of_staff_relation
+-- Those that have their number beside them.
+with page as (select distinct staff_id from staff_relation where number_sealed is not null and staff_id > $1 order by staff_id limit $2),
+held as materialized (
+    select p.* from staff_relation p join page using (staff_id)
+    where p.number_sealed is not null and substring(p.number_sealed from 2 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(staff_id) from page) as last, held.staff_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_staff_relation
+update staff_relation p set person_index = r.person_index, number_sealed = r.number_sealed
+from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[]) as r (staff_id, relation, was, person_index, number_sealed)
+where p.staff_id = r.staff_id and p.relation = r.relation and p.person_index = r.was
+
+-- name: count_staff_relation
+select count(*) from staff_relation where number_sealed is not null and (substring(number_sealed from 2 for 4) = int4send($1)) = $2
