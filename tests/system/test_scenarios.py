@@ -64,10 +64,10 @@ def outcomes(tmp_path_factory):
     for group in groups:
         topology = (group[0] if isinstance(group, tuple) else group)[0].topology
         with system(tmp_path_factory.mktemp("scenarios"), key_profile="cheapest", topology=topology) as driver:
-            for some in group if isinstance(group, tuple) else [group]:
-                asyncio.run(play(driver, some, tell))
             if not said:
                 said.extend(faults_by_command(driver.running.data.root))
+            for some in group if isinstance(group, tuple) else [group]:
+                asyncio.run(play(driver, some, tell))
     return found
 
 
