@@ -258,7 +258,7 @@ class InquiryMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK, answerer=st.sampled_from([mood for mood in ANSWERS if mood not in ("away", "network refuses")]))
     def pushed(self, pick: int, answerer: str) -> None:
-        """IF_SKI_90005, as the route takes it: what is not believed changes nothing, and what comes after the deadline is too late."""
+        """IF_SKI_90005, as the route takes it: what is not believed changes nothing, and nobody's data comes after the deadline."""
         one = self.asked[pick % len(self.asked)]
         row = self._row(one)
         if one.state not in (State.PERMITTED, State.HELD):
@@ -267,7 +267,7 @@ class InquiryMachine(RuleBasedStateMachine):
         late = LateOutcome(permit_id=row["permit_id"], **made)
         doubt = self.run.run(driving.receive_pushed(self.agency, from_row(self.agency, row), late))
         self.run.run(erasing.expire_results(self.agency, self.world.now))
-        too_late = self.world.now > one.answer_by
+        too_late = self.world.now > one.answer_by and answerer in SEALED
         assert (doubt is None) == (too_late or AFTER[answerer] is not State.ABORTED)
         if doubt is None:
             one.state = State.ABORTED if too_late else AFTER[answerer]
