@@ -90,6 +90,16 @@ async def status(system, person):
     return answer["status"]
 
 
+async def renewals(system):
+    async with system.stage.staff(WARD, "intermediate", "staff-1") as staff:
+        return (await staff.items(f"/{WARD}/jobs", [{"kind": "code_renewal"}]))[0]["jobs"]
+
+
+async def notices(system):
+    [told] = await linkage(system, "notices", {})
+    return [(one["kind"], one["text"]) for one in told["notices"]]
+
+
 async def order(system, operation, person, ground, key):
     async with system.stage.system(RESIDENTS) as caller:
         body = {**STATED, "addressee_numbers": [system.number(RESIDENTS, person)], "ground": ground}
@@ -296,7 +306,18 @@ async def test_a_code_that_the_core_did_not_make_is_told_as_not_renewed_and_hold
             return [one["reason"] for one in counts if one["state"] == "bound" and one["reason"]]
 
         assert await until(refused, bool) == ["code_not_of_this_agency"]
-        await connection.execute(write, number, right["code_sealed"], right["epoch"])
+        assert await status(system, person) == "not_renewed"
+        assert await notices(system) == [("codes_not_renewed", "1")]
+        mended = f"update {TENANT}.person_code set code_sealed = $2, epoch = $3 where integrated_number = $1"
+        await connection.execute(mended, number, right["code_sealed"], right["epoch"])
+        job = (await renewals(system))[0]
+        assert (job["state"], job["reason"]) == ("failed", "codes_not_renewed")
+        async with system.stage.staff(WARD, "intermediate", "staff-1") as staff:
+            named = {"kind": "code_renewal", "id": job["id"]}
+            assert await staff.items(f"/{WARD}/jobs/retry", [named]) == [named]
+        assert (await renewals(system))[0]["state"] == "done"
+        assert await status(system, person) == "bound"
+        assert await notices(system) == []
     assert (await system.ask("suginami-gyomu", system.to_the_ward(person)))["state"] == "answered"
 
 
