@@ -42,6 +42,8 @@ WHO_CATCHES: Final[dict[str, str]] = {
     Switch.POISON_ANSWER: "照会者（提供者の署名） / the inquirer, by the provider's signature",
     Switch.STALE_LIST: "コア（零時からの版） / the core, by the version in force",
     Switch.PROVIDER_DOWN: "照会者（送り直し、期限） / the inquirer: sent again until its deadline",
+    Switch.CORE_DOWN: "呼ぶ側（送り直し、回路） / whoever calls: sent again, by a circuit",
+    Switch.WRONG_CERTIFICATE: "呼ばれる側（TLS の握手） / whoever is called, in the handshake of TLS",
     Bad.DELAY: "なし。遅くなるだけ / nobody: it is late",
     Bad.CUT: "送る側が送り直し、受ける側が同じものと知る / sent again, known again",
     Bad.HALF_CLOSE: "送る側が送り直す / sent again",
@@ -54,10 +56,8 @@ _NO_LINES: Final = "回線がありません。sekisho up --lines で起動し�
 _WRONG_CLOCK: Final = "期限と版を比べる相手、検証 / whoever compares dates with it, and the verifier"
 _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さない / the role itself: what is not recorded is not done"
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
+_ALWAYS: Final = 100
 _FURTHEST_S: Final = 3650 * 24 * 3600
-_NO_SHARE: Final = (
-    "--share は回線には付けられません。--times で回数を / --share is of the network's switches; a line takes --times"
-)
 _TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
@@ -98,8 +98,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.action == "set" and args.line is not None and args.share is not None:
-        return end(_NO_SHARE, BAD_INPUT)
     data = DataFolder(args.data)
     return staff_calls.guarded(lambda: _run(args, data))
 
@@ -122,7 +120,8 @@ def _run(args: argparse.Namespace, data: DataFolder) -> int:
     except (ValueError, TypeError):
         return end(f"その回線か値はありません / no such line or value; lines: {', '.join(_names(data))}", BAD_INPUT)
     _skew(args, data)
-    _show(shown, state, _off(data), full, as_json=args.json)
+    barred = [NETWORK] if shown.pop("log_full", False) and NETWORK not in full else []
+    _show(shown, state, _off(data), [*full, *barred], as_json=args.json)
     return OK
 
 
@@ -186,11 +185,16 @@ def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int |
     """What the network's switches and the lines are to do."""
     if args.action == "clear":
         ended = {bad: Setting(times=0) for bad in Bad}
-        return {**dict.fromkeys(Switch, 0), "permit_redeem_s": None}, dict.fromkeys(_names(data), ended)
+        return {**dict.fromkeys(Switch, 0), "permit_redeem_s": None, "log_full": False}, dict.fromkeys(
+            _names(data), ended
+        )
     if args.action != "set":
         return {}, {}
     if args.line is not None:
-        return {}, {args.line: {Bad(args.fault): Setting(times=args.times, ms=args.ms, seed=args.seed)}}
+        setting = Setting(
+            times=args.times, ms=args.ms, seed=args.seed, share=_ALWAYS if args.share is None else args.share
+        )
+        return {}, {args.line: {Bad(args.fault): setting}}
     drawn = {} if args.share is None else {"share": args.share, "seed": args.seed}
     return {Switch(args.fault).value: args.times, **drawn}, {}
 

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if role is None:
         return end("その機関の番号連携サーバーがありません / no linkage server hosts this agency here", BAD_INPUT)
     name = args.name or args.file.name
-    folder = role.spool / client.agency / client.system / args.channel
+    folder = role.spool.resolve() / client.agency / client.system / args.channel
     file = SpoolFile(agency=client.agency, system=client.system, channel=args.channel, name=name, folder=folder)
     wrong = _why_not(file, args.file)
     if wrong is not None:

@@ -11,7 +11,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import structlog
@@ -50,13 +50,20 @@ class _Waiting:
     since: float
 
 
+class Poster(Protocol):
+    """What posts: a client session, or what chooses one."""
+
+    @property
+    def post(self) -> Callable[..., Any]: ...
+
+
 def session(context: ssl.SSLContext, *, connections: int = 4) -> aiohttp.ClientSession:
     """One client session per identity: long-lived connections, no cookies, no proxies, no redirects into the unknown."""
     connector = aiohttp.TCPConnector(ssl=context, limit_per_host=connections, keepalive_timeout=600, ttl_dns_cache=600)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
 
 
-async def post(client: aiohttp.ClientSession, url: str, body: bytes, *, timeout_s: float) -> bytes:
+async def post(client: Poster, url: str, body: bytes, *, timeout_s: float) -> bytes:
     """POST JSON and return the body of a 200. Raises RefusedByPeerError (a problem) or ChannelError (no usable answer)."""
     try:
         async with client.post(
@@ -104,7 +111,7 @@ class Channel:
 
     def __init__(
         self,
-        client: aiohttp.ClientSession,
+        client: Poster,
         url: str,
         *,
         name: str,

@@ -97,6 +97,17 @@ class Clock:
         with self._shared.held():
             self._shared.move(now - self._own - self.unmoved())
 
+    @property
+    def wrong_by(self) -> timedelta:
+        """How wrong this clock alone has been made while it runs."""
+        return timedelta(0) if self._skew is None else timedelta(microseconds=self._skew.microseconds)
+
+    def go_wrong(self, by: timedelta) -> None:
+        """Make this clock alone wrong by so much. Raises TypeError when it is nobody's to move."""
+        if self._skew is None:
+            raise TypeError("this clock is not a simulation's")
+        self._skew.move(by)
+
     def on_move(self, call: Callable[[], None]) -> None:
         """Call this, from now on, within a tenth of a second after somebody has moved the clock. Needs a running loop."""
         if self._shared is None:

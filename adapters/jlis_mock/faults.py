@@ -38,6 +38,10 @@ class Switch(StrEnum):
     """Say that there is no newer permission list, though there is."""
     PROVIDER_DOWN = "provider_down"
     """Behave as if the provider could not be reached."""
+    CORE_DOWN = "core_down"
+    """Break off whoever calls, as if nobody were there; staff still come in."""
+    WRONG_CERTIFICATE = "wrong_certificate"
+    """Call an agency with a certificate that is not good for calling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,8 @@ class Faults:
     poison_answer: int = 0
     stale_list: int = 0
     provider_down: int = 0
+    core_down: int = 0
+    wrong_certificate: int = 0
     permit_redeem_s: int | None = None
 
     def left(self, switch: Switch) -> int:

@@ -29,6 +29,7 @@ CONTROL: Final = "control"
 HOST: Final = "127.0.0.1"
 _BLOCK: Final = 64 * 1024
 _MOST: Final = 1_000_000
+_ALWAYS: Final = 100
 _LARGEST_CHANGE: Final = 64 * 1024
 
 
@@ -52,11 +53,12 @@ class Bad(StrEnum):
 
 
 class Setting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """`times`: how many more times; `ms`: how long a delay is; `seed`: what its length is drawn from."""
+    """`times`: how many more times; `ms`: how long a delay is; `share`: in how many of a hundred occasions it happens; `seed`: what both are drawn from."""
 
     times: Annotated[int, Meta(ge=0, le=_MOST)]
     ms: Annotated[int, Meta(ge=0, le=60_000)] = 0
     seed: int = 1
+    share: Annotated[int, Meta(ge=1, le=_ALWAYS)] = _ALWAYS
 
 
 Changes = dict[str, dict[Bad, Setting]]
@@ -78,14 +80,27 @@ class Line:
     place: Place
     bad: dict[Bad, Setting] = field(default_factory=dict)
     blocks: int = 0
+    occasions: dict[Bad, int] = field(default_factory=dict)
 
     def take(self, what: Bad) -> Setting | None:
         """The setting, when this is to happen now; counts it."""
         found = self.bad.get(what)
-        if found is None or found.times == 0:
+        if found is None or found.times == 0 or not self._drawn(what, found):
             return None
         self.bad[what] = msgspec.structs.replace(found, times=found.times - 1)
         return found
+
+    def _drawn(self, what: Bad, found: Setting) -> bool:
+        """Whether this occasion is one of the share; the same for the same seed and place in the row of occasions."""
+        self.occasions[what] = self.occasions.get(what, 0) + 1
+        row = f"{found.seed}/{self.name}/{what.value}/{self.occasions[what]}"
+        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % _ALWAYS < found.share
+
+    def set(self, changes: Mapping[Bad, Setting]) -> None:
+        """From now on; the row of occasions of what is named begins anew."""
+        for what, setting in changes.items():
+            self.bad[what] = setting
+            self.occasions.pop(what, None)
 
     def delay_s(self) -> float:
         """How long the next block waits; the same for the same seed and place in the row of blocks."""
@@ -159,7 +174,7 @@ def changed(lines: Mapping[str, Line], data: bytes) -> bytes:
     if unknown:
         return json.dumps({"wrong": "no such line", "lines": sorted(lines)}).encode()
     for name, bad in changes.items():
-        lines[name].bad.update(bad)
+        lines[name].set(bad)
     return json.dumps({"lines": shown(lines)}).encode()
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Final
 
-import aiohttp
 import structlog
 from aiohttp import web
 from prometheus_client import Counter
 
-from adapters.jlis_mock.control import NETWORK, add_control_route
+from adapters.jlis_mock.caller import Caller
+from adapters.jlis_mock.control import NETWORK, add_control_route, breaks_off
 from adapters.jlis_mock.core.checkpoint_routes import add_checkpoint_routes
 from adapters.jlis_mock.core.code_desk import CodeDesk
 from adapters.jlis_mock.core.code_epochs import EpochDesk
@@ -85,8 +85,10 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     register = StandingRegister(config.register_path, config.register_root)
     database = await Database.open(config.dsn)
     try:
-        async with channel.session(context) as client:
-            network = _build(config, database, keys, client, register)
+        wrong = tls.client_context(config.server, hosted.identity.ca)  # a server's: it is not good for calling
+        async with channel.session(context) as client, channel.session(wrong) as other:
+            faults = FaultBoard()
+            network = _build(config, database, keys, Caller(right=client, wrong=other, faults=faults), register)
             await network.committer.load()
             await network.store.keep_time(network.clock(), network.redeem_s)
             await network.lists.load()
@@ -120,7 +122,7 @@ async def _run(config: RoleConfig, network: Network, renewal: Renewal, stop: asy
 
 
 def _build(
-    config: RoleConfig, database: Database, keys: KeyStore, client: aiohttp.ClientSession, register: StandingRegister
+    config: RoleConfig, database: Database, keys: KeyStore, client: Caller, register: StandingRegister
 ) -> Network:
     clock = config.clock
     tenant = config.hosted[NETWORK].tenant
@@ -129,7 +131,7 @@ def _build(
     entrance = Entrance(committer=committer, clock=clock, keep_note=keep_note, refusals=refusals_of(committer, clock))
     store = PermitStore(database, tenant)
     codes = CodeBook.open(keys, register().agencies)
-    faults = FaultBoard()
+    faults = client.faults
     urls = {name.removeprefix(INTERMEDIATE): url for name, url in config.peers.items() if name.startswith(INTERMEDIATE)}
 
     @cache
@@ -185,7 +187,7 @@ def _build(
         redeem_s=redeem_s,
         lists=lists,
     )
-    app = listener.application(listener.require_peer(register, entrance.turned_away, clock))
+    app = listener.application(listener.require_peer(register, entrance.turned_away, clock), breaks_off)
     add_core_routes(
         app, entrance=entrance, permits=permits, codes=CodeDesk(codes=codes, committer=committer, channels=code_ways)
     )

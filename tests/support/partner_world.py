@@ -58,6 +58,7 @@ def connected(root):
         role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
     }
     standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
+    standing = standing.replace("program: resident-network,", "program: resident-network, reached_at: localhost,")
     first = Running(
         data,
         roles=(),

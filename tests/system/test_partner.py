@@ -77,6 +77,7 @@ QUESTION = {
 
 def test_everybody_finds_the_network_where_it_listens(world, connection):
     assert connection.network.startswith(f"https://{NETWORK}:")
+    assert connection.resident_network.startswith("https://localhost:")
     assert world[0].running.role("intermediate").peers["core"] == connection.network == world[0].running.url("network")
     assert world[0].running.role("network").peers["intermediate/partner"] == f"https://{HOST}:{world[2]}"
     with pytest.raises(ConnectionRefusedError):

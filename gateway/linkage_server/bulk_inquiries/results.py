@@ -49,18 +49,20 @@ class Writing:
         self._orphans: list[str] = []
 
     def add(self, one: Answered) -> None:
-        encoded = encode_line(_csv(self._columns(one.found, one)), self._encoding, number=one.line)
+        encoded = self._encoded(one.found, one)
+        for less in (_without_values, _without_request):
+            if isinstance(encoded, TextRefused):
+                encoded = self._encoded(LineClass.NOT_IN_ENCODING, less(one))
         if isinstance(encoded, TextRefused):
-            encoded = encode_line(
-                _csv(self._columns(LineClass.NOT_IN_ENCODING, _without_values(one))), self._encoding, number=one.line
-            )
-        if isinstance(encoded, TextRefused):  # the line itself was read in this encoding
-            raise ValueError("a line without an answer can be written in the encoding of its request")  # noqa: TRY004 (our own mistake)
+            raise ValueError("a line without answer and request can be written in every encoding")  # noqa: TRY004 (our own mistake)
         self._result.append(encoded)
         if STATUSES[one.found].again:
             self._again.append(one.content.request)
         if one.found in ORPHANS:
             self._orphans.append(f"{one.line},{one.content.request[1]},{one.found.value},{one.content.current}")
+
+    def _encoded(self, found: LineClass, one: Answered) -> bytes | TextRefused:
+        return encode_line(_csv(self._columns(found, one)), self._encoding, number=one.line)
 
     def files(self) -> Written:
         orphans = "\r\n".join((_ORPHAN_HEADER, *self._orphans, "")).encode() if self._orphans else b""
@@ -116,6 +118,11 @@ def _without_values(one: Answered) -> Answered:
         request=one.content.request, reason="character_not_in_encoding", information=one.content.information
     )
     return Answered(one.line, one.found, one.inquiry_number, known)
+
+
+def _without_request(one: Answered) -> Answered:
+    """Of a file that comes again in an encoding which does not hold what the first one said."""
+    return Answered(one.line, one.found, one.inquiry_number, Content(reason="character_not_in_encoding"))
 
 
 def _matched(known: Content) -> str:

@@ -91,8 +91,8 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
             FINISHED_STEP.after.reached()
         elif taken.state is FileState.FORGOTTEN:
             return Rejected(reason="answers_deleted")
-    written = await _write(bulk, taken)
-    await asyncio.to_thread(_put_beside, file.folder / "done", file.name, taken, written)
+    written = await _write(bulk, taken, encoding)
+    await asyncio.to_thread(_put_beside, file.folder / "done", file.name, taken, encoding, written)
     return written.result
 
 
@@ -161,9 +161,10 @@ async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
         await bulk.asker(taken).look_up()
 
 
-async def _write(bulk: Bulk, taken: InquiryFile) -> Written:
+async def _write(bulk: Bulk, taken: InquiryFile, encoding: str) -> Written:
+    """In the encoding that is asked for now: a file that comes again in another one gets what the first could not carry."""
     agency = bulk.desk.agency
-    writing = Writing(taken.form, taken.encoding, agency.layouts)
+    writing = Writing(taken.form, encoding, agency.layouts)
     nth = 0
     async for line in store.result_lines(agency, taken.id):
         writing.add(line)
@@ -183,10 +184,10 @@ async def write_supplement(bulk: Bulk, taken: InquiryFile, part: int) -> None:
     name = f"{taken.name}.supplement-{part}"
     done = bulk.root / agency.id / taken.system / CHANNEL / "done"
     await asyncio.to_thread(spool.durable, done / f"{name}.csv", written.result)
-    await asyncio.to_thread(_put_beside, done, _marked(taken, f"supplement-{part}"), taken, written)
+    await asyncio.to_thread(_put_beside, done, _marked(taken, f"supplement-{part}"), taken, taken.encoding, written)
 
 
-def _put_beside(done: Path, name: str, taken: InquiryFile, written: Written) -> None:
+def _put_beside(done: Path, name: str, taken: InquiryFile, encoding: str, written: Written) -> None:
     """The file to ask again with its manifest, ready to be moved to `in/`, and the orphans."""
     if written.orphans:
         spool.durable(done / f"{name}.orphans.csv", written.orphans)
@@ -197,7 +198,7 @@ def _put_beside(done: Path, name: str, taken: InquiryFile, written: Written) -> 
             "kind": CHANNEL,
             "count": written.again_lines,
             "sha256": hashlib.sha256(written.again).hexdigest(),
-            "encoding": taken.encoding,
+            "encoding": encoding,
             "form": "csv" if taken.form is Form.CSV else FIXED_WIDTH,
         }
         spool.durable(done / again, written.again)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -28,6 +28,7 @@ from gateway.linkage_server.business_information.originals import (
 )
 from gateway.linkage_server.business_information.records import Record, Refused
 from gateway.linkage_server.business_information.store import Addressee
+from gateway.linkage_server.business_information.transfer import Prepared, as_taken_in
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.tenant import Agency
 from storage.committer import Commit, commit_step
@@ -99,9 +100,10 @@ def _judged(agency: Agency, record: Record | Refused, sender: Sender, today: dat
 
 async def take_in(
     agency: Agency, taken: Intake, judged: Sequence[Judged], sender: Sender, *, on_command: bool
-) -> Intake:
-    """Decide and write one chunk that was judged; returns the intake after it. Raises StorageUnavailableError; then nothing of the chunk is there.
+) -> tuple[Intake, list[Prepared]]:
+    """Decide and write one chunk that was judged; returns the intake after it, and the new records that are due, to be sent as they are.
 
+    Raises StorageUnavailableError; then nothing of the chunk is there.
     `on_command`: what belongs to a data set whose first full transfer has not gone through waits for that (初回提供区分).
     """
     CHUNK_STEP.before.reached()
@@ -110,12 +112,12 @@ async def take_in(
         ledger = await _read_ledger(connection, agency, judged, sender.system)
         chunk = _Chunk(before=dict(ledger.held), changed={}, past=[])
         results = [_decide(agency, ledger, chunk, one, sender.by) for one in judged]
-        await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
+        fresh = await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
         taken = await intake.keep_results(connection, taken, results, judged[-1].number)
     CHUNK_STEP.after.reached()
     for outcome, times in Tally(result[1] for result in results).items():
         LINES.labels(outcome).inc(times)
-    return taken
+    return taken, fresh
 
 
 async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[Judged], system: str) -> Ledger:
@@ -159,26 +161,35 @@ async def _write(
     connection: Connection,
     agency: Agency,
     chunk: _Chunk,
-    addressees: dict[str, Addressee] | Any,
+    addressees: Mapping[str, Addressee],
     system: str,
     *,
     on_command: bool,
-) -> None:
+) -> list[Prepared]:
     scopes = {(one.said.information, one.said.data_set, one.said.layout_version) for one in chunk.changed.values()}
     await store.open_scopes(connection, system, scopes)
     waiting = await store.scopes_waiting(connection, system) if on_command else set()
-    new: list[tuple[Original, Transfer, bool]] = []
+    new: list[tuple[Original, Transfer, bool, int]] = []
     changed: list[tuple[Original, Transfer, bool]] = []
+    fresh: list[Prepared] = []
+    revisions = iter(await store.next_revisions(connection, len(chunk.changed.keys() - chunk.before.keys())))
     for identity, one in chunk.changed.items():
         said = one.said
         waits = (said.information, said.data_set, said.layout_version) in waiting and not said.deleted
         person = addressees.get(said.addressee_number)
         may_be_sent = not waits and not said.deleted and person is not None and person.reason is None
-        row = (one, Transfer.AWAITING_FIRST if waits else Transfer.DUE, may_be_sent)
-        (changed if identity in chunk.before else new).append(row)
+        transfer = Transfer.AWAITING_FIRST if waits else Transfer.DUE
+        if identity in chunk.before:
+            changed.append((one, transfer, may_be_sent))
+            continue
+        revision = next(revisions)
+        new.append((one, transfer, may_be_sent, revision))
+        if may_be_sent and person is not None:
+            fresh.append(as_taken_in(one, revision, person.integrated_number))
     await store.insert_originals(connection, agency.keys, system, new)
     await store.change_originals(connection, agency.keys, changed)
     await store.keep_past(connection, agency.keys, chunk.past)
+    return fresh
 
 
 async def close(agency: Agency, taken: Intake) -> None:

@@ -1,12 +1,14 @@
 """The outbox of one agency: what is due is sent, list after list, until it is answered; after an outage it catches up by itself (LS-2.5).
 
-While one list is at the intermediate server, the answers to the one before are written and the next one is read.
+While one list is at the intermediate server, the answers to the one before are written and the next one is read. What was just taken in is not read
+again but sent as it was committed (docs/adr/0068); it is due in the database all the same until it is answered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from transport.channel import ChannelError
 
 _LOG = structlog.get_logger()
 _AWAY_S: Final = 1.0
+_MOST_FRESH: Final = 4
 DUE = Gauge("sekisho_business_records_due", "Records that wait for the intermediate server", ["agency"])
 
 
@@ -38,9 +41,12 @@ class Outbox:
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
+        self._fresh: deque[Sequence[Prepared]] = deque(maxlen=_MOST_FRESH)
 
-    def wake(self) -> None:
-        """Something is due."""
+    def wake(self, fresh: Sequence[Prepared] = ()) -> None:
+        """Something is due. `fresh`: new records as they were just committed, in the order of their revisions; of too many lists the oldest are read."""
+        if fresh:
+            self._fresh.append(fresh)
         self._wake.set()
 
     async def wait_for_answers(self, seconds: float) -> None:
@@ -63,6 +69,7 @@ class Outbox:
                 sent = await self._send_all_due()
                 self.away = None
             except (ChannelError, StorageUnavailableError) as failure:
+                self._fresh.clear()
                 await self._note_away(getattr(failure, "reason", "storage_unavailable"))
                 await asyncio.sleep(_AWAY_S)
                 continue
@@ -79,7 +86,7 @@ class Outbox:
 
     async def _send_all_due(self) -> int:
         """Go once through what is due; returns how many rows there were."""
-        rows = await transfer.read_due(self.agency, 0, MOST_AT_ONCE)
+        rows = await self._next(0)
         answered: list[Settled] = []
         sent = 0
         while rows or answered:
@@ -87,7 +94,7 @@ class Outbox:
             last = rows[-1].revision if rows else 0
             found = await asyncio.gather(
                 self.send(rows),
-                transfer.read_due(self.agency, last, MOST_AT_ONCE) if rows else _nothing(),
+                self._next(last) if rows else _nothing(),
                 self._keep(answered),
                 return_exceptions=True,
             )
@@ -99,6 +106,13 @@ class Outbox:
             await self._note_first_transfers()
         DUE.labels(self.agency.id).set(0)
         return sent
+
+    async def _next(self, after: int) -> Sequence[Prepared]:
+        """Rows that are due, of revisions after this one. What is passed over is found when all is gone through once more."""
+        while self._fresh:
+            if fresh := [one for one in self._fresh.popleft() if one.revision > after]:
+                return fresh
+        return await transfer.read_due(self.agency, after, MOST_AT_ONCE)
 
     async def _keep(self, answered: Sequence[Settled]) -> None:
         await transfer.keep_settled(self.agency, answered)

@@ -51,6 +51,9 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
         delegator, edition, changed_at, changed_by, sealed, transfer, offered)
 where o.record_id = r.record_id
 
+-- name: next_revisions
+select nextval('original_revision') from generate_series(1, $1::bigint)
+
 -- name: due
 select record_id from original where transfer = 'due' and revision > $1 order by revision limit $2
 
@@ -103,8 +106,11 @@ update intake_result set packed = $3 where intake_id = $1 and first_line = $2
 
 -- name: look
 select c.person_revision, c.addressee_revision, coalesce((select max(revision) from person), 0) as newest_person,
-    coalesce((select max(revision) from addressee), 0) as newest_addressee, exists (select 1 from original) as any_original
+    coalesce((select max(revision) from addressee), 0) as newest_addressee
 from business_cursor c
+
+-- name: any_original
+select exists (select 1 from original)
 
 -- name: cursor
 select person_revision, addressee_revision from business_cursor for update

@@ -24,7 +24,10 @@ async def follow(agency: Agency) -> int:
         newest = (seen["newest_person"], seen["newest_addressee"]) if seen else (0, 0)
         if seen is None or (seen["person_revision"], seen["addressee_revision"]) == newest:
             return 0
-        if not seen["any_original"]:  # nothing to look at; what comes later is judged when it is sent
+        await connection.fetch(SQL["cursor"])  # an intake holds it: what it judged these people by is committed now
+        if not await connection.fetchval(
+            SQL["any_original"]
+        ):  # nothing to look at; what comes later is judged by what they are then
             await connection.execute(SQL["advance_cursor"], *newest)
             return 0
     return await _follow(agency)

@@ -79,8 +79,8 @@ async def _take_in(outbox: Outbox, sight: Sight, items: list[Record], body: byte
             lines = [Line(number=number, record=record) for number, record in enumerate(items, start=1)]
             sender = Sender(system=sight.system, by=f"{sight.client_id}/{sight.staff}/{sight.affair.code}")
             judged = await flow.judge(agency, lines, sender)
-            taken = await flow.take_in(agency, taken, judged, sender, on_command=outbox.on_command)
-            outbox.wake()
+            taken, fresh = await flow.take_in(agency, taken, judged, sender, on_command=outbox.on_command)
+            outbox.wake(fresh)
         await flow.close(agency, taken)
     return await intake.read_results(agency, taken)
 

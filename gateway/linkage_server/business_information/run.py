@@ -47,8 +47,8 @@ async def _take_in(outbox: Outbox, taken: Intake, path: Path, *, system: str, en
     with path.open("rb") as file:
         for lines in _chunks(file, taken.lines_done, encoding):
             judged = await flow.judge(outbox.agency, lines, sender)
-            taken = await flow.take_in(outbox.agency, taken, judged, sender, on_command=outbox.on_command)
-            outbox.wake()
+            taken, fresh = await flow.take_in(outbox.agency, taken, judged, sender, on_command=outbox.on_command)
+            outbox.wake(fresh)
 
 
 def _chunks(file: BinaryIO, done: int, encoding: str) -> Iterator[list[Line]]:

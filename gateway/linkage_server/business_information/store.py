@@ -103,14 +103,21 @@ async def read_addressees(
     }
 
 
+async def next_revisions(connection: Connection, count: int) -> list[int]:
+    """So many revisions that nothing else has, in order."""
+    return [row[0] for row in await connection.fetch(SQL["next_revisions"], count)]
+
+
 async def insert_originals(
-    connection: Connection, keys: PersonalKeys, system: str, new: Sequence[tuple[Original, Transfer, bool]]
+    connection: Connection, keys: PersonalKeys, system: str, new: Sequence[tuple[Original, Transfer, bool, int]]
 ) -> None:
-    """Records that were not held; each with how it is transferred and whether a copy may be sent."""
+    """Records that were not held; each with how it is transferred, whether a copy may be sent, and its revision."""
     if not new:
         return
-    rows = [(*_said_row(keys, one), system, transfer.value, offered) for one, transfer, offered in new]
-    await connection.copy_records_to_table("original", records=rows, columns=_COLUMNS)
+    rows = [
+        (*_said_row(keys, one), system, transfer.value, offered, revision) for one, transfer, offered, revision in new
+    ]
+    await connection.copy_records_to_table("original", records=rows, columns=(*_COLUMNS, "revision"))
 
 
 async def change_originals(

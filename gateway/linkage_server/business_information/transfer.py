@@ -121,6 +121,20 @@ def _prepare(agency: Agency, row: Any) -> Prepared:
     )
 
 
+def as_taken_in(original: Original, revision: int, number: int) -> Prepared:
+    """A record that was not held before, as it was committed: as `read_records` would tell of it, with nothing read and nothing opened."""
+    return Prepared(
+        record_id=original.said.record_id,
+        revision=revision,
+        information=original.said.information,
+        replica_number=None,
+        replica_revision=None,
+        number=number,
+        message=_register_message(original, number, revision),
+        reason=None,
+    )
+
+
 async def read_due(agency: Agency, after: int, most: int) -> list[Prepared]:
     """The next rows that are due, by revision."""
     async with agency.database.inside(agency.tenant) as connection:

@@ -60,12 +60,13 @@ class Faults(Words, frozen=True, kw_only=True):
 
 
 class BadLine(Words, frozen=True, kw_only=True):
-    """The line between two roles, `caller:called`, does something wrong so many times from now on."""
+    """The line between two roles, `caller:called`, does something wrong so many times from now on; with `share` in so many of a hundred occasions."""
 
     between: str
     does: Bad
     times: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
     ms: Annotated[int, Meta(ge=0, le=60_000)] = 200
+    share: Annotated[int, Meta(ge=1, le=100)] = 100
 
 
 class Role(Words, frozen=True, kw_only=True):
@@ -161,8 +162,8 @@ async def faults(play: Play, words: Faults) -> dict[str, Any]:
 
 
 async def line(play: Play, words: BadLine) -> dict[str, Any]:
-    """A delay is drawn from the scenario's seed."""
-    setting = Setting(times=words.times, ms=words.ms, seed=play.scenario.seed)
+    """Delays, and with `share` the occasions, are drawn from the scenario's seed."""
+    setting = Setting(times=words.times, ms=words.ms, seed=play.scenario.seed, share=words.share)
     await change(play.driver.running.data.lines, {words.between: {words.does: setting}})
     return {}
 

@@ -27,6 +27,7 @@ from storage.postgres import dsn
 from tests.adapters.jlis_mock.neighbour import Neighbours
 from tests.adapters.jlis_mock.pki import Authority
 from transport import channel, tls
+from transport.clock import Clock, SharedOffset
 from transport.register import Register, Use, sign_register
 from transport.role import Hosted, RoleConfig
 from transport.tls import Identity
@@ -176,6 +177,7 @@ def _config(
         spool=folder / "spool",
         options={"asks_per_minute": ASKS_PER_MINUTE},
         fault=None,
+        clock=Clock(shared=SharedOffset.ensure(folder / "clock"), skew=SharedOffset.ensure(folder / f"{name}-skew")),
     )
 
 

@@ -129,10 +129,22 @@ def test_the_same_seed_draws_the_same_delays():
     assert all(0.05 <= one <= 0.15 for one in drawn(7)[:5])
 
 
+def test_a_share_of_occasions_is_drawn_from_the_seed_and_the_line():
+    def drawn(seed: int, name: str = NAME) -> list[bool]:
+        line = Line(name=name, place=Place(1, "127.0.0.1", 2))
+        line.set({Bad.CUT: Setting(times=1_000, share=30, seed=seed)})
+        return [line.take(Bad.CUT) is not None for _ in range(400)]
+
+    assert 80 < sum(drawn(7)) < 160
+    assert drawn(7) == drawn(7)
+    assert drawn(7) != drawn(8)
+    assert drawn(7) != drawn(7, "other:one")
+
+
 @pytest.mark.parametrize(
     "order",
     [
-        b"", b"[]", b"{", b'{"one:other": {"explode": {"times": 1}}}', b'{"one:other": {"cut": {"times": -1}}}', b'{"one:other": {"cut": {}}}',
+        b"", b"[]", b"{", b'{"one:other": {"explode": {"times": 1}}}', b'{"one:other": {"cut": {"times": -1}}}', b'{"one:other": {"cut": {}}}', b'{"one:other": {"cut": {"times": 1, "share": 0}}}',
         b'{"nobody:knows": {"cut": {"times": 1}}}', b'{"one:other": {"cut": {"times": 1}}, "nobody:knows": {}}', b"\xff", b"[" * 5_000,
     ],
 )  # fmt: skip

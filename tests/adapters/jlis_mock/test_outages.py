@@ -9,7 +9,9 @@ import pytest
 
 from adapters.jlis_mock.dishonest import permit_claims
 from tests.adapters.jlis_mock.surroundings import Surroundings, another_network
-from tests.adapters.jlis_mock.wishes import permitted
+from tests.adapters.jlis_mock.wishes import ACCOUNT, acquire, permitted
+from transport.channel import ChannelError, RefusedByPeerError
+from transport.clock import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 EXPIRED = {"refused": {"reason": "permit_expired"}}
@@ -100,3 +102,40 @@ async def test_an_inquiry_that_is_answered_at_once_needs_no_remembering(around: 
         "select presented_at, state from core.permit where permit_id = $1", permit_claims(token)["permit_id"]
     )
     assert (row["presented_at"], row["state"]) == (None, "relayed")
+
+
+async def test_a_core_that_is_down_gives_nobody_an_answer_and_staff_set_it_right(around: Surroundings) -> None:
+    await around.control(core_down=2)
+    for _ in range(2):
+        with pytest.raises(ChannelError, match="peer_unreachable"):
+            await around.peer("setagaya").list_versions()
+    assert await around.peer("setagaya").list_versions()
+    await around.control(core_down=9)
+    assert (await around.control(core_down=0))["core_down"] == 0
+    assert await around.peer("setagaya").list_versions()
+
+
+async def test_the_cores_own_clock_is_made_wrong_and_right_again(around: Surroundings) -> None:
+    """What it does meanwhile would stand in its log for ever: nothing is asked of it here."""
+    try:
+        assert (await around.control(clock_skew_s=86_400))["clock_skew_s"] == 86_400
+        wrong = around.core.clock() - Clock()()
+    finally:
+        assert (await around.control(clock_skew_s=0))["clock_skew_s"] == 0
+    assert abs(wrong.total_seconds() - 86_400) < 5
+    assert abs((around.core.clock() - Clock()()).total_seconds()) < 5
+    with pytest.raises(RefusedByPeerError, match="malformed_body"):
+        await around.control(clock_skew_s=10**12)
+
+
+async def test_a_core_whose_log_is_full_permits_nothing_that_it_cannot_record(around: Surroundings) -> None:
+    code = await acquire(around, "setagaya", 1)
+    peer = around.peer("setagaya")
+    signed = peer.build(ACCOUNT, Clock()())
+    assert (await around.control(log_full=True))["log_full"] is True
+    try:
+        with pytest.raises(RefusedByPeerError, match="storage_unavailable"):
+            await peer.ask_permit(signed, code)
+    finally:
+        assert (await around.control(log_full=False))["log_full"] is False
+    assert "permit" in await peer.ask_permit(signed, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -120,6 +121,29 @@ async def test_a_repointed_addressee_moves_its_copies_in_one_step(both):
         await until(lambda: states(both), settled)
         assert await both.replicas("select * from replica_withdrawn") == []
         assert one != two
+
+
+async def test_ls_2_6_a_person_who_is_frozen_while_the_first_records_are_written_is_not_passed_over(both):
+    async with both.served():
+        await load(both.spool, [person(1)])
+    one = await number_of(both, 1)
+    async with tenant(both) as agency:
+        while await repointing.follow(agency):
+            pass
+        async with agency.database.inside(agency.tenant) as intake:
+            await intake.fetchval("select only_row from business_cursor for update")
+            await change_person(both, one, "freeze")
+            following = asyncio.ensure_future(repointing.follow(agency))
+            await asyncio.sleep(0.3)
+            written = await intake.fetchval(
+                "insert into original (record_id, business_system_id, addressee_number, information, data_set, layout_version, public_from,"
+                " auto_response, changed_at, changed_by, sealed, transfer, offered)"
+                " values ('kokuho/r1', 'kokuho', $1, 'i', 'd', '0001', '2020-01-01', 'allowed', now(), 'file/1', 'x', 'due', true) returning revision",
+                f"{1:010d}",
+            )
+        assert await following == 1
+    [row] = await both.linkage.rows("select revision, transfer from original")
+    assert (row["transfer"], row["revision"] > written) == ("due", True)
 
 
 async def test_a_split_withdraws_then_registers_anew(both):

@@ -11,6 +11,10 @@ from tests.support.resident_files import load, person, put, through
 
 STATED = {"staff": "s-01", "affair": "insurance-qualification", "reason": "窓口での申出"}
 PATH = "/v1/business-information"
+FOLLOWED = (
+    "select 1 from business_cursor where person_revision = (select max(revision) from person)"
+    " and addressee_revision = (select max(revision) from addressee)"
+)
 
 
 def put_records(both, records, name):
@@ -133,6 +137,26 @@ async def test_ls_2_2_a_replay_changes_nothing_twice_and_says_the_same(both):
         before = await both.linkage.rows("select * from original")
         assert await send(both, lines, "again.ndjson") == first
     assert await both.linkage.rows("select * from original") == before
+
+
+async def test_ls_2_5_what_was_just_taken_in_is_sent_as_it_was_committed_and_read_again_after_an_outage(both):
+    """Rows that nobody can open any more from the moment of their writing: only what is in memory can be sent."""
+    await both.linkage.rows(
+        "create function spoilt() returns trigger language plpgsql as $$ begin new.sealed = 'x'; return new; end $$"
+    )
+    await both.linkage.rows("create trigger spoilt before insert on original for each row execute function spoilt()")
+    async with both.served():
+        await load(both.spool, [person(1), person(2)])
+        await until(lambda: both.linkage.rows(FOLLOWED), bool)
+        async with both.standing():
+            online = await send(both, [record(1)])
+        folder = put_records(both, [record(2)], "c.ndjson")
+        await until(lambda: states(both), lambda found: found.get("r2") == "due")
+        await asyncio.sleep(0.2)
+        async with both.standing():
+            late = [line.split(",") for line in (await through(folder, "c.ndjson")).splitlines()[1:]]
+    assert online == [["1", "registered", "", ""]]
+    assert late == [["1", "rejected", "original_unreadable", ""]]
 
 
 async def test_ls_2_5_an_outage_in_the_middle_of_a_transfer_loses_nothing(both):

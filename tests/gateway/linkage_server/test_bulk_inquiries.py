@@ -343,6 +343,31 @@ async def test_a_result_that_cannot_be_written_in_the_files_encoding_says_so_and
     assert "?" not in result.decode("cp932")
 
 
+async def test_the_same_file_in_another_encoding_gets_what_the_first_could_not_carry_and_asks_nobody(
+    world, intermediate
+):
+    intermediate.says = lambda _item: answered(名義人氏名カナ={"value": "𠮷"})
+    lines = [request(1)]
+    await through(world, lines)
+    asked = len(intermediate.questions)
+    _, result = await through(world, lines, encoding="utf-8", name="again.dat", people=0)
+    [row] = rows(result, "utf-8")
+    assert (row[19], row[46]) == ("answered", "𠮷")
+    assert len(intermediate.questions) == asked == 1
+
+
+async def test_the_same_file_in_an_encoding_that_does_not_hold_its_own_lines_is_answered_all_the_same(
+    world, intermediate
+):
+    lines = [request(nth, addressee_number=f"{nth:010d}", **more) for nth, more in ((1, {}), (2, {"department": "𠮷"}))]
+    _, first = await through(world, lines, form="csv", encoding="utf-8")
+    folder = send(world, file_of(lines, "csv", "utf-8"), "again.csv", count=2, encoding="cp932", form="csv")
+    async with world.served():
+        second = await result_bytes(folder, "again.csv")
+    assert [row[19] for row in rows(first, "utf-8")] == ["answered", "malformed"]
+    assert [(row[0], row[19]) for row in rows(second)] == [("01", "answered"), ("", "not_in_encoding")]
+
+
 async def test_a_holder_who_is_somebody_else_is_said_and_nothing_is_withheld(world, intermediate):
     intermediate.says = lambda _item: answered(名義人氏名カナ={"value": "ﾍﾞﾂｼﾞﾝ"})
     _, result = await through(world, [request(1)])

@@ -25,12 +25,6 @@ def test_a_folder_that_was_never_set_up_has_no_faults(tmp_path, capsys, words):
     assert capsys.readouterr().err
 
 
-def test_a_share_of_a_line_is_refused_with_a_sentence(tmp_path, capsys):
-    words = ["set", "cut", "--line", "network:intermediate", "--share", "30"]
-    assert main(["faults", *words, "--data", str(tmp_path)]) == BAD_INPUT
-    assert "--share" in capsys.readouterr().err
-
-
 def drawn(**settings) -> list[bool]:
     board = FaultBoard()
     board.set({"swap_key": 1_000, **settings})
