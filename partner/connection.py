@@ -27,6 +27,7 @@ from keys.signing import Signer, generate_seed
 from partner.asking import Asker
 from partner.lists import List, list_in_force
 from partner.messages import envelope
+from partner.recording import Record
 from transport import channel, tls
 from transport.standing_register import Looked, StandingRegister
 from transport.tls import Identity
@@ -62,6 +63,10 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def _signer(seed: Path) -> Signer:
+    return Signer(Secret(bytes.fromhex(seed.read_text())))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """All that a partner needs to take part. `host`, `port`: where its own server is awaited. `register`: called, what is in force."""
@@ -93,13 +98,18 @@ class Connection:
             network=told["network"],
             resident_network=told["resident_network"],
             register=StandingRegister(given / told["register"], bytes.fromhex(told["register_root"])),
-            signer=Signer(Secret(bytes.fromhex((folder / "signing.seed").read_text()))),
+            signer=_signer(folder / "signing.seed"),
         )
 
     async def renew_register(self, asker: Asker) -> Looked:
         """Ask the network for a newer register, take it if its owner has signed it, and keep it in its file. Raises ChannelError, OSError."""
         data = await asker.register(self.register().sequence)
         return self.register.looked() if data is None else self.register.offered(data)
+
+    def record(self) -> Record:
+        """The agency's own log, in its own folder. Raises OSError."""
+        origin = next(one for one in self.register().logs if one.endswith(f"/{self.agency}/intermediate"))
+        return Record(self.folder / "log", self.agency, origin, _signer(self.folder / "log.seed"))
 
     def list_in_force(self, now: datetime) -> List:
         """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError."""

@@ -58,11 +58,14 @@ def agency_file(own: Path, named: dict[str, str], port: int) -> str:
 
 @asynccontextmanager
 async def _at_work(connection: Connection, clock: Clock, provider: Provider | None) -> AsyncIterator[Mailbox]:
-    """Our own server listens while the block lasts."""
+    """Our own server listens while the block lasts; then its log is exported to `OWN/log-<fiscal year>.ndjson`."""
     mailbox = Mailbox()
-    app = application(connection.register, mailbox, provider, connection.agency, clock)
+    record = connection.record()
+    app = application(connection.register, mailbox, provider, connection.agency, clock, record)
     async with serving(app, connection.identity("server"), host=connection.host, port=connection.port):
         yield mailbox
+    for year in record.years():
+        (connection.folder / f"log-{year}.ndjson").write_bytes(record.export(year))
 
 
 async def _code_of(connection: Connection, mailbox: Mailbox, person: dict[str, str], key: str, clock: Clock) -> bytes:
@@ -88,7 +91,14 @@ async def ask(
         question = Question(**{**wanted, "items": tuple(wanted.get("items", ())), "list_digest": listed.digest})
         to = asker if at is None else replace(asker, core=f"https://{at}", interface=f"https://{at}")
         patience_s = _PATIENCE_S if at is None else _PATIENCE_IN_A_RUN_S
-        inquirer = Inquirer(asker=to, register=connection.register, mailbox=mailbox, clock=clock, patience_s=patience_s)
+        inquirer = Inquirer(
+            asker=to,
+            register=connection.register,
+            mailbox=mailbox,
+            clock=clock,
+            record=connection.record(),
+            patience_s=patience_s,
+        )
         return [await inquirer.inquire(question, code) for _ in range(count)]
 
 
@@ -133,7 +143,12 @@ def main(words: list[str], clock: Clock) -> int:
             connection = Connection.read(Path(own), Path(given))
             [ended] = asyncio.run(ask(connection, _read(people)[0], _read(question), clock))
             payload = ended.payload or {}
-            told = {"state": ended.state, "reason": ended.reason, "kind": payload.get("kind")}
+            told = {
+                "inquiry_number": ended.inquiry_number,
+                "state": ended.state,
+                "reason": ended.reason,
+                "kind": payload.get("kind"),
+            }
             sys.stdout.write(json.dumps(told | {"records": len(payload.get("records", ()))}) + "\n")
         case ["serve", own, given, people]:
             asyncio.run(_until_signalled(Connection.read(Path(own), Path(given)), _read(people), clock))

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from evidence import canonical
+from evidence.entry import EntryKind
 from keys.errors import SealBroken
 from partner.asking import Asker, DoubtedError, check_outcome, read_answer
 from partner.mailbox import Mailbox
 from partner.messages import MessageBrokenError, Question, SignedRequest, hexdigest, permit_claims
+from partner.recording import Record
 from transport.channel import ChannelError
 from transport.clock import Clock
 from transport.register import Register
@@ -19,14 +22,35 @@ from transport.register import Register
 _AGAIN_S: Final = 0.2
 
 
+_ENDS: Final = {
+    "provided": EntryKind.INQUIRY_ANSWERED,
+    "not_provided": EntryKind.INQUIRY_NOT_PROVIDED,
+    "refused": EntryKind.INQUIRY_REFUSED_BY_PROVIDER,
+    "held": EntryKind.INQUIRY_HELD,
+}
+_STATES: Final = {
+    EntryKind.INQUIRY_ANSWERED: "answered",
+    EntryKind.INQUIRY_NOT_PROVIDED: "answered",
+    EntryKind.INQUIRY_HELD: "held",
+    EntryKind.INQUIRY_ABORTED: "aborted",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How an inquiry ended here: `answered` (with its payload), `refused`, `aborted` (an answer that is not believed), or `held` until now."""
+    """How an inquiry ended here, as its record says it; `disposition`, `sealed_digest`: what the provider signed, when that is believed."""
 
     inquiry_number: str
-    state: str
+    kind: EntryKind
+    disposition: str | None = None
     reason: str | None = None
+    sealed_digest: str | None = None
     payload: dict[str, Any] | None = None
+
+    @property
+    def state(self) -> str:
+        """`answered`, `refused`, `aborted` (an answer that is not believed), or `held` until now."""
+        return _STATES.get(self.kind, "refused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,42 +61,57 @@ class Inquirer:
     register: Callable[[], Register]
     mailbox: Mailbox
     clock: Clock
+    record: Record
     patience_s: float = 20.0
 
     async def inquire(self, question: Question, code: bytes) -> Ended:
-        """Ask, and ask again with the same bytes for as long as nothing is known. Raises TimeoutError."""
+        """Ask, and ask again with the same bytes for as long as nothing is known; every step is on record. Raises TimeoutError."""
         signed = self.asker.build(question, self.clock())
+        asked, digest = canonical.decode(signed.request), hexdigest(signed.request)
+        self.record.note(EntryKind.INQUIRY_REGISTERED, self.clock(), asked, request_digest=digest)
         async with asyncio.timeout(self.patience_s):
             answer = await _insisting(lambda: self.asker.ask_permit(signed, code))
-        permit = answer.get("permit")
+        permit, permit_id = answer.get("permit"), None
         if permit is None:
-            return Ended(inquiry_number=signed.inquiry_number, state="refused", reason=_reason(answer))
-        if not self._is_for(permit, signed):
-            return Ended(inquiry_number=signed.inquiry_number, state="aborted", reason="permit_not_believed")
-        permit_id = self.mailbox.await_outcome(permit, signed)
+            ended = _no(signed, EntryKind.INQUIRY_DENIED, answer)
+        elif not self._is_for(permit, signed):
+            kind = EntryKind.INQUIRY_ABORTED
+            ended = Ended(inquiry_number=signed.inquiry_number, kind=kind, reason="permit_not_believed")
+        else:
+            permit_id = self.mailbox.await_outcome(permit, signed)
+            self.record.note(
+                EntryKind.INQUIRY_PERMITTED, self.clock(), asked, request_digest=digest, permit_id=permit_id
+            )
+            ended = await self._present(permit_id, permit, signed)
+        more = {name: getattr(ended, name) for name in ("disposition", "reason", "sealed_digest")}
+        self.record.note(ended.kind, self.clock(), asked, request_digest=digest, permit_id=permit_id, **more)
+        return ended
+
+    async def _present(self, permit_id: str, permit: str, signed: SignedRequest) -> Ended:
         async with asyncio.timeout(self.patience_s):
             answer = await _insisting(lambda: self.asker.present(permit, signed))
         if "refused" in answer:
-            return Ended(inquiry_number=signed.inquiry_number, state="refused", reason=_reason(answer))
-        return await self._read(permit_id, permit, signed, answer)
-
-    async def _read(self, permit_id: str, permit: str, signed: SignedRequest, answer: dict[str, Any]) -> Ended:
-        number = signed.inquiry_number
+            return _no(signed, EntryKind.INQUIRY_REFUSED_BY_NETWORK, answer)
         try:
             said = check_outcome(self.register(), answer, permit, signed, self.clock())
             if said["disposition"] == "held":
                 late = await self.mailbox.outcome(permit_id, timeout_s=self.patience_s)
-                if late is None:
-                    return Ended(inquiry_number=number, state="held")
-                answer, said = dict(late), check_outcome(self.register(), late, permit, signed, self.clock())
-            if said["disposition"] == "refused":
-                return Ended(inquiry_number=number, state="refused", reason=said["reason"])
-            payload = read_answer(self.register(), answer, permit, signed, self.clock())
+                answer = answer if late is None else dict(late)
+                said = check_outcome(self.register(), answer, permit, signed, self.clock())
+            sealed = answer.get("sealed") is not None
+            payload = read_answer(self.register(), answer, permit, signed, self.clock()) if sealed else None
         except DoubtedError as doubted:
-            return Ended(inquiry_number=number, state="aborted", reason=doubted.reason)
+            kind = EntryKind.INQUIRY_ABORTED
+            return Ended(inquiry_number=signed.inquiry_number, kind=kind, reason=doubted.reason)
         except SealBroken:
-            return Ended(inquiry_number=number, state="aborted", reason="payload_does_not_open")
-        return Ended(inquiry_number=number, state="answered", payload=payload)
+            kind = EntryKind.INQUIRY_ABORTED
+            return Ended(inquiry_number=signed.inquiry_number, kind=kind, reason="payload_does_not_open")
+        return Ended(
+            inquiry_number=signed.inquiry_number,
+            kind=_ENDS[said["disposition"]],
+            payload=payload,
+            **{name: said[name] for name in ("disposition", "reason", "sealed_digest")},
+        )
 
     def _is_for(self, permit: str, signed: SignedRequest) -> bool:
         """Whether the core signed it, for exactly these bytes."""
@@ -81,6 +120,13 @@ class Inquirer:
         except MessageBrokenError:
             return False
         return bool(claims["request_digest"] == hexdigest(signed.request))
+
+
+def _no(signed: SignedRequest, kind: EntryKind, answer: dict[str, Any]) -> Ended:
+    """The network's no, with its reason."""
+    found = answer.get("refused")
+    reason = str(found["reason"]) if isinstance(found, dict) and "reason" in found else None
+    return Ended(inquiry_number=signed.inquiry_number, kind=kind, disposition="refused", reason=reason)
 
 
 async def _insisting(call: Callable[[], Any]) -> dict[str, Any]:
@@ -93,11 +139,6 @@ async def _insisting(call: Callable[[], Any]) -> dict[str, Any]:
         except ChannelError:
             pass
         await asyncio.sleep(_AGAIN_S)
-
-
-def _reason(answer: dict[str, Any]) -> str | None:
-    found = answer.get("refused")
-    return str(found["reason"]) if isinstance(found, dict) and "reason" in found else None
 
 
 def ends_line(ended: Ended) -> str:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from partner.mailbox import Mailbox
 from partner.providing import PROVIDES_NOTHING, Provider
+from partner.recording import Record
 from transport import listener, tls, wire
 from transport.clock import Clock
 from transport.listener import PEER
@@ -53,9 +54,17 @@ Item = TypeVar("Item")
 
 
 def application(
-    register: Callable[[], Register], mailbox: Mailbox, provider: Provider | None, agency: str, clock: Clock
+    register: Callable[[], Register],
+    mailbox: Mailbox,
+    provider: Provider | None,
+    agency: str,
+    clock: Clock,
+    record: Record | None = None,
 ) -> web.Application:
-    """The three paths of docs/openapi/intermediate.yaml that the network calls. `provider` None: every provision is refused."""
+    """The three paths of docs/openapi/intermediate.yaml that the network calls. `provider` None: every provision is refused.
+
+    `record`: where what is provided is put on record before it is answered (None: tests).
+    """
 
     def code(item: CodeItem) -> dict[str, Any]:
         return mailbox.take_code(item.acquisition_number, item.code)
@@ -67,7 +76,11 @@ def application(
     def provision(item: ProvisionItem) -> dict[str, Any]:
         if provider is None:
             return dict(PROVIDES_NOTHING)
-        return provider.answer(msgspec.to_builtins(item), clock())
+        asked, now = msgspec.to_builtins(item), clock()
+        answer = provider.answer(asked, now)
+        if record is not None:
+            record.note_provision(asked, answer, now)
+        return answer
 
     async def turned_away(_request: web.Request, _reason: str) -> None:
         """A server with an evidence log records it here."""

@@ -77,7 +77,17 @@ def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(s
         topology=own_topology(data),
     ):
         run(residents)
-        assert '"kind": "no_such_person"' in run(ask)
+        told = run(ask)
+        assert '"kind": "no_such_person"' in told
+        steps = (
+            "inquiry.registered",
+            "permit.issued",
+            "inquiry.permitted",
+            "provision.not_provided",
+            "inquiry.not_provided",
+        )
+        assert [step for step in steps if step not in told] == []
+        assert "not read" not in told
         assert "相違 0 (differences)" in run(provide)
         run(inquire)
     assert str(len(TURNS)) in inquire.split()
