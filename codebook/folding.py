@@ -139,6 +139,22 @@ def _one_by_one(text: str, folds: AbstractSet[Fold]) -> str:
     return text
 
 
+_MOST_REMEMBERED: Final = 20_000
+
+
+class _Table(dict[int, "int | str | None"]):
+    """A table for `str.translate` that remembers the letters which it leaves as they are.
+
+    A letter that a plain dict lacks costs an exception each time, which is most of the time that a name takes. Nobody can fill it: a ward's texts
+    have some thousands of different letters, and beyond `_MOST_REMEMBERED` none is added.
+    """
+
+    def __missing__(self, letter: int) -> int:
+        if len(self) < _MOST_REMEMBERED:
+            self[letter] = letter
+        return letter
+
+
 def _compiled(folds: frozenset[Fold]) -> Callable[[str], str]:
     """The same for a whole field, its tables made one: this is what rows of a load go through."""
     tables: dict[Fold, Mapping[int, object]] = {
@@ -148,8 +164,8 @@ def _compiled(folds: frozenset[Fold]) -> Callable[[str], str]:
         Fold.VARIANT_FORMS: _VARIANT,
     }
     letters = {code for one, table in tables.items() if one in folds for code in table}
-    forms = {code: _one_by_one(chr(code), folds & tables.keys()) for code in letters}
-    marks = _HYPHENS | _SELECTORS
+    forms = _Table({code: _one_by_one(chr(code), folds & tables.keys()) for code in letters})
+    marks = _Table({**_HYPHENS, **_SELECTORS})
     lengthens, repeats = Fold.LONG_VOWELS in folds, Fold.ITERATION_MARK in folds
 
     def at_once(text: str) -> str:

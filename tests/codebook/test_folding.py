@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codebook.folding import _OLD_AND_NEW, _VARIANTS, ADDRESS, KANA, NAME, Fold, _one_by_one, agree, fold, needed
+from codebook.folding import (
+    _MOST_REMEMBERED,
+    _OLD_AND_NEW,
+    _VARIANTS,
+    ADDRESS,
+    KANA,
+    NAME,
+    Fold,
+    _one_by_one,
+    _Table,
+    agree,
+    fold,
+    needed,
+)
 
 ALL = frozenset(Fold)
 TEXTS = st.text(
@@ -97,3 +110,11 @@ def test_the_tables_of_forms_are_pairs_and_end_in_one_step(table):
     assert len({pair[0] for pair in others}) == len(others)
     assert not {pair[1] for pair in pairs} & {pair[0] for pair in others}
     assert unicodedata.normalize("NFKC", table.replace("\n", " ")) == table.replace("\n", " ")
+
+
+def test_what_a_table_remembers_is_bounded_and_changes_nothing():
+    table = _Table({ord("髙"): "高"})
+    letters = "".join(map(chr, range(0x4E00, 0x4E00 + _MOST_REMEMBERED + 5_000)))
+    for _ in range(2):
+        assert letters.translate(table) == letters.replace("髙", "高")
+    assert len(table) == _MOST_REMEMBERED

@@ -156,6 +156,7 @@ ALLOWED = {
         (("gateway.intermediate_server.operations", name) for name in ("begin_counting", "advance_counting", "count_exchanges", "count_anew")),
         "counts of the log's own entries, in one transaction with how far they go: derived, no fact",
     ),
+    ("gateway.intermediate_server.operations", "renew_again"): "what is asked of the core once more; who asked is recorded before, what came of it after",
     **dict.fromkeys(
         (("gateway.intermediate_server.operations", name) for name in ("advance_job", "end_job", "interrupt_jobs", "forget_jobs")),
         "how far a job is: progress; who began it is recorded with its row",

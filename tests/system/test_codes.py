@@ -13,11 +13,11 @@ from gateway.demonstration.stage import WARD
 from keys import labels
 from keys.binding import bind
 from storage.key_store import KeyStore
+from tests.support.code_calls import STATED, linkage, notices, number_of, order, renewals, requested, status
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, started, until
 from transport.tls import client_context
 
 TENANT = "a_setagaya_intermediate"
-STATED = {"staff": "shokuin-1", "affair": "resident-changes", "reason": "符号の確認"}
 WARD_WAY = {"linkage": {"code_requests_over": {WARD: "existing_residents"}}}
 
 
@@ -47,53 +47,6 @@ async def _people(system: System) -> None:
         await system.load_records(
             "naikaku-gyomu", [system.account(person)], f"{system.number(INSURANCE, person)}.ndjson", agency="naikaku"
         )
-
-
-async def linkage(system, function, *items):
-    """The ward's linkage server asks its intermediate server."""
-    identity = system.running.role("linkage").hosted[WARD].identity
-    connector = aiohttp.TCPConnector(ssl=client_context(identity, identity.ca))
-    url = f"{system.running.url('intermediate')}/{WARD}/{function}"
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.post(url, json={"items": items}) as answer,
-    ):
-        body = await answer.json(content_type=None)
-        return body["items"] if answer.status == 200 else (answer.status, body["reason"])
-
-
-async def requested(system, given, person):
-    """The ward's linkage server asks the resident network for one code (IF_FGU_90007)."""
-    identity = system.running.role("linkage").hosted[WARD].identity
-    connector = aiohttp.TCPConnector(ssl=client_context(identity, identity.ca))
-    url = f"{system.running.url('resident-network')}/code-requests"
-    item = {**given, "individual_number": person.individual_number}
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.post(url, json={"items": [item]}) as answer,
-    ):
-        return json.loads(await answer.read())["items"][0]
-
-
-async def number_of(system, person):
-    async with system.administrator() as connection:
-        found = await connection.fetchval(
-            "select integrated_number from a_setagaya_linkage.addressee where business_system_id = $1 and addressee_number = $2",
-            RESIDENTS,
-            system.number(RESIDENTS, person),
-        )
-    return f"{found:015d}"
-
-
-async def status(system, person):
-    [answer] = await linkage(system, "code-status", {"integrated_number": await number_of(system, person)})
-    return answer["status"]
-
-
-async def order(system, operation, person, ground, key):
-    async with system.stage.system(RESIDENTS) as caller:
-        body = {**STATED, "addressee_numbers": [system.number(RESIDENTS, person)], "ground": ground}
-        return (await caller.post(f"/v1/code-requests/{operation}", body, key=key))["items"][0]
 
 
 def test_codes_came_over_files_and_none_is_left(system):
@@ -296,7 +249,18 @@ async def test_a_code_that_the_core_did_not_make_is_told_as_not_renewed_and_hold
             return [one["reason"] for one in counts if one["state"] == "bound" and one["reason"]]
 
         assert await until(refused, bool) == ["code_not_of_this_agency"]
-        await connection.execute(write, number, right["code_sealed"], right["epoch"])
+        assert await status(system, person) == "not_renewed"
+        assert await notices(system) == [("codes_not_renewed", "1")]
+        mended = f"update {TENANT}.person_code set code_sealed = $2, epoch = $3 where integrated_number = $1"
+        await connection.execute(mended, number, right["code_sealed"], right["epoch"])
+        job = (await renewals(system))[0]
+        assert (job["state"], job["reason"]) == ("failed", "codes_not_renewed")
+        async with system.stage.staff(WARD, "intermediate", "staff-1") as staff:
+            named = {"kind": "code_renewal", "id": job["id"]}
+            assert await staff.items(f"/{WARD}/jobs/retry", [named]) == [named]
+        assert (await renewals(system))[0]["state"] == "done"
+        assert await status(system, person) == "bound"
+        assert await notices(system) == []
     assert (await system.ask("suginami-gyomu", system.to_the_ward(person)))["state"] == "answered"
 
 

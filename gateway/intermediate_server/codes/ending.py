@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
@@ -108,16 +109,17 @@ async def replace_codes(agency: HostedAgency, items: list[ReplaceItem], now: dat
 
 
 async def code_status(agency: HostedAgency, items: list[NumberItem]) -> list[Answer]:
-    """IF_FGU_90010: how each person's code stands; `replacing`: bound, and another one is on its way."""
+    """IF_FGU_90010: how each person's code stands; `replacing`: bound, and another one is on its way; `not_renewed`: bound, and the core did not renew it."""
     numbers = [item.integrated_number for item in items]
     held = await living_codes(agency, numbers)
     ended = await why_no_code(agency, [number for number in numbers if number not in held])
     return [{"status": _status(held.get(number, {}), ended.get(number))} for number in numbers]
 
 
-def _status(codes: Mapping[State, object], why_none: str | None) -> str:
+def _status(codes: Mapping[State, Record], why_none: str | None) -> str:
     if State.BOUND in codes:
-        return "replacing" if State.REQUESTED in codes else State.BOUND.value
+        not_renewed = codes[State.BOUND]["renewal_refused"] is not None
+        return "replacing" if State.REQUESTED in codes else "not_renewed" if not_renewed else State.BOUND.value
     if State.REQUESTED in codes:
         return State.REQUESTED.value
     return State.CANCELLED.value if why_none == CODE_CANCELLED else State.NONE.value

@@ -1,5 +1,5 @@
 -- name: codes_of
-select integrated_number, acquisition_index, acquisition_sealed, expires_at, bound_at is not null as bound, code_index, message_id, epoch
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, bound_at is not null as bound, code_index, message_id, epoch, renewal_refused
 from person_code where integrated_number = any($1::text[])
 
 -- name: request_code

@@ -173,7 +173,14 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
 
 
 async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome) -> str | None:
-    """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned."""
+    """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned.
+
+    Behind the deadline nobody's data is taken in: the inquiry ends as the sweeper would have ended it a moment later.
+    """
+    now = agency.clock()
+    if late.sealed is not None and now > found.answer_by:
+        await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+        return None
     _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
     if isinstance(judged, Doubted):
         return judged.reason

@@ -99,7 +99,7 @@ def _since(agency: HostedAgency) -> datetime:
 def _sources(agency: HostedAgency) -> tuple[Source, ...]:
     kept = (Source(kind=kind, latest=partial(_of_table, agency, kind)) for kind in _KINDS)
     return (
-        Source(kind="code_renewal", latest=partial(_renewals, agency)),
+        Source(kind="code_renewal", latest=partial(_renewals, agency), retry=partial(_renew_again, agency)),
         Source(kind="statistics", latest=partial(_counting, agency), retry=partial(_count_anew, agency)),
         *kept,
         resealing_of(agency).source,
@@ -129,7 +129,7 @@ async def _of_table(agency: HostedAgency, kind: str, since: datetime, most: int)
 
 
 async def _renewals(agency: HostedAgency, since: datetime, most: int) -> list[Job]:
-    """Each renewal of all codes to a new epoch (IS-1); it goes on by itself."""
+    """Each renewal of all codes to a new epoch (IS-1); it goes on by itself. One that left some codes as they were has failed for those."""
     try:
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["code_renewals"], since, most)
@@ -139,15 +139,27 @@ async def _renewals(agency: HostedAgency, since: datetime, most: int) -> list[Jo
         Job(
             kind="code_renewal",
             id=f"epoch-{row['epoch']}",
-            state=JobState.DONE if row["state"] == "settled" else JobState.RUNNING,
+            state=JobState.RUNNING
+            if row["state"] != "settled"
+            else JobState.FAILED
+            if row["refused"]
+            else JobState.DONE,
             started_at=row["begun_at"],
             finished_at=row["settled_at"],
             done=row["renewed"] + row["refused"],
             total=row["total"],
             counts={"renewed": row["renewed"], "refused": row["refused"]},
+            reason="codes_not_renewed" if row["refused"] else None,
         )
         for row in rows
     ]
+
+
+async def _renew_again(agency: HostedAgency, job: Job, _identity: str) -> str:
+    """Every code that the core did not renew is sent to it once more, at the next turn (`code_epochs_poll_s`)."""
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.execute(_SQL["renew_again"])
+    return job.id
 
 
 async def _counting(agency: HostedAgency, _since: datetime, _most: int) -> list[Job]:

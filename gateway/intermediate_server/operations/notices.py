@@ -1,7 +1,8 @@
 """Notices of running state (IS-10): what the operator posts, and what the server tells of itself while it is so.
 
 A posted notice has a kind, a text, and when it is shown; posting and withdrawing are on record. The server's own (circuit open, use suspended, a
-version of the permission list not taken, log not writable) are read off how it stands at the moment: they come and go with it, and nobody withdraws them.
+version of the permission list not taken, log not writable, codes not renewed) are read off how it stands at the moment: they come and go with it,
+and nobody withdraws them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class OwnKind(StrEnum):
     USE_SUSPENDED = "use_suspended"
     LIST_NOT_TAKEN = "list_not_taken"
     LOG_NOT_WRITABLE = "log_not_writable"
+    CODES_NOT_RENEWED = "codes_not_renewed"
 
 
 class PostItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,9 +82,11 @@ async def listed(agency: HostedAgency) -> dict[str, Any]:
         async with agency.database.inside(agency.tenant) as connection:
             posted = await connection.fetch(_SQL["notices"], agency.clock())
             refused = await connection.fetchrow(_SQL["list_not_taken"])
+            not_renewed = await connection.fetchval(_SQL["codes_not_renewed"])
     except (asyncpg.PostgresError, StorageUnavailableError):
         return {"notices": [*_own(agency, None), _told(OwnKind.LOG_NOT_WRITABLE, "storage_unavailable", None)]}
-    return {"notices": [*_own(agency, refused), *map(_shown, posted)]}
+    codes = [_told(OwnKind.CODES_NOT_RENEWED, str(not_renewed), None)] if not_renewed else []
+    return {"notices": [*_own(agency, refused), *codes, *map(_shown, posted)]}
 
 
 def _own(agency: HostedAgency, refused: asyncpg.Record | None) -> list[dict[str, Any]]:

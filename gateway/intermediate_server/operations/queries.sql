@@ -119,6 +119,14 @@ update job set state = 'done', finished_at = $2, done = $3, total = $3, counts =
 -- name: code_renewals
 select epoch, state, total, renewed, refused, begun_at, settled_at from code_renewal where begun_at >= $1 order by epoch desc limit $2
 
+-- name: codes_not_renewed
+select count(*) from person_code where renewal_refused is not null
+
+-- name: renew_again
+-- What the core did not renew is asked for once more at the next turn.
+with again as (update person_code set renewal_refused = null where renewal_refused is not null returning 1)
+update code_renewal set refused = greatest(0, refused - (select count(*) from again)) where epoch = (select max(epoch) from code_renewal)
+
 -- name: codes_held
 select state, epoch, count(*) as codes from (
     select case when bound_at is null then 'requested' else 'bound' end as state, epoch from person_code

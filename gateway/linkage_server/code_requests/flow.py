@@ -192,6 +192,7 @@ async def confirm_due(agency: Agency, now: datetime) -> int:
 _STATUS: Final[Mapping[str, State]] = {
     "bound": State.BOUND,
     "replacing": State.BOUND,
+    "not_renewed": State.BOUND,
     "none": State.NONE,
     "cancelled": State.NONE,
 }

@@ -172,7 +172,7 @@ def test_set_up_keeps_both_keys_of_a_rotation(folder):
 
 def test_a_key_on_which_an_index_hangs_is_not_rotated(folder):
     place = ("--role", "linkage", "--agency", "setagaya")
-    assert sekisho(folder, "keys", "rotate", "individual-number-index", *place) == REFUSED
+    assert sekisho(folder, "keys", "rotate", "access-subject", *place) == REFUSED
     assert sekisho(folder, "keys", "rotate", "nonsense", *place) == BAD_INPUT
 
 
