@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from codebook.identifiers import ACQUISITION_PREFIX
 from evidence.entry import EntryKind
@@ -20,10 +23,19 @@ from gateway.intermediate_server.staff.analysis import Rule
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, commit_step
 from tests.support.copies import qualified
-from tests.support.provider_world import INFORMATION, NOON, ProviderWorld
+from tests.support.provider_world import INFORMATION, NOON, ProviderWorld, provider_world
 from tests.support.running_system import until
 
-RELATED = commit_step("tests", "rotated-indexes.related")
+RELATED = commit_step("test", "rotated-indexes.related")
+_MARKS = itertools.count(1)
+
+
+@pytest.fixture
+async def world(tmp_path, cluster):
+    """A provider of its own: a re-sealing reads every row of the schema, and those of another world's ring open under no key of this one."""
+    async with provider_world(tmp_path, cluster, mark=f"_index{next(_MARKS)}") as found:
+        found.now = NOON
+        yield found
 
 
 def rotate(world: ProviderWorld, purpose: str) -> None:
