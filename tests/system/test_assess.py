@@ -342,13 +342,9 @@ async def test_a_door_that_is_open_is_named(system):
 
 
 def gathered(system: System, folder: Path) -> logs.Logs:
-    installation = Installation.open(data(system))
-    for _ in range(3):  # a server that was too busy to answer is asked again
-        asked = sources(data(system), "staff-1")
-        found = logs.gather(data(system), asked, installation.agencies, folder, installation.now)
-        if not found.unread:
-            break
-    return found
+    where, here = data(system), Installation.open(data(system))
+    tries = (logs.gather(where, sources(where, "staff-1"), here.agencies, folder, here.now) for _ in range(3))
+    return next(one for one in tries if not one.unread)  # a server that was too busy to answer is asked again
 
 
 def test_a_year_without_an_analysis_is_named_and_a_new_one_counts(system, tmp_path, capsys):
