@@ -16,7 +16,7 @@ import asyncpg
 from rich.console import Console
 
 from evidence.agreement import agree
-from evidence.findings import Finding, FindingName
+from evidence.findings import Finding
 from evidence.verify import Export, verify
 from gateway.data_folder import FIRST_STAFF, STAFF
 from gateway.demonstration.callers import BusinessSystem, Staff, UnexpectedAnswerError
@@ -24,6 +24,7 @@ from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.loading import resident, result_of
 from gateway.demonstration.stage import SEED, WARD, Stage
 from gateway.launcher import Running
+from gateway.tracing.settling import behind
 from synthetic.business import MEDICAL_INSURANCE, RECEIVING_ACCOUNT, Business, BusinessRecord
 from synthetic.files import write_business_file, write_resident_file
 from synthetic.people import Person, PersonMaker
@@ -316,10 +317,7 @@ class Driver:
         found = {agency: await self.export(agency) for agency in (*agencies, "network")}
         found["linkage"] = await self.linkage_log()
         for _ in range(_EXPORTED_ANEW):
-            behind = {
-                one.export for one in self.findings(found) if one.held_by and one.name is FindingName.DROPPED_TAIL
-            }
-            for label in behind:
+            for label in behind(self.findings(found)):
                 found[label] = await (self.linkage_log() if label == "linkage" else self.export(label))
         return found
 

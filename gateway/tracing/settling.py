@@ -6,19 +6,24 @@ Another party may hold a newer checkpoint of a log than the export that was made
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from evidence.agreement import agree
 from evidence.export import ENTRY_START, EntryLine, LineBroken, read_line
-from evidence.findings import Agreement, FindingName, Report
+from evidence.findings import Agreement, Finding, FindingName, Report
 from evidence.trusted import TrustedKeys
 from evidence.verify import Export, verify
 
 UNDER_WAY: Final = timedelta(minutes=1)
 """An inquiry with a record as young as this may have others that were not written yet when their log was exported."""
+
+
+def behind(findings: Iterable[Finding]) -> set[str]:
+    """Labels of the exports of whose logs others hold more than stands there."""
+    return {one.export for one in findings if one.name is FindingName.DROPPED_TAIL and one.held_by is not None}
 
 
 def verified(
@@ -28,9 +33,8 @@ def verified(
     if it grew meanwhile, what others hold fits; a tail that is gone is still gone.
     """
     report = verify(exports, trusted)
-    behind = {one.export for one in report.findings if one.name is FindingName.DROPPED_TAIL and one.held_by is not None}
     findings = list(report.findings)
-    for label in sorted(behind):
+    for label in sorted(behind(report.findings)):
         fresh = again(label)
         if fresh is None:
             continue
