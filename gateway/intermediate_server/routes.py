@@ -220,7 +220,7 @@ async def _provisions(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope
 async def _late(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
     """IF_SKI_90005: outcomes that were held or lost; one that has ended here already is received, not recorded twice."""
     items = wire.parse_items(envelope, messages.LATE_OUTCOME)
-    found = await reading.receive_late(agency, [item.permit_id for item in items])
+    found = await reading.receive_late(agency, items)
     answers: list[Any] = []
     for item in items:
         if item.permit_id not in found:

@@ -28,7 +28,8 @@ select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $
 select * from inquiry where inquiry_number = any($1::text[])
 
 -- name: by_permit
-select * from inquiry where permit_id = any($1::text[])
+-- The second: inquiries that have no permit in our records yet.
+select * from inquiry where permit_id = any($1::text[]) or inquiry_number = any($2::text[]) and permit_id is null and state = 'registered'
 
 -- name: due
 select * from inquiry where due_at <= $1 order by due_at limit 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
+from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_outcome
 from keys.errors import KeyUnusable
 from storage import sql
 
@@ -92,11 +94,28 @@ async def postpone(agency: HostedAgency, number: str, until: datetime) -> None:
         await connection.fetch(_SQL["postpone"], [number], [until])
 
 
-async def receive_late(agency: HostedAgency, permit_ids: list[str]) -> dict[str, Inquiry | None]:
-    """The inquiries that pushed outcomes belong to, by permit id; None for one that has ended already."""
+async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> dict[str, Inquiry | None]:
+    """The inquiries that pushed outcomes belong to, by permit id; None for one that has ended already.
+
+    The permit of an inquiry may still be on its way into our records while its outcome comes: such an inquiry is found by its number.
+    """
+    by_number = {number: one.permit_id for one in items if (number := _number_in(one.outcome)) is not None}
+    permit_ids = [one.permit_id for one in items]
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["by_permit"], permit_ids)
-    return {row["permit_id"]: None if State(row["state"]) in ENDED else from_row(agency, row) for row in rows}
+        rows = await connection.fetch(_SQL["by_permit"], permit_ids, list(by_number))
+    return {
+        row["permit_id"] or by_number[row["inquiry_number"]]: None
+        if State(row["state"]) in ENDED
+        else from_row(agency, row)
+        for row in rows
+    }
+
+
+def _number_in(outcome: bytes) -> str | None:
+    try:
+        return read_outcome(outcome).inquiry_number
+    except MessageBrokenError:
+        return None
 
 
 def past_hours(agency: HostedAgency, now: datetime) -> list[str]:

@@ -29,12 +29,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
 from codebook.identifiers import new_sortable_id
 from evidence.canonical import timestamp
+from gateway.intermediate_server import routes
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.inquiry import driving, reading, registering
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, from_row
 from gateway.intermediate_server.network.wire import (
-    LateOutcome,
     Outcome,
     encode_payload,
     exchange_digest,
@@ -49,6 +49,7 @@ from keys.signing import Signer, generate_seed
 from permission_lists.permit import read_permit
 from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, LIMITS, NOON, ProviderWorld, provider_world
 from transport.channel import Channel, ChannelError
+from transport.wire import read_envelope
 
 PROVIDER = INQUIRER
 """Whom this agency asks."""
@@ -258,19 +259,33 @@ class InquiryMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK, answerer=st.sampled_from([mood for mood in ANSWERS if mood not in ("away", "network refuses")]))
     def pushed(self, pick: int, answerer: str) -> None:
-        """IF_SKI_90005, as the route takes it: what is not believed changes nothing, and nobody's data comes after the deadline."""
+        """IF_SKI_90005: what is not believed changes nothing, what comes before its permit is recorded waits, and nobody's data comes after the deadline."""
         one = self.asked[pick % len(self.asked)]
         row = self._row(one)
-        if one.state not in (State.PERMITTED, State.HELD):
-            return
-        made = self.network.outcome(row["permit"], row["request"], row["public_key"], row["signature"], answerer)
-        late = LateOutcome(permit_id=row["permit_id"], **made)
-        doubt = self.run.run(driving.receive_pushed(self.agency, from_row(self.agency, row), late))
+        if one.state is State.REGISTERED:
+            permit = self.network.permits.setdefault(one.number, self.network._written(row["request"], self.world.core))
+            assert self._brought(permit, row, answerer) == {"retry": "not_yet"}
+            assert self._row(one) == row
+        elif one.state in (State.PERMITTED, State.HELD):
+            answer = self._brought(row["permit"], row, answerer)
+            too_late = self.world.now > one.answer_by and answerer in SEALED
+            if too_late or AFTER[answerer] in ENDED - {State.ABORTED}:
+                assert answer == {"received": True}
+                one.state = State.ABORTED if too_late else AFTER[answerer]
+            elif AFTER[answerer] is State.HELD:
+                assert answer == {"retry": "not_yet"}
+                one.state = State.HELD
+            else:
+                assert set(answer) == {"refused"}
+
+    def _brought(self, permit: str, row: Any, answerer: str) -> dict[str, Any]:
+        made = self.network.outcome(permit, row["request"], row["public_key"], row["signature"], answerer)
+        said = {name: None if value is None else base64.b64encode(value).decode() for name, value in made.items()}
+        item = {"permit_id": read_permit(permit, self.world.core.public_key).permit_id, **said}
+        envelope = read_envelope(json.dumps({"items": [item]}).encode())
+        [answer] = self.run.run(routes._late(self.agency, None, envelope))
         self.run.run(erasing.expire_results(self.agency, self.world.now))
-        too_late = self.world.now > one.answer_by and answerer in SEALED
-        assert (doubt is None) == (too_late or AFTER[answerer] is not State.ABORTED)
-        if doubt is None:
-            one.state = State.ABORTED if too_late else AFTER[answerer]
+        return answer
 
     @rule(pick=PICK, changed=st.booleans())
     def asked_again(self, pick: int, changed: bool) -> None:
