@@ -20,6 +20,9 @@ from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
 from gateway.list_sources import Library, SourceWrongError, open_library, read_texts
 from gateway.setting_up.authority import open_authority
+from gateway.setting_up.list_versions import named
+from gateway.setting_up.publishing import publish
+from gateway.setting_up.succession import with_lists
 from gateway.topology import NETWORK
 from permission_lists.differences import compare
 from permission_lists.findings import Finding
@@ -131,7 +134,8 @@ def _publish(args: argparse.Namespace) -> int:
     found = list_texts.findings_of(fresh, alone=False)
     if errors(found):
         return _not_published(args, found)
-    publisher = open_authority(data.authority, Clock()()).lists
+    authority = open_authority(data.authority, Clock()())
+    publisher = authority.lists
     library = open_library(args.data).with_newer(_newer(core, open_library(args.data)), publisher.public_key)
     texts = library.replacing(fresh)
     found = list_texts.findings_of(texts)
@@ -155,6 +159,8 @@ def _publish(args: argparse.Namespace) -> int:
     if "refused" in answer:
         return end(list_texts.refusal_text(str(answer["refused"]["reason"])), REFUSED)
     write_private(data.lists, list_files.encode([*library.signed, version]))
+    given_out = [named(one) for one in (*library.heads, head)]
+    publish(data, authority.root, lambda before: with_lists(before or {}, given_out))
     _say(args, list_texts.head_document(head), list_texts.published_text(head))
     return OK
 
