@@ -129,6 +129,16 @@ async def partner_server(
         yield mailbox
 
 
+async def code_of(world, connection: Connection, clock: Clock) -> bytes:
+    """The partner's code of the insured person, obtained as every agency does."""
+    mailbox = Mailbox()
+    app = application(connection.register, mailbox, None, "partner", clock)
+    async with serving(app, connection.identity("server"), host=HOST, port=world[2]):
+        number = mailbox.new_number("one question", clock())
+        await connection.ask_for_code(number, world[0].insured[0].individual_number)
+        return await mailbox.code(number)
+
+
 def conformance(world, url: str, tmp_path, capsys, **people: str) -> tuple[int, dict[str, str | None]]:
     """Exit code, and check → what was seen instead of the right thing."""
     system = world[0]
