@@ -43,6 +43,11 @@ steps:
 """,
 }
 """Played in this order, in one call with the others: a role that is restarted in between ends with the call."""
+WRITTEN = {
+    json.loads(line)["file"]: line
+    for line in (Path(__file__).parent / "scenarios.ndjson").read_bytes().splitlines(keepends=True)
+}
+"""What `sekisho scenario run --json scenarios/*.yaml` has said of each; whoever changes a scenario writes its line anew (`git diff` shows what changed)."""
 TWICE = ("one-inquiry.yaml", "held-and-released.yaml", "dishonest-core.yaml")
 """Played once more, in another company."""
 
@@ -94,6 +99,17 @@ def faults_by_command(data: Path) -> list[tuple[int, dict]]:
 def test_a_scenario_comes_out_as_it_says(outcomes, file):
     for outcome in outcomes[file.name]:
         assert outcome.ok, outcome.line().decode()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_scenario_says_the_bytes_that_are_written_down(outcomes, file):
+    """Said on another day, by another machine, in another company and order, and by one command for all of them."""
+    for outcome in outcomes[file.name]:
+        assert outcome.line() == WRITTEN[file.name]
+
+
+def test_nothing_is_written_down_that_is_not_shipped():
+    assert set(WRITTEN) == {file.name for file in FILES}
 
 
 @pytest.mark.parametrize("file", TWICE)

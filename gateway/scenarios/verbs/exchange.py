@@ -26,11 +26,15 @@ _TOLD: Final[Mapping[str, Told]] = {
 
 
 class Ask(Words, frozen=True, kw_only=True):
-    """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end."""
+    """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end.
+
+    `stead`: the agency in whose stead it asks (委任元).
+    """
 
     about: str
     item: str
     asker: str = field(name="from")
+    stead: str | None = field(name="for", default=None)
     of: str = WARD
     information: str | None = None
     items: list[str] = field(default_factory=list)
@@ -81,7 +85,8 @@ def _question(play: Play, words: Ask) -> dict[str, Any]:
         "purpose": "シナリオの照会",
         "staff": "scenario-staff",
     }
-    return asked if words.basis is None else {**asked, "basis": words.basis}
+    more = {"basis": words.basis, "inquirer_for": words.stead}
+    return asked | {name: said for name, said in more.items() if said is not None}
 
 
 def _records(play: Play, words: Ask) -> Sequence[BusinessRecord]:
@@ -178,12 +183,16 @@ async def held(play: Play, words: Held) -> dict[str, Any]:
 
 
 async def recorded(play: Play, words: Recorded) -> dict[str, Any]:
-    """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`."""
+    """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`.
+
+    `for`: in whose stead the inquirer asked, by each of them.
+    """
     number = _earlier(play, words.of)["number"]
     found = await play.driver.log_search(words.by, number)
     return {
         "kinds": ["erased" if one.get("erased") else one["kind"] for one in found],
         "reasons": [one.get("reason") for one in found],
+        "for": [one.get("inquirer_for") for one in found],
     }
 
 
@@ -203,7 +212,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Ask,
             tells=_TOLD,
             makes="inquiry",
-            refers={"about": "person", "asker": "asking", "of": "agency"},
+            refers={"about": "person", "asker": "asking", "stead": "agency", "of": "agency"},
             contrary=contrary,
         ),
         play=ask,
@@ -215,7 +224,11 @@ VERBS: Final[Mapping[str, Verb]] = {
     "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=look),
     "held": Verb(form=Form(words=Held, tells={"would_leave": VALUES, "told": _DECIDED}, refers=_OF), play=held),
     "recorded": Verb(
-        form=Form(words=Recorded, tells={"kinds": ENTRIES, "reasons": REASONS}, refers={**_OF, "by": "party"}),
+        form=Form(
+            words=Recorded,
+            tells={"kinds": ENTRIES, "reasons": REASONS, "for": Told("agency", several=True)},
+            refers={**_OF, "by": "party"},
+        ),
         play=recorded,
     ),
     "agree": Verb(form=Form(words=Agree, tells={"findings": FINDINGS}, refers={"parties": "agency"}), play=agree),
