@@ -54,9 +54,7 @@ def connected(root):
     own, data, port = root / "own", root / "data", free_port()
     made = run_example("keys", own, "partner", "9999000000000102", "架空市健康保険組合", HOST, port)
     assert made.returncode == 0, made.stderr
-    options = {
-        role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
-    }
+    options = {role: {"continuous_codes": False} for role in ROLES}
     standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
     standing = standing.replace("program: resident-network,", "program: resident-network, reached_at: localhost,")
     first = Running(
@@ -74,7 +72,14 @@ def connected(root):
     assert sekisho(["agency", "add", str(own / "agency.yaml"), "--data", str(data)]) == OK
     topology = own_topology(first.data)
     with Running(
-        data, roles=ROLES, ports="kept", key_profile="cheapest", durable=False, options=options, topology=topology
+        data,
+        roles=ROLES,
+        ports="kept",
+        key_profile="cheapest",
+        durable=False,
+        options=options,
+        topology=topology,
+        clock=DEMO_DAY,
     ) as running:
         system = System(running=running)
         asyncio.run(people(system))

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, OK
+from gateway.first_people import Known, bring_in
+from gateway.launcher import ROOT, Running
 from gateway.scenario_command import read, with_lines
 from gateway.scenarios.playing import Outcome, in_order, play, system
 from gateway.scenarios.reading import parse
@@ -73,7 +77,21 @@ def outcomes(tmp_path_factory):
                 said.extend(faults_by_command(driver.running.data.root))
             for some in group if isinstance(group, tuple) else [group]:
                 asyncio.run(play(driver, some, tell))
+            if topology == "whole":
+                first_people.append(asked_as_printed(driver.running))
     return found
+
+
+first_people: list[tuple[Known, str]] = []
+"""Who `sekisho up --topology whole --residents 3` brings in, and what comes of the command that it prints."""
+
+
+def asked_as_printed(running: Running) -> tuple[Known, str]:
+    brought = [asyncio.run(bring_in(running, 3)) for _ in range(2)]
+    assert brought[0] == brought[1], "the same again changes nothing"
+    words = brought[0].question.replace(" sekisho ", f" {sys.executable} -m gateway ")
+    done = subprocess.run(["bash", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return brought[0], done.stdout
 
 
 said: list[tuple[int, dict]] = []
@@ -122,6 +140,13 @@ def test_what_a_scenario_leaves_hanging_ended_or_full_does_not_harm_the_next(out
     for file in LEFT_WRONG:
         (outcome,) = outcomes[file]
         assert outcome.ok, outcome.line().decode()
+
+
+def test_somebody_who_starts_the_whole_topology_asks_at_once_by_the_command_that_is_printed(outcomes):
+    ((known, answer),) = first_people
+    assert (known.people, known.agencies) == (3, 13)
+    [item] = json.loads(answer)["items"]
+    assert (item["state"], [sorted(one["items"]) for one in item["values"]]) == ("answered", [["被保険者番号"]])
 
 
 def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):
