@@ -23,13 +23,6 @@ _COUNTS: Final = {
     "reason": "理由 (reason)",
     "codes": "件数 (codes)",
 }
-_NOT_RENEWED: Final = {
-    "integrated_number": "団体内統合宛名番号 (integrated number)",
-    "epoch": "世代 (epoch)",
-    "refused_at": "いつから (since)",
-    "reason": "理由 (reason)",
-    "replacing": "取り直し中 (another is on its way)",
-}
 _EPOCHS: Final = {
     "agency": "機関 (agency)",
     "newest": "最新 (newest)",
@@ -112,7 +105,9 @@ def _announce(core: staff_calls.Party, known: list[dict[str, Any]], args: argpar
 
 def _not_renewed(party: staff_calls.Party, *, as_json: bool) -> int:
     """Page by page: after an old backup they may be many. What to do stands once for each reason."""
-    after, found, job = "", [], None
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    job: dict[str, str] | None = None
     while after is not None:
         page = staff_calls.ask(party, "/codes/not-renewed", [{"after": after}])[0]
         found += page["not_renewed"]
@@ -122,7 +117,14 @@ def _not_renewed(party: staff_calls.Party, *, as_json: bool) -> int:
         return OK
     if not found:
         return end("更新されなかった符号はありません / every code was renewed", OK)
-    _shown(found, _NOT_RENEWED, f"更新されなかった符号 (not renewed): {party.name}", as_json=False)
+    for one in found:
+        since = (
+            "記される前から (since before it was kept)" if one["refused_at"] is None else f"{one['refused_at']} から"
+        )
+        replacing = "、取り直し中 (another is on its way)" if one["replacing"] else ""
+        sys.stdout.write(
+            f"{one['integrated_number']}  世代 (epoch) {one['epoch']}  {since}  {one['reason']}{replacing}\n"
+        )
     for reason in sorted({one["reason"] for one in found}):
         sys.stdout.write(f"{reason}: {why(reason)}。{what_to_do(reason)}\n")
     if job is not None:

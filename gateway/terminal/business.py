@@ -89,16 +89,18 @@ def _kinds(request: web.Request) -> list[str]:
 
 async def _list(request: web.Request, whose: Seat, fields: Mapping[str, str], said: Html) -> web.Response:
     """The records, a page at a time."""
+    number, information = fields.get("addressee_number", "").strip(), fields.get("information", "")
+    if not record_form.is_addressee_number(number) or not information:
+        raise AskedWrongError("宛名番号は 1〜15 桁の数字で書き、情報を選んでください")
     wanted = {
-        "addressee_number": fields.get("addressee_number", "").strip(),
-        "information": fields.get("information", ""),
+        "addressee_number": number,
+        "information": information,
         "editions": bool(fields.get("editions")),
         "after": fields.get("after", ""),
     }
-    if not record_form.is_addressee_number(wanted["addressee_number"]) or not wanted["information"]:
-        raise AskedWrongError("宛名番号は 1〜15 桁の数字で書き、情報を選んでください")
     answer = await _ask(request, whose, fields, "look", f"{_PATH}/search", wanted)
-    found = record_parts.found(request, whose, fields, answer, _layout(request, fields))
+    said_of = {**fields, "addressee_number": number}
+    found = record_parts.found(request, whose, said_of, answer, _layout(request, fields))
     return await _entrance(request, whose, fields, said, found)
 
 

@@ -20,9 +20,9 @@ Items = dict[str, dict[str, str]]
 Wrong = dict[str, str]
 """Name of an item or a field → what is wrong with it, for people."""
 
-NULLS: Final = {
+NULLS: Final[Mapping[NullReason, str]] = {
     NullReason.NOT_APPLICABLE: "該当なし",
-    NullReason.NOT_ACCEPTABLE: "提供できない",
+    NullReason.NOT_ACCEPTABLE: "設定できない（NotAcceptable）",
     NullReason.NOT_COVERED: "対象外",
     NullReason.UNKNOWN: "不明",
 }

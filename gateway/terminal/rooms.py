@@ -10,11 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from codebook.layouts import NullReason
 from gateway.intermediate_server.provision.withholding import WITHHELD
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.staff_calls import NotReachableError, RefusedError
 from gateway.terminal.behind import Behind
+from gateway.terminal.record_form import NULLS
 from gateway.terminal.sessions import Seat, Seats, Written
 from gateway.topology import Topology
 from permission_lists.model import PermissionList
@@ -27,11 +27,7 @@ _ROOMS: Final = (
     "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "jobs", "codes", "statistics", "notices", "card",
 )  # fmt: skip
 
-_NULLS: Final = {
-    NullReason.NOT_APPLICABLE.value: "該当なし",
-    NullReason.UNKNOWN.value: "不明",
-    WITHHELD: "提供者が出さないとした",
-}
+_NULLS: Final = {**{reason.value: text for reason, text in NULLS.items()}, WITHHELD: "提供者が出さないとした"}
 """Reasons of null that people read; every other one is shown as its code."""
 
 
