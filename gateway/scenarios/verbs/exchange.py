@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import field
 
+from evidence.findings import FindingName
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.stage import WARD, fresh_key
@@ -16,6 +17,7 @@ from gateway.scenarios.scenario import FLAG, Form, Told, Words
 from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES, contrary
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
+_HALF_WAY_S: Final = 10.0
 _TOLD: Final[Mapping[str, Told]] = {
     "state": STATE,
     "outcome": OUTCOME,
@@ -197,10 +199,17 @@ async def recorded(play: Play, words: Recorded) -> dict[str, Any]:
 
 
 async def agree(play: Play, words: Agree) -> dict[str, Any]:
-    """`findings`: the names of what the verifier and the comparison find; of other scenarios' inquiries nothing."""
-    exports = await play.driver.exports(*words.parties)
-    findings = play.driver.findings(exports)
-    return {"findings": sorted({one.name.value for one in findings if one.inquiry_number in {None, *play.numbers}})}
+    """`findings`: the names of what the verifier and the comparison find; of other scenarios' inquiries nothing.
+
+    An exchange that is half-way while the logs are exported lacks a record for that reason alone: it is waited for.
+    """
+
+    async def found() -> set[str]:
+        findings = play.driver.findings(await play.driver.exports(*words.parties))
+        return {one.name.value for one in findings if one.inquiry_number in {None, *play.numbers}}
+
+    lacking = FindingName.MISSING_RECORD.value
+    return {"findings": sorted(await until(found, lambda names: lacking not in names, _HALF_WAY_S))}
 
 
 _DECIDED: Final = Told("reason", ("released", "refused"))
