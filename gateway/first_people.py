@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from gateway.demonstration.stage import SEED, WARD
+from codebook import layouts
+from codebook.layouts import Layout
+from gateway.demonstration.stage import SEED, WARD, fresh_key
 from gateway.launcher import Running
-from gateway.scenarios.driver import INSURANCE, Driver
+from gateway.scenarios.driver import INSURANCE, Driver, until
 from gateway.topology import Agency, Program
 from permission_lists.versions import legal_day
-from storage.reference_data import read_permission_list
+from storage.reference_data import read_layouts, read_permission_list
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 from synthetic.people import MOST_RESIDENTS, Person, population
 
@@ -55,10 +58,26 @@ async def bring_in(running: Running, count: int) -> Known:
     )
     await asyncio.gather(*(driver.obtain_codes(_with_grant(one, "code-requests:create")) for one in agencies))
     for agency, system, records in _records(driver, agencies, people):
-        await driver.load_records(system, records, f"first-{count}.ndjson", agency=agency)
+        results = await driver.load_records(system, records, f"first-{count}.ndjson", agency=agency)
+        refused = {line["reason"] for line in results if line["reason"]}
+        if refused:
+            raise RuntimeError(f"records were refused: {', '.join(sorted(refused))}")
+    if any(agency.id == WARD for agency in agencies) and not await until(lambda: _copied(driver), bool):
+        raise RuntimeError("not every record has come to the intermediate server in time")
     return Known(
         people=len(people), agencies=len(agencies), question=_question(driver, {one.id for one in agencies}, people)
     )
+
+
+async def _copied(driver: Driver) -> bool:
+    """Whether the ward's intermediate server has a copy of every record by now: the comparison finds nothing else."""
+    key = fresh_key()
+    async with driver.stage.system(INSURANCE) as caller:
+        run = await until(
+            lambda: caller.post("/v1/business-information/comparisons", {"wait_ms": 2_000}, key=key),
+            lambda found: bool(found["state"] == "done"),
+        )
+    return set(run["counts"]) == {"equal"}
 
 
 def _takes_part(running: Running, agency: Agency) -> bool:
@@ -92,12 +111,23 @@ def _records(
         for system in agency.systems
         if "business-information:register" in system.grants
     }
+    known, day = read_layouts(), legal_day(driver.running.clock())
     found = [
-        (agency, system, [record for person in people for record in held(person)])
+        (agency, system, [made for person in people for record in held(person) for made in _of_day(record, known, day)])
         for agency, (system, held) in holding.items()
         if agency in there
     ]
     return [one for one in found if one[2]]
+
+
+def _of_day(record: BusinessRecord, known: Iterable[Layout], day: date) -> list[BusinessRecord]:
+    """The record in the version of its layout that is in force; nothing when that wants items which the record does not have."""
+    layout = layouts.in_force(known, record.information, day)
+    data_set = None if layout is None else layout.data_sets.get(record.data_set)
+    if layout is None or data_set is None:
+        return []
+    wanted = {name for name, item in data_set.items.items() if item.required}
+    return [replace(record, version=layout.version)] if wanted <= record.items.keys() else []
 
 
 def _question(driver: Driver, agencies: set[str], people: list[Person]) -> str | None:
