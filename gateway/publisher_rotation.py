@@ -4,7 +4,7 @@
 2. Its public key is in the signed register beside the old one, and every running role has taken that register.
 3. The rotation is in the core's evidence log.
 4. The new key is the publisher's.
-5. The register names the versions that the old key has signed, and it counts for nothing else from then on.
+5. The register names the versions that the old key has signed, and every running role has taken that: it counts for nothing else from then on.
 
 Nobody publishes meanwhile, and what the core has published is asked for before the end, so that every version which counts is named.
 """
@@ -83,7 +83,10 @@ class PublisherRotation:
         """Step 5: every version that there is was signed by a key of before, for nobody else publishes."""
         with passed(ENDED):
             versions = published(self.data, self.core).signed
-            publish(self.data, authority.root, lambda before: _ending(before, authority.lists.public_key, versions))
+            public = authority.lists.public_key
+            await_register(
+                self.data, publish(self.data, authority.root, lambda before: _ending(before, public, versions))
+            )
 
     def _record(self, number: int, key: bytes) -> None:
         """In the core's log, where the core is one of this folder's roles."""

@@ -247,7 +247,7 @@ async def test_is_8_the_publishers_key_is_rotated_under_traffic_and_the_old_one_
     assert (await at_the_core(system, list_files.read(data.lists)[0])) == {"published": True}
 
 
-@pytest.mark.parametrize("point", ["announced.after", "promoted.before", "promoted.after"])
+@pytest.mark.parametrize("point", ["announced.after", "promoted.after"])
 def test_is_8_a_rotation_of_the_publishers_key_that_dies_is_finished_by_the_same_command(system, point):
     data = system.running.data
     words = (*ROTATE, "--lead", "0", "--data", str(data.root))
