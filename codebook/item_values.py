@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -73,7 +73,7 @@ def _is_jis(value: str) -> bool:
 
 
 def fits(
-    kind: ItemType, width: int, codes: frozenset[str], value: str, characters: Characters = Characters.ANY
+    kind: ItemType, width: int, codes: Collection[str], value: str, characters: Characters = Characters.ANY
 ) -> bool:
     """True when the value has the form; `codes` empty means any code. Widths count characters, not bytes."""
     if kind is ItemType.CODE:

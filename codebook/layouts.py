@@ -75,7 +75,7 @@ class LayoutBrokenError(CodebookError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """`width`: characters; exact for digits and codes, at most for amount, text and kana, unused for dates."""
+    """`width`: characters; exact for digits and codes, at most for amount, text and kana, unused for dates. `codes`: code → what it means."""
 
     name: str
     type: ItemType
@@ -83,7 +83,7 @@ class Item:
     characters: Characters
     required: bool
     null_reasons: frozenset[NullReason]
-    codes: frozenset[str]
+    codes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,15 +350,15 @@ class _Reader:
         except ValueError:
             self._refuse(raw.line_of(key), f"`{key}` takes: {', '.join(choices)}")
 
-    def _codes(self, raw: Marked, kind: ItemType, width: int) -> frozenset[str]:
+    def _codes(self, raw: Marked, kind: ItemType, width: int) -> dict[str, str]:
         if "codes" not in raw:
-            return frozenset()
+            return {}
         codes = raw["codes"]
         if kind is not ItemType.CODE or not isinstance(codes, Marked) or not codes:
             self._refuse(raw.line_of("codes"), "`codes` are a mapping of code to meaning, of items of type code")
         for code, meaning in codes.items():
-            if not isinstance(code, str) or not isinstance(meaning, str) or not fits(kind, width, frozenset(), code):
+            if not isinstance(code, str) or not isinstance(meaning, str) or not fits(kind, width, (), code):
                 self._refuse(
                     codes.line_of(code), "a code is a text of `width` digits or capitals, and says what it means"
                 )
-        return frozenset(codes)
+        return {str(code): str(meaning) for code, meaning in codes.items()}

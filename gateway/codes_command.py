@@ -1,4 +1,4 @@
-"""`sekisho codes`: how many codes an agency has, by state and epoch; epochs of codes at the core, and a new one (IS-1). Never a code."""
+"""`sekisho codes`: how many codes an agency has, by state and epoch; whose were not renewed; epochs at the core, and a new one (IS-1). Never a code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import staff_calls
+from gateway.code_words import what_to_do, why
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.topology import NETWORK
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     counts = actions.add_parser("counts", help="状態・世代ごとの符号の数 (codes by state and epoch)")
     counts.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
+    not_renewed = actions.add_parser(
+        "not-renewed",
+        help="コアが更新しなかった符号の人、いつから、なぜ、どうするか。記録に残る (whose code was not renewed; the look is on record)",
+    )
+    not_renewed.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
     epochs = actions.add_parser("epochs", help="コアでの世代 (epochs at the core)")
     announce = actions.add_parser("announce", help="新しい世代を告げる。各機関の符号は裏で更新される (a new epoch)")
     announce.add_argument(
@@ -49,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="更新が済んでから旧世代を受理する日数 (how long the old one is taken after the renewal)。既定 30",
     )
-    for action in (counts, epochs):
+    for action in (counts, not_renewed, epochs):
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
-    for action in (counts, epochs, announce):
+    for action in (counts, not_renewed, epochs, announce):
         action.epilog = EPILOG
         staff_calls.add_staff_argument(action)
         staff_calls.add_data_argument(action)
@@ -66,6 +72,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.action == "counts":
         found = staff_calls.ask(staff_calls.party(data, args.agency, args.staff), "/code-counts", [])
         return _shown(found, _COUNTS, f"符号 (codes): {args.agency}", as_json=args.json)
+    if args.action == "not-renewed":
+        return _not_renewed(staff_calls.party(data, args.agency, args.staff), as_json=args.json)
     core = staff_calls.party(data, NETWORK, args.staff)
     known: list[dict[str, Any]] = staff_calls.ask(core, "/code-epochs", [{}])[0]["epochs"]
     if args.action == "epochs":
@@ -93,6 +101,36 @@ def _announce(core: staff_calls.Party, known: list[dict[str, Any]], args: argpar
         else:
             code = end(f"拒否されました / refused: {item['agency']}: {answer['refused']['reason']}", REFUSED)
     return code
+
+
+def _not_renewed(party: staff_calls.Party, *, as_json: bool) -> int:
+    """Page by page: after an old backup they may be many. What to do stands once for each reason."""
+    found: list[dict[str, Any]] = []
+    after: str | None = ""
+    job: dict[str, str] | None = None
+    while after is not None:
+        page = staff_calls.ask(party, "/codes/not-renewed", [{"after": after}])[0]
+        found += page["not_renewed"]
+        after, job = page["next"], page["job"]
+    if as_json:
+        sys.stdout.write(json.dumps({"not_renewed": found, "job": job}, ensure_ascii=False, indent=1) + "\n")
+        return OK
+    if not found:
+        return end("更新されなかった符号はありません / every code was renewed", OK)
+    for one in found:
+        since = (
+            "記される前から (since before it was kept)" if one["refused_at"] is None else f"{one['refused_at']} から"
+        )
+        replacing = "、取り直し中 (another is on its way)" if one["replacing"] else ""
+        sys.stdout.write(
+            f"{one['integrated_number']}  世代 (epoch) {one['epoch']}  {since}  {one['reason']}{replacing}\n"
+        )
+    for reason in sorted({one["reason"] for one in found}):
+        sys.stdout.write(f"{reason}: {why(reason)}。{what_to_do(reason)}\n")
+    if job is not None:
+        words = f"sekisho jobs retry {job['kind']} {job['id']} --agency {party.name}"
+        sys.stdout.write(f"全部をもう一度コアに送る (send all of them once more): {words}\n")
+    return OK
 
 
 def _shown(found: list[dict[str, Any]], columns: dict[str, str], title: str, *, as_json: bool) -> int:

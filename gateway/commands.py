@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "terminal": ("gateway.terminal_command", "add_arguments", "run", "接続端末の画面を開く / pages for staff, in a browser"),
     "portal": ("gateway.portal_command", "add_arguments", "run", "マイナポータル（模擬）で自己情報と開示を本人として見る / the portal, as a synthetic citizen"),
     "held": ("gateway.held_command", "add_arguments", "run", "保留中の提供を見る・許す・拒む / held provisions"),
+    "copies": ("gateway.copies_command", "add_arguments", "run", "一人について持つ副本を見る / the copies held of one person"),
     "bars": ("gateway.bars_command", "add_arguments", "run", "自動応答不可と凍結を付ける・外す / bars and frozen people"),
     "staff": ("gateway.staff_command", "add_arguments", "run", "職員のログイン・登録・権限・分析 / staff: log-in, members, rights, analysis"),
     "statistics": ("gateway.statistics_command", "add_arguments", "run", "業務統計。少数は示さない / business statistics; small numbers are not told"),

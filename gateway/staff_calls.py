@@ -10,7 +10,7 @@ import getpass
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway import config, staff_cards
 from gateway.data_folder import FIRST_STAFF, STAFF, DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, REFUSED, UNREACHABLE, end
 from gateway.staff_cards import CardFileError, StaffSecrets
+from gateway.staff_words import IN_JAPANESE
 from gateway.topology import NETWORK
 from transport import tls
 from transport.tls import Identity
@@ -32,78 +33,6 @@ _NOT_SET_UP: Final = (
     "このデータフォルダーはセットアップされていないか、読めません。先に sekisho up か sekisho migrate を"
     " / this data folder is not set up or cannot be read; run `sekisho up` or `sekisho migrate` first"
 )
-_IN_JAPANESE: Final = {
-    "content_changed": "内容が、見た内容と違います。もう一度見て確かめてください",
-    "bar_unknown": "その制限はありません。bars list で確かめてください",
-    "bar_state": "この状態の制限には行えません。bars list で確かめてください",
-    "bar_malformed": "制限は、人・照会者・情報の項目・機関のどれか一つに付けます。凍結できるのは人だけ、利用停止は人か機関です",
-    "use_suspended": "利用停止中です。二人の職員が解くまで何も提供されません",
-    "information_unknown": "その情報や項目のレイアウトがありません",
-    "person_frozen": "この人の情報は凍結中です。解除されるまで何も提供されません",
-    "nothing_left": "提供するものが残りません。理由を付けて拒んでください",
-    "withheld_item_not_there": "提供しないとした項目が、提供される内容にありません。もう一度見て確かめてください",
-    "not_held": "この許可証の保留はありません。held list で確かめてください",
-    "deadline_passed": "照会者の期限を過ぎています",
-    "decided_already": "ほかの職員が先に決めています",
-    "storage_unavailable": "記録を書けないため、何も行いませんでした。少し待ってやり直してください",
-    "certificate_not_registered": "この証明書は登録簿にありません",
-    "not_for_this_caller": "この証明書ではこの操作はできません",
-    "certificate_for_another_use": "この証明書ではこの操作はできません",
-    "login_refused": "職員 id、パスワード、職員証のいずれかが正しくないか、利用を止められています",
-    "session_missing": "ログインしていません。sekisho staff login でログインしてください",
-    "session_ended": "ログインの期限が切れたか、ほかの端末のものです。もう一度ログインしてください",
-    "right_missing": "この操作の権限がありません",
-    "password_change_needed": "まずパスワードを変えてください: sekisho staff password",
-    "second_person_needed": "別の職員が確かめる必要があります",
-    "backup_key_missing": "バックアップの鍵がサーバーにありません",
-    "backup_running": "この機関のバックアップを作っている最中です",
-    "changed_meanwhile": "ほかの職員が先に変えています。一覧で確かめてください",
-    "record_unknown": "その記録はないか、権限の範囲にありません。検索し直してください",
-    "record_erased": "7 年の保存期間が過ぎ、中身は消去されています",
-    "correction_unknown": "その訂正はありません。記録を見直してください",
-    "erasure_unknown": "その証明書はないか、確認済みです。一覧で確かめてください",
-    "erasure_undone": "消去したはずのものか鍵があります。確認せず、古い写しが戻されていないか調べてください",
-    "too_few_keys": "番号で探すか、氏名またはカナ・生年月日・住所のうち二つ以上で探してください",
-    "keys_too_short": "手掛かりが短すぎます。住所は都道府県のあとに 8 字、住所と合わせるカナは 3 字・氏名は 2 字、生年月日と合わせるカナは 2 字から",
-    "keys_malformed": "手掛かりの書き方が正しくありません。生年月日は 1990-04-01 のように書きます",
-    "too_many_found": "合う人が多すぎます。手掛かりを足してください",
-    "reason_malformed": "理由は 100 字まで。10 桁以上続く数字は書けません",
-    "idempotency_key_reused": "この画面の照会は済んでいます。照会の画面を開き直してください",
-    "intermediate_server_unavailable": "中間サーバーから答えがありません。少し待ってやり直してください",
-    "hold_unknown": "その保留はありません。一覧で確かめてください",
-    "hold_decided": "この保留は決まっています。何も変えていません",
-    "person_unknown": "その番号の人がいないか、保留からは誰か決まりません。人を選んでください",
-    "person_not_frozen": "この人は凍結されていません",
-    "person_merged": "この番号はほかの番号にまとめられています。生きる方の番号を書いてください",
-    "same_person": "二つの番号が同じです",
-    "fewer_than_four_items": "氏名・性別・生年月日・住所のすべてが一致しなければ、つなげません",
-    "has_individual_number": "この人には個人番号があります。個人番号でまとめるか、分けてください",
-    "individual_number_taken": "この個人番号はほかの人のものです。どちらのものかを先に決めてください",
-    "no_individual_number": "引き継ぐ個人番号がありません",
-    "addressee_not_of_person": "その宛名番号は、いまこの人のものではありません",
-    "no_addressee_named": "分ける宛名番号を選んでください",
-    "not_for_this_hold": "異動の保留には使えません。受けるか、受け付けないかを選んでください",
-    "decision_unknown": "その決裁はありません。一覧で確かめてください",
-    "decision_open": "この件の決裁がすでに出ています。一覧で確かめてください",
-    "own_proposal": "自分の提案は承認できません。別の職員が承認します",
-    "affair_not_for_this": "この事務では、ほかの業務システムの人を確かめられません。事務を選び直してください",
-    "affair_not_of_system": "この業務システムは、その事務に使えません",
-    "another_card": "ログインに使った職員証で示してください",
-    "grant_unknown": "その権限はありません。一覧で確かめてください",
-    "member_unknown": "その職員はいないか、退職しています",
-    "malformed_scope": "部署・事務・情報・ファイル・期間のどれかが正しくありません。情報は照合リストの名で書きます",
-    "period_over": "権限の期間が過ぎています",
-    "job_unknown": "そのジョブはありません",
-    "month_not_over": "終わった月までしか示せません",
-    "statistics_not_ready": "集計の最中です。少し待ってやり直してください",
-    "agency_unknown": "その機関は登録簿にありません",
-    "integrated_number_malformed": "統合宛名番号は 15 桁の数字です",
-    "malformed_item": "書き方が正しくありません。書き直してください",
-    "notice_malformed": "お知らせは一行で 400 字まで、10 桁以上の数字は書けません。終わりは今より後にしてください",
-    "notice_unknown": "そのお知らせはありません。notices list で確かめてください",
-    "grant_state": "この状態の権限には行えません。一覧で確かめてください",
-}
-"""Reasons that staff meet; every other one is shown as its code with the server's own sentence."""
 
 
 class NotReachableError(Exception):
@@ -212,9 +141,9 @@ def party(data: DataFolder, name: str, staff: str = FIRST_STAFF) -> Party:
     raise UnknownPartyError
 
 
-def ask(asked: Party, path: str, items: list[Any]) -> list[Any]:
-    """POST a list to a function of the party, as the person whose session is open; the answer's items. Raises NotReachableError, RefusedError."""
-    return in_session(asked, lambda token: post(asked, path, items, token))
+def ask(asked: Party, path: str, items: list[Any], said: Mapping[str, str] | None = None) -> list[Any]:
+    """POST a list to a function of the party, as the person whose session is open; the answer's items. `said` as in `post`. Raises NotReachableError, RefusedError."""
+    return in_session(asked, lambda token: post(asked, path, items, token, said))
 
 
 def download(asked: Party, path: str, target: Path) -> int:
@@ -225,6 +154,12 @@ def download(asked: Party, path: str, target: Path) -> int:
 def download_posted(asked: Party, path: str, items: list[Any], target: Path, token: str) -> int:
     """The same for an answer to a list that is posted, under a session's token."""
     return _download(asked, "POST", path, json.dumps({"items": items}).encode(), target, token)
+
+
+def stated(reason: str, reference: str = "") -> dict[str, str]:
+    """Why one call is made, in place of what was said at log-in; nothing where nothing is said."""
+    headers = {"Sekisho-Reason": reason, "Sekisho-Reference": reference}
+    return {name: text for name, text in headers.items() if text}
 
 
 def in_session(asked: Party, call: Callable[[str], Answered]) -> Answered:
@@ -314,10 +249,10 @@ def _stored(who: Person) -> str:
         return ""
 
 
-def post(asked: Party, path: str, items: list[Any], token: str) -> list[Any]:
-    """POST a list under a session's token (none: empty); the answer's items. Raises NotReachableError, RefusedError."""
+def post(asked: Party, path: str, items: list[Any], token: str, said: Mapping[str, str] | None = None) -> list[Any]:
+    """POST a list under a session's token (none: empty); the answer's items. `said`: of `stated`. Raises NotReachableError, RefusedError."""
     body = json.dumps({"items": items}).encode()
-    with _answer(asked, "POST", path, body, token) as answer:
+    with _answer(asked, "POST", path, body, token, said) as answer:
         try:
             found = json.loads(answer.read())["items"]
         except (ValueError, KeyError, TypeError):
@@ -345,7 +280,9 @@ def _download(asked: Party, method: str, path: str, body: bytes | None, target: 
 
 
 @contextmanager
-def _answer(asked: Party, method: str, path: str, body: bytes | None, token: str) -> Iterator[http.client.HTTPResponse]:
+def _answer(
+    asked: Party, method: str, path: str, body: bytes | None, token: str, said: Mapping[str, str] | None = None
+) -> Iterator[http.client.HTTPResponse]:
     """The 200 answer of one call; its connection is closed after the block."""
     where = urlsplit(asked.url)
     try:
@@ -354,6 +291,7 @@ def _answer(asked: Party, method: str, path: str, body: bytes | None, token: str
     except OSError:
         raise UnknownPartyError from None
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers |= said or {}
     try:
         connection.request(method, asked.prefix + path, body, headers)
         answer = connection.getresponse()
@@ -373,7 +311,7 @@ def refused(data: bytes) -> RefusedError:
     try:
         problem = json.loads(data)
         reason = str(problem["reason"])
-        japanese = _IN_JAPANESE.get(reason)
+        japanese = IN_JAPANESE.get(reason)
         return RefusedError(f"{f'{japanese} / ' if japanese else ''}{reason}: {problem['detail']}", reason)
     except (ValueError, KeyError, TypeError):
         return RefusedError("no_problem_document")

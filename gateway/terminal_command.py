@@ -27,12 +27,14 @@ from permission_lists.versions import legal_day
 
 _CLIENT: Final = "juki"
 _JOBS_CLIENT: Final = "kanri"
+_BUSINESS_CLIENT: Final = "kokuho"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agency", default="setagaya", metavar="ID", help="機関の id (agency)。既定 setagaya")
     parser.add_argument("--client", default=_CLIENT, metavar="ID", help=f"照会と検索に使う業務システムのクライアント (client)。既定 {_CLIENT}")  # fmt: skip
     parser.add_argument("--jobs-client", default=_JOBS_CLIENT, metavar="ID", help=f"ジョブを見るクライアント (client for jobs)。既定 {_JOBS_CLIENT}")  # fmt: skip
+    parser.add_argument("--business-client", default=_BUSINESS_CLIENT, metavar="ID", help=f"業務情報のクライアント (its client)。既定 {_BUSINESS_CLIENT}")  # fmt: skip
     parser.add_argument("--terminal", default=FIRST_STAFF, choices=STAFF, help=f"端末の証明書 (certificate)。既定 {FIRST_STAFF}")  # fmt: skip
     parser.add_argument("--port", type=int, default=TERMINAL_PORT, metavar="N", help=f"ポート (port)。既定 {TERMINAL_PORT}")  # fmt: skip
     parser.epilog = EPILOG
@@ -60,7 +62,12 @@ def run(args: argparse.Namespace) -> int:
                 agency=args.agency,
                 agency_name=topology.agencies[args.agency].name,
                 topology=topology,
-                behind=Behind(staff=party, client=client, jobs=_for_jobs(data, args)),
+                behind=Behind(
+                    staff=party,
+                    client=client,
+                    jobs=_of_agency(data, args, args.jobs_client),
+                    business=_of_agency(data, args, args.business_client),
+                ),
                 seats=Seats(),
                 today=lambda: legal_day(clock()),
                 listed=lru_cache(maxsize=2)(library.on),
@@ -74,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _for_jobs(data: DataFolder, args: argparse.Namespace) -> Client | None:
-    """The client that may see jobs, where the agency has one."""
+def _of_agency(data: DataFolder, args: argparse.Namespace, client_id: str) -> Client | None:
+    """A client for a work of its own, where the agency has it."""
     try:
-        client = Client.of(data, args.jobs_client)
+        client = Client.of(data, client_id)
     except ClientFileError:
         return None
     return client if client.agency == args.agency else None

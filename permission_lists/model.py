@@ -139,6 +139,16 @@ class PermissionList:
         bases = (basis for basis in self.bases.values() if basis.kind.statutory)
         return next((basis for basis in bases if basis.in_force.covers(on)), None)
 
+    def naming(self, information: str, on: date) -> list[PermissionRow]:
+        """The rows in force on that day under which somebody gives this kind of information, in the order of the list."""
+        return [
+            row
+            for row in self.rows.values()
+            if row.basis.in_force.covers(on)
+            and row.in_force.covers(on)
+            and any(information in grant.information for grant in row.grants)
+        ]
+
 
 def parse(texts: Iterable[str]) -> PermissionList:
     """Read list documents (YAML). Raises ListBroken; never quotes the input."""

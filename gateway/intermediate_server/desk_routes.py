@@ -14,11 +14,9 @@ from msgspec import Meta
 
 from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.staff.operating import Acting
-from gateway.intermediate_server.staff.rights import EVERYTHING, Function
+from gateway.intermediate_server.staff.rights import EVERYTHING, AffairText, Function
 from transport import wire
 from transport.problem import ProblemError
-
-_Affair = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,59}$")]
 
 
 class DeskAct(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,7 +26,7 @@ class DeskAct(msgspec.Struct, forbid_unknown_fields=True):
     result is looked at again, whose own affair and information count then.
     """
 
-    affair: _Affair
+    affair: AffairText
     information: Annotated[str, Meta(max_length=100)] = ""
     inquiry_number: Annotated[str, Meta(pattern=r"^(Q[0-9A-HJKMNP-TV-Z]{26})?$")] = ""
 
@@ -86,7 +84,7 @@ class ReviewAct(StrEnum):
 class DeskReview(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_STF_90170. `about`: the hold or the decision, empty where there is none yet; nobody's number."""
 
-    affair: _Affair
+    affair: AffairText
     act: ReviewAct
     about: Annotated[str, Meta(pattern=r"^([HD][0-9A-Za-z-]{1,60})?$")] = ""
 
@@ -105,9 +103,50 @@ async def _review(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     return [{"staff_id": acting.staff_id} for _ in items]
 
 
+class BusinessAct(StrEnum):
+    """What is done with business information at the linkage server (LS-2.3)."""
+
+    LOOK = "look"
+    REGISTER = "register"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+class DeskBusiness(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_STF_90062 and IF_STF_90063. `affair`: of the linkage server; nobody's number."""
+
+    affair: AffairText
+    information: Annotated[str, Meta(min_length=1, max_length=100)]
+    act: BusinessAct
+
+
+_DESK_BUSINESS = msgspec.json.Decoder(DeskBusiness)
+
+
+def _business(function: Function) -> Callable[[Acting, wire.Envelope], Awaitable[list[Any]]]:
+    """IF_STF_90062, IF_STF_90063: looking takes the one right, everything else the other."""
+
+    async def answer(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+        items = wire.parse_items(envelope, _DESK_BUSINESS)
+        looking = function is Function.DESK_BUSINESS_VIEW
+        for item in items:
+            covered = acting.may(function, item.affair, item.information)
+            if not covered or (item.act is BusinessAct.LOOK) is not looking:
+                raise _right_missing()
+        facts: list[dict[str, str | int]] = [
+            {"affair": item.affair, "information": item.information, "act": item.act.value} for item in items
+        ]
+        await acting.record(function, facts, acting.desk.agency.clock())
+        return [{"staff_id": acting.staff_id} for _ in items]
+
+    return answer
+
+
 DESK_ROUTES: Final = (
     ("staff/desk/inquiries", Function.DESK_INQUIRE, _at_the_desk(Function.DESK_INQUIRE)),
     ("staff/desk/searches", Function.DESK_SEARCH, _at_the_desk(Function.DESK_SEARCH)),
     ("staff/desk/reviews", Function.DESK_REVIEW, _review),
+    ("staff/desk/business-information", Function.DESK_BUSINESS_VIEW, _business(Function.DESK_BUSINESS_VIEW)),
+    ("staff/desk/business-information/change", Function.DESK_BUSINESS_CHANGE, _business(Function.DESK_BUSINESS_CHANGE)),
 )
 """Path below the agency, the right that it takes, and who answers."""

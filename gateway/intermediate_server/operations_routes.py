@@ -1,10 +1,10 @@
-"""Routes for whoever keeps the server running: its counterparts, and notices of running state (IS-7, IS-10)."""
+"""Routes for whoever keeps the server running: its counterparts, codes that were not renewed, notices of running state (IS-1, IS-7, IS-10)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.intermediate_server.operations import counterparts, notices
+from gateway.intermediate_server.operations import counterparts, not_renewed, notices
 from gateway.intermediate_server.staff.operating import Acting, only
 from gateway.intermediate_server.staff.rights import Function
 from transport import wire
@@ -34,8 +34,15 @@ async def _withdraw(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     return [await notices.withdraw(acting, item, acting.desk.agency.clock())]
 
 
+async def _not_renewed(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    """IF_FGU_90024."""
+    item = only(wire.parse_items(envelope, not_renewed.NOT_RENEWED_ITEM))
+    return [await not_renewed.listed(acting, item, acting.desk.agency.clock())]
+
+
 OPERATION_ROUTES: Final = (
     ("counterparts", Function.OPERATIONS, _counterparts),
+    ("codes/not-renewed", Function.OPERATIONS, _not_renewed),
     ("staff/notices", None, _notices),
     ("notices/post", Function.OPERATIONS, _post),
     ("notices/withdraw", Function.OPERATIONS, _withdraw),

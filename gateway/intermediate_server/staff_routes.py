@@ -24,6 +24,7 @@ from gateway.intermediate_server.provision import deciding, held
 from gateway.intermediate_server.provision.deciding import Decider
 from gateway.intermediate_server.records.subjects import add_purposes
 from gateway.intermediate_server.records_routes import RECORD_ROUTES
+from gateway.intermediate_server.replica_routes import REPLICA_ROUTES
 from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.operating import Acting, admit, only, still_may
@@ -320,6 +321,7 @@ def add_staff_routes(app: web.Application, addressed: Addressed) -> None:
         ("held-provisions", Function.HELD_VIEW, _held),
         ("held-provisions/page", Function.HELD_VIEW, _held_page),
         ("held-provisions/decide", Function.HELD_DECIDE, _decide_held),
+        *REPLICA_ROUTES,
         *BAR_ROUTES,
         ("log/search", Function.LOG_SEARCH, _search),
         *RECORD_ROUTES,

@@ -18,7 +18,8 @@ from gateway.staff_calls import Party, RefusedError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """`staff`: the intermediate server, reached with the terminal's certificate; `jobs`: the client that may see the linkage server's jobs.
+    """`staff`: the intermediate server, reached with the terminal's certificate; `jobs`: the client that may see the linkage server's jobs;
+    `business`: the one that may see its business information.
 
     Calls raise RefusedError and NotReachableError.
     """
@@ -26,14 +27,19 @@ class Behind:
     staff: Party
     client: Client
     jobs: Client | None = None
+    business: Client | None = None
 
-    async def ask(self, path: str, items: list[Any], token: str = "") -> list[Any]:
-        """A function for staff, under their session."""
-        return await asyncio.to_thread(staff_calls.post, self.staff, path, items, token)
+    async def ask(
+        self, path: str, items: list[Any], token: str = "", said: Mapping[str, str] | None = None
+    ) -> list[Any]:
+        """A function for staff, under their session. `said`: why, by `staff_calls.stated`, in place of what was said at log-in."""
+        return await asyncio.to_thread(staff_calls.post, self.staff, path, items, token, said)
 
-    async def first(self, path: str, item: Mapping[str, Any], token: str = "") -> dict[str, Any]:
+    async def first(
+        self, path: str, item: Mapping[str, Any], token: str = "", said: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """The answer of a function that takes one item. Raises RefusedError when it is none."""
-        found = await self.ask(path, [item], token)
+        found = await self.ask(path, [item], token, said)
         if len(found) != 1 or not isinstance(found[0], dict):
             raise RefusedError("peer_answer_malformed")
         return found[0]
@@ -47,6 +53,21 @@ class Behind:
         if self.jobs is None:
             raise RefusedError("この端末には、番号連携サーバーのジョブを見るクライアントがありません")
         return await asyncio.to_thread(self.jobs.post, path, body, secrets.token_hex(16))
+
+    def for_business(self) -> Client:
+        """The client of the business system whose information is at hand. Raises RefusedError where this terminal has none."""
+        if self.business is None or f"{self.business.system}:business-information:read" not in self.business.scopes:
+            raise RefusedError(
+                "この端末には、業務情報を扱うクライアントがありません（sekisho terminal --business-client）"
+            )
+        return self.business
+
+    async def post_for_business(self, path: str, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
+        """A call about business information. `key`: the same again is the same act."""
+        return await asyncio.to_thread(self.for_business().post, path, body, key or secrets.token_hex(16))
+
+    async def get_for_business(self, path: str) -> Any:
+        return await asyncio.to_thread(self.for_business().get, path)
 
     async def get(self, path: str) -> Any:
         return await asyncio.to_thread(self.client.get, path)

@@ -34,7 +34,7 @@ from gateway.terminal.rooms import (
     to,
 )
 
-_REASONS: Final = {
+REASONS: Final = {
     Purpose.HELD_REVIEW.value: "照会と保留中の提供の確認",
     Purpose.INSPECTION.value: "点検",
     Purpose.DISCLOSURE.value: "開示請求への対応",
@@ -68,7 +68,7 @@ def _page(request: web.Request, said: Html | None, status: int = 200) -> web.Res
     ended = request.app[TERMINAL].seats.ended(cookie(request))
     body = PAGES.fill(
         "login",
-        reasons=options(_REASONS),
+        reasons=options(REASONS),
         agency=request.app[TERMINAL].agency,
         staff_id=ended.staff_id if ended else "",
     )
@@ -148,7 +148,7 @@ async def _challenge(request: web.Request, staff_id: str, purpose: str) -> tuple
 async def _seated(request: web.Request, staff_id: str, shown: Mapping[str, Any], reason: str) -> tuple[str, str]:
     """Open the session at the intermediate server: the cookie for the browser, and where to go on."""
     terminal = request.app[TERMINAL]
-    item = {"staff_id": staff_id, "proof": shown, "reason": reason if reason in _REASONS else "", "reference": ""}
+    item = {"staff_id": staff_id, "proof": shown, "reason": reason if reason in REASONS else "", "reference": ""}
     opened = await terminal.behind.first("/staff/log-in", item)
     taken, gone = terminal.seats.take(staff_id, str(opened["session"]), cookie(request))
     for left in gone:

@@ -36,6 +36,7 @@ _GRANTS: Final[Templates] = load("gateway.terminal", "grants.html")
 _FUNCTIONS: Final = {
     Function.HELD_VIEW.value: "保留中の提供を見る",
     Function.HELD_DECIDE.value: "保留中の提供を決める",
+    Function.REPLICAS_VIEW.value: "副本を見る",
     Function.BARS_VIEW.value: "制限を見る",
     Function.BARS_CHANGE.value: "制限を付け、外す",
     Function.LOG_SEARCH.value: "証跡を探す",
@@ -47,6 +48,8 @@ _FUNCTIONS: Final = {
     Function.DESK_INQUIRE.value: "端末で照会する",
     Function.DESK_SEARCH.value: "端末で人を探す",
     Function.DESK_REVIEW.value: "端末で同一人を確かめる",
+    Function.DESK_BUSINESS_VIEW.value: "端末で業務情報を見る",
+    Function.DESK_BUSINESS_CHANGE.value: "端末で業務情報を入れ、変え、消す",
     Function.OPERATIONS.value: "ジョブを見る、やり直す",
     Function.STATISTICS.value: "統計を見る",
     Function.BACKUP.value: "バックアップ",

@@ -63,15 +63,20 @@ def _found(
 ) -> Html:
     if not items:
         return PAGES.fill("empty", text="この手掛かりに合う人はいません")
-    own = request.app[TERMINAL].behind.client.id
-    return PAGES.fill("people", rows=joined(_person(whose, stated, one, own) for one in items), more=more)
+    behind = request.app[TERMINAL].behind
+    systems = (behind.client.id, behind.business.system if behind.business else "")
+    return PAGES.fill("people", rows=joined(_person(whose, stated, one, systems) for one in items), more=more)
 
 
-def _person(whose: Seat, stated: Mapping[str, str], one: Mapping[str, Any], own: str) -> Html:
-    number = next((place["addressee_number"] for place in one["addressees"] if place["business_system"] == own), "")
+def _person(whose: Seat, stated: Mapping[str, str], one: Mapping[str, Any], systems: tuple[str, str]) -> Html:
+    """`systems`: the terminal's own, and the one whose business information it may see."""
+    held = {place["business_system"]: place["addressee_number"] for place in one["addressees"]}
+    number, business = (held.get(system, "") for system in systems)
     shown = {name: one.get(name, "") for name in ("name", "kana", "birth_date", "address")}
     state = "確認中（凍結）" if one.get("frozen") else _STATES.get(one["state"], one["state"])
     more = Html("")
     if one.get("integrated_number"):
         more = PAGES.fill("about_person", form_key=whose.form_key, integrated_number=one["integrated_number"], **stated)
+    if business:
+        more = joined((PAGES.fill("about_business", form_key=whose.form_key, addressee_number=business), more))
     return PAGES.fill("person", form_key=whose.form_key, addressee_number=number, state=state, more=more, **shown)

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from codebook.layouts import NullReason
 from gateway.intermediate_server.provision.withholding import WITHHELD
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.staff_calls import NotReachableError, RefusedError
 from gateway.terminal.behind import Behind
+from gateway.terminal.record_form import NULLS
 from gateway.terminal.sessions import Seat, Seats, Written
 from gateway.topology import Topology
 from permission_lists.model import PermissionList
@@ -23,14 +23,11 @@ from transport.clock import JST
 PAGES: Final[Templates] = load("gateway.terminal")
 NAME: Final = "localhost"
 """What browsers let cards speak to without TLS; the address itself is turned away, so that there is one origin."""
-_ROOMS: Final = ("inquiry", "people", "reviews", "held", "bars", "grants", "jobs", "statistics", "notices", "card")
+_ROOMS: Final = (
+    "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "jobs", "codes", "statistics", "notices", "card",
+)  # fmt: skip
 
-
-_NULLS: Final = {
-    NullReason.NOT_APPLICABLE.value: "該当なし",
-    NullReason.UNKNOWN.value: "不明",
-    WITHHELD: "提供者が出さないとした",
-}
+_NULLS: Final = {**{reason.value: text for reason, text in NULLS.items()}, WITHHELD: "提供者が出さないとした"}
 """Reasons of null that people read; every other one is shown as its code."""
 
 
@@ -204,11 +201,16 @@ def records(found: Iterable[Any]) -> Html:
             "record",
             data_set=one.get("data_set", ""),
             version=one.get("version", ""),
-            rows=joined(_row(str(name), value) for name, value in sorted(one["items"].items())),
+            rows=item_rows(one["items"]),
         )
         for one in found
         if isinstance(one, Mapping) and isinstance(one.get("items"), Mapping)
     )
+
+
+def item_rows(items: Mapping[str, Any]) -> Html:
+    """The items of one record, in the order of their names."""
+    return joined(_row(str(name), said) for name, said in sorted(items.items()))
 
 
 def _row(name: str, said: Any) -> Html:

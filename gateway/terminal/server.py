@@ -1,4 +1,4 @@
-"""接続端末: server-rendered pages on loopback, for staff of one agency (IS-9, LS-1.4, LS-3.1, SC-4).
+"""接続端末: server-rendered pages on loopback, for staff of one agency (IS-9, LS-1.4, LS-2.3, LS-3.1, SC-4).
 
 It asks the two servers like anybody else; whatever it may not do there it cannot do here. A page answers its own origin alone,
 runs no script but ours, is kept by no cache, and carries no number of a person in an address.
@@ -15,7 +15,20 @@ from aiohttp.typedefs import Middleware
 
 from gateway.pages.templates import PAPER, Html, read
 from gateway.staff_calls import NotReachableError, RefusedError
-from gateway.terminal import bars, entrance, grants, held, inquiries, notices, operations, people, reviews
+from gateway.terminal import (
+    bars,
+    business,
+    codes,
+    copies,
+    entrance,
+    grants,
+    held,
+    inquiries,
+    notices,
+    operations,
+    people,
+    reviews,
+)
 from gateway.terminal.rooms import (
     NAME,
     NOT_REACHABLE,
@@ -58,10 +71,13 @@ def application(terminal: Terminal) -> web.Application:
         ("/inquiry", inquiries.get_inquiry),
         ("/people", people.get_people),
         ("/reviews", reviews.get_reviews),
+        ("/business", business.get_business),
+        ("/copies", copies.get_copies),
         ("/held", held.get_held),
         ("/bars", bars.get_bars),
         ("/grants", grants.get_grants),
         ("/jobs", operations.get_jobs),
+        ("/codes", codes.get_codes),
         ("/statistics", operations.get_statistics),
         ("/notices", notices.get_notices),
         ("/card", entrance.get_card),
@@ -88,6 +104,13 @@ def application(terminal: Terminal) -> web.Application:
         ("/reviews/person", reviews.post_person),
         ("/reviews/link", reviews.post_link),
         ("/reviews/recipients", reviews.post_recipients),
+        ("/business", business.post_business),
+        ("/business/about", business.post_about),
+        ("/business/edit", business.post_edit),
+        ("/business/save", business.post_save),
+        ("/business/delete", business.post_delete),
+        ("/copies", copies.post_copies),
+        ("/copies/about", copies.post_about),
         ("/held/show", held.post_show),
         ("/held/decide", held.post_decide),
         ("/bars/show", bars.post_show),
@@ -100,6 +123,8 @@ def application(terminal: Terminal) -> web.Application:
         ("/grants/decide", grants.post_decide),
         ("/grants/revoke", grants.post_revoke),
         ("/jobs", operations.post_jobs),
+        ("/codes", codes.post_codes),
+        ("/codes/again", codes.post_again),
         ("/jobs/retry", operations.post_retry),
         ("/statistics", operations.post_statistics),
         ("/card/options", entrance.post_card_options),

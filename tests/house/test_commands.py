@@ -24,7 +24,7 @@ ACTIONS = (
     + [("backup", name) for name in ("create", "list", "verify", "restore")]
     + [("jobs", name) for name in ("list", "show", "retry")]
     + [("notices", name) for name in ("list", "post", "withdraw")]
-    + [("codes", name) for name in ("counts", "epochs", "announce")]
+    + [("codes", name) for name in ("counts", "not-renewed", "epochs", "announce")]
     + [("business", name) for name in ("transfer", "compare", "runs")]
     + [("portal", name) for name in ("card", "show", "records")]
     + [("lists", name) for name in ("show", "diff", "lint", "publish")]

@@ -20,7 +20,7 @@ from gateway.terminal.server import HOST, application
 from gateway.terminal.sessions import Seats
 from permission_lists.versions import legal_day
 from storage.reference_data import read_permission_list
-from tests.support.running_system import RESIDENTS
+from tests.support.running_system import INSURANCE, RESIDENTS
 
 FORM_KEY = re.compile(r'name="form_key" value="([^"]+)"')
 
@@ -85,6 +85,7 @@ async def at_the_terminal(
             staff=staff_calls.party(data, agency),
             client=Client.of(data, client),
             jobs=Client.of(data, "kanri") if agency == WARD else None,
+            business=Client.of(data, INSURANCE) if agency == WARD else None,
         ),
         seats=Seats(),
         today=lambda: legal_day(DEMO_DAY),

@@ -230,6 +230,11 @@ async def test_both_epochs_are_taken_for_a_while_and_the_renewal_is_a_job(system
     assert system.findings(await system.exports(WARD, "suginami", "naikaku")) == []
 
 
+async def not_renewed(system):
+    async with system.stage.staff(WARD, "intermediate", "staff-1") as staff:
+        return (await staff.items(f"/{WARD}/codes/not-renewed", [{}]))[0]
+
+
 async def test_a_code_that_the_core_did_not_make_is_told_as_not_renewed_and_holds_up_nobody(system):
     """What stands in the database may have been damaged: the others are renewed, and the counts say why this one is not."""
     person = system.insured[3]
@@ -251,6 +256,17 @@ async def test_a_code_that_the_core_did_not_make_is_told_as_not_renewed_and_hold
         assert await until(refused, bool) == ["code_not_of_this_agency"]
         assert await status(system, person) == "not_renewed"
         assert await notices(system) == [("codes_not_renewed", "1")]
+        first = await not_renewed(system)
+        assert [(one["integrated_number"], one["reason"]) for one in first["not_renewed"]] == [
+            (number, "code_not_of_this_agency")
+        ]
+        assert not {"code", "code_index", "code_sealed"} & set(first["not_renewed"][0])
+        before = (await renewals(system))[0]["id"]
+        async with system.stage.staff(WARD, "intermediate", "staff-1") as staff:
+            await staff.items(f"/{WARD}/jobs/retry", [first["job"]])
+        assert first["job"] == {"kind": "code_renewal", "id": before}
+        again = (await until(lambda: not_renewed(system), lambda found: found["not_renewed"]))["not_renewed"][0]
+        assert again["refused_at"] == first["not_renewed"][0]["refused_at"]  # since when, not since the last try
         mended = f"update {TENANT}.person_code set code_sealed = $2, epoch = $3 where integrated_number = $1"
         await connection.execute(mended, number, right["code_sealed"], right["epoch"])
         job = (await renewals(system))[0]
@@ -260,6 +276,7 @@ async def test_a_code_that_the_core_did_not_make_is_told_as_not_renewed_and_hold
             assert await staff.items(f"/{WARD}/jobs/retry", [named]) == [named]
         assert (await renewals(system))[0]["state"] == "done"
         assert await status(system, person) == "bound"
+        assert (await not_renewed(system))["not_renewed"] == []
         assert await notices(system) == []
     assert (await system.ask("suginami-gyomu", system.to_the_ward(person)))["state"] == "answered"
 

@@ -99,7 +99,7 @@ with r as (
     select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::integer[], $6::bytea[], $7::integer[], $8::timestamptz[])
         as r (acquisition_index, was, code_index, code_sealed, epoch, tombstone, was_epoch, renewed_at)
 ), renewed as (
-    update person_code p set code_index = r.code_index, code_sealed = r.code_sealed, epoch = r.epoch from r
+    update person_code p set code_index = r.code_index, code_sealed = r.code_sealed, epoch = r.epoch, renewal_refused_at = null from r
     where p.acquisition_index = r.acquisition_index and p.code_index = r.was and p.bound_at is not null
     returning p.integrated_number, r.was, p.code_index, r.tombstone, r.was_epoch, r.renewed_at
 ), former as (
@@ -110,8 +110,9 @@ with r as (
 select acquisition_index from r
 
 -- name: refuse_renewal
-with r as (select * from unnest($1::bytea[], $2::bytea[], $3::text[]) as r (acquisition_index, was, reason)), marked as (
-    update person_code p set renewal_refused = r.reason from r where p.acquisition_index = r.acquisition_index and p.code_index = r.was
+with r as (select * from unnest($1::bytea[], $2::bytea[], $3::text[], $4::timestamptz[]) as r (acquisition_index, was, reason, refused_at)), marked as (
+    update person_code p set renewal_refused = r.reason, renewal_refused_at = coalesce(p.renewal_refused_at, r.refused_at) from r
+    where p.acquisition_index = r.acquisition_index and p.code_index = r.was
 )
 select acquisition_index from r
 

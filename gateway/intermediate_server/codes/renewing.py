@@ -133,7 +133,7 @@ async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> No
                 renewed.append(_renewal(agency, row, answer, epoch, now))
                 continue
             reason = "code_of_another_person"
-        refused.append(Write(_REFUSE, (row["acquisition_index"], row["code_index"], reason)))
+        refused.append(Write(_REFUSE, (row["acquisition_index"], row["code_index"], reason, now)))
     advance = Write(_ADVANCE, (epoch, len(renewed), len(refused)))
     entry = note_event(agency, now, EntryKind.CODES_RENEWED, epoch=epoch, count=len(renewed), not_renewed=len(refused))
     await agency.committer.apply(Commit(step=_RENEWED, follow=(*renewed, *refused, advance), entries=(entry,)))

@@ -122,6 +122,12 @@ select epoch, state, total, renewed, refused, begun_at, settled_at from code_ren
 -- name: codes_not_renewed
 select count(*) from person_code where renewal_refused is not null
 
+-- name: people_not_renewed
+-- `replacing`: another code of theirs is on its way.
+select p.integrated_number, p.epoch, p.renewal_refused as reason, p.renewal_refused_at as refused_at,
+    exists (select from person_code o where o.integrated_number = p.integrated_number and o.bound_at is null) as replacing
+from person_code p where p.renewal_refused is not null and p.integrated_number > $1 order by p.integrated_number limit $2
+
 -- name: renew_again
 -- What the core did not renew is asked for once more at the next turn.
 with again as (update person_code set renewal_refused = null where renewal_refused is not null returning 1)

@@ -42,6 +42,12 @@ from replica r join person_key k using (integrated_number)
 where r.integrated_number = any($1::text[]) and r.information = any($2::text[]) and r.public_from <= $3 and (r.public_to is null or r.public_to >= $3)
 order by r.record_id
 
+-- name: replicas_held
+-- All copies of one person's information of one kind, whether they may be answered from today or not.
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.delegator, r.sealed, k.wrapped
+from replica r join person_key k using (integrated_number)
+where r.integrated_number = $1 and r.information = $2 and r.record_id > $3 order by r.record_id limit $4
+
 -- name: persons_by_code
 select integrated_number, code_index from person_code where code_index = any($1::bytea[])
 

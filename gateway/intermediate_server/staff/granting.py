@@ -33,7 +33,7 @@ from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
 
 GRANT_PREFIX: Final = "G"
-AFFAIR: Final = re.compile(r"\*|[0-9A-Za-z.-]{1,16}")
+AFFAIR: Final = re.compile(r"\*|[0-9A-Za-z.-]{1,60}")
 """An item of the list, or all of them."""
 GRANT_ID: Final = re.compile(r"G[0-9A-HJKMNP-TV-Z]{26}")
 _CHANGED = commit_step("intermediate", "staff.grant_changed")

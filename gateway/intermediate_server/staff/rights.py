@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 from evidence.canonical import timestamp
 from keys.binding import bind
 
 EVERYTHING: Final = "*"
 """As affair, information or file of a grant: all of them."""
+AffairText = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,59}$")]
+"""What a call says of its affair: item of the list, or an affair of the linkage server."""
 
 
 class Function(StrEnum):
@@ -25,6 +29,8 @@ class Function(StrEnum):
 
     HELD_VIEW = "held.view"
     HELD_DECIDE = "held.decide"
+    REPLICAS_VIEW = "replicas.view"
+    """See the copies held of one person (IS-6)."""
     BARS_VIEW = "bars.view"
     BARS_CHANGE = "bars.change"
     LOG_SEARCH = "log.search"
@@ -39,6 +45,10 @@ class Function(StrEnum):
     """Look for people of the linkage server at a terminal (LS-1.4); `affair` is the linkage server's."""
     DESK_REVIEW = "desk.review"
     """Decide about holds and links of people at a terminal (LS-1.3); `affair` is the linkage server's."""
+    DESK_BUSINESS_VIEW = "desk.business.view"
+    """See one person's business information of the linkage server at a terminal (LS-2.3); `affair` is the linkage server's."""
+    DESK_BUSINESS_CHANGE = "desk.business.change"
+    """Enter, change and delete it there (LS-2.3)."""
     OPERATIONS = "operations"
     """Whatever a staff route does that names no function of its own."""
     STATISTICS = "statistics"
@@ -62,6 +72,7 @@ class File(StrEnum):
 FILE_OF: Final[Mapping[Function, File]] = {
     Function.HELD_VIEW: File.REPLICAS,
     Function.HELD_DECIDE: File.REPLICAS,
+    Function.REPLICAS_VIEW: File.REPLICAS,
     Function.BARS_VIEW: File.REPLICAS,
     Function.BARS_CHANGE: File.REPLICAS,
     Function.LOG_SEARCH: File.EXCHANGE_RECORDS,
@@ -73,6 +84,8 @@ FILE_OF: Final[Mapping[Function, File]] = {
     Function.DESK_INQUIRE: File.ADDRESSEES,
     Function.DESK_SEARCH: File.ADDRESSEES,
     Function.DESK_REVIEW: File.ADDRESSEES,
+    Function.DESK_BUSINESS_VIEW: File.ADDRESSEES,
+    Function.DESK_BUSINESS_CHANGE: File.ADDRESSEES,
     Function.OPERATIONS: File.SYSTEM,
     Function.STATISTICS: File.EXCHANGE_RECORDS,
     Function.BACKUP: File.SYSTEM,
