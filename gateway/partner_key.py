@@ -78,6 +78,6 @@ def _named(register: Body, agency: str) -> set[str]:
         (one["id"], window["key"], window["valid_to"]) for one in register["agencies"] for window in one["signing_keys"]
     }
     others = [window["key"] for one in register["logs"] for window in one["keys"]] + [
-        window["key"] for window in register["permit_keys"]
+        window["key"] for window in (*register["permit_keys"], *register["list_keys"])
     ]
-    return {key for whose, key, until in signing if (whose, until) != (agency, None)} | {*others, register["list_key"]}
+    return {key for whose, key, until in signing if (whose, until) != (agency, None)} | {*others}

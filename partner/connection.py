@@ -134,7 +134,7 @@ class Connection:
         Also when the register names a version that counts by now and the file has not: nothing is decided by the one before it (docs/adr/0071).
         """
         register = self.register()
-        found = list_in_force(json.loads(self.lists.read_bytes())["versions"], register.list_key, now)
+        found = list_in_force(json.loads(self.lists.read_bytes())["versions"], register.list_keys, now)
         due = register.list_due(legal_day(now))
         if due is not None and due.content_digest != found.digest:
             raise MessageBrokenError(

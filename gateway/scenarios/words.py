@@ -11,12 +11,25 @@ from gateway.assessing.measures import requirements
 from gateway.demonstration.run import DEMO_DAY
 from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
+from gateway.notice_words import POSTED
 from gateway.scenarios.command_words import ENDING
 from gateway.scenarios.play import Verb, holding_system, system_of
 from gateway.scenarios.scenario import Known
 from gateway.scenarios.topologies import TOPOLOGIES
-from gateway.scenarios.verbs import binding, bulk, dishonesty, exchange, people, surroundings
+from gateway.scenarios.verbs import (
+    binding,
+    bulk,
+    codes,
+    dishonesty,
+    exchange,
+    operations,
+    people,
+    records,
+    rights,
+    surroundings,
+)
 from gateway.scenarios.vocabulary import reasons
+from gateway.setting_up.first_staff import FIRST
 from gateway.setting_up.key_files import PURPOSES
 from gateway.topology import NETWORK, Agency, Program, Topology
 
@@ -27,6 +40,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     **people.VERBS,
     **binding.VERBS,
     **bulk.VERBS,
+    **codes.VERBS,
+    **records.VERBS,
+    **rights.VERBS,
+    **operations.VERBS,
 }
 
 _NOT_STARTED: Final = frozenset({Program.SKY2, Program.PORTAL})
@@ -62,6 +79,10 @@ def _known_in(topology: Topology) -> Known:
         "command": ENDING,
         "ring key": ROTATABLE,
         "cite": [one.id for one in requirements()],
+        "staff": list(FIRST),
+        "function": list(rights.LOOKS),
+        "notice kind": list(POSTED),
+        "job kind": operations.JOBS,
     }
     for agency in topology.agencies.values():
         names |= {f"agency of {name}": [agency.id] for name in (agency.id, *(one.id for one in agency.systems))}

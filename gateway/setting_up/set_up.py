@@ -227,7 +227,7 @@ def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> 
         if role.program in {Program.INTERMEDIATE, Program.NETWORK}
     ]
     enrolment.lists = write_lists(plan.data.lists, authority.lists, [*deciding, *elsewhere])
-    enrolment.list_key = authority.lists.public_key
+    enrolment.list_keys = (authority.lists.public_key,)
     enrolment.delegations = plan.topology.delegations
     now = plan.data.present()
     body, held_back = enrolment.body(), suspended(plan.data)

@@ -12,7 +12,7 @@ from keys.windows import PublicKeys
 from partner.connection import Connection
 from partner.lists import list_in_force
 from partner.messages import MessageBrokenError, text
-from tests.permission_lists.test_versions import ANOTHER, PUBLISHER, head_of, version
+from tests.permission_lists.test_versions import ANOTHER, KEYS, head_of, version
 from transport.register import NamedList, Register
 
 FIRST = version(1, date(2026, 4, 1), None)
@@ -23,7 +23,7 @@ MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 def found(*versions, now=MIDNIGHT) -> str:
     wire = [{name: text(getattr(one, name)) for name in ("head", "signature", "content")} for one in versions]
-    return list_in_force(wire, PUBLISHER.public_key, now).digest
+    return list_in_force(wire, KEYS, now).digest
 
 
 def test_the_newest_list_whose_day_has_come_in_japan_counts():
@@ -43,9 +43,7 @@ def test_a_version_that_the_register_names_and_the_file_has_not_is_missed(tmp_pa
     named = [
         NamedList(number=one.number, content_digest=one.content_digest, valid_from=one.valid_from) for one in heads
     ]
-    register = Register(
-        agencies={}, peers={}, logs={}, permit_keys=PublicKeys(()), list_key=PUBLISHER.public_key, lists=tuple(named)
-    )
+    register = Register(agencies={}, peers={}, logs={}, permit_keys=PublicKeys(()), list_keys=KEYS, lists=tuple(named))
     connection = Connection(
         agency="partner", host="", port=0, folder=tmp_path, ca=tmp_path, issued=tmp_path, lists=file, network="",
         resident_network="", register=lambda: register,

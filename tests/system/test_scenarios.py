@@ -52,7 +52,13 @@ WRITTEN = {
     for line in (Path(__file__).parent / "scenarios.ndjson").read_bytes().splitlines(keepends=True)
 }
 """What `sekisho scenario run --json scenarios/*.yaml` has said of each; whoever changes a scenario writes its line anew (`git diff` shows what changed)."""
-TWICE = ("one-inquiry.yaml", "held-and-released.yaml", "dishonest-core.yaml")
+TWICE = (
+    "one-inquiry.yaml",
+    "held-and-released.yaml",
+    "dishonest-core.yaml",
+    "records.yaml",
+    "two-people-for-a-right.yaml",
+)
 """Played once more, in another company."""
 
 

@@ -30,7 +30,7 @@ _TOLD: Final[Mapping[str, Told]] = {
 class Ask(Words, frozen=True, kw_only=True):
     """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end.
 
-    `stead`: the agency in whose stead it asks (委任元).
+    `stead`: the agency in whose stead it asks (委任元). `non_disclosure`: the person must not learn of it (番号法23条2項).
     """
 
     about: str
@@ -42,6 +42,7 @@ class Ask(Words, frozen=True, kw_only=True):
     items: list[str] = field(default_factory=list)
     basis: str | None = None
     wait: bool = True
+    non_disclosure: bool = False
 
 
 class Of(Words, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ def _question(play: Play, words: Ask) -> dict[str, Any]:
         "purpose": "シナリオの照会",
         "staff": "scenario-staff",
     }
-    more = {"basis": words.basis, "inquirer_for": words.stead}
+    more = {"basis": words.basis, "inquirer_for": words.stead, "non_disclosure": words.non_disclosure or None}
     return asked | {name: said for name, said in more.items() if said is not None}
 
 
