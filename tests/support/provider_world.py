@@ -346,7 +346,7 @@ async def provider_world(
     )
     lists = Lists(ListShelf(lambda: found[-1]), clock)
     for signed in sign_shipped(publisher):
-        head = versions.check(signed, lists.heads, found.list_keys)
+        head = versions.check(signed, lists.heads, found[-1].list_keys)
         assert isinstance(head, versions.Head)
         lists.hold(head, signed)
     bars = StandingBars()
