@@ -52,19 +52,11 @@ WRITTEN = {
     for line in (Path(__file__).parent / "scenarios.ndjson").read_bytes().splitlines(keepends=True)
 }
 """What `sekisho scenario run --json scenarios/*.yaml` has said of each; whoever changes a scenario writes its line anew (`git diff` shows what changed)."""
-TWICE = (
-    "one-inquiry.yaml",
-    "held-and-released.yaml",
-    "dishonest-core.yaml",
-    "records.yaml",
-    "two-people-for-a-right.yaml",
-)
-"""Played once more, in another company."""
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """File name → each outcome of it. `TWICE` are played first, and once more among the others; `LEFT_WRONG` before those."""
+    """File name → each outcome of it. `LEFT_WRONG` are played first."""
     as_shipped, findings = read(FILES)
     assert findings == []
     scenarios = [with_lines(one, LINES) for one in as_shipped]
@@ -75,14 +67,13 @@ def outcomes(tmp_path_factory):
 
     groups = in_order(scenarios)
     wrong = [parse(name, text, known()) for name, text in LEFT_WRONG.items()]
-    groups[0] = [one for one in scenarios if Path(one.file).name in TWICE], [*wrong, *groups[0]]
+    groups[0] = [*wrong, *groups[0]]
     for group in groups:
-        topology = (group[0] if isinstance(group, tuple) else group)[0].topology
+        topology = group[0].topology
         with system(tmp_path_factory.mktemp("scenarios"), key_profile="cheapest", topology=topology) as driver:
             if not said:
                 said.extend(faults_by_command(driver.running.data.root))
-            for some in group if isinstance(group, tuple) else [group]:
-                asyncio.run(play(driver, some, tell))
+            asyncio.run(play(driver, group, tell))
             if topology == "whole":
                 first_people.append(asked_as_printed(driver.running))
     return found
@@ -134,12 +125,6 @@ def test_every_scenario_says_the_bytes_that_are_written_down(outcomes, file):
 
 def test_nothing_is_written_down_that_is_not_shipped():
     assert set(WRITTEN) == {file.name for file in FILES}
-
-
-@pytest.mark.parametrize("file", TWICE)
-def test_the_same_seed_gives_the_same_bytes(outcomes, file):
-    first, second = outcomes[file]
-    assert first.line() == second.line()
 
 
 def test_what_a_scenario_leaves_hanging_ended_or_full_does_not_harm_the_next(outcomes):
