@@ -43,9 +43,10 @@ class LogParty(StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """First line: which log of which agency, its key, and how many entries follow."""
+    """First line: which log of which agency, its key, and how many entries follow. `earlier_vkeys`: of a log whose key was rotated, oldest first."""
 
     agency: str
+    earlier_vkeys: list[str] | msgspec.UnsetType = msgspec.UNSET
     origin: str
     party: LogParty
     sekisho_export: int = FORMAT

@@ -63,7 +63,8 @@ class LogChecked:
 
     `checkpoints`: own checkpoints with a good signature; `roots`: of those, how many roots were derived anew and
     fit; `peer_checkpoints`: checkpoints of this log, held by others, whose root was compared; `anchored`: the
-    key came from the signed register and not from the export itself; `erased`: entries of which the hash alone is left.
+    key came from the signed register and not from the export itself; `erased`: entries of which the hash alone is left;
+    `rotations`: how many times a key was followed to the next by the log's own record, where no register names them.
     """
 
     export: str
@@ -77,6 +78,7 @@ class LogChecked:
     peer_checkpoints: int
     root: str
     erased: int = 0
+    rotations: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

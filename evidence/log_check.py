@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from evidence.checkpoint import CheckpointBroken, first_of, opened_anew, read
+from evidence.checkpoint import CheckpointBroken, first_of, opened_anew
 from evidence.entry import EntryKind
 from evidence.erasure import Covered, covered
 from evidence.export import (
@@ -29,10 +29,10 @@ from evidence.export import (
     read_line,
 )
 from evidence.findings import Finding, FindingName, Findings, LogChecked
+from evidence.log_keys import LogKeys
 from evidence.merkle import Frontier
 from evidence.reopening import judge_lost, read_reopening
-from evidence.trusted import instant, keys_at
-from keys.windows import PublicKeys
+from evidence.trusted import instant
 
 WINDOW: Final = 65536
 MOST_UNMATCHED: Final = 1000
@@ -77,7 +77,7 @@ class LogCheck:
         self,
         label: str,
         header: Header,
-        keys: PublicKeys,
+        keys: LogKeys,
         held: Sequence[Held],
         findings: Findings,
         slack: timedelta,
@@ -168,6 +168,7 @@ class LogCheck:
             detail = "a body is gone behind one that is there: years are erased from their beginning on"
             self._report(FindingName.ERASED_UNCERTIFIED, detail, entry=line.erased)
         self.erased += 1
+        self.keys.unseen()
         self.times.append(self.newest)
         self._grown(line.erased, leaf or bytes(32))
 
@@ -193,6 +194,8 @@ class LogCheck:
             at = head.at
             if head.kind == EntryKind.LOG_REOPENED:
                 self._reopened(index, body)
+            elif head.kind == EntryKind.KEY_ROTATED:
+                self.keys.announced(body)
             elif head.kind in _COVERING and (found := covered(body)) is not None:
                 self.covers.append(found)
         if not _AT.fullmatch(at):
@@ -261,7 +264,7 @@ class LogCheck:
             self.openings = max(self.openings, min(first_of(note.partition("\n")[0])[1], self.last_time))
         try:
             origin = opened_anew(self.log, self.openings) if self.openings else self.log
-            checkpoint = read(note, origin, *keys_at(self.keys, self.newest, self.slack))
+            checkpoint = self.keys.read(note, origin, self.newest)
         except CheckpointBroken:
             self._report(FindingName.BAD_SIGNATURE, "the checkpoint is not signed by this log", line=self.lines)
             return

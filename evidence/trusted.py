@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from evidence.checkpoint import first_of, parse_vkey
+from evidence.checkpoint import parse_vkey
 from keys.windows import PublicKeys
 
 TrustedKeys = str | PublicKeys
@@ -20,11 +19,6 @@ def keys_of(origin: str, said: TrustedKeys) -> PublicKeys:
     if name != origin:
         raise ValueError("a trusted key under another log's origin")
     return PublicKeys.of(key)
-
-
-def logs_keys(trusted: Mapping[str, TrustedKeys]) -> dict[str, PublicKeys]:
-    """By origin, as it was before its log was ever opened anew. Raises ValueError."""
-    return {first_of(origin)[0]: keys_of(origin, said) for origin, said in trusted.items()}
 
 
 def keys_at(keys: PublicKeys, at: str, slack: timedelta) -> tuple[bytes, ...]:

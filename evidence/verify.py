@@ -7,17 +7,20 @@ Reads each export as a stream, in flat memory. Needs no database and no network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
+
+from msgspec import UnsetType
 
 from evidence import erasure
 from evidence.checkpoint import Checkpoint, CheckpointBroken, first_of, parse, parse_vkey, read
 from evidence.export import FORMAT, PEER_START, Header, LineBroken, PeerLine, read_line
 from evidence.findings import Finding, FindingName, Findings, LogChecked, Report
 from evidence.log_check import Held, LogCheck
-from evidence.trusted import TrustedKeys, keys_at, logs_keys
-from keys.windows import PublicKeys
+from evidence.log_keys import DeclaredKeys, LogKeys, RegisteredKeys
+from evidence.trusted import TrustedKeys, keys_at, keys_of
+from keys.windows import KeyWindow, PublicKeys
 
 DEFAULT_SLACK = timedelta(seconds=60)
 
@@ -48,8 +51,9 @@ def verify(
     """Check exports alone and against the checkpoints that each holds of the others.
 
     `trusted` maps origin to a vkey, or to the keys of the signed register with their windows: a checkpoint counts by a key of
-    the time of its entries. Without it an export's own header names the key and
-    the report says `anchored=False`. An entry may be older than one before it by `slack` at most (several
+    the time of its entries. Without it an export's own header names the keys and
+    the report says `anchored=False`. From a vkey, and from the first key of a header, later keys are followed by the records of
+    rotation (`evidence.log_keys`). An entry may be older than one before it by `slack` at most (several
     processes append to one log). Bad input is a finding; only a bad `trusted` raises ValueError.
     """
     findings = Findings()
@@ -64,11 +68,14 @@ def verify(
         known = keys.get(log)
         if known is None:
             continue
-        check = LogCheck(export.label, header, known, peers.held.get(log, []), findings, slack)
+        followed = known.while_read(slack)
+        check = LogCheck(export.label, header, followed, peers.held.get(log, []), findings, slack)
         for line in export.lines:
             check.line(line)
         check.finish()
-        logs.append(check.checked(anchored=trusted is not None))
+        if not followed.reaches(parse_vkey(header.vkey)[1]):
+            findings.add(_found(FindingName.WRONG_KEY, export, "no rotation on record leads to the header's key", 1))
+        logs.append(replace(check.checked(anchored=trusted is not None), rotations=followed.rotations))
         covers += [(header.origin, one) for one in check.covers]
         peers.held.setdefault(log, []).append(check.fits)  # another export of this log is to hold it too
     for finding in erasure.judge(logs, covers):
@@ -94,32 +101,86 @@ def _header(export: Export, findings: Findings) -> Header | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The keys of one log. `declared`: as its exports name them, oldest first; None: `keys` are the signed register's. `trusted`: handed over apart."""
+
+    keys: PublicKeys
+    declared: tuple[bytes, ...] | None = None
+    trusted: bytes | None = None
+
+    def fits(self, declared: tuple[bytes, ...]) -> bool:
+        """Whether an export of this log may declare these keys."""
+        if self.declared is None:
+            return declared[-1] in self.keys.all()
+        return declared == self.declared[: len(declared)]
+
+    def while_read(self, slack: timedelta) -> LogKeys:
+        if self.declared is None:
+            return RegisteredKeys(self.keys, slack)
+        return DeclaredKeys(self.declared, self.trusted)
+
+
 def _keys(
     exports: Sequence[Export],
     headers: Sequence[Header | None],
     trusted: Mapping[str, TrustedKeys] | None,
     findings: Findings,
-) -> dict[str, PublicKeys]:
-    """Public keys by origin: of the register if there is one, else of the headers."""
-    keys = logs_keys(trusted or {})
+) -> dict[str, _Known]:
+    """The keys by origin: of the register if there is one, else as the headers declare them."""
+    given = {first_of(origin)[0]: _given(origin, said) for origin, said in (trusted or {}).items()}
+    declaring: dict[str, list[tuple[Export, tuple[bytes, ...]]]] = {}
     for export, header in zip(exports, headers, strict=True):
         if header is None:
             continue
-        try:
-            name, key = parse_vkey(header.vkey)
-        except ValueError:
-            findings.add(_found(FindingName.MALFORMED, export, "the header's key is not a verifier key", 1))
-            continue
-        if name != header.origin:
-            findings.add(_found(FindingName.MALFORMED, export, "the header's key is of another log", 1))
-        elif trusted is not None and first_of(header.origin)[0] not in keys:
+        declared = _declared(header)
+        log = first_of(header.origin)[0]
+        if not declared:
+            detail = "the header's keys are not verifier keys of this log"
+            findings.add(_found(FindingName.MALFORMED, export, detail, 1))
+        elif trusted is not None and log not in given:
             findings.add(_found(FindingName.UNKNOWN_LOG, export, "the register does not know this log", 1))
-        elif key not in keys.setdefault(first_of(header.origin)[0], PublicKeys.of(key)).all():
+        else:
+            declaring.setdefault(log, []).append((export, declared))
+    return given | {log: _agreed(given.get(log), found, findings) for log, found in declaring.items()}
+
+
+def _given(origin: str, said: TrustedKeys) -> _Known:
+    """Raises ValueError."""
+    keys = keys_of(origin, said)
+    return _Known(keys) if isinstance(said, PublicKeys) else _Known(keys, keys.all(), keys.all()[0])
+
+
+def _declared(header: Header) -> tuple[bytes, ...]:
+    """The keys that a header names, oldest first; nothing when one is no key of its log."""
+    earlier = [] if isinstance(header.earlier_vkeys, UnsetType) else header.earlier_vkeys
+    try:
+        named = [parse_vkey(vkey) for vkey in (*earlier, header.vkey)]
+    except ValueError:
+        return ()
+    return tuple(key for _, key in named) if {name for name, _ in named} == {header.origin} else ()
+
+
+def _agreed(given: _Known | None, declaring: Sequence[tuple[Export, tuple[bytes, ...]]], findings: Findings) -> _Known:
+    """What is known of a log whose exports declare these keys: the longest succession counts, and each other is the beginning of it."""
+    longest = max((declared for _, declared in declaring), key=len)
+    if given is None:
+        known = _Known(_all(longest), longest)
+    elif given.trusted is not None and given.trusted in longest:
+        known = _Known(_all(longest), longest, given.trusted)
+    else:
+        known = given
+    for export, declared in declaring:
+        if not known.fits(declared):
             findings.add(_found(FindingName.WRONG_KEY, export, "the header's key is not the log's known key", 1))
-    return keys
+    return known
 
 
-def _peers(exports: Sequence[Export], keys: Mapping[str, PublicKeys], findings: Findings, slack: timedelta) -> _Peers:
+def _all(keys: tuple[bytes, ...]) -> PublicKeys:
+    return PublicKeys(tuple(KeyWindow(key=key) for key in keys))
+
+
+def _peers(exports: Sequence[Export], keys: Mapping[str, _Known], findings: Findings, slack: timedelta) -> _Peers:
     peers = _Peers()
     for export in exports:
         for number, line in enumerate(islice(export.lines, 1, None), start=2):
@@ -139,7 +200,7 @@ def _hold(
     export: Export,
     number: int,
     line: PeerLine,
-    keys: Mapping[str, PublicKeys],
+    keys: Mapping[str, _Known],
     findings: Findings,
     slack: timedelta,
 ) -> None:
@@ -148,7 +209,9 @@ def _hold(
     known = keys.get(log)
     try:
         checkpoint = (
-            parse(peer.note) if known is None else read(peer.note, peer.origin, *keys_at(known, peer.held_since, slack))
+            parse(peer.note)
+            if known is None
+            else read(peer.note, peer.origin, *keys_at(known.keys, peer.held_since, slack))
         )
     except CheckpointBroken:
         detail = "the signature of a held checkpoint of another log does not fit"

@@ -14,6 +14,7 @@ from typing import Final
 DSN: Final = "SEKISHO_DSN"
 DATA: Final = "SEKISHO_DATA"
 FAULT: Final = "SEKISHO_FAULT"
+_NO_AUTHORITIES: Final = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,10 @@ def read() -> Config:
 
 
 def environment_of_a_role(fault: str | None) -> dict[str, str]:
-    """What a started role inherits: our environment without the administrator's DSN, and its fault point."""
+    """What a started role inherits: our environment without the administrator's DSN, its fault point, and no certificate authority but its own.
+
+    The machine's authorities are of no use to a role, and reading them is a fifth of its start (aiohttp makes two contexts with them).
+    """
     inherited = os.environ  # noqa: TID251 (this is the one reader)
     kept = {name: value for name, value in inherited.items() if name not in {DSN, FAULT}}
-    return {**kept, FAULT: fault} if fault else kept
+    return {**kept, **_NO_AUTHORITIES, **({FAULT: fault} if fault else {})}

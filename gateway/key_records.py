@@ -44,17 +44,26 @@ def origin_of(program: Program, agency: str) -> str:
     return f"sekisho.example/{agency}/{_LOGS[program]}"
 
 
-def record(config: RoleConfig, agency: str, ring: Keyring, change: Change, purpose: str, version: int) -> None:
-    """One entry for one change, however often it is recorded. Raises StorageUnavailableError.
+def record(
+    config: RoleConfig,
+    agency: str,
+    ring: Keyring,
+    change: Change,
+    purpose: str,
+    version: int,
+    public: bytes | None = None,
+) -> None:
+    """One entry for one change, however often it is recorded. `public`: of a key that is not in the ring. Raises StorageUnavailableError.
 
     An agency that has never been used has no log yet, and nothing in any.
     """
     program = _program(config)
     if program in _LOGS:
         facts: dict[str, str | int] = {"purpose": purpose, "version": version}
-        if purpose in PUBLIC[program] and change == "key.rotated":
-            key = ring.signer(purpose, version=version).public_key
-            facts["key"] = hashlib.sha256(key).hexdigest()
+        if public is None and purpose in PUBLIC[program] and change == "key.rotated":
+            public = ring.signer(purpose, version=version).public_key
+        if public is not None:
+            facts["key"] = hashlib.sha256(public).hexdigest()
         asyncio.run(_append(config, agency, origin_of(program, agency), ring, EntryKind(change), facts))
 
 

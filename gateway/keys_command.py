@@ -10,9 +10,11 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -26,8 +28,12 @@ from gateway.key_needs.counting import need
 from gateway.key_records import record
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
+from gateway.list_sources import SourceWrongError
+from gateway.publisher_rotation import PURPOSE as LISTS
+from gateway.publisher_rotation import PublisherRotation
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.succession import KEYS_OVERLAP
+from gateway.topology import NETWORK
 from keys.errors import KeyMissing, RingRefused
 from keys.ring import State
 from storage import fault_points
@@ -104,8 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     guard = actions.add_parser("guard", help="鍵ファイルの守り方を決める (what keeps the key file shut)")
     guarding.add_arguments(guard)
-    for action in (rotate, destroy):
-        action.add_argument("purpose", metavar="PURPOSE", help="用途 (purpose), e.g. signing")
+    rotate.add_argument(
+        "purpose",
+        metavar="PURPOSE",
+        help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵で、役割と機関は要らない (the publisher's key of the list: no role, no agency)",
+    )
+    destroy.add_argument("purpose", metavar="PURPOSE", help="用途 (purpose), e.g. signing")
     unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
     guarding.add_person_argument(unlock, "開ける人 (who opens)")
     unlock.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
@@ -114,23 +124,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (listing, rotate, destroy, guard):
         guarding.add_person_argument(action, guarding.BOTH)
         action.epilog = EPILOG
-        action.add_argument("--role", required=True, metavar="ROLE", help="役割 (role), e.g. intermediate")
-        action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
+        needed = action is not rotate
+        action.add_argument("--role", required=needed, metavar="ROLE", help="役割 (role), e.g. intermediate")
+        action.add_argument("--agency", required=needed, metavar="ID", help="機関の id (agency id)")
         staff_calls.add_data_argument(action)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.action == "unlock":
         return _unlock(args)
+    if args.action == "rotate" and args.purpose == LISTS:
+        return _hindered(lambda: staff_calls.guarded(lambda: _rotate_publisher(args)))
+    if args.role is None or args.agency is None:
+        return end("--role と --agency を示してください / --role and --agency are needed", BAD_INPUT)
     folder = DataFolder(args.data).role(args.role)
     if not (folder / "role.json").exists() or not (folder / "keys" / f"{args.agency}.json").exists():
         return end("その役割か機関がありません / no such role or agency in this data folder", BAD_INPUT)
+    return _hindered(lambda: _act(args, folder))
+
+
+def _act(args: argparse.Namespace, folder: Path) -> int:
+    if args.action == "list":
+        return _list(_open(args), as_json=args.json)
+    fault_points.arm(config.read().fault)
+    with held(folder) if args.action == "guard" else nullcontext():
+        return _change(_open(args), args)
+
+
+def _hindered(work: Callable[[], int]) -> int:
+    """The exit code of the work, or of what keeps it from being done, which is told."""
     try:
-        if args.action == "list":
-            return _list(_open(args), as_json=args.json)
-        fault_points.arm(config.read().fault)
-        with held(folder) if args.action == "guard" else nullcontext():
-            return _change(_open(args), args)
+        return work()
     except tuple(_HINDRANCES) as hindrance:
         text, code = next(said for kind, said in _HINDRANCES.items() if isinstance(hindrance, kind))
         match hindrance:
@@ -207,16 +231,37 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
     if args.overlap < 0 or (args.lead or 0) < 0:
         return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
     data = DataFolder(args.data)
-    elsewhere = any(data.clients.glob("*/register.json"))
     rotation = Rotation(
         data=data,
         config=found.config,
         agency=found.agency,
         store=found.store,
         overlap=args.overlap * _DAY,
-        lead_s=args.lead if args.lead is not None else _LEAD_S if elsewhere else 0.0,
+        lead_s=_lead(data, args),
     )
     return end(f"新しい版 / new version: {rotation.rotate(args.purpose)}", OK)
+
+
+def _rotate_publisher(args: argparse.Namespace) -> int:
+    """The old key vouches for the versions that it has signed, and for nothing else at once: there is no overlap to give it."""
+    data = DataFolder(args.data)
+    if not data.marker.exists():
+        raise staff_calls.UnknownPartyError
+    if (args.lead or 0) < 0:
+        return end("--lead は 0 以上に / --lead is 0 or more", BAD_INPUT)
+    fault_points.arm(config.read().fault)
+    rotation = PublisherRotation(data=data, core=staff_calls.party(data, NETWORK), lead_s=_lead(data, args))
+    try:
+        return end(f"新しい版 / new version: {rotation.rotate()}", OK)
+    except SourceWrongError as wrong:
+        return end(f"入力の誤り / bad input: {wrong}", BAD_INPUT)
+
+
+def _lead(data: DataFolder, args: argparse.Namespace) -> float:
+    """Seconds to wait for agencies elsewhere, where there are any."""
+    elsewhere = any(data.clients.glob("*/register.json"))
+    given: float | None = args.lead
+    return given if given is not None else _LEAD_S if elsewhere else 0.0
 
 
 def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Sequence
@@ -12,17 +13,22 @@ from typing import Any, Final
 
 import yaml
 
-from gateway.data_folder import DataFolder
+from gateway import staff_calls
+from gateway.data_folder import DataFolder, write_private
 from gateway.setting_up.list_versions import sign_shipped
+from gateway.staff_calls import Party
 from keys.masked import Secret
+from keys.publisher import PublisherKeys
 from keys.signing import Signer
 from permission_lists import versions
 from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, parse
 from permission_lists.versions import Head, SignedVersion
 from storage import list_files
 from storage.reference_data import read_shipped_versions
+from transport.register import Register, RegisterBrokenError
 
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_FETCH_PATH: Final = "/list-versions"
 _UNSIGNED: Final = Signer(Secret(b"\x00" * 32))
 """The shipped versions before set-up has signed them: shown, never given to a server."""
 
@@ -103,11 +109,11 @@ class Library:
     def documents(self, texts: Sequence[Text]) -> list[Any]:
         return [yaml.load(one.text, Loader=yaml.CSafeLoader) for one in texts]
 
-    def with_newer(self, newer: Sequence[SignedVersion], key: bytes) -> Library:
+    def with_newer(self, newer: Sequence[SignedVersion], keys: PublisherKeys) -> Library:
         """With versions that the core has and this folder has not. Raises SourceWrongError for any that is not ours."""
         library = self
         for signed in newer:
-            head = versions.check(signed, library.heads, key)
+            head = versions.check(signed, library.heads, keys)
             if not isinstance(head, Head):
                 raise SourceWrongError(
                     "コアの版がこのデータフォルダーの版と続いていません。控えから戻してください"
@@ -142,6 +148,44 @@ def open_library(data: Path | None) -> Library:
             "データフォルダーの permission-lists.json が壊れています。控えから戻してください / it is damaged; restore it from its backup"
         )
     return Library(heads=heads, signed=signed)
+
+
+def publisher_keys(data: DataFolder) -> PublisherKeys:
+    """Of the signed register. Raises SourceWrongError, OSError."""
+    try:
+        root = bytes.fromhex(data.register_root.read_text())
+        return Register.read(data.register.read_bytes(), root).list_keys
+    except (RegisterBrokenError, ValueError):
+        raise SourceWrongError(
+            "登録簿がこの認証局のものではありません / the register is not this authority's"
+        ) from None
+
+
+def published(data: DataFolder, core: Party) -> Library:
+    """Every version published, with those that the core has beyond this folder's file: that is completed.
+
+    Raises SourceWrongError, OSError, and what `staff_calls.ask` raises.
+    """
+    library = open_library(data.root)
+    whole = library.with_newer(_newer_at(core, library), publisher_keys(data))
+    if len(whole.signed) > len(library.signed):
+        write_private(data.lists, list_files.encode(whole.signed))
+    return whole
+
+
+def _newer_at(core: Party, library: Library) -> list[SignedVersion]:
+    """What the core has beyond our file: a publication whose end this folder did not see. Raises what `staff_calls.ask` raises."""
+    found: list[SignedVersion] = []
+    while True:
+        held = library.heads[-1].number + len(found)
+        answer = staff_calls.ask(core, _FETCH_PATH, [{"held": held}])[0]
+        received = [
+            SignedVersion(**{name: base64.b64decode(one[name]) for name in ("head", "signature", "content")})
+            for one in answer.get("versions", [])
+        ]
+        if not received:
+            return found
+        found += received
 
 
 def read_texts(files: Sequence[Path]) -> list[Text]:

@@ -20,6 +20,7 @@ _COLUMNS: Final = {"inquirer": "照会者", "affair": "事務", "grants": "提�
 _REFUSALS: Final = {
     "list_date_not_ahead": "--from は、コアの時計で明日以後にしてください。どのサーバーにも行き渡ってから効力を生じます",
     "list_signature": "登録簿にある発行者の鍵による署名ではありません。sekisho migrate をやり直してください",
+    "list_key_retired": "更新で退いた鍵による署名です。新しい鍵が authority/ にあるか確かめてください",
     "list_version_forked": "同じ番号の別の版があります",
     "list_version_gap": "コアの最新の版に続いていません",
 }

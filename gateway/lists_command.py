@@ -18,8 +18,9 @@ from typing import Any
 from gateway import list_texts, staff_calls
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
-from gateway.list_sources import Library, SourceWrongError, open_library, read_texts
+from gateway.list_sources import SourceWrongError, Text, open_library, published, publisher_keys, read_texts
 from gateway.setting_up.authority import open_authority
+from gateway.setting_up.publishing import LISTS_LOCK, authority_held
 from gateway.topology import NETWORK
 from permission_lists.differences import compare
 from permission_lists.findings import Finding
@@ -30,7 +31,6 @@ from storage import list_files
 from transport.clock import Clock
 
 _PUBLISH_PATH = "/list-versions/publish"
-_FETCH_PATH = "/list-versions"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +121,7 @@ def _lint(args: argparse.Namespace) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    """Refused whole for any mistake: nothing is signed before the new version as a whole has none."""
+    """Refused whole for any mistake: nothing is signed before the new version as a whole has none. The publisher's key stays meanwhile."""
     valid_from = _day(args.valid_from)
     data = DataFolder(args.data)
     if not data.marker.exists():
@@ -131,8 +131,14 @@ def _publish(args: argparse.Namespace) -> int:
     found = list_texts.findings_of(fresh, alone=False)
     if errors(found):
         return _not_published(args, found)
-    publisher = open_authority(data.authority, Clock()()).lists
-    library = open_library(args.data).with_newer(_newer(core, open_library(args.data)), publisher.public_key)
+    with authority_held(data, LISTS_LOCK):
+        return _publish_beside(args, core, fresh, valid_from)
+
+
+def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Sequence[Text], valid_from: date) -> int:
+    """The newest version with fresh documents in it, as the next one."""
+    data = DataFolder(args.data)
+    publisher, library = open_authority(data.authority, Clock()()).lists, published(data, core)
     texts = library.replacing(fresh)
     found = list_texts.findings_of(texts)
     if errors(found):
@@ -148,7 +154,7 @@ def _publish(args: argparse.Namespace) -> int:
         )
     except ListBroken as broken:
         raise SourceWrongError(f"この文書からは版を作れません / no version can be made: {broken}") from None
-    head = check(version, library.heads, publisher.public_key)
+    head = check(version, library.heads, publisher_keys(data))
     if head is None or isinstance(head, VersionRefusal):
         raise SourceWrongError(f"この文書からは版を作れません / no version can be made: {head}")
     answer = staff_calls.ask(core, _PUBLISH_PATH, [_wire(version)])[0]
@@ -162,21 +168,6 @@ def _publish(args: argparse.Namespace) -> int:
 def _not_published(args: argparse.Namespace, found: Sequence[Finding]) -> int:
     _say(args, list_texts.findings_document(found), list_texts.findings_text(found))
     return end("誤りがあるため、何も発行しませんでした / there are mistakes; nothing was published", BAD_INPUT)
-
-
-def _newer(core: staff_calls.Party, library: Library) -> list[SignedVersion]:
-    """What the core has beyond our file: a publication whose end this folder did not see."""
-    found: list[SignedVersion] = []
-    while True:
-        held = library.heads[-1].number + len(found)
-        answer = staff_calls.ask(core, _FETCH_PATH, [{"held": held}])[0]
-        versions = [
-            SignedVersion(**{name: base64.b64decode(one[name]) for name in ("head", "signature", "content")})
-            for one in answer.get("versions", [])
-        ]
-        if not versions:
-            return found
-        found += versions
 
 
 def _wire(version: SignedVersion) -> dict[str, str]:

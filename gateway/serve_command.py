@@ -19,7 +19,7 @@ import structlog
 from gateway import config
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
-from gateway.topology import Program
+from gateway.topology_parts import Program
 from storage import fault_points
 from storage.database import StorageUnavailableError
 from storage.key_store import KeyStoreError

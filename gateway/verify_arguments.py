@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--self-declared",
         action="store_true",
-        help="書き出し自身が名乗る鍵で足りる (the keys that the exports name themselves will do)",
+        help="書き出し自身が名乗る鍵で足りる。鍵の更新は更新の記録でたどる。鍵が本当にその機関のものか、盗まれていないかは分からない"
+        " (the keys that the exports name themselves will do; rotations are followed by their records; whose the keys are, and whether one was stolen,"
+        " stays unknown)",
     )
     parser.add_argument(
         "--extract",

@@ -54,6 +54,10 @@ _NOT_ANCHORED: Final = (
     "--data か --register で署名済みの登録簿を渡すか、承知のうえなら --self-declared を付けてください"
     " (give the signed register by --data or --register, or say --self-declared)"
 )
+_FOLLOWED: Final = (
+    "注意: 登録簿がないので、鍵の更新は、前の鍵の下にある更新の記録でたどりました（{count} 回）。盗まれた鍵や、終わりを早められた鍵で署名されたものは見分けられません"
+    " (without the register, rotated keys were followed by the log's own records: nothing is known of a key that was stolen or ended early)"
+)
 
 _FORKS_UNSEEN: Final = (
     "注意: {export} の、他機関が保持するチェックポイントがありません。相手ごとに別のログを見せていても（分岐）見つけられません。相手方の書き出しも渡してください"
@@ -216,6 +220,8 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool, listed:
         console.print(Text(_FORKS_UNSEEN.format(export=export), style="yellow"))
     if not report.anchored:
         console.print(_NOT_ANCHORED, style="yellow")
+    if followed := sum(log.rotations for log in report.logs):
+        console.print(_FOLLOWED.format(count=followed), style="yellow")
 
 
 def _logs(report: Report) -> Table:
@@ -224,7 +230,8 @@ def _logs(report: Report) -> Table:
         table.add_column(heading, overflow="fold")
     for log in report.logs:
         numbers = (log.entries, log.erased, log.checkpoints, log.roots, log.peer_checkpoints)
-        anchored = "登録簿" if log.anchored else "自己申告"
+        anchored = "登録簿" if log.anchored and not log.rotations else "渡された鍵" if log.anchored else "自己申告"
+        anchored += f"、更新 {log.rotations} 回" if log.rotations else ""
         table.add_row(Text(f"{log.export}\n{log.agency} {log.party}"), *(f"{number:,}" for number in numbers), anchored)
     return table
 

@@ -113,7 +113,7 @@ class Connection:
 
     def list_in_force(self, now: datetime) -> List:
         """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError."""
-        return list_in_force(json.loads(self.lists.read_bytes())["versions"], self.register().list_key, now)
+        return list_in_force(json.loads(self.lists.read_bytes())["versions"], self.register().list_keys, now)
 
     def identity(self, use: str) -> Identity:
         """Our key, and of the certificates that were issued for it the one that lasts longest. Raises FileNotFoundError."""

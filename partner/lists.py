@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from evidence import canonical
 from keys import labels
-from keys.signing import verify
+from keys.publisher import PublisherKeys
 from partner.messages import MessageBrokenError, hexdigest, octets
 
 _JST: Final = timezone(timedelta(hours=9))
@@ -38,14 +38,14 @@ class List:
         )
 
 
-def list_in_force(versions: Iterable[Mapping[str, str]], key: bytes, now: datetime) -> List:
-    """The list that counts at this instant. `key`: the register's `list_key`.
+def list_in_force(versions: Iterable[Mapping[str, str]], keys: PublisherKeys, now: datetime) -> List:
+    """The list that counts at this instant. `keys`: the register's `list_keys`.
 
     Raises MessageBrokenError when a version is not its publisher's, not the next one, or not the content that its head names.
     """
     counts, before = None, (0, None)
     for version in versions:
-        head, content = _read(version, key)
+        head, content = _read(version, keys)
         if (head["number"] - 1, head["supersedes"]) != before:
             raise MessageBrokenError("versions of the permission list that do not follow one another")
         before = head["number"], head["content_digest"]
@@ -56,11 +56,11 @@ def list_in_force(versions: Iterable[Mapping[str, str]], key: bytes, now: dateti
     return counts
 
 
-def _read(version: Mapping[str, str], key: bytes) -> tuple[dict[str, Any], bytes]:
+def _read(version: Mapping[str, str], keys: PublisherKeys) -> tuple[dict[str, Any], bytes]:
     """Head and content, which are the publisher's and belong together. Raises MessageBrokenError."""
     try:
         data = octets(version["head"])
-        if not verify(key, labels.LIST, data, octets(version["signature"])):
+        if not keys.verify(labels.LIST, data, octets(version["signature"])):
             raise MessageBrokenError("a permission list that its publisher did not sign")
         head = canonical.decode(data)
         content = zlib.decompressobj().decompress(octets(version["content"]), _LARGEST)

@@ -19,7 +19,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from keys import labels
-from keys.signing import Signer, verify
+from keys.publisher import PublisherKeys
+from keys.signing import Signer
 from permission_lists.model import ListBroken, PermissionList, build, content_of
 
 LARGEST_CONTENT: Final = 16 * 1024 * 1024
@@ -36,6 +37,8 @@ class VersionRefusal(StrEnum):
     """Why a version is not taken; stable codes, part of the log."""
 
     SIGNATURE = "list_signature"
+    RETIRED = "list_key_retired"
+    """The signature of a key that was replaced, on what it had not signed by then: somebody else has it."""
     HEAD_MALFORMED = "list_head_malformed"
     BACKWARDS = "list_version_backwards"
     FORKED = "list_version_forked"
@@ -85,18 +88,19 @@ def make(
     return SignedVersion(head=head, signature=signer.sign(labels.LIST, head), content=zlib.compress(content, 9))
 
 
-def check(received: SignedVersion, held: Sequence[Head], key: bytes) -> Head | VersionRefusal | None:  # noqa: PLR0911 - one return for each numbered step
+def check(received: SignedVersion, held: Sequence[Head], keys: PublisherKeys) -> Head | VersionRefusal | None:  # noqa: PLR0911 - one return for each numbered step
     """Whether a version may be taken on top of those held; None: it is one of them, so there is nothing to do.
 
-    1. The list's publisher signed exactly this head (PL-4).
+    1. The list's publisher signed exactly this head (PL-4), with the key of now or with that of then.
     2. The head is well-formed, in its one encoding.
     3. It is the next version, and supersedes exactly the content held: never older, never another of the same number.
     4. The content is what the head names.
     5. The content is a list that decisions can be made on.
     """
     # 1
-    if len(received.head) > LARGEST_HEAD or not verify(key, labels.LIST, received.head, received.signature):
-        return VersionRefusal.SIGNATURE
+    signed = (labels.LIST, received.head, received.signature)
+    if len(received.head) > LARGEST_HEAD or not keys.verify(*signed):
+        return VersionRefusal.RETIRED if keys.retired(*signed) else VersionRefusal.SIGNATURE
     # 2
     head = read_head(received.head)
     if head is None:

@@ -19,12 +19,17 @@ import msgspec
 from evidence import canonical
 from evidence.checkpoint import first_of
 from keys import labels
+from keys.publisher import PublisherKey, PublisherKeys
 from keys.signing import Signer, verify
 from keys.windows import KeyWindow, PublicKeys
 
-FORM: Final = 2
+FORM: Final = 3
+_ONE_LIST_KEY: Final = 2
+"""The form in which the publisher of the permission list had one key."""
 _KEY_SIZE: Final = 32
+_DIGEST_SIZE: Final = 32
 _FINGERPRINT_SIZE: Final = 32
+_NO_PUBLISHER: Final = PublisherKeys(())
 Item = TypeVar("Item")
 
 
@@ -103,7 +108,7 @@ class Register:
     """A checked register. `logs`: origin without year → public keys; `peers`: SHA-256 of the certificate (DER) → Peer; `permit_keys`: the core's.
 
     `sequence` rises with every register that the authority signs: a role never goes back.
-    `delegations`: 委任 on file, on either side. `list_key`: of the publisher of the permission list; empty in a register that names none: then no version is taken.
+    `delegations`: 委任 on file, on either side. `list_keys`: of the publisher of the permission list; none in a register that names none: then no version is taken.
     `simulation`: everybody in it is made up; there alone a role's clock may be moved.
     """
 
@@ -112,7 +117,7 @@ class Register:
     logs: Mapping[str, PublicKeys]
     permit_keys: PublicKeys
     sequence: int = 0
-    list_key: bytes = b""
+    list_keys: PublisherKeys = _NO_PUBLISHER
     simulation: bool = False
     delegations: tuple[Delegation, ...] = ()
 
@@ -128,6 +133,11 @@ class Register:
         """Check the signature with the root's public key and build the register. Raises RegisterBrokenError."""
         return build(signed_body(data, root))
 
+    def log_keys_before(self, origin: str, key: bytes) -> tuple[bytes, ...]:
+        """The keys of a log (its origin without a year) that came before this one, oldest first."""
+        known = self.logs[origin].all() if origin in self.logs else ()
+        return known[: known.index(key)] if key in known else ()
+
     def log_keys(self, origin: str) -> PublicKeys | None:
         """The public keys of a log by its full origin (`…/2026`), also of one that was opened anew."""
         return self.logs.get(first_of(origin)[0].rsplit("/", 1)[0])
@@ -137,6 +147,11 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     valid_from: datetime | None
     valid_to: datetime | None
+
+
+class _ListKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+    versions: list[str] | None
 
 
 class _Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,7 +186,7 @@ class _Delegated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a register of form 2 says."""
+    """What a register of the present form says."""
 
     v: int
     sequence: int
@@ -179,7 +194,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificates: list[_Certificate]
     logs: list[_Log]
     permit_keys: list[_Key]
-    list_key: str
+    list_keys: list[_ListKey]
     simulation: bool
     delegations: list[_Delegated]
 
@@ -199,15 +214,27 @@ def signed_body(data: bytes, root: bytes) -> dict[str, Any]:
 
 
 def build(body: Mapping[str, Any]) -> Register:
-    """Of form 2, or of the form before it, in which every party had one key for all time. Raises RegisterBrokenError."""
+    """Of the present form or of one before it. Raises RegisterBrokenError."""
     try:
-        return _built(msgspec.convert(body if "v" in body else in_windows(body), _Body))
+        return _built(msgspec.convert(present_form(body), _Body))
     except (msgspec.ValidationError, ValueError, KeyError, TypeError, AttributeError):
         raise RegisterBrokenError("the register is not well-formed") from None
 
 
-def in_windows(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A register of the first form as one of form 2: its keys without beginning or end, its sequence number 0. Raises KeyError, TypeError."""
+def present_form(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A register of whatever form in the present one. Raises KeyError, TypeError.
+
+    In the first form every party had one key for all time: its keys have no beginning or end, its sequence number is 0. In the second the
+    publisher of the permission list had one.
+    """
+    said = dict(body) if "v" in body else _in_windows(body)
+    if said["v"] == _ONE_LIST_KEY:
+        key = said.pop("list_key")
+        said |= {"v": FORM, "list_keys": [{"key": key, "versions": None}] if key else []}
+    return said
+
+
+def _in_windows(body: Mapping[str, Any]) -> dict[str, Any]:
 
     def keys(key: str) -> list[dict[str, Any]]:
         return [{"key": key, "valid_from": None, "valid_to": None}]
@@ -218,7 +245,7 @@ def in_windows(body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "list_key": "",
         **{name: said for name, said in body.items() if name != "permit_key"},
-        "v": FORM,
+        "v": _ONE_LIST_KEY,
         "sequence": 0,
         "simulation": body.get("simulation") is True,
         "agencies": agencies,
@@ -258,7 +285,7 @@ def _built(body: _Body) -> Register:
         logs={origin: _keys(log.keys) for origin, log in _by(body.logs, lambda one: one.origin).items()},
         permit_keys=_keys(body.permit_keys) if body.permit_keys else PublicKeys(()),
         sequence=body.sequence,
-        list_key=_octets(body.list_key, _KEY_SIZE) if body.list_key else b"",
+        list_keys=_publisher(body.list_keys),
         simulation=body.simulation,
         delegations=tuple(_delegation(one) for one in body.delegations),
     )
@@ -287,6 +314,22 @@ def _keys(keys: list[_Key]) -> PublicKeys:
     ):
         raise ValueError("no windows of keys")
     return PublicKeys(windows)
+
+
+def _publisher(keys: list[_ListKey]) -> PublisherKeys:
+    """Each key once; what a key has signed named by digests."""
+    found = tuple(
+        PublisherKey(
+            key=_octets(one.key, _KEY_SIZE),
+            signed=None
+            if one.versions is None
+            else frozenset(_octets(text, _DIGEST_SIZE).hex() for text in one.versions),
+        )
+        for one in keys
+    )
+    if len({one.key for one in found}) != len(found):
+        raise ValueError("a key of the publisher stands there twice")
+    return PublisherKeys(found)
 
 
 def _octets(text: str, size: int) -> bytes:

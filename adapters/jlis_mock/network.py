@@ -164,7 +164,7 @@ def _build(
         committer=committer,
         agencies=frozenset(register().agencies),
     )
-    lists = ListShelf(database=database, tenant=tenant, committer=committer, key=register().list_key)
+    lists = ListShelf(database=database, tenant=tenant, committer=committer, keys=lambda: register().list_keys)
     permits = PermitDesk(
         register=register,
         lists=lists,
@@ -193,7 +193,13 @@ def _build(
     )
     add_interface_routes(app, relay, RevocationDesk(store=store, committer=committer, relay=relay))
     add_log_routes(
-        app, CoreLog(database=database, tenant=tenant, public_key=lambda: keys.ring.signer("log").public_key)
+        app,
+        CoreLog(
+            database=database,
+            tenant=tenant,
+            public_key=lambda: keys.ring.signer("log").public_key,
+            earlier=lambda key: register().log_keys_before(ORIGIN, key),
+        ),
     )
     add_list_routes(app, lists, faults)
     add_epoch_routes(app, epochs)

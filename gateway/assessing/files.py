@@ -141,7 +141,7 @@ def lists_signed(installation: Installation) -> Result:
             continue
         heads: list[versions.Head] = []
         for one in signed:
-            head = versions.check(one, heads, installation.register.list_key)
+            head = versions.check(one, heads, installation.register.list_keys)
             if isinstance(head, versions.VersionRefusal):
                 broken.append(f"{role.role}: 照合リストの第 {len(heads) + 1} 版を受け入れられない ({head.value})")
                 break

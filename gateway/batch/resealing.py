@@ -34,13 +34,13 @@ OTHERS: Final = False
 _SQL = sql.load("gateway.batch")
 _BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
 _END: Final = Statement("end_resealing", _SQL["end_resealing"])
-_LEAST: Final = 100
-_MOST: Final = 400
+_LEAST: Final = 40
+_MOST: Final = 100
 _SHORT_S: Final = 0.05
 _LONG_S: Final = 0.2
 _LOOK_S: Final = 1.0
-_REST: Final = 1.0
-"""Seconds of rest for each second of work: the other half of the time belongs to traffic."""
+_REST: Final = 2.0
+"""Seconds of rest for each second of work: two thirds of the time belong to traffic. Large stretches make its commits wait for what they have written."""
 _WAITED_S: Final = 0.02
 _MOST_RESTS: Final = 50
 _COUNT_S: Final = 60.0
@@ -123,7 +123,7 @@ async def renewable(
 
 
 def next_size(size: int, took_s: float) -> int:
-    """Rows of the next stretch, after one of so many that took so long: as many as a machine does in a tenth of a second or so."""
+    """Rows of the next stretch, after one of so many that took so long: fewer on a machine that does few."""
     if took_s < _SHORT_S:
         return min(_MOST, 2 * size)
     return max(_LEAST, size // 2) if took_s > _LONG_S else size

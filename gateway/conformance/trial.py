@@ -325,7 +325,7 @@ def list_in_force(config: RoleConfig, register: Register, day: date) -> Listed:
     """Digest, content and rows of the permission list that counts on a legal day. Raises TrialError, OSError."""
     heads: dict[versions.Head, SignedVersion] = {}
     for signed in list_files.read(config.folder / list_files.FILE_NAME):
-        head = versions.check(signed, tuple(heads), register.list_key)
+        head = versions.check(signed, tuple(heads), register.list_keys)
         if isinstance(head, versions.Head):
             heads[head] = signed
     head = versions.in_force(tuple(heads), day)

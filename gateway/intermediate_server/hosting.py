@@ -203,7 +203,7 @@ def _taking(agency: HostedAgency) -> ListTaking:
         database=agency.database,
         committer=agency.committer,
         lists=agency.lists,
-        key=agency.register().list_key,
+        keys=lambda: agency.register().list_keys,
         core=agency.list_versions,
         clock=agency.clock,
         new_id=agency.new_id,

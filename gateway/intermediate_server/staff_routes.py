@@ -213,12 +213,14 @@ def _export(addressed: Addressed) -> Route:
                 403, "right_missing", "A whole log holds every affair; this takes a right without limits."
             )
         agency = desk.agency
+        key = agency.keys.ring.signer("log").public_key
         blocks = log_store.export(
             agency.database,
             agency.tenant,
             agency=agency.id,
             party=LogParty.INTERMEDIATE,
-            public_key=agency.keys.ring.signer("log").public_key,
+            public_key=key,
+            earlier=agency.register().log_keys_before(f"sekisho.example/{agency.id}/intermediate", key),
             year=wire.read_year(request.query.get("year")),
         )
         return await stream(request, blocks)

@@ -21,12 +21,14 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     """One fiscal year's log (`?year=`), the latest unless told, as NDJSON; empty while there is nothing in it."""
     caller = await require(request, "log", "read")
     agency = request.app[AGENCIES][caller.agency]
+    key = agency.log_key()
     blocks = log_store.export(
         agency.database,
         agency.tenant,
         agency=agency.id,
         party=LogParty.LINKAGE,
-        public_key=agency.log_key(),
+        public_key=key,
+        earlier=agency.earlier_log_keys(key),
         year=wire.read_year(request.query.get("year")),
     )
     return await stream(request, blocks)

@@ -150,6 +150,7 @@ async def _open(
         hosted_together=together,
         compare_with_resident_network=bool(config.options.get("compare_with_resident_network", True)),
         log_key=lambda: ring.signer("log").public_key,
+        earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
     )

@@ -31,7 +31,7 @@ ENTRY_PREFIX: Final = "E"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now.
+    """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now; `earlier_log_keys`: those before that one.
 
     `compare_with_resident_network`: whether four items are compared with the resident network's too.
     """
@@ -49,6 +49,7 @@ class Agency:
     clock: Clock
     compare_with_resident_network: bool
     log_key: Callable[[], bytes]
+    earlier_log_keys: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
     hosted_together: int = 1
     limits: LoadLimits = field(default_factory=LoadLimits)
     file_layouts: Mapping[str, FixedLayout] = field(default_factory=read_file_layouts)

@@ -273,6 +273,20 @@ class Driver:
         async with self.stage.staff(agency, self.stage.role_of(agency, "intermediate"), staff_id) as staff:
             yield staff
 
+    async def as_staff(
+        self, agency: str, who: str, path: str, item: Mapping[str, Any], *, purpose: str | None = None
+    ) -> list[Any] | str:
+        """What an agency's intermediate server answers a member of its staff to one item, or the reason why it does not.
+
+        `purpose`: what they show both factors for anew.
+        """
+        async with self.provider_staff(agency, who) as staff:
+            try:
+                proof = {} if purpose is None else {"proof": await staff.prove(purpose)}
+                return await staff.items(f"/{agency}/{path}", [{**item, **proof}])
+            except UnexpectedAnswerError as problem:
+                return str(problem).rpartition(" ")[2]
+
     async def faults(self, **switches: int | None) -> dict[str, int | None]:
         """Make the simulated network misbehave; all its switches."""
         async with self.stage.staff("network", "network") as staff:

@@ -55,7 +55,10 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "continuous_codes": False, "inquiry_file_patience_s": 4, "inquiry_file_look_s": 0.3, "inquiry_file_supplement_look_s": 0.5,
     },
     "neighbours-linkage": {"continuous_codes": False},
-    "intermediate": {**_STAFF, "resend_after_s": 1, "list_poll_s": 0.5, "staff_two_person_release": ["*"]},
+    "intermediate": {
+        **_STAFF, "resend_after_s": 1, "list_poll_s": 0.5, "code_epochs_poll_s": 0.5, "statistics_threshold": 3,
+        "staff_two_person_release": ["*"],
+    },
     "neighbours-intermediate": {**_STAFF, "resend_after_s": 1, "list_poll_s": 0.5},
 }  # fmt: skip
 _FAILURES: Final = (

@@ -28,7 +28,7 @@ _MOST_NAMED: Final = 30
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _FIELD: Final = re.compile(r"\$\.(\w+)")
 _ENUM: Final = re.compile(r"Invalid enum value '?(.*?)'?$")
-_OF_STEPS: Final = ("step", "inquiry", "form", "decision")
+_OF_STEPS: Final = ("step", "inquiry", "form", "decision", "correction", "grant", "notice", "code")
 """What a step may be to later ones."""
 _KINDS: Final = {
     "agency": "機関", "role": "役割", "person": "人", "step": "ここより前の手順", "verb": "動作", "key": "キー", "result": "結果の名", "line": "回線",
@@ -37,6 +37,9 @@ _KINDS: Final = {
     "home": "人を知っている機関", "reason": "理由", "state": "状態", "outcome": "区分", "values": "値の区分", "entry": "記録の種類", "finding": "検証の結果",
     "ring key": "鍵", "hosted agency": "受け持つ機関", "command": "コマンド", "word": "言葉", "flag": "真偽", "count": "数", "somebody": "人か nobody",
     "bad line": "回線と障害", "answer": "答え", "setting": "切替え",
+    "staff": "職員", "function": "試せる機能", "rule": "規則", "notice kind": "お知らせの種類", "job kind": "ジョブの種類",
+    "correction": "ここより前の訂正 (correct)", "grant": "ここより前の権限 (grant)", "notice": "ここより前のお知らせ (notice)",
+    "code": "ここより前の符号 (old-code)",
 }  # fmt: skip
 
 

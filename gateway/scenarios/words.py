@@ -10,12 +10,25 @@ from adapters.jlis_mock.lines import Bad
 from gateway.demonstration.run import DEMO_DAY
 from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
+from gateway.notice_words import POSTED
 from gateway.scenarios.command_words import ENDING
 from gateway.scenarios.play import Verb, holding_system, system_of
 from gateway.scenarios.scenario import Known
 from gateway.scenarios.topologies import TOPOLOGIES
-from gateway.scenarios.verbs import binding, bulk, dishonesty, exchange, people, surroundings
+from gateway.scenarios.verbs import (
+    binding,
+    bulk,
+    codes,
+    dishonesty,
+    exchange,
+    operations,
+    people,
+    records,
+    rights,
+    surroundings,
+)
 from gateway.scenarios.vocabulary import reasons
+from gateway.setting_up.first_staff import FIRST
 from gateway.setting_up.key_files import PURPOSES
 from gateway.topology import NETWORK, Agency, Program, Topology
 
@@ -26,6 +39,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     **people.VERBS,
     **binding.VERBS,
     **bulk.VERBS,
+    **codes.VERBS,
+    **records.VERBS,
+    **rights.VERBS,
+    **operations.VERBS,
 }
 
 _NOT_STARTED: Final = frozenset({Program.SKY2, Program.PORTAL})
@@ -60,6 +77,10 @@ def _known_in(topology: Topology) -> Known:
         "bad line": [f"{name} {bad}" for name in lines for bad in Bad],
         "command": ENDING,
         "ring key": ROTATABLE,
+        "staff": list(FIRST),
+        "function": list(rights.LOOKS),
+        "notice kind": list(POSTED),
+        "job kind": operations.JOBS,
     }
     for name in started:
         role = topology.roles[name]

@@ -23,12 +23,15 @@ from gateway.data_folder import private_folder, write_private
 from gateway.topology_parts import CERTIFICATE_DAYS
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
+from storage import durable_file
 from transport.tls import Identity
 
 _CA_DAYS: Final = 3650
 _RENEW_WITHIN: Final = timedelta(days=30)
 _BACKDATE: Final = timedelta(hours=1)
 _NAME: Final = "Sekisho development CA"
+_LIST_SEED: Final = "permission-list.seed"
+_NEXT_LIST_SEED: Final = "permission-list.next.seed"
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -120,9 +123,20 @@ def open_authority(folder: Path, now: datetime) -> Authority:
         certificate=x509.load_pem_x509_certificate(path.read_bytes()),
         key=key,
         root=_signer(folder / "register-root.seed"),
-        lists=_signer(folder / "permission-list.seed"),
+        lists=_signer(folder / _LIST_SEED),
         now=now,
     )
+
+
+def next_list_key(folder: Path, *, make: bool) -> Signer | None:
+    """The key that the publisher of the permission list is about to have; made if there is none and `make` says so."""
+    path = folder / _NEXT_LIST_SEED
+    return _signer(path) if make or path.exists() else None
+
+
+def promote_list_key(folder: Path) -> None:
+    """The prepared key is the publisher's from now on; the one before is gone. Raises OSError when none is prepared."""
+    durable_file.put(folder / _NEXT_LIST_SEED, folder / _LIST_SEED)
 
 
 def _host(name: str) -> x509.GeneralName:

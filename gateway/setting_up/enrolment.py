@@ -34,7 +34,7 @@ class Enrolment:
     logs: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     signing_keys: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
     permit_keys: tuple[bytes, ...] = ()
-    list_key: bytes = b""
+    list_keys: tuple[bytes, ...] = ()
     delegations: tuple[Delegation, ...] = ()
 
     def certificate(self, identity: Identity, agency: str, use: Use, name: str) -> None:
@@ -86,7 +86,7 @@ class Enrolment:
                 {"origin": origin, "keys": [key.hex() for key in keys]} for origin, keys in sorted(self.logs.items())
             ],
             "permit_keys": [key.hex() for key in self.permit_keys],
-            "list_key": self.list_key.hex(),
+            "list_keys": [key.hex() for key in self.list_keys],
             "simulation": self.simulation,
             "delegations": delegations.body(self.delegations),
         }

@@ -216,7 +216,7 @@ def _enrol(make: _Making, folder: Path, agency: str, program: Program, name: str
 
 def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> None:
     """The signed register for everybody, and the signed permission lists for those who decide by them."""
-    enrolment.list_key = authority.lists.public_key
+    enrolment.list_keys = (authority.lists.public_key,)
     enrolment.delegations = plan.topology.delegations
     elsewhere = [
         plan.data.clients / agency.id for agency in plan.topology.agencies.values() if agency.elsewhere is not None

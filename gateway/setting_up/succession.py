@@ -6,7 +6,7 @@ The register in force is the memory of all keys that ever counted; whoever write
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -15,7 +15,7 @@ from evidence.canonical import timestamp
 from transport.register import FORM
 
 Body = dict[str, Any]
-"""What a register says, in form 2, as JSON."""
+"""What a register says, in its present form, as JSON."""
 
 KEYS_OVERLAP: Final = timedelta(days=60)
 """As long as anything that was signed may be on its way: a permit is good for 60 days at most."""
@@ -24,7 +24,7 @@ CERTIFICATES_OVERLAP: Final = timedelta(days=1)
 
 
 def follow(before: Body | None, wanted: Mapping[str, Any], now: datetime, overlap: timedelta = KEYS_OVERLAP) -> Body:
-    """`wanted`: agencies with `signing_keys`, logs with `keys` and `permit_keys` as lists of hex keys that count now; the rest as the register has it.
+    """`wanted`: agencies with `signing_keys`, logs with `keys`, `permit_keys` and `list_keys` as lists of hex keys that count now; the rest as the register has it.
 
     Its sequence number is that of `before`, or one more when it says something else.
     """
@@ -40,13 +40,14 @@ def follow(before: Body | None, wanted: Mapping[str, Any], now: datetime, overla
         ],
         "logs": [{**one, "keys": next_of(logs.get(one["origin"], []), one["keys"])} for one in wanted["logs"]],
         "permit_keys": next_of(before["permit_keys"] if before else [], wanted["permit_keys"]),
+        "list_keys": _list_keys(before, wanted["list_keys"]),
         "certificates": _certificates(before, wanted["certificates"], now),
     }
     return numbered(before, body)
 
 
 def numbered(before: Body | None, body: Body) -> Body:
-    """The body with the number that it has when it comes after `before` (form 2, or there was none)."""
+    """The body with the number that it has when it comes after `before` (none: it is the first)."""
     last = 0 if before is None else int(before["sequence"])
     same = before is not None and {**before, "sequence": 0} == {**body, "sequence": 0}
     return {**body, "sequence": max(last if same else last + 1, 1)}
@@ -69,6 +70,27 @@ def open_keys(body: Body, purpose: str, whose: str) -> list[str]:
     """A party's keys (hex) that have no end yet. Raises LookupError."""
     place, name = _place(body, purpose, whose)
     return [one["key"] for one in place[name] if one["valid_to"] is None]
+
+
+def with_list_key(before: Body, key: str) -> Body:
+    """The next register when this key of the permission list's publisher counts too for what comes."""
+    return numbered(before, {**before, "list_keys": _list_keys(before, [key])})
+
+
+def with_list_key_alone(before: Body, key: str, signed: Mapping[str, Collection[str]]) -> Body:
+    """The next register when of the publisher's keys this one alone signs. `signed`: of each that signed till now, the digests of what it has signed."""
+    ended = [
+        one if one["versions"] is not None or one["key"] == key else {**one, "versions": sorted(signed[one["key"]])}
+        for one in before["list_keys"]
+    ]
+    return numbered(before, {**before, "list_keys": ended})
+
+
+def _list_keys(before: Body | None, wanted: Sequence[str]) -> list[Body]:
+    """Oldest first. A key is never forgotten, and it is ended by `with_list_key_alone` only: that knows what it has signed."""
+    known: list[Body] = [] if before is None else before["list_keys"]
+    there = {one["key"] for one in known}
+    return [*known, *({"key": key, "versions": None} for key in wanted if key not in there)]
 
 
 def _place(body: Body, purpose: str, whose: str) -> tuple[Body, str]:

@@ -26,12 +26,19 @@ _STRETCH: Final = 5_000
 
 
 async def export(
-    database: Database, tenant: str, *, agency: str, party: LogParty, public_key: bytes, year: int | None = None
+    database: Database,
+    tenant: str,
+    *,
+    agency: str,
+    party: LogParty,
+    public_key: bytes,
+    earlier: Sequence[bytes] = (),
+    year: int | None = None,
 ) -> AsyncIterator[bytes]:
     """The export of one fiscal year's log, the latest year unless told, in blocks of lines; nothing when there is no such log.
 
     In flat memory and without a transaction that lasts: each stretch is read by itself, up to the size that was read first.
-    `public_key`: the log's Ed25519 key. Raises StorageUnavailableError.
+    `public_key`: the log's Ed25519 key; `earlier`: those of before, oldest first. Raises StorageUnavailableError.
     """
     async with _reading(database, tenant) as connection:
         heads = {head["year"]: head for head in await connection.fetch(_QUERIES["heads"])}
@@ -40,7 +47,11 @@ async def export(
     if head is None:
         return
     origin, size = head["origin"], head["size"]
-    header = Header(agency=agency, origin=origin, party=party, size=size, vkey=format_vkey(origin, public_key))
+    before = [format_vkey(origin, key) for key in earlier]
+    header = Header(
+        agency=agency, origin=origin, party=party, size=size, vkey=format_vkey(origin, public_key),
+        earlier_vkeys=before or msgspec.UNSET,
+    )  # fmt: skip
     writer = Writer()
     yield b"".join(writer.begin(header, (_held(peer) for peer in peers)))
     for start in range(0, size, _STRETCH):

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from msgspec import UNSET
+
 from evidence.checkpoint import format_vkey, sign
 from evidence.entry import EntryKind, encode_entry, exchange_entry, other_entry
 from evidence.export import Header, LogParty, PeerCheckpoint, StoredEntry, write
@@ -42,6 +44,11 @@ class Log:
     def vkey(self) -> str:
         return format_vkey(self.origin, self.signer.public_key)
 
+    @property
+    def earlier_vkeys(self) -> list[str]:
+        """Of a log whose key was rotated."""
+        return []
+
     def root(self, size: int | None = None) -> bytes:
         return Frontier().extend([leaf_hash(body) for body in self.bodies[:size]]).frontier.root()
 
@@ -73,6 +80,7 @@ class Log:
             party=self.party,
             size=len(self.bodies) if size is None else size,
             vkey=self.vkey,
+            earlier_vkeys=self.earlier_vkeys or UNSET,
         )
         return list(
             write(

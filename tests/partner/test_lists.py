@@ -9,7 +9,7 @@ import pytest
 
 from partner.lists import list_in_force
 from partner.messages import MessageBrokenError, text
-from tests.permission_lists.test_versions import ANOTHER, PUBLISHER, head_of, version
+from tests.permission_lists.test_versions import ANOTHER, KEYS, head_of, version
 
 FIRST = version(1, date(2026, 4, 1), None)
 SECOND = version(2, date(2026, 12, 1), FIRST)
@@ -19,7 +19,7 @@ MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 def found(*versions, now=MIDNIGHT) -> str:
     wire = [{name: text(getattr(one, name)) for name in ("head", "signature", "content")} for one in versions]
-    return list_in_force(wire, PUBLISHER.public_key, now).digest
+    return list_in_force(wire, KEYS, now).digest
 
 
 def test_the_newest_list_whose_day_has_come_in_japan_counts():

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from adapters.jlis_mock.core import list_versions as core
 from keys import labels
 from keys.masked import Secret
+from keys.publisher import PublisherKey, PublisherKeys
 from keys.signing import Signer
 from permission_lists import versions
 from permission_lists.model import ListBroken
@@ -25,6 +26,7 @@ from tests.permission_lists.test_model import SMALL
 
 PUBLISHER = Signer(Secret(b"\x01" * 32))
 ANOTHER = Signer(Secret(b"\x02" * 32))
+KEYS = PublisherKeys.of(PUBLISHER.public_key)
 
 
 def document(affair: str) -> dict[str, Any]:
@@ -66,14 +68,14 @@ def changed(signed: SignedVersion, **changes: Any) -> SignedVersion:
     return signed_again(json.loads(signed.head) | changes, signed.content)
 
 
-def by_the_core(received: SignedVersion, held: Sequence[SignedVersion]) -> str | None:
+def by_the_core(received: SignedVersion, held: Sequence[SignedVersion], keys: PublisherKeys = KEYS) -> str | None:
     """The core's verdict in the words of ours: a reason, or None when it is taken or held already."""
     known: list[core.Version] = []
     for one in held:
-        found = core.accept(as_wire(one), known, PUBLISHER.public_key)
+        found = core.accept(as_wire(one), known, keys)
         assert isinstance(found, core.Version)
         known.append(found)
-    answer = core.accept(as_wire(received), known, PUBLISHER.public_key)
+    answer = core.accept(as_wire(received), known, keys)
     return answer if isinstance(answer, str) else None
 
 
@@ -81,21 +83,21 @@ def as_wire(signed: SignedVersion) -> core.Signed:
     return core.Signed(head=signed.head, signature=signed.signature, content=signed.content)
 
 
-def verdict(received: SignedVersion, held: Sequence[SignedVersion]) -> str | None:
+def verdict(received: SignedVersion, held: Sequence[SignedVersion], keys: PublisherKeys = KEYS) -> str | None:
     """Ours; asserts that the core's is the same."""
-    found = check(received, [head_of(one) for one in held], PUBLISHER.public_key)
+    found = check(received, [head_of(one) for one in held], keys)
     ours = found.value if isinstance(found, VersionRefusal) else None
-    assert by_the_core(received, held) == ours
+    assert by_the_core(received, held, keys) == ours
     return ours
 
 
 def test_versions_are_taken_one_on_top_of_the_other() -> None:
     assert [verdict(FIRST, []), verdict(SECOND, [FIRST]), verdict(THIRD, [FIRST, SECOND])] == [None] * 3
-    assert check(THIRD, HEADS[:2], PUBLISHER.public_key) == HEADS[2]
+    assert check(THIRD, HEADS[:2], KEYS) == HEADS[2]
 
 
 def test_a_version_that_is_held_already_is_nothing_new() -> None:
-    assert check(FIRST, HEADS[:2], PUBLISHER.public_key) is None
+    assert check(FIRST, HEADS[:2], KEYS) is None
     assert verdict(FIRST, [FIRST, SECOND]) is None
 
 
@@ -176,14 +178,31 @@ def test_no_flipped_byte_makes_another_version(part: str, place: int, flip: int)
     data[place % len(data)] ^= flip
     received = replace(SECOND, **{part: bytes(data)})
 
-    answer = check(received, [HEADS[0]], PUBLISHER.public_key)
+    answer = check(received, [HEADS[0]], KEYS)
     assert isinstance(answer, VersionRefusal) or (part == "content" and answer == HEADS[1])
     assert (by_the_core(received, [FIRST]) is None) == (not isinstance(answer, VersionRefusal))
 
 
+def test_a_key_that_was_replaced_vouches_for_what_the_register_names_and_for_nothing_else() -> None:
+    """However it is dated: a version tells no time, so whoever has the old key could write any."""
+    keys = PublisherKeys(
+        (
+            PublisherKey(key=PUBLISHER.public_key, signed=frozenset({hashlib.sha256(FIRST.head).hexdigest()})),
+            PublisherKey(key=ANOTHER.public_key),
+        )
+    )
+    by_the_new_one = version(2, date(2024, 5, 27), FIRST, signer=ANOTHER)
+
+    assert verdict(FIRST, [], keys) is None
+    assert verdict(by_the_new_one, [FIRST], keys) is None
+    assert verdict(SECOND, [FIRST], keys) == VersionRefusal.RETIRED
+    assert verdict(version(1, date(2022, 6, 17), None, "別の版"), [], keys) == VersionRefusal.RETIRED
+    assert verdict(replace(SECOND, signature=bytes(64)), [FIRST], keys) == VersionRefusal.SIGNATURE
+
+
 def test_without_a_publisher_in_the_register_nothing_is_taken() -> None:
-    assert check(FIRST, [], b"") is VersionRefusal.SIGNATURE
-    assert core.accept(as_wire(FIRST), [], b"") == "list_signature"
+    assert check(FIRST, [], PublisherKeys(())) is VersionRefusal.SIGNATURE
+    assert core.accept(as_wire(FIRST), [], PublisherKeys(())) == "list_signature"
 
 
 def test_a_document_with_a_bare_date_is_not_signed() -> None:

@@ -344,7 +344,7 @@ async def provider_world(
     )
     lists = Lists(ListShelf(lambda: found), clock)
     for signed in sign_shipped(publisher):
-        head = versions.check(signed, lists.heads, publisher.public_key)
+        head = versions.check(signed, lists.heads, found.list_keys)
         assert isinstance(head, versions.Head)
         lists.hold(head, signed)
     bars = StandingBars()

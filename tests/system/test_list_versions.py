@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +17,20 @@ import pytest
 
 from adapters.jlis_mock.dishonest import SignedRequest, Wish
 from gateway.__main__ import main
+from gateway.config import FAULT
 from gateway.demonstration.another_vendor import vendor
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from gateway.launcher import ROOT
+from gateway.list_sources import publisher_keys
+from gateway.setting_up.authority import open_authority
 from keys import labels
 from keys.signing import Signer, generate_seed
-from permission_lists.versions import Head, read_head
+from permission_lists.versions import Head, SignedVersion, read_head
 from storage import list_files
 from synthetic.business import MEDICAL_INSURANCE
 from tests.support.running_system import RESIDENTS, System, entries, insisting, started, until
+from transport.clock import Clock
 
 ORDINANCE = Path(__file__).parents[1] / "permission_lists" / "ordinance.yaml"
 MIDNIGHT = datetime(2022, 10, 31, 15, 0, 30, tzinfo=UTC)
@@ -176,6 +186,83 @@ async def test_a_forged_version_is_refused_whole_recorded_once_and_the_server_st
     assert [(one["reason"], one["facts"]) for one in refused] == [("list_signature", {"version": forged.digest})]
     assert await taken(system, WARD, latest["number"]) == list(range(1, latest["number"] + 1))
     assert (await asked(system))["state"] == "answered"
+
+
+def signed_next(system: System, signer: Signer, day: str) -> SignedVersion:
+    """The newest version once more, as the next one."""
+    newest = list_files.read(system.running.data.lists)[-1]
+    before = json.loads(newest.head)
+    said = {"number": before["number"] + 1, "supersedes": before["content_digest"], "valid_from": day}
+    head = json.dumps(before | said, sort_keys=True, separators=(",", ":")).encode()
+    return replace(newest, head=head, signature=signer.sign(labels.LIST, head))
+
+
+async def at_the_core(system: System, signed: SignedVersion) -> dict:
+    wire = {name: base64.b64encode(getattr(signed, name)).decode() for name in ("head", "signature", "content")}
+    async with system.stage.staff("network", "network") as staff:
+        return (await staff.items("/list-versions/publish", [wire]))[0]
+
+
+async def refusals(system: System, party: str, signed: SignedVersion) -> list[str]:
+    found = kinds(await system.export(party), "list.refused")
+    return [one["reason"] for one in found if one["facts"] == {"version": signed.digest}]
+
+
+ROTATE = ("keys", "rotate", "permission-list")
+
+
+async def test_is_8_the_publishers_key_is_rotated_under_traffic_and_the_old_one_makes_no_list_any_more(
+    system, tmp_path
+):
+    """Versions of before stay, the next one is believed under the new key; whoever still has the old key makes nothing of it, at core or agency."""
+    data = system.running.data
+    old = open_authority(data.authority, Clock()()).lists
+    answers: list[str] = []
+    words = (*ROTATE, "--data", str(data.root))
+    rotating = asyncio.create_task(asyncio.to_thread(main, words))
+    while not rotating.done():
+        answers.append((await asked(system))["state"])
+    assert rotating.result() == OK
+    assert set(answers) == {"answered"}
+
+    stolen = signed_next(system, old, "2022-12-01")
+    assert await at_the_core(system, stolen) == {"refused": {"reason": "list_key_retired"}}
+    assert await refusals(system, "network", stolen) == ["list_key_retired"]
+    file = tmp_path / "ordinance.yaml"
+    file.write_text(ORDINANCE.read_text(encoding="utf-8").replace("独自減免", "新しい減免"), encoding="utf-8")
+    assert publish(system, "2022-12-01", file) == OK
+    number = heads(system)[-1].number
+    for agency in (WARD, "naikaku"):
+        assert number in await taken(system, agency, number)
+
+    given = data.role("intermediate") / list_files.FILE_NAME
+    late = signed_next(system, old, "2022-12-02")
+    given.write_bytes(list_files.encode([*list_files.read(data.lists), late]))
+    system.running.restart("intermediate")
+    assert await refusals(system, WARD, late) == ["list_key_retired"]
+    assert await taken(system, WARD, number) == list(range(1, number + 1))
+    assert (await asked(system))["state"] == "answered"
+    rotated = [one["facts"] for one in kinds(await system.export("network"), "key.rotated")]
+    assert [(one["purpose"], one["version"]) for one in rotated] == [("permission-list", 2)]
+    assert (await at_the_core(system, list_files.read(data.lists)[0])) == {"published": True}
+
+
+@pytest.mark.parametrize("point", ["announced.after", "promoted.after"])
+def test_is_8_a_rotation_of_the_publishers_key_that_dies_is_finished_by_the_same_command(system, point):
+    data = system.running.data
+    words = (*ROTATE, "--lead", "0", "--data", str(data.root))
+    died = subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        env={**os.environ, FAULT: f"keys.rotation.{point}"}, cwd=ROOT, check=False, timeout=60,
+    )  # fmt: skip
+    assert died.returncode == -signal.SIGKILL
+    keys = publisher_keys(data).keys
+    assert [one.signed is None for one in keys[-2:]] == [True, True]
+    assert main(words) == OK
+    after = publisher_keys(data).keys
+    assert [one.key for one in after] == [one.key for one in keys]
+    assert [one.signed is None for one in after] == [*[False] * (len(keys) - 1), True]
+    assert open_authority(data.authority, Clock()()).lists.public_key == after[-1].key
 
 
 async def test_a_list_that_was_changed_in_the_database_is_not_decided_on(system):

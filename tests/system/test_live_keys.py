@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from evidence.canonical import encode
+from evidence.checkpoint import format_vkey
+from evidence.verify import Export, verify
 from gateway.__main__ import main
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import OK, REFUSED
@@ -129,6 +132,23 @@ async def test_sc_7_each_rotation_is_in_the_log_of_its_party_once(system):
         if role in party:
             rotated = entries(exports[party[role]], kind="key.rotated")
             assert [one["facts"]["version"] for one in rotated if one["facts"]["purpose"] == purpose] == [2]
+
+
+async def test_sc_6_an_auditor_without_the_register_follows_each_rotated_log_key_by_its_record(system):
+    """By the exports' own word, and from the key that an agency once handed over; a key that no record announces is not believed."""
+    exports = await system.exports(*PARTIES)
+    given = [Export(name, data.splitlines(keepends=True)) for name, data in exports.items()]
+    alone = verify(given)
+    origins = {log.origin: log.rotations for log in alone.logs}
+    register = system.running.role("intermediate").register
+    first = {origin: format_vkey(origin, register.logs[origin.rpartition("/")[0]].all()[0]) for origin in origins}
+    assert alone.findings == ()
+    assert set(origins.values()) == {1}
+    assert verify(given, first).findings == ()
+    header = json.loads(given[0].lines[0])
+    stranger = format_vkey(header["origin"], Signer(generate_seed()).public_key)
+    forged = Export(given[0].label, [encode(header | {"vkey": stranger}) + b"\n", *given[0].lines[1:]])
+    assert "wrong_key" in {one.name for one in verify([forged], first).findings}
 
 
 def digest_of(path: Path) -> str:

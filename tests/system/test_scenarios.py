@@ -43,7 +43,13 @@ steps:
 """,
 }
 """Played in this order, in one call with the others: a role that is restarted in between ends with the call."""
-TWICE = ("one-inquiry.yaml", "held-and-released.yaml", "dishonest-core.yaml")
+TWICE = (
+    "one-inquiry.yaml",
+    "held-and-released.yaml",
+    "dishonest-core.yaml",
+    "records.yaml",
+    "two-people-for-a-right.yaml",
+)
 """Played once more, in another company."""
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.setting_up.succession import ending_certificate, follow, with_certificate, with_keys, without_certificate
+from gateway.setting_up.succession import (
+    ending_certificate,
+    follow,
+    with_certificate,
+    with_keys,
+    with_list_key,
+    with_list_key_alone,
+    without_certificate,
+)
 from keys.masked import Secret
+from keys.publisher import PublisherKeys
 from keys.signing import Signer, generate_seed
 from keys.windows import KeyWindow, PublicKeys
-from transport.register import Register, RegisterBrokenError, build, in_windows, sign_register
+from transport.register import Register, RegisterBrokenError, build, present_form, sign_register
 from transport.standing_register import RegisterRefusal, StandingRegister
 
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -31,7 +41,7 @@ WANTED = {
     "certificates": [{"sha256": "aa" * 32, "agency": "asahi", "use": "intermediate", "name": "asahi"}],
     "logs": [{"origin": "sekisho.example/asahi/intermediate", "keys": ["22" * 32]}],
     "permit_keys": ["33" * 32],
-    "list_key": "44" * 32,
+    "list_keys": ["44" * 32],
     "simulation": True,
     "delegations": [],
 }  # fmt: skip
@@ -47,14 +57,14 @@ def test_a_register_of_the_form_before_is_read_as_one_whose_keys_have_no_end():
 
 
 def test_set_up_follows_the_form_before_with_number_one_and_then_changes_nothing():
-    migrated = follow(in_windows(OLD_FORM), WANTED, NOW)
+    migrated = follow(present_form(OLD_FORM), WANTED, NOW)
     assert migrated == FIRST
     assert migrated["sequence"] == 1
     assert follow(migrated, WANTED, NOW + DAY) == migrated
 
 
 BROKEN = {
-    "another form": {"v": 3},
+    "another form": {"v": 4},
     "a number below zero": {"sequence": -1},
     "a field more": {"more": 1},
     "a key of another size": {"permit_keys": [{"key": "33" * 31, "valid_from": None, "valid_to": None}]},
@@ -64,6 +74,8 @@ BROKEN = {
     "a key twice": {"permit_keys": 2 * [{"key": "33" * 32, "valid_from": None, "valid_to": None}]},
     "an agency twice": {"agencies": 2 * FIRST["agencies"]},
     "a certificate twice": {"certificates": 2 * FIRST["certificates"]},
+    "a publisher's key twice": {"list_keys": 2 * FIRST["list_keys"]},
+    "a digest of another size": {"list_keys": [{"key": "44" * 32, "versions": ["ab" * 31]}]},
     "a log without a key": {"logs": [{"origin": "x", "keys": []}]},
     "an unknown use": {"certificates": [{**FIRST["certificates"][0], "use": "anything"}]},
 }  # fmt: skip
@@ -103,6 +115,23 @@ def test_a_rotation_names_both_keys_then_ends_the_old_one_and_forgets_none():
         done, {**WANTED, "agencies": [{**WANTED["agencies"][0], "signing_keys": ["55" * 32]}]}, NOW + 9 * DAY
     )
     assert later == done
+
+
+def test_the_publishers_key_of_before_vouches_for_the_versions_that_the_register_names():
+    both = with_list_key(FIRST, "66" * 32)
+    assert [one.signed for one in build(both).list_keys.keys] == [None, None]
+    done = with_list_key_alone(both, "66" * 32, {"44" * 32: ["ab" * 32], "66" * 32: []})
+    assert [one.signed for one in build(done).list_keys.keys] == [frozenset({"ab" * 32}), None]
+    assert [one["sequence"] for one in (FIRST, both, done)] == [1, 2, 3]
+    assert follow(done, {**WANTED, "list_keys": ["66" * 32]}, NOW + DAY) == done
+    assert with_list_key_alone(done, "66" * 32, {"66" * 32: ["cd" * 32]}) == done
+
+
+def test_a_register_of_the_form_with_one_key_of_the_publisher_is_read_and_keeps_its_number():
+    before = {name: said for name, said in FIRST.items() if name != "list_keys"} | {"v": 2, "list_key": "44" * 32}
+    assert build({**before, "sequence": 7}) == replace(build(FIRST), sequence=7)
+    assert build({**before, "list_key": ""}).list_keys == PublisherKeys(())
+    assert follow(present_form({**before, "sequence": 7}), WANTED, NOW)["sequence"] == 7
 
 
 def test_a_certificate_that_was_replaced_has_an_end_and_one_that_was_taken_out_is_out():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from adapters.jlis_mock.core.list_lookup import ListLookup, ListUnreadableError
 from adapters.jlis_mock.core.list_versions import Signed, Version, accept
 from adapters.jlis_mock.core.messages import digest
 from evidence.entry import EntryKind
+from keys.publisher import PublisherKeys
 from storage import sql
 from storage.committer import Commit, Committer, Statement, Write, commit_step
 from storage.database import Database, StorageUnavailableError
@@ -48,12 +50,12 @@ def _given(path: Path) -> list[Signed]:
 
 @dataclass(slots=True, kw_only=True)
 class ListShelf:
-    """`key`: the public key of the list's publisher, from the register. `versions`: oldest first."""
+    """`keys`: called, the public keys of the list's publisher in the register in force. `versions`: oldest first."""
 
     database: Database
     tenant: str
     committer: Committer
-    key: bytes
+    keys: Callable[[], PublisherKeys]
     versions: list[Version] = field(default_factory=list)
     _today: tuple[date, ListLookup | None] | None = None
 
@@ -67,7 +69,7 @@ class ListShelf:
             raise StorageUnavailableError("the core's lists could not be read") from None
         for row in rows:
             signed = Signed(head=row["head"], signature=row["signature"], content=row["content"])
-            found = accept(signed, self.versions, self.key)
+            found = accept(signed, self.versions, self.keys())
             if isinstance(found, str):
                 raise ListUnreadableError("a stored version of the permission list was changed")
             if all(one is not found for one in self.versions):  # another load was not faster
@@ -91,7 +93,7 @@ class ListShelf:
     async def _publish(
         self, signed: Signed, actor: str | None, now: datetime, not_before: date | None = None
     ) -> str | None:
-        found = accept(signed, self.versions, self.key)
+        found = accept(signed, self.versions, self.keys())
         if isinstance(found, str):
             return await self._refused(signed, found, actor, now)
         if any(one is found for one in self.versions):

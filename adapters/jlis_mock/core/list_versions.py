@@ -20,7 +20,7 @@ from adapters.jlis_mock.core.list_lookup import ListLookup, ListUnreadableError,
 from adapters.jlis_mock.core.messages import Digest
 from evidence import canonical
 from keys import labels
-from keys.signing import verify
+from keys.publisher import PublisherKeys
 from transport import wire
 
 LARGEST: Final = 16 * 1024 * 1024
@@ -59,10 +59,11 @@ class Version:
     lookup: ListLookup
 
 
-def accept(signed: Signed, held: Sequence[Version], key: bytes) -> Version | str:
+def accept(signed: Signed, held: Sequence[Version], keys: PublisherKeys) -> Version | str:
     """The version, or why it is not taken. `held`: oldest first. A version held already is given back as it is held."""
-    if len(signed.head) > LARGEST_HEAD or not verify(key, labels.LIST, signed.head, signed.signature):
-        return "list_signature"
+    said = (labels.LIST, signed.head, signed.signature)
+    if len(signed.head) > LARGEST_HEAD or not keys.verify(*said):
+        return "list_key_retired" if keys.retired(*said) else "list_signature"
     known = next((one for one in held if one.signed.head == signed.head), None)
     if known is not None:
         return known

@@ -33,11 +33,12 @@ _WANTED: Final = msgspec.json.Decoder(_Wanted)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreLog:
-    """Where the core's log lies, and the public key that signs its checkpoints."""
+    """Where the core's log lies, and the public key that signs its checkpoints; `earlier`: those before that one."""
 
     database: Database
     tenant: str
     public_key: Callable[[], bytes]
+    earlier: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
 
 
 LOG: Final = web.AppKey("core_log", CoreLog)
@@ -47,12 +48,14 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told."""
     await request.app[ENTRANCE].admit(request, Use.STAFF, NETWORK)
     log = request.app[LOG]
+    key = log.public_key()
     blocks = store.export(
         log.database,
         log.tenant,
         agency=NETWORK,
         party=LogParty.CORE,
-        public_key=log.public_key(),
+        public_key=key,
+        earlier=log.earlier(key),
         year=read_year(request.query.get("year")),
     )
     return await stream(request, blocks)

@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from evidence.entry import EntryKind, encode_entry, other_entry
 from gateway.intermediate_server.lists.in_force import Lists
+from keys.publisher import PublisherKeys
 from permission_lists import versions
 from permission_lists.versions import Head, SignedVersion, VersionRefusal
 from storage import list_files, sql
@@ -37,14 +38,14 @@ FAILURES = Counter("sekisho_list_fetch_failures", "Turns in which the core could
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTaking:
-    """What taking versions needs, for one agency. `key`: the public key of the list's publisher, from the register."""
+    """What taking versions needs, for one agency. `keys`: called, the public keys of the list's publisher in the register in force."""
 
     agency: str
     tenant: str
     database: Database
     committer: Committer
     lists: Lists
-    key: bytes
+    keys: Callable[[], PublisherKeys]
     core: Channel
     clock: Clock
     new_id: Callable[[str, datetime], str]
@@ -66,7 +67,7 @@ class ListTaking:
             raise StorageUnavailableError("the permission list could not be read") from None
         for row in rows:
             signed = SignedVersion(head=row["head"], signature=row["signature"], content=row["content"])
-            head = versions.check(signed, self.lists.heads, self.key)
+            head = versions.check(signed, self.lists.heads, self.keys())
             if isinstance(head, VersionRefusal):
                 await self._refuse(signed, head)
                 break
@@ -77,7 +78,7 @@ class ListTaking:
     async def take(self, received: Sequence[SignedVersion]) -> None:
         """Take versions, oldest first, until one is not acceptable. Raises StorageUnavailableError."""
         for signed in received:
-            head = versions.check(signed, self.lists.heads, self.key)
+            head = versions.check(signed, self.lists.heads, self.keys())
             if isinstance(head, VersionRefusal):
                 await self._refuse(signed, head)
                 return

@@ -26,7 +26,10 @@ _TOLD: Final[Mapping[str, Told]] = {
 
 
 class Ask(Words, frozen=True, kw_only=True):
-    """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end."""
+    """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end.
+
+    `non_disclosure`: the person must not learn of it (番号法23条2項).
+    """
 
     about: str
     item: str
@@ -36,6 +39,7 @@ class Ask(Words, frozen=True, kw_only=True):
     items: list[str] = field(default_factory=list)
     basis: str | None = None
     wait: bool = True
+    non_disclosure: bool = False
 
 
 class Of(Words, frozen=True, kw_only=True):
@@ -81,7 +85,8 @@ def _question(play: Play, words: Ask) -> dict[str, Any]:
         "purpose": "シナリオの照会",
         "staff": "scenario-staff",
     }
-    return asked if words.basis is None else {**asked, "basis": words.basis}
+    said = {"basis": words.basis} if words.basis is not None else {}
+    return {**asked, **said, **({"non_disclosure": True} if words.non_disclosure else {})}
 
 
 def _records(play: Play, words: Ask) -> Sequence[BusinessRecord]:

@@ -12,6 +12,7 @@ import yaml
 
 from adapters.jlis_mock.core import list_versions
 from keys.masked import Secret
+from keys.publisher import PublisherKeys
 from keys.signing import Signer
 from permission_lists.versions import Head, SignedVersion, check, legal_day, make, read_head
 from storage.reference_data import read_permission_list, read_permission_texts
@@ -21,6 +22,7 @@ from transport.channel import RefusedByPeerError
 from transport.clock import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+KEYS = PublisherKeys.of(PUBLISHER.public_key)
 
 
 async def fetched(
@@ -44,7 +46,7 @@ async def published(around: Surroundings, *versions: SignedVersion, who: str = "
 def heads(versions: list[SignedVersion]) -> list[Head]:
     found: list[Head] = []
     for one in versions:
-        head = check(one, found, PUBLISHER.public_key)
+        head = check(one, found, KEYS)
         assert isinstance(head, Head)
         found.append(head)
     return found
@@ -155,10 +157,10 @@ async def test_a_request_by_a_list_that_does_not_count_today_gets_no_permit(arou
 async def test_a_version_counts_in_the_core_from_midnight_on() -> None:
     from adapters.jlis_mock.core.list_shelf import ListShelf
 
-    shelf = ListShelf(database=None, tenant="", committer=None, key=b"")  # type: ignore[arg-type]
+    shelf = ListShelf(database=None, tenant="", committer=None, keys=lambda: KEYS)  # type: ignore[arg-type]
     for signed in _first_two():
         wire = list_versions.Signed(head=signed.head, signature=signed.signature, content=signed.content)
-        found = list_versions.accept(wire, shelf.versions, PUBLISHER.public_key)
+        found = list_versions.accept(wire, shelf.versions, KEYS)
         assert isinstance(found, list_versions.Version)
         shelf.versions.append(found)
 

@@ -31,8 +31,8 @@ async def test_others_have_their_turn_between_long_pieces_and_everything_comes_i
 
 
 def test_a_stretch_grows_while_it_is_short_shrinks_when_it_is_long_and_has_bounds():
-    assert next_size(100, 0.01) == 200
-    assert next_size(400, 0.01) == 400
-    assert next_size(300, 0.1) == 300
-    assert next_size(300, 0.5) == 150
-    assert next_size(100, 9.0) == 100
+    assert next_size(40, 0.01) == 80
+    assert next_size(100, 0.01) == 100
+    assert next_size(90, 0.1) == 90
+    assert next_size(90, 0.5) == 45
+    assert next_size(40, 9.0) == 40
