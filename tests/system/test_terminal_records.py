@@ -70,7 +70,8 @@ async def test_copies_are_shown_as_they_stand_after_the_look_is_on_record(job):
         assert await browser.post("/copies", **asked) == 200
         records = job.system.insurance(person)
         for value in (said["value"] for record in records for said in record.items.values() if "value" in said):
-            assert f">{html.escape(str(value))}<" in browser.text
+            assert f">{html.escape(str(value))}" in browser.text
+        assert re.search(r"資格取得事由</th><td[^>]*>[0-9]{2} [^0-9<]+<", browser.text)  # what a code means
         assert browser.text.count("公開中") == len(records)
         assert "<dt>レイアウトの版</dt><dd>0001</dd>" in browser.text
         assert "凍結中" not in browser.text
@@ -147,6 +148,8 @@ async def test_a_record_is_entered_once_and_what_is_wrong_is_told_at_its_field(j
     async with at_the_terminal(job) as browser:
         await enter(browser, job)
         await browser.get("/business")
+        assert await browser.post("/business/about", addressee_number=about["addressee_number"]) == 200
+        assert browser.field("addressee_number") == about["addressee_number"]
         assert await browser.post("/business", **{**about, "addressee_number": "１２"}) == 400
         assert await browser.post("/business", **about) == 200
         assert "記録はありません" in browser.text
