@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 from evidence.checkpoint import parse_vkey
+from evidence.entry import EntryKind, other_entry
 from evidence.findings import FindingName
 from gateway import verify_arguments
 from gateway.verify_command import CLEAN, FOUND, MEANING, UNUSABLE, run
 from keys.signing import Signer, generate_seed
-from tests.evidence.exchanges import several
+from tests.evidence.exchanges import START, several
 from transport.register import sign_register
 
 
@@ -124,6 +125,22 @@ def test_input_that_cannot_be_used_ends_with_two(tmp_path, capsys):
     assert run(paths, other, json=False) == UNUSABLE
     assert run(paths, None, json=False, trusted={"sekisho.test/x": "nonsense"}) == UNUSABLE
     capsys.readouterr()
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, capsys):
+    assert run([*written(tmp_path), tmp_path / "absent.ndjson"], None, json=False) == UNUSABLE
+    assert str(tmp_path / "absent.ndjson") in capsys.readouterr().err
+
+
+def test_a_tail_that_no_peer_has_seen_is_told(tmp_path, capsys):
+    paths = written(tmp_path)
+    run(paths, tmp_path / "register.json", json=False)
+    assert "behind the last checkpoint that others hold" not in capsys.readouterr().out
+    core = several().core
+    core.append(other_entry(id="codes-2", at=START, kind=EntryKind.CODES_ISSUED, facts={"count": 1}))
+    paths[1].write_bytes(b"".join(core.lines()))
+    run(paths, tmp_path / "register.json", json=False)
+    assert "behind the last checkpoint that others hold" in capsys.readouterr().out
 
 
 def test_every_finding_has_a_meaning_in_japanese():
