@@ -127,6 +127,8 @@ async def test_a_right_to_see_copies_covers_its_affair_and_information_alone(job
         await desk.granted(one, other, holder, "desk.business.view", affair="insurance-qualification")
         act = {"affair": "insurance-qualification", "information": INSURED, "act": "look"}
         assert (await desk.call(holder, "staff/desk/business-information", act))[0] == 200
+        unknown = await desk.call(holder, "staff/desk/business-information", {**act, "information": "123456789012"})
+        assert unknown == (400, "information_unknown")
         for wrong in ({"affair": "insurance-notices"}, {"act": "delete"}):
             answer = await desk.call(holder, "staff/desk/business-information", {**act, **wrong})
             assert answer == (403, "right_missing")
