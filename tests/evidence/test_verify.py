@@ -71,21 +71,6 @@ def test_clean_logs_give_no_findings_and_say_what_was_checked():
     assert not core.anchored
 
 
-def test_the_report_says_how_far_others_vouch_for_a_log():
-    """A tail that nobody else has seen can be rewritten by whoever has the key: it must not pass for witnessed."""
-    three = several()
-    held = max(int(peer.note.split("\n")[1]) for log in (three.inquirer, three.provider) for peer in log.peers)
-    three.core.append(step(EntryKind.PERMIT_ISSUED, 99, 9))
-    unseen = len(three.core.bodies) - 1
-    three.core.bodies[unseen] = three.core.bodies[unseen].replace(b'"v":1', b'"v":3')
-    three.core.notes[-1] = sign(three.core.origin, unseen + 1, three.core.root(), three.core.signer)
-    report = verify(three.exports())
-    core = next(log for log in report.logs if log.party == "core")
-    assert report.clean
-    assert (core.vouched, core.entries) == (held, unseen + 1)
-    assert verify([three.core.export()]).logs[0].vouched == 0
-
-
 def test_keys_of_the_register_anchor_the_report():
     three = several()
     trusted = {log.origin: log.vkey for log in (three.inquirer, three.core, three.provider)}
