@@ -62,9 +62,10 @@ class LogChecked:
     """How much of one log was checked.
 
     `checkpoints`: own checkpoints with a good signature; `roots`: of those, how many roots were derived anew and
-    fit; `peer_checkpoints`: checkpoints of this log, held by others, whose root was compared; `anchored`: the
-    key came from the signed register and not from the export itself; `erased`: entries of which the hash alone is left;
-    `rotations`: how many times a key was followed to the next by the log's own record, where no register names them.
+    fit; `peer_checkpoints`: checkpoints of this log, held by others, whose root was compared; `vouched`: the size of the
+    largest of these (behind it only the log's own signature speaks); `anchored`: the key came from the signed register
+    and not from the export itself; `erased`: entries of which the hash alone is left; `rotations`: how many times a key
+    was followed to the next by the log's own record, where no register names them.
     """
 
     export: str
@@ -77,6 +78,7 @@ class LogChecked:
     roots: int
     peer_checkpoints: int
     root: str
+    vouched: int = 0
     erased: int = 0
     rotations: int = 0
 

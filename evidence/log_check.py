@@ -102,7 +102,7 @@ class LogCheck:
         self.watched = sorted(held, key=lambda peer: peer.size, reverse=True)
         self.watch = self.watched[-1].size if self.watched else -1
         self.signed_size = 0
-        self.checkpoints = self.roots = self.compared = 0
+        self.checkpoints = self.roots = self.compared = self.vouched = 0
         self.ended = False
         self.erased = 0
         self.covers: list[Covered] = []  # what entries of this log say of years whose bodies are gone
@@ -252,7 +252,7 @@ class LogCheck:
         while self.watched and self.watched[-1].size == self.next:
             held = self.watched.pop()
             if not self.broken:
-                self.compared += 1
+                self.compared, self.vouched = self.compared + 1, held.size
                 if held.root != root:
                     self.unmatched.append(held)
         self.watch = self.watched[-1].size if self.watched else -1
@@ -362,6 +362,7 @@ class LogCheck:
             checkpoints=self.checkpoints,
             roots=self.roots,
             peer_checkpoints=self.compared,
+            vouched=self.vouched,
             root=self.fits.root.hex(),
             erased=self.erased,
         )

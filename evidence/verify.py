@@ -109,6 +109,12 @@ class _Known:
     declared: tuple[bytes, ...] | None = None
     trusted: bytes | None = None
 
+    def fits(self, declared: tuple[bytes, ...]) -> bool:
+        """Whether an export of this log may declare these keys."""
+        if self.declared is None:
+            return declared[-1] in self.keys.all()
+        return declared == self.declared[: len(declared)]
+
     def while_read(self, slack: timedelta) -> LogKeys:
         if self.declared is None:
             return RegisteredKeys(self.keys, slack)
@@ -122,7 +128,8 @@ def _keys(
     findings: Findings,
 ) -> dict[str, _Known]:
     """The keys by origin: of the register if there is one, else as the headers declare them."""
-    found = {first_of(origin)[0]: _given(origin, said) for origin, said in (trusted or {}).items()}
+    given = {first_of(origin)[0]: _given(origin, said) for origin, said in (trusted or {}).items()}
+    declaring: dict[str, list[tuple[Export, tuple[bytes, ...]]]] = {}
     for export, header in zip(exports, headers, strict=True):
         if header is None:
             continue
@@ -131,15 +138,11 @@ def _keys(
         if not declared:
             detail = "the header's keys are not verifier keys of this log"
             findings.add(_found(FindingName.MALFORMED, export, detail, 1))
-        elif trusted is not None and log not in found:
+        elif trusted is not None and log not in given:
             findings.add(_found(FindingName.UNKNOWN_LOG, export, "the register does not know this log", 1))
         else:
-            known = _declaring(found.get(log), declared)
-            if known is None:
-                detail = "the header's key is not the log's known key"
-                findings.add(_found(FindingName.WRONG_KEY, export, detail, 1))
-            found[log] = known or found[log]
-    return found
+            declaring.setdefault(log, []).append((export, declared))
+    return given | {log: _agreed(given.get(log), found, findings) for log, found in declaring.items()}
 
 
 def _given(origin: str, said: TrustedKeys) -> _Known:
@@ -158,16 +161,19 @@ def _declared(header: Header) -> tuple[bytes, ...]:
     return tuple(key for _, key in named) if {name for name, _ in named} == {header.origin} else ()
 
 
-def _declaring(known: _Known | None, declared: tuple[bytes, ...]) -> _Known | None:
-    """What is known of a log after an export of it has declared its keys; None when that contradicts it."""
-    if known is None:
-        return _Known(_all(declared), declared)
-    if known.declared is None:
-        return known if declared[-1] in known.keys.all() else None
-    if known.trusted is not None and known.declared == (known.trusted,):
-        return _Known(_all(declared), declared, known.trusted) if known.trusted in declared else None
-    longer, shorter = sorted((known.declared, declared), key=len, reverse=True)
-    return _Known(_all(longer), longer, known.trusted) if longer[: len(shorter)] == shorter else None
+def _agreed(given: _Known | None, declaring: Sequence[tuple[Export, tuple[bytes, ...]]], findings: Findings) -> _Known:
+    """What is known of a log whose exports declare these keys: the longest succession counts, and each other is the beginning of it."""
+    longest = max((declared for _, declared in declaring), key=len)
+    if given is None:
+        known = _Known(_all(longest), longest)
+    elif given.trusted is not None and given.trusted in longest:
+        known = _Known(_all(longest), longest, given.trusted)
+    else:
+        known = given
+    for export, declared in declaring:
+        if not known.fits(declared):
+            findings.add(_found(FindingName.WRONG_KEY, export, "the header's key is not the log's known key", 1))
+    return known
 
 
 def _all(keys: tuple[bytes, ...]) -> PublicKeys:

@@ -126,7 +126,7 @@ def _not_renewed(party: staff_calls.Party, *, as_json: bool) -> int:
             f"{one['integrated_number']}  世代 (epoch) {one['epoch']}  {since}  {one['reason']}{replacing}\n"
         )
     for reason in sorted({one["reason"] for one in found}):
-        sys.stdout.write(f"{reason}: {why(reason)}。{what_to_do(reason)}\n")
+        sys.stdout.write(f"{reason}\n  {why(reason)}\n  → {what_to_do(reason)}\n")
     if job is not None:
         words = f"sekisho jobs retry {job['kind']} {job['id']} --agency {party.name}"
         sys.stdout.write(f"全部をもう一度コアに送る (send all of them once more): {words}\n")

@@ -1,5 +1,6 @@
-"""`sekisho decide`: does the permission list permit this inquiry on this day, and why? Asks no server.
+"""`sekisho decide`: does the permission list permit this inquiry on this day, and why? Without an item: which rows would. Asks no server.
 
+With a data folder the list is the one published there, and the parties' kinds and assessment (28条) are those of its signed register.
 Exit codes: 0 permitted, 3 refused, 2 the question itself is wrong.
 """
 
@@ -9,6 +10,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,12 +18,13 @@ from typing import Any, Final
 
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
-from gateway.list_sources import SourceWrongError, open_library
+from gateway.list_sources import SourceWrongError, open_library, register
 from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
-from permission_lists.explain import COLUMNS, MARKS, Checked, Explained, Verdict, explain
+from permission_lists.explain import COLUMNS, MARKS, Checked, Explained, Verdict, allowing, explain
 from permission_lists.model import PermissionList, PermissionRow
-from permission_lists.parties import resolve
+from permission_lists.parties import resolve, whole_names
 from storage.reference_data import read_party_rules, read_permission_list
+from transport.register import Agency
 
 _MOST_ROWS: Final = 10
 
@@ -44,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on", required=True, metavar="YYYY-MM-DD", help="照会日 (legal date in Japan)")
     parser.add_argument("--inquirer", required=True, metavar="名称", help="情報照会者 (inquirer), by name")
     parser.add_argument("--provider", required=True, metavar="名称", help="情報提供者 (provider), by name")
-    parser.add_argument("--item", required=True, metavar="項", help="項の番号 (item), e.g. 2 or 16-2")
+    parser.add_argument(
+        "--item",
+        metavar="項",
+        help="項の番号 (item), e.g. 2 or 16-2。省くと許す行を示す (left out: which rows permit it)",
+    )
     parser.add_argument("--information", required=True, metavar="情報", help="特定個人情報の名称 (information class)")
     parser.add_argument("--basis", metavar="根拠", help="beppyo2-2022, meirei-2024; default: in force on that day")
     parser.add_argument(
@@ -65,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="データフォルダーで発行された版で答える (by the version published there and in force on that day)",
+        help="データフォルダーで発行された版と、登録簿にある機関の区分・保護評価で答える (by the version published there and in force"
+        " on that day, and the kinds and assessments of its register)",
     )
     parser.add_argument(
         "--explain",
@@ -78,15 +86,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer the question of `args` on standard output; bad input on standard error."""
     try:
-        question = _question(args)
         _check_data(args.data)
+        question, registered = _question(args, _agencies(args.data))
         permission_list = read_permission_list() if args.data is None else open_library(args.data).on(question.on)
         _check_basis(permission_list, question)
     except (QuestionWrongError, SourceWrongError) as wrong:
         sys.stderr.write(f"入力の誤り / bad input: {wrong}\n")
         return BAD_INPUT
+    if args.item is None:
+        return _say_rows(args, question, permission_list)
     answer = decide(permission_list, question)
-    explained = explain(permission_list, question) if args.explain else None
+    explained = explain(permission_list, question, registered=registered) if args.explain else None
     if args.json:
         document = _document(question, answer, permission_list.digest)
         text = json.dumps(document | _explained_document(explained), ensure_ascii=False, indent=2)
@@ -96,24 +106,48 @@ def run(args: argparse.Namespace) -> int:
     return OK if isinstance(answer, Permitted) else REFUSED
 
 
-def _question(args: argparse.Namespace) -> Question:
+def _say_rows(args: argparse.Namespace, question: Question, permission_list: PermissionList) -> int:
+    """Of a question without an item: the rows that permit it."""
+    rows = allowing(permission_list, question)
+    if args.json:
+        document = {"permitted": bool(rows), "on": question.on.isoformat(), "list_digest": permission_list.digest}
+        text = json.dumps(document | _rows_document(rows), ensure_ascii=False, indent=2)
+    else:
+        text = "\n".join(_rows_lines(rows))
+    sys.stdout.write(f"{text}\n")
+    return OK if rows else REFUSED
+
+
+def _question(args: argparse.Namespace, agencies: Sequence[Agency]) -> tuple[Question, bool]:
+    """The question, and whether both parties stand in the register (`agencies`), so that their assessment is known. Raises QuestionWrongError."""
     affair = getattr(args, "affair", None)
     level = Level(args.level or Level.TABLE)
     if affair is not None and level is not Level.DETAIL:
         raise QuestionWrongError(
             "--affair は --level detail とともに指定してください / --affair goes with --level detail"
         )
-    _check_item(args.item)
-    return Question(
-        on=_day(args.on),
-        inquirer=_party(args.inquirer, "--inquirer", args.inquirer_kind),
-        provider=_party(args.provider, "--provider", args.provider_kind),
+    if args.item is None and affair is not None:
+        raise QuestionWrongError("--affair は --item とともに指定してください / --affair goes with --item")
+    _check_item(args.item or "0")
+    on = _day(args.on)
+    inquirer, one_known = _party(args.inquirer, "--inquirer", args.inquirer_kind, agencies)
+    provider, other_known = _party(args.provider, "--provider", args.provider_kind, agencies)
+    if inquirer.may_be(provider) and len(inquirer.means | provider.means) > 1:
+        raise QuestionWrongError(
+            f"{inquirer.name}と{provider.name}が同じ機関かどうか決められません。都道府県から書いてください"
+            " / these may be one agency or two: give their names with the prefecture"
+        )
+    question = Question(
+        on=on,
+        inquirer=inquirer,
+        provider=provider,
         basis=args.basis,
-        item=args.item,
+        item=args.item or "",
         information=args.information,
         level=level,
         affair=None if affair is None else affair.removeprefix(f"{args.item}-"),
     )
+    return question, one_known and other_known
 
 
 def _check_item(item: str) -> None:
@@ -134,17 +168,34 @@ def _day(text: str) -> date:
     return day
 
 
-def _party(name: str, option: str, kinds: list[str]) -> Party:
+def _party(name: str, option: str, kinds: list[str], agencies: Sequence[Agency]) -> tuple[Party, bool]:
+    """The party of that name with what the register says of it, if it stands there; whether it does. Raises QuestionWrongError."""
     rules = read_party_rules()
+    means = whole_names(rules, name)
+    agency = next((one for one in agencies if not means.isdisjoint(whole_names(rules, one.name))), None)
     party = resolve(rules, name)
+    if agency is not None:
+        party = Party(name=agency.name, kinds=agency.kinds, pia_duty_met=agency.assessed, means=means)
     if party is None:
         raise QuestionWrongError(_UNKNOWN_PARTY.replace("{option}", option))
-    unknown = [kind for kind in kinds if kind not in rules.registered]
-    if unknown:
+    known = sorted(kind for kind, of in rules.registered.items() if of in party.kinds)
+    if not set(kinds) <= set(known):
         raise QuestionWrongError(
-            f"{option}-kind は次のどれかを指定してください / {option}-kind is one of: {', '.join(sorted(rules.registered))}"
+            f"{option}-kind に指定できるのは {', '.join(known) or '（この機関にはなし）'} です / {option}-kind of this party is one of these"
         )
-    return replace(party, kinds=party.kinds | frozenset(kinds))
+    return replace(party, kinds=party.kinds | frozenset(kinds)), agency is not None
+
+
+def _agencies(data: Path | None) -> list[Agency]:
+    """Who stands in the folder's register. Raises SourceWrongError."""
+    if data is None or not (folder := DataFolder(data)).register.is_file():
+        return []
+    try:
+        return list(register(folder).agencies.values())
+    except OSError:
+        raise SourceWrongError(
+            "データフォルダーの登録簿を読めません。控えから戻してください / its register cannot be read; restore it from its backup"
+        ) from None
 
 
 def _check_data(data: Path | None) -> None:
@@ -237,20 +288,31 @@ def _explained_document(explained: Explained | None) -> dict[str, Any]:
             {"column": one.column.value, "verdict": one.verdict.value, "asked": one.asked, "wanted": list(one.wanted)}
             for one in explained.columns
         ],
-        "allowing_rows": [row.id for row in explained.allowing],
+        **_rows_document(explained.allowing),
     }
+
+
+def _rows_document(rows: Sequence[PermissionRow]) -> dict[str, Any]:
+    return {"allowing_rows": [row.id for row in rows]}
 
 
 def _explained_lines(explained: Explained | None) -> list[str]:
     if explained is None:
         return []
-    lines = ["列ごと / by column  ○ 合う fits  × 合わない fails  △ 他の法令で定まる unsettled  － 行がない no row"]
-    lines += [_column_line(one) for one in explained.columns]
-    if not explained.allowing:
-        return [*lines, "この照会者・提供者・情報を許す行は、その日のリストにありません / no row of that day allows it"]
-    lines.append(f"許す行 / rows that allow it ({len(explained.allowing)})")
-    lines += [f"  {row.id}  {row.affair[:70]}" for row in explained.allowing[:_MOST_ROWS]]
-    left = len(explained.allowing) - _MOST_ROWS
+    lines = [
+        "列ごと / by column  ○ 合う fits  × 合わない fails  △ 他の法令で定まる unsettled  － 見ていない not looked at"
+    ]
+    return [*lines, *(_column_line(one) for one in explained.columns), *_rows_lines(explained.allowing)]
+
+
+def _rows_lines(rows: Sequence[PermissionRow]) -> list[str]:
+    if not rows:
+        return ["この照会者・提供者・情報を許す行は、その日のリストにありません / no row of that day allows it"]
+    lines = [
+        f"許す行 / rows that allow it ({len(rows)})",
+        *(f"  {row.id}  {row.affair[:70]}" for row in rows[:_MOST_ROWS]),
+    ]
+    left = len(rows) - _MOST_ROWS
     return [*lines, f"  ほか {left} 行 / more: --json"] if left > 0 else lines
 
 

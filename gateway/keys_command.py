@@ -267,6 +267,8 @@ def _lead(data: DataFolder, args: argparse.Namespace) -> float:
 def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:
     """A period key whole or in part; of any other purpose only a version that seals nothing new."""
     states = found.store.ring.versions(args.purpose)
+    if args.version is not None and args.version not in states:
+        raise KeyMissing
     if not args.purpose.startswith(PERIODS) and states.get(args.version) in {None, State.PRIMARY}:
         return end(
             "使用中の版は破棄できません。先に rotate を / name a version that is not the primary one; rotate first",

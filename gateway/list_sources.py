@@ -152,9 +152,14 @@ def open_library(data: Path | None) -> Library:
 
 def publisher_keys(data: DataFolder) -> PublisherKeys:
     """Of the signed register. Raises SourceWrongError, OSError."""
+    return register(data).list_keys
+
+
+def register(data: DataFolder) -> Register:
+    """The folder's, checked against its own root. Raises SourceWrongError, OSError."""
     try:
         root = bytes.fromhex(data.register_root.read_text())
-        return Register.read(data.register.read_bytes(), root).list_keys
+        return Register.read(data.register.read_bytes(), root)
     except (RegisterBrokenError, ValueError):
         raise SourceWrongError(
             "登録簿がこの認証局のものではありません / the register is not this authority's"

@@ -12,6 +12,7 @@ Nobody publishes meanwhile, and what the core has published is asked for before 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -19,7 +20,7 @@ from typing import Final
 from gateway import staff_calls
 from gateway.data_folder import DataFolder
 from gateway.key_records import record
-from gateway.key_rotation import ANNOUNCED, ENDED, PREPARED, PROMOTED, await_register, passed
+from gateway.key_rotation import ANNOUNCED, ENDED, PREPARED, PROMOTED, NotTakenError, await_register, passed
 from gateway.list_sources import published, publisher_keys
 from gateway.setting_up import succession
 from gateway.setting_up.authority import Authority, next_list_key, open_authority, promote_list_key
@@ -84,9 +85,9 @@ class PublisherRotation:
         with passed(ENDED):
             versions = published(self.data, self.core).signed
             public = authority.lists.public_key
-            await_register(
-                self.data, publish(self.data, authority.root, lambda before: _ending(before, public, versions))
-            )
+            ended = publish(self.data, authority.root, lambda before: _ending(before, public, versions))
+        with suppress(NotTakenError):  # a role that hangs takes it when it looks again
+            await_register(self.data, ended)
 
     def _record(self, number: int, key: bytes) -> None:
         """In the core's log, where the core is one of this folder's roles."""

@@ -125,6 +125,8 @@ _POLICY: Final[Mapping[str, Kind]] = dict.fromkeys(
     ("answer_within_s", "keep_result_s", "resend_after_s", "acquisition_within_s", "replaced_code_s"), SECONDS
 )
 """What an agency may have otherwise than the others of its server."""
+_OFFICE: Final[Mapping[str, Kind]] = {"staff_opens": TIME, "staff_closes": TIME, "staff_closed": Several(DAY)}
+"""When staff are expected to be at work: what is done otherwise is told by the analysis of the access log (SC-12)."""
 _EVERY: Final[Mapping[str, Kind]] = {"clock_offset_s": OFFSET}
 OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     Program.LINKAGE: {
@@ -143,6 +145,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "first_transfer": _of("on_command"),
         "push_hosts": By("agency", Several(_like(is_place, "host:port です / host:port"))),
         "issuer": _REACHED,
+        **_OFFICE,
         **dict.fromkeys(
             ("push_attempts", "bulk_lines_per_request", "bulk_requests_in_flight", "desk_requests_in_flight", "desk_items_per_request", "connections"),
             _whole(1),
@@ -165,9 +168,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
             ("staff_idle", "staff_absolute", "staff_locked_for", "staff_challenge_for", "staff_password_for", "staff_initial_for", "staff_card_for"), SECONDS
         ),
         **dict.fromkeys(("staff_sessions", "staff_failures", "staff_terminal_failures"), _whole(1)),
-        "staff_opens": TIME,
-        "staff_closes": TIME,
-        "staff_closed": Several(DAY),
+        **_OFFICE,
         "staff_rp_id": _like(is_host, "ホスト名です / a host name"),
         "staff_origins": Several(_ORIGIN),
         "staff_two_person_release": KINDS,
@@ -195,8 +196,9 @@ def examine(fields: Fields, program: Program, agencies: Collection[str]) -> None
         kind = known(program).get(key)
         if kind is not None:  # what is not known is noted already
             _examine(fields, key, kind, agencies)
-    if program is Program.INTERMEDIATE:
+    if program in {Program.LINKAGE, Program.INTERMEDIATE}:
         _examine_hours(fields)
+    if program is Program.INTERMEDIATE:
         _examine_origins(fields)
 
 

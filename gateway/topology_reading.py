@@ -23,7 +23,7 @@ from gateway.topology_parts import (
 )
 from gateway.topology_servers import ROLE_KEYS, ROUTE_KEYS, Servers
 from gateway.topology_texts import A_CODE, A_NAME, A_SYSTEM, AN_ID
-from permission_lists.parties import resolve
+from permission_lists.parties import fit, resolve, whole_names
 from storage.reference_data import read_party_rules, read_permission_list
 from transport.register import Delegation, Side
 
@@ -107,7 +107,8 @@ class Reading:
             return
         if left is not None:
             del self.agencies[agency.id]
-            self._taken.pop(("name", agency.name), None)
+            for claim in _names(agency.name):
+                self._taken.pop(claim, None)
             self.servers.leave(agency.id, agency.elsewhere, with_keys=False)
             self._delegated = [
                 (one, at) for one, at in self._delegated if agency.id not in {one.delegator, one.delegate}
@@ -129,7 +130,7 @@ class Reading:
         claims: list[tuple[str, object]] = [
             ("agency", found.id),
             ("code", found.code),
-            ("name", found.name),
+            *_names(found.name),
             *(("business system", one.id) for one in found.systems),
         ]
         self.servers.leave(found.id, found.elsewhere, with_keys=True)
@@ -162,9 +163,9 @@ class Reading:
             systems=systems,
             elsewhere=elsewhere,
         )
-        self._once(fields, "id", ("agency", id_), f"id {shown(id_)}")
-        self._once(fields, "code", ("code", agency.code), f"機関コード {shown(agency.code)}")
-        self._once(fields, "name", ("name", name), f"名称 {shown(name)}")
+        self._once(fields, "id", [("agency", id_)], f"id {shown(id_)}")
+        self._once(fields, "code", [("code", agency.code)], f"機関コード {shown(agency.code)}")
+        self._once(fields, "name", _names(name), f"名称 {shown(name)}")
         if id_:
             self.agencies.setdefault(id_, agency)
             self._lines.setdefault(id_, fields.line)
@@ -223,16 +224,19 @@ class Reading:
     def _kinds(self, fields: Fields, name: str) -> tuple[str, ...]:
         """法令の区分: as given, or as the name tells them."""
         rules = read_party_rules()
+        party = resolve(rules, name) if name else None
         if "kinds" not in fields.mapping:
-            party = resolve(rules, name) if name else None
             if party is None and name:
                 fields.wrong("name", "kinds_missing", name=shown(name))
             return tuple(sorted(party.kinds)) if party else ()
-        kinds = fields.texts("kinds")
-        for unknown in sorted(set(kinds) - rules.kinds):
-            fields.unknown("kinds", "kind_unknown", unknown, sorted(rules.kinds))
+        kinds = frozenset(fields.texts("kinds"))
+        unknown = sorted(kinds - rules.kinds)
+        for one in unknown:
+            fields.unknown("kinds", "kind_unknown", one, sorted(rules.kinds))
         if not kinds:
             fields.wrong("kinds", "kinds_empty")
+        elif party is not None and not unknown and not fit(rules, party, kinds):
+            fields.wrong("kinds", "kinds_contrary", name=shown(name), told=", ".join(sorted(party.kinds)))
         return tuple(sorted(kinds))
 
     def _system(self, item: object, of: Fields) -> BusinessSystem:
@@ -243,7 +247,7 @@ class Reading:
         for grant in grants:
             if grant not in GRANTS:
                 fields.unknown("grants", "grant_unknown", grant, GRANTS)
-        self._once(fields, "id", ("business system", id_), f"業務システムの id {shown(id_)}")
+        self._once(fields, "id", [("business system", id_)], f"業務システムの id {shown(id_)}")
         return BusinessSystem(
             id=id_,
             name=fields.text("name", _TEXT, A_NAME),
@@ -291,7 +295,7 @@ class Reading:
             elif found is not None and found.elsewhere is not None:
                 fields.wrong("hosts", "host_elsewhere", agency=shown(agency))
             host = (f"host of {program.value}", agency)
-            self._once(fields, "hosts", host, f"機関 {shown(agency)} を受け持つ {program.value} の役割")
+            self._once(fields, "hosts", [host], f"機関 {shown(agency)} を受け持つ {program.value} の役割")
 
     def _hosted_by(self, document: Fields, agency: Agency | None) -> dict[Program, str]:
         """Program → role, of an agency in a file of its own; none of an agency elsewhere."""
@@ -321,14 +325,14 @@ class Reading:
     def _known(self, program: Program) -> str:
         return ", ".join(role.name for role in self.roles.values() if role.program is program)
 
-    def _once(self, fields: Fields, key: str, what: tuple[str, object], thing: str) -> None:
-        """Note when somebody before has this already."""
-        if not what[1]:
-            return
-        if (first := self._taken.get(what)) is not None:
+    def _once(self, fields: Fields, key: str, claims: Collection[tuple[str, object]], thing: str) -> None:
+        """Note when somebody before has this already, under any of its names."""
+        claims = [claim for claim in claims if claim[1]]
+        first = next((self._taken[claim] for claim in claims if claim in self._taken), None)
+        if first is not None:
             fields.wrong(key, "stands_twice", thing=thing, first=first)
         else:
-            self._taken[what] = f"{self.findings.file}:{fields.mapping.line_of(key)}"
+            self._taken.update(dict.fromkeys(claims, f"{self.findings.file}:{fields.mapping.line_of(key)}"))
 
     def _needed(self, document: Fields) -> None:
         """What a topology cannot be without."""
@@ -345,3 +349,8 @@ class Reading:
             if role.program is Program.SKY2 and name not in systems:
                 roles = document.mapping["roles"]
                 self.findings.add(roles.line_of(name), "sky2_has_no_system", name=name)
+
+
+def _names(name: str) -> list[tuple[str, object]]:
+    """What an agency of this name claims: 世田谷区長 and 東京都世田谷区長 are one agency, which would inquire of itself (PL-6)."""
+    return [("name", one) for one in whole_names(read_party_rules(), name)]

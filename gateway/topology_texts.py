@@ -64,6 +64,10 @@ MISTAKES: Final = {
         "{what}: 知らない区分 {name} です / unknown kind",
         "party_kinds.yaml にある区分を書いてください / give a kind of party_kinds.yaml: {known}",
     ),
+    "kinds_contrary": (
+        "{what}: kinds が名称 {name} と食い違います / kinds and name contradict each other",
+        "kinds を消すか、{told} をすべて書き、名称では分からない区分だけを足してください / leave kinds out, or write these and add only what no name tells",
+    ),
     "systems_elsewhere": (
         "{what}: elsewhere の機関に業務システムは置けません / an agency elsewhere has no business systems here",
         "systems を消してください / remove systems",

@@ -73,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_up(args: argparse.Namespace) -> int:
     """Start everything, say where it is, and wait for Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # in a script's background Ctrl-C would be ignored
+        signal.signal(number, _interrupt)
 
     def up(running: Running) -> int:
         with running:
@@ -173,6 +174,8 @@ def _how_to_sign_in(running: Running) -> list[str]:
         f"  秘密は各ファイルにあります (secrets, 0600): {clients}/<client id>.json",
         f"ファイルの受け渡し (spool): {running.data.root / 'spool'}/<linkage | neighbours-linkage>/<機関 agency>/<業務 ID>/<{' | '.join(CHANNELS)}>/in (sekisho send)",
         f"職員の証明書 (staff certificates): {clients}/staff-<機関 agency>/<{' | '.join(STAFF)}>.pem, .key.pem",
+        f"職員の画面 (pages for staff): sekisho terminal --data {running.data.root}",
+        f"  パスワードと職員証の暗証 (passwords and PINs, 0600): {clients}/staff-<機関 agency>/<{' | '.join(STAFF)} | admin-1 | admin-2>.secrets.json",
     ]
     if systems:
         client = running.client(systems[0])

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -65,6 +66,12 @@ _FORKS_UNSEEN: Final = (
 )
 
 
+_BEHIND: Final = (
+    "控えの届かない末尾の記録は、書いた機関の署名だけが保証します。そこでの欠落や書き直しは、相手の記録との食い違いとしてしか分かりません"
+    " (behind the last checkpoint that others hold, only the log's own signature and the other parties' records speak)"
+)
+
+
 class RegisterUnreadable(Exception):  # noqa: N818 - it says what the file is
     """The register file is not a mapping of logs to verifier keys."""
 
@@ -103,10 +110,11 @@ def run(
         exports = [Export(path.name, FileLines(path)) for path in paths]
         report = verify(exports, known)
         agreement = agree(exports)
-    except (OSError, RegisterUnreadable, ValueError):
-        sys.stderr.write(
-            "読めないファイルか、登録簿の形式の誤りがあります / a file cannot be read or the register is malformed\n"
-        )
+    except OSError as hindrance:
+        sys.stderr.write(f"ファイルを読めません / a file cannot be read: {hindrance.filename}\n")
+        return UNUSABLE
+    except (RegisterUnreadable, ValueError):
+        sys.stderr.write("登録簿の形式の誤りがあります / the register is malformed\n")
         return UNUSABLE
     if json:
         sys.stdout.write(json_text.dumps(as_json(report, agreement), ensure_ascii=False, indent=1) + "\n")
@@ -189,6 +197,8 @@ def _print_numbers(console: Console, heading: str, numbers: Sequence[str], count
 def _print(report: Report, agreement: Agreement, *, self_declared: bool, listed: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(_logs(report))
+    if any(0 < log.vouched < log.entries for log in report.logs):
+        console.print(_BEHIND, style="dim")
     console.print(
         f"他機関が保持するチェックポイント (peer checkpoints): 検証 {report.peers_checked}"
         f"、鍵がなく未検証 {report.peers_unchecked}"
@@ -225,11 +235,13 @@ def _print(report: Report, agreement: Agreement, *, self_declared: bool, listed:
 
 
 def _logs(report: Report) -> Table:
-    table = Table(title="検証したログ (logs)")
-    for heading in ("ファイル", "記録数", "うち中身を消去", "署名", "根の再計算", "他機関の控え", "鍵"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title="検証したログ (logs)", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("ファイル", no_wrap=True)
+    for heading in ("記録数", "中身を消去", "署名", "根の再計算", "他機関の控え", "控えの届く記録数"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("鍵", no_wrap=True)
     for log in report.logs:
-        numbers = (log.entries, log.erased, log.checkpoints, log.roots, log.peer_checkpoints)
+        numbers = (log.entries, log.erased, log.checkpoints, log.roots, log.peer_checkpoints, log.vouched)
         anchored = "登録簿" if log.anchored and not log.rotations else "渡された鍵" if log.anchored else "自己申告"
         anchored += f"、更新 {log.rotations} 回" if log.rotations else ""
         table.add_row(Text(f"{log.export}\n{log.agency} {log.party}"), *(f"{number:,}" for number in numbers), anchored)

@@ -59,11 +59,19 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """An agency as the list sees it: its name, the legal kinds it is, and whether its assessment duty is met (28条)."""
+    """An agency as the list sees it: its name, the legal kinds it is, and whether its assessment duty is met (28条).
+
+    `means`: each agency that the name can mean, by its whole name (世田谷区長: 東京都世田谷区長); empty where the name says it all.
+    """
 
     name: str
     kinds: frozenset[str]
     pia_duty_met: bool = True
+    means: frozenset[str] = frozenset()
+
+    def may_be(self, other: Party) -> bool:
+        """Whether two names may be of one agency: by one name or another, nobody inquires of itself."""
+        return self.name == other.name or not self.means.isdisjoint(other.means)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +132,7 @@ def decide(permission_list: PermissionList, question: Question) -> Permitted | R
     if not (question.inquirer.pia_duty_met and question.provider.pia_duty_met):
         return refused(Reason.PIA_DUTY_NOT_MET, notes=notes)
     # 3
-    if question.inquirer.name == question.provider.name:
+    if question.inquirer.may_be(question.provider):
         return refused(Reason.INQUIRES_OF_ITSELF, notes=notes)
     # 4
     row = permission_list.rows.get((basis.id, question.item))
@@ -145,7 +153,7 @@ def decide(permission_list: PermissionList, question: Question) -> Permitted | R
     if inquirer is Standing.UNDETERMINED:
         return refused(Reason.TERM_UNDETERMINED, row, notes)
     # 10
-    details = _details(row, question)
+    details = details_naming(row, question)
     if question.level is Level.DETAIL and not details:
         return refused(Reason.NO_DETAIL, row, notes)
     return permitted(row, grant, question.on, details)
@@ -204,7 +212,7 @@ def permitted(row: PermissionRow, grant: Grant, on: date, details: tuple[Detaile
     return Permitted(row=row, grant=grant, legal_basis=row.legal_basis, notes=tuple(notes), details=details)
 
 
-def _details(row: PermissionRow, question: Question) -> tuple[DetailedAffair, ...]:
+def details_naming(row: PermissionRow, question: Question) -> tuple[DetailedAffair, ...]:
     """The detailed affairs that name the information, by class or by wording; only the one asked for, if one is."""
     if question.level is not Level.DETAIL:
         return ()

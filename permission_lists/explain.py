@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from permission_lists.decide import Level, Party, Permitted, Question, Standing, basis_on, decide, standing
+from permission_lists.decide import (
+    Level,
+    Party,
+    Permitted,
+    Question,
+    Standing,
+    basis_on,
+    decide,
+    details_naming,
+    standing,
+)
 from permission_lists.model import LegalBasis, PermissionList, PermissionRow, Term
 
 
@@ -21,10 +31,11 @@ class Column(StrEnum):
     INQUIRER = "inquirer"
     PROVIDER = "provider"
     INFORMATION = "information"
+    DETAIL = "detail"
 
 
 class Verdict(StrEnum):
-    """UNSETTLED: other law decides, so it is not permitted. NOT_LOOKED_AT: there is no row to look at."""
+    """UNSETTLED: other law decides, so it is not permitted. NOT_LOOKED_AT: there is no row, or no register, to look at."""
 
     FITS = "fits"
     FAILS = "fails"
@@ -41,6 +52,7 @@ COLUMNS: Final = {
     Column.INQUIRER: "照会者",
     Column.PROVIDER: "提供者",
     Column.INFORMATION: "情報",
+    Column.DETAIL: "細目",
 }
 """What a column is called for people."""
 MARKS: Final = {Verdict.FITS: "○", Verdict.FAILS: "×", Verdict.UNSETTLED: "△", Verdict.NOT_LOOKED_AT: "－"}
@@ -71,8 +83,11 @@ _OF_STANDING = {
 }
 
 
-def explain(permission_list: PermissionList, question: Question) -> Explained:
-    """Every column of the question, also those after the one that `decide` stopped at."""
+def explain(permission_list: PermissionList, question: Question, *, registered: bool = True) -> Explained:
+    """Every column of the question, also those after the one that `decide` stopped at; that of the order's details at their level only.
+
+    `registered`: whether the parties' assessment duty is known, from a register; else nothing is said of it.
+    """
     basis = basis_on(permission_list, question.basis, question.on)
     row = None if basis is None else permission_list.rows.get((basis.id, question.item))
     both = question.inquirer.pia_duty_met and question.provider.pia_duty_met
@@ -85,10 +100,13 @@ def explain(permission_list: PermissionList, question: Question) -> Explained:
                 f"{question.basis or '(その日の法令)'} {question.on.isoformat()}",
                 tuple(_lasting(found.id, found.in_force.first.isoformat(), found.in_force.last) for found in permission_list.bases.values()),
             ),
-            _checked(Column.ASSESSMENT, both, "照会者・提供者", ("特定個人情報保護評価（番号法第28条）を終えていること",)),
+            Checked(
+                column=Column.ASSESSMENT, verdict=_verdict(both) if registered else Verdict.NOT_LOOKED_AT, asked="照会者・提供者",
+                wanted=("特定個人情報保護評価（番号法第28条）を終えていること",),
+            ),
             _checked(
                 Column.PARTIES,
-                question.inquirer.name != question.provider.name,
+                not question.inquirer.may_be(question.provider),
                 f"{question.inquirer.name} → {question.provider.name}",
                 ("照会者と提供者が別の機関であること",),
             ),
@@ -96,13 +114,18 @@ def explain(permission_list: PermissionList, question: Question) -> Explained:
                 column=Column.ITEM, verdict=_found(basis, row), asked=question.item, wanted=(_range(items),) if items else (),
             ),
             *_of_row(row, question),
+            *_of_details(row, question),
         ),
-        allowing=_allowing(permission_list, question),
+        allowing=allowing(permission_list, question),
     )  # fmt: skip
 
 
 def _checked(column: Column, fits: bool, asked: str, wanted: tuple[str, ...]) -> Checked:  # noqa: FBT001 - the one fact of the column
-    return Checked(column=column, verdict=Verdict.FITS if fits else Verdict.FAILS, asked=asked, wanted=wanted)
+    return Checked(column=column, verdict=_verdict(fits), asked=asked, wanted=wanted)
+
+
+def _verdict(fits: bool) -> Verdict:  # noqa: FBT001 - the one fact
+    return Verdict.FITS if fits else Verdict.FAILS
 
 
 def _found(basis: LegalBasis | None, row: PermissionRow | None) -> Verdict:
@@ -162,14 +185,25 @@ def _place(terms: list[Term], party: Party) -> Verdict:
     return next((verdict for verdict in (Verdict.FITS, Verdict.UNSETTLED) if verdict in places), Verdict.FAILS)
 
 
-def _allowing(permission_list: PermissionList, question: Question) -> tuple[PermissionRow, ...]:
+def _of_details(row: PermissionRow | None, question: Question) -> tuple[Checked, ...]:
+    """Whether an affair that the order details under the row, the one asked for if one is, names the information."""
+    if question.level is not Level.DETAIL:
+        return ()
+    asked = question.information if question.affair is None else f"{question.item}-{question.affair}"
+    if row is None:
+        return (Checked(column=Column.DETAIL, verdict=Verdict.NOT_LOOKED_AT, asked=asked, wanted=()),)
+    naming = details_naming(row, replace(question, affair=None))
+    wanted = tuple(f"{row.item}-{detail.number}" for detail in naming)
+    return (_checked(Column.DETAIL, bool(details_naming(row, question)), asked, wanted),)
+
+
+def allowing(permission_list: PermissionList, question: Question) -> tuple[PermissionRow, ...]:
+    """Rows in force that day that say yes to these parties and this information, at the question's level, whatever item or affair it names."""
     found = [
         row
         for row in permission_list.rows.values()
         if isinstance(
-            decide(
-                permission_list, replace(question, basis=row.basis.id, item=row.item, level=Level.TABLE, affair=None)
-            ),
+            decide(permission_list, replace(question, basis=row.basis.id, item=row.item, affair=None)),
             Permitted,
         )
     ]

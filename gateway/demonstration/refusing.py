@@ -240,3 +240,8 @@ def _table(stage: Stage, step: Step) -> None:
     for row in step.rows:
         table.add_row(row["case"], row["refused_by"], row["reason"], row["recorded_by"])
     stage.console.print(table)
+    stage.console.print(
+        "コアと提供者に拒まれるのは、多くが架空市長（自前のサーバーを持つ機関の役で、わざと規則を破る）の照会。その機関の証跡はここにないので「記録する者」に出ない。"
+        " / Most of what core and provider refuse comes from an agency with a server of its own, played dishonestly: its log is not here.\n",
+        highlight=False,
+    )

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from gateway.demonstration import exchanging, held, loading, recording, refusing
 from gateway.demonstration.stage import Stage
+from gateway.exit_codes import BAD_INPUT, FAILED, OK, end
 from gateway.launcher import Running
 from gateway.topology import Program, Topology, parse, shipped, shipped_text
 from storage.postgres import discard
@@ -62,14 +63,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    if not 1_000 <= args.residents <= 1_000_000:
-        console.print("[red]--residents は 1000 から 1000000 まで / 1,000 to 1,000,000[/red]")
-        return 2
-    if args.data.exists() and not (args.data / "demo").exists() and any(args.data.iterdir()):
-        console.print(
-            "[red]--data のフォルダーは空か、前回のデモのものにしてください / must be empty or a former demo's[/red]"
-        )
-        return 2
+    wrong = _wrong(args)
+    if wrong is not None:
+        return end(wrong, BAD_INPUT)
     discard(args.data)
     args.data.mkdir(parents=True)
     (args.data / "demo").touch()
@@ -94,7 +90,20 @@ def run(args: argparse.Namespace) -> int:
     _show(console, stage, result)
     if args.json:
         args.json.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    return 0 if result["ok"] else 1
+    return OK if result["ok"] else FAILED
+
+
+def _wrong(args: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments, found before anything is made."""
+    if not 1_000 <= args.residents <= 1_000_000:
+        return "--residents は 1000 から 1000000 まで / 1,000 to 1,000,000"
+    if args.json is not None and not args.json.resolve().parent.is_dir():
+        return "--json のフォルダーがありません / the folder of --json is not there"
+    if args.data.exists() and not args.data.is_dir():
+        return "--data はフォルダーではありません / --data is no folder"
+    if args.data.exists() and not (args.data / "demo").exists() and any(args.data.iterdir()):
+        return "--data のフォルダーは空か、前回のデモのものにしてください / --data must be empty or a former demo's"
+    return None
 
 
 def two_people() -> tuple[Topology, bytes]:
@@ -114,7 +123,7 @@ def _ended(console: Console, data: Path, failure: BaseException) -> int:
         highlight=False,
     )
     console.print(f"各役割のログ / logs of the roles: {data}/roles/*/server.log", highlight=False)
-    return 1
+    return FAILED
 
 
 def _roles() -> list[str]:
@@ -180,6 +189,11 @@ def _show(console: Console, stage: Stage, result: dict[str, Any]) -> None:
         f"最大メモリー {max(result['peak_memory_kb'].values()) // 1024} MB（プロセスごと）",
         highlight=False,
     )
+    data = stage.running.data.root
+    console.print(
+        f"証跡の書き出し / exports: {stage.exports}/*.ndjson（sekisho verify --data {data} …）、続き / go on: sekisho up --data {data}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
     console.print(
         "[bold green]すべて期待どおりです。/ Everything is as expected.[/bold green]"
         if result["ok"]

@@ -33,13 +33,17 @@ SEED = 20221001
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One step's outcome. `counts`: what happened how often; `expected`: the same, as it must be; equal means the step is right."""
+    """One step's outcome. `counts`: what happened how often; `expected`: the same, as it must be; equal means the step is right.
+
+    `checks`: which of them are no counts but things that are so or not.
+    """
 
     name: str
     title: str
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     expected: Counter[str] = field(default_factory=Counter)
+    checks: set[str] = field(default_factory=set)
     rows: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -51,8 +55,17 @@ class Step:
         self.counts[name] += found
         self.expected[name] += wanted
 
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """What was found, in its order, what must not be (0) too: name, and count or mark; what is not as it must be says so."""
+        for name in dict.fromkeys((*self.expected, *self.counts)):
+            found, wanted = self.counts[name], self.expected[name]
+            right = found == wanted
+            said = ("✓" if right else "✗") if name in self.checks else f"{found:,}"
+            yield name, said if right else f"{said}  [red]← 期待 {wanted:,}[/red]"
+
     def check(self, name: str, right: bool) -> None:  # noqa: FBT001 (one fact)
         """One thing that must be so."""
+        self.checks.add(name)
         self.expect(name, int(right), 1)
 
 
@@ -103,10 +116,8 @@ class Stage:
         self.steps.append(step)
         mark = "[green]OK[/green]" if step.ok else "[red]NG[/red]"
         self.console.print(f"  {mark}  {step.seconds:6.1f} s", highlight=False)
-        for key in sorted(step.expected | step.counts):
-            found, wanted = step.counts[key], step.expected[key]
-            note = "" if found == wanted else f"  [red]← 期待 {wanted:,}[/red]"
-            self.console.print(f"       {key}: {found:,}{note}", highlight=False)
+        for what, said in step.lines():
+            self.console.print(f"       {what}: {said}", highlight=False)
 
     @asynccontextmanager
     async def system(self, client_id: str) -> AsyncIterator[BusinessSystem]:

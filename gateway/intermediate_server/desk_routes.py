@@ -129,7 +129,10 @@ def _business(function: Function) -> Callable[[Acting, wire.Envelope], Awaitable
     async def answer(acting: Acting, envelope: wire.Envelope) -> list[Any]:
         items = wire.parse_items(envelope, _DESK_BUSINESS)
         looking = function is Function.DESK_BUSINESS_VIEW
+        known = {layout.information for layout in acting.desk.agency.layouts}
         for item in items:
+            if item.information not in known:  # whoever types a person's number here has not put it into the log
+                raise ProblemError(400, "information_unknown", "No layout here has this kind of information.")
             covered = acting.may(function, item.affair, item.information)
             if not covered or (item.act is BusinessAct.LOOK) is not looking:
                 raise _right_missing()

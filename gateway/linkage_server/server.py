@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from evidence.access_analysis import measures_from
 from gateway.api import standings as token_standings
 from gateway.api.authorization import DOORS, Closed, Door, Doors, authenticate
 from gateway.api.clients import ClientStore, client_ids
@@ -152,6 +153,7 @@ async def _open(
         log_key=lambda: ring.signer("log").public_key,
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
+        measures=measures_from(config.options),
         file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
     )
     forwarding = Forwarding(

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from codebook.identifiers import new_sortable_id
 from codebook.layouts import Layout
+from evidence.access_analysis import Measures
 from evidence.entry import Entry, EntryKind, encode_entry, other_entry
 from gateway.api.clients import ClientStore
 from gateway.batch.text_forms import FixedLayout
@@ -33,7 +34,7 @@ ENTRY_PREFIX: Final = "E"
 class Agency:
     """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now; `earlier_log_keys`: those before that one.
 
-    `compare_with_resident_network`: whether four items are compared with the resident network's too.
+    `compare_with_resident_network`: whether four items are compared with the resident network's too; `measures`: what the analysis of looks finds remarkable.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Agency:
     earlier_log_keys: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
     hosted_together: int = 1
     limits: LoadLimits = field(default_factory=LoadLimits)
+    measures: Measures = field(default_factory=Measures)
     file_layouts: Mapping[str, FixedLayout] = field(default_factory=read_file_layouts)
 
     def look_s(self, alone_s: float) -> float:

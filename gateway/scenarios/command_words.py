@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from gateway.command_line import Parser, with_arguments
 
 ENDING: Final = (
-    "agency", "assess", "backup", "bars", "business", "call", "certificates", "clients", "clock", "codes", "conformance", "counterparts", "decide", "export",
+    "agency", "assess", "backup", "bars", "business", "call", "certificates", "clients", "clock", "codes", "conformance", "copies", "counterparts", "decide", "export",
     "faults", "held", "jobs", "keys", "lists", "notices", "portal", "records", "residents", "send", "staff", "statistics", "trace", "verify",
 )  # fmt: skip
 """Not those that serve until they are stopped (up, serve, terminal), set the folder up (migrate), or play a system of their own (demo, scenario)."""

@@ -34,6 +34,7 @@ async def _list(request: web.Request, whose: Seat, fields: Mapping[str, str], sa
     body = _OPERATIONS.fill(
         "codes",
         again=_OPERATIONS.fill("codes_again", form_key=whose.form_key, id=job["id"]) if rows and job else Html(""),
+        note=_OPERATIONS.fill("codes_note") if rows else Html(""),
         table=_OPERATIONS.fill("codes_table", rows=joined(map(_row, rows)))
         if rows
         else PAGES.fill("empty", text="コアが更新しなかった符号はありません"),
@@ -48,8 +49,8 @@ def _row(one: Mapping[str, Any]) -> Html:
     return _OPERATIONS.fill(
         "codes_row",
         since=local_time(one["refused_at"]) or "記される前から",
-        why=why(one["reason"]),
-        what=_UNDER_WAY if one["replacing"] else what_to_do(one["reason"]),
+        why=why(one["reason"]).japanese,
+        what=_UNDER_WAY if one["replacing"] else what_to_do(one["reason"]).japanese,
         **{name: one[name] for name in ("integrated_number", "epoch")},
     )
 

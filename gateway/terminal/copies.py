@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from codebook import layouts
 from gateway.intermediate_server.staff.entering import REFERENCE
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.staff_calls import stated
+from gateway.terminal import record_form
 from gateway.terminal.entrance import REASONS
 from gateway.terminal.rooms import (
     PAGES,
@@ -104,7 +106,10 @@ def _found(
     request: web.Request, whose: Seat, fields: Mapping[str, str], item: Mapping[str, str], seen: Mapping[str, Any]
 ) -> Html:
     barred_items = frozenset(seen["standing"]["barred_items"])
-    copies = [_copy(request, one, barred_items) for one in seen["replicas"]]
+    layout = layouts.in_force(read_layouts(), item["information"], request.app[TERMINAL].today())
+    copies = [
+        _copy(request, item["information"], one, barred_items) for one in record_form.in_order(seen["replicas"], layout)
+    ]
     more = Html("")
     if seen["next"] is not None:
         kept = {name: fields.get(name, "") for name in ("integrated_number", "choice", "reason", "reference")}
@@ -115,15 +120,22 @@ def _found(
         information=item["information"],
         integrated_number=item["integrated_number"],
         standing=joined(
-            _COPIES.fill("standing", text=text) for name, text in _STANDING.items() if seen["standing"][name]
+            _COPIES.fill("standing", text=text) for name, text in _STANDING.items() if _says(seen["standing"], name)
         ),
         copies=joined(copies) if copies else PAGES.fill("empty", text=none),
         more=more,
     )
 
 
-def _copy(request: web.Request, one: Mapping[str, Any], barred_items: frozenset[str]) -> Html:
+def _says(standing: Mapping[str, Any], name: str) -> bool:
+    """Whoever is frozen or suspended is barred as well; that needs no saying."""
+    more = standing["frozen"] or standing["suspended"]
+    return bool(standing[name]) and not (name == "barred" and more)
+
+
+def _copy(request: web.Request, information: str, one: Mapping[str, Any], barred_items: frozenset[str]) -> Html:
     items = one.get("items") or {}
+    made_in = record_form.data_set_of(read_layouts(), information, one["version"], one["data_set"])
     touched = items if _ALL in barred_items else barred_items.intersection(items)
     chips = ["職員の確認まで保留"] if one["auto_response"] == AutoResponse.BARRED.value else []
     chips += [f"項目の制限: {'すべて' if _ALL in barred_items else '、'.join(sorted(touched))}"] if touched else []
@@ -131,7 +143,7 @@ def _copy(request: web.Request, one: Mapping[str, Any], barred_items: frozenset[
     shown = (
         bad("この副本は開けません。業務システムから登録し直してください")
         if one.get("unreadable")
-        else _COPIES.fill("items", rows=item_rows(items))
+        else _COPIES.fill("items", rows=item_rows(record_form.told(made_in, items)))
     )
     return _COPIES.fill(
         "copy",

@@ -6,7 +6,7 @@ Fields are `value-<item>` and `null-<item>`; what is wrong is told at the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -84,6 +84,31 @@ def form_of(item: Item) -> str:
         ItemType.KANA: f"カナ {item.width} 字まで",
     }
     return wanted[item.type]
+
+
+def told(data_set: DataSet | None, items: Mapping[str, Mapping[str, str]]) -> dict[str, Mapping[str, str]]:
+    """What a record says, in the order of its layout, codes with what they mean; as it is where no layout is known."""
+    known = data_set.items if data_set is not None else {}
+    names = [name for name in known if name in items] + sorted(name for name in items if name not in known)
+    return {name: _meant(known.get(name), items[name]) for name in names}
+
+
+def _meant(item: Item | None, said: Mapping[str, str]) -> Mapping[str, str]:
+    value = said.get("value", "")
+    return {"value": f"{value} {item.codes[value]}"} if item is not None and value in item.codes else said
+
+
+def data_set_of(found: tuple[Layout, ...], information: str, version: str, name: str) -> DataSet | None:
+    """The data set of the very version that a record was made in."""
+    made_in = (information, version)
+    layout = next((one for one in found if (one.information, one.version) == made_in), None)
+    return None if layout is None else layout.data_sets.get(name)
+
+
+def in_order(records: Iterable[Mapping[str, Any]], layout: Layout | None) -> list[Mapping[str, Any]]:
+    """Records by their data sets as the layout has them, then by their ids."""
+    places = {name: at for at, name in enumerate(layout.data_sets)} if layout is not None else {}
+    return sorted(records, key=lambda one: (places.get(one["data_set"], len(places)), one["record_id"]))
 
 
 def typed(items: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

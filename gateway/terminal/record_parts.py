@@ -14,6 +14,7 @@ from gateway.terminal import record_form
 from gateway.terminal.record_form import NULL, NULLS, VALUE, Wrong
 from gateway.terminal.rooms import PAGES, item_rows, local_time, name_of, options
 from gateway.terminal.sessions import Seat
+from storage.reference_data import read_layouts
 
 BUSINESS: Final[Templates] = load("gateway.terminal", "business.html")
 HELD: Final = (
@@ -57,7 +58,8 @@ def found(
 ) -> Html:
     """Records of one person: deleted ones only with the earlier contents."""
     said = context(whose, fields)
-    shown = [one for one in answer["items"] if fields.get("editions") or not one["deleted"]]
+    wanted = [one for one in answer["items"] if fields.get("editions") or not one["deleted"]]
+    shown = record_form.in_order(wanted, layout)
     more = BUSINESS.fill("more", context=said, after=answer["next"]) if answer["next"] else Html("")
     none = PAGES.fill("empty", text="この人のこの情報の記録はありません")
     return BUSINESS.fill(
@@ -75,7 +77,7 @@ def record(request: web.Request, one: Mapping[str, Any], buttons: Html | None = 
     more = {
         "属する記録": _short(one["parent_record_id"]),
         "委任元": name_of(request, one["delegator"]) if one["delegator"] else "",
-        "変えた人": one["changed_by"],
+        "変えた人": _who(one["changed_by"]),
     }
     return BUSINESS.fill(
         "record",
@@ -86,11 +88,23 @@ def record(request: web.Request, one: Mapping[str, Any], buttons: Html | None = 
         public=_public(one),
         changed_at=local_time(one["changed_at"]),
         more=joined(BUSINESS.fill("fact", name=name, text=said) for name, said in more.items() if said),
-        rows=item_rows(one["items"]),
+        rows=_rows(one),
         buttons=(buttons or Html("")) if not one["deleted"] else Html(""),
         past=_past(one.get("past") or []),
         **{name: one[name] for name in ("data_set", "version", "edition")},
     )
+
+
+def _rows(one: Mapping[str, Any]) -> Html:
+    made_in = (one["information"], one["version"], one["data_set"])
+    return item_rows(record_form.told(record_form.data_set_of(read_layouts(), *made_in), one["items"]))
+
+
+def _who(changed_by: str) -> str:
+    """A file's line, or client, member of staff and affair."""
+    by, _, rest = changed_by.partition("/")
+    staff, _, _affair = rest.partition("/")
+    return f"ファイル（受付 {rest}）" if by == "file" else f"{staff}（{by}）"
 
 
 def _at(item: str | None) -> str:
@@ -134,9 +148,9 @@ def _past(editions: list[Mapping[str, Any]]) -> Html:
             "past_one",
             edition=one["edition"],
             changed_at=local_time(one["changed_at"]),
-            changed_by=one["changed_by"],
+            changed_by=_who(one["changed_by"]),
             public=_public(one),
-            rows=item_rows(one["items"]),
+            rows=_rows(one),
         )
         for one in editions
     )

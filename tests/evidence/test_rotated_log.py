@@ -10,7 +10,7 @@ import pytest
 
 from evidence.checkpoint import format_vkey, sign
 from evidence.entry import EntryKind, other_entry
-from evidence.export import LogParty
+from evidence.export import LogParty, StoredEntry
 from evidence.findings import FindingName as Name
 from evidence.findings import Report
 from evidence.verify import verify
@@ -29,6 +29,12 @@ class Rotated(Log):
 
     declared: tuple[bytes, ...] | None = None
     """Earlier keys in the header; None: the old one."""
+    said: list[str] | None = None
+    """The header's words for them, whatever they are."""
+
+    @property
+    def first(self) -> str:
+        return format_vkey(self.origin, self.signer.public_key)
 
     @property
     def vkey(self) -> str:
@@ -36,6 +42,8 @@ class Rotated(Log):
 
     @property
     def earlier_vkeys(self) -> list[str]:
+        if self.said is not None:
+            return self.said
         earlier = (self.signer.public_key,) if self.declared is None else self.declared
         return [format_vkey(self.origin, key) for key in earlier]
 
@@ -139,6 +147,38 @@ def test_an_export_of_before_the_rotation_fits_one_of_after_it_and_a_forged_succ
     forged.signed(NEW)
     forged.declared = ()
     assert Name.WRONG_KEY in names(verify([before.export(), forged.export()]))
+
+
+def test_which_of_two_exports_comes_first_makes_no_difference():
+    before, after = Log("asahi", LogParty.INTERMEDIATE), announcing("old", "new")
+    before.bodies, before.notes = after.bodies[:1], after.notes[:1]
+    for given in ([before, after], [after, before]):
+        for known in (None, {after.origin: after.vkey}, {after.origin: before.vkey}):
+            assert verify([one.export() for one in given], known).findings == ()
+
+
+def test_a_record_that_announces_another_purpose_or_nothing_at_all_leads_nowhere():
+    log = announcing("old", "new")
+    for said in (b'"signing"', b"7"):
+        log.bodies[1] = log.bodies[1].replace(b'"log"', said)
+        log.notes[1:] = []
+        log.checkpoint()
+        log.signed(NEW)
+        assert Name.WRONG_KEY in names(verify([log.export()]))
+
+
+def test_where_the_record_of_a_rotation_is_gone_with_its_year_the_declared_keys_are_taken_at_their_word():
+    log = announcing("old", "new")
+    gone = [StoredEntry(index=one.index, leaf=one.leaf, body=None) for one in log.entries()]
+    assert Name.BAD_SIGNATURE not in names(verify([log.export(entries=gone)]))
+    assert Name.BAD_SIGNATURE in names(verify([log.export(entries=gone)], {log.origin: log.first}))
+
+
+@pytest.mark.parametrize("earlier", ["no key", format_vkey("sekisho.test/midori/intermediate/2026", NEW.public_key)])
+def test_a_header_that_names_what_is_no_key_of_its_log_is_malformed(earlier):
+    log = announcing("old", "new")
+    log.said = [earlier]
+    assert Name.MALFORMED in names(verify([log.export()]))
 
 
 def test_of_a_later_year_the_log_begins_under_whichever_key_signed_first():

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import timedelta
 from pathlib import Path
 
 from evidence.checkpoint import parse_vkey
+from evidence.entry import EntryKind, other_entry
 from evidence.findings import FindingName
 from gateway import verify_arguments
 from gateway.verify_command import CLEAN, FOUND, MEANING, UNUSABLE, run
 from keys.signing import Signer, generate_seed
-from tests.evidence.exchanges import several
+from tests.evidence.exchanges import START, several
 from transport.register import sign_register
 
 
@@ -124,6 +126,32 @@ def test_input_that_cannot_be_used_ends_with_two(tmp_path, capsys):
     assert run(paths, other, json=False) == UNUSABLE
     assert run(paths, None, json=False, trusted={"sekisho.test/x": "nonsense"}) == UNUSABLE
     capsys.readouterr()
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, capsys):
+    assert run([*written(tmp_path), tmp_path / "absent.ndjson"], None, json=False) == UNUSABLE
+    assert str(tmp_path / "absent.ndjson") in capsys.readouterr().err
+
+
+def test_a_tail_that_no_peer_has_seen_is_not_told_as_witnessed(tmp_path, capsys):
+    """Whoever has the key can write it anew: the report says how far others vouch for the log."""
+    paths, core = written(tmp_path), several().core
+    run(paths, tmp_path / "register.json", json=False)
+    assert "behind the last checkpoint that others hold" not in capsys.readouterr().out
+    for unseen in ({"count": 1}, {"count": 2}):
+        core.bodies, core.notes = core.bodies[:11], core.notes[:11]
+        core.append(
+            other_entry(id="codes-2", at=START + timedelta(seconds=100), kind=EntryKind.CODES_ISSUED, facts=unseen)
+        )
+        paths[1].write_bytes(b"".join(core.lines()))
+        run(paths, tmp_path / "register.json", json=False)
+        assert "behind the last checkpoint that others hold" in capsys.readouterr().out
+        run(paths, tmp_path / "register.json", json=True)
+        report = json.loads(capsys.readouterr().out)
+        [told] = [log for log in report["logs"] if log["party"] == "core"]
+        assert (report["findings"], told["vouched"], told["entries"]) == ([], 11, 12)
+    run(paths[1:2], None, json=True, self_declared=True)
+    assert [log["vouched"] for log in json.loads(capsys.readouterr().out)["logs"]] == [0]
 
 
 def test_every_finding_has_a_meaning_in_japanese():

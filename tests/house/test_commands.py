@@ -106,6 +106,10 @@ def test_without_a_command_the_list_of_commands_is_shown(capsys):
         (("up", "--port-offset", "99999"), "there is no port"),
         (("up", "--port-offset", "-9000"), "there is no port"),
         (("up", "--data", "/proc/x"), "cannot be made or written"),
+        (("demo", "--residents", "10"), "--residents"),
+        (("demo", "--json", "/proc/x/result.json"), "--json"),
+        (("demo", "--data", "/proc"), "--data"),
+        (("demo", "--data", "/dev/null"), "--data"),
         (("migrate", "--data", "/dev/null/x"), "cannot be made or written"),
         (
             ("decide", "--on", "2022-10-01", "--inquirer", "全国健康保険協会", "--provider", "世田谷区長", "--item", "２",

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.data_folder import DataFolder
 from gateway.decide_command import add_arguments, run
+from keys.signing import Signer, generate_seed
+from transport.register import sign_register
 
 ASKED = {
     "--on": "2022-10-01", "--inquirer": "全国健康保険協会", "--provider": "世田谷区長", "--item": "2",
@@ -48,6 +51,8 @@ def test_a_refusal_gives_its_reason_and_exits_3(capsys: pytest.CaptureFixture[st
         ({"provider": "どこか"}, "--provider"),
         ({"basis": "beppyo3"}, "--basis"),
         ({"affair": "2-1"}, "--affair"),
+        ({"inquirer": "府中市長", "provider": "東京都府中市長"}, "府中市長"),
+        ({"provider-kind": "福祉事務所を管理する町村長"}, "--provider-kind"),
     ],
 )
 def test_bad_input_says_what_to_do_and_exits_2(
@@ -120,3 +125,87 @@ def test_a_folder_that_is_no_data_folder_is_bad_input(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "no data folder" in captured.err
+
+
+def test_without_an_item_the_rows_that_permit_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [word for pair in ASKED.items() if pair[0] != "--item" for word in pair]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+
+    assert run(parser.parse_args([*asked, "--json"])) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "beppyo2-2022:2" in document["allowing_rows"]
+    assert all(decide(item=row.partition(":")[2]) == 0 for row in document["allowing_rows"])
+    capsys.readouterr()
+    assert run(parser.parse_args([*asked, "--provider", "東京都知事"])) == 3
+    assert capsys.readouterr().out.startswith("この照会者・提供者・情報を許す行は")
+    assert run(parser.parse_args([*asked, "--level", "detail", "--affair", "1"])) == 2
+    assert "--affair" in capsys.readouterr().err
+
+
+def columns(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    return {one["column"]: one["verdict"] for one in json.loads(capsys.readouterr().out)["columns"]}
+
+
+def test_a_refusal_by_the_details_names_the_affairs_that_have_the_information(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert decide("--explain", inquirer="東京都知事", item="26", level="detail", affair="26-99") == 3
+
+    assert "× 細目  26-99  リスト: 26-" in capsys.readouterr().out
+    assert decide("--explain", "--json", inquirer="東京都知事", item="26", level="detail", affair="26-2") == 0
+    assert columns(capsys)["detail"] == "fits"
+    assert decide("--explain", "--json", inquirer="東京都知事", item="999", level="detail") == 3
+    assert columns(capsys)["detail"] == "not_looked_at"
+
+
+def registered(folder: Path, *agencies: tuple[str, list[str], bool]) -> str:
+    """A data folder whose register has these: name, kinds, whether the assessment is done."""
+    folder.mkdir(exist_ok=True)
+    root, key = Signer(generate_seed()), Signer(generate_seed()).public_key.hex()
+    body = {
+        "v": 3, "sequence": 1, "certificates": [], "logs": [], "permit_keys": [], "list_keys": [], "simulation": True, "delegations": [],
+        "agencies": [
+            {"id": f"a{nth}", "code": f"{9999000000000000 + nth}", "name": name, "kinds": kinds, "assessed": assessed,
+             "signing_keys": [{"key": key, "valid_from": None, "valid_to": None}]}
+            for nth, (name, kinds, assessed) in enumerate(agencies)
+        ],
+    }  # fmt: skip
+    data = DataFolder(folder)
+    data.authority.mkdir(exist_ok=True)
+    data.register_root.write_text(root.public_key.hex())
+    data.register.write_bytes(sign_register(body, root))
+    return str(folder)
+
+
+def test_in_a_data_folder_kinds_and_assessment_are_those_of_its_register(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    insurer, ward = ("全国健康保険協会", ["全国健康保険協会"]), ("世田谷区長", ["特別区の区長"])
+    for assessed in (True, False):
+        data = registered(tmp_path, (*insurer, True), (*ward, assessed))
+        for provider in ("世田谷区長", "東京都世田谷区長"):
+            assert decide("--explain", "--json", data=data, provider=provider) == (0 if assessed else 3)
+            assert columns(capsys)["assessment"] == ("fits" if assessed else "fails")
+    data = registered(tmp_path, (*insurer, True), ("だれも知らない機関", ["市長"], True))
+    assert decide(data=data, provider="だれも知らない機関") == 0
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_nothing_is_said_of_an_assessment_that_no_register_tells(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, known: bool
+) -> None:
+    data = {"data": registered(tmp_path, ("世田谷区長", ["特別区の区長"], True))} if known else {}
+    assert decide("--explain", "--json", **data) == 0
+
+    assert columns(capsys)["assessment"] == "not_looked_at"
+
+
+def test_a_register_that_its_root_has_not_signed_is_bad_input(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = registered(tmp_path, ("世田谷区長", ["特別区の区長"], True))
+    DataFolder(tmp_path).register_root.write_text(Signer(generate_seed()).public_key.hex())
+
+    assert decide(data=data) == 2
+    assert "register" in capsys.readouterr().err

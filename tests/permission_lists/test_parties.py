@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
-from permission_lists.decide import Standing, standing
+from permission_lists.decide import Question, Reason, Standing, decide, standing
 from permission_lists.model import ListBroken, PermissionList
 from permission_lists.parties import parse_rules, resolve
 from storage.reference_data import read_party_rules
@@ -127,6 +128,32 @@ def test_a_town_with_a_welfare_office_is_told_by_the_register_alone(law: Permiss
     town = replace(resolve(read_party_rules(), "奥多摩町長"), kinds=frozenset({"町村長", "福祉事務所を管理する町村長"}))
 
     assert standing(law.rows["beppyo2-2022", "26"].inquirer, town) is Standing.INSIDE
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may_be"),
+    [
+        ("世田谷区長", "東京都世田谷区長", True),
+        ("西多摩郡檜原村長", "東京都檜原村長", True),
+        ("世田谷区教育委員会", "東京都世田谷区教育委員会", True),
+        ("府中市長", "広島県府中市長", True),
+        ("東京都府中市長", "広島県府中市長", False),
+        ("世田谷区長", "世田谷区教育委員会", False),
+        ("東京都知事", "東京都教育委員会", False),
+        ("架空市長", "架空市長", True),
+        ("架空市長", "架空町長", False),
+        ("地方職員共済組合", "東京都職員共済組合", False),
+    ],
+)
+def test_nobody_is_two_agencies_by_two_names(law: PermissionList, one: str, other: str, may_be: bool) -> None:
+    inquirer, provider = (resolve(read_party_rules(), name) for name in (one, other))
+    asked = Question(
+        on=date(2022, 10, 1), inquirer=inquirer, provider=provider, item="42", information="医療保険給付関係情報"
+    )
+    reason = getattr(decide(law, asked), "reason", None)
+
+    assert inquirer.may_be(provider) is provider.may_be(inquirer) is may_be
+    assert (reason is Reason.INQUIRES_OF_ITSELF) is may_be
 
 
 def test_every_kind_that_rules_give_is_one_the_list_uses(law: PermissionList) -> None:

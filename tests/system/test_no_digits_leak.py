@@ -9,13 +9,15 @@ import asyncio
 import base64
 import re
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from gateway.__main__ import main
-from gateway.demonstration.stage import WARD
+from gateway.demonstration.run import STEPS, _result
+from gateway.demonstration.stage import WARD, Step
 from gateway.exit_codes import OK
 from gateway.intermediate_server.codes.binding import PURPOSE
 from gateway.topology import Program, shipped
@@ -122,6 +124,29 @@ def _spool_files(job):
 def test_the_job_ran_as_expected(job):
     assert [step.name for step in job.stage.steps if not step.ok] == []
     assert len(job.stage.steps) == 8
+
+
+def test_the_result_of_the_demonstration_counts_every_step_and_one_other_outcome_makes_it_fail(job):
+    result = _result(job.stage, 1.0)
+    assert result["ok"]
+    assert len(result["steps"]) == len(STEPS)
+    assert all(step["counts"] and step["seconds"] > 0 for step in result["steps"].values())
+    assert result["steps"]["records"]["counts"]["見つかった異常"] == 0
+    assert set(result["peak_memory_kb"]) == set(job.system.running.roles)
+    assert min(result["peak_memory_kb"].values()) > 0
+    assert result["inquiries_per_second"] > 0
+    assert all(log["size"] > 0 and len(log["root"]) == 64 for log in result["logs"].values())
+    steps = job.stage.steps
+    for wrong in (
+        steps[:-1],
+        [*steps[:-1], Step(name="records", title="")],
+        [*steps[:-1], _one_more_finding(steps[-1])],
+    ):
+        assert not _result(replace(job.stage, steps=wrong), 1.0)["ok"]
+
+
+def _one_more_finding(step: Step) -> Step:
+    return replace(step, counts=step.counts + Counter({"見つかった異常": 1}))
 
 
 def test_the_secrets_are_there_to_be_looked_for(secrets, job):

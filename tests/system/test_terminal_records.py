@@ -70,7 +70,8 @@ async def test_copies_are_shown_as_they_stand_after_the_look_is_on_record(job):
         assert await browser.post("/copies", **asked) == 200
         records = job.system.insurance(person)
         for value in (said["value"] for record in records for said in record.items.values() if "value" in said):
-            assert f">{html.escape(str(value))}<" in browser.text
+            assert f">{html.escape(str(value))}" in browser.text
+        assert re.search(r"資格取得事由</th><td[^>]*>[0-9]{2} [^0-9<]+<", browser.text)  # what a code means
         assert browser.text.count("公開中") == len(records)
         assert "<dt>レイアウトの版</dt><dd>0001</dd>" in browser.text
         assert "凍結中" not in browser.text
@@ -126,6 +127,8 @@ async def test_a_right_to_see_copies_covers_its_affair_and_information_alone(job
         await desk.granted(one, other, holder, "desk.business.view", affair="insurance-qualification")
         act = {"affair": "insurance-qualification", "information": INSURED, "act": "look"}
         assert (await desk.call(holder, "staff/desk/business-information", act))[0] == 200
+        unknown = await desk.call(holder, "staff/desk/business-information", {**act, "information": "123456789012"})
+        assert unknown == (400, "information_unknown")
         for wrong in ({"affair": "insurance-notices"}, {"act": "delete"}):
             answer = await desk.call(holder, "staff/desk/business-information", {**act, **wrong})
             assert answer == (403, "right_missing")
@@ -147,6 +150,8 @@ async def test_a_record_is_entered_once_and_what_is_wrong_is_told_at_its_field(j
     async with at_the_terminal(job) as browser:
         await enter(browser, job)
         await browser.get("/business")
+        assert await browser.post("/business/about", addressee_number=about["addressee_number"]) == 200
+        assert browser.field("addressee_number") == about["addressee_number"]
         assert await browser.post("/business", **{**about, "addressee_number": "１２"}) == 400
         assert await browser.post("/business", **about) == 200
         assert "記録はありません" in browser.text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from asyncpg import Record
+from msgspec import Meta
 
 from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.inquiry.asking import read_payload
@@ -23,7 +24,7 @@ _SQL = sql.load("gateway.intermediate_server.inquiry")
 class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; None asks for all (staff)."""
 
-    inquiry_number: str
+    inquiry_number: Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
     system: str | None = None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fido2.server import Fido2Server
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
@@ -22,7 +22,6 @@ from transport.refusals import Refusals
 LOGINS = Counter("sekisho_staff_logins", "Log-ins of staff", ["agency", "outcome"])
 OPERATIONS = Counter("sekisho_staff_operations", "Calls of staff", ["agency", "function", "outcome"])
 HASHES = Counter("sekisho_staff_hashes", "Passwords measured, right or wrong, of somebody or of nobody", ["agency"])
-FINDINGS = Gauge("sekisho_staff_findings", "Findings of the latest analysis of the access log", ["agency", "rule"])
 _HASHES_AT_ONCE = 2
 _REFUSED = commit_step("intermediate", "staff.refused")
 

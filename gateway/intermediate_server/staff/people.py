@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from evidence.access_analysis import Measures, measures_from
 from keys.passphrase import NORMAL, Profile
 
 STAFF_ID: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -51,7 +52,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What an agency has decided about its staff; each has an option `staff_<name>` (durations in seconds) in role.json."""
+    """What an agency has decided about its staff; each has an option `staff_<name>` (durations in seconds) in role.json.
+
+    `measures`: its office hours among them (`staff_opens`, `staff_closes`, `staff_closed`).
+    """
 
     idle: timedelta = timedelta(minutes=15)
     absolute: timedelta = timedelta(hours=10)
@@ -63,9 +67,7 @@ class Rules:
     password_for: timedelta = timedelta(days=180)
     initial_for: timedelta = timedelta(days=7)
     card_for: timedelta = timedelta(days=5 * 365)
-    opens: time = time(8, 0)
-    closes: time = time(19, 0)
-    closed: frozenset[date] = frozenset()
+    measures: Measures = field(default_factory=Measures)
     rp_id: str = "localhost"
     origins: frozenset[str] = frozenset()
     two_person_release: frozenset[str] = frozenset()
@@ -89,7 +91,7 @@ def rules_from(options: Mapping[str, Any], profile: Profile, port: int) -> Rules
     """Rules from a role's options. Raises ValueError when one is not of its kind."""
     given: dict[str, Any] = {}
     for name, default in (
-        (name, getattr(Rules(), name)) for name in Rules.__slots__ if name not in ("profile", "origins")
+        (name, getattr(Rules(), name)) for name in Rules.__slots__ if name not in ("profile", "origins", "measures")
     ):
         value = options.get(f"staff_{name}")
         if value is None:
@@ -97,10 +99,6 @@ def rules_from(options: Mapping[str, Any], profile: Profile, port: int) -> Rules
         match default:
             case timedelta():
                 given[name] = timedelta(seconds=float(value))
-            case time():
-                given[name] = time.fromisoformat(value)
-            case frozenset() if name == "closed":
-                given[name] = frozenset(date.fromisoformat(day) for day in value)
             case frozenset():
                 given[name] = frozenset(value)
             case _:
@@ -108,7 +106,7 @@ def rules_from(options: Mapping[str, Any], profile: Profile, port: int) -> Rules
     rp_id = given.get("rp_id", Rules().rp_id)
     own = (f"https://{rp_id}:{port}", *((f"http://{rp_id}:{TERMINAL_PORT}",) if rp_id == "localhost" else ()))
     origins = frozenset(options.get("staff_origins", own))
-    return Rules(**given, origins=origins, profile=profile)
+    return Rules(**given, origins=origins, profile=profile, measures=measures_from(options))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,17 +12,17 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
+from evidence.access_analysis import HISTORY, Access, Finding, Related, Rule, analyse
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.records import subjects
 from gateway.intermediate_server.staff import factors, store
-from gateway.intermediate_server.staff.analysis import Access, Finding, Measures, Related, Rule, analyse
-from gateway.intermediate_server.staff.desk import FINDINGS, StaffDesk
+from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.people import Rules
 from keys.errors import KeyUnusable, SealBroken
+from transport.finding_metrics import tell
 from transport.problem import ProblemError
 
-HISTORY: Final = timedelta(days=90)
 ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
 """How far back a yearly analysis reads."""
 MOST_ENTRIES: Final = 500_000
@@ -52,8 +52,7 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
     named = {people.called(str(person)) for entry in entries if (person := entry["facts"].get("person"))}
     related = people.related(named | set(people.by_inquiry.values()))
     found = await asyncio.to_thread(_findings, desk.rules, entries, people, related, item.since)
-    for rule in Rule:
-        FINDINGS.labels(desk.agency.id, rule.value).set(sum(one.rule is rule for one in found))
+    tell(desk.agency.id, Rule, [finding.rule for finding in found])
     return {
         "agency": desk.agency.id,
         "made_at": timestamp(now),
@@ -61,7 +60,7 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
         "until": timestamp(item.until),
         "entries": sum(timestamp(item.since) <= entry["at"] for entry in entries),
         "complete": len(bodies) < MOST_ENTRIES,
-        "findings": [_shown(finding) for finding in found],
+        "findings": [finding.shown() for finding in found],
     }
 
 
@@ -70,7 +69,7 @@ def _findings(
 ) -> list[Finding]:
     """In a thread: a year of a busy agency takes seconds."""
     accesses = [access for entry in entries if (access := _access(entry, people)) is not None]
-    return analyse(accesses, Measures(opens=rules.opens, closes=rules.closes, closed=rules.closed), related, since)
+    return analyse(accesses, rules.measures, related, since)
 
 
 def _number(entry: Mapping[str, Any]) -> str:
@@ -144,16 +143,3 @@ class _People:
                 known = related[person].get(staff_id)
                 related[person][staff_id] = "self" if known == "self" else row["relation"]
         return dict(related)
-
-
-def _shown(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule.value,
-        "staff_id": finding.staff_id,
-        "day": finding.day.isoformat(),
-        "count": finding.count,
-        "affair": finding.affair,
-        "usual": finding.usual,
-        "person": finding.person,
-        "handles": list(finding.handles),
-    }

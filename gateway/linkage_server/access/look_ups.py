@@ -37,6 +37,7 @@ class Look(StrEnum):
     CODE_ORDER = "code_order"
     RECIPIENTS = "recipients"
     ACCESS_LOG = "access_log"
+    ANALYSIS = "analysis"
     NUMBER_LOOK_UP = "number_look_up"
     CHANGE_NOTICES = "change_notices"
 

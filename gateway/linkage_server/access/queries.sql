@@ -20,3 +20,9 @@ order by e.entry_id desc limit $3
 
 -- name: addressee
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2
+
+-- name: looks_between
+select e.body, array(select encode(s.subject, 'hex') from access_subject s where s.entry_id = e.entry_id) as subjects
+from log_entry e
+where e.kind in ('persons.seen', 'access.refused') and e.body is not null and e.at >= $1 and e.at < $2
+order by e.at limit $3

@@ -1,7 +1,10 @@
-"""POST /v1/access-log/search: who looked at one person, when, in which affair and why (SC-13). POST /v1/affairs: what the list says of the caller."""
+"""POST /v1/access-log/search: who looked at one person, when, in which affair and why (SC-13); /v1/access-log/analysis: what of all looks is
+remarkable (SC-12). POST /v1/affairs: what the list says of the caller.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Final
 
 import asyncpg
@@ -9,8 +12,9 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.authorization import require
+from gateway.linkage_server.access import analysis
 from gateway.linkage_server.access.look_ups import Look, record_look_up
-from gateway.linkage_server.access.sight import Stated, enter
+from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.errors import KeyUnusable, SealBroken
 from storage import sql
@@ -30,20 +34,28 @@ class _Wanted(Stated, frozen=True, kw_only=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 
 
+class _Period(Stated, frozen=True, kw_only=True):
+    """Days in Japan, both included."""
+
+    since: date
+    until: date
+
+
 _WANTED = msgspec.json.Decoder(_Wanted)
+_PERIOD = msgspec.json.Decoder(_Period)
+_EARLIEST, _LATEST = date(1900, 1, 1), date(9000, 1, 1)
 
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/v1/affairs", get_affairs)
     app.router.add_post("/v1/access-log/search", post_access_log_search)
+    app.router.add_post("/v1/access-log/analysis", post_access_log_analysis)
 
 
 async def post_access_log_search(request: web.Request) -> web.Response:
     """The looks at one person, the newest first; looks at numbers that were merged into this one are among them."""
     wanted = wire.read_body(await request.read(), _WANTED)
-    sight = await enter(request, wanted, "access-log", "read")
-    if not sight.sees_all_people:
-        raise ProblemError(403, "affair_not_for_this", "Only an affair that sees all people may ask who looked at one.")
+    sight = await _enter(request, wanted)
     if bool(wanted.integrated_number) == bool(wanted.addressee_number):
         raise ProblemError(
             400, "keys_malformed", "Name the person by integrated_number, or by business_system and addressee_number."
@@ -53,6 +65,25 @@ async def post_access_log_search(request: web.Request) -> web.Response:
     await record_look_up(sight, Look.ACCESS_LOG, numbers)
     more = looks[-1]["id"] if len(looks) + disagreeing == wanted.limit and looks else None
     return web.json_response({"items": looks, "before": more, "disagreeing": disagreeing})
+
+
+async def post_access_log_analysis(request: web.Request) -> web.Response:
+    """A dated report of who looked at people outside hours, unusually often, or again and again. That it was made is on record."""
+    period = wire.read_body(await request.read(), _PERIOD)
+    sight = await _enter(request, period)
+    if not _EARLIEST <= period.since <= period.until <= _LATEST:
+        raise ProblemError(400, "period_malformed", "A period begins on or before the day on which it ends.")
+    made = await analysis.report(sight.agency, period.since, period.until)
+    await record_look_up(sight, Look.ANALYSIS, ())
+    return web.json_response(made)
+
+
+async def _enter(request: web.Request, stated: Stated) -> Sight:
+    """Raises ProblemError 403 for an affair that sees only the people of its system."""
+    sight = await enter(request, stated, "access-log", "read")
+    if not sight.sees_all_people:
+        raise ProblemError(403, "affair_not_for_this", "Only an affair that sees all people may ask who looked at one.")
+    return sight
 
 
 async def get_affairs(request: web.Request) -> web.Response:

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, field
 
 from adapters.jlis_mock.dishonest import Bend
+from evidence.access_analysis import Rule
 from gateway.demonstration import refusing
 from gateway.demonstration.another_vendor import AGENCY
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.refusing import CORE, DESK, INQUIRER, PROVIDER
 from gateway.demonstration.scene import Scene
 from gateway.demonstration.stage import WARD, fresh_key
-from gateway.intermediate_server.staff.analysis import Rule
 from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from codebook.holidays import closed_days
-from gateway.intermediate_server.staff.analysis import Access, Finding, Measures, Rule, analyse
+from evidence.access_analysis import Access, Finding, Measures, Rule, analyse
 
 MONDAY = datetime(2022, 10, 3, 1, 0, tzinfo=UTC)
 """10:00 in Japan."""

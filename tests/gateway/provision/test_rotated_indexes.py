@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from codebook.identifiers import ACQUISITION_PREFIX
+from evidence.access_analysis import Rule
 from evidence.entry import EntryKind
 from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.codes.states import Ending
@@ -19,7 +20,6 @@ from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
 from gateway.intermediate_server.resealing.job import CODES, STAFF, resealing_of
 from gateway.intermediate_server.staff import enrolling, reporting
-from gateway.intermediate_server.staff.analysis import Rule
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, commit_step
 from tests.support.copies import qualified

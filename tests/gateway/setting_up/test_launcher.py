@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -182,6 +183,7 @@ def test_only_a_version_out_of_use_is_destroyed(folder):
     assert sekisho(folder, "keys", "rotate", "four-items", *place) == OK
     assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == OK
     assert sekisho(folder, "keys", "destroy", "no-such", "--for-good", *place) == BAD_INPUT
+    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "99", "--for-good", *place) == BAD_INPUT
 
 
 def test_a_version_that_rows_hang_on_is_not_destroyed(folder, capsys):
@@ -231,6 +233,56 @@ def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
     with Running(data.root, roles=["resident-network"], ports="free", key_profile="cheapest", durable=False) as again:
         assert again.alive("resident-network")
     discard(data.root)
+
+
+SMALL = """
+agencies: [{id: setagaya, code: '9999000000000001', name: 世田谷区長, elsewhere: {port: 8448}}]
+roles:
+  network: {program: network, hosts: [network], port: 8445, metrics_port: 9465}
+  resident-network: {program: resident-network, hosts: [resident-network], port: 8446, metrics_port: 9466}
+"""
+
+
+def up(root: Path, *words: str, during) -> str:
+    """`sekisho up` as a script's background has it, without Ctrl-C; ended by SIGINT all the same. Returns what it says."""
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "gateway", "up", "--free-ports", "--data", str(root), *words],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    with process, process.stdout:
+        lines = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if "Ctrl-C stops everything" in line:
+                    during()
+                    break
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == OK
+        finally:
+            process.kill()
+        return "".join([*lines, process.stdout.read()])
+
+
+def test_up_says_where_everything_is_ends_by_ctrl_c_and_finds_its_data_again(tmp_path):
+    root = tmp_path / "data"
+    (tmp_path / "small.yaml").write_text(SMALL)
+    first, second = tmp_path / "first.ndjson", tmp_path / "second.ndjson"
+    export = ("export", "--agency", "network", "--data", str(root))
+    try:
+        for words, out in ((("--topology", str(tmp_path / "small.yaml")), first), ((), second)):
+            said = up(root, *words, during=lambda out=out: main([*export, str(out)]))
+            pids = [int(pid) for pid in re.findall(r"metrics http://[\d.:]+/metrics  pid (\d+)", said)]
+            assert len(pids) == 2
+            assert not any(alive(pid) for pid in pids)
+            assert "stopped" in said
+    finally:
+        discard(root)
+    before, after = (
+        [line for line in out.read_bytes().splitlines() if line.startswith(b'{"entry"')] for out in (first, second)
+    )
+    assert before
+    assert after[: len(before)] == before
 
 
 SCRIPT = """

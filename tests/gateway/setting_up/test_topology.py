@@ -62,10 +62,10 @@ def test_roles_and_metrics_ports_are_those_that_docker_watches():
     assert set(shipped().roles) == ROLES
 
 
-def test_kinds_that_are_given_override_the_name():
-    mura = "{id: mura, code: '9999000000000002', name: 架空村長, kinds: [福祉事務所を管理する町村長]}"
+def test_kinds_that_no_name_tells_are_given_beside_those_of_the_name():
+    mura = "{id: mura, code: '9999000000000002', name: 架空村長, kinds: [町村長, 福祉事務所を管理する町村長]}"
     found = parse(topology(mura, roles=ROLES_NEEDED + AT_HOME.replace("setagaya", "mura")))
-    assert found.agencies["mura"].kinds == ("福祉事務所を管理する町村長",)
+    assert found.agencies["mura"].kinds == ("町村長", "福祉事務所を管理する町村長")
 
 
 def mistakes(text, *additions) -> list[tuple[int, str]]:
@@ -87,6 +87,11 @@ def role(rest: str) -> str:
         ("agencies: []\nagencies: []", (2, "key_twice")),
         (topology("{id: x1, code: '9999000000000002', name: だれか}"), (1, "kinds_missing")),
         (topology("{id: x1, code: '9999000000000002', name: 杉並区長, kinds: [魔法使い]}"), (1, "kind_unknown")),
+        *((topology(f"{{id: x1, code: '9999000000000002', name: {name}, kinds: [{kinds}]}}"), (1, "kinds_contrary"))
+          for name, kinds in (("東京都知事", "特別区の区長"), ("架空村長", "福祉事務所を管理する町村長"), ("杉並区長", "特別区の区長, 市長"),
+                              ("横浜市長", "市長"), ("杉並区長", "特別区の区長, 福祉事務所を管理する町村長"))),
+        (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000002', name: 東京都世田谷区長}}"), (2, "stands_twice")),
+        (topology("{id: x1, code: '9999000000000001', name: 府中市長},\n {id: x2, code: '9999000000000002', name: 広島県府中市長}"), (2, "stands_twice")),
         (topology("{id: setagaya, code: '123', name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: setagaya, code: 9999000000000001, name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: Setagaya, code: '9999000000000001', name: 世田谷区長}"), (1, "value_wrong")),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from evidence.access_analysis import Measures
 from gateway import topology_options
-from gateway.intermediate_server.staff.people import Rules
 from gateway.setting_up.ports import from_topology
 from gateway.setting_up.role_files import Places
 from gateway.topology import Addition, Program, parse
@@ -110,7 +110,7 @@ def test_origins_and_addresses_that_browsers_have_are_taken():
 
 def test_the_hours_that_nobody_has_said_are_those_of_the_server():
     usual = dict(topology_options._HOURS)
-    assert (usual["opens"], usual["closes"]) == (f"{Rules().opens:%H:%M}", f"{Rules().closes:%H:%M}")
+    assert (usual["opens"], usual["closes"]) == (f"{Measures().opens:%H:%M}", f"{Measures().closes:%H:%M}")
 
 
 HERE = ", listen: 127.0.0.2, reached_at: net.example"

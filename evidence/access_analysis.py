@@ -1,4 +1,4 @@
-"""アクセスログの分析 (SC-12): what in the access log an administrator should look at. Pure: entries in, findings out.
+"""アクセスログの分析 (SC-12): what in a server's access log an administrator should look at. Pure: entries in, findings out.
 
 Nothing here says that somebody did wrong. A finding names a member of staff, a day, a rule and how often; a person looked up is an
 ordinal of this report alone.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from statistics import median, pstdev
-from typing import Final
+from typing import Any, Final
 
 from codebook.holidays import closed_days
 
+HISTORY: Final = timedelta(days=90)
+"""What lies so long before a period is what its findings are held against."""
 _JST: Final = timezone(timedelta(hours=9))
 _SATURDAY: Final = 5
 
@@ -33,7 +35,10 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One entry of the access log. `person`: any token that is the same for the same person in this analysis; `refused`: an entrance."""
+    """One entry of the access log. `person`: any token that is the same for the same person in this analysis; `refused`: an entrance.
+
+    `times`: how many it stands for, people or refusals.
+    """
 
     at: datetime
     staff_id: str
@@ -42,6 +47,7 @@ class Access:
     person: str | None = None
     handle: str = ""
     refused: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +66,19 @@ class Measures:
     refusals: int = 5
 
 
+def measures_from(options: Mapping[str, Any]) -> Measures:
+    """With the office hours that a role's options name: `staff_opens`, `staff_closes` (HH:MM), `staff_closed` (days). Raises ValueError."""
+    usual = Measures()
+    return Measures(
+        opens=time.fromisoformat(options.get("staff_opens", usual.opens.isoformat())),
+        closes=time.fromisoformat(options.get("staff_closes", usual.closes.isoformat())),
+        closed=frozenset(date.fromisoformat(day) for day in options.get("staff_closed", ())),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`usual`: what the count is held against; `handles`: permits or inquiry numbers to look further with."""
+    """`usual`: what the count is held against; `handles`: permits, inquiry numbers or entries to look further with."""
 
     rule: Rule
     staff_id: str
@@ -72,6 +88,10 @@ class Finding:
     usual: float | None = None
     person: str = ""
     handles: tuple[str, ...] = ()
+
+    def shown(self) -> dict[str, Any]:
+        """As every server tells it."""
+        return {**asdict(self), "rule": self.rule.value, "day": self.day.isoformat(), "handles": list(self.handles)}
 
 
 Related = Mapping[str, Mapping[str, str]]
@@ -118,12 +138,15 @@ def _outside_hours(accesses: Iterable[Access], measures: Measures) -> Iterable[F
         if free or not measures.opens <= local.time() < measures.closes:
             outside[(day, access.staff_id)].append(access)
     for (day, staff_id), found in outside.items():
-        yield Finding(rule=Rule.OUTSIDE_HOURS, staff_id=staff_id, day=day, count=len(found), handles=_handles(found))
+        count = sum(access.times for access in found)
+        yield Finding(rule=Rule.OUTSIDE_HOURS, staff_id=staff_id, day=day, count=count, handles=_handles(found))
 
 
 def _frequency(accesses: Iterable[Access], measures: Measures) -> Iterable[Finding]:
     """Per person and affair: against that person's own days before, and against the others on that day."""
-    counts = Counter((access.staff_id, access.affair, _day(access.at)) for access in accesses)
+    counts: Counter[tuple[str, str, date]] = Counter()
+    for access in accesses:
+        counts[access.staff_id, access.affair, _day(access.at)] += access.times
     by_person: defaultdict[tuple[str, str], dict[date, int]] = defaultdict(dict)
     by_day: defaultdict[tuple[str, date], dict[str, int]] = defaultdict(dict)
     for (staff_id, affair, day), count in counts.items():
@@ -197,7 +220,9 @@ def _relations(accesses: Iterable[Access], related: Related, ordinals: Mapping[s
 
 def _refusals(entrances: Iterable[Access], measures: Measures) -> Iterable[Finding]:
     """Many refused entrances of one id on one day; ids that nobody has count together."""
-    counts = Counter((access.staff_id, _day(access.at)) for access in entrances)
+    counts: Counter[tuple[str, date]] = Counter()
+    for access in entrances:
+        counts[access.staff_id, _day(access.at)] += access.times
     for (staff_id, day), count in counts.items():
         if count >= measures.refusals:
             yield Finding(rule=Rule.REFUSED_ENTRANCES, staff_id=staff_id, day=day, count=count)

@@ -1,0 +1,79 @@
+"""The dated report of the analysis of looks (SC-12): who looked at people outside hours, unusually often, or at one person again and again.
+
+Whoever looked is told as `system/staff`, the business system's own word for them; a refused caller by its client id. Whose household somebody is
+of is known at the intermediate server alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+
+from evidence.access_analysis import HISTORY, Access, Finding, Rule, analyse
+from evidence.canonical import timestamp
+from evidence.entry import EntryKind
+from gateway.linkage_server.tenant import Agency
+from storage import sql
+from storage.database import StorageUnavailableError
+from transport.clock import JST
+from transport.finding_metrics import tell
+
+_SQL = sql.load("gateway.linkage_server.access")
+_MOST_ENTRIES: Final = 500_000
+_FEW: Final = 20
+"""A look at more people than these is a list: it counts for so many, and not as a look at each."""
+_NOBODY: Final = "unknown"
+
+
+async def report(agency: Agency, since: date, until: date) -> dict[str, Any]:
+    """Findings of the days from `since` to `until`, both included, held against the 90 days before. Raises StorageUnavailableError."""
+    begins, ends = (datetime.combine(day, time(), JST) for day in (since, until + timedelta(days=1)))
+    try:
+        async with agency.database.inside(agency.tenant) as connection:
+            rows = await connection.fetch(_SQL["looks_between"], begins - HISTORY, ends, _MOST_ENTRIES)
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError("the evidence log could not be read") from None
+    entries, found = await asyncio.to_thread(_findings, agency, rows, begins)
+    tell(agency.id, Rule, [finding.rule for finding in found])
+    return {
+        "agency": agency.id,
+        "made_at": timestamp(agency.clock()),
+        "since": timestamp(begins),
+        "until": timestamp(ends),
+        "entries": entries,
+        "complete": len(rows) < _MOST_ENTRIES,
+        "findings": [finding.shown() for finding in found],
+    }
+
+
+def _findings(agency: Agency, rows: Sequence[asyncpg.Record], begins: datetime) -> tuple[int, list[Finding]]:
+    """In a thread: a year of a busy agency takes seconds. How many entries lie in the period, and what is remarkable of them."""
+    read = [(msgspec.json.decode(row["body"]), row["subjects"]) for row in rows]
+    accesses = [access for entry, subjects in read for access in _accesses(entry, subjects)]
+    entries = sum(timestamp(begins) <= entry["at"] for entry, _ in read)
+    return entries, analyse(accesses, agency.measures, {}, begins)
+
+
+def _accesses(entry: Mapping[str, Any], subjects: Sequence[str]) -> list[Access]:
+    facts, at = entry["facts"], datetime.fromisoformat(entry["at"])
+    if entry["kind"] == EntryKind.ACCESS_REFUSED:
+        whose = entry["actor"] or _NOBODY
+        return [Access(at=at, staff_id=whose, function=entry["reason"], refused=True, times=facts["count"])]
+    people: list[str | None] = [*subjects] if 0 < len(subjects) <= _FEW else [None]
+    return [
+        Access(
+            at=at,
+            staff_id=f"{facts['system']}/{facts['staff']}",
+            function=facts["look"],
+            affair=facts["affair"],
+            person=person,
+            handle=entry["id"],
+            times=max(1, len(subjects)) if person is None else 1,
+        )
+        for person in people
+    ]
