@@ -141,7 +141,7 @@ async def agency_on(database: Database, folder: Path):
         affairs=read_affairs(),
         clock=lambda: datetime.now(UTC),
         compare_with_resident_network=False,
-        log_key=ring.signer("log").public_key,
+        log_key=lambda: ring.signer("log").public_key,
     )
     committing = asyncio.ensure_future(commit([committer]))
     yield agency

@@ -16,7 +16,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CODE: Final = re.compile(r"[0-9A-Z]+")
 _KANA: Final = re.compile(r"[ァ-ヶー・ｦ-ﾟ0-9A-Z０-９Ａ-Ｚ 　().,/\-｢｣（）．，／－「」\\￥]+")
 _LOST: Final = ("\ufffd", "〓")
-_CONTROL: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_CONTROL: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class ItemType(StrEnum):
@@ -36,7 +36,7 @@ class ItemType(StrEnum):
 
 
 class Characters(StrEnum):
-    """文字種 of a text. any: whatever is no control, private or unassigned character; ascii: visible ASCII and space.
+    """文字種 of a text. any: whatever is no control, format, private or unassigned character; ascii: visible ASCII and space.
 
     half_width: ASCII and half-width katakana. full_width: nothing of half width. jis: JIS X 0208 with ASCII and half-width katakana.
     """

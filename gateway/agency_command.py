@@ -7,13 +7,14 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from cryptography import x509
 
-from gateway import config, delegations, own_topology
+from gateway import config, delegations, own_topology, partner_key
 from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
@@ -22,7 +23,7 @@ from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import Places
-from gateway.setting_up.succession import with_certificate, without_certificate
+from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate, without_certificate
 from gateway.staff_calls import add_data_argument
 from gateway.topology import Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
@@ -30,6 +31,8 @@ from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
 from transport.clock import JST, Clock
 
+_DAY: Final = timedelta(days=1)
+_LONGEST_OVERLAP_DAYS: Final = 3_650
 _UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
 _BUSY: Final = "このデータフォルダーは使用中です。sekisho up を止めてからもう一度 / the folder is in use: stop `sekisho up`, then again"
 _UNCHANGED: Final = (
@@ -60,11 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     certificate = actions.add_parser(
         "certificate", help="自前のサーバーの証明書: 一覧・発行・失効 (list, issue, revoke)"
     )
-    for action in (show, remove, certificate):
+    key = actions.add_parser(
+        "key", help="自前のサーバーの署名鍵を替える (another signing key; its private half stays there)"
+    )
+    for action in (show, remove, certificate, key):
         action.add_argument("agency", metavar="AGENCY", help="機関の id (agency id)")
     certificate.add_argument(
         "--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)"
     )
+    key.add_argument("key", metavar="HEX", help="新しい公開鍵、16進64字 (the new public key, Ed25519)")
+    key.add_argument(
+        "--overlap", type=float, default=KEYS_OVERLAP / _DAY, metavar="DAYS",
+        help="古い鍵を受け入れる日数。0 は直ちに終わり、漏えい時 (the old key is accepted so long; 0: not at all)",
+    )  # fmt: skip
     uses = [use.value for use in CertificateUse]
     certificate.add_argument("--use", choices=uses, default=uses[0], help="用途 (what for; default: intermediate)")
     certificate.add_argument(
@@ -73,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     certificate.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
     for action in (listing, show, certificate):
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
-    for action in (listing, show, add, remove, certificate):
+    for action in (listing, show, add, remove, certificate, key):
         action.epilog = action.epilog or EPILOG
         add_data_argument(action)
 
@@ -184,8 +195,17 @@ def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
     return end("失効させました。動作中の役割にも 1 秒で効きます / revoked, at running roles within a second", OK)
 
 
+def _key(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+    agency = topology.agencies.get(args.agency)
+    if agency is None:
+        return end(_UNKNOWN, BAD_INPUT)
+    if not 0 <= args.overlap <= _LONGEST_OVERLAP_DAYS:
+        return end(f"--overlap は 0〜{_LONGEST_OVERLAP_DAYS:,} 日です / 0 to so many days", BAD_INPUT)
+    return partner_key.replace(data, agency, args.key, args.overlap * _DAY)
+
+
 _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], int]]] = {
-    "list": _list, "show": _show, "add": _add, "remove": _remove, "certificate": _certificate,
+    "list": _list, "show": _show, "add": _add, "remove": _remove, "certificate": _certificate, "key": _key,
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 COMMANDS: Final = {
-    "up": ("gateway.up_command", "add_arguments", "run_up", "すべてを起動する。Ctrl-C で止まる / start everything"),
+    "up": ("gateway.up_command", "add_up_arguments", "run_up", "すべてを起動する。Ctrl-C で止まる / start everything"),
     "serve": ("gateway.serve_command", "add_arguments", "run", "一つの役割を動かす / run one role"),
     "migrate": ("gateway.up_command", "add_arguments", "run_migrate", "セットアップだけ行う / set up without starting"),
     "demo": ("gateway.demonstration.run", "add_arguments", "run", "架空の住民で最初から最後まで / the whole job on synthetic residents"),

@@ -32,7 +32,7 @@ def findings_of(texts: Sequence[Text], *, alone: bool = True) -> list[Finding]:
     wrong = [one for one in documents if isinstance(one, Finding)]
     if wrong or not alone:
         return wrong
-    return lint([one for one in documents if isinstance(one, Document)], read_party_rules().kinds)
+    return lint([one for one in documents if isinstance(one, Document)], read_party_rules())
 
 
 def findings_document(found: Sequence[Finding]) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
 from gateway.list_sources import SourceWrongError, Text, open_library, published, publisher_keys, read_texts
 from gateway.setting_up.authority import open_authority
-from gateway.setting_up.publishing import LISTS_LOCK, authority_held
+from gateway.setting_up.list_versions import named
+from gateway.setting_up.publishing import LISTS_LOCK, authority_held, publish
+from gateway.setting_up.succession import with_lists
 from gateway.topology import NETWORK
 from permission_lists.differences import compare
 from permission_lists.findings import Finding
@@ -138,7 +140,8 @@ def _publish(args: argparse.Namespace) -> int:
 def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Sequence[Text], valid_from: date) -> int:
     """The newest version with fresh documents in it, as the next one."""
     data = DataFolder(args.data)
-    publisher, library = open_authority(data.authority, Clock()()).lists, published(data, core)
+    authority, library = open_authority(data.authority, Clock()()), published(data, core)
+    publisher = authority.lists
     texts = library.replacing(fresh)
     found = list_texts.findings_of(texts)
     if errors(found):
@@ -161,6 +164,8 @@ def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Se
     if "refused" in answer:
         return end(list_texts.refusal_text(str(answer["refused"]["reason"])), REFUSED)
     write_private(data.lists, list_files.encode([*library.signed, version]))
+    given_out = [named(one) for one in (*library.heads, head)]
+    publish(data, authority.root, lambda before: with_lists(before or {}, given_out))
     _say(args, list_texts.head_document(head), list_texts.published_text(head))
     return OK
 

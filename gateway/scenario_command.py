@@ -118,11 +118,15 @@ def text(outcome: Outcome) -> str:
 
 
 def _said(one: Came) -> str:
-    told = "、".join(f"{key}={_value(value)}" for key, value in one.told.items() if value is not None)
+    told = "、".join(f"{key}={_value(value)}" for key, value in one.told.items() if _says(value))
     name = f" {one.step.name}" if one.step.name else ""
     wrong = "、".join(f"{key}={_value(value)}" for key, value in one.wrong.items())
     parts = [f"{one.step.line:3} 行 {one.step.verb}{name}", told, f"← 期待 {wrong}" if wrong else "", one.failed or ""]
     return "  ".join(part for part in parts if part)
+
+
+def _says(value: object) -> bool:
+    return value is not None and not (isinstance(value, list) and value and set(value) == {None})
 
 
 def _value(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import socket
 import sys
@@ -12,11 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import aiohttp
 import asyncpg
 
 from gateway import config, own_topology
 from gateway.data_folder import STAFF, DataFolder, FolderBusyError, held
+from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
+from gateway.first_people import MOST, bring_in
 from gateway.launcher import RoleNotStartedError, Running
 from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.key_files import KeyFileBusyError
@@ -71,14 +75,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--free-ports", action="store_true", help="空いているポートを選ぶ (any free ports)")
 
 
+def add_up_arguments(parser: argparse.ArgumentParser) -> None:
+    add_arguments(parser)
+    parser.add_argument(
+        "--residents", type=int, default=0, metavar="N",
+        help=f"どの機関も知っている架空の人を加える、{MOST:,} まで (synthetic people whom every agency knows, to ask about)",
+    )  # fmt: skip
+
+
 def run_up(args: argparse.Namespace) -> int:
     """Start everything, say where it is, and wait for Ctrl-C."""
     for number in (signal.SIGTERM, signal.SIGINT):  # in a script's background Ctrl-C would be ignored
         signal.signal(number, _interrupt)
+    if not 0 <= args.residents <= MOST:
+        return end(f"--residents は {MOST:,} までです / up to so many", BAD_INPUT)
 
     def up(running: Running) -> int:
         with running:
             _print_places(running)
+            if args.residents and not _brought_in(running, args.residents):
+                return FAILED
             return _watch(running)
 
     return _guarded(args, up)
@@ -97,6 +113,23 @@ def run_migrate(args: argparse.Namespace) -> int:
         return end(f"セットアップが済みました / set up: {running.data.root}", OK)
 
     return _guarded(args, migrate)
+
+
+def _brought_in(running: Running, count: int) -> bool:
+    """Whether there are people to ask about now."""
+    try:
+        known = asyncio.run(bring_in(running, count))
+    except (UnexpectedAnswerError, aiohttp.ClientError, RuntimeError) as problem:
+        sys.stderr.write(f"架空の人を加えられませんでした / the people could not be brought in: {problem}\n")
+        return False
+    lines = [
+        f"架空の {known.people:,} 人を {known.agencies} 機関が知っています (synthetic people, known to so many agencies)"
+    ]
+    if known.question is not None:
+        lines += ["尋ねてみる、別の端末で (to ask, in another terminal):", f"  {known.question}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    return True
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -184,4 +217,8 @@ def _how_to_sign_in(running: Running) -> list[str]:
             f'  sed -n \'s/^ "client_secret": "\\(.*\\)",$/user = "{client.client_id}:\\1"/p\' {clients}/{client.client_id}.json |',
             f"    curl --config - --cacert {client.ca} -d grant_type=client_credentials {client.url}/oauth/token",
         ]
-    return [*lines, "止めるには Ctrl-C (Ctrl-C stops everything)"]
+    return [
+        *lines,
+        "尋ねる人がいなければ (nobody to ask about yet?): sekisho up --residents 20",
+        "止めるには Ctrl-C (Ctrl-C stops everything)",
+    ]

@@ -4,6 +4,7 @@
 2. The operator takes the agency in (`sekisho agency add`) with the two public keys of `public.json` and the requests in its file; requests that
    come later are answered by `sekisho agency certificate`.
 3. `Connection.read(folder, given)`: `given` is what the operator hands over (`clients/<agency>/`): certificates, register, CA, permission lists, addresses.
+4. `make_signing_key(folder)`: the next signing key. The operator names its public half in the register (`sekisho agency key`); from then on `signer` is by it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from cryptography.x509.oid import NameOID
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from partner.asking import Asker
-from partner.lists import List, list_in_force
-from partner.messages import envelope
+from partner.lists import List, legal_day, list_in_force
+from partner.messages import MessageBrokenError, envelope
 from partner.recording import Record
 from transport import channel, tls
 from transport.standing_register import Looked, StandingRegister
@@ -58,6 +59,14 @@ def make_keys(folder: Path) -> dict[str, str]:
     return public
 
 
+def make_signing_key(folder: Path) -> str:
+    """Make the agency's next signing key beside those that it has; returns the public key (hex), for `sekisho agency key`. Raises OSError."""
+    seed = generate_seed()
+    # reveal: to the agency's own file, mode 0600
+    _write(folder / f"signing-{1 + len(list(folder.glob('signing*.seed')))}.seed", seed.reveal().hex().encode())
+    return Signer(seed).public_key.hex()
+
+
 def _write(path: Path, data: bytes) -> None:
     path.touch(mode=_PRIVATE, exist_ok=False)
     path.write_bytes(data)
@@ -81,7 +90,6 @@ class Connection:
     network: str
     resident_network: str
     register: StandingRegister
-    signer: Signer
 
     @classmethod
     def read(cls, folder: Path, given: Path) -> Connection:
@@ -98,8 +106,17 @@ class Connection:
             network=told["network"],
             resident_network=told["resident_network"],
             register=StandingRegister(given / told["register"], bytes.fromhex(told["register_root"])),
-            signer=_signer(folder / "signing.seed"),
         )
+
+    @property
+    def signer(self) -> Signer:
+        """By the newest of our keys that the register in force names without an end. Raises KeyError, OSError, ValueError when it names none."""
+        own = {one.public_key: one for one in map(_signer, self.folder.glob("signing*.seed"))}
+        named = self.register().agencies[self.agency].signing_keys
+        fitting = [own[one.key] for one in named if one.valid_to is None and one.key in own]
+        if not fitting:
+            raise ValueError("the register names none of our signing keys")
+        return fitting[-1]
 
     async def renew_register(self, asker: Asker) -> Looked:
         """Ask the network for a newer register, take it if its owner has signed it, and keep it in its file. Raises ChannelError, OSError."""
@@ -112,8 +129,18 @@ class Connection:
         return Record(self.folder / "log", self.agency, origin, _signer(self.folder / "log.seed"))
 
     def list_in_force(self, now: datetime) -> List:
-        """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError."""
-        return list_in_force(json.loads(self.lists.read_bytes())["versions"], self.register().list_keys, now)
+        """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError.
+
+        Also when the register names a version that counts by now and the file has not: nothing is decided by the one before it (docs/adr/0071).
+        """
+        register = self.register()
+        found = list_in_force(json.loads(self.lists.read_bytes())["versions"], register.list_keys, now)
+        due = register.list_due(legal_day(now))
+        if due is not None and due.content_digest != found.digest:
+            raise MessageBrokenError(
+                "the register names another version of the permission list: ask for it at /list-versions"
+            )
+        return found
 
     def identity(self, use: str) -> Identity:
         """Our key, and of the certificates that were issued for it the one that lasts longest. Raises FileNotFoundError."""

@@ -1,6 +1,7 @@
 """A runnable example of a partner's server, and of everything that docs/connecting.md has done with one.
 
     python -m partner.example keys OWN ID CODE NAME HOST PORT      # keys, and OWN/agency.yaml for the operator
+    python -m partner.example new-key OWN                          # the next signing key; prints its public half for the operator
     python -m partner.example ask OWN GIVEN PEOPLE QUESTION        # obtain a code of the first of PEOPLE, ask about them
     python -m partner.example serve OWN GIVEN PEOPLE               # provide: knows the first of PEOPLE, holds what is asked about the second
     python -m partner.example rehearse OWN GIVEN PEOPLE QUESTION HOST:PORT COUNT ENDS    # ask so often, of a conformance run
@@ -23,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from partner.connection import USES, Connection, make_keys
+from partner.connection import USES, Connection, make_keys, make_signing_key
 from partner.inquiring import Ended, Inquirer, ends_line
 from partner.mailbox import Mailbox
 from partner.messages import Question
@@ -89,7 +90,9 @@ async def ask(
         code = await _code_of(connection, mailbox, person, "the person of this question", clock)
         listed = connection.list_in_force(clock())
         question = Question(**{**wanted, "items": tuple(wanted.get("items", ())), "list_digest": listed.digest})
-        to = asker if at is None else replace(asker, core=f"https://{at}", interface=f"https://{at}")
+        to = replace(asker, signer=connection.signer)  # the register may name another key of ours by now
+        if at is not None:
+            to = replace(to, core=f"https://{at}", interface=f"https://{at}")
         patience_s = _PATIENCE_S if at is None else _PATIENCE_IN_A_RUN_S
         inquirer = Inquirer(
             asker=to,
@@ -139,6 +142,8 @@ def main(words: list[str], clock: Clock) -> int:
         case ["keys", own, id_, code, name, host, port]:
             text = agency_file(Path(own), {"id": id_, "code": code, "name": name, "host": host}, int(port))
             (Path(own) / "agency.yaml").write_text(text, encoding="utf-8")
+        case ["new-key", own]:
+            sys.stdout.write(f"{make_signing_key(Path(own))}\n")
         case ["ask", own, given, people, question]:
             connection = Connection.read(Path(own), Path(given))
             [ended] = asyncio.run(ask(connection, _read(people)[0], _read(question), clock))

@@ -49,11 +49,16 @@ def list_in_force(versions: Iterable[Mapping[str, str]], keys: PublisherKeys, no
         if (head["number"] - 1, head["supersedes"]) != before:
             raise MessageBrokenError("versions of the permission list that do not follow one another")
         before = head["number"], head["content_digest"]
-        if date.fromisoformat(head["valid_from"]) <= now.astimezone(_JST).date():
+        if date.fromisoformat(head["valid_from"]) <= legal_day(now):
             counts = List(digest=head["content_digest"], documents=json.loads(content))
     if counts is None:
         raise MessageBrokenError("no version of the permission list is in force")
     return counts
+
+
+def legal_day(at: datetime) -> date:
+    """A date in Japan: a version takes over at midnight there."""
+    return at.astimezone(_JST).date()
 
 
 def _read(version: Mapping[str, str], keys: PublisherKeys) -> tuple[dict[str, Any], bytes]:

@@ -169,6 +169,19 @@ def _text(document: Document, value: Any, place: Place) -> None:
         )
 
 
+def _citation(document: Document, value: Any, place: Place) -> None:
+    """A text; what stands in braces in it is filled in for each row."""
+    _text(document, value, place)
+    for left in re.findall(r"\{[^{}]*\}|[{}]", value.replace("{item}", "")):
+        _fail(
+            document,
+            place,
+            "place_holder_unknown",
+            f"「{left}」には何も入りません / nothing is filled in here",
+            "項の番号が入るのは {item} です / the item's number goes into {item}",
+        )
+
+
 def _texts(document: Document, value: Any, place: Place) -> None:
     if not isinstance(value, list):
         _fail(
@@ -331,7 +344,8 @@ def _each(check_one: _Check, *, named: bool = False) -> _Check:
 PORTAL_KIND: Final = "マイナポータル"
 _ROW_ID: Final = re.compile(rf"{_ID.pattern}:{_ITEM.pattern}")
 _BASIS = _keys(
-    {"id": _matching(_ID, "'beppyo2-2022'"), "kind": _one_of("statute", "order", "ordinance", "own_information"), "title": _text, "citation": _text, "in_force": _period},
+    {"id": _matching(_ID, "'beppyo2-2022'"), "kind": _one_of("statute", "order", "ordinance", "own_information"), "title": _text, "citation": _citation,
+     "in_force": _period},
     {"law_id": _text, "municipality": _text, "text_known": _period, "text_note": _text, "details_source": _text},
 )  # fmt: skip
 _DEFINITIONS = _keys(

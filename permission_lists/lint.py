@@ -13,25 +13,25 @@ from typing import Any, Final
 from permission_lists.documents import Document
 from permission_lists.findings import Finding, Place, Weight
 from permission_lists.law_text import expand, read_party
+from permission_lists.ordinances import OF_LAW, ordinances, who
+from permission_lists.parties import PartyRules
 
-_ORDINANCE: Final = "ordinance"
-_OF_LAW: Final = ("statute", "order")
 _Found = Iterator[Finding]
 
 
-def lint(documents: Sequence[Document], known_kinds: Collection[str]) -> list[Finding]:
-    """Every finding, by file and line. `known_kinds`: the kinds that an agency can be (party_kinds.yaml)."""
+def lint(documents: Sequence[Document], rules: PartyRules) -> list[Finding]:
+    """Every finding, by file and line. `rules`: which kinds an agency can be, and of which one is by its name (party_kinds.yaml)."""
     found = list(_bases(documents))
     for document in documents:
         for look in (_terms, _items, _periods, _information):
             found += look(document)
-        found += _kinds(document, known_kinds)
+        found += _kinds(document, rules.kinds)
         for nth, row in enumerate(document.data["rows"]):
             if not row.get("deleted"):
                 for look_at_row in _ROW_LOOKS:
                     found += look_at_row(document, nth, row)
         found += _overlaps(document)
-    found += _ordinances(documents)
+    found += ordinances(documents, rules)
     return sorted(found, key=lambda one: (one.file, one.line, one.code))
 
 
@@ -53,7 +53,7 @@ def _bases(documents: Sequence[Document]) -> _Found:
             )
         seen.add(basis["id"])
     statutory = sorted(
-        (one for one in documents if one.data["basis"]["kind"] in _OF_LAW),
+        (one for one in documents if one.data["basis"]["kind"] in OF_LAW),
         key=lambda one: str(one.data["basis"]["in_force"]["from"]),
     )
     for before, after in itertools.pairwise(statutory):
@@ -230,17 +230,10 @@ def _is_short_name(name: str) -> bool:
     return name.endswith("関係情報") and "に関する" not in name and "による" not in name
 
 
-def _who(document: Document, term: str) -> tuple[frozenset[str], bool]:
-    """Kinds and agencies inside for certain, and whether others may be."""
-    entry: Mapping[str, Any] = document.data["definitions"]["terms"].get(term, {})
-    certain = frozenset([*entry.get("kinds", ()), *(f"={name}" for name in entry.get("agencies", ()))])
-    return certain, bool(entry.get("unresolved"))
-
-
 def _uses(document: Document, nth: int, row: Mapping[str, Any]) -> _Found:
     """A row that can never say yes, a grant that an earlier one covers, information of a detail that the row does not have."""
-    inquirer, _ = _who(document, row["inquirer"])
-    grants = [(_who(document, grant["provider"])[0], frozenset(grant["information"])) for grant in row["grants"]]
+    inquirer, _ = who(document, row["inquirer"])
+    grants = [(who(document, grant["provider"])[0], frozenset(grant["information"])) for grant in row["grants"]]
     if not grants:
         yield document.finding(
             ("rows", nth),
@@ -318,83 +311,11 @@ def _share(document: Document, one: Mapping[str, Any], other: Mapping[str, Any])
     first, second = one.get("in_force", whole), other.get("in_force", whole)
     if first["from"] > (second["to"] or "9999") or second["from"] > (first["to"] or "9999"):
         return False
-    if not _who(document, one["inquirer"])[0] & _who(document, other["inquirer"])[0]:
+    if not who(document, one["inquirer"])[0] & who(document, other["inquirer"])[0]:
         return False
     pairs = itertools.product(one["grants"], other["grants"])
     return any(
         set(a["information"]) & set(b["information"])
-        and _who(document, a["provider"])[0] & _who(document, b["provider"])[0]
+        and who(document, a["provider"])[0] & who(document, b["provider"])[0]
         for a, b in pairs
     )
-
-
-def _ordinances(documents: Sequence[Document]) -> _Found:
-    """独自利用事務 (番号法第19条第9号): a row by ordinance follows a statutory row and gives no more than that one (PL-5)."""
-    statutory = {
-        f"{document.data['basis']['id']}:{row['item']}": (document, row)
-        for document in documents
-        if document.data["basis"]["kind"] in _OF_LAW
-        for row in document.data["rows"]
-        if not row.get("deleted")
-    }
-    for document in documents:
-        basis = document.data["basis"]
-        if basis["kind"] == _ORDINANCE and "municipality" not in basis:
-            yield document.finding(
-                ("basis",),
-                Weight.ERROR,
-                "municipality_missing",
-                "どの地方公共団体の条例かがありません / whose ordinance is it?",
-                "basis.municipality に「世田谷区」のように書いてください / write basis.municipality",
-            )
-        for nth, row in enumerate(document.data["rows"]):
-            if row.get("deleted"):
-                continue
-            if basis["kind"] == _ORDINANCE:
-                yield from _ordinance_row(document, nth, row, statutory)
-            elif "follows" in row:
-                yield document.finding(
-                    ("rows", nth, "follows"),
-                    Weight.ERROR,
-                    "follows_of_statute",
-                    "follows は条例の行だけに書きます / only rows by ordinance follow",
-                    "消してください / delete it",
-                )
-
-
-def _ordinance_row(
-    document: Document, nth: int, row: Mapping[str, Any], statutory: Mapping[str, tuple[Document, Mapping[str, Any]]]
-) -> _Found:
-    item, municipality = row["item"], document.data["basis"].get("municipality", "")
-    agencies = document.data["definitions"]["terms"].get(row["inquirer"], {}).get("agencies", ())
-    if not agencies or not all(name.startswith(municipality) for name in agencies):
-        yield document.finding(
-            ("rows", nth, "inquirer"),
-            Weight.ERROR,
-            "inquirer_of_another",
-            f"{item} の項の照会者が、その地方公共団体の機関ではありません / the inquirer is no agency of that municipality",
-            "定義の agencies に「世田谷区長」のように名指ししてください / name it under agencies",
-        )
-    followed = statutory.get(row.get("follows", ""))
-    if followed is None:
-        yield document.finding(
-            ("rows", nth),
-            Weight.ERROR,
-            "follows_nothing",
-            f"{item} の項が準ずる法定事務の行がありません / the row follows no statutory row of this list",
-            "follows に 'meirei-2024:42' のように書いてください (番号法第19条第9号) / write follows",
-        )
-        return
-    source, like = followed
-    allowed = [(_who(source, grant["provider"])[0], set(grant["information"])) for grant in like["grants"]]
-    for at, grant in enumerate(row["grants"]):
-        provider, _ = _who(document, grant["provider"])
-        for name in grant["information"]:
-            if not any(provider and provider <= others and name in given for others, given in allowed):
-                yield document.finding(
-                    ("rows", nth, "grants", at),
-                    Weight.ERROR,
-                    "beyond_the_statute",
-                    f"「{name}」をこの提供者から受けることは、準ずる {row['follows']} では認められていません / the statutory row does not give this",
-                    "法定の行の範囲に収めてください / keep within the statutory row",
-                )

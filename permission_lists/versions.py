@@ -45,6 +45,8 @@ class VersionRefusal(StrEnum):
     GAP = "list_version_gap"
     DIGEST_DIFFERS = "list_digest_differs"
     UNREADABLE = "list_unreadable"
+    OVERDUE = "list_overdue"
+    """It counts today by the signed register, and the core has not given it (docs/adr/0071); no answer of `check`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,15 @@ class Delegation:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedList:
+    """A version of the permission list that its publisher has given out: number, digest of its content (hex), legal date from which it is valid."""
+
+    number: int
+    content_digest: str
+    valid_from: date
+
+
 class RegisterBrokenError(Exception):
     """The register's signature or form is wrong: the server must not start with it."""
 
@@ -109,6 +118,7 @@ class Register:
 
     `sequence` rises with every register that the authority signs: a role never goes back.
     `delegations`: 委任 on file, on either side. `list_keys`: of the publisher of the permission list; none in a register that names none: then no version is taken.
+    `lists`: every version that it has given out, so that a core can keep none back unseen (docs/adr/0071).
     `simulation`: everybody in it is made up; there alone a role's clock may be moved.
     """
 
@@ -120,6 +130,12 @@ class Register:
     list_keys: PublisherKeys = _NO_PUBLISHER
     simulation: bool = False
     delegations: tuple[Delegation, ...] = ()
+    lists: tuple[NamedList, ...] = ()
+
+    def list_due(self, day: date) -> NamedList | None:
+        """The version of the permission list that counts on a legal day, of those named; None: none is."""
+        valid = (one for one in self.lists if one.valid_from <= day)
+        return max(valid, key=lambda one: one.number, default=None)
 
     def delegated(self, side: Side, delegator: str | None, delegate: str, information: str, day: date) -> bool:
         """Whether an agency may act for another on a legal day, and whether the other is registered; for nobody: yes."""
@@ -185,6 +201,12 @@ class _Delegated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     information: list[str]
 
 
+class _List(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    number: int
+    content_digest: str
+    valid_from: date
+
+
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a register of the present form says."""
 
@@ -197,6 +219,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     list_keys: list[_ListKey]
     simulation: bool
     delegations: list[_Delegated]
+    lists: list[_List] = []
 
 
 def signed_body(data: bytes, root: bytes) -> dict[str, Any]:
@@ -288,6 +311,7 @@ def _built(body: _Body) -> Register:
         list_keys=_publisher(body.list_keys),
         simulation=body.simulation,
         delegations=tuple(_delegation(one) for one in body.delegations),
+        lists=_lists(body.lists),
     )
 
 
@@ -337,6 +361,20 @@ def _octets(text: str, size: int) -> bytes:
     if len(data) != size or data.hex() != text:
         raise ValueError("not so many bytes")
     return data
+
+
+def _lists(items: list[_List]) -> tuple[NamedList, ...]:
+    found = [
+        NamedList(
+            number=one.number,
+            content_digest=_octets(one.content_digest, _DIGEST_SIZE).hex(),
+            valid_from=one.valid_from,
+        )
+        for one in items
+    ]
+    if len({one.number for one in found}) != len(found):
+        raise ValueError("a version of the list stands there twice")
+    return tuple(found)
 
 
 def _delegation(item: _Delegated) -> Delegation:

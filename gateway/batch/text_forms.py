@@ -16,12 +16,27 @@ from typing import Final
 BOM: Final = "\ufeff"
 TOO_LONG: Final = b"\xff\n"
 """What a reader of lines puts in the place of one that is too long: no text that is taken has this byte."""
+_UTF8: Final = "utf-8"
 _UTF8_BOM: Final = BOM.encode()
+_LAST_ASCII: Final = 0x7F
 _GETA: Final = "〓"
 _CONTROL: Final = "\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff"
+_UNSEEN: Final = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufff9-\ufffb"
+"""Format characters: nobody sees them, and some turn the direction of what follows. Variation selectors are none."""
 _PRIVATE: Final = "\ue000-\uf8ff"
 _REPLACED: Final = "\ufffd〓"
-_REFUSED: Final = re.compile(f"[{_CONTROL}{_PRIVATE}{_REPLACED}\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_NO_CHARACTER: Final = "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+_HIGH: Final = "\U000e0000-\U000e00ff\U000f0000-\U0010ffff"
+"""Tags, and private use of planes 15 and 16."""
+_HIGH_FIRST: Final = (0xF3, 0xF4)
+"""What such a character begins with in UTF-8."""
+_LOW: Final = f"{_CONTROL}{_UNSEEN}{_PRIVATE}{_REPLACED}{_NO_CHARACTER}"
+_REFUSED: Final = re.compile(f"[{_LOW}{_HIGH}]")
+_REFUSED_LOW: Final = re.compile(f"[{_LOW}]")
+"""The same for texts without high characters, in a third of the time."""
+_JAPANESE: Final = "\u2000-\u9fff\uff00-\uffef"
+_THREE_JAPANESE: Final = re.compile(f"(?:[\x00-\x7f]*[{_JAPANESE}]){{3}}[\x00-\x7f{_JAPANESE}]*")
+_THREE_OF_UTF8: Final = re.compile(rb"[\x00-\x7f]*".join([rb"[\xe2-\xe9\xef][\x80-\xbf]{2}"] * 3))
 _HARMLESS: Final = re.compile(r"\r(?=\n)")
 
 
@@ -41,8 +56,8 @@ class TextReason(StrEnum):
 class TextRefused:
     """Where and why, never what: `line` of the file and `column` in characters, both from 1.
 
-    外字 (private use U+E000–F8FF, as CP932's user-defined rows) mean something in the sender's own fonts alone; U+FFFD and 〓 stand for
-    a character that was lost before it came here.
+    外字 (private use U+E000–F8FF, as CP932's user-defined rows, and planes 15 and 16, where 行政事務標準文字 has some of its own) mean something in
+    the sender's own fonts alone; U+FFFD and 〓 stand for a character that was lost before it came here.
     """
 
     line: int
@@ -66,7 +81,7 @@ class Unit(StrEnum):
 
 
 def _reason(character: str) -> TextReason:
-    if "\ue000" <= character <= "\uf8ff":
+    if "\ue000" <= character <= "\uf8ff" or character >= "\U000f0000":
         return TextReason.PRIVATE_USE
     if character in {"\ufffd", _GETA}:
         return TextReason.REPLACED
@@ -78,6 +93,23 @@ def _bare(line: bytes, number: int) -> bytes:
     if number == 1:
         line = line.removeprefix(_UTF8_BOM)
     return line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _is_utf8(bare: bytes) -> bool:
+    """A line that is UTF-8 through and through and has three characters of Japanese: CP932 can read many of those too, and makes other names of
+    them. What is written in CP932 does not come out so.
+    """
+    if _THREE_OF_UTF8.search(bare) is None:
+        return False
+    try:
+        return _THREE_JAPANESE.fullmatch(bare.decode(_UTF8)) is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _first_not_ascii(line: bytes) -> int:
+    """The column of the first byte that is not ASCII; what stands before it is one byte a character."""
+    return next(at for at, byte in enumerate(line, start=1) if byte > _LAST_ASCII)
 
 
 def refused_in(text: str) -> tuple[int, TextReason] | None:
@@ -94,6 +126,8 @@ def decode_line(line: bytes, encoding: str, *, number: int) -> str | TextRefused
     if line == TOO_LONG:
         return TextRefused(number, 1, TextReason.TOO_LONG)
     bare = _bare(line, number)
+    if encoding != _UTF8 and (line.startswith(_UTF8_BOM) or _is_utf8(bare)):
+        return TextRefused(number, _first_not_ascii(line), TextReason.NOT_IN_ENCODING)
     try:
         text = bare.decode(encoding)
     except UnicodeDecodeError as broken:
@@ -107,13 +141,15 @@ def decode_line(line: bytes, encoding: str, *, number: int) -> str | TextRefused
 
 def decode_lines(lines: Sequence[bytes], encoding: str, *, first: int) -> list[str | TextRefused]:
     """Many lines, the first of them number `first`: as one text when all are good, which costs a tenth."""
+    joined = b"".join(lines)
     try:
-        text = b"".join(lines).decode(encoding)
+        text = joined.decode(encoding)
     except UnicodeDecodeError:
         text = "\x00"
     if "\r" in text:
         text = _HARMLESS.sub("", text)
-    if first == 1 or _REFUSED.search(text) is not None:
+    refused = _REFUSED if any(byte in joined for byte in _HIGH_FIRST) and encoding == _UTF8 else _REFUSED_LOW
+    if first == 1 or refused.search(text) is not None or (encoding != _UTF8 and _THREE_OF_UTF8.search(joined)):
         return [decode_line(line, encoding, number=number) for number, line in enumerate(lines, start=first)]
     return list(text.removesuffix("\n").split("\n")) if lines else []
 

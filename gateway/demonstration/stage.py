@@ -19,6 +19,7 @@ from gateway import staff_cards
 from gateway.data_folder import FIRST_STAFF, STAFF
 from gateway.demonstration.callers import BusinessSystem, Staff, Worker
 from gateway.launcher import Running
+from gateway.topology import Program
 from synthetic.business import Business
 from synthetic.neighbours import NEIGHBOURS, Acquaintance, acquaintances
 from synthetic.people import Person, population
@@ -158,8 +159,9 @@ class Stage:
         return self.running.role(role).spool / agency / system / channel
 
     def role_of(self, agency: str, program: str) -> str:
-        """The role that hosts an agency's linkage or intermediate server."""
-        return program if agency == WARD else f"neighbours-{program}"
+        """The role that hosts an agency's linkage or intermediate server; nothing when none does."""
+        found = self.running.topology.hosting(Program(program), agency)
+        return "" if found is None else found.name
 
     @cached_property
     def exports(self) -> Path:

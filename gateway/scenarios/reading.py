@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -19,7 +20,7 @@ from msgspec import Meta, Struct
 from codebook import marked_yaml
 from codebook.marked_yaml import Marked, YamlBrokenError
 from gateway.clock_command import ClockWordsError, parse_instant
-from gateway.scenarios.scenario import DEFAULT, WARD, Form, Known, Person, Scenario, Step, Told, Unfit, Words
+from gateway.scenarios.scenario import DEFAULT, WARD, Form, Known, Person, Present, Scenario, Step, Told, Unfit, Words
 from permission_lists.findings import Finding, Weight
 
 LARGEST: Final = 256 * 1024
@@ -28,6 +29,11 @@ _MOST_NAMED: Final = 30
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _FIELD: Final = re.compile(r"\$\.(\w+)")
 _ENUM: Final = re.compile(r"Invalid enum value '?(.*?)'?$")
+_ARTICLE: Final = re.compile(
+    r"(番号法|附則|施行令|施行規則|住基法)\d{1,3}条(の\d{1,2})?(\d{1,2}項)?(\d{1,2}号)?|[ⅠⅡⅢⅣⅤⅥ]-\d{1,2}|DOMAIN \d{1,2}\.\d{1,2}( \S+)?"
+)
+_ARTICLES: Final = ("番号法23条2項", "施行令30条", "Ⅱ-5")
+"""As what is no requirement is cited."""
 _OF_STEPS: Final = ("step", "inquiry", "form", "decision", "correction", "grant", "notice", "code")
 """What a step may be to later ones."""
 _KINDS: Final = {
@@ -36,7 +42,7 @@ _KINDS: Final = {
     "inquiry": "ここより前の照会 (ask)", "form": "ここより前の届出 (bring)", "decision": "ここより前の提案 (propose)", "case": "拒まれる例", "party": "当事者",
     "home": "人を知っている機関", "reason": "理由", "state": "状態", "outcome": "区分", "values": "値の区分", "entry": "記録の種類", "finding": "検証の結果",
     "ring key": "鍵", "hosted agency": "受け持つ機関", "command": "コマンド", "word": "言葉", "flag": "真偽", "count": "数", "somebody": "人か nobody",
-    "bad line": "回線と障害", "answer": "答え", "setting": "切替え",
+    "bad line": "回線と障害", "answer": "答え", "setting": "切替え", "cite": "要件か条文",
     "staff": "職員", "function": "試せる機能", "rule": "規則", "notice kind": "お知らせの種類", "job kind": "ジョブの種類",
     "correction": "ここより前の訂正 (correct)", "grant": "ここより前の権限 (grant)", "notice": "ここより前のお知らせ (notice)",
     "code": "ここより前の符号 (old-code)",
@@ -96,6 +102,7 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
         return findings.found
     known = topologies[document.topology]
     begins = _begins(document, marked, findings)
+    _check_cites(document, marked, known, findings)
     people = dict(_people(marked.get("people", {}), known, findings))
     steps = list(_steps(marked["steps"], known, people, begins, findings))
     if not 1 <= len(document.steps) <= MOST_STEPS:
@@ -197,6 +204,12 @@ def _begins(document: _Written, marked: Marked, findings: _Findings) -> datetime
         return None
 
 
+def _check_cites(document: _Written, marked: Marked, known: Known, findings: _Findings) -> None:
+    for cite in document.cites:
+        if cite not in known.names["cite"] and not _ARTICLE.fullmatch(cite):
+            findings.unknown(marked.line_of("cites"), "cite", cite, [*known.names["cite"], *_ARTICLES])
+
+
 def _people(people: Any, known: Known, findings: _Findings) -> Iterator[tuple[str, Person]]:
     """Somebody of whom something is wrong takes part all the same, so that whoever names them is not wrong for it."""
     for name, written in people.items():
@@ -237,9 +250,10 @@ def _check_person(name: str, person: Person, written: Any, known: Known, finding
 def _steps(
     steps: Iterable[Marked], known: Known, people: Mapping[str, Person], begins: datetime | None, findings: _Findings
 ) -> Iterator[Step]:
-    now = max(known.begins, begins or known.begins)
+    now = Present(at=max(known.begins, begins or known.begins))
     names: dict[str, list[str]] = {kind: list(of_kind) for kind, of_kind in known.names.items()}
-    names |= {"person": list(people), **{kind: [] for kind in _OF_STEPS}}
+    names |= {"person": list(people), **{kind: [] for kind in _OF_STEPS}, "here": [str(Path(findings.file).parent)]}
+    names |= {f"homes of {name}": person.at for name, person in people.items()}
     for raw in steps:
         step = _step(raw, known, names, findings)
         if step is not None:

@@ -26,6 +26,8 @@ from partner.messages import octets, permit_claims, text
 _ANSWER_DAYS: Final = 61
 _NOT_A_PARTY: Final = {"item": "1"}
 """医療保険: an item that 厚生労働大臣 asks under, and no mayor."""
+_IN_STEAD: Final[dict[str, Any]] = {"item": "80", "said": {"inquirer_for": "koiki-rengo"}}
+"""広域連合 asks under 80, and has delegated asking to 杉並区長 and nobody else."""
 _UNSETTLED: Final = {
     "item": "12",
     "information": "児童福祉法第二十一条の五の三十一に規定する他の法令による給付の支給に関する情報",
@@ -52,7 +54,9 @@ def cases(scene: Scene) -> list[Case]:
         case("unassessed-at-core", "評価していない機関への照会", CORE, "pia_duty_not_met", lambda: scene.at_core(provider=UNASSESSED)),
         case("agency-unknown", "登録のない機関への照会", CORE, "agency_unknown", lambda: scene.at_core(provider="shiranai")),
         case("list-digest-unknown", "知らない照合リスト", CORE, "list_digest_unknown", lambda: scene.at_core(list_digest="0" * 64)),
-        case("delegation-not-on-file", "登録のない委任", CORE, "delegation_not_on_file", lambda: scene.at_core(said={"inquirer_for": "suginami"})),
+        case("list-overdue", "コアが配らない版（コアが誤って許可）", PROVIDER, "list_overdue", scene.at_provider),
+        case("delegation-not-on-file-at-core", "登録のない委任", CORE, "delegation_not_on_file", lambda: scene.at_core(**_IN_STEAD)),
+        case("delegation-not-on-file-at-provider", "登録のない委任（コアが誤って許可）", PROVIDER, "delegation_not_on_file", lambda: scene.at_provider(**_IN_STEAD)),
         core("expiry_too_late", "六十日より先の期限", partial(_until, timedelta(days=_ANSWER_DAYS))),
         core("request_expired", "過ぎた期限", partial(_until, timedelta(seconds=-1))),
         core("signature_invalid", "登録のない鍵の署名", _signed_by_another),

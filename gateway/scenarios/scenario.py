@@ -72,7 +72,15 @@ def nothing_contrary(_expect: Mapping[str, Any]) -> Iterable[Unfit]:
     return ()
 
 
-def stands_still(_words: Any, now: datetime) -> datetime | Unfit:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """How things stand before a step, by the steps before it: the earliest instant, and roles that do not run (`ended`, `hangs`)."""
+
+    at: datetime
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+
+def stands_still(_words: Any, now: Present) -> Present | Unfit:
     return now
 
 
@@ -81,8 +89,8 @@ class Form:
     """How a verb is written. `words`: its form; `tells`: what comes of it; `refers`: field → what its text must name.
 
     `makes`: as what later steps may name it in `of`. `staged`: it needs somebody whom setagaya and suginami both know.
-    `fits`: what the fields must be to each other. `contrary`: what of the expected can never come together. `moves`: the earliest instant → that
-    after the step.
+    `fits`: what the fields must be to each other. `contrary`: what of the expected can never come together. `moves`: how things
+    stand before the step → after it.
     """
 
     words: type[Words]
@@ -92,7 +100,7 @@ class Form:
     staged: bool = False
     fits: Callable[[Any, Names], Iterable[Unfit]] = nothing_more
     contrary: Callable[[Mapping[str, Any]], Iterable[Unfit]] = nothing_contrary
-    moves: Callable[[Any, datetime], datetime | Unfit] = stands_still
+    moves: Callable[[Any, Present], Present | Unfit] = stands_still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from adapters.jlis_mock.lines import Bad
+from gateway.assessing.measures import requirements
 from gateway.demonstration.run import DEMO_DAY
 from gateway.keys_command import ROTATABLE
 from gateway.launcher import lines_between
@@ -77,11 +78,14 @@ def _known_in(topology: Topology) -> Known:
         "bad line": [f"{name} {bad}" for name in lines for bad in Bad],
         "command": ENDING,
         "ring key": ROTATABLE,
+        "cite": [one.id for one in requirements()],
         "staff": list(FIRST),
         "function": list(rights.LOOKS),
         "notice kind": list(POSTED),
         "job kind": operations.JOBS,
     }
+    for agency in topology.agencies.values():
+        names |= {f"agency of {name}": [agency.id] for name in (agency.id, *(one.id for one in agency.systems))}
     for name in started:
         role = topology.roles[name]
         foreign = {key for program, keys in PURPOSES.items() if program is not role.program for key in keys}

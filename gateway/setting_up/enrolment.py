@@ -9,7 +9,9 @@ from typing import Any, Final
 from gateway import delegations
 from gateway.setting_up.authority import fingerprint
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
+from gateway.setting_up.list_versions import named
 from gateway.topology import NETWORK, Agency, Program
+from permission_lists.versions import Head
 from transport.register import Delegation, Use
 from transport.tls import Identity
 
@@ -36,6 +38,7 @@ class Enrolment:
     permit_keys: tuple[bytes, ...] = ()
     list_keys: tuple[bytes, ...] = ()
     delegations: tuple[Delegation, ...] = ()
+    lists: tuple[Head, ...] = ()
 
     def certificate(self, identity: Identity, agency: str, use: Use, name: str) -> None:
         self.issued(fingerprint(identity), agency, use, name)
@@ -89,4 +92,5 @@ class Enrolment:
             "list_keys": [key.hex() for key in self.list_keys],
             "simulation": self.simulation,
             "delegations": delegations.body(self.delegations),
+            "lists": [named(head) for head in self.lists],
         }

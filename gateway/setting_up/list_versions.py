@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from gateway.data_folder import write_private
 from keys.signing import Signer
-from permission_lists.versions import SignedVersion, make, read_head
+from permission_lists.versions import Head, SignedVersion, make, read_head
 from storage import list_files
 from storage.reference_data import read_shipped_versions
 
 
-def write_lists(kept: Path, publisher: Signer, folders: Iterable[Path]) -> None:
-    """Sign the shipped versions if none were, keep them in `kept`, and put them into each folder.
+def write_lists(kept: Path, publisher: Signer, folders: Iterable[Path]) -> tuple[Head, ...]:
+    """Sign the shipped versions if none were, keep them in `kept`, and put them into each folder. Returns their heads, oldest first.
 
     Raises ListFileBrokenError when `kept` was damaged: a list that was published is not made up anew.
     """
@@ -28,6 +29,16 @@ def write_lists(kept: Path, publisher: Signer, folders: Iterable[Path]) -> None:
         write_private(kept, list_files.encode(versions))
     for folder in folders:
         write_private(folder / list_files.FILE_NAME, list_files.encode(versions))
+    return tuple(head for head in (read_head(one.head) for one in versions) if head is not None)
+
+
+def named(head: Head) -> dict[str, Any]:
+    """A version as the register names it (docs/adr/0071)."""
+    return {
+        "number": head.number,
+        "content_digest": head.content_digest,
+        "valid_from": head.valid_from.isoformat(),
+    }
 
 
 def sign_shipped(publisher: Signer) -> tuple[SignedVersion, ...]:

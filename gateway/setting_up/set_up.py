@@ -26,6 +26,7 @@ from gateway.setting_up.enrolment import USES, Enrolment
 from gateway.setting_up.first_staff import ensure_first_staff
 from gateway.setting_up.key_files import LOG, Passphrases, ensure_keys, known_public, passphrase_of
 from gateway.setting_up.list_versions import write_lists
+from gateway.setting_up.partner_keys import signing_key_of
 from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import CLIENT_FILE, Places
@@ -186,7 +187,8 @@ def _prepare_partner(make: _Making, agency: Agency, elsewhere: Elsewhere) -> Non
             plan.data.issued(agency.id), agency, use, request.encode(), authority, plan.places.certified(agency.id)
         )
     issued.enrol(plan.data.issued(agency.id), agency.id, enrolment)
-    enrolment.elsewhere(agency.id, elsewhere.signing_key or "", elsewhere.log_key or "")
+    signing_key = signing_key_of(folder, elsewhere.signing_key or "")
+    enrolment.elsewhere(agency.id, signing_key, elsewhere.log_key or "")
     role_files.write_json(
         folder / "network.json", role_files.network_document(agency, plan.places, authority.root.public_key)
     )
@@ -215,24 +217,24 @@ def _enrol(make: _Making, folder: Path, agency: str, program: Program, name: str
 
 
 def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> None:
-    """The signed register for everybody, and the signed permission lists for those who decide by them."""
-    enrolment.list_keys = (authority.lists.public_key,)
-    enrolment.delegations = plan.topology.delegations
+    """The signed permission lists for those who decide by them, and the signed register, which names the lists, for everybody."""
     elsewhere = [
         plan.data.clients / agency.id for agency in plan.topology.agencies.values() if agency.elsewhere is not None
     ]
+    deciding = [
+        plan.data.role(role.name)
+        for role in plan.topology.roles.values()
+        if role.program in {Program.INTERMEDIATE, Program.NETWORK}
+    ]
+    enrolment.lists = write_lists(plan.data.lists, authority.lists, [*deciding, *elsewhere])
+    enrolment.list_keys = (authority.lists.public_key,)
+    enrolment.delegations = plan.topology.delegations
     now = plan.data.present()
     body, held_back = enrolment.body(), suspended(plan.data)
     body["certificates"] = [one for one in body["certificates"] if one["sha256"] not in held_back]
     publish(plan.data, authority.root, lambda before: follow(before, body, now))
     for folder in (*(plan.data.role(name) for name in plan.topology.roles), *elsewhere):
         write_private(folder / "register.json", plan.data.register.read_bytes())
-    deciding = [
-        plan.data.role(role.name)
-        for role in plan.topology.roles.values()
-        if role.program in {Program.INTERMEDIATE, Program.NETWORK}
-    ]
-    write_lists(plan.data.lists, authority.lists, [*deciding, *elsewhere])
     write_private(plan.data.register_root, authority.root.public_key.hex().encode())
 
 

@@ -42,6 +42,7 @@ def follow(before: Body | None, wanted: Mapping[str, Any], now: datetime, overla
         "permit_keys": next_of(before["permit_keys"] if before else [], wanted["permit_keys"]),
         "list_keys": _list_keys(before, wanted["list_keys"]),
         "certificates": _certificates(before, wanted["certificates"], now),
+        "lists": _lists(before, wanted.get("lists", ())),
     }
     return numbered(before, body)
 
@@ -134,6 +135,18 @@ def _certificates(before: Body | None, wanted: Sequence[Body], now: datetime) ->
         elif one["valid_to"] is None and _holder(one) in new:
             ended.append({**one, "valid_to": timestamp(now + CERTIFICATES_OVERLAP)})
     return sorted([*({**one, "valid_to": None} for one in wanted), *ended], key=lambda one: str(one["sha256"]))
+
+
+def with_lists(before: Body, wanted: Sequence[Body]) -> Body:
+    """The next register when the publisher of the permission list has given out these versions too."""
+    return numbered(before, {**before, "lists": _lists(before, wanted)})
+
+
+def _lists(before: Body | None, wanted: Sequence[Body]) -> list[Body]:
+    """By number; one that was named once stays."""
+    known = before.get("lists", ()) if before else ()
+    found = {int(one["number"]): one for one in (*known, *wanted)}
+    return [found[number] for number in sorted(found)]
 
 
 def _holder(certificate: Body) -> tuple[str, str, str]:

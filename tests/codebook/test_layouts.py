@@ -294,6 +294,7 @@ def test_versions_stand_side_by_side_and_a_record_keeps_its_own():
         (Characters.JIS, "模擬ｱA1", "𠮷野"),
         (Characters.JIS, "高橋", "〓橋"),
         (Characters.ANY, "高橋", "\ufffd橋"),
+        (Characters.ANY, "高橋", "高\u202e橋"),
         (Characters.ANY, "𠮷野", "\ue000"),
     ],
 )

@@ -54,9 +54,7 @@ def connected(root):
     own, data, port = root / "own", root / "data", free_port()
     made = run_example("keys", own, "partner", "9999000000000102", "架空市健康保険組合", HOST, port)
     assert made.returncode == 0, made.stderr
-    options = {
-        role: {"clock_offset_s": (DEMO_DAY - Clock()()).total_seconds(), "continuous_codes": False} for role in ROLES
-    }
+    options = {role: {"continuous_codes": False} for role in ROLES}
     standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
     standing = standing.replace("program: resident-network,", "program: resident-network, reached_at: localhost,")
     first = Running(
@@ -74,7 +72,14 @@ def connected(root):
     assert sekisho(["agency", "add", str(own / "agency.yaml"), "--data", str(data)]) == OK
     topology = own_topology(first.data)
     with Running(
-        data, roles=ROLES, ports="kept", key_profile="cheapest", durable=False, options=options, topology=topology
+        data,
+        roles=ROLES,
+        ports="kept",
+        key_profile="cheapest",
+        durable=False,
+        options=options,
+        topology=topology,
+        clock=DEMO_DAY,
     ) as running:
         system = System(running=running)
         asyncio.run(people(system))
@@ -127,6 +132,16 @@ async def partner_server(
             record = {"data_set": "資格情報", "version": "0001", "items": ITEMS}
             known.people[await mailbox.code(number)] = Found(records=[record], held=barred)
         yield mailbox
+
+
+async def code_of(world, connection: Connection, clock: Clock) -> bytes:
+    """The partner's code of the insured person, obtained as every agency does."""
+    mailbox = Mailbox()
+    app = application(connection.register, mailbox, None, "partner", clock)
+    async with serving(app, connection.identity("server"), host=HOST, port=world[2]):
+        number = mailbox.new_number("one question", clock())
+        await connection.ask_for_code(number, world[0].insured[0].individual_number)
+        return await mailbox.code(number)
 
 
 def conformance(world, url: str, tmp_path, capsys, **people: str) -> tuple[int, dict[str, str | None]]:

@@ -104,6 +104,8 @@ class ProviderWorld:
     core: Signer
     signers: dict[str, Signer]
     desk: StaffDesk
+    registers: list[Register]
+    """The last one is in force."""
     now: datetime = NOON
     codes: dict[str, bytes] = field(default_factory=dict)
 
@@ -329,7 +331,7 @@ async def provider_world(
     signers = {one: Signer(generate_seed()) for one in shipped().agencies}
     signers[PROVIDER] = keys.ring.signer("signing")
     core, publisher, root = (Signer(generate_seed()) for _ in range(3))
-    found = _register(signers, core, publisher, root, register or {})
+    found = [_register(signers, core, publisher, root, register or {})]
     worlds: list[ProviderWorld] = []
 
     def clock() -> datetime:
@@ -342,9 +344,9 @@ async def provider_world(
         signer=partial(keys.ring.signer, "log"),
         clock=clock,
     )
-    lists = Lists(ListShelf(lambda: found), clock)
+    lists = Lists(ListShelf(lambda: found[-1]), clock)
     for signed in sign_shipped(publisher):
-        head = versions.check(signed, lists.heads, found.list_keys)
+        head = versions.check(signed, lists.heads, found[-1].list_keys)
         assert isinstance(head, versions.Head)
         lists.hold(head, signed)
     bars = StandingBars()
@@ -352,13 +354,13 @@ async def provider_world(
     async with aiohttp.ClientSession() as client:
         channel = Channel(client, "https://127.0.0.1:1/", name="nowhere")
         agency = HostedAgency(
-            id=PROVIDER, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys, register=lambda: found,
+            id=PROVIDER, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys, register=lambda: found[-1],
             lists=lists, layouts=read_layouts(), limits=LIMITS, clock=clock, permits=channel, inquiries=channel, late_outcomes=channel,
             list_versions=channel, held_checkpoints=channel, code_epochs=channel, code_renewals=channel, circuits=(), erasures=ErasureJournal.beside(folder / f"keys{mark}.json", keys.ring),
             backup_key=None, peer_note=lambda _note: None, bars=bars,
         )  # fmt: skip
         desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST))
-        worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk))
+        worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk, registers=found))
         working = asyncio.create_task(commit([committer]))
         try:
             yield worlds[0]

@@ -62,7 +62,7 @@ def shell(tmp_path_factory):
 
 def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(shell):
     run, root = shell
-    keys, add, residents, ask, provide, inquire = BLOCKS
+    keys, add, residents, ask, new_key, provide, inquire = BLOCKS
     run(keys)
     run(add)
     data = Running(root / "data", roles=()).data
@@ -88,6 +88,7 @@ def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(s
         )
         assert [step for step in steps if step not in told] == []
         assert "not read" not in told
+        assert '"kind": "no_such_person"' in run(new_key)
         assert "相違 0 (differences)" in run(provide)
         run(inquire)
     assert str(len(TURNS)) in inquire.split()

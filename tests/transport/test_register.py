@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,7 @@ from gateway.setting_up.succession import (
     with_keys,
     with_list_key,
     with_list_key_alone,
+    with_lists,
     without_certificate,
 )
 from keys.masked import Secret
@@ -77,6 +78,9 @@ BROKEN = {
     "a publisher's key twice": {"list_keys": 2 * FIRST["list_keys"]},
     "a digest of another size": {"list_keys": [{"key": "44" * 32, "versions": ["ab" * 31]}]},
     "a log without a key": {"logs": [{"origin": "x", "keys": []}]},
+    "a version of the list twice": {"lists": 2 * [{"number": 1, "content_digest": "55" * 32, "valid_from": "2026-11-29"}]},
+    "a content digest of another size": {"lists": [{"number": 1, "content_digest": "55" * 31, "valid_from": "2026-11-29"}]},
+    "a day that there is not": {"lists": [{"number": 1, "content_digest": "55" * 32, "valid_from": "2026-11-31"}]},
     "an unknown use": {"certificates": [{**FIRST["certificates"][0], "use": "anything"}]},
 }  # fmt: skip
 
@@ -86,6 +90,25 @@ def test_a_signed_register_with_any_mistake_is_refused_whole(change):
     assert build(FIRST).sequence == 1
     with pytest.raises(RegisterBrokenError):
         Register.read(sign_register({**FIRST, **change}, ROOT), ROOT.public_key)
+
+
+def test_versions_of_the_list_are_named_and_none_is_forgotten():
+    """One that was published last may begin before another one: of those whose day has come, the highest number counts."""
+    named = [
+        {"number": n, "content_digest": f"{n:02d}" * 32, "valid_from": day}
+        for n, day in ((1, "2026-04-01"), (2, "2026-12-01"), (3, "2026-11-30"))
+    ]
+    first = follow(FIRST, {**WANTED, "lists": named[:2]}, NOW)
+    more = with_lists(first, named[1:])
+    assert (more["lists"], more["sequence"]) == (named, first["sequence"] + 1)
+    assert with_lists(more, named) == more == follow(more, WANTED, NOW), "a data folder whose own file is older"
+    register = build(more)
+    due = {
+        day: register.list_due(date.fromisoformat(day))
+        for day in ("2026-03-31", "2026-11-29", "2026-11-30", "2026-12-02")
+    }
+    assert [one and one.number for one in due.values()] == [None, 1, 3, 3]
+    assert build(FIRST).list_due(date(2026, 12, 2)) is None
 
 
 def test_a_replaced_key_is_accepted_until_its_end_and_not_after_it():

@@ -8,6 +8,7 @@ from typing import Final
 from gateway.intermediate_server.inquiry.states import State
 from permission_lists.decide import Reason
 from permission_lists.permit import PermitRefusal
+from permission_lists.versions import VersionRefusal
 
 
 class OutcomeKind(StrEnum):
@@ -39,7 +40,13 @@ SEALED_KINDS: Final = frozenset(
     }
 )
 """What stands in the sealed part, for the inquirer alone."""
-_LISTS: Final = frozenset({PermitRefusal.LIST_DIGEST_UNKNOWN.value, PermitRefusal.LIST_NOT_IN_FORCE.value})
+_LISTS: Final = frozenset(
+    {
+        PermitRefusal.LIST_DIGEST_UNKNOWN.value,
+        PermitRefusal.LIST_NOT_IN_FORCE.value,
+        VersionRefusal.OVERDUE.value,
+    }
+)
 REFUSALS: Final[dict[str, OutcomeKind]] = {
     **{reason.value: OutcomeKind.REFUSED_BY_PERMIT for reason in PermitRefusal},
     **dict.fromkeys(

@@ -27,6 +27,7 @@ from keys import labels
 from keys.binding import bind
 from keys.sealing import key_hash
 from permission_lists.decide import Refused
+from permission_lists.versions import VersionRefusal
 from storage import sql
 from storage.committer import Commit, Lost, Statement, Write, commit_step
 from storage.database import Database
@@ -70,13 +71,17 @@ def _basis(agency: HostedAgency, item: DeskItem, now: datetime) -> str:
 
 
 def _own_no(agency: HostedAgency, item: DeskItem, basis: str, no_code: str | None, now: datetime) -> str | None:
-    """Our own check before anything is asked: suspension (SC-27), delegations, the list (PL-2), then why the person has no code (IS-1); None: ask."""
+    """Our own check before anything is asked; None: ask.
+
+    Suspension (SC-27), a list that is kept from us (docs/adr/0071), delegations, the list (PL-2), then why the person has no code (IS-1).
+    """
     if agency.bars.suspends(item.integrated_number, item.information):
         return "use_suspended"
     today, register = agency.today(now), agency.register()
-    if not register.delegated(Side.INQUIRER, item.inquirer_for, agency.id, item.information, today):
-        return "delegation_not_on_file"
-    if not register.delegated(Side.PROVIDER, item.provider_for, item.provider, item.information, today):
+    if agency.lists.overdue(today) is not None:
+        return VersionRefusal.OVERDUE.value
+    sides = (Side.INQUIRER, item.inquirer_for, agency.id), (Side.PROVIDER, item.provider_for, item.provider)
+    if not all(register.delegated(*side, item.information, today) for side in sides):
         return "delegation_not_on_file"
     asking, answering = item.inquirer_for or agency.id, item.provider_for or item.provider
     if not {item.provider, asking, answering} <= register.agencies.keys():

@@ -13,7 +13,7 @@ from permission_lists.decide import Party
 from permission_lists.model import PermissionList, build
 from permission_lists.permit import Permit
 from permission_lists.versions import Head, SignedVersion, legal_day
-from transport.register import Register
+from transport.register import NamedList, Register
 
 NOTHING: Final = build([])
 """The list of a server that holds no version yet: it permits nothing."""
@@ -37,6 +37,10 @@ class ListShelf:
 
     def get(self, digest: str) -> PermissionList:
         return self._lists[digest]
+
+    @property
+    def register(self) -> Register:
+        return self._register()
 
     @property
     def edition(self) -> int:
@@ -75,6 +79,19 @@ class Lists:
     def newest(self) -> int:
         """The highest version number held, 0 for none."""
         return max((head.number for head in self.heads), default=0)
+
+    def overdue(self, day: date) -> NamedList | None:
+        """The version that counts on a legal day by the signed register and is not held: nothing may be decided by the one before it (docs/adr/0071)."""
+        due = self._shelf.register.list_due(day)
+        return None if due is None or self._holds(due) else due
+
+    @property
+    def missing(self) -> int:
+        """How many versions the register names that are not held, those of days to come too."""
+        return sum(not self._holds(one) for one in self._shelf.register.lists)
+
+    def _holds(self, named: NamedList) -> bool:
+        return any((one.number, one.content_digest) == (named.number, named.content_digest) for one in self.heads)
 
     @property
     def digests(self) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Taking versions of the permission list: from set-up's file at the start, from the core afterwards (PL-4, IS-8).
 
 A version is checked, stored and recorded before it counts. One that is not acceptable is refused whole and recorded once; the
-server stays on what it holds, and asks again at the next turn.
+server stays on what it holds, and asks again at the next turn. One that the signed register names and the core does not give is told,
+and recorded when its day has come.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _REFUSE: Final = Statement("refuse_list_version", _SQL["refuse_list_version"])
 _TAKEN: Final = commit_step("intermediate", "list.taken")
 _REFUSED: Final = commit_step("intermediate", "list.refused")
 HELD = Gauge("sekisho_list_version_held", "Newest version of the permission list that an agency holds", ["agency"])
-REFUSALS = Counter("sekisho_list_versions_refused", "Versions of the permission list that were refused", ["reason"])
+MISSING = Gauge(
+    "sekisho_list_versions_missing", "Versions that the register names and an agency does not hold", ["agency"]
+)
+REFUSALS = Counter("sekisho_list_versions_refused", "Versions of the permission list that were not taken", ["reason"])
 FAILURES = Counter("sekisho_list_fetch_failures", "Turns in which the core could not be asked for the list", ["reason"])
 
 
@@ -74,6 +78,7 @@ class ListTaking:
             if head is not None:
                 self.lists.hold(head, signed)
         HELD.labels(self.agency).set(self.lists.newest)
+        MISSING.labels(self.agency).set(self.lists.missing)
 
     async def take(self, received: Sequence[SignedVersion]) -> None:
         """Take versions, oldest first, until one is not acceptable. Raises StorageUnavailableError."""
@@ -97,6 +102,20 @@ class ListTaking:
         except ValidationError:
             raise ChannelError("peer_answer_malformed") from None
         await self.take([one.signed for one in found])
+        await self._look_for_what_is_due()
+
+    async def _look_for_what_is_due(self) -> None:
+        """The core has answered: a version that counts by now and is not held is one that it keeps back. Recorded the first time (docs/adr/0071)."""
+        now = self.clock()
+        MISSING.labels(self.agency).set(self.lists.missing)
+        due = self.lists.overdue(versions.legal_day(now))
+        if due is not None:
+            facts = {
+                "number": due.number,
+                "content_digest": due.content_digest,
+                "valid_from": due.valid_from.isoformat(),
+            }
+            await self._not_taken(due.content_digest, VersionRefusal.OVERDUE, facts, now)
 
     def _taking(self, head: Head, signed: SignedVersion) -> Commit:
         now = self.clock()
@@ -113,10 +132,12 @@ class ListTaking:
 
     async def _refuse(self, signed: SignedVersion, reason: VersionRefusal) -> None:
         """Record a version that is not acceptable, the first time it comes."""
-        now = self.clock()
+        await self._not_taken(signed.digest, reason, {"version": signed.digest}, self.clock())
+
+    async def _not_taken(self, digest: str, reason: VersionRefusal, facts: dict[str, Any], now: datetime) -> None:
         REFUSALS.labels(reason.value).inc()
-        entry = self._entry(EntryKind.LIST_REFUSED, now, {"version": signed.digest}, reason.value)
-        guard = Write(_REFUSE, (signed.digest, reason.value, now))
+        entry = self._entry(EntryKind.LIST_REFUSED, now, facts, reason.value)
+        guard = Write(_REFUSE, (digest, reason.value, now))
         await self.committer.apply(Commit(step=_REFUSED, guard=guard, entries=(entry,)))
 
     def _entry(self, kind: EntryKind, now: datetime, facts: dict[str, Any], reason: str | None = None) -> NewEntry:

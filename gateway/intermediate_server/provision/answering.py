@@ -7,7 +7,8 @@ The check, in order:
 3. The permit fits agency, inquirer, request, key, time, person and list (permission_lists.permit.check_permit; PL-4, SC-5, SC-9),
    and its deadline is the one that the inquirer signed: a core cannot keep a request alive. It is younger than this log, if that
    was opened anew after a loss: what was answered under an older one may be lost (SC-15).
-4. Our own copy of the list permits it, whatever the core has permitted: the version in force when the permit was issued (PL-4). Who asks
+4. Our own copy of the list permits it, whatever the core has permitted: the version in force when the permit was issued (PL-4), which no
+   core has kept from us: the signed register names it (docs/adr/0071). Who asks
    or answers for another must have a delegation in our own copy of the register; the other one's rows count then.
 5. The items asked are items of the layout (SC-5).
 6. The code names a person here, and replicas that are public today and are ours, or the delegator's when we answer for another (委任): else no
@@ -54,6 +55,7 @@ from keys.sealing import PublicKeyBroken, seal
 from permission_lists.barring import AutoResponse, HoldGround, hold_ground
 from permission_lists.decide import Refused
 from permission_lists.permit import Permit, PermitBroken, PermitRefusal, check_permit, read_permit
+from permission_lists.versions import VersionRefusal
 from transport.register import Side
 
 PROVIDED = "provided"
@@ -143,10 +145,13 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
 
 def _own_no(agency: HostedAgency, permit: Permit, now: datetime) -> str | None:
     """What our own copies of list and register say against a permit."""
+    day = agency.today(permit.issued_at)
+    if agency.lists.overdue(day) is not None:
+        return VersionRefusal.OVERDUE.value
     counting = agency.lists.of_permit(permit, now)
     if counting is None:
         return PermitRefusal.LIST_NOT_IN_FORCE.value
-    if not delegated(agency, permit, agency.today(permit.issued_at)):
+    if not delegated(agency, permit, day):
         return "delegation_not_on_file"
     found = counting.decide(*rows_of(agency, permit), permit.basis, permit.item, permit.information)
     return found.reason.value if isinstance(found, Refused) else None

@@ -27,6 +27,7 @@ from gateway.intermediate_server.provision.withholding import Withheld, encode
 from permission_lists.barring import HoldGround
 from permission_lists.decide import Refused
 from permission_lists.permit import Permit, read_stored_permit
+from permission_lists.versions import VersionRefusal
 from storage import sql
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
 from transport.problem import ProblemError
@@ -161,6 +162,12 @@ def _check(
     if now > permit.answer_by:
         raise ProblemError(
             409, "deadline_passed", "The inquirer's deadline has passed; the provision expires by itself."
+        )
+    if agency.lists.overdue(agency.today(permit.issued_at)) is not None:
+        raise ProblemError(
+            409,
+            VersionRefusal.OVERDUE.value,
+            "The list that counts has not come from the core; release it when it has.",
         )
     counting = agency.lists.of_permit(permit, now)
     if counting is None:

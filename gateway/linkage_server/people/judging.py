@@ -275,7 +275,18 @@ class Court:
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
+        if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
+            return other
         return self._against(after.individual_number, after.items, change, key)
+
+    def _is_another(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
+        """A move-in under an addressee number that is held is somebody's return. Only the address may be new: a business system that has given the
+        number to somebody else would make one person of two, and the resident network agrees to both.
+        """
+        if before.individual_number not in ("", after.individual_number):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
+        fields = differing(before.items, after.items)
+        return self._differs(change, key, fields) if fields - {Field.ADDRESS} else None
 
     def _against(self, number: str, items: Items, change: Change, key: str) -> Judged | None:
         """The resident network's word, and the age that the affair has. A list goes on as if it agreed while it is not asked yet."""

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
+from codebook.four_items import Sex
 from gateway.demonstration.callers import BusinessSystem, UnexpectedAnswerError
 from gateway.demonstration.stage import SEED, WARD, fresh_key
+from gateway.linkage_server.addressees.rows import is_date
 from gateway.scenarios.driver import INSURANCE, RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
@@ -36,6 +38,14 @@ class Bring(Words, frozen=True, kw_only=True):
     without_number: bool = False
     but: Mapping[Item, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for an item that nobody can have: the server would not read the row at all."""
+        said = {str(name): text for name, text in self.but.items()}
+        if not is_date(said.get("birth_date", "2000-01-01")):
+            raise ValueError('birth_date は "2015-07-07" のような、ある日です / a day that there is')
+        if said.get("sex", Sex.UNKNOWN) not in {*Sex}:
+            raise ValueError(f"sex は {'、'.join(Sex)} のどれかです / one of these")
+
 
 class Propose(Words, frozen=True, kw_only=True):
     """What a member of staff proposes about a form (`of`: the step that brought it): to link the held row or not, or to `join` its person to that of `under`."""
@@ -56,7 +66,7 @@ class Find(Words, frozen=True, kw_only=True):
     """The residents' system looks for people by these keys of `about`."""
 
     about: str
-    by: list[Item]
+    by: Annotated[list[Item], Meta(min_length=1)]
 
 
 class Slipped(Words, frozen=True, kw_only=True):

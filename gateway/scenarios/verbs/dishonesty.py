@@ -232,6 +232,16 @@ def _is_about_something(words: Insider, names: Names) -> Iterator[Unfit]:
         yield Unfit("of", "inquiry", "", names["inquiry"])
 
 
+def _knows_whom_it_asks_about(words: Peer, names: Names) -> Iterator[Unfit]:
+    homes = names.get(f"homes of {words.about}")
+    asking = names.get(f"agency of {words.asker}", ())
+    if homes is not None and not set(asking) <= set(homes):
+        mend = f"「{words.about}」の at に {', '.join(asking)} を加えるか、from を変えてください / add the agency to at, or let another one ask"
+        yield Unfit(
+            "about", "尋ねる機関の知らない人 / somebody whom the asking agency does not know", words.about, mend=mend
+        )
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "refused": Verb(
         form=Form(
@@ -248,6 +258,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"state": STATE, "reason": REASON, "values": VALUES, "recorded": FLAG},
             refers={"act": "bend", "about": "person", "asker": "asking"},
             staged=True,
+            fits=_knows_whom_it_asks_about,
             contrary=contrary,
         ),
         play=peer,

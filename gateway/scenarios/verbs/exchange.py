@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import field
 
+from evidence.findings import FindingName
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.stage import WARD, fresh_key
@@ -16,6 +17,7 @@ from gateway.scenarios.scenario import FLAG, Form, Told, Words
 from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES, contrary
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
+_HALF_WAY_S: Final = 10.0
 _TOLD: Final[Mapping[str, Told]] = {
     "state": STATE,
     "outcome": OUTCOME,
@@ -28,12 +30,13 @@ _TOLD: Final[Mapping[str, Told]] = {
 class Ask(Words, frozen=True, kw_only=True):
     """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end.
 
-    `non_disclosure`: the person must not learn of it (番号法23条2項).
+    `stead`: the agency in whose stead it asks (委任元). `non_disclosure`: the person must not learn of it (番号法23条2項).
     """
 
     about: str
     item: str
     asker: str = field(name="from")
+    stead: str | None = field(name="for", default=None)
     of: str = WARD
     information: str | None = None
     items: list[str] = field(default_factory=list)
@@ -85,8 +88,8 @@ def _question(play: Play, words: Ask) -> dict[str, Any]:
         "purpose": "シナリオの照会",
         "staff": "scenario-staff",
     }
-    said = {"basis": words.basis} if words.basis is not None else {}
-    return {**asked, **said, **({"non_disclosure": True} if words.non_disclosure else {})}
+    more = {"basis": words.basis, "inquirer_for": words.stead, "non_disclosure": words.non_disclosure or None}
+    return asked | {name: said for name, said in more.items() if said is not None}
 
 
 def _records(play: Play, words: Ask) -> Sequence[BusinessRecord]:
@@ -183,20 +186,31 @@ async def held(play: Play, words: Held) -> dict[str, Any]:
 
 
 async def recorded(play: Play, words: Recorded) -> dict[str, Any]:
-    """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`."""
+    """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`.
+
+    `for`: in whose stead the inquirer asked, by each of them.
+    """
     number = _earlier(play, words.of)["number"]
     found = await play.driver.log_search(words.by, number)
     return {
         "kinds": ["erased" if one.get("erased") else one["kind"] for one in found],
         "reasons": [one.get("reason") for one in found],
+        "for": [one.get("inquirer_for") for one in found],
     }
 
 
 async def agree(play: Play, words: Agree) -> dict[str, Any]:
-    """`findings`: the names of what the verifier and the comparison find; of other scenarios' inquiries nothing."""
-    exports = await play.driver.exports(*words.parties)
-    findings = play.driver.findings(exports)
-    return {"findings": sorted({one.name.value for one in findings if one.inquiry_number in {None, *play.numbers}})}
+    """`findings`: the names of what the verifier and the comparison find; of other scenarios' inquiries nothing.
+
+    An exchange that is half-way while the logs are exported lacks a record for that reason alone: it is waited for.
+    """
+
+    async def found() -> set[str]:
+        findings = play.driver.findings(await play.driver.exports(*words.parties))
+        return {one.name.value for one in findings if one.inquiry_number in {None, *play.numbers}}
+
+    lacking = FindingName.MISSING_RECORD.value
+    return {"findings": sorted(await until(found, lambda names: lacking not in names, _HALF_WAY_S))}
 
 
 _DECIDED: Final = Told("reason", ("released", "refused"))
@@ -208,7 +222,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Ask,
             tells=_TOLD,
             makes="inquiry",
-            refers={"about": "person", "asker": "asking", "of": "agency"},
+            refers={"about": "person", "asker": "asking", "stead": "agency", "of": "agency"},
             contrary=contrary,
         ),
         play=ask,
@@ -220,7 +234,11 @@ VERBS: Final[Mapping[str, Verb]] = {
     "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=look),
     "held": Verb(form=Form(words=Held, tells={"would_leave": VALUES, "told": _DECIDED}, refers=_OF), play=held),
     "recorded": Verb(
-        form=Form(words=Recorded, tells={"kinds": ENTRIES, "reasons": REASONS}, refers={**_OF, "by": "party"}),
+        form=Form(
+            words=Recorded,
+            tells={"kinds": ENTRIES, "reasons": REASONS, "for": Told("agency", several=True)},
+            refers={**_OF, "by": "party"},
+        ),
         play=recorded,
     ),
     "agree": Verb(form=Form(words=Agree, tells={"findings": FINDINGS}, refers={"parties": "agency"}), play=agree),

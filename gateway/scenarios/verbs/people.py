@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -10,7 +10,7 @@ from gateway.demonstration.callers import BusinessSystem
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import INSURANCE, RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Told, Words
+from gateway.scenarios.scenario import Form, Names, Told, Unfit, Words
 from gateway.scenarios.vocabulary import DECISION, REASON, ROW_OUTCOME
 from permission_lists.versions import legal_day
 
@@ -137,6 +137,19 @@ async def _decided(residents: BusinessSystem, path: str, approve: str, asked: Ma
     return str(found["state"])
 
 
+def _is_of_another(words: Mislink, _names: Names) -> Iterator[Unfit]:
+    if words.about == words.under:
+        mend = "ほかの人の番号にしてください / the number of somebody else"
+        yield Unfit(
+            "under", "本人の番号で、誤りではない / their own number, which is no wrong link", words.under, mend=mend
+        )
+
+
+def _is_split_from_another(words: Repair, names: Names) -> Iterator[Unfit]:
+    if words.does == "split":
+        yield from _is_of_another(Mislink(about=words.about, under=words.under), names)
+
+
 _PAIR: Final = {"about": "person", "under": "person"}
 VERBS: Final[Mapping[str, Verb]] = {
     "new-number": Verb(
@@ -144,10 +157,17 @@ VERBS: Final[Mapping[str, Verb]] = {
         play=number,
     ),
     "mislink": Verb(
-        form=Form(words=Mislink, tells={"outcome": ROW_OUTCOME, "reason": REASON, "state": DECISION}, refers=_PAIR),
+        form=Form(
+            words=Mislink,
+            tells={"outcome": ROW_OUTCOME, "reason": REASON, "state": DECISION},
+            refers=_PAIR,
+            fits=_is_of_another,
+        ),
         play=mislink,
     ),
-    "repair": Verb(form=Form(words=Repair, tells={"state": DECISION}, refers=_PAIR), play=repair),
+    "repair": Verb(
+        form=Form(words=Repair, tells={"state": DECISION}, refers=_PAIR, fits=_is_split_from_another), play=repair
+    ),
     "recipients": Verb(
         form=Form(words=Recipients, tells={"agencies": Told("agency", several=True)}, refers={"about": "person"}),
         play=recipients,

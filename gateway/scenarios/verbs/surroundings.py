@@ -6,8 +6,10 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
@@ -23,7 +25,7 @@ from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
 from gateway.scenarios.command_words import ENDING, mistake
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Names, Told, Unfit, Words
+from gateway.scenarios.scenario import Form, Names, Present, Told, Unfit, Words
 from keys.errors import KeyMissing
 from transport.clock import JST, SharedOffset
 
@@ -32,6 +34,22 @@ _SETTLE_S: Final = 0.3
 """Three times as long as a role needs to see that its clock was moved."""
 COMMAND_S: Final = 120.0
 """By then a command of a step has ended."""
+_RUNS, _ENDED, _HANGS = "runs", "ended", "hangs"
+_TURNS: Final[Mapping[str, Mapping[str, str]]] = {
+    _RUNS: {"stop": _ENDED, "kill": _ENDED, "restart": _RUNS, "hang": _HANGS},
+    _ENDED: {"start": _RUNS, "restart": _RUNS},
+    _HANGS: {"wake": _RUNS, "kill": _ENDED, "restart": _RUNS},
+}
+"""State of a role → what may be done to it → the state after that."""
+_STATES: Final = {
+    _RUNS: "動いています (runs)",
+    _ENDED: "終わっています (has ended)",
+    _HANGS: "止められています (hangs)",
+}
+_HERE: Final = "{here}"
+_WRITES: Final = frozenset({"--out", "--html", "--report"})
+_WRITING: Final = frozenset({"export"})
+"""Options and commands that make the file which they name."""
 _ONE_OF_BOTH: Final = "to か by の一方だけを書いてください / one of to and by"
 _NOT_ENDING: Final = "手順に書けるのは、ひとりでに終わるコマンドです / a step takes commands that end by themselves: "
 
@@ -118,18 +136,44 @@ def _is_a_command(words: Command, names: Names) -> Iterator[Unfit]:
         yield Unfit("run", "command", name, names["command"], mend)
     elif (wrong := mistake(given)) is not None:
         yield Unfit("run", "コマンドの言葉 / words of the command", " ".join(given), mend=wrong)
+    else:
+        for word in _missing(given, Path(*names["here"])):
+            mend = "シナリオのフォルダーから数えて、ある所を書いてください / {here} is the scenario's folder: name what is there"
+            yield Unfit("run", "ないファイル / a file that is not there", word, mend=mend)
 
 
-def _moved(words: Clock, now: datetime) -> datetime | Unfit:
-    """The earliest present after the step; a scenario goes forwards."""
+def _missing(given: Sequence[str], folder: Path) -> Iterator[str]:
+    """Words that name a file beside the scenario which is not there. What a command writes need not be, but its folder must."""
+    for before, word in zip(("", *given), given, strict=False):
+        if _HERE not in word:
+            continue
+        option = word.partition("=")[0] if word.startswith("--") else before
+        path = Path(word[word.index(_HERE) :].replace(_HERE, str(folder)))
+        writes = option in _WRITES or given[0] in _WRITING
+        if not (path.parent if writes else path).exists():
+            yield word
+
+
+def _moved(words: Clock, now: Present) -> Present | Unfit:
+    """A scenario goes forwards."""
     try:
-        target = parse_instant(words.to) if words.to is not None else later(now, words.by or "")
+        target = parse_instant(words.to) if words.to is not None else later(now.at, words.by or "")
     except ClockWordsError as wrong:
         return Unfit("by", "時計 / clock", words.by, mend=str(wrong))
-    if words.to is not None and target <= now:
-        mend = f"{now.astimezone(JST):%Y-%m-%dT%H:%M:%S} より後にしてください / a scenario goes forwards: after that"
+    if words.to is not None and target <= now.at:
+        mend = f"{now.at.astimezone(JST):%Y-%m-%dT%H:%M:%S} より後にしてください / a scenario goes forwards: after that"
         return Unfit("to", "もう過ぎている時 / an instant that is past by then", words.to, mend=mend)
-    return target
+    return replace(now, at=target)
+
+
+def _goes(words: Role, now: Present) -> Present | Unfit:
+    """A role that runs is not started, one that has ended is not stopped, and so on."""
+    before = now.roles.get(words.name, _RUNS)
+    after = _TURNS[before].get(words.does)
+    if after is None:
+        mend = f"そのとき役割は{_STATES[before]}。できるのは / possible by then: {', '.join(_TURNS[before])}"
+        return Unfit("does", "その役割の状態と合わない動作 / not for a role in this state", words.does, mend=mend)
+    return replace(now, roles={**now.roles, words.name: after})
 
 
 def _is_held_there(words: Rotate, names: Names) -> Iterator[Unfit]:
@@ -204,7 +248,7 @@ async def log(play: Play, words: Log) -> dict[str, Any]:
 async def command(play: Play, words: Command) -> dict[str, Any]:
     """`code`: the exit code."""
     here = str(await asyncio.to_thread(play.folder.resolve))
-    given = [word.replace("{here}", here) for word in (*shlex.split(words.run), *words.args)]
+    given = [word.replace(_HERE, here) for word in (*shlex.split(words.run), *words.args)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", *given, "--data", str(play.driver.running.data.root),
         cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -262,7 +306,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "line": Verb(form=Form(words=BadLine, tells={}, refers={"between": "line"}), play=line),
     "lines": Verb(form=Form(words=Words, tells={"left": Told("bad line", several=True)}), play=lines),
-    "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}), play=role),
+    "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}, moves=_goes), play=role),
     "skew": Verb(form=Form(words=Skew, tells={}, refers={"role": "role"}), play=skew),
     "log": Verb(form=Form(words=Log, tells={}, refers={"agency": "agency"}), play=log),
     "sekisho": Verb(form=Form(words=Command, tells={"code": _CODE}, fits=_is_a_command), play=command),

@@ -75,12 +75,20 @@ def test_one_bad_line_loses_no_good_one(good, bad, at):
         (b"a\rb", "utf-8", 2, TextReason.CONTROL),
         ("a\u2028b".encode(), "utf-8", 2, TextReason.CONTROL),
         ("a\ufeffb".encode(), "utf-8", 2, TextReason.CONTROL),
+        ("架空\U000f0000".encode(), "utf-8", 3, TextReason.PRIVATE_USE),
+        ("架空\U0010fffd".encode(), "utf-8", 3, TextReason.PRIVATE_USE),
+        ("架\u202e空".encode(), "utf-8", 2, TextReason.CONTROL),
+        ("架\u200b空".encode(), "utf-8", 2, TextReason.CONTROL),
+        ("架\U000e0041空".encode(), "utf-8", 2, TextReason.CONTROL),
+        ("1,佐藤,住民".encode(), "cp932", 3, TextReason.NOT_IN_ENCODING),
+        ("1,架空県見本市１番".encode(), "cp932", 3, TextReason.NOT_IN_ENCODING),
         (TOO_LONG, "utf-8", 1, TextReason.TOO_LONG),
         (TOO_LONG, "cp932", 1, TextReason.TOO_LONG),
     ],
 )
 def test_a_character_that_the_channel_does_not_carry_is_refused_with_its_place(line, encoding, column, reason):
     assert decode_line(line, encoding, number=7) == TextRefused(7, column, reason)
+    assert decode_lines([line], encoding, first=7) == [TextRefused(7, column, reason)]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,29 @@ def test_a_character_that_the_channel_does_not_carry_is_refused_with_its_place(l
 )
 def test_nothing_is_replaced_when_it_is_written(text, column, reason):
     assert encode_line(text, "cp932", number=3) == TextRefused(3, column, reason)
+
+
+@pytest.mark.parametrize("text", ["ﾐｷ", "ﾃｨｷ", "架空　花子", "ﾐｷ,架空県", "嵓Ё", "é"])
+def test_a_line_in_cp932_that_might_be_something_else_is_read_all_the_same(text):
+    line = text.encode("utf-8" if text == "é" else "cp932") + b"\n"
+    assert isinstance(decode_line(line, "cp932", number=2), str)
+    assert decode_lines([line], "cp932", first=2) == [decode_line(line, "cp932", number=2)]
+
+
+def test_of_lines_in_cp932_the_one_in_utf_8_is_refused_alone():
+    lines = ["架空\n".encode("cp932"), "佐藤,東京\n".encode(), "見本\n".encode("cp932")]
+    assert "佐藤,東京".encode().decode("cp932")
+    assert decode_lines(lines, "cp932", first=2) == ["架空", TextRefused(3, 1, TextReason.NOT_IN_ENCODING), "見本"]
+
+
+def test_variation_selectors_are_carried():
+    assert decode_line("辻\U000e0100".encode(), "utf-8", number=2) == "辻\U000e0100"
+
+
+def test_a_mark_of_utf_8_in_a_file_that_is_declared_otherwise_is_refused():
+    refused = TextRefused(1, 1, TextReason.NOT_IN_ENCODING)
+    assert decode_line(b"\xef\xbb\xbfabc\n", "cp932", number=1) == refused
+    assert decode_lines([b"\xef\xbb\xbfabc\n"], "cp932", first=1) == [refused]
 
 
 def test_a_mark_at_the_head_of_a_file_is_dropped_on_the_first_line_alone():

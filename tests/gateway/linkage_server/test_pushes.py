@@ -94,6 +94,26 @@ async def test_who_no_longer_holds_the_person_gets_nothing(ward):
     assert ward.receiver.got == []
 
 
+async def test_a_system_whose_client_is_suspended_or_may_not_be_pushed_to_learns_of_it_when_it_may_again(ward):
+    await ward.target()
+    for nth, (taken, given) in enumerate(
+        (
+            ("state = 'suspended'", "state = 'active'"),
+            (
+                "scopes = array_remove(scopes, 'sky2:pushes:configure')",
+                "scopes = scopes || 'sky2:pushes:configure'::text",
+            ),
+        )
+    ):
+        await ward.world.rows(f"update oauth_client set {taken} where client_id = 'sky2'")
+        await asyncio.sleep(1.0)  # a turn that had begun before
+        await ward.change(address=f"東京都世田谷区見本町9-{nth}")
+        await asyncio.sleep(2.0)  # two turns
+        assert len(ward.receiver.got) == nth
+        await ward.world.rows(f"update oauth_client set {given} where client_id = 'sky2'")
+        assert (await ward.pushed(nth + 1))[-1]["items"]["address"] == f"東京都世田谷区見本町9-{nth}"
+
+
 async def test_a_push_shows_the_items_of_the_systems_affairs_and_no_individual_number_unasked(world):
     own = (
         "affairs:\n"

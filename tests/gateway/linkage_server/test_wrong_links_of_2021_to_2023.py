@@ -9,6 +9,7 @@ import pytest
 
 from adapters.sky2.matching import Differs, Matched, Part, match_holder
 from codebook.four_items import PersonName
+from tests.support.change_files import day
 from tests.support.replica_world import ReplicaWorld
 from tests.support.resident_files import csv_bytes, four_items, individual_number, person, put, through
 from tests.support.review_world import SCOPES, SYSTEMS, Desk, individual, row
@@ -118,6 +119,37 @@ async def test_shimane_a_namesake_is_held(desk):
     assert (result["outcome"], result["reason"]) == ("held", "four_items_differ")
     [hold] = await desk.holds()
     assert sorted(hold["differing"]) == ["address", "birth_date"]
+
+
+async def changed(desk, *items):
+    """Outcome and reason of changes that are typed in at 住民の異動."""
+    stated = {"staff": "a.sato", "affair": "resident-changes", "reason": "届出の確認"}
+    said = [{"kind": "move_in", "effective_on": day(), "resident_kind": "住民"} | one for one in items]
+    answer = await desk.caller.post(
+        "/v1/person-changes", stated | {"items": said}, token=await desk.token("juki"), key=items[0]["event_id"]
+    )
+    assert answer.status == 200, answer
+    return [(one["outcome"], one["reason"]) for one in answer.body["items"]]
+
+
+async def test_an_addressee_number_that_is_given_to_somebody_else_makes_nobody_another_person(ward):
+    """Both have their own right number, and the resident network agrees to both: what differs is who the addressee number means."""
+    names = ("name", "kana", "sex", "birth_date", "address")
+    somebody = {"name": "見本　次郎", "kana": "ミホン　ジロウ", "sex": "1", "birth_date": "1944-02-02", "address": "架空県遠方市５番"}  # fmt: skip
+    ward.neighbours.people = {individual(1): {name: PARENT[name] for name in names}, individual(2): somebody}
+    back = {name: PARENT[name] for name in names} | {"address": "架空県帰郷市１番"}
+    async with ward.served(compare_with_resident_network=True) as caller:
+        desk = desk_of(ward, caller)
+        held, without = await desk.number("juki", PARENT), await desk.number("juki", row(2))
+        before = [await desk.person(one) for one in (held, without)]
+        assert await changed(
+            desk,
+            {"event_id": "a", "addressee_number": "1", "individual_number": individual(2)} | somebody,
+            {"event_id": "b", "addressee_number": "2"} | somebody,
+            {"event_id": "c", "addressee_number": "2"} | back | {"birth_date": "1981-04-01"},
+        ) == [("held", "individual_number_differs"), ("held", "four_items_differ"), ("held", "four_items_differ")]
+        assert [await desk.person(one) for one in (held, without)] == before
+        assert await changed(desk, {"event_id": "d", "addressee_number": "2"} | back) == [("applied", None)]
 
 
 async def test_fukuoka_a_number_copied_wrongly_from_the_resident_network_is_held_and_two_people_look(ward):

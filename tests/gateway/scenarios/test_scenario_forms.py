@@ -54,7 +54,7 @@ def findings(text: str) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_scenario_is_well_formed_and_expects_something(path):
-    found = parse(path.name, path.read_text(encoding="utf-8"), known())
+    found = parse(str(path), path.read_text(encoding="utf-8"), known())
     assert isinstance(found, Scenario), found
     assert found.cites
     assert sum(bool(step.expect) for step in found.steps) >= 1
@@ -157,7 +157,9 @@ STEPS = GOOD.replace("  - recorded:", "  - STEP\n  - recorded:")
         ("propose: {of: first, does: link}", "first", "none"),
         ("find: {about: hanako, by: [nam]}", "nam", "name"),
         ("recipients: {about: hanako}\n    expect: {agencies: [sugunami]}", "sugunami", "suginami"),
-        ("repair: {about: hanako, under: hanako, does: split}\n    expect: {state: don}", "don", "done"),
+        ("repair: {about: hanako, under: hanako, does: freeze}\n    expect: {state: don}", "don", "done"),
+        ("ask: {from: suginami, for: koiki-reng, about: hanako, item: '80'}", "koiki-reng", "koiki-rengo"),
+        ("recorded: {of: first, by: network}\n    expect: {for: [sugunami]}", "sugunami", "suginami"),
         ("bring: {about: hanako}\n    expect: {joins: hanakoo}", "hanakoo", "hanako"),
     ],
 )  # fmt: skip
@@ -188,6 +190,18 @@ def test_a_word_that_is_not_one_is_refused_with_the_word_that_is_meant(step, wor
         "sekisho: {run: lists show, args: [a, b]}",
         "sekisho: {run: lists --help}",
         "bulk: {lines: 20000}",
+        "find: {about: hanako, by: []}",
+        "mislink: {about: hanako, under: hanako}",
+        "repair: {about: hanako, under: hanako, does: split}",
+        "bring: {about: hanako, but: {birth_date: 2015-7-7}}",
+        "bring: {about: hanako, but: {birth_date: '2015-02-30'}}",
+        "bring: {about: hanako, but: {sex: male}}",
+        "role: {name: network, does: start}",
+        "role: {name: network, does: wake}",
+        "peer: {from: tokyo, act: more-than-asked, about: hanako}",
+        "sekisho: {run: 'lists publish {here}/lists/not-there.yaml --from 2022-11-01'}",
+        "sekisho: {run: lists lint, args: ['{here}/not-there.yaml']}",
+        "sekisho: {run: 'export --agency setagaya {here}/not-there/log.ndjson'}",
     ],
 )
 def test_a_value_of_another_form_is_refused_before_anything_starts(step):
@@ -262,6 +276,47 @@ def test_the_clock_of_a_scenario_goes_forwards_only(begins, first, second, where
     assert ([] if isinstance(found, Scenario) else [(one.line, one.code) for one in found]) == where
 
 
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        ("stop start stop kill", [9]),
+        ("kill hang", [7]),
+        ("kill restart hang wake", []),
+        ("hang stop", [7]),
+        ("hang start", [7]),
+        ("hang kill start start", [9]),
+    ],
+)
+def test_a_role_that_does_not_run_is_started_and_one_that_runs_is_not(steps, wrong):
+    done = "".join(f"  - role: {{name: network, does: {one}}}\n" for one in steps.split())
+    found = parse(
+        "x.yaml", f"scenario: 役割\nsays: 止まる。\nbegins: '2022-11-01T10:00'\ncites: [SC-6]\nsteps:\n{done}", known()
+    )
+    assert ([] if isinstance(found, Scenario) else [one.line for one in found]) == wrong
+
+
+@pytest.mark.parametrize(
+    ("cite", "right"),
+    [("SC-99", False), ("SC6", False), ("番号法", False), ("番号法第21条", False), ("番号法21条2項", True), ("Ⅱ-5", True), ("LS-1.4", True), ("DOMAIN 6.1 愛知県", True)],
+)  # fmt: skip
+def test_what_a_scenario_cites_is_a_requirement_or_an_article(cite, right):
+    found = parse("x.yaml", GOOD.replace("says:", f"cites: [SC-6, {cite}]\nsays:"), known())
+    assert isinstance(found, Scenario) is right
+    if not isinstance(found, Scenario):
+        assert [(one.line, one.code) for one in found] == [(2, "name_unknown")]
+
+
+def test_a_file_beside_the_scenario_is_there_and_one_that_is_written_need_not_be(tmp_path):
+    (tmp_path / "people.csv").touch()
+    for step in (
+        "sekisho: {run: 'send addressees {here}/people.csv --client juki'}",
+        "sekisho: {run: 'export --agency setagaya {here}/log.ndjson'}",
+        "sekisho: {run: 'portal records --provider setagaya --out {here}/records.ndjson --card {here}/people.csv'}",
+    ):
+        found = parse(str(tmp_path / "x.yaml"), STEPS.replace("STEP", step), known())
+        assert isinstance(found, Scenario), found
+
+
 def test_a_case_that_needs_somebody_on_stage_is_refused_without_them():
     found = STEPS.replace("STEP", "refused: {case: late-permit}").replace(", insurance: given", "")
     assert findings(found) == [(9, "nobody_on_stage")]
@@ -310,7 +365,7 @@ def said_on_the_way_of_an_inquiry() -> set[str]:
 
 
 def expected_by_a_scenario() -> set[str]:
-    steps = [step for path in SHIPPED for step in parse(path.name, path.read_text(encoding="utf-8"), known()).steps]
+    steps = [step for path in SHIPPED for step in parse(str(path), path.read_text(encoding="utf-8"), known()).steps]
     return {reason for step in steps for reason in (step.expect.get("reason"), *step.expect.get("reasons", ()))}
 
 

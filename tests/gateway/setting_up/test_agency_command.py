@@ -17,6 +17,8 @@ from gateway.__main__ import main
 from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, UNREACHABLE
 from gateway.launcher import Running
+from gateway.own_topology import read as read_topology
+from gateway.setting_up.partner_keys import replace_signing_key
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
@@ -283,6 +285,32 @@ def test_requests_that_do_not_hold_are_refused(running, partner, tmp_path):
     (tmp_path / "csr.pem").write_bytes(good)
     for agency in ("tokyo", "tashi", "nobody"):
         assert sekisho(running, "certificate", agency, "--csr", tmp_path / "csr.pem") == BAD_INPUT
+
+
+def set_up_again(running) -> None:
+    """With everybody who was added."""
+    topology = read_topology(running.data)
+    again = Running(running.data.root, ports="kept", key_profile="cheapest", durable=False, roles=(), topology=topology)
+    again.set_up()
+    again.stop()
+
+
+def test_a_signing_key_that_was_replaced_stays_so_through_a_set_up(running, partner):
+    new, next_one = (Signer(generate_seed()).public_key for _ in range(2))
+    assert sekisho(running, "key", "partner", new.hex()) == OK
+    windows = tuple(register(running).agencies["partner"].signing_keys)
+    assert [(one.key, one.valid_to is None) for one in windows] == [(partner.public_key, False), (new, True)]
+    set_up_again(running)
+    assert tuple(register(running).agencies["partner"].signing_keys) == windows
+    told = partner.public_key.hex()
+    replace_signing_key(running.data.clients / "partner", told, next_one.hex())  # a run that died before the register
+    set_up_again(running)
+    assert [one.key for one in register(running).agencies["partner"].signing_keys if one.valid_to is None] == [next_one]
+    assert sekisho(running, "key", "partner", next_one.hex()) == OK
+    for agency, code in (("tokyo", REFUSED), ("tashi", REFUSED), ("nobody", BAD_INPUT)):
+        assert sekisho(running, "key", agency, Signer(generate_seed()).public_key.hex()) == code
+    assert sekisho(running, "key", "partner", new.hex(), "--overlap", "-1") == BAD_INPUT
+    assert sekisho(running, "key", "partner", new.hex()) == REFUSED
 
 
 def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(running, kawasaki, capsys):

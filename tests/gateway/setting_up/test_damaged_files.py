@@ -77,7 +77,7 @@ def of_list(text: str) -> Sequence[Finding]:
     found = read("x.yaml", text)
     if isinstance(found, Finding):
         return [found]
-    wrong = lint.errors(lint.lint([found], read_party_rules().kinds))
+    wrong = lint.errors(lint.lint([found], read_party_rules()))
     if not wrong:
         taken(found)
     return wrong

@@ -1,0 +1,103 @@
+"""Whom the terms of a list mean, and rows by ordinance: each follows a statutory row and gives no more than that one (番号法第19条第9号; PL-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from permission_lists.documents import Document
+from permission_lists.findings import Finding, Weight
+from permission_lists.parties import PartyRules, resolve
+
+_ORDINANCE: Final = "ordinance"
+OF_LAW: Final = ("statute", "order")
+
+
+def who(document: Document, term: str) -> tuple[frozenset[str], bool]:
+    """Kinds and agencies inside for certain, and whether others may be."""
+    entry: Mapping[str, Any] = document.data["definitions"]["terms"].get(term, {})
+    certain = frozenset([*entry.get("kinds", ()), *(f"={name}" for name in entry.get("agencies", ()))])
+    return certain, bool(entry.get("unresolved"))
+
+
+def ordinances(documents: Sequence[Document], rules: PartyRules) -> Iterator[Finding]:
+    """独自利用事務 (番号法第19条第9号): a row by ordinance follows a statutory row and gives no more than that one (PL-5)."""
+    statutory = {
+        f"{document.data['basis']['id']}:{row['item']}": (document, row)
+        for document in documents
+        if document.data["basis"]["kind"] in OF_LAW
+        for row in document.data["rows"]
+        if not row.get("deleted")
+    }
+    for document in documents:
+        basis = document.data["basis"]
+        if basis["kind"] == _ORDINANCE and "municipality" not in basis:
+            yield document.finding(
+                ("basis",),
+                Weight.ERROR,
+                "municipality_missing",
+                "どの地方公共団体の条例かがありません / whose ordinance is it?",
+                "basis.municipality に「世田谷区」のように書いてください / write basis.municipality",
+            )
+        for nth, row in enumerate(document.data["rows"]):
+            if row.get("deleted"):
+                continue
+            if basis["kind"] == _ORDINANCE:
+                yield from _ordinance_row(document, nth, row, statutory, rules)
+            elif "follows" in row:
+                yield document.finding(
+                    ("rows", nth, "follows"),
+                    Weight.ERROR,
+                    "follows_of_statute",
+                    "follows は条例の行だけに書きます / only rows by ordinance follow",
+                    "消してください / delete it",
+                )
+
+
+def _falls_under(one: str, givers: frozenset[str], rules: PartyRules) -> bool:
+    """Whether a kind, or an agency (`=世田谷区長`), is among those who give: by itself, or by a kind that the agency's name tells."""
+    party = resolve(rules, one[1:]) if one.startswith("=") else None
+    return one in givers or (party is not None and not party.kinds.isdisjoint(givers))
+
+
+def _ordinance_row(
+    document: Document,
+    nth: int,
+    row: Mapping[str, Any],
+    statutory: Mapping[str, tuple[Document, Mapping[str, Any]]],
+    rules: PartyRules,
+) -> Iterator[Finding]:
+    item, municipality = row["item"], document.data["basis"].get("municipality", "")
+    agencies = document.data["definitions"]["terms"].get(row["inquirer"], {}).get("agencies", ())
+    if not agencies or not all(name.startswith(municipality) for name in agencies):
+        yield document.finding(
+            ("rows", nth, "inquirer"),
+            Weight.ERROR,
+            "inquirer_of_another",
+            f"{item} の項の照会者が、その地方公共団体の機関ではありません / the inquirer is no agency of that municipality",
+            "定義の agencies に「世田谷区長」のように名指ししてください / name it under agencies",
+        )
+    followed = statutory.get(row.get("follows", ""))
+    if followed is None:
+        yield document.finding(
+            ("rows", nth),
+            Weight.ERROR,
+            "follows_nothing",
+            f"{item} の項が準ずる法定事務の行がありません / the row follows no statutory row of this list",
+            "follows に 'meirei-2024:42' のように書いてください (番号法第19条第9号) / write follows",
+        )
+        return
+    source, like = followed
+    allowed = [(who(source, grant["provider"])[0], set(grant["information"])) for grant in like["grants"]]
+    for at, grant in enumerate(row["grants"]):
+        provider, _ = who(document, grant["provider"])
+        for name in grant["information"]:
+            givers = frozenset[str]().union(*(others for others, given in allowed if name in given))
+            if not provider or not all(_falls_under(one, givers, rules) for one in provider):
+                yield document.finding(
+                    ("rows", nth, "grants", at),
+                    Weight.ERROR,
+                    "beyond_the_statute",
+                    f"「{name}」をこの提供者から受けることは、準ずる {row['follows']} では認められていません / the statutory row does not give this",
+                    "法定の行の範囲に収めてください / keep within the statutory row",
+                )
