@@ -58,8 +58,8 @@ _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さな�
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
 _ALWAYS: Final = 100
 _FURTHEST_S: Final = 3650 * 24 * 3600
-_BOUNDS: Final = {"times": (0, 1_000_000), "ms": (0, 60_000), "share": (1, 100), "seed": (0, 2**53)}
-_OF_A_LINE: Final = "回線の不正です。--line A:B も書いてください（sekisho faults list に回線の名） / a fault of a line: say --line A:B too"
+_BOUNDS: Final = {"times": (0, 1_000_000), "ms": (0, 60_000), "share": (1, 100), "seed": (1, 2**53)}
+_OF_A_LINE: Final = "回線の不正です。--line に次のどれかを / a fault of a line: say --line, one of: "
 _TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
@@ -138,9 +138,15 @@ def _mistake(args: argparse.Namespace, data: DataFolder, hosting: Sequence[str])
             return _unknown("証跡 / log", args.party, hosting)
         case "set" if args.fault not in (known := [one.value for one in (Bad if args.line else Switch)]):
             lines_only = args.fault in set(Bad) and not args.line
-            return _OF_A_LINE if lines_only else _unknown("不正 / fault", args.fault, known)
+            return (
+                f"{_OF_A_LINE}{', '.join(_names(data)) or _NO_LINES}"
+                if lines_only
+                else _unknown("不正 / fault", args.fault, known)
+            )
         case "set":
-            return next((_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None)
+            return next(
+                (_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None
+            )
     return None
 
 
