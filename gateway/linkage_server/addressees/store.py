@@ -10,6 +10,7 @@ from typing import Any
 from codebook.issuing import issue_many
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
 from gateway.linkage_server.addressees.rows import Parsed, Row
+from gateway.linkage_server.people.store import former_holders
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
@@ -93,6 +94,7 @@ async def read_ledger(
     for row in await connection.fetch(_SQL["persons_by_index"], list(known_by)) if known_by else ():
         person = known(row)
         ledger.by_index[known_by[row["individual_number_index"]]] = person
+    ledger.former = frozenset(known_by[index] for index in await former_holders(connection, list(known_by)))
     for row in await connection.fetch(_SQL["persons_by_number"], migrated) if migrated else ():
         person = known(row)
         ledger.by_integrated_number[row["integrated_number"]] = ledger.by_index.get(person.index or b"") or person
