@@ -24,6 +24,10 @@ class Program(StrEnum):
     PORTAL = "portal"
 
 
+WRITTEN_FOR: Final[Mapping[Program, str]] = {Program.SKY2: "setagaya", Program.PORTAL: "portal"}
+"""Programs that are one agency's own, and whose: no other can be hosted by them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessSystem:
     """既存業務システム. `grants`: `resource:operation`; its client may ask for each as `<id>:resource:operation`."""

@@ -15,6 +15,7 @@ from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_parts import (
     NETWORK,
     RESIDENT_NETWORK,
+    WRITTEN_FOR,
     Agency,
     BusinessSystem,
     Departed,
@@ -67,7 +68,7 @@ class Reading:
         self._needed(document)
         for item in document.elements("routes"):
             fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
-            self.servers.route(fields, self.roles, self._elsewhere)
+            self.servers.route(fields, self.roles, [*self.roles, *self._elsewhere])
         self.findings.check()
 
     @property
@@ -86,22 +87,30 @@ class Reading:
                 self._role(name, item, roles)
         if len(self.findings.found) > before:  # a role that is not right does not make its agencies homeless
             return
-        hosted = {one for role in self.roles.values() if role.program is Program.INTERMEDIATE for one in role.hosts}
+        hosted = {(role.program, one) for role in self.roles.values() for one in role.hosts}
         for agency in self.agencies.values():
-            if agency.elsewhere is None and agency.id not in hosted:
+            if agency.elsewhere is None and (Program.INTERMEDIATE, agency.id) not in hosted:
                 self.findings.add(self._lines[agency.id], "agency_nowhere", what=f"機関 {agency.id}")
+            if agency.elsewhere is None and agency.systems and (Program.LINKAGE, agency.id) not in hosted:
+                self.findings.add(self._lines[agency.id], "systems_nowhere", what=f"機関 {agency.id}")
 
     def addition(self, file: str, text: str) -> None:
         """One agency more, in a file of its own. Raises TopologyError."""
         self.findings = Findings(file)
-        known = ("agency", "hosted_by", "left", "delegations")
+        known = ("agency", "hosted_by", "left", "delegations", "routes")
         document = self._fields(load(text, self.findings), known, 1, "機関のファイル (agency file)")
         leaving = self._leaving(document.mapping) if "left" in document.mapping else None
         agency = self._agency(document.mapping.get("agency"), document.mapping.line_of("agency"))
         hosted_by = self._hosted_by(document, agency)
+        if agency is not None and agency.systems and hosted_by and Program.LINKAGE not in hosted_by:
+            self.findings.add(self._lines[agency.id], "systems_nowhere", what=f"機関 {agency.id}")
         left = document.day("left") if "left" in document.mapping else None
         for item in document.elements("delegations"):
             self._delegation(item, document.mapping.line_of("delegations"), of=agency)
+        for item in document.elements("routes"):
+            fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
+            own = [agency.id] if agency is not None and agency.elsewhere is not None else []
+            self.servers.route(fields, self.roles, own)
         self.findings.check()
         if agency is None:
             return
@@ -294,6 +303,10 @@ class Reading:
                 fields.unknown("hosts", "host_unknown", agency, [simulated] if simulated else self.agencies)
             elif found is not None and found.elsewhere is not None:
                 fields.wrong("hosts", "host_elsewhere", agency=shown(agency))
+            elif agency != WRITTEN_FOR.get(program, agency):
+                fields.wrong(
+                    "hosts", "host_of_another", agency=shown(agency), program=program.value, known=WRITTEN_FOR[program]
+                )
             host = (f"host of {program.value}", agency)
             self._once(fields, "hosts", [host], f"機関 {shown(agency)} を受け持つ {program.value} の役割")
 

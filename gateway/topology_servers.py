@@ -84,11 +84,11 @@ class Servers:
             "certificates": _certificates(fields, of_requests=False),
         }
 
-    def route(self, fields: Fields, roles: Mapping[str, Role], elsewhere: Collection[str]) -> None:
-        """A way from a role to another, or to an agency elsewhere, that is not the place where that listens."""
+    def route(self, fields: Fields, roles: Mapping[str, Role], reached: Collection[str]) -> None:
+        """A way from a role to one of those that can be `reached`, roles or agencies elsewhere, that is not the place where that listens."""
         before = len(fields.findings.found)
         caller = fields.named("from", roles)
-        called = fields.named("to", [*roles, *elsewhere])
+        called = fields.named("to", reached)
         host, port = _host(fields, "host", None), fields.number("port", PORTS)
         if caller and called and not _calls(roles[caller], roles.get(called)):
             fields.wrong("to", "route_unused", caller=shown(caller), called=shown(called))
@@ -98,8 +98,9 @@ class Servers:
             self.routes.append(Route(caller=caller, called=called, host=host, port=port))
 
     def leave(self, agency: str, elsewhere: Elsewhere | None, *, with_keys: bool) -> None:
-        """Its place is free again; its keys too, when the file that follows says them anew."""
+        """Its place is free again, and no way leads there; its keys are free too, when the file that follows says them anew."""
         self.places.pop(agency, None)
+        self.routes = [one for one in self.routes if one.called != agency]
         if elsewhere is not None and with_keys:
             for key in filter(None, (elsewhere.signing_key, elsewhere.log_key)):
                 self.keys.pop(key, None)

@@ -76,6 +76,10 @@ MISTAKES: Final = {
         "{what}: 中間サーバーがどこにもありません / it has no intermediate server anywhere",
         "program: intermediate の役割の hosts に足すか、elsewhere を書いてください / add it to the hosts of a role with program: intermediate, or say elsewhere",
     ),
+    "systems_nowhere": (
+        "{what}: 業務システムがつなぐ番号連携サーバーがどこにもありません / its business systems have no linkage server anywhere",
+        "program: linkage の役割の hosts（機関のファイルでは hosted_by）に足すか、systems を消してください / let a role with program: linkage host it, or remove systems",
+    ),
     "key_unusable": (
         "{what}: {key} は Ed25519 の公開鍵になりません（全零や小さい位数の点など） / is no Ed25519 public key: not on the curve, or of small order",
         "サーバーが作った鍵の公開側を書いてください / write the public half of a key that the server made",
@@ -148,6 +152,10 @@ MISTAKES: Final = {
     "host_elsewhere": (
         "{what}: elsewhere の機関 {agency} は受け持てません / an agency elsewhere cannot be hosted",
         "受け持ちか elsewhere のどちらかを消してください / remove it from the hosts, or remove elsewhere",
+    ),
+    "host_of_another": (
+        "{what}: {program} は機関 {agency} を受け持てません / this program is another agency's own",
+        "受け持てるのは / it can host: {known}",
     ),
     "role_missing": (
         "{name} の役割がありません / the role of {name} is missing",

@@ -42,7 +42,7 @@ async def assess(
     other = standings.get(content.other or -1)
     match kind:
         case Kind.LINK | Kind.MERGE:
-            fields = await _differing(connection, keys, people_of) if kind is Kind.LINK else frozenset()
+            fields = await _differing(connection, keys, people_of)
             problem = decision.problem_of_link(kind, subject, other, fields, same=content.person == content.other)
         case Kind.SPLIT:
             problem = decision.problem_of_split(content.person or -1, subject, content, other)

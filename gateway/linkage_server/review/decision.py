@@ -149,18 +149,19 @@ class Standing:
 def problem_of_link(
     kind: Kind, given_up: Standing | None, lives_on: Standing | None, differing: Collection[Field], *, same: bool
 ) -> No | None:
-    """Whether two numbers may become one. A link rests on the four items alone: all of them, and nobody's 個人番号 against it."""
+    """Whether two numbers may become one. Where both people have an 個人番号 a merge rests on what two members of staff know; where one has none, on
+    all four items, as every link does (LS-1.3).
+    """
     if given_up is None or lives_on is None:
         return No.PERSON_UNKNOWN
     if same:
         return No.SAME_PERSON
     if given_up.merged_into is not None or lives_on.merged_into is not None:
         return No.PERSON_MERGED
-    if kind is Kind.MERGE:
-        return None
-    if given_up.has_number:
+    if kind is Kind.LINK and given_up.has_number:
         return No.HAS_INDIVIDUAL_NUMBER
-    return No.FEWER_THAN_FOUR_ITEMS if differing else None
+    both = given_up.has_number and lives_on.has_number
+    return No.FEWER_THAN_FOUR_ITEMS if differing and not both else None
 
 
 def problem_of_split(person: int, standing: Standing | None, content: Content, to: Standing | None) -> No | None:

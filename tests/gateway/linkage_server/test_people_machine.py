@@ -80,6 +80,10 @@ class PeopleMachine(RuleBasedStateMachine):
     def held_by(self, one: Someone) -> list[Pair]:
         return sorted(pair for pair, number in self.means.items() if number == one.number)
 
+    def _items(self, one: Someone) -> tuple[str, str]:
+        """What may differ of the four."""
+        return self.names[one.number], one.address
+
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
 
@@ -156,6 +160,11 @@ class PeopleMachine(RuleBasedStateMachine):
         alive = self.alive()
         old = alive.pop(pick % len(alive))
         survivor = alive[other % len(alive)]
+        if not (old.individual and survivor.individual) and self._items(old) != self._items(survivor):
+            body = {"integrated_number": old.number, "other_integrated_number": survivor.number}
+            refused = self.run.run(self.desk.say("links/merge", **body))
+            assert (refused.status, refused.body["reason"]) == (409, "fewer_than_four_items")
+            return
         self._decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
         survivor.take(old, set(self.held_by(old)))
         for pair in self.held_by(old):

@@ -105,6 +105,10 @@ def role(rest: str) -> str:
         (topology(roles="\n  network: {program: network, hosts: [network], port: 8001, metrics_port: 8002}"), (2, "role_missing")),
         (role("a1: {program: linkage, hosts: [nobody], port: 8005, metrics_port: 8006}"), (5, "host_unknown")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}\n  a2: {program: linkage, hosts: [setagaya], port: 8007, metrics_port: 8008}"), (6, "stands_twice")),
+        (role("a1: {program: portal, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "host_of_another")),
+        (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000002', name: 杉並区長}}", ROLES_NEEDED + AT_HOME.replace("[setagaya]", "[setagaya, x1]")
+                  + "  sky2: {program: sky2, hosts: [x1], port: 8005, metrics_port: 8006}\n"), (7, "host_of_another")),
+        (topology(AGENCY[:-1] + ", systems: [{id: s1, name: 業務, individual_number: false, grants: []}]}"), (1, "systems_nowhere")),
         (role("a1: {program: cooking, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "name_unknown")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 8001, metrics_port: 8006}"), (5, "stands_twice")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 70000, metrics_port: 8006}"), (5, "value_wrong")),
@@ -150,7 +154,9 @@ ROLE = "hosts: [setagaya], port: 8005, metrics_port: 8006,\n   options"
 )
 def test_an_option_that_no_server_reads_or_takes_is_refused_at_its_line(written, code):
     found = mistakes(role(f"a1: {{program: {written.replace('OPTIONS', ROLE)}}}"))
-    assert [one for one in found if one[1] not in {"sky2_has_no_system", "stands_twice"}] == [(6, code)]
+    assert [one for one in found if one[1] not in {"sky2_has_no_system", "stands_twice", "host_of_another"}] == [
+        (6, code)
+    ]
 
 
 def test_options_that_servers_take_are_taken():
@@ -267,6 +273,12 @@ def test_an_added_agency_is_hosted_by_the_roles_that_its_file_names():
         ("hosted_by: {}", (1, "not_a_mapping")),
         (ADDED.replace("i1", "i9"), (5, "role_unknown")),
         (ADDED + "delegations: yes", (6, "value_wrong")),
+        (
+            ADDED.replace("{linkage: l1, intermediate: i1}", "{intermediate: i1}").replace(
+                "架空村長", "架空村長\n  systems: [{id: s1, name: 業務, individual_number: false, grants: []}]"
+            ),
+            (2, "systems_nowhere"),
+        ),
     ],
 )
 def test_an_added_agency_that_does_not_fit_is_refused_by_its_own_file_and_line(text, expected):

@@ -98,14 +98,16 @@ def test_an_office_that_never_opens_and_an_origin_that_no_browser_has_are_refuse
 
 def test_origins_and_addresses_that_browsers_have_are_taken():
     parse(options_of("intermediate", "{staff_origins: ['https://a.ward.example:8440'], staff_rp_id: ward.example}"))
-    parse(
-        role(
-            "p1: {program: portal, hosts: [setagaya], port: 8005, metrics_port: 8006, options: {clients: {app: ['https://app.example/x?a=1', 'http://127.0.0.1/callback']}}}"
-        )
-    )
+
+
+def test_addresses_that_a_browser_may_be_sent_to_with_a_code_are_taken():
+    def with_(*addresses: str) -> str:
+        written = f"p1: {{program: portal, hosts: [portal], port: 8005, metrics_port: 8006, options: {{clients: {{app: {list(addresses)}}}}}}}"
+        return role(written).replace("setagaya", "portal").replace("世田谷区長", "マイナポータル")
+
+    parse(with_("https://app.example/x?a=1", "http://127.0.0.1/callback"))
     for wrong in ("http://app.example/x", "https://app.example/#x", "https://a b/", "https://app.example:0/"):
-        portal = f"p1: {{program: portal, hosts: [setagaya], port: 8005, metrics_port: 8006, options: {{clients: {{app: ['{wrong}']}}}}}}"
-        assert [code for _, code in mistakes(role(portal))] == ["value_wrong"]
+        assert [code for _, code in mistakes(with_(wrong))] == ["value_wrong"]
 
 
 def test_the_hours_that_nobody_has_said_are_those_of_the_server():
@@ -150,7 +152,7 @@ def test_a_place_of_a_role_that_cannot_be_is_refused(rest, code):
 
 def test_one_port_is_one_servers_on_every_address_that_meets():
     def with_(rest: str) -> str:
-        return f"{standing(HERE)}  p1: {{program: portal, hosts: [setagaya], port: 8001, metrics_port: 8015{rest}}}"
+        return f"{standing(HERE)}  l1: {{program: linkage, hosts: [setagaya], port: 8001, metrics_port: 8015{rest}}}"
 
     parse(with_(""))
     for rest in (HERE, ", listen: 0.0.0.0, reached_at: b.example", ", listen: 127.0.0.3, reached_at: net.example"):
@@ -203,3 +205,16 @@ def test_a_caller_goes_by_the_route_and_the_certificate_is_good_for_it():
     assert mistakes(topology(own) + ROUTE.replace("x2", "x9")) == [(7, "name_unknown")]
     awaited = Addition("a.yaml", f"agency: {partner()}")
     assert parse(topology() + ROUTE, additions=[awaited]).routes[0].called == "x2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"), [("to: x2", "to: network", "name_unknown"), ("from: network", "from: i0", "route_unused")]
+)
+def test_an_agencys_own_file_brings_the_routes_to_its_server_and_no_others(old, new, code):
+    text = f"agency: {partner()}\n{ROUTE}"
+    (way,) = parse(topology(), additions=[Addition("a.yaml", text)]).routes
+    assert (way.caller, way.called, way.host, way.port) == ("network", "x2", "gate.example", 9443)
+    assert [found for _, found in mistakes(topology(), Addition("a.yaml", text.replace(old, new)))] == [code]
+    assert [found for _, found in mistakes(topology() + ROUTE, Addition("a.yaml", text))] == ["route_twice"]
+    gone = Addition("a.yaml", f"{text}\nleft: '2026-11-24'\n")
+    assert parse(topology(), additions=[gone]).routes == ()
