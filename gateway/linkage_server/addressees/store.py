@@ -10,7 +10,6 @@ from typing import Any
 from codebook.issuing import issue_many
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
 from gateway.linkage_server.addressees.rows import Parsed, Row
-from gateway.linkage_server.people.store import former_holders
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
@@ -107,6 +106,12 @@ async def read_ledger(
             ended=row["state"] == "ended",
         )
     return ledger
+
+
+async def former_holders(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
+    """Blind index → integrated number of whoever had the 個人番号 last and has it no more, or lives on from them. Somebody may have it now."""
+    found = await connection.fetch(_SQL["former_holders"], indexes) if indexes else ()
+    return {row["individual_number_index"]: row["integrated_number"] for row in found}
 
 
 def _known_by(keys: PersonalKeys, rows: Sequence[Parsed], indexes: Sequence[bytes | None]) -> dict[bytes, bytes]:

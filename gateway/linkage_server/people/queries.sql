@@ -18,11 +18,6 @@ where business_system_id = $1 and addressee_number = any($2::text[])
 select p.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
 from person p where p.individual_number_index = any($1::bytea[])
 
--- name: former_holders
--- Whoever had it last comes last.
-select f.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
-from former_individual_number f join person p using (integrated_number) where f.individual_number_index = any($1::bytea[]) order by f.former_no
-
 -- name: known_events
 select event_key, digest, integrated_number, applied_at, undone_by from person_event where event_key = any($1::text[])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.people.state import Event, Items, Kind, Person, Says, State
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
@@ -166,16 +167,10 @@ async def by_number(connection: Connection, keys: PersonalKeys, numbers: Collect
     return {indexes[index]: number for index, number in holders.items()}
 
 
-async def former_holders(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
-    """Blind index → integrated number of whoever had the 個人番号 last and has it no more, or lives on from them. Somebody may have it now."""
-    found = await connection.fetch(_SQL["former_holders"], indexes) if indexes else ()
-    return {row["individual_number_index"]: row["integrated_number"] for row in found}
-
-
 async def formerly_by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
-    """個人番号 → integrated number, as `former_holders`."""
+    """個人番号 → integrated number, as `addressees.store.former_holders`."""
     indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
-    holders = await former_holders(connection, list(indexes))
+    holders = await addressees.former_holders(connection, list(indexes))
     return {indexes[index]: number for index, number in holders.items()}
 
 

@@ -9,7 +9,6 @@ from gateway.linkage_server.people.changes import BadChange, ChangeReason
 from gateway.linkage_server.people.judging import Court, Snapshot
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from tests.support.change_files import (
-    SYSTEM,
     as_of,
     change,
     day,
@@ -19,11 +18,10 @@ from tests.support.change_files import (
     take,
     with_juki,
 )
-from tests.support.resident_files import csv_bytes, four_items, individual_number, person, put, through
+from tests.support.resident_files import four_items, individual_number, person
 
 DAY_S = 86_400
 TODAY = date(2026, 4, 1)
-FORMER = "individual_number_former"
 
 
 @pytest.fixture
@@ -171,67 +169,6 @@ async def test_a_file_of_several_lists_is_taken_as_if_each_had_come_alone(ward, 
     ]
     assert (now[0]["address"], now[3]["address"]) == ("東京都世田谷区架空1-1", "東京都世田谷区架空3-3")
     assert f"{told[0]['integrated_number']:015d}" == now[3]["integrated_number"]
-
-
-async def test_a_number_that_somebody_had_before_is_a_hold_and_nobody_new(ward):
-    async with ward.served() as caller:
-        await loaded(ward)
-        first = await take(
-            ward,
-            [
-                change("n", 1, "individual_number_change", day(-2), individual_number=individual_number(60)),
-                change("m", 1, "individual_number_change", day(-1), individual_number=individual_number(61)),
-                registering("b", 7, "birth", day(0), individual_number=individual_number(1)),
-            ],
-            name="1.csv",
-        )
-        again = csv_bytes([person(1, system=SYSTEM), person(8, system=SYSTEM, individual_number=individual_number(60))])
-        await through(put(ward.config.spool, again, name="again.csv", count=2, system=SYSTEM), "again.csv")
-        results = await take(
-            ward,
-            [
-                registering("c", 9, "move_in", day(0), individual_number=individual_number(60)),
-                registering("d", 1, "move_in", day(0), individual_number=individual_number(1)),
-                change("e", 2, "individual_number_change", day(0), individual_number=individual_number(1)),
-                change("f", 1, "individual_number_change", day(0), individual_number=individual_number(1)),
-                change("g", 1, "individual_number_change", day(-2), individual_number=individual_number(60)),
-            ],
-            name="2.csv",
-        )
-        now = await as_of(caller, 1, day())
-    assert first == [("applied", ""), ("applied", ""), ("held", FORMER)]
-    assert results == [("held", FORMER)] * 4 + [("applied", "")]
-    assert now["individual_number"] == individual_number(61)
-    holds = await ward.rows("select subject, reason from review_hold order by subject, reason")
-    assert [tuple(row) for row in holds] == [("addressee", FORMER)] * 2 + [("change", FORMER)] * 5
-    assert len(await ward.rows("select from person")) == 3
-    assert len(await ward.rows("select from former_individual_number")) == 2
-
-
-async def test_a_number_that_was_given_back_by_a_cancellation_is_nobodys_former_one(ward):
-    async with ward.served():
-        await loaded(ward)
-        results = await take(
-            ward,
-            [
-                change("n", 1, "individual_number_change", day(-3), individual_number=individual_number(60)),
-                change("m", 1, "individual_number_change", day(-2), individual_number=individual_number(61)),
-                change("c", 1, "cancellation", day(0), cancels="n"),
-                registering("b", 7, "birth", day(0), individual_number=individual_number(60)),
-            ],
-            name="1.csv",
-        )
-        assert len(await ward.rows("select from former_individual_number")) == 1
-        results += await take(
-            ward,
-            [
-                change("d", 1, "cancellation", day(0), cancels="m"),
-                registering("e", 8, "birth", day(0), individual_number=individual_number(61)),
-            ],
-            name="2.csv",
-        )
-    assert [outcome for outcome, _ in results] == ["applied"] * 3 + ["issued", "applied", "issued"]
-    assert await ward.rows("select from former_individual_number") == []
 
 
 def test_what_was_judged_is_good_while_nobody_else_has_written():
