@@ -101,6 +101,7 @@ def test_addressees_leave_a_person_who_has_them_for_one_who_can_take_them(standi
     [
         (Kind.HOLD_LINK, {}, {}, SOMEBODY, {Field.NAME}, None),
         (Kind.HOLD_LINK, {"number_of": None, "registered_to": 1}, {}, SOMEBODY, {Field.NAME}, None),
+        (Kind.HOLD_LINK, {"number_of": None, "formerly_of": 1}, {}, SOMEBODY, {Field.NAME}, None),
         (Kind.HOLD_LINK, {"number_of": 2}, {}, SOMEBODY, {Field.NAME}, No.FEWER_THAN_FOUR_ITEMS),
         (Kind.HOLD_LINK, {"number_of": 2}, {}, SOMEBODY, set(), None),
         (Kind.HOLD_LINK, {"number_of": 2}, {"number_goes": True}, SOMEBODY, set(), No.INDIVIDUAL_NUMBER_TAKEN),
