@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
 from gateway.data_folder import DataFolder
+from gateway.linkage_server.affairs import AffairsError, read_affairs
+from gateway.linkage_server.bulk_inquiries.codes import CodesError, read_codes
+from gateway.linkage_server.file_layouts import FileLayoutsError, read_file_layouts
 from gateway.topology import Addition, Topology, parse, shipped_text
 from gateway.topology_fields import Findings
+from gateway.topology_options import WrongFile
 from permission_lists import versions
 from permission_lists.model import ListBroken
 from storage import list_files
@@ -18,7 +23,7 @@ _LARGEST: Final = 16 * 1024 * 1024
 
 
 def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Addition | None = None) -> Topology:
-    """`given`: another topology (file, text) in place of the folder's; files that its options name must be there.
+    """`given`: another topology (file, text) in place of the folder's; files that its options name must be there and right.
 
     `more`: an agency that is not in the folder yet, or its file as it shall be.
 
@@ -30,17 +35,29 @@ def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Additi
     file, text = given or ("topology.yaml", shipped_text())
     kinds = cache(lambda: _published_kinds(data))
     added = [one for one in additions(data) if more is None or one.file != more.file]
-    unread = partial(_unread, data) if new else (lambda _role, _path: None)
-    return parse(text, file=file, additions=[*added, *([more] if more else [])], published=kinds, unread=unread)
+    wrong = partial(_wrong_file, data) if new else (lambda _role, _option, _path: None)
+    return parse(text, file=file, additions=[*added, *([more] if more else [])], published=kinds, wrong_file=wrong)
 
 
-def _unread(data: DataFolder, role: str, path: str) -> str | None:
-    """Where a file that a role's option names should be, when it cannot be read as text there."""
+_READERS: Final[Mapping[str, Callable[[Path], object]]] = {
+    "affairs": read_affairs,
+    "file_layouts": read_file_layouts,
+    "inquiry_codes": partial(read_codes, layouts=(), agencies={}),
+}
+"""Option that names a file of each agency → what reads it when the role starts."""
+
+
+def _wrong_file(data: DataFolder, role: str, option: str, path: str) -> WrongFile | None:
+    """What is wrong with a file that a role's option names: it cannot be read as text where it should be, or its reader refuses it."""
     place = data.role(role) / path
     try:
         place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError):
-        return str(place)
+        return WrongFile(str(place))
+    try:
+        _READERS[option](place)
+    except (AffairsError, FileLayoutsError, CodesError) as refused:
+        return WrongFile(str(place), str(refused))
     return None
 
 

@@ -12,6 +12,7 @@ from importlib import resources
 from codebook import marked_yaml
 from codebook.marked_yaml import YamlBrokenError
 from gateway.topology_fields import TopologyError
+from gateway.topology_options import WrongFile
 from gateway.topology_parts import (
     NETWORK,
     RESIDENT_NETWORK,
@@ -73,14 +74,14 @@ def parse(
     file: str = "topology.yaml",
     additions: Sequence[Addition] = (),
     published: Callable[[], Collection[str]] = frozenset,
-    unread: Callable[[str, str], str | None] = lambda _role, _path: None,
+    wrong_file: Callable[[str, str, str], WrongFile | None] = lambda _role, _option, _path: None,
 ) -> Topology:
     """Raises TopologyError with everything that is wrong with the first file that is not right.
 
-    `unread`: role and path of a file that an option names → where it should be, when it cannot be read there, or None.
+    `wrong_file`: role, option and path of a file that the option names → what is wrong with it, or None.
     `published`: kinds of information that stand in lists which were published beside the shipped ones; asked for when one is not shipped.
     """
-    reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions], unread=unread)
+    reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions], wrong_file=wrong_file)
     reading.topology(file, text)
     for addition in additions:
         reading.addition(addition.file, addition.text)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.topology_fields import Fields, shown
 from gateway.topology_hosts import host_of, is_address_of_an_application, is_host, is_origin, is_place
@@ -184,6 +184,13 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     },
 }  # fmt: skip
 """Program → what it may be told; every one may also be told `clock_offset_s`."""
+
+
+class WrongFile(NamedTuple):
+    """A file that an option names. `said`: what its reader says of it; None when it cannot be read as text."""
+
+    place: str
+    said: str | None = None
 
 
 FILES: Final = ("affairs", "file_layouts", "inquiry_codes")

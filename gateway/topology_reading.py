@@ -12,6 +12,7 @@ from codebook.marked_yaml import Marked
 from gateway import delegations, topology_options
 from gateway.api.grants import GRANTS
 from gateway.topology_fields import Fields, Findings, load, shown
+from gateway.topology_options import WrongFile
 from gateway.topology_parts import (
     NETWORK,
     RESIDENT_NETWORK,
@@ -39,7 +40,7 @@ class Reading:
     """Reads agencies and roles one after the other; each is checked against those before it.
 
     `published`: kinds of information of lists that were published beside the shipped ones. `awaited`: ids of agencies in files of their own.
-    `unread`: role and path → where the file of an option should be, when it cannot be read there, or None.
+    `wrong_file`: role, option and path → what is wrong with the file that the option names, or None.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class Reading:
         *,
         published: Callable[[], Collection[str]] = frozenset,
         awaited: Collection[str] = (),
-        unread: Callable[[str, str], str | None] = lambda _role, _path: None,
+        wrong_file: Callable[[str, str, str], WrongFile | None] = lambda _role, _option, _path: None,
     ) -> None:
         self._published = published
-        self._unread = unread
+        self._wrong_file = wrong_file
         self._awaited = awaited
         self.findings = Findings("")
         self.agencies: dict[str, Agency] = {}
@@ -305,15 +306,16 @@ class Reading:
         return dict(options.mapping)
 
     def _files(self, options: Fields, role: str, key: str) -> None:
-        """Each file that an option names is there: a role does not start without."""
+        """Each file that an option names is there and right: a role does not start without."""
         named = options.mapping.get(key)
         if not isinstance(named, Marked):
             return
         for agency, path in named.items():
-            place = self._unread(role, path) if isinstance(path, str) else None
-            if place is not None:
-                at = named.line_of(agency)
-                self.findings.add(at, "file_not_there", what=options.what, key=key, file=f"「{place}」")
+            wrong = self._wrong_file(role, key, path) if isinstance(path, str) else None
+            if wrong is not None:
+                code = "file_not_there" if wrong.said is None else "file_not_right"
+                said = {"what": options.what, "key": key, "file": f"「{wrong.place}」", "said": wrong.said or ""}
+                self.findings.add(named.line_of(agency), code, **said)
 
     def _hosts(self, fields: Fields, program: Program, hosts: Iterable[str]) -> None:
         """Each is there, is not elsewhere, and has no other role of this program."""

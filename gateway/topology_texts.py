@@ -149,6 +149,10 @@ MISTAKES: Final = {
         "{what}: {key} のファイル {file} を読めません / the file cannot be read as UTF-8",
         "そこに置くか、役割のフォルダーからのパスか絶対パスにしてください / put it there, or write its path, from the role's folder or absolute",
     ),
+    "file_not_right": (
+        "{what}: {key} のファイル {file} が正しくありません / the file is not right: {said}",
+        "直すか、オプションを外して同梱のものを使ってください / mend it, or leave the option out and use the one that comes with the house",
+    ),
     "host_unknown": (
         "{what}: 知らない機関 {name} を受け持っています / hosts an agency that is not there",
         "受け持てるのは / it can host: {known}",

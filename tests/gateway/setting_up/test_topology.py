@@ -173,8 +173,17 @@ def test_options_that_servers_take_are_taken():
     assert mistakes(pending) == [(5, "agency_not_hosted")]
 
 
-@pytest.mark.parametrize("option", ["affairs", "file_layouts", "inquiry_codes"])
-def test_a_file_that_an_option_of_a_new_topology_names_must_be_there_before_anything_is_set_up(tmp_path, option):
+@pytest.mark.parametrize(
+    ("option", "right"),
+    [
+        ("affairs", "affairs: [{code: one, name: 事務, systems: [kokuho], individual_number: false, items: [name]}]"),
+        ("file_layouts", "{}"),
+        ("inquiry_codes", "affairs: []"),
+    ],
+)
+def test_a_file_that_an_option_of_a_new_topology_names_must_be_there_and_right_before_anything_is_set_up(
+    tmp_path, option, right
+):
     data = DataFolder(tmp_path / "data")
     there = tmp_path / "there.yaml"
 
@@ -188,10 +197,15 @@ def test_a_file_that_an_option_of_a_new_topology_names_must_be_there_before_anyt
     there.write_bytes(b"\xff")
     with pytest.raises(TopologyError, match=r"there\.yaml"):
         own_topology.read(data, given=given(there))
-    there.write_text("affairs: []", encoding="utf-8")
+    there.write_text("affairs: [1]", encoding="utf-8")
+    with pytest.raises(TopologyError) as refused:
+        own_topology.read(data, given=given(there))
+    [wrong] = refused.value.findings
+    assert (wrong.line, wrong.code, "there.yaml" in str(refused.value)) == (6, "file_not_right", True)
+    there.write_text(right, encoding="utf-8")
     assert own_topology.read(data, given=given(there)).roles["l1"].options == {option: {"setagaya": str(there)}}
     data.role("l1").mkdir(parents=True)
-    (data.role("l1") / "nofile.yaml").write_text("", encoding="utf-8")
+    (data.role("l1") / "nofile.yaml").write_text(right, encoding="utf-8")
     own_topology.read(data, given=given("nofile.yaml"))
     data.own_topology.write_text(given("gone.yaml")[1], encoding="utf-8")
     own_topology.read(data)  # of a folder that is set up, commands that need no such file go on
