@@ -56,7 +56,7 @@ def _chunks(file: BinaryIO, done: int, encoding: str) -> Iterator[list[Line]]:
     lines = lines_of(file, skip=done)
     first = done + 1
     while block := list(islice(lines, flow.CHUNK)):
-        if first == 1:
+        if first == 1 and encoding == "utf-8":
             block[0] = block[0].removeprefix(codecs.BOM_UTF8)  # as in files of people
         yield [
             Line(number=at, record=records.read(line, encoding, number=at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 
 import pytest
@@ -96,6 +97,19 @@ async def test_a_file_in_the_encoding_that_it_declares_is_taken(world):
         )
         results = [line.split(",") for line in (await through(folder, "b.ndjson")).splitlines()[1:]]
     assert [one[2] for one in results] == ["", "character_not_in_encoding"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
+async def test_the_byte_order_mark_of_utf_8_is_passed_over_in_utf_8_alone(world, encoding):
+    data = codecs.BOM_UTF8 + json.dumps(record(1), ensure_ascii=False).encode(encoding) + b"\n"
+    async with world.served():
+        await load(world.config.spool, [person(1)])
+        folder = put(
+            world.config.spool, data, name="b.ndjson", count=1, channel="business-information", encoding=encoding
+        )
+        [line] = (await through(folder, "b.ndjson")).splitlines()[1:]
+    refused = ["character_not_in_encoding", "column 1"]
+    assert line.split(",")[2:4] == (["", ""] if encoding == "utf-8" else refused)
 
 
 async def test_a_truncated_file_is_refused_as_a_whole(world):
