@@ -58,6 +58,8 @@ _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さな�
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
 _ALWAYS: Final = 100
 _FURTHEST_S: Final = 3650 * 24 * 3600
+_BOUNDS: Final = {"times": (0, 1_000_000), "ms": (0, 60_000), "share": (1, 100), "seed": (1, 2**53)}
+_OF_A_LINE: Final = "回線の不正です。--line に次のどれかを / a fault of a line: say --line, one of: "
 _TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
@@ -135,8 +137,26 @@ def _mistake(args: argparse.Namespace, data: DataFolder, hosting: Sequence[str])
         case "log" if args.party not in hosting:
             return _unknown("証跡 / log", args.party, hosting)
         case "set" if args.fault not in (known := [one.value for one in (Bad if args.line else Switch)]):
-            return _unknown("不正 / fault", args.fault, known)
+            lines_only = args.fault in set(Bad) and not args.line
+            return (
+                f"{_OF_A_LINE}{', '.join(_names(data)) or _NO_LINES}"
+                if lines_only
+                else _unknown("不正 / fault", args.fault, known)
+            )
+        case "set":
+            return next(
+                (_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None
+            )
     return None
+
+
+def _fits(args: argparse.Namespace, name: str) -> bool:
+    value = getattr(args, name)
+    return value is None or _BOUNDS[name][0] <= value <= _BOUNDS[name][1]
+
+
+def _out_of_bounds(name: str, least: int, most: int) -> str:
+    return f"--{name} は {least}〜{most} です / --{name} is a number from {least} to {most}"
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from keys.masked import Secret
 from keys.publisher import PublisherKeys
 from keys.signing import Signer
 from permission_lists import versions
+from permission_lists.differences import Differences, compare, compare_on
 from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, parse
 from permission_lists.versions import Head, SignedVersion
 from storage import list_files
@@ -61,10 +62,8 @@ class Library:
 
     def rows(self, what: str) -> tuple[PermissionRow, ...]:
         """The rows of a version (those in force on its first day), a basis, or a file. Raises SourceWrongError."""
-        if _NUMBER.fullmatch(what):
-            head = next((one for one in self.heads if one.number == int(what)), None)
-            if head is None:
-                raise SourceWrongError(f"版 {what} はありません。版: {self._numbers()} / there is no such version")
+        head = self.version(what)
+        if head is not None:
             return _in_force(self.content(head), head.valid_from)
         newest = self.content(self.heads[-1])
         if what in newest.bases:
@@ -81,6 +80,23 @@ class Library:
             f"「{what}」はありません。版 {self._numbers()}、根拠 {', '.join(newest.bases)}、または YAML ファイルを指定してください"
             " / name a version, a basis or a file"
         )
+
+    def version(self, what: str) -> Head | None:
+        """The head of the version of this number; None for what is no number. Raises SourceWrongError."""
+        if not _NUMBER.fullmatch(what):
+            return None
+        head = next((one for one in self.heads if one.number == int(what)), None)
+        if head is None:
+            raise SourceWrongError(f"版 {what} はありません。版: {self._numbers()} / there is no such version")
+        return head
+
+    def differences(self, before: str, after: str) -> Differences:
+        """Between two versions, all of their rows; between others, the rows that each names. Raises SourceWrongError."""
+        one, other = self.version(before), self.version(after)
+        if one is None or other is None:
+            return compare(self.rows(before), self.rows(after))
+        first, second = (self.content(head).rows.values() for head in (one, other))
+        return compare_on(first, one.valid_from, second, other.valid_from)
 
     def row(self, row_id: str) -> PermissionRow:
         """A row of the newest version by its id (`meirei-2024:42`). Raises SourceWrongError."""

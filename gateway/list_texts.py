@@ -138,11 +138,10 @@ def rows_text(rows: Sequence[PermissionRow]) -> str:
 
 
 def row_text(row: PermissionRow) -> str:
-    last = "" if row.in_force.last is None else row.in_force.last.isoformat()
     return "\n".join(
         [
             f"{row.id}  {row.legal_basis}",
-            f"  効力    {row.in_force.first.isoformat()}–{last}",
+            f"  効力    {_days(row)}",
             f"  照会者  {row.inquirer.text}",
             f"          {_meaning(row)}",
             f"  事務    {row.affair}",
@@ -160,8 +159,10 @@ def _meaning(row: PermissionRow) -> str:
 
 
 def differences_document(found: Differences) -> dict[str, Any]:
+    rows = (*found.removed, *found.added, *(row for one in found.changed for row in (one.before, one.after)))
     return {
         "same": found.same,
+        "not_in_force": sorted({row.id for row in rows} & found.dormant),
         "removed": [row_summary(row) for row in found.removed],
         "added": [row_summary(row) for row in found.added],
         "changed": [
@@ -178,10 +179,13 @@ def differences_document(found: Differences) -> dict[str, Any]:
 
 
 def differences_text(found: Differences) -> str:
-    lines = [f"- {row.id}  {_short(row.inquirer.text, 24)}  {_short(row.affair, 60)}" for row in found.removed]
-    lines += [f"+ {row.id}  {_short(row.inquirer.text, 24)}  {_short(row.affair, 60)}" for row in found.added]
+    def named(row: PermissionRow) -> str:
+        return row.id if row.id not in found.dormant else f"{row.id} ({_days(row)})"
+
+    lines = [f"- {named(row)}  {_short(row.inquirer.text, 24)}  {_short(row.affair, 60)}" for row in found.removed]
+    lines += [f"+ {named(row)}  {_short(row.inquirer.text, 24)}  {_short(row.affair, 60)}" for row in found.added]
     for one in found.changed:
-        lines.append(f"~ {one.before.id}" + ("" if one.before.id == one.after.id else f" → {one.after.id}"))
+        lines.append(f"~ {named(one.before)}" + ("" if one.before.id == one.after.id else f" → {named(one.after)}"))
         for change in one.changes:
             name = _COLUMNS[change.column]
             lines += [f"    - {name} {_short(text)}" for text in change.before]
@@ -191,6 +195,10 @@ def differences_text(found: Differences) -> str:
         "なくなる {} 行、加わる {} 行、変わる {} 行、同じ {} 行 / removed, added, changed, same".format(*counts)
     )
     return "\n".join(lines)
+
+
+def _days(row: PermissionRow) -> str:
+    return f"{row.in_force.first.isoformat()}–{'' if row.in_force.last is None else row.in_force.last.isoformat()}"
 
 
 def _short(text: str, most: int = 160) -> str:

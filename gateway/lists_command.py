@@ -24,7 +24,6 @@ from gateway.setting_up.list_versions import named
 from gateway.setting_up.publishing import LISTS_LOCK, authority_held, publish
 from gateway.setting_up.succession import with_lists
 from gateway.topology import NETWORK
-from permission_lists.differences import compare
 from permission_lists.findings import Finding
 from permission_lists.lint import errors
 from permission_lists.model import ListBroken
@@ -100,8 +99,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    library = open_library(args.data)
-    found = compare(library.rows(args.before), library.rows(args.after))
+    found = open_library(args.data).differences(args.before, args.after)
     _say(args, list_texts.differences_document(found), list_texts.differences_text(found))
     return OK if found.none else FAILED
 

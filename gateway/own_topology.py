@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +18,30 @@ _LARGEST: Final = 16 * 1024 * 1024
 
 
 def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Addition | None = None) -> Topology:
-    """`given`: another topology (file, text) in place of the folder's. `more`: an agency that is not in the folder yet, or its file as it shall be.
+    """`given`: another topology (file, text) in place of the folder's; files that its options name must be there.
+
+    `more`: an agency that is not in the folder yet, or its file as it shall be.
 
     Raises TopologyError.
     """
+    new = given is not None
     if given is None and data.own_topology.exists():
         given = (str(data.own_topology), text_of(data.own_topology))
     file, text = given or ("topology.yaml", shipped_text())
     kinds = cache(lambda: _published_kinds(data))
     added = [one for one in additions(data) if more is None or one.file != more.file]
-    return parse(text, file=file, additions=[*added, *([more] if more else [])], published=kinds)
+    unread = partial(_unread, data) if new else (lambda _role, _path: None)
+    return parse(text, file=file, additions=[*added, *([more] if more else [])], published=kinds, unread=unread)
+
+
+def _unread(data: DataFolder, role: str, path: str) -> str | None:
+    """Where a file that a role's option names should be, when it cannot be read as text there."""
+    place = data.role(role) / path
+    try:
+        place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError):
+        return str(place)
+    return None
 
 
 def _published_kinds(data: DataFolder) -> frozenset[str]:

@@ -73,12 +73,14 @@ def parse(
     file: str = "topology.yaml",
     additions: Sequence[Addition] = (),
     published: Callable[[], Collection[str]] = frozenset,
+    unread: Callable[[str, str], str | None] = lambda _role, _path: None,
 ) -> Topology:
     """Raises TopologyError with everything that is wrong with the first file that is not right.
 
+    `unread`: role and path of a file that an option names → where it should be, when it cannot be read there, or None.
     `published`: kinds of information that stand in lists which were published beside the shipped ones; asked for when one is not shipped.
     """
-    reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions])
+    reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions], unread=unread)
     reading.topology(file, text)
     for addition in additions:
         reading.addition(addition.file, addition.text)

@@ -186,6 +186,10 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
 """Program → what it may be told; every one may also be told `clock_offset_s`."""
 
 
+FILES: Final = ("affairs", "file_layouts", "inquiry_codes")
+"""Options that name a file for each agency, below the role's folder unless the path is absolute."""
+
+
 def known(program: Program) -> Mapping[str, Kind]:
     return {**OPTIONS[program], **_EVERY}
 

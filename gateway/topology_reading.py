@@ -39,10 +39,18 @@ class Reading:
     """Reads agencies and roles one after the other; each is checked against those before it.
 
     `published`: kinds of information of lists that were published beside the shipped ones. `awaited`: ids of agencies in files of their own.
+    `unread`: role and path → where the file of an option should be, when it cannot be read there, or None.
     """
 
-    def __init__(self, *, published: Callable[[], Collection[str]] = frozenset, awaited: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        published: Callable[[], Collection[str]] = frozenset,
+        awaited: Collection[str] = (),
+        unread: Callable[[str, str], str | None] = lambda _role, _path: None,
+    ) -> None:
         self._published = published
+        self._unread = unread
         self._awaited = awaited
         self.findings = Findings("")
         self.agencies: dict[str, Agency] = {}
@@ -280,11 +288,11 @@ class Reading:
                 name=name,
                 program=Program(program),
                 hosts=hosts,
-                options=self._options(fields, Program(program), hosts),
+                options=self._options(fields, name, Program(program), hosts),
                 **where,
             )
 
-    def _options(self, fields: Fields, program: Program, hosts: Collection[str]) -> dict[str, Any]:
+    def _options(self, fields: Fields, role: str, program: Program, hosts: Collection[str]) -> dict[str, Any]:
         if "options" not in fields.mapping:
             return {}
         options = fields.within("options", topology_options.known(program))
@@ -292,7 +300,20 @@ class Reading:
         for key in _TWO_PEOPLE:
             if isinstance(options.mapping.get(key), list):
                 self._information(options, key, more=("*",))
+        for key in topology_options.FILES:
+            self._files(options, role, key)
         return dict(options.mapping)
+
+    def _files(self, options: Fields, role: str, key: str) -> None:
+        """Each file that an option names is there: a role does not start without."""
+        named = options.mapping.get(key)
+        if not isinstance(named, Marked):
+            return
+        for agency, path in named.items():
+            place = self._unread(role, path) if isinstance(path, str) else None
+            if place is not None:
+                at = named.line_of(agency)
+                self.findings.add(at, "file_not_there", what=options.what, key=key, file=f"「{place}」")
 
     def _hosts(self, fields: Fields, program: Program, hosts: Iterable[str]) -> None:
         """Each is there, is not elsewhere, and has no other role of this program."""

@@ -145,6 +145,10 @@ MISTAKES: Final = {
         "役割の名前 {name} が正しくありません / the role's name is malformed",
         AN_ID,
     ),
+    "file_not_there": (
+        "{what}: {key} のファイル {file} を読めません / the file cannot be read as UTF-8",
+        "そこに置くか、役割のフォルダーからのパスか絶対パスにしてください / put it there, or write its path, from the role's folder or absolute",
+    ),
     "host_unknown": (
         "{what}: 知らない機関 {name} を受け持っています / hosts an agency that is not there",
         "受け持てるのは / it can host: {known}",

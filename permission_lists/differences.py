@@ -1,6 +1,7 @@
 """What one version or basis of the list permits and another does not: row by row, grant by grant.
 
 Rows are paired by basis and item, and across bases by the old item that the newer row stands for (別表第二の42の項 → 命令の69の項).
+Of versions those in force on the first day are compared so; rows of other days, of times past and to come, are compared as they stand.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeAlias
 
 from permission_lists.law_text import without_law_numbers
@@ -37,12 +39,13 @@ class ChangedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """`same`: rows that permit the same, also under another item."""
+    """`same`: rows that permit the same, also under another item. `dormant`: ids of rows named here that are not in force on the day compared."""
 
     removed: tuple[PermissionRow, ...]
     added: tuple[PermissionRow, ...]
     changed: tuple[ChangedRow, ...]
     same: int
+    dormant: frozenset[str] = frozenset()
 
     @property
     def none(self) -> bool:
@@ -71,6 +74,38 @@ def compare(before: Iterable[PermissionRow], after: Iterable[PermissionRow]) -> 
     return Differences(
         removed=tuple(left.values()), added=tuple(added), changed=tuple(changed), same=len(pairs) - len(changed)
     )
+
+
+def compare_on(
+    before: Iterable[PermissionRow], first: date, after: Iterable[PermissionRow], second: date
+) -> Differences:
+    """The differences between two versions, each looked at on its first day; `before`, `after`: all of their rows."""
+    one, other = ({row.id: row for row in rows} for rows in (before, after))
+    asleep = frozenset(
+        id_ for rows, day in ((one, first), (other, second)) for id_, row in rows.items() if not _in_force(row, day)
+    )
+    awake = compare(
+        (row for row in one.values() if _in_force(row, first)),
+        (row for row in other.values() if _in_force(row, second)),
+    )
+    rest = [(one.get(id_), other.get(id_)) for id_ in sorted(asleep, key=[*one, *other].index)]
+    moved = tuple(
+        ChangedRow(before=old, after=new, changes=changes)
+        for old, new in rest
+        if old is not None and new is not None and (changes := _changes(old, new))
+    )
+    told = {row.before.id for row in moved}
+    return Differences(
+        removed=(*(row for row in awake.removed if row.id not in told), *(old for old, new in rest if old is not None and new is None)),
+        added=(*(row for row in awake.added if row.id not in told), *(new for old, new in rest if old is None and new is not None)),
+        changed=(*awake.changed, *moved),
+        same=awake.same,
+        dormant=asleep,
+    )  # fmt: skip
+
+
+def _in_force(row: PermissionRow, day: date) -> bool:
+    return row.basis.in_force.covers(day) and row.in_force.covers(day)
 
 
 def _predecessor(row: PermissionRow, left: dict[tuple[str, str], PermissionRow]) -> PermissionRow | None:

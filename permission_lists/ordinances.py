@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from permission_lists.documents import Document
 from permission_lists.findings import Finding, Weight
-from permission_lists.parties import PartyRules, resolve
+from permission_lists.parties import PartyRules, is_of, resolve
 
 _ORDINANCE: Final = "ordinance"
+_OPEN: Final = "9999-12-31"
 OF_LAW: Final = ("statute", "order")
 
 
@@ -60,6 +61,13 @@ def _falls_under(one: str, givers: frozenset[str], rules: PartyRules) -> bool:
     return one in givers or (party is not None and not party.kinds.isdisjoint(givers))
 
 
+def _days(document: Document, row: Mapping[str, Any]) -> tuple[str, str]:
+    """First and last day of a row, within those of its basis."""
+    basis = document.data["basis"]["in_force"]
+    own = row.get("in_force", basis)
+    return max(own["from"], basis["from"]), min(own["to"] or _OPEN, basis["to"] or _OPEN)
+
+
 def _ordinance_row(
     document: Document,
     nth: int,
@@ -69,7 +77,7 @@ def _ordinance_row(
 ) -> Iterator[Finding]:
     item, municipality = row["item"], document.data["basis"].get("municipality", "")
     agencies = document.data["definitions"]["terms"].get(row["inquirer"], {}).get("agencies", ())
-    if not agencies or not all(name.startswith(municipality) for name in agencies):
+    if not agencies or (municipality and not all(is_of(rules, name, municipality) for name in agencies)):
         yield document.finding(
             ("rows", nth, "inquirer"),
             Weight.ERROR,
@@ -88,6 +96,17 @@ def _ordinance_row(
         )
         return
     source, like = followed
+    first, last = _days(document, row)
+    since, until = _days(source, like)
+    if first <= last and not since <= first <= last <= until:
+        yield document.finding(
+            ("rows", nth, "in_force" if "in_force" in row else "item"),
+            Weight.ERROR,
+            "follows_out_of_force",
+            f"{item} の項が効力を有する日に、準ずる {row['follows']} が効力を有しない日があります / the row is in force on days on which the statutory row is not",
+            f"期間を {since} から {'' if until == _OPEN else until} のうちにし、その後は別の行を新しい法定の行に準じさせてください"
+            " / keep within its days; let another row follow the new one after them",
+        )
     allowed = [(who(source, grant["provider"])[0], set(grant["information"])) for grant in like["grants"]]
     for at, grant in enumerate(row["grants"]):
         provider, _ = who(document, grant["provider"])

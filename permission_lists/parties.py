@@ -58,6 +58,8 @@ class PartyRules:
         return frozenset().union(*told, self.mayors.values(), self.registered, cities)
 
 
+_ORGANS = frozenset({"長", "知事", "教育委員会"})
+"""地方自治法第139条、第180条の5: who may act under an ordinance of their body; 共済組合 and 社会福祉協議会 are bodies of their own."""
 _HEALTH_CENTRE = "保健所を設置する市の長"
 _NAMED_CITIES = frozenset({"広島", "長崎"})
 
@@ -92,12 +94,31 @@ def resolve(rules: PartyRules, name: str) -> Party | None:
 
 def whole_names(rules: PartyRules, name: str) -> frozenset[str]:
     """Each agency that a name can mean, with its prefecture and without 郡: 府中市長 is 東京都府中市長 or 広島県府中市長. Any other name: itself."""
+    places, ending = _of_places(rules, name)
+    return frozenset(f"{place}{ending}" for place in places) or frozenset({name})
+
+
+def is_of(rules: PartyRules, name: str, body: str) -> bool:
+    """Whether an agency, by its name, is an organ of this municipality or prefecture and of no other (世田谷区教育委員会 of 世田谷区)."""
+    places, ending = _of_places(rules, name)
+    whole = (
+        {body} if body in rules.municipalities else {f"{each}{place}" for each, place in _municipalities(rules, body)}
+    )
+    return ending in _ORGANS and places != frozenset() and places <= whole
+
+
+def _of_places(rules: PartyRules, name: str) -> tuple[frozenset[str], str]:
+    """The municipalities, by their whole names, or the prefecture that an agency of this name can be of, and what it is called behind that."""
     if name in rules.names:
-        return frozenset({name})
-    endings = ["長", *(each.text for each in rules.endings if each.of in {Before.MUNICIPALITY, Before.EITHER})]
-    ending = next((each for each in endings if name.endswith(each)), "")
-    places = _municipalities(rules, name.removesuffix(ending)) if ending else ()
-    return frozenset(f"{prefecture}{place}{ending}" for prefecture, place in places) or frozenset({name})
+        return frozenset(), name
+    endings = ["長", *(each.text for each in rules.endings if each.of is not Before.ANY)]
+    for ending in endings:
+        before = name.removesuffix(ending)
+        if before != name and (places := [f"{one}{place}" for one, place in _municipalities(rules, before)]):
+            return frozenset(places), ending
+        if before != name and before in rules.municipalities and ending != "長":
+            return frozenset({before}), ending
+    return frozenset(), name
 
 
 def fit(rules: PartyRules, party: Party, kinds: Collection[str]) -> bool:

@@ -29,6 +29,7 @@ _WHY: Final = {
     "four_items_differ": "四情報が違う",
     "individual_number_differs": "個人番号が違う",
     "individual_number_taken": "個人番号がほかの人のもの",
+    "individual_number_former": "前に使われていた個人番号",
     "not_in_resident_network": "住民基本台帳ネットワークにない",
     "number_of_a_household_member": "世帯の別の人の個人番号",
     "number_on_two_people": "一つの個人番号が二人にある",
@@ -141,6 +142,7 @@ async def _hold(request: web.Request, whose: Seat, fields: Mapping[str, str], sa
 def _column(one: Mapping[str, Any]) -> Column:
     told = [
         "個人番号の人" if one["has_the_individual_number"] else "",
+        "この個人番号を前に持っていた人" if one["had_the_individual_number"] else "",
         "宛名番号の人" if one["has_the_addressee_number"] else "",
         "凍結中" if one["frozen"] else "",
     ]

@@ -45,7 +45,7 @@ ALLOWED = {
         (
             ("gateway.linkage_server.resealing", f"write_{table}")
             for table in (
-                "person_number", "person_base_number", "person_index", "person_base_index", "person_items", "person_base_items", "person_event", "review_hold", "review_decision",
+                "person_number", "person_base_number", "former_number", "person_index", "person_base_index", "former_index", "person_items", "person_base_items", "person_event", "review_hold", "review_decision",
                 "waiting_change", "original", "original_past", "push_target", "push_delivery", "oauth_secret",
             )
         ),
@@ -87,10 +87,13 @@ ALLOWED = {
         (
             ("gateway.linkage_server.people", name)
             for name in (
+                "drop_former_numbers",
                 "drop_waiting_changes",
+                "free_numbers",
                 "keep_bases",
                 "put_change_hold",
                 "put_events",
+                "put_former_number",
                 "put_waiting_changes",
                 "reinstate_events",
                 "undo_events",

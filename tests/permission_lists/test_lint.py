@@ -175,6 +175,11 @@ def test_an_ordinance_within_its_statutory_row_is_sound() -> None:
             "世田谷区長: {kinds: [], agencies: [世田谷区長]}",
             "世田谷区長: {kinds: [特別区の区長]}",
         ),
+        ("inquirer_of_another", "municipality: 世田谷区", "municipality: 世"),
+        ("inquirer_of_another", "municipality: 世田谷区", "municipality: 東京都"),
+        ("inquirer_of_another", "agencies: [世田谷区長]", "agencies: [世田谷区社会福祉協議会]"),
+        ("follows_out_of_force", "to: '2024-05-26'", "to: '2024-05-27'"),
+        ("follows_out_of_force", "from: '2022-10-01', to: '2024-05-26'", "from: '2026-12-01', to: null"),
         ("follows_nothing", "  follows: 'beppyo2-2022:42'\n", ""),
         ("follows_nothing", "'beppyo2-2022:42'", "'beppyo2-2022:999'"),
         ("beyond_the_statute", "[地方税関係情報, 住民票関係情報]", "[戸籍関係情報]"),
@@ -184,6 +189,36 @@ def test_an_ordinance_within_its_statutory_row_is_sound() -> None:
 def test_an_ordinance_names_its_municipality_and_statutory_row_and_gives_no_more(code: str, old: str, new: str) -> None:
     assert old in ORDINANCE
     assert ordinance_codes(lambda text: text.replace(old, new, 1)) == {code}
+
+
+@pytest.mark.parametrize(
+    ("municipality", "inquirer"),
+    [
+        ("東京都世田谷区", "世田谷区長"),
+        ("世田谷区", "東京都世田谷区教育委員会"),
+        ("東京都", "東京都知事"),
+        ("府中市", "広島県府中市長"),
+    ],
+)
+def test_an_inquirer_is_of_the_municipality_by_what_both_names_mean(municipality: str, inquirer: str) -> None:
+    def change(text: str) -> str:
+        named = text.replace("municipality: 世田谷区", f"municipality: {municipality}")
+        return named.replace("agencies: [世田谷区長]", f"agencies: [{inquirer}]")
+
+    assert ordinance_codes(change) == set()
+
+
+def test_a_row_within_the_days_of_its_basis_alone_may_be_without_days_of_its_own() -> None:
+    def change(text: str) -> str:
+        assert "in_force: {from: '2022-07-01', to: null}" in text
+        whole = text.replace(
+            "in_force: {from: '2022-07-01', to: null}", "in_force: {from: '2022-07-01', to: '2024-05-26'}"
+        )
+        return whole.replace("  in_force: {from: '2022-10-01', to: '2024-05-26'}\n", "")
+
+    assert ordinance_codes(change) == set()
+    longer = change(ORDINANCE).replace("to: '2024-05-26'", "to: '2024-06-01'")
+    assert ordinance_codes(lambda _: longer) == {"follows_out_of_force"}
 
 
 @pytest.mark.parametrize(

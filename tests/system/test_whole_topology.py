@@ -22,8 +22,11 @@ ITEMS = [1, 2, 3, 4, 5, 9, 26, 27, 30, 33, 39, 42, 44, 58, 62, 80, 87, 93, 120]
 def test_the_report_names_eighteen_recipients_and_each_has_a_business_system():
     assert [one.number for one in RECIPIENTS] == list(range(1, 19))
     assert [int(one.item) for one in RECIPIENTS] == [item for item in ITEMS if item != 44]
-    clients = {(agency.id, one.id) for agency in WHOLE.agencies.values() for one in agency.systems}
-    assert {(one.agency, one.system) for one in RECIPIENTS} <= clients
+    clients = {(agency.id, one.id): one for agency in WHOLE.agencies.values() for one in agency.systems}
+    assert {(one.agency, one.system) for one in RECIPIENTS} <= set(clients)
+    for one in RECIPIENTS:  # asks by call and by file, and finds whom it holds (`sekisho portal card`)
+        granted = set(clients[one.agency, one.system].grants)
+        assert {"inquiries:create", "inquiry-files:spool", "persons:search"} <= granted
 
 
 def test_the_happy_path_has_every_item_of_the_report_and_every_recipient_with_its_own_business_system():

@@ -88,7 +88,10 @@ async def test_a_move_while_a_loop_is_at_work_ends_its_next_rest(shared):
 
 
 async def test_a_clock_of_its_own_rests_as_long_as_it_is_told():
-    await Alarm(Clock()).rest(0.01)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await asyncio.wait_for(Alarm(Clock()).rest(0.05), 10)
+    assert loop.time() - begun >= 0.04
 
 
 # --- only in a simulation

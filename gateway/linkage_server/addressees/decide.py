@@ -1,7 +1,8 @@
 """同一人判定: who a row is, decided from what is held already (LS-1.3, SC-18). Pure.
 
 Equality of the 個人番号 decides, but only binds when the four items agree with those held and with the resident network's, and when nothing
-speaks against it (people.plausibility); any disagreement is held for a person. A migrated integrated number is kept when nobody else has it.
+speaks against it (people.plausibility); any disagreement is held for a person, and so is a number that somebody had before and nobody has now.
+A migrated integrated number is kept when nobody else has it.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -70,10 +71,12 @@ class Ledger:
     by_index: dict[bytes, Known] = field(default_factory=dict)
     by_integrated_number: dict[int, Known] = field(default_factory=dict)
     by_addressee: dict[str, Registered] = field(default_factory=dict)
+    former: frozenset[bytes] = frozenset()
+    """Blind indexes of numbers that somebody had and has no more."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.by_index or self.by_integrated_number or self.by_addressee)
+        return not (self.by_index or self.by_integrated_number or self.by_addressee or self.former)
 
 
 NetworkVerdicts = Mapping[int, frozenset[Field] | None]
@@ -178,6 +181,8 @@ def _decide(row: Row, index: bytes | None, ledger: Ledger, around: Surroundings)
     registered = ledger.by_addressee.get(row.addressee_number)
     if registered is not None and registered.intake_id == around.intake_id:
         return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.DUPLICATE_ROW)
+    if index in ledger.former and index not in ledger.by_index:
+        return _held(row, Reason.INDIVIDUAL_NUMBER_FORMER)
     implausible = _implausible(row, index, around) if index is not None else None
     if implausible is not None:
         return implausible

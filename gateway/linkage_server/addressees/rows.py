@@ -35,6 +35,7 @@ class Reason(StrEnum):
     DUPLICATE_ROW = "duplicate_row"
     FOUR_ITEMS_DIFFER = "four_items_differ"
     INDIVIDUAL_NUMBER_DIFFERS = "individual_number_differs"
+    INDIVIDUAL_NUMBER_FORMER = "individual_number_former"
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
     NUMBER_ON_TWO_PEOPLE = "number_on_two_people"

@@ -93,6 +93,7 @@ async def read_ledger(
     for row in await connection.fetch(_SQL["persons_by_index"], list(known_by)) if known_by else ():
         person = known(row)
         ledger.by_index[known_by[row["individual_number_index"]]] = person
+    ledger.former = frozenset(known_by[index] for index in await former_holders(connection, list(known_by)))
     for row in await connection.fetch(_SQL["persons_by_number"], migrated) if migrated else ():
         person = known(row)
         ledger.by_integrated_number[row["integrated_number"]] = ledger.by_index.get(person.index or b"") or person
@@ -105,6 +106,12 @@ async def read_ledger(
             ended=row["state"] == "ended",
         )
     return ledger
+
+
+async def former_holders(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
+    """Blind index → integrated number of whoever had the 個人番号 last and has it no more, or lives on from them. Somebody may have it now."""
+    found = await connection.fetch(_SQL["former_holders"], indexes) if indexes else ()
+    return {row["individual_number_index"]: row["integrated_number"] for row in found}
 
 
 def _known_by(keys: PersonalKeys, rows: Sequence[Parsed], indexes: Sequence[bytes | None]) -> dict[bytes, bytes]:

@@ -63,6 +63,7 @@ class ChangeReason(StrEnum):
     FOUR_ITEMS_DIFFER = "four_items_differ"
     INDIVIDUAL_NUMBER_DIFFERS = "individual_number_differs"
     INDIVIDUAL_NUMBER_TAKEN = "individual_number_taken"
+    INDIVIDUAL_NUMBER_FORMER = "individual_number_former"
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
     ADDRESSEE_ENDED = "addressee_ended"
     EVENT_AFTER_DEATH = "event_after_death"

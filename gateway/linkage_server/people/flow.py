@@ -6,7 +6,7 @@ nothing is written, the lock is given back, the network is asked, and the list i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache, partial
@@ -24,10 +24,11 @@ from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.people import store
+from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
 from gateway.linkage_server.people.judging import ChangeOutcome, Court, Judged, Snapshot
 from gateway.linkage_server.people.rehearsed import Rehearsed
-from gateway.linkage_server.people.state import Person, fold
+from gateway.linkage_server.people.state import fold, former_numbers, numbers_said
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
@@ -70,11 +71,14 @@ async def refold(connection: Connection, keys: PersonalKeys, numbers: Sequence[i
     Under the counter's lock, in the transaction that changed the events.
     """
     changed = {}
-    for number, held in (await store.read_held(connection, keys, numbers)).items():
+    people = await store.read_held(connection, keys, numbers)
+    for number, held in people.items():
         person = fold(held.base, held.events, on=max(today, held.base.registered_on))
         if person is not None and person != held.person:
             changed[number] = person
     await store.write_persons(connection, keys, changed)
+    formers = {number: former_numbers(held.base, held.events, on=today) for number, held in people.items()}
+    await store.write_former_numbers(connection, keys, formers)
 
 
 async def take(
@@ -126,16 +130,19 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     cancelled = [key_of(change.cancels) for change in good if change.cancels]
     held = await addressees_of(connection, system, good)
     said = {change.says.individual_number for change in good if change.says.individual_number}
-    by_number = await _by_number(connection, keys, said)
-    people = await store.read_held(connection, keys, [number for number, _ in held.values()] + list(by_number.values()))
-    former = await _by_number(connection, keys, _former_numbers(people.values()) - said)
-    by_number |= former
-    people |= await store.read_held(connection, keys, [number for number in former.values() if number not in people])
+    by_number = await store.by_number(connection, keys, said)
+    formerly = await store.formerly_by_number(connection, keys, said)
+    concerned = [number for number, _ in held.values()] + list(by_number.values()) + list(formerly.values())
+    people = await store.read_held(connection, keys, concerned)
+    back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
+    by_number |= back
+    people |= await store.read_held(connection, keys, [number for number in back.values() if number not in people])
     return Court(
         snapshot=Snapshot(
             addressees=held,
             people=people,
             by_number=by_number,
+            formerly=formerly,
             events=await store.known_events(connection, event_keys + cancelled),
             holds=await store.known_holds(connection, event_keys),
         ),
@@ -150,21 +157,13 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     )
 
 
-async def _by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
-    """個人番号 → integrated number of its holder."""
-    indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
-    holders = await store.persons_by_index(connection, list(indexes))
-    return {indexes[index]: number for index, number in holders.items()}
-
-
-def _former_numbers(people: Iterable[Held]) -> set[str]:
-    """個人番号 that people had and have no more: a cancellation may bring them back."""
+def _may_come_back(people: Iterable[Held]) -> set[str]:
+    """個人番号 that a cancellation may bring back."""
     return {
         number
         for held in people
         if held.events
-        for number in (held.base.individual_number, *(event.says.individual_number for event in held.events))
-        if number and number != held.person.individual_number
+        for number in numbers_said(held.base, held.events) - {held.person.individual_number}
     }
 
 
@@ -188,10 +187,11 @@ def _digest(keys: PersonalKeys, change: Change) -> bytes:
 async def _write(
     connection: Connection, agency: Agency, one: ChangeList, judged: Sequence[Judged], taken: Intake
 ) -> None:
-    """People first, then their addressee numbers, then what happened to them, then what `person` says because of it."""
+    """People first, when the numbers that they take are free, then their addressee numbers, then what happened to them, then what `person` says because of it."""
     keys, now = agency.keys, agency.clock()
+    await store.free_numbers(connection, taken_up.giving_up(judged, agency.today()))
     await _register(connection, keys, one.rights.system, judged, taken)
-    recorded = list(_recorded(judged))
+    recorded = list(taken_up.recorded(judged))
     numbers = list(dict.fromkeys(number for _, number in recorded))
     if numbers:
         await store.keep_bases(connection, numbers)
@@ -201,27 +201,13 @@ async def _write(
             keys,
             [_new_event(one.rights.system, each, number, now) for each, number in recorded if not each.reinstates],
         )
-        await store.write_persons(connection, keys, _changed(judged, agency.today()))
+        await store.write_persons(connection, keys, taken_up.changed(judged, agency.today()))
+        await store.write_former_numbers(connection, keys, taken_up.formers(judged, agency.today()))
     await store.drop_waiting_changes(
         connection, [each.key for each in judged if each.key and each.outcome is not ChangeOutcome.WAITING]
     )
     await _write_waiting(connection, keys, one.rights.system, judged)
     await write_holds(connection, agency, one.rights.system, judged)
-
-
-def _recorded(judged: Sequence[Judged]) -> Iterator[tuple[Judged, int]]:
-    for one in judged:
-        if one.event is not None and one.someone is not None and one.someone.number is not None:
-            yield one, one.someone.number
-
-
-def _changed(judged: Sequence[Judged], today: date) -> dict[int, Person]:
-    """Integrated number → what `person` is to say from now on, where that is something else. What `refold` would find, without reading it."""
-    changed = {}
-    for one, number in _recorded(judged):
-        if one.someone is not None and (after := one.someone.on(today)) != one.someone.person:
-            changed[number] = after
-    return changed
 
 
 async def _register(
@@ -252,7 +238,7 @@ async def _register(
         connection,
         [
             (system, one.change.addressee_number, number, one.change.resident_kind, taken.id)
-            for one, number in _recorded(judged)
+            for one, number in taken_up.recorded(judged)
             if one.registers and one.change is not None
         ],
     )
@@ -270,7 +256,7 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
         effective_on=one.change.effective_on,
         recorded_at=now,
         applied_at=now if one.event.applied else None,
-        says=one.change.says,
+        says=one.event.says,
         digest=one.digest,
         cancels=one.event.cancels,
     )

@@ -18,12 +18,10 @@ from codebook.four_items import Field
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, fold, happens_after_death
+from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, happens_after_death
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
-from gateway.linkage_server.plausibility import (
-    age_is_of_the_affair,
-    is_household_member,
-)
+from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
+from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
 
 Account = tuple[str, Items]
 """A 個人番号 and the four items that are to be its holder's."""
@@ -43,33 +41,6 @@ class ChangeOutcome(StrEnum):
     UNCHANGED = "unchanged"
     HELD = "held"
     REJECTED = "rejected"
-
-
-@dataclass(slots=True, kw_only=True, repr=False)
-class Someone:
-    """A person as the list leaves it so far: `number` None until one is issued; `person`: what is held, the base of whoever is new."""
-
-    number: int | None
-    base: Person
-    person: Person
-    events: Sequence[Event]
-    _on: tuple[date, Person] | None = None
-
-    def on(self, day: date) -> Person:
-        if self._on is None or self._on[0] != day:
-            self._on = day, fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
-        return self._on[1]
-
-    def without(self, key: str) -> list[Event]:
-        return [one for one in self.events if one.event_key != key]
-
-    def having(self, event: Event) -> Someone:
-        """The person with the event, which takes the place of itself where it was there before."""
-        events = [*self.without(event.event_key), event]
-        return Someone(number=self.number, base=self.base, person=self.person, events=events)
-
-    def become(self, after: Someone) -> None:
-        self.events, self._on = after.events, after._on
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +67,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Snapshot:
-    """What is held about a list. `addressees`: number → integrated number and whether it is held still; `by_number`: 個人番号 → integrated number."""
+    """What is held about a list. `addressees`: number → integrated number and whether it is held still; `by_number`: 個人番号 → integrated number;
+    `formerly`: the same of whoever had it and has it no more.
+    """
 
     addressees: Mapping[str, tuple[int, bool]]
     people: Mapping[int, Held]
     by_number: Mapping[str, int]
+    formerly: Mapping[str, int]
     events: Mapping[str, KnownEvent]
     holds: Mapping[str, KnownHold]
 
@@ -108,7 +82,7 @@ class Snapshot:
 @dataclass(slots=True, kw_only=True, repr=False)
 class Court:
     """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked;
-    `holders`: who has got which 個人番号 by this list.
+    `numbers`: whose 個人番号 this list has changed.
     """
 
     snapshot: Snapshot
@@ -121,14 +95,14 @@ class Court:
     approved: Collection[str] = frozenset()
     ages: tuple[int, int] | None = None
     missing: dict[int, Account] = field(default_factory=dict)
-    holders: dict[str, Someone] = field(default_factory=dict)
+    numbers: WhoseNumbers = field(default_factory=WhoseNumbers)
     _people: dict[int, Someone] = field(default_factory=dict)
     _addressees: dict[str, Someone] = field(default_factory=dict)
     _judged: dict[str, Judged] = field(default_factory=dict)
 
     def anew(self) -> Court:
         """The same court before it has judged anything: with the answers that have come meanwhile."""
-        return replace(self, missing={}, _people={}, _addressees={}, holders={}, _judged={})
+        return replace(self, missing={}, _people={}, _addressees={}, numbers=WhoseNumbers(), _judged={})
 
     def judge(self, changes: Sequence[ParsedChange]) -> list[Judged]:
         """In order: a change sees those before it."""
@@ -210,9 +184,18 @@ class Court:
         return self._people[number]
 
     def _holder(self, individual_number: str) -> Someone | None:
-        if individual_number in self.holders:
-            return self.holders[individual_number]
+        if individual_number in self.numbers.now:
+            return self.numbers.now[individual_number]
         number = self.snapshot.by_number.get(individual_number)
+        return self._held(number) if number is not None else None
+
+    def _former_holder(self, individual_number: str) -> Someone | None:
+        """Whoever had a number that nobody has now."""
+        if not individual_number or self._holder(individual_number) is not None:
+            return None
+        if individual_number in self.numbers.formerly:
+            return self.numbers.formerly[individual_number]
+        number = self.snapshot.formerly.get(individual_number)
         return self._held(number) if number is not None else None
 
     # --- a move-in or birth of somebody who is not held under this addressee number
@@ -221,10 +204,11 @@ class Court:
         if change.effective_on > self.today:
             return _judged(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         number = change.says.individual_number
-        wrong = None if key in self.approved else self._against(number, change.says.items(), change, key)
+        former = self._former_holder(number)
+        wrong = None if key in self.approved else self._speaks_against(former, number, change, key)
         if wrong is not None:
             return wrong
-        someone = self._holder(number) if number else None
+        someone = former or (self._holder(number) if number else None)
         outcome = ChangeOutcome.LINKED
         if someone is None:
             outcome = ChangeOutcome.ISSUED
@@ -241,10 +225,15 @@ class Court:
         elif fields := differing(someone.on(self.today).items, change.says.items()):
             return self._differs(change, key, fields)
         self._addressees[change.addressee_number] = someone
-        if number:
-            self.holders[number] = someone
+        if number and former is None:
+            self.numbers.now[number] = someone
         after = someone.having(self._event(change, key, someone))
         return self._recorded(change, key, someone, after, outcome, registers=True)
+
+    def _speaks_against(self, former: Someone | None, number: str, change: Change, key: str) -> Judged | None:
+        if former is not None:
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
+        return self._against(number, change.says.items(), change, key)
 
     # --- a change of somebody who is held
 
@@ -265,19 +254,30 @@ class Court:
     def _objection(self, change: Change, key: str, someone: Someone, later: Someone) -> Judged | None:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
         before, after = someone.on(self.today), later.on(self.today)
-        if after.individual_number != before.individual_number:
+        changes_number = after.individual_number != before.individual_number
+        if changes_number:
             holder = self._holder(after.individual_number)
             if holder is not None and holder is not someone:
                 return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
-        if happens_after_death(change.kind, change.effective_on, before.state, someone.without(key)):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+        reason = None
+        if self._names_former(change, someone, changes_number=changes_number):
+            reason = ChangeReason.INDIVIDUAL_NUMBER_FORMER
+        elif happens_after_death(change.kind, change.effective_on, before.state, someone.without(key)):
+            reason = ChangeReason.EVENT_AFTER_DEATH
+        if reason is not None:
+            return _judged(change, key, ChangeOutcome.HELD, reason)
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
         if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
             return other
         return self._against(after.individual_number, after.items, change, key)
+
+    def _names_former(self, change: Change, someone: Someone, *, changes_number: bool) -> bool:
+        """Whether a change names a number that nobody has any more. One that a person had in between may be told late, and changes nothing."""
+        former = self._former_holder(change.says.individual_number)
+        return former is not None and (former is not someone or changes_number or change.kind in REGISTERING)
 
     def _is_another(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
         """A move-in under an addressee number that is held is somebody's return. Only the address may be new: a business system that has given the
@@ -340,16 +340,22 @@ class Court:
     # --- taking it
 
     def _event(self, change: Change, key: str, someone: Someone) -> Event:
-        """The change as it will lie in the history: behind all that is there, or in its own old place."""
-        there = next((one.event_no for one in someone.events if one.event_key == key), None)
+        """The change as it will lie in the history: behind all that is there, or in its own old place.
+
+        Whoever comes with a number that they had once, and was decided to be that person, has the number that they have.
+        """
+        there = next((one for one in someone.events if one.event_key == key), None)
+        says = change.says if there is None else there.says
+        if there is None and change.kind in REGISTERING and self._former_holder(says.individual_number) is someone:
+            says = msgspec.structs.replace(says, individual_number="")
         return Event(
-            event_no=_AFTER_ALL + len(self._judged) if there is None else there,
+            event_no=_AFTER_ALL + len(self._judged) if there is None else there.event_no,
             event_key=key,
             kind=change.kind,
             effective_on=change.effective_on,
             recorded_at=self.now,
             applied=change.effective_on <= self.today,
-            says=change.says,
+            says=says,
             cancels=self.key_of(change.cancels) if change.cancels else None,
         )
 
@@ -365,11 +371,9 @@ class Court:
         registers: bool = False,
     ) -> Judged:
         """`later`: the person with the change, which comes last of its events."""
-        before, after = (one.on(self.today).individual_number for one in (someone, later))
         reinstates = len(later.events) == len(someone.events)
+        self.numbers.moved(someone, later, self.today)
         someone.become(later)
-        if after and after != before:
-            self.holders[after] = someone
         return Judged(
             change=change,
             line=change.line,

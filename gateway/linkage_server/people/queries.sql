@@ -52,11 +52,22 @@ update person_event set undone_by = $2 where event_key = any($1::text[]) and und
 -- name: reinstate_events
 update person_event set undone_by = null, applied_at = $2 where event_key = any($1::text[])
 
+-- name: free_numbers
+update person set individual_number_index = null, individual_number_sealed = null where integrated_number = any($1::bigint[])
+
 -- name: update_persons
 update person p set individual_number_index = r.index, individual_number_sealed = r.number_sealed, four_items_sealed = r.items_sealed,
     state = r.state, state_since = r.state_since, revision = nextval('person_revision')
 from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::text[], $6::date[]) as r (integrated_number, index, number_sealed, items_sealed, state, state_since)
 where p.integrated_number = r.integrated_number
+
+-- name: drop_former_numbers
+-- Those of a person that are none of these; each is given by all its indexes.
+delete from former_individual_number where integrated_number = $1 and individual_number_index <> all($2::bytea[])
+
+-- name: put_former_number
+insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed)
+select $1, $2, $3 where not exists (select from former_individual_number where integrated_number = $1 and individual_number_index = any($4::bytea[]))
 
 -- name: put_change_hold
 insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)

@@ -54,7 +54,7 @@ class Rehearsed:
 
 def _stands_on(court: Court, judged: Sequence[Judged]) -> frozenset[str | int]:
     """People, numbers and event keys that were looked at. That two kinds of them may look alike does no harm: then a list is read once more."""
-    found: set[str | int] = {*court.snapshot.people, *court.holders}
+    found: set[str | int] = {*court.snapshot.people, *court.numbers.now, *court.numbers.formerly}
     for one in judged:
         change = one.change
         if isinstance(change, Change):

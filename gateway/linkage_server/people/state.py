@@ -151,6 +151,28 @@ def fold(
     return found
 
 
+def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> tuple[str, ...]:
+    """個人番号 that the person had and has no more on a day, in the order in which they were given up.
+
+    Of a number that was taken back, or was decided to be another's, the history knows nothing.
+    """
+    had = [base.individual_number]
+    found = base
+    for event in standing(events):
+        if event.effective_on > max(on, base.registered_on):
+            break
+        if event.applied:
+            found = _after(found, event)
+            had.append(found.individual_number)
+    last = {number: nth for nth, number in enumerate(had)}
+    return tuple(number for number in sorted(last, key=last.__getitem__) if number not in ("", found.individual_number))
+
+
+def numbers_said(base: Person, events: Sequence[Event]) -> set[str]:
+    """Every 個人番号 that stands in a history, counting or not."""
+    return {base.individual_number, *(event.says.individual_number for event in events)} - {""}
+
+
 def _after(before: Person, event: Event) -> Person:
     state = None if event.cancels is not None else STATE_OF.get(event.kind)
     if state is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
+from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.people.state import Event, Items, Kind, Person, Says, State
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
@@ -159,6 +160,32 @@ async def persons_by_index(connection: Connection, indexes: Sequence[bytes]) -> 
     return {row["individual_number_index"]: row["integrated_number"] for row in found}
 
 
+async def by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
+    """個人番号 → integrated number of its holder."""
+    indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
+    holders = await persons_by_index(connection, list(indexes))
+    return {indexes[index]: number for index, number in holders.items()}
+
+
+async def formerly_by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
+    """個人番号 → integrated number, as `addressees.store.former_holders`."""
+    indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
+    holders = await addressees.former_holders(connection, list(indexes))
+    return {indexes[index]: number for index, number in holders.items()}
+
+
+async def write_former_numbers(connection: Connection, keys: PersonalKeys, people: Mapping[int, Sequence[str]]) -> None:
+    """Integrated number → every 個人番号 that the person had and has no more; others of them are forgotten."""
+    for number, formers in people.items():
+        indexes = {individual: list(keys.indexes_of(individual)) for individual in formers}
+        await connection.execute(
+            _SQL["drop_former_numbers"], number, [one for each in indexes.values() for one in each]
+        )
+        for individual, known_by in indexes.items():
+            sealed = keys.seal_individual_number(individual, number)
+            await connection.execute(_SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by)
+
+
 async def known_events(connection: Connection, event_keys: Sequence[str]) -> dict[str, KnownEvent]:
     """Which of these came before, also those that wait for their day."""
     found = {
@@ -186,6 +213,13 @@ async def known_holds(connection: Connection, event_keys: Sequence[str]) -> dict
 async def keep_bases(connection: Connection, numbers: Sequence[int]) -> None:
     """Copy what people are before their first change; again changes nothing. Before their first event is put."""
     await connection.execute(_SQL["keep_bases"], numbers)
+
+
+async def free_numbers(connection: Connection, numbers: Sequence[int]) -> None:
+    """Take the 個人番号 off these people, who are about to be written with another: somebody new may have theirs. Their base is kept before."""
+    if numbers:
+        await keep_bases(connection, numbers)
+        await connection.execute(_SQL["free_numbers"], numbers)
 
 
 async def put_events(connection: Connection, keys: PersonalKeys, events: Sequence[NewEvent]) -> None:

@@ -4,6 +4,7 @@
 -- for each: name, table, key, type, sealed
 -- person_number, person, integrated_number, bigint, individual_number_sealed
 -- person_base_number, person_base, integrated_number, bigint, individual_number_sealed
+-- former_number, former_individual_number, former_no, bigint, individual_number_sealed
 -- person_items, person, integrated_number, bigint, four_items_sealed
 -- person_base_items, person_base, integrated_number, bigint, four_items_sealed
 -- person_event, person_event, event_no, bigint, sealed
@@ -48,17 +49,18 @@ select count(*) from {table} where (substring(sealed from 2 for 4) = int4send($1
 -- Blind indexes of 個人番号: an index says its version, 4 bytes before its 32, of version 1 none. Where the code of a person stands under the same
 -- number it goes with it: otherwise the number would seem to have changed.
 
--- for each: name, table
--- person_index, person
--- person_base_index, person_base
+-- for each: name, table, key
+-- person_index, person, integrated_number
+-- person_base_index, person_base, integrated_number
+-- former_index, former_individual_number, former_no
 -- name: page_of_{name}
-with page as (select integrated_number from {table} where integrated_number > $1::text::bigint order by integrated_number limit $2),
+with page as (select {key} from {table} where {key} > $1::text::bigint order by {key} limit $2),
 held as materialized (
-    select p.* from {table} p join page using (integrated_number)
+    select p.* from {table} p join page using ({key})
     where substring(case octet_length(p.individual_number_index) when 32 then '\x00000001'::bytea else p.individual_number_index end from 1 for 4) <> int4send($3)
     for update of p skip locked
 )
-select (select max(integrated_number)::text from page) as last, held.integrated_number is not null as is_old, held.* from (select 1) as one left join held on true
+select (select max({key})::text from page) as last, held.{key} is not null as is_old, held.* from (select 1) as one left join held on true
 
 -- name: count_{name}
 select count(*) from {table} where individual_number_index is not null
@@ -76,3 +78,7 @@ update person p set individual_number_index = r.index from r where p.integrated_
 -- name: write_person_base_index
 update person_base p set individual_number_index = r.index from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as r (integrated_number, was, index)
 where p.integrated_number = r.integrated_number and p.individual_number_index = r.was
+
+-- name: write_former_index
+update former_individual_number p set individual_number_index = r.index from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as r (former_no, was, index)
+where p.former_no = r.former_no and p.individual_number_index = r.was

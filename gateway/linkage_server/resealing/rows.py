@@ -39,6 +39,14 @@ def _index(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
     return whose, was, keys.index_of(keys.open_individual_number(row["individual_number_sealed"], whose))
 
 
+def _former_number(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
+    return row["former_no"], _number(keys, _, row)[1]
+
+
+def _former_index(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
+    return row["former_no"], *_index(keys, _, row)[1:]
+
+
 def _items(keys: PersonalKeys, _: ClientStore, row: Record) -> tuple[Any, ...]:
     whose = row["integrated_number"]
     return whose, keys.seal_four_items(_ENCODE(keys.open_four_items(row["four_items_sealed"], whose)), whose)
@@ -88,10 +96,15 @@ def _secret(_: PersonalKeys, clients: ClientStore, row: Record) -> tuple[Any, ..
 
 
 _TABLES: Final[Mapping[str, tuple[tuple[str, str, Renew], ...]]] = {
-    personal_keys.INDIVIDUAL_NUMBER: (("person_number", _NUMBER, _number), ("person_base_number", _NUMBER, _number)),
+    personal_keys.INDIVIDUAL_NUMBER: (
+        ("person_number", _NUMBER, _number),
+        ("person_base_number", _NUMBER, _number),
+        ("former_number", _NUMBER, _former_number),
+    ),
     personal_keys.INDIVIDUAL_NUMBER_INDEX: (
         ("person_index", _NUMBER, _index),
         ("person_base_index", _NUMBER, _index),
+        ("former_index", _NUMBER, _former_index),
     ),
     personal_keys.FOUR_ITEMS: (
         ("person_items", _NUMBER, _items),

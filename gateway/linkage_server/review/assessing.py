@@ -42,7 +42,7 @@ async def assess(
     other = standings.get(content.other or -1)
     match kind:
         case Kind.LINK | Kind.MERGE:
-            fields = await _differing(connection, keys, people_of) if kind is Kind.LINK else frozenset()
+            fields = await _differing(connection, keys, people_of)
             problem = decision.problem_of_link(kind, subject, other, fields, same=content.person == content.other)
         case Kind.SPLIT:
             problem = decision.problem_of_split(content.person or -1, subject, content, other)
@@ -69,28 +69,46 @@ async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collec
     return differing(one.person.items, other.person.items)
 
 
-async def around_hold(connection: Connection, keys: PersonalKeys, hold: Hold) -> tuple[int | None, int | None]:
-    """The person who has the 個人番号 that was sent, and the one to whom the addressee number belongs; None: nobody."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """The person who has the 個人番号 that was sent, the one to whom the addressee number belongs, and, when nobody has the number, the one who had
+    it; None: nobody.
+    """
+
+    number_of: int | None
+    registered_to: int | None
+    formerly_of: int | None
+
+    @property
+    def people(self) -> list[int]:
+        found = (self.number_of, self.registered_to, self.formerly_of)
+        return [number for number in dict.fromkeys(found) if number is not None]
+
+
+async def around_hold(connection: Connection, keys: PersonalKeys, hold: Hold) -> Around:
     number = hold.individual_number
     number_of = await store.person_of_index(connection, keys.indexes_of(number)) if number else None
-    return number_of, await store.person_of_addressee(connection, hold.pair)
+    formerly = await people.formerly_by_number(connection, keys, [number]) if number and number_of is None else {}
+    registered_to = await store.person_of_addressee(connection, hold.pair)
+    return Around(number_of=number_of, registered_to=registered_to, formerly_of=formerly.get(number))
 
 
 async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content: Content, hold_id: str) -> Assessed:
     hold = await store.read_hold(connection, keys, hold_id)
     if hold is None:
         return Assessed(problem=No.HOLD_UNKNOWN, content=content, seen={})
-    number_of, registered_to = await around_hold(connection, keys, hold)
+    around = await around_hold(connection, keys, hold)
     if kind is Kind.HOLD_LINK and content.person is None and hold.row is not None:
-        content = msgspec.structs.replace(content, person=number_of if number_of is not None else registered_to)
-    concerned = {number for number in (content.person, number_of, registered_to) if number is not None}
+        content = msgspec.structs.replace(content, person=next(iter(around.people), None))
+    concerned = {number for number in (content.person, *around.people) if number is not None}
     standings = await store.read_standings(connection, concerned)
     held = Held(
         state=hold.state,
         of_a_change=hold.row is None,
         has_number=bool(hold.individual_number),
-        number_of=number_of,
-        registered_to=registered_to,
+        number_of=around.number_of,
+        registered_to=around.registered_to,
+        formerly_of=around.formerly_of,
     )
     target = standings.get(content.person) if content.person is not None else None
     fields: frozenset[Field] = frozenset()

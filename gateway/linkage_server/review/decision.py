@@ -149,18 +149,19 @@ class Standing:
 def problem_of_link(
     kind: Kind, given_up: Standing | None, lives_on: Standing | None, differing: Collection[Field], *, same: bool
 ) -> No | None:
-    """Whether two numbers may become one. A link rests on the four items alone: all of them, and nobody's 個人番号 against it."""
+    """Whether two numbers may become one. Where both people have an 個人番号 a merge rests on what two members of staff know; where one has none, on
+    all four items, as every link does (LS-1.3).
+    """
     if given_up is None or lives_on is None:
         return No.PERSON_UNKNOWN
     if same:
         return No.SAME_PERSON
     if given_up.merged_into is not None or lives_on.merged_into is not None:
         return No.PERSON_MERGED
-    if kind is Kind.MERGE:
-        return None
-    if given_up.has_number:
+    if kind is Kind.LINK and given_up.has_number:
         return No.HAS_INDIVIDUAL_NUMBER
-    return No.FEWER_THAN_FOUR_ITEMS if differing else None
+    both = given_up.has_number and lives_on.has_number
+    return No.FEWER_THAN_FOUR_ITEMS if differing and not both else None
 
 
 def problem_of_split(person: int, standing: Standing | None, content: Content, to: Standing | None) -> No | None:
@@ -204,7 +205,8 @@ def problem_of_freezing(standing: Standing | None) -> No | None:
 class Held:
     """A hold as far as a decision asks. `of_a_change`: it is about a change, not about a row that registers somebody.
 
-    `number_of`: the person who has the row's 個人番号; `registered_to`: the person to whom the addressee number belongs; None: nobody.
+    `number_of`: the person who has the row's 個人番号; `registered_to`: the person to whom the addressee number belongs; `formerly_of`: the person who
+    had the row's 個人番号, when nobody has it; None: nobody.
     `has_number`: the row has one at all.
     """
 
@@ -213,12 +215,13 @@ class Held:
     has_number: bool
     number_of: int | None
     registered_to: int | None
+    formerly_of: int | None = None
 
 
 def problem_of_hold(
     kind: Kind, held: Held | None, content: Content, to: Standing | None, differing: Collection[Field]
 ) -> No | None:
-    """Whether a hold may be decided so. A row is linked to the one who has its number, or whom its addressee number means, or who agrees in all four items."""
+    """Whether a hold may be decided so. A row is linked to the one who has its number, or had it, or whom its addressee number means, or who agrees in all four items."""
     if held is None or held.state != "open":
         return No.HOLD_UNKNOWN if held is None else No.HOLD_DECIDED
     if held.of_a_change:
@@ -243,7 +246,7 @@ def _problem_of_target(held: Held, content: Content, to: Standing | None, differ
         return No.PERSON_UNKNOWN
     if to.frozen:
         return No.PERSON_FROZEN if to.merged_into is None else No.PERSON_MERGED
-    known = content.person in (held.number_of, held.registered_to)
+    known = content.person in (held.number_of, held.registered_to, held.formerly_of)
     return No.FEWER_THAN_FOUR_ITEMS if differing and not known else None
 
 

@@ -12,7 +12,7 @@ from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.people import store as people
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.review import store
-from gateway.linkage_server.review.assessing import around_hold
+from gateway.linkage_server.review.assessing import Around, around_hold
 from gateway.linkage_server.review.store import Decision, Hold
 
 MOST: Final = 200
@@ -34,8 +34,8 @@ async def show(sight: Sight, hold_id: str) -> dict[str, Any] | None:
         hold = await store.read_hold(connection, agency.keys, hold_id)
         if hold is None:
             return None
-        number_of, registered_to = await around_hold(connection, agency.keys, hold)
-        concerned = [number for number in dict.fromkeys((number_of, registered_to)) if number is not None]
+        around = await around_hold(connection, agency.keys, hold)
+        concerned = around.people
         held = await people.read_held(connection, agency.keys, concerned)
         open_id = await store.open_about(connection, f"hold/{hold.id}")
         open_one = await store.read_decision(connection, agency.keys, open_id) if open_id is not None else None
@@ -49,10 +49,7 @@ async def show(sight: Sight, hold_id: str) -> dict[str, Any] | None:
         "held_at": hold.held_at.isoformat(),
         "differing": list(hold.differing),
         "sent": _sent(sight, hold),
-        "held": [
-            _held(sight, hold, held[number], has_the_number=number == number_of, is_registered=number == registered_to)
-            for number in concerned
-        ],
+        "held": [_held(sight, hold, held[number], around) for number in concerned],
         "decision": shown_decision(sight, open_one) if open_one is not None else None,
     }
 
@@ -74,11 +71,12 @@ def _sent(sight: Sight, hold: Hold) -> dict[str, Any]:
     return shown
 
 
-def _held(sight: Sight, hold: Hold, held: Held, *, has_the_number: bool, is_registered: bool) -> dict[str, Any]:
+def _held(sight: Sight, hold: Hold, held: Held, around: Around) -> dict[str, Any]:
     differing, folds = compared(held.person.items, _texts_of(hold))
     return shown_person(sight, held) | {
-        "has_the_individual_number": has_the_number,
-        "has_the_addressee_number": is_registered,
+        "has_the_individual_number": held.integrated_number == around.number_of,
+        "had_the_individual_number": held.integrated_number == around.formerly_of,
+        "has_the_addressee_number": held.integrated_number == around.registered_to,
         "differing": differing,
         "folds": folds,
     }

@@ -171,21 +171,9 @@ async def test_a_file_of_several_lists_is_taken_as_if_each_had_come_alone(ward, 
     assert f"{told[0]['integrated_number']:015d}" == now[3]["integrated_number"]
 
 
-async def test_a_number_that_comes_back_to_its_former_holder_is_a_hold_when_somebody_has_it(ward):
-    async with ward.served() as caller:
-        await loaded(ward)
-        given_up = change("n", 1, "individual_number_change", day(-2), individual_number=individual_number(60))
-        await take(ward, [given_up], name="0.csv")
-        reborn = registering("e", 7, "birth", day(-1), individual_number=individual_number(1))
-        assert await take(ward, [reborn], name="1.csv") == [("issued", "")]
-        results = await take(ward, [change("c", 1, "cancellation", day(0), cancels="n")], name="2.csv")
-        assert (await as_of(caller, 1, day()))["individual_number"] == individual_number(60)
-    assert results == [("held", "individual_number_taken")]
-
-
 def test_what_was_judged_is_good_while_nobody_else_has_written():
     court = Court(
-        snapshot=Snapshot(addressees={}, people={}, by_number={}, events={}, holds={}),
+        snapshot=Snapshot(addressees={}, people={}, by_number={}, formerly={}, events={}, holds={}),
         verdicts={}, key_of=str, digest_of=lambda _change: b"", today=TODAY, now=datetime.now(UTC), asks=False,
     )  # fmt: skip
     judged = court.judge([BadChange(line, ChangeReason.FIELD_MISSING, "kind") for line in (1, 2)])

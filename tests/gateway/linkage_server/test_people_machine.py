@@ -1,7 +1,7 @@
 """LS-1.2, LS-1.3, SC-18: loads, changes, merges and splits in any order end where a small model ends, in a real database.
 
-The model knows three rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
-the order in which they were put; an 個人番号 is one person's. Everything else is the server's business.
+The model knows four rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
+the order in which they were put; an 個人番号 is one person's; one that somebody had before makes nobody new. Everything else is the server's business.
 """
 
 from __future__ import annotations
@@ -34,13 +34,21 @@ Pair = tuple[str, str]
 
 @dataclass
 class Someone:
-    """One integrated number. `events`: (addressee, address said), in the order in which they count."""
+    """One integrated number. `numbers`: every 個人番号 that was theirs, the last one is; `events`: (addressee, address said), in the order in which they count."""
 
     number: str
     base: str
-    individual: str | None
+    numbers: list[str] = field(default_factory=list)
     events: list[tuple[Pair, str]] = field(default_factory=list)
     merged_into: str | None = None
+
+    @property
+    def individual(self) -> str | None:
+        return self.numbers[-1] if self.numbers else None
+
+    @property
+    def formers(self) -> list[str]:
+        return self.numbers[:-1]
 
     @property
     def address(self) -> str:
@@ -72,6 +80,10 @@ class PeopleMachine(RuleBasedStateMachine):
     def held_by(self, one: Someone) -> list[Pair]:
         return sorted(pair for pair, number in self.means.items() if number == one.number)
 
+    def _items(self, one: Someone) -> tuple[str, str]:
+        """What may differ of the four."""
+        return self.names[one.number], one.address
+
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
 
@@ -86,7 +98,7 @@ class PeopleMachine(RuleBasedStateMachine):
         assert result["outcome"] == "issued"
         assert result["integrated_number"] not in self.people
         self.people[result["integrated_number"]] = Someone(
-            number=result["integrated_number"], base=line["address"], individual=number
+            number=result["integrated_number"], base=line["address"], numbers=[number] if number else []
         )
         self.means[(system, f"{nth}")] = result["integrated_number"]
         self.names = {**getattr(self, "names", {}), result["integrated_number"]: line["name"]}
@@ -102,12 +114,35 @@ class PeopleMachine(RuleBasedStateMachine):
         assert (result["outcome"], result["integrated_number"]) == ("linked", one.number)
         self.means[(system, f"{nth}")] = one.number
 
+    @precondition(lambda self: any(self.people[number].individual for number in self.means.values()))
+    @rule(pick=PICK)
+    def somebody_gets_another_individual_number(self, pick: int) -> None:
+        having = sorted(pair for pair, number in self.means.items() if self.people[number].individual)
+        pair = having[pick % len(having)]
+        new = individual(next(_NUMBERS))
+        assert self._changed(pair, "individual_number_change", individual_number=new)["outcome"] == "applied"
+        self.people[self.means[pair]].numbers.append(new)
+
+    @precondition(lambda self: any(one.formers for one in self.people.values()))
+    @rule(system=st.sampled_from(SYSTEMS), pick=PICK, of=PICK, accepted=st.booleans())
+    def somebody_comes_with_a_number_of_before(self, system: str, pick: int, of: int, accepted: bool) -> None:
+        having = [one for one in self.people.values() if one.formers]
+        had = having[pick % len(having)]
+        now = self.people[had.merged_into or had.number]
+        nth = next(_ADDRESSEES)
+        number = had.formers[of % len(had.formers)]
+        result = self._registered(system, row(nth, address=now.address, individual_number=number))
+        assert (result["outcome"], result["reason"]) == ("held", "individual_number_former")
+        if accepted:
+            self._decide("holds/decide", hold_id=self._hold_of(system, nth), action="link")
+            self.means[(system, f"{nth}")] = now.number
+
     @precondition(lambda self: self.means)
     @rule(pick=PICK)
     def somebody_moves(self, pick: int) -> None:
         pair = sorted(self.means)[pick % len(self.means)]
         event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
-        assert self._changed(pair, event, address) == "applied"
+        assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
         self.people[self.means[pair]].events.append((pair, address))
 
@@ -115,7 +150,7 @@ class PeopleMachine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def a_change_comes_again(self, pick: int) -> None:
         pair, event, address = self.said[pick % len(self.said)]
-        assert self._changed(pair, event, address) == "unchanged"
+        assert self._changed(pair, "address_change", event, address=address)["outcome"] == "unchanged"
 
     # --- reviews
 
@@ -125,12 +160,18 @@ class PeopleMachine(RuleBasedStateMachine):
         alive = self.alive()
         old = alive.pop(pick % len(alive))
         survivor = alive[other % len(alive)]
+        if not (old.individual and survivor.individual) and self._items(old) != self._items(survivor):
+            body = {"integrated_number": old.number, "other_integrated_number": survivor.number}
+            refused = self.run.run(self.desk.say("links/merge", **body))
+            assert (refused.status, refused.body["reason"]) == (409, "fewer_than_four_items")
+            return
         self._decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
         survivor.take(old, set(self.held_by(old)))
         for pair in self.held_by(old):
             self.means[pair] = survivor.number
         if survivor.individual is None:
-            survivor.individual, old.individual = old.individual, None
+            survivor.numbers += old.numbers[-1:]
+            del old.numbers[-1:]
         for one in self.people.values():
             if old.number in (one.number, one.merged_into):
                 one.merged_into = survivor.number
@@ -155,14 +196,14 @@ class PeopleMachine(RuleBasedStateMachine):
         if right is None:
             number = self.run.run(self.desk.person_of(*moving[0]))
             assert number not in self.people
-            right = self.people[number] = Someone(number=number, base=wrong.base, individual=None)
+            right = self.people[number] = Someone(number=number, base=wrong.base)
             self.names[number] = self.names[wrong.number]
         right.merged_into = None
         right.take(wrong, set(moving))
         for pair in moving:
             self.means[pair] = right.number
         if goes:
-            right.individual, wrong.individual = wrong.individual, None
+            right.numbers.append(wrong.numbers.pop())
 
     @precondition(lambda self: self.alive())
     @rule(pick=PICK)
@@ -180,7 +221,8 @@ class PeopleMachine(RuleBasedStateMachine):
             return
         rows = self.run.run(
             self.desk.world.linkage.rows(
-                "select integrated_number, merged_into, frozen, individual_number_index is not null as has_number from person "
+                "select integrated_number, merged_into, frozen, individual_number_index is not null as has_number, "
+                "(select count(*) from former_individual_number f where f.integrated_number = p.integrated_number) as formers from person p "
                 "where integrated_number = any($1::bigint[])",
                 [int(number) for number in self.people],
             )
@@ -192,6 +234,7 @@ class PeopleMachine(RuleBasedStateMachine):
             assert (f"{merged:015d}" if merged is not None else None) == one.merged_into
             assert held[number]["frozen"] == (one.merged_into is not None)
             assert held[number]["has_number"] == (one.individual is not None)
+            assert held[number]["formers"] == len(one.formers)
         for pair, number in self.means.items():
             assert self.run.run(self.desk.person_of(*pair)) == number
         for one in self.alive():
@@ -203,20 +246,30 @@ class PeopleMachine(RuleBasedStateMachine):
         [result] = self.run.run(self.desk.register(system, line))
         return result
 
-    def _changed(self, pair: Pair, event: str, address: str) -> str:
+    def _hold_of(self, system: str, addressee: int) -> str:
+        [found] = self.run.run(
+            self.desk.world.linkage.rows(
+                "select hold_id from review_hold where business_system_id = $1 and addressee_number = $2",
+                system,
+                f"{addressee}",
+            )
+        )
+        return found["hold_id"]
+
+    def _changed(self, pair: Pair, kind: str, event: str | None = None, **said: str) -> dict:
         today = self.desk.world.linkage.config.clock().astimezone(JST).date().isoformat()
         item = {
-            "event_id": event, "addressee_number": pair[1], "kind": "address_change", "effective_on": today, "address": address,
+            "event_id": event or f"e{next(_EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": today, **said,
         }  # fmt: skip
         body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
 
-        async def call() -> str:
+        async def call() -> dict:
             key = f"machine-{next(_EVENTS)}"
             answer = await self.desk.caller.post(
                 "/v1/person-changes", body, token=await self.desk.token(pair[0]), key=key
             )
             assert answer.status == 200, answer
-            return answer.body["items"][0]["outcome"]
+            return answer.body["items"][0]
 
         return self.run.run(call())
 

@@ -96,10 +96,20 @@ async def test_nothing_of_a_change_is_readable_in_the_database(ward):
                 change(f"juki-{individual_number(1)}", 1, "address_change", day(-1), address="東京都世田谷区架空秘密"),
                 change("w", 2, "address_change", day(3), address="東京都世田谷区架空秘密"),
                 registering("x", 3, "birth", day(0)),
+                change("y", 1, "individual_number_change", day(-1), individual_number=individual_number(60)),
             ],
             name="1.csv",
         )
-    tables = ("person_event", "person_base", "waiting_change", "review_hold", "intake", "intake_result", "log_entry")
+    tables = (
+        "person_event",
+        "person_base",
+        "former_individual_number",
+        "waiting_change",
+        "review_hold",
+        "intake",
+        "intake_result",
+        "log_entry",
+    )
     for table in tables:
         stored = [str(dict(row)) for row in await ward.rows(f"select * from {table}")]
         assert stored, table

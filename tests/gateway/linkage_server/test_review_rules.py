@@ -54,11 +54,17 @@ def content(**changes):
         (Kind.LINK, NUMBERLESS, MERGED, frozenset(), No.PERSON_MERGED),
         (Kind.MERGE, SOMEBODY, SOMEBODY, set(Field), None),
         (Kind.MERGE, FROZEN, SOMEBODY, set(Field), None),
+        (Kind.MERGE, SOMEBODY, NUMBERLESS, set(), None),
+        (Kind.MERGE, SOMEBODY, NUMBERLESS, {Field.ADDRESS}, No.FEWER_THAN_FOUR_ITEMS),
+        (Kind.MERGE, NUMBERLESS, SOMEBODY, {Field.NAME}, No.FEWER_THAN_FOUR_ITEMS),
+        (Kind.MERGE, NUMBERLESS, NUMBERLESS, {Field.BIRTH_DATE}, No.FEWER_THAN_FOUR_ITEMS),
         (Kind.MERGE, MERGED, SOMEBODY, set(), No.PERSON_MERGED),
         (Kind.MERGE, SOMEBODY, None, set(), No.PERSON_UNKNOWN),
     ],
 )
-def test_a_link_rests_on_all_four_items_and_a_merge_on_people(kind, given_up, lives_on, differing, problem):
+def test_without_a_number_everything_rests_on_all_four_items_and_a_merge_of_two_numbers_on_people(
+    kind, given_up, lives_on, differing, problem
+):
     assert problem_of_link(kind, given_up, lives_on, differing, same=False) is problem
 
 
@@ -95,6 +101,7 @@ def test_addressees_leave_a_person_who_has_them_for_one_who_can_take_them(standi
     [
         (Kind.HOLD_LINK, {}, {}, SOMEBODY, {Field.NAME}, None),
         (Kind.HOLD_LINK, {"number_of": None, "registered_to": 1}, {}, SOMEBODY, {Field.NAME}, None),
+        (Kind.HOLD_LINK, {"number_of": None, "formerly_of": 1}, {}, SOMEBODY, {Field.NAME}, None),
         (Kind.HOLD_LINK, {"number_of": 2}, {}, SOMEBODY, {Field.NAME}, No.FEWER_THAN_FOUR_ITEMS),
         (Kind.HOLD_LINK, {"number_of": 2}, {}, SOMEBODY, set(), None),
         (Kind.HOLD_LINK, {"number_of": 2}, {"number_goes": True}, SOMEBODY, set(), No.INDIVIDUAL_NUMBER_TAKEN),

@@ -7,8 +7,9 @@ import asyncpg
 from gateway.linkage_server import personal_keys
 from keys.ring import version_of_index
 from storage.key_store import KeyStore
+from tests.support.change_files import change, day, take
 from tests.support.linkage_world import PASSPHRASE
-from tests.support.resident_files import load, person
+from tests.support.resident_files import individual_number, load, person
 from tests.support.running_system import until
 
 PURPOSE = personal_keys.INDIVIDUAL_NUMBER_INDEX
@@ -37,10 +38,15 @@ async def of_zeimu(world, *numbers):
 
 async def test_is_8_people_are_found_by_both_keys_while_loads_come_in_and_the_old_one_goes(world):
     await world.register("zeimu", system="zeimu")
+    await world.register("moves", scopes=("persons:change",))
     holder = await asyncpg.connect(world.admin_dsn)
     try:
         async with world.served(reseal_settle_s=0):
             await load(world.config.spool, [person(nth) for nth in range(1, 4)])
+            renumbered = change("n", 3, "individual_number_change", day(0), individual_number=individual_number(60))
+            assert await take(world, [renumbered | {"system": "kokuho"}], name="1.csv", system="kokuho") == [
+                ("applied", "")
+            ]
             await world.rows(
                 "insert into code_standing (integrated_number, state, number_index, next_at, changed_at)"
                 " select integrated_number, 'bound', individual_number_index, now(), now() from person on conflict (integrated_number) do"
@@ -53,18 +59,19 @@ async def test_is_8_people_are_found_by_both_keys_while_loads_come_in_and_the_ol
                 await until(lambda: world.rows("select from resealing where purpose = $1", PURPOSE), bool)
                 assert await of_zeimu(world, 1, 9) == ["linked", "issued"]
                 assert sorted(await versions(world)) == [1, 1, 1, 2]
-                assert await of_zeimu(world, 2) == ["linked"]
+                assert await of_zeimu(world, 2, 3) == ["linked", "held"]
             finished = "select * from resealing where purpose = $1 and finished_at is not null"
             [job] = await until(lambda: world.rows(finished, PURPOSE), bool)
-            assert (job["done"], job["unreadable"], job["reason"]) == (3, 0, None)
+            assert (job["done"], job["unreadable"], job["reason"]) == (5, 0, None)
             assert await versions(world) == [2] * 4
+            assert await versions(world, table="former_individual_number") == [2]
             kept = "select c.state, c.number_index = p.individual_number_index as same from code_standing c join person p using (integrated_number)"
             standings = await world.rows(kept)
             assert len(standings) >= 3
             assert {row["same"] for row in standings} == {True}
             assert {row["state"] for row in standings} <= {"bound", "none"}
             change_ring(world, lambda ring: ring.destroy(PURPOSE, 1))
-            assert await of_zeimu(world, 3, 9) == ["linked", "unchanged"]
+            assert await of_zeimu(world, 3, 9) == ["held", "unchanged"]
     finally:
         await holder.close()
     assert len(await world.rows("select from person")) == 4

@@ -173,6 +173,31 @@ def test_options_that_servers_take_are_taken():
     assert mistakes(pending) == [(5, "agency_not_hosted")]
 
 
+@pytest.mark.parametrize("option", ["affairs", "file_layouts", "inquiry_codes"])
+def test_a_file_that_an_option_of_a_new_topology_names_must_be_there_before_anything_is_set_up(tmp_path, option):
+    data = DataFolder(tmp_path / "data")
+    there = tmp_path / "there.yaml"
+
+    def given(path: object) -> tuple[str, str]:
+        return "mine.yaml", HOSTING.replace("8006}", f"8006,\n   options: {{{option}: {{setagaya: '{path}'}}}}}}")
+
+    for path in ("nofile.yaml", there, tmp_path):
+        with pytest.raises(TopologyError) as refused:
+            own_topology.read(data, given=given(path))
+        assert [(one.line, one.code) for one in refused.value.findings] == [(6, "file_not_there")]
+    there.write_bytes(b"\xff")
+    with pytest.raises(TopologyError, match=r"there\.yaml"):
+        own_topology.read(data, given=given(there))
+    there.write_text("affairs: []", encoding="utf-8")
+    assert own_topology.read(data, given=given(there)).roles["l1"].options == {option: {"setagaya": str(there)}}
+    data.role("l1").mkdir(parents=True)
+    (data.role("l1") / "nofile.yaml").write_text("", encoding="utf-8")
+    own_topology.read(data, given=given("nofile.yaml"))
+    data.own_topology.write_text(given("gone.yaml")[1], encoding="utf-8")
+    own_topology.read(data)  # of a folder that is set up, commands that need no such file go on
+    assert sorted(data.root.iterdir()) == [data.root / "roles", data.own_topology]
+
+
 def test_a_mistake_in_an_agency_is_not_told_of_those_who_name_it():
     assert mistakes(HOSTING.replace("'9999000000000001'", "'123'")) == [(1, "value_wrong")]
 

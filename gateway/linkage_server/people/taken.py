@@ -1,0 +1,44 @@
+"""What a list that was judged makes of people: which of its changes are recorded for whom, and what is to be written because of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from gateway.linkage_server.people.judging import Judged
+from gateway.linkage_server.people.state import Person, numbers_said
+from gateway.linkage_server.people.whose_numbers import Someone
+
+
+def recorded(judged: Sequence[Judged]) -> Iterator[tuple[Judged, int]]:
+    """Changes with the integrated number for which they are recorded; whoever is new is among them once they have one."""
+    return ((one, number) for one, _, number in _people(judged))
+
+
+def changed(judged: Sequence[Judged], today: date) -> dict[int, Person]:
+    """Integrated number → what `person` is to say from now on, where that is something else. What `refold` would find, without reading it."""
+    return {number: after for _, someone, number in _people(judged) if (after := someone.on(today)) != someone.person}
+
+
+def giving_up(judged: Sequence[Judged], today: date) -> list[int]:
+    """Integrated numbers of those whose 個人番号 is not theirs any more: it is free before somebody else takes it."""
+    return [
+        number
+        for _, someone, number in _people(judged)
+        if someone.person.individual_number not in ("", someone.on(today).individual_number)
+    ]
+
+
+def formers(judged: Sequence[Judged], today: date) -> dict[int, tuple[str, ...]]:
+    """Integrated number → 個人番号 that are former ones, of whoever may have any or have had any."""
+    return {
+        number: someone.formers(today)
+        for _, someone, number in _people(judged)
+        if numbers_said(someone.base, someone.events) - {someone.on(today).individual_number}
+    }
+
+
+def _people(judged: Sequence[Judged]) -> Iterator[tuple[Judged, Someone, int]]:
+    for one in judged:
+        if one.event is not None and one.someone is not None and one.someone.number is not None:
+            yield one, one.someone, one.someone.number
