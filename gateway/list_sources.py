@@ -22,7 +22,7 @@ from keys.publisher import PublisherKeys
 from keys.signing import Signer
 from permission_lists import versions
 from permission_lists.differences import Differences, compare, compare_on
-from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, parse
+from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, content_of, parse
 from permission_lists.versions import Head, SignedVersion
 from storage import list_files
 from storage.reference_data import read_shipped_versions
@@ -109,12 +109,15 @@ class Library:
         return row
 
     def newest_texts(self) -> list[Text]:
-        """The documents of the newest version: as shipped if it is a shipped one, so that findings name lines of the files."""
+        """The documents of the newest version: each that is a shipped one as shipped, so that findings name lines of its file."""
+        shipped = {
+            content_of([yaml.load(text, Loader=yaml.CSafeLoader)]): Text(name, text)
+            for version in read_shipped_versions()
+            for name, text in zip(version.files, version.texts, strict=True)
+        }
         head = self.heads[-1]
-        for shipped in read_shipped_versions():
-            if parse(shipped.texts).digest == head.content_digest:
-                return [Text(name, text) for name, text in zip(shipped.files, shipped.texts, strict=True)]
-        return [_published(head, document) for document in versions.read_documents(self.signed[-1].content)]
+        documents = versions.read_documents(self.signed[-1].content)
+        return [shipped.get(content_of([one])) or _published(head, one) for one in documents]
 
     def replacing(self, fresh: Sequence[Text]) -> list[Text]:
         """The newest version's documents, those of the same basis replaced by fresh ones and new ones added."""

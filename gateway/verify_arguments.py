@@ -132,7 +132,10 @@ def _root_beside(register: Path) -> str:
 
 def logs_of(exports: Iterable[Path], extract: Path | None = None) -> set[str]:
     """Origins that the files speak of; of a file that cannot be read none (verify says so)."""
-    named = set() if extract is None else origins(FileLines(extract))
+    try:
+        named = set() if extract is None else origins(FileLines(extract))
+    except OSError:
+        named = set()
     return named.union(*(_origin(path) for path in exports))
 
 

@@ -27,11 +27,10 @@ def run(path: Path, trusted: Mapping[str, TrustedKeys] | None, number: str | Non
         )
     try:
         checked = verify_records(path.name, FileLines(path), trusted, number=number)
-    except (OSError, ValueError):
-        return end(
-            "読めないファイルか、登録簿の形式の誤りがあります / a file cannot be read or the register is malformed",
-            UNUSABLE,
-        )
+    except OSError:
+        return end(f"ファイルを読めません / a file cannot be read: {path}", UNUSABLE)
+    except ValueError:
+        return end("登録簿の形式が正しくありません / the register is malformed", UNUSABLE)
     if json:
         sys.stdout.write(json_text.dumps(_document(checked), ensure_ascii=False, indent=1) + "\n")
     else:

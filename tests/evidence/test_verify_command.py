@@ -197,3 +197,11 @@ def test_findings_of_a_kind_stand_together_and_swapped_entries_first(tmp_path, c
     found = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("✗ ")]
     assert found[0] == "swapped_entries"
     assert len([name for name, before in zip(found, [None, *found], strict=False) if name != before]) == len(set(found))
+
+
+def test_a_file_of_records_that_is_not_there_is_named_and_not_the_register(tmp_path, capsys):
+    root = Signer(generate_seed())
+    register = signed(tmp_path / "folder", root)
+    words = ("--extract", tmp_path / "nofile.ndjson", "--register", register, "--root", root.public_key.hex())
+    assert with_command(*words) == UNUSABLE
+    assert capsys.readouterr().err.rstrip().endswith(str(tmp_path / "nofile.ndjson"))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
+from gateway.list_sources import Text, open_library
 from gateway.setting_up.list_versions import write_lists
 from keys.signing import Signer, generate_seed
+from permission_lists import versions
 from storage import list_files
 from storage.reference_data import read_permission_list, read_shipped_versions
 
@@ -225,3 +229,24 @@ def test_decide_answers_by_the_versions_of_a_data_folder(tmp_path: Path) -> None
 
     assert main(["decide", "--on", "2022-10-01", *words, "--data", str(tmp_path)]) == 0
     assert main(["decide", "--on", "2022-10-01", *words, "--basis", "meirei-2024", "--data", str(tmp_path)]) == 2
+
+
+def test_a_published_version_names_lines_of_shipped_files_and_differs_by_its_row() -> None:
+    library = open_library(None)
+    texts = library.replacing([Text("o.yaml", ORDINANCE.read_text(encoding="utf-8"))])
+    newest = library.heads[-1]
+    signed = versions.make(
+        library.documents(texts),
+        number=3,
+        valid_from=date(2030, 1, 1),
+        supersedes=newest.content_digest,
+        signer=Signer(generate_seed()),
+    )
+    head = versions.read_head(signed.head)
+    assert head is not None
+    more = replace(library, heads=(*library.heads, head), signed=(*library.signed, signed))
+
+    shipped = list(read_shipped_versions()[-1].files)
+    assert [text.name for text in more.newest_texts()] == [*shipped, "version-3/setagaya-example.json"]
+    found = more.differences("2", "3")
+    assert ([row.id for row in found.added], found.removed, found.changed) == (["setagaya-example:1"], (), ())
