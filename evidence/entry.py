@@ -57,6 +57,7 @@ class EntryKind(StrEnum):
     CODES_ENDED = "codes.ended"
     CODES_ORDERED = "codes.ordered"
     REPLICAS_REGISTERED = "replicas.registered"
+    REPLICAS_EXPORTED = "replicas.exported"
     ADDRESSEES_LOADED = "addressees.loaded"
     ACCESS_REFUSED = "access.refused"
     CLIENT_ADMINISTERED = "client.administered"
@@ -101,6 +102,7 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.CODES_ENDED,
         EntryKind.CODES_ORDERED,
         EntryKind.REPLICAS_REGISTERED,
+        EntryKind.REPLICAS_EXPORTED,
         EntryKind.ADDRESSEES_LOADED,
         EntryKind.ACCESS_REFUSED,
         EntryKind.CLIENT_ADMINISTERED,

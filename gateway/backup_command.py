@@ -203,7 +203,9 @@ def _restore(
         found = asyncio.run(_fill(dsn, file, of))
     return end(
         f"復元しました / restored: {sum(found.tables.values()):,} rows; {found.erased} erased rows left out. "
-        f"{role.role} を起動すると、コアに確かめてから証跡を {found.times} 回目の続きとして開きます / start {role.role}: it asks the core and opens the log anew",
+        f"{role.role} を起動すると、コアに確かめてから証跡を {found.times} 回目の続きとして開きます / start {role.role}: it asks the core and opens the log anew. "
+        f"照会と提供は止めてあります。その後の自動応答不可を付け直し、原本と照合してから、二人で外してください / use is suspended: set bars again that came since, "
+        f"compare the copies (sekisho business compare --repair), then two of the staff lift it (sekisho bars lift {found.backup_id})",
         OK,
     )
 

@@ -24,7 +24,7 @@ from gateway import config, guarding, staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.resealing import job as intermediate_rows
-from gateway.key_needs.counting import need
+from gateway.key_needs.counting import PERSONAL, RESULT, need
 from gateway.key_records import record
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
@@ -52,7 +52,7 @@ ROTATABLE: Final = frozenset(
     }
 )  # fmt: skip
 """Purposes whose old versions keep opening what they sealed, so that a new one may come at any time."""
-PERIODS: Final = ("personal/", "result/")
+PERIODS: Final = (PERSONAL, RESULT)
 """Purposes named by the time until which they live."""
 _DAY: Final = timedelta(days=1)
 _LEAD_S: Final = 5.0
@@ -265,10 +265,15 @@ def _lead(data: DataFolder, args: argparse.Namespace) -> float:
 
 
 def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:
-    """A period key whole or in part; of any other purpose only a version that seals nothing new."""
+    """A result's key whole or in part; of any other purpose only a version that seals nothing new. That of a year's records goes by itself (SC-6)."""
     states = found.store.ring.versions(args.purpose)
     if args.version is not None and args.version not in states:
         raise KeyMissing
+    if args.purpose.startswith(PERSONAL) and args.version is None:
+        return end(
+            "記録は 7 年間保管します。過ぎればサーバーがこの鍵を破棄します / records are kept for seven years; the server destroys this key when they are over",
+            REFUSED,
+        )
     if not args.purpose.startswith(PERIODS) and states.get(args.version) in {None, State.PRIMARY}:
         return end(
             "使用中の版は破棄できません。先に rotate を / name a version that is not the primary one; rotate first",

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from keys import labels
 from keys.binding import bind
 from keys.ring import Keyring, version_of_index
+from storage.database import StorageUnavailableError
 
 PURPOSE: Final = "erased"
 _LINE: Final = re.compile(r"([0-9]{1,12}) ([0-9a-f]{64}|[0-9a-f]{72})")
@@ -47,15 +48,18 @@ class ErasureJournal:
         return tuple(one.hex() for one in self._ring.named_indexes(PURPOSE, bind(labels.ERASED, table, key)))
 
     def write(self, rows: Sequence[tuple[str, str | bytes]], now: datetime) -> None:
-        """Durable when it returns. Raises OSError: then nothing may be erased."""
+        """Durable when it returns. Raises StorageUnavailableError: then nothing may be erased."""
         at = int(now.timestamp())
         lines = "".join(
             f"\n{at} {self.digests(table, key)[0]}" for table, key in rows
         )  # a line that was cut spoils no other
-        with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-            file.write(lines.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
+                file.write(lines.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            raise StorageUnavailableError("the journal of erasures could not be written") from None
 
     def erased_since(self, snapshot: datetime) -> frozenset[str]:
         """Digests of rows that were erased after a snapshot was taken, or just before; a line that was cut by a power loss says nothing."""

@@ -22,6 +22,7 @@ from storage.keepers import ByTwo, Derived, InHsm, Keeper, KeysClosedError, KeyS
 __all__ = ["Derived", "KeyStore", "KeyStoreError"]
 
 _DAMAGED: Final = "the key file is missing or damaged; restore it from the key backup"
+_NOT_WRITTEN: Final = "the key file cannot be written; see to its disk"
 _ANOTHER_KEEPER: Final = "the key file is kept otherwise now; start the role anew"
 
 
@@ -136,13 +137,16 @@ class KeyStore:
         return self.ensure_all([purpose])
 
     def ensure_all(self, purposes: Iterable[str]) -> Keyring:
-        """The same for many purposes, made durable together; none is there when that fails. Raises KeyStoreError, OSError."""
+        """The same for many purposes, made durable together; none is there when that fails. Raises KeyStoreError, for a full disk too."""
         wanted = list(purposes)
         if not all(map(self.ring.has, wanted)):
-            with self.changing() as ring:
-                for purpose in wanted:
-                    if not ring.has(purpose):
-                        ring.create(purpose)
+            try:
+                with self.changing() as ring:
+                    for purpose in wanted:
+                        if not ring.has(purpose):
+                            ring.create(purpose)
+            except OSError:
+                raise KeyStoreError(_NOT_WRITTEN) from None
         return self.ring
 
     def file_digest(self) -> str:

@@ -51,6 +51,7 @@ def _at_the_desk(function: Function) -> Callable[[Acting, wire.Envelope], Awaita
         items = [await _with_its_own(acting, item) for item in wire.parse_items(envelope, _DESK_ACT)]
         if not all(acting.may(function, item.affair, item.information or EVERYTHING) for item in items):
             raise _right_missing()
+        _check_known(acting, [item.information for item in items if not item.inquiry_number])
         said = (
             {"affair": item.affair, "information": item.information, "inquiry_number": item.inquiry_number}
             for item in items
@@ -60,6 +61,17 @@ def _at_the_desk(function: Function) -> Callable[[Acting, wire.Envelope], Awaita
         return [{"staff_id": acting.staff_id} for _ in items]
 
     return answer
+
+
+def _check_known(acting: Acting, informations: list[str]) -> None:
+    """Nothing that somebody typed freely gets into the log: a layout here or today's list names each. Raises ProblemError 400."""
+    agency = acting.desk.agency
+    layouts, today = {layout.information for layout in agency.layouts}, agency.today(agency.clock())
+    for one in set(informations) - layouts - {""}:
+        if not agency.lists.source.naming(one, today):
+            raise ProblemError(
+                400, "information_unknown", "No layout here and no row of today's list has this kind of information."
+            )
 
 
 def _right_missing() -> ProblemError:
@@ -136,6 +148,7 @@ def _business(function: Function) -> Callable[[Acting, wire.Envelope], Awaitable
             covered = acting.may(function, item.affair, item.information)
             if not covered or (item.act is BusinessAct.LOOK) is not looking:
                 raise _right_missing()
+        _check_known(acting, [item.information for item in items])
         facts: list[dict[str, str | int]] = [
             {"affair": item.affair, "information": item.information, "act": item.act.value} for item in items
         ]

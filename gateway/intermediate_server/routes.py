@@ -275,7 +275,8 @@ async def _replicas(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) 
 
 
 async def _replica_export(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    return await replica_export.export(agency, wire.parse_items(envelope, replica_export.EXPORT_ITEM))
+    items = wire.parse_items(envelope, replica_export.EXPORT_ITEM)
+    return await replica_export.export(agency, items, agency.clock())
 
 
 async def _recipients(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:

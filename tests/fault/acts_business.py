@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.demonstration.stage import WARD
 from tests.fault.acts import Prepare, Trial, at_once, business_information_by_file
-from tests.support.running_system import INSURANCE, System, insisting, until
+from tests.support.running_system import INSURANCE, System, entries, insisting, until
 
 _PATH = "/v1/business-information"
 
@@ -40,6 +40,23 @@ async def a_comparison_that_repairs(trial: Trial) -> None:
         lambda run: set(run["counts"]) == {"equal"},
     )
     assert set(again["counts"]) == {"equal"}
+
+
+async def copies_are_looked_at(trial: Trial) -> None:
+    """The owner sees its copies with their contents, and that so many left is on record at the intermediate server before they do."""
+    system = trial.system
+    record = replace(system.insurance(system.insured[3])[0], record_id=f"{trial.name}-seen")
+    await system.load_records(INSURANCE, [record], f"{trial.name}.ndjson")
+    stated = {"staff": "s-01", "affair": "insurance-qualification", "reason": "原本との照合"}
+    before = f"{trial.name}-seem"
+    async with system.stage.system(INSURANCE) as caller:
+        wanted = {**stated, "after": before, "limit": 1}
+        found = await insisting(lambda: caller.post(f"{_PATH}/copies", wanted))
+    [copy] = found["items"]
+    assert copy["record_id"].endswith(record.record_id)
+    assert copy["items"]
+    seen = entries(await insisting(lambda: system.export(WARD)), kind="replicas.exported")
+    assert seen[-1]["facts"] == {"count": 1}
 
 
 async def a_full_transfer(trial: Trial) -> None:
@@ -84,5 +101,6 @@ BUSINESS_ACTS: dict[str, Prepare] = {
     "linkage.commit.business_information.answered": at_once(business_information_by_file),
     "linkage.commit.business_information.part": at_once(a_full_transfer),
     "linkage.send.replica_export": at_once(a_comparison_that_repairs),
+    "intermediate.commit.replicas.exported": at_once(copies_are_looked_at),
     "linkage.commit.business_information.followed": at_once(somebody_is_frozen),
 }

@@ -167,7 +167,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
-            for name in ("empty_migration", "leave_out_of_replica", "leave_out_of_person_code", "ask_grants_anew", "complete_job", "next_origin", "log_opened_anew")
+            for name in ("empty_migration", "leave_out_of_replica", "leave_out_of_person_code", "ask_grants_anew", "suspend_use", "complete_job", "next_origin", "log_opened_anew")
         ),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),

@@ -78,6 +78,18 @@ def test_a_change_that_fails_leaves_ring_and_file_as_they_were(two):
     assert not role.look()
 
 
+def test_a_key_that_cannot_be_kept_is_no_key_and_said_to_be_none(two, tmp_path):
+    """As on a full disk: nothing is sealed under what a restart would not have, and whoever asks is told to come again."""
+    role, _ = two
+    in_the_way = tmp_path / ".asahi.json.part"
+    in_the_way.mkdir()
+    with pytest.raises(KeyStoreError, match="cannot be written"):
+        role.ensure("result/2026-11-29T04")
+    assert not role.ring.has("result/2026-11-29T04")
+    in_the_way.rmdir()
+    assert role.ensure("result/2026-11-29T04").has("result/2026-11-29T04")
+
+
 def test_a_file_under_another_passphrase_or_a_damaged_one_is_not_taken(two, tmp_path):
     role, _ = two
     path, other = tmp_path / "asahi.json", tmp_path / "other.json"

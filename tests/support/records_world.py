@@ -21,6 +21,7 @@ from evidence.export import LogParty
 from evidence.findings import Report
 from evidence.verify import Export, verify
 from gateway.intermediate_server.agency import HostedAgency, Limits
+from gateway.intermediate_server.correction import correcting
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.lists.in_force import Lists, ListShelf
 from gateway.intermediate_server.records import searching
@@ -75,6 +76,23 @@ class Records:
         entry = record(self.agency, self.clock(), kind, integrated_number=number, said=marked, **{**given, **said})
         await self.commit(entry)
         return entry
+
+    async def corrected(self, entry_id: str, person: str) -> str:
+        """A record turns out to be this person's: the correction as it is when a second person has approved it (who they are is for the tests of the
+        routes); its entry id.
+        """
+        agency, now = self.agency, self.clock()
+        correction_id = agency.new_id("C", now)
+        number_sealed, under = correcting.seal_number(agency, correction_id, person, now)
+        kept = {
+            "correction_id": correction_id, "entry_id": entry_id, "field": "subject", "value": "", "number_sealed": number_sealed,
+            "sealed_under": under, "reason": "wrong_link", "content_hash": secrets.token_hex(32), "proposed_by": "staff-1",
+        }  # fmt: skip
+        row = await searching.entry_row(agency, entry_id)
+        assert row is not None
+        entry = correcting.correction_entry(agency, kept, row, "staff-2", now)
+        await self.commit(entry)
+        return entry.entry_id
 
     async def commit(self, *entries: NewEntry) -> None:
         await self.agency.committer.apply(Commit(step=STEP, entries=entries))

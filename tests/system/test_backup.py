@@ -186,6 +186,8 @@ async def _come_back(world: World) -> None:
     running.restart(ROLE)
     world.found["without a second person"] = await _refusal(world.system)
     await asyncio.to_thread(_approve, world)
+    world.found["suspended"] = await world.system.ask(RESIDENTS, world.system.from_the_ward(world.system.insured[0]))
+    world.found["lifted"] = await asyncio.to_thread(_lift, world)
 
 
 async def _refusal(system: System) -> str:
@@ -217,6 +219,14 @@ def _approve(world: World) -> None:
                 other,
             )
             assert world.sekisho(*words)[0] == OK
+
+
+def _lift(world: World) -> list[str]:
+    """By two of the staff, the second of whom alone would not do."""
+    [bar] = json.loads(world.sekisho("bars", "list", "--json", "--agency", WARD)[1])
+    assert bar["bar_id"] in world.found["restored"][1]
+    lift = ("bars", "lift", bar["bar_id"], "--agency", WARD, "--staff")
+    return [world.sekisho(*lift, who)[1] for who in ("staff-1", "staff-1", "staff-2")]
 
 
 # --- what was seen on the way
@@ -272,6 +282,14 @@ async def test_what_was_there_is_readable_and_what_was_erased_is_not(world):
 
 def test_rights_for_business_take_a_second_person_again(world):
     assert world.found["without a second person"].endswith("403 right_missing")
+
+
+def test_nothing_is_asked_or_answered_until_two_have_looked(world):
+    """Bars that were set after the backup are not in it, and copies may have changed since."""
+    suspended = world.found["suspended"]
+    assert (suspended["state"], suspended["reason"]) == ("refused", "use_suspended")
+    first, again, second = world.found["lifted"]
+    assert ("lift_asked" in first, "second_person_needed" in again, "lifted" in second) == (True, True, True)
 
 
 async def test_a_permit_of_before_is_refused_and_new_ones_work(world):

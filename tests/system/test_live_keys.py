@@ -277,6 +277,14 @@ async def test_is_8_the_key_that_finds_codes_goes_when_everything_is_found_by_it
     assert [(one["facts"]["purpose"], one["facts"]["version"]) for one in destroyed] == [("codes", 1)]
 
 
+async def test_sc_6_the_key_of_a_years_records_goes_by_no_command(system, capsys):
+    """Whoever has the machine shortens nobody's seven years: neither whole nor by the version under which the first records lie."""
+    words = ("keys", "destroy", "personal/2022", "--for-good", "--role", "intermediate", "--agency", WARD)
+    assert [await sekisho(system, *words, *more) for more in ((), ("--version", "1"))] == [REFUSED] * 2
+    said = capsys.readouterr().err
+    assert ("7 年間" in said, "記録の本人の部分" in said) == (True, True)
+
+
 async def test_is_8_an_old_version_is_destroyed_when_nothing_needs_it_and_what_does_is_said(system, capsys):
     """The permit of an inquiry that waits has its code under the old version; when it is over, the version may go."""
     question = system.to_the_ward(system.insured[0])

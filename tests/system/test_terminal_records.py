@@ -132,6 +132,12 @@ async def test_a_right_to_see_copies_covers_its_affair_and_information_alone(job
         for wrong in ({"affair": "insurance-notices"}, {"act": "delete"}):
             answer = await desk.call(holder, "staff/desk/business-information", {**act, **wrong})
             assert answer == (403, "right_missing")
+        for typed, reason in (
+            ({"information": "山田太郎"}, "information_unknown"),
+            ({"affair": "123456789018"}, "malformed_item"),
+        ):
+            answer = await desk.call(holder, "staff/desk/business-information", {**act, **typed})
+            assert answer == (400, reason)
 
 
 BENEFIT = {

@@ -38,7 +38,7 @@ _PROPOSE = Statement("propose_correction", _SQL["propose_correction"])
 _DECIDE = Statement("decide_correction", _SQL["decide_correction"])
 _PROPOSED = commit_step("intermediate", "record.correction_proposed")
 _DECIDED = commit_step("intermediate", "record.corrected")
-_CODE: Final = re.compile(r"[0-9A-Za-z.-]{1,32}")
+_CODE: Final = re.compile(r"(?!.*[0-9]{10})[0-9A-Za-z.-]{1,32}")
 _DISPOSITIONS: Final = frozenset({"provided", "not_provided", "refused", "held"})
 CORRECTION_PREFIX: Final = "C"
 CORRECTION_ID: Final = re.compile(r"C[0-9A-HJKMNP-TV-Z]{26}")
@@ -124,7 +124,7 @@ def is_agency(text: str) -> bool:
 
 
 def is_code(text: str) -> bool:
-    """Whether a text has the form of a basis or an item of the permission list."""
+    """Whether a text has the form of a basis or an item of the permission list: nothing as long as a number of a person."""
     return _CODE.fullmatch(text) is not None
 
 

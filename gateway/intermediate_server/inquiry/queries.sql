@@ -7,7 +7,7 @@ select * from across.look('before_registering', $1::text[], $2::text[], $3::text
 as r (tenant text, kind text, key text, sealed bytea, inquiry_number text)
 
 -- name: register_inquiry
-select register_inquiry($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
+select register_inquiry($1::text[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[])
 
 -- name: permit_inquiry
 update inquiry set state = 'permitted', permit = r.permit, permit_id = r.permit_id

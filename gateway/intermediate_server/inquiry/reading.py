@@ -46,19 +46,20 @@ def shown(found: Inquiry) -> dict[str, Any]:
 
 
 async def results(agency: HostedAgency, wanted: list[ResultItem]) -> list[dict[str, Any]]:
-    """IF_SKI_90013: state and result of each inquiry; a result that has been deleted says so (SC-3)."""
+    """IF_SKI_90013: state and result of each inquiry; one whose time is over says so, whether it has been deleted yet or not (SC-3)."""
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
     found = {row["inquiry_number"]: row for row in rows}
-    return [_result(agency, one, found.get(one.inquiry_number)) for one in wanted]
+    now = agency.clock()
+    return [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
 
 
-def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None) -> dict[str, Any]:
+def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: datetime) -> dict[str, Any]:
     if row is None or wanted.system not in (None, row["system"]):
         return {"refused": {"reason": "inquiry_unknown"}}
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None
-    if row["result_sealed"] is not None:
+    if row["result_sealed"] is not None and now < row["result_until"]:
         try:
             opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
         except KeyUnusable:  # its time was over and its key is gone; a restore has brought the row back

@@ -280,7 +280,7 @@ def _new(
         None if reason else ring.encrypt(found.key_purpose, pair.private.reveal(), private_aad(agency, number))
     )
     row = (
-        item.message_id, digest, number, item.system, item.actor, item.purpose, item.integrated_number, item.provider,
+        item.message_id, digest, number, item.system, item.actor, item.integrated_number, item.provider,
         basis, item.item, item.information,
         "\n".join(asked.items), found.state.value, reason, asked.list_digest, request, found.signature, pair.public, private_sealed,
         found.key_purpose, now, answer_by, until, None if reason else now + agency.limits.resend_after,

@@ -88,8 +88,10 @@ async def listed(acting: Acting, wanted: JobsWanted) -> dict[str, Any]:
 async def again(acting: Acting, named: JobNamed, now: datetime) -> dict[str, Any]:
     """IF_SYM_90062. Raises ProblemError 404, 409."""
     agency = acting.desk.agency
-    await acting.record(Function.OPERATIONS, [{"job": named.kind[:40]}], now)
-    return await jobs.again(_sources(agency), named, _since(agency), agency.new_id("J", now))
+    sources = _sources(agency)
+    if named.kind in {source.kind for source in sources}:  # nothing that somebody typed freely gets into the log
+        await acting.record(Function.OPERATIONS, [{"job": named.kind}], now)
+    return await jobs.again(sources, named, _since(agency), agency.new_id("J", now))
 
 
 def _since(agency: HostedAgency) -> datetime:

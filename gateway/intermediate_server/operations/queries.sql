@@ -103,6 +103,11 @@ where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
 update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null
 where state = 'effective' and not (function = any($1::text[]))
 
+-- name: suspend_use
+-- The bar has the id of the backup, which `log.reopened` names.
+insert into bar (bar_id, place, effect, cause, information, data_item, state, set_by, set_at, changed_by, changed_at, version)
+values ($1, 'agency', 'suspend', 'incident', '*', '*', 'standing', $2, $3, $2, $3, 1)
+
 -- name: newest_head
 select year, origin, size from log_head order by year desc limit 1
 

@@ -7,7 +7,8 @@ them; the role is stopped. What a restore must not bring back:
 2. what lay under a key that was destroyed: the ring is not in a backup;
 3. sessions and challenges: they are not in a backup;
 4. rights that may have been revoked since: every grant but those of administration is asked for anew and takes a second person again (SC-11);
-5. the log's origin: a second history under it would be a fork (records.standing).
+5. the log's origin: a second history under it would be a fork (records.standing);
+6. answers without a bar that was set since, or from copies that have changed since: use is suspended until two of the staff end that (SC-4, SC-27).
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ async def restore(admin: Admin, file: IO[bytes], of: Restoring) -> Restored:
         await _examine(admin, of)
         await admin.execute(_SQL["ask_grants_anew"], KEPT_GRANTS)
         await admin.execute(_SQL["complete_job"], head.backup_id, made_at, len(tables), json.dumps(tables))
+        await admin.execute(_SQL["suspend_use"], head.backup_id, of.staff_id, of.now)
         times = await _open_anew(admin, of, head.backup_id)
     return Restored(backup_id=head.backup_id, tables=tables, erased=erased, times=times)
 

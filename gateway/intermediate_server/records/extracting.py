@@ -70,8 +70,9 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     """A person's records of a period, oldest first, proven under the checkpoint of this moment. Raises ProblemError 400, StorageUnavailableError.
 
     1. found by the person's keyed indexes, and again by the commitment of each entry; 2. an inquiry of which any record says that it is not
-    to be disclosed is left out as a whole (番号法23条2項), and so is one about information of theirs that is
-    frozen (IS-6); 3. of the others a view without staff, permits, digests and grounds.
+    to be disclosed is left out as a whole (番号法23条2項), also one that a correction has brought to this person and whose other records are
+    about somebody else, and so is one about information of theirs that is frozen (IS-6); 3. of the others a view without staff, permits,
+    digests and grounds.
     """
     since, until = item.since or BEGINNING, item.until or now + AHEAD
     if since >= until:
@@ -82,6 +83,7 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     opened = [(row, found) for row in rows if (found := subjects.open_personal(agency, row)) and found.number == number]
     entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
     hidden = {_inquiry(entry) for _, _, entry in entries if _is_hidden(agency, number, entry)}
+    hidden |= await _marked_elsewhere(agency, [entry for _, _, entry in entries if "facts" in entry])
     seen = [(row, salt, entry) for row, salt, entry in entries if _inquiry(entry) not in hidden]
     corrected = await approved_fields(agency, [entry["id"] for _, _, entry in seen])
     proofs = await _proofs(agency, [row for row, _, _ in seen])
@@ -94,6 +96,16 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
 def _is_hidden(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> bool:
     frozen = agency.bars.look(number, "", str(_said(entry, "information"))).frozen
     return frozen or bool(_said(entry, "non_disclosure"))
+
+
+async def _marked_elsewhere(agency: HostedAgency, corrections: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Inquiries of these corrections that any record says are not to be disclosed, whoever that record is about."""
+    numbers = {_inquiry(one) for one in corrections}
+    if not numbers:
+        return set()
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["said_of_inquiries"], sorted(numbers))
+    return {row["inquiry_number"] for row in rows if _said(msgspec.json.decode(row["body"]), "non_disclosure")}
 
 
 def _said(entry: Mapping[str, Any], name: str) -> Any:

@@ -44,6 +44,9 @@ from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
 where r.subject = any($1::bytea[]) and r.at >= $2 and r.at < $3
 order by r.at, r.year, r.idx
 
+-- name: said_of_inquiries
+select inquiry_number, body from log_entry where inquiry_number = any($1::text[]) and body is not null
+
 -- name: corrections
 select correction_id, entry_id, field, value, reason, content_hash, state, proposed_at, proposed_by, decided_at, decided_by
 from record_correction where entry_id = any($1::text[]) order by proposed_at, correction_id

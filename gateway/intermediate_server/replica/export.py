@@ -1,25 +1,30 @@
 """IF_DBM_90019: the copies as they lie here, to be compared with the originals (IS-6, SC-17): digests first, contents of those that are named.
 
-Every copy is opened for its digest, so one that does not open is found too; nothing of a copy's content stands in the answer unless it is asked for by record id.
+Every copy is opened for its digest, so one that does not open is found too; nothing of a copy's content stands in the answer unless it is asked for by
+record id. How many contents leave is an entry before they do: whoever has the linkage server's certificate takes none unseen (SC-7).
 """
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
 from msgspec import Meta
 
 from codebook.replica_content import replica_digest
+from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
+from gateway.intermediate_server.records.exchange_entries import note_event
 from gateway.intermediate_server.replica.registration import open_record
 from keys.errors import KeyUnusable, SealBroken
 from storage import sql
+from storage.committer import Commit, commit_step
 
 _SQL = sql.load("gateway.intermediate_server.replica")
+_EXPORTED: Final = commit_step("intermediate", "replicas.exported")
 _MOST = 1_000
 RecordId = Annotated[str, Meta(max_length=65, pattern=r"^[!-~]*\Z")]
 """Up to 64 characters; a bound may be one longer: the next id after the longest."""
@@ -41,9 +46,14 @@ class ExportItem(msgspec.Struct, forbid_unknown_fields=True):
 EXPORT_ITEM = msgspec.json.Decoder(ExportItem)
 
 
-async def export(agency: HostedAgency, items: list[ExportItem]) -> list[dict[str, Any]]:
+async def export(agency: HostedAgency, items: list[ExportItem], now: datetime) -> list[dict[str, Any]]:
     """Each answer: `records` in the order of their ids, and `next`, the id to go on after (null: this was the last page)."""
-    return [await _page(agency, item) for item in items]
+    pages = [await _page(agency, item) for item in items]
+    contents = sum("items" in record for page in pages for record in page["records"])
+    if contents:
+        entry = note_event(agency, now, EntryKind.REPLICAS_EXPORTED, count=contents)
+        await agency.committer.apply(Commit(step=_EXPORTED, entries=(entry,)))
+    return pages
 
 
 async def _page(agency: HostedAgency, item: ExportItem) -> dict[str, Any]:

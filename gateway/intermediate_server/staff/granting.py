@@ -33,8 +33,8 @@ from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
 
 GRANT_PREFIX: Final = "G"
-AFFAIR: Final = re.compile(r"\*|[0-9A-Za-z.-]{1,60}")
-"""An item of the list, or all of them."""
+AFFAIR: Final = re.compile(r"\*|(?!.*[0-9]{10})[0-9A-Za-z.-]{1,60}")
+"""An item of the list, or all of them; nothing as long as a number of a person."""
 GRANT_ID: Final = re.compile(r"G[0-9A-HJKMNP-TV-Z]{26}")
 _CHANGED = commit_step("intermediate", "staff.grant_changed")
 _PROVED: Final = frozenset({GrantEvent.APPROVE, GrantEvent.REJECT, GrantEvent.CHECK})

@@ -1,18 +1,23 @@
-"""The dated report of the analysis (SC-12): reads the access log, opens who was looked up in memory alone, and names findings."""
+"""The dated report of the analysis (SC-12): reads the access log and who asked other agencies about whom, opens who was looked up in memory alone, and
+names findings.
+
+Whoever asked is told as `system/staff`, the business system's own word for them (at a terminal the id that has logged in); an id is one person's, so
+whose own record and household are told by it too.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 from asyncpg import Record
 
-from evidence.access_analysis import HISTORY, Access, Finding, Related, Rule, analyse
+from evidence.access_analysis import HISTORY, Access, Finding, Rule, analyse
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.records import subjects
@@ -26,6 +31,7 @@ from transport.problem import ProblemError
 ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
 """How far back a yearly analysis reads."""
 MOST_ENTRIES: Final = 500_000
+ASKED: Final = "inquiry"
 _NOBODY: Final = "unknown"
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Arithmetic with time zones works inside."""
@@ -45,31 +51,49 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
     """Findings of a period, held against the 90 days before it. Raises ProblemError 400, StorageUnavailableError."""
     if item.since.tzinfo is None or item.until.tzinfo is None or not _EARLIEST < item.since < item.until < _LATEST:
         raise ProblemError(400, "malformed_item", "A period begins before it ends; both are instants with a zone.")
-    bodies = await store.staff_entries(desk.agency, item.since - HISTORY, item.until, MOST_ENTRIES)
+    begins = item.since - HISTORY
+    bodies = await store.staff_entries(desk.agency, begins, item.until, MOST_ENTRIES)
+    asked = await store.inquiries_between(desk.agency, begins, item.until, MOST_ENTRIES)
     entries = await asyncio.to_thread(lambda: [msgspec.json.decode(body) for body in bodies])
     people = _People(desk)
     await people.read({_number(entry) for entry in entries} - {""})
-    named = {people.called(str(person)) for entry in entries if (person := entry["facts"].get("person"))}
-    related = people.related(named | set(people.by_inquiry.values()))
-    found = await asyncio.to_thread(_findings, desk.rules, entries, people, related, item.since)
+    found = await asyncio.to_thread(_findings, desk.rules, entries, asked, people, item.since)
     tell(desk.agency.id, Rule, [finding.rule for finding in found])
+    in_period = (
+        *(timestamp(item.since) <= entry["at"] for entry in entries),
+        *(item.since <= row["at"] for row in asked),
+    )
     return {
         "agency": desk.agency.id,
         "made_at": timestamp(now),
         "since": timestamp(item.since),
         "until": timestamp(item.until),
-        "entries": sum(timestamp(item.since) <= entry["at"] for entry in entries),
-        "complete": len(bodies) < MOST_ENTRIES,
+        "entries": sum(in_period),
+        "complete": max(len(bodies), len(asked)) < MOST_ENTRIES,
         "findings": [finding.shown() for finding in found],
     }
 
 
 def _findings(
-    rules: Rules, entries: list[dict[str, Any]], people: _People, related: Related, since: datetime
+    rules: Rules, entries: list[dict[str, Any]], asked: Sequence[Record], people: _People, since: datetime
 ) -> list[Finding]:
     """In a thread: a year of a busy agency takes seconds."""
     accesses = [access for entry in entries if (access := _access(entry, people)) is not None]
-    return analyse(accesses, rules.measures, related, since)
+    accesses += [_asked(row, people) for row in asked]
+    return analyse(accesses, rules.measures, people.related(accesses), since)
+
+
+def _asked(row: Record, people: _People) -> Access:
+    """An inquiry as the analysis reads it."""
+    subject = row["subject"]
+    return Access(
+        at=row["at"],
+        staff_id=row["actor"] or _NOBODY,
+        function=ASKED,
+        affair=row["item"],
+        person=None if subject is None else people.called(subject.hex()),
+        handle=row["inquiry_number"],
+    )
 
 
 def _number(entry: Mapping[str, Any]) -> str:
@@ -127,19 +151,24 @@ class _People:
     def _know(self, number: str) -> str:
         """The number itself goes no further than this."""
         names = [index.hex() for index in factors.person_indexes(self._desk.ring, number)]
+        names += [index.hex() for index in subjects.indexes(self._desk.agency, number)]
         self._now |= dict.fromkeys(names, names[0])
         return names[0]
 
     def called(self, name: str) -> str:
-        """What somebody is called now whom an entry or a relation calls so."""
+        """What somebody is called now whom an entry, a record or a relation calls so."""
         return self._now.get(name, name)
 
-    def related(self, persons: set[str]) -> dict[str, dict[str, str]]:
-        """Person → staff id → relation, for the people of this report."""
+    def related(self, accesses: Iterable[Access]) -> dict[str, dict[str, str]]:
+        """Person → who acts → relation, for the people and the actors of this report."""
+        persons, acting = {one.person for one in accesses}, defaultdict(set)
+        for one in accesses:
+            acting[one.staff_id.rpartition("/")[2]].add(one.staff_id)
         related: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for row in self._relations:
-            person, staff_id = self.called(row["person_index"].hex()), row["staff_id"]
+            person = self.called(row["person_index"].hex())
             if person in persons:
-                known = related[person].get(staff_id)
-                related[person][staff_id] = "self" if known == "self" else row["relation"]
+                for who in {row["staff_id"], *acting[row["staff_id"]]}:
+                    known = related[person].get(who)
+                    related[person][who] = "self" if known == "self" else row["relation"]
         return dict(related)

@@ -20,8 +20,8 @@ from keys.binding import bind
 
 EVERYTHING: Final = "*"
 """As affair, information or file of a grant: all of them."""
-AffairText = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{0,59}$")]
-"""What a call says of its affair: item of the list, or an affair of the linkage server."""
+AffairText = Annotated[str, Meta(pattern=r"^(?!.*[0-9]{10})[0-9A-Za-z][0-9A-Za-z-]{0,59}\Z")]
+"""What a call says of its affair: item of the list, or an affair of the linkage server; nothing as long as a number of a person, since it is recorded."""
 
 
 class Function(StrEnum):

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 from asyncpg import Record
 
+from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
 from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
@@ -132,6 +133,12 @@ async def relations(agency: HostedAgency) -> list[Record]:
 async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[bytes]:
     """Bodies of the access log's entries, oldest first."""
     return [row["body"] for row in await _fetch(agency, "staff_entries", since, until, most)]
+
+
+async def inquiries_between(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[Record]:
+    """`at`, `actor` (`system/staff`), `item`, `subject` and `inquiry_number` of each, oldest first."""
+    kinds = [EntryKind.INQUIRY_REGISTERED.value, EntryKind.INQUIRY_REFUSED.value]
+    return await _fetch(agency, "inquiries_between", kinds, since, until, most)
 
 
 async def personal_parts(agency: HostedAgency, inquiry_numbers: Sequence[str]) -> list[Record]:

@@ -229,6 +229,7 @@ async def test_a_right_for_one_affair_does_not_open_the_whole_log(people, desk):
         {"file": "everything"},
         {"affair": ""},
         {"affair": "山田太郎"},
+        {"affair": "123456789018"},
         {"information": "山田太郎の情報"},
         {"valid_until": "2020-01-01T00:00:00Z"},
         {"valid_until": "2026-01-01T00:00:00"},

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from gateway.intermediate_server.correction.correcting import is_code
 from gateway.intermediate_server.staff.rights import (
     FILE_OF,
     TRANSITIONS,
     Actor,
+    AffairText,
     File,
     Function,
     Grant,
@@ -89,7 +92,7 @@ class Grants(RuleBasedStateMachine):
     @rule(by=st.sampled_from(ACTORS))
     def ask_anew(self, by):
         if self.grant.state in (GrantState.CLOSED, GrantState.REJECTED):
-            self.grant = requested("G2", "dan", scope(), by)
+            self.grant = requested(f"G{len(self.seen) + 1}", "dan", scope(), by)
             self.seen.append(self.grant.digest(AGENCY))
 
     @invariant()
@@ -202,3 +205,22 @@ def test_a_right_covers_its_affair_information_and_file_alone(changes, asked, co
 
 def test_every_function_is_about_a_file():
     assert set(FILE_OF) == set(Function)
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("27", True),
+        ("insurance-qualification", True),
+        ("123456789", True),
+        ("1234567890", False),
+        ("a123456789018", False),
+        ("27\n", False),
+    ],
+)
+def test_an_affair_that_is_recorded_holds_nothing_as_long_as_a_number_of_a_person(text, good):
+    try:
+        found = msgspec.convert(text, AffairText) == text
+    except msgspec.ValidationError:
+        found = False
+    assert (found, is_code(text)) == (good, good)

@@ -41,7 +41,11 @@ async def test_the_counts_are_made_anew_from_the_log(running, desk):
 
 async def test_unknown_jobs_and_missing_rights_are_refused(running, desk):
     clerk = await desk.entered(first(running, "staff-1"))
-    assert await desk.call(clerk, "jobs/retry", {"kind": "backup", "id": "none"}) == (404, "job_unknown")
+    for kind in ("backup", "山田太郎"):
+        assert await desk.call(clerk, "jobs/retry", {"kind": kind, "id": "none"}) == (404, "job_unknown")
+    async with log_of(running) as log, log.database.inside(log.tenant) as connection:
+        typed = await connection.fetch("select from log_entry where position('山田' in convert_from(body, 'UTF8')) > 0")
+    assert typed == []
     assert await desk.call(clerk, "jobs", {"state": "asleep"}) == (400, "malformed_item")
     administrator = await desk.entered(first(running, "admin-1"))
     assert await desk.call(administrator, "jobs", {}) == (403, "right_missing")

@@ -9,6 +9,7 @@ import pytest
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import ReplicaItem
 from gateway.intermediate_server.retention import erasing
+from storage.database import StorageUnavailableError
 from storage.erasure_journal import ErasureJournal
 from tests.support.copies import QUALIFICATION, qualification
 
@@ -64,6 +65,18 @@ async def test_copies_withdrawn_in_a_day_are_one_certificate_when_the_day_is_ove
     entries = await records.inside("select body from log_entry where kind = 'erasure.certified'")
     assert len(entries) == 1
     assert b"key_state" not in entries[0]["body"]
+
+
+async def test_while_the_journal_of_erasures_cannot_be_written_no_copy_goes(records):
+    await send(records, "a")
+    journal = records.keys.with_suffix(".erased")
+    journal.mkdir()
+    with pytest.raises(StorageUnavailableError):
+        await send(records, "a", operation="delete", revision=2)
+    assert await copies(records) == ["a"]
+    journal.rmdir()
+    assert await send(records, "a", operation="delete", revision=2) == {"registered": True}
+    assert await copies(records) == []
 
 
 async def test_a_copy_goes_when_its_last_public_day_is_over_and_not_before(records):

@@ -14,7 +14,9 @@ from evidence.findings import FindingName
 from evidence.proven_records import verify_records
 from evidence.verify import Export, verify
 from gateway.intermediate_server.agency import hour_of
+from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.inquiry.under_way import result_aad
+from gateway.intermediate_server.network.wire import encode_payload
 from gateway.intermediate_server.records import extracting, searching, subjects
 from gateway.intermediate_server.records.exchange_entries import note_event
 from gateway.intermediate_server.retention import erasing
@@ -33,16 +35,16 @@ async def shown(records, entry_id: str, *, proof: bool = False):
     return await searching.show(records.agency, item, EVERYTHING["covers"], records.clock())
 
 
-async def put_result(records, hours: int) -> str:
+async def put_result(records, hours: int, content: bytes = b"what was answered") -> str:
     """An answered inquiry whose result may be read for so many hours; its number."""
     agency, now = records.agency, records.clock()
     number, until = agency.new_id("Q", now), now + timedelta(hours=hours)
     purpose = f"result/{hour_of(until)}"
-    sealed = agency.keys.ensure(purpose).encrypt(purpose, b"what was answered", result_aad(agency, number))
+    sealed = agency.keys.ensure(purpose).encrypt(purpose, content, result_aad(agency, number))
     await records.inside(
-        "insert into inquiry (inquiry_number, message_id, message_digest, system, actor, purpose, integrated_number, provider, basis, item,"
+        "insert into inquiry (inquiry_number, message_id, message_digest, system, actor, integrated_number, provider, basis, item,"
         " information, items, state, list_digest, key_purpose, result_sealed, registered_at, answer_by, result_until)"
-        " values ($1, $1, '', 's', 'a', 'p', $2, 'naikaku', 'b', '27', 'i', '', 'answered', '', $3, $4, $5, $5, $6)",
+        " values ($1, $1, '', 's', 'a', $2, 'naikaku', 'b', '27', 'i', '', 'answered', '', $3, $4, $5, $5, $6)",
         number, ONE, purpose, sealed, now, until,
     )  # fmt: skip
     return number
@@ -67,6 +69,19 @@ async def test_a_result_goes_with_its_hour_and_the_certificate_says_so(records):
     assert (entry["kind"], entry["reason"], entry["facts"]["key_file"]) == (
         EntryKind.ERASURE_CERTIFIED, "SC-3", records.agency.keys.file_digest(),
     )  # fmt: skip
+
+
+async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_nobody_has_swept(records):
+    number, end = await put_result(records, 2, encode_payload("answered", [])), records.clock() + timedelta(hours=2)
+    wanted = [reading.ResultItem(inquiry_number=number)]
+    found = []
+    for late in (-1, 0, 1):
+        records.clock.now = end + timedelta(seconds=late)
+        [told] = await reading.results(records.agency, wanted)
+        found.append((told["state"], told["values"], told["reason"]))
+    assert found == [("answered", [], None), *[("answered", None, "result_deleted")] * 2]
+    [row] = await records.inside("select result_sealed from inquiry")
+    assert row["result_sealed"] is not None
 
 
 async def test_a_certificate_that_a_crash_kept_from_being_written_is_written_later(records):

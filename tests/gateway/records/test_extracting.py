@@ -69,6 +69,19 @@ async def test_what_is_not_to_be_disclosed_is_not_there_and_nothing_says_so(reco
     assert set(json.loads(header)) == {"about_one", "agency", "made_at", "sekisho_records"}
 
 
+async def test_what_is_not_to_be_disclosed_is_not_disclosed_to_whom_a_correction_brings_it(records):
+    """The provider marks its answer; a correction then says that the inquiry, whose first record has no mark yet, was about somebody else."""
+    asked, told = (
+        {"inquirer": AGENCY, "provider": "naikaku", "inquiry_number": f"Q{mark}" + "0" * 25} for mark in "12"
+    )
+    for said, marked in ((asked, True), (told, False)):
+        registered = await records.put(ONE, EntryKind.INQUIRY_REGISTERED, **said)
+        await records.put(ONE, EntryKind.INQUIRY_ANSWERED, non_disclosure=marked, **said)
+        await records.corrected(registered.entry_id, OTHER)
+    shown = [json.loads(one.view) for one in await extracted(records, OTHER)]
+    assert [(view["outcome"], view["inquiry_number"]) for view in shown] == [("corrected", told["inquiry_number"])]
+
+
 async def test_what_is_about_frozen_information_is_not_there_until_that_is_lifted(records):
     number = records.agency.new_id("Q", records.clock())
     await records.put(ONE, inquiry_number=number)

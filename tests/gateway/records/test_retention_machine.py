@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,6 @@ from hypothesis.stateful import (
 from evidence.erasure import erasable_from
 from evidence.proven_records import verify_records
 from gateway.intermediate_server.agency import hour_of
-from gateway.intermediate_server.correction import correcting
 from gateway.intermediate_server.records import extracting, searching
 from keys.errors import KeyUnusable
 from storage.committer import fiscal_year
@@ -90,7 +88,7 @@ class RetentionMachine(RuleBasedStateMachine):
     @rule(pick=PICK, person=st.sampled_from(PEOPLE))
     def a_record_turns_out_to_be_another_persons(self, pick: int, person: str) -> None:
         alive = self.correctable()
-        entry_id = self.run.run(_corrected(self.world, alive[pick % len(alive)].entry_id, person))
+        entry_id = self.run.run(self.world.corrected(alive[pick % len(alive)].entry_id, person))
         self.known.append(Known(entry_id, person, self.now, correction=True))
 
     @rule(hours=st.integers(1, 30))
@@ -172,21 +170,6 @@ class RetentionMachine(RuleBasedStateMachine):
         finally:
             self.over.set()
             self.run.run(asyncio.wait_for(self.serving, 30))
-
-
-async def _corrected(world: Records, entry_id: str, person: str) -> str:
-    """A correction as it is when a second person has approved it; who they are is for the tests of the routes."""
-    agency, now = world.agency, world.clock()
-    correction_id = agency.new_id("C", now)
-    number_sealed, under = correcting.seal_number(agency, correction_id, person, now)
-    kept = {
-        "correction_id": correction_id, "entry_id": entry_id, "field": "subject", "value": "", "number_sealed": number_sealed,
-        "sealed_under": under, "reason": "wrong_link", "content_hash": secrets.token_hex(32), "proposed_by": "staff-1",
-    }  # fmt: skip
-    row = await searching.entry_row(agency, entry_id)
-    entry = correcting.correction_entry(agency, kept, row, "staff-2", now)
-    await world.commit(entry)
-    return entry.entry_id
 
 
 async def _stand(folder: Path, cluster: str, standing: asyncio.Future[Records], over: asyncio.Event) -> None:

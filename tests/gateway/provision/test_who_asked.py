@@ -1,0 +1,84 @@
+"""Who asked other agencies about whom, and what for: told by the analysis (SC-12), and in clear nowhere (SC-7, SC-20)."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from evidence.access_analysis import Rule
+from gateway.intermediate_server.inquiry import registering
+from gateway.intermediate_server.inquiry.under_way import KeyStock
+from gateway.intermediate_server.records import searching
+from gateway.intermediate_server.staff import enrolling, reporting
+from storage.committer import Commit, commit_step
+from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, NOON, ProviderWorld
+
+RELATED = commit_step("test", "who-asked.related")
+WHAT_FOR = "架空 太郎の過誤納金の還付"
+
+
+async def ask(world: ProviderWorld, actor: str, number: str, system: str = "kokuho") -> str:
+    """Somebody at a business system of the ward asks 杉並 about a person; the inquiry number."""
+    item = registering.DeskItem(
+        message_id=secrets.token_hex(8), system=system, actor=actor, purpose=WHAT_FOR, integrated_number=number, provider=INQUIRER, item="27",
+        information=INFORMATION, items=[], basis=BASIS,
+    )  # fmt: skip
+    [found] = await registering.register(world.agency, KeyStock(), [item], world.now)
+    return found if isinstance(found, str) else found.number  # type: ignore[union-attr]
+
+
+async def relate(world: ProviderWorld, staff_id: str, number: str, relation: str) -> None:
+    await world.execute(
+        "insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)"
+        " values ($1, 'kokuho', 'active', '$argon2id$', false, $2, $2, 1, 'admin-1') on conflict do nothing",
+        staff_id,
+        NOON,
+    )
+    item = enrolling.RelateItem(staff_id=staff_id, relation=relation, integrated_number=number)
+    await world.agency.committer.apply(Commit(step=RELATED, follow=enrolling.related(world.desk, item)))
+
+
+async def test_whoever_asks_about_their_own_a_colleague_or_one_person_again_and_again_is_told(world):
+    own, family, other, nobody = [await world.person() for _ in range(4)]
+    await relate(world, "staff-7", own, "self")
+    await relate(world, "staff-7", family, "household")
+    asked = [await ask(world, *said) for said in (("staff-7", own), ("staff-7", family, "terminal"), ("staff-8", own))]
+    for _ in range(3):
+        asked.append(await ask(world, "staff-9", other))
+        world.now += timedelta(hours=1)
+    await ask(world, "staff-9", nobody)
+    world.now += timedelta(hours=6)  # ten in the evening
+    await ask(world, "staff-9", nobody)
+    item = reporting.AnalysisItem(since=NOON - timedelta(days=1), until=NOON + timedelta(days=1))
+    report = await reporting.report(world.desk, item, world.now)
+    assert (report["entries"], report["complete"]) == (8, True)
+    assert {(one["rule"], one["staff_id"], one["count"]) for one in report["findings"]} == {
+        (Rule.OWN_RECORD, "kokuho/staff-7", 1),
+        (Rule.HOUSEHOLD, "terminal/staff-7", 1),
+        (Rule.COLLEAGUE, "kokuho/staff-8", 1),
+        (Rule.REPEATED_PERSON, "kokuho/staff-9", 3),
+        (Rule.OUTSIDE_HOURS, "kokuho/staff-9", 1),
+    }
+    told = {number for one in report["findings"] for number in one["handles"]}
+    assert set(asked) <= told
+    assert not [number for number in (own, family, other) if number in str(report)]
+
+
+async def test_what_an_inquiry_was_for_is_told_with_its_record_and_stands_in_no_row(world):
+    number = await world.person()
+    asked = await ask(world, "staff-7", number)
+    found = await searching.search(world.agency, searching.SearchItem(person=number), lambda *_: True, world.now)
+    assert [(one["inquiry_number"], one["purpose_text"]) for one in found["records"]] == [(asked, WHAT_FOR)]
+    tables = await world.fetch("select tablename from pg_tables where schemaname = $1", world.agency.tenant)
+    rows = [dict(row) for (table,) in tables for row in await world.fetch(f"select * from {table}")]
+    assert asked in str(rows)
+    in_clear = [
+        row
+        for row in rows
+        if any(WHAT_FOR in str(value) or WHAT_FOR.encode() in _bytes(value) for value in row.values())
+    ]
+    assert in_clear == []
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
