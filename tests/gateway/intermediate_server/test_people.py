@@ -224,7 +224,7 @@ def test_rules_come_from_the_options_of_the_role():
     }
     rules = rules_from(options, CHEAPEST, 8442)
     assert (rules.idle, rules.measures.opens, rules.failures) == (timedelta(minutes=1), time(9, 30), 3)
-    assert rules.closed == {date(2026, 8, 13)}
+    assert rules.measures.closed == {date(2026, 8, 13)}
     assert rules.two_people("医療保険給付関係情報")
     assert rules.origins == {"https://localhost:8442", "http://localhost:8440"}
     assert not Rules().two_people("医療保険給付関係情報")
