@@ -173,7 +173,9 @@ class Openings:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            told = await self.take(await asyncio.wait_for(reader.readline(), 10.0))
+            async with asyncio.timeout(10.0):
+                line = await reader.readline()
+            told = await self.take(line)
             writer.write(msgspec.json.encode(told) + b"\n")
             await writer.drain()
         except (ValueError, OSError, TimeoutError):

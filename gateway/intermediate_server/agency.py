@@ -59,7 +59,8 @@ class Broom:
         while (left := min(self._idle_until, *self._calls, math.inf) - loop.time()) > 0:
             self._called.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._called.wait()
         now = loop.time()
         self._calls = {at for at in self._calls if at > now}
         self._idle_until = now + self.IDLE_S

@@ -102,7 +102,8 @@ class Hosting:
         """Those whose rings were closed, when their people have come or their module is back."""
         while closed:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.openings.opened.wait(), _CLOSED_LOOK_S)
+                async with asyncio.timeout(_CLOSED_LOOK_S):
+                    await self.openings.opened.wait()
             self.openings.opened.clear()
             for name in sorted(closed):
                 with contextlib.suppress(KeyStoreError, StorageUnavailableError):

@@ -296,7 +296,8 @@ class _Hosting:
         """Open newcomers until everybody is open."""
         while len(self.running) < len(self.config.hosted):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.openings.opened.wait(), _NEWCOMERS_S)
+                async with asyncio.timeout(_NEWCOMERS_S):
+                    await self.openings.opened.wait()
             self.openings.opened.clear()
             for hosted in await self._newcomers():
                 await self._open([hosted])

@@ -128,7 +128,7 @@ def test_a_purpose_that_could_not_be_written_is_not_used_and_one_that_went_is_wr
     store.ensure("result/2026-11-24T05")
     in_the_way = durable_file.part_of(tmp_path / "setagaya.json")
     in_the_way.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(KeyStoreError, match="written"):
         store.ensure("result/2026-11-24T06")
     assert not store.ring.has("result/2026-11-24T06")
     with pytest.raises(OSError):

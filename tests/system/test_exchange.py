@@ -373,7 +373,7 @@ async def test_a_result_goes_at_its_time_and_its_key_with_the_hour(system):
     assert KeyState.PRIMARY in _key_states(system, purpose)
     gone = await until(lambda: system.look(RESIDENTS, number), lambda found: found["values"] is None)
     assert (gone["state"], gone["reason"], gone["values"]) == ("answered", "result_deleted", None)
-    assert await _result_row(system, number) == (purpose, None)
+    assert await until(lambda: _result_row(system, number), lambda row: row[1] is None) == (purpose, None)
     system.running.clock.set(system.running.clock() + timedelta(hours=2))
 
     async def states():

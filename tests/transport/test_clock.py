@@ -169,3 +169,20 @@ def test_an_older_register_is_of_no_simulation(tmp_path):
     folder = written(tmp_path, simulation={})
     root = bytes.fromhex(json.loads((folder / "role.json").read_text())["register_root"])
     assert not Register.read((folder / "register.json").read_bytes(), root).simulation
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_rest_that_is_cancelled_as_it_is_woken_is_cancelled(turns):
+    """Else a loop goes on when its server stops."""
+    clock = Clock()
+    alarm = Alarm(clock)
+    resting = asyncio.ensure_future(alarm.rest(3600))
+    await asyncio.sleep(0.01)
+    alarm._moved.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if resting.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await resting
+    else:
+        await resting

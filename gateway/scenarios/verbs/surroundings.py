@@ -259,7 +259,8 @@ async def command(play: Play, words: Command) -> dict[str, Any]:
 async def ended(process: asyncio.subprocess.Process, within_s: float) -> int:
     """Its exit code. One that does not end is ended, and the step with it. Raises StepFailedError."""
     try:
-        return await asyncio.wait_for(process.wait(), within_s)
+        async with asyncio.timeout(within_s):
+            return await process.wait()
     except TimeoutError:
         raise StepFailedError(f"{within_s:.0f} 秒で終わらない (the command did not end in time)") from None
     finally:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+import pytest
+
 from evidence.access_analysis import Rule
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import KeyStock
 from gateway.intermediate_server.records import searching
 from gateway.intermediate_server.staff import enrolling, reporting
 from storage.committer import Commit, commit_step
-from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, NOON, ProviderWorld
+from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, NOON, ProviderWorld, provider_world
 
 RELATED = commit_step("test", "who-asked.related")
 WHAT_FOR = "架空 太郎の過誤納金の還付"
+
+
+@pytest.fixture
+async def world(tmp_path, cluster):
+    """A provider of its own: what others have asked about would be analysed too."""
+    async with provider_world(tmp_path, cluster, mark="_asked") as found:
+        found.now = NOON
+        yield found
 
 
 async def ask(world: ProviderWorld, actor: str, number: str, system: str = "kokuho") -> str:
