@@ -16,6 +16,7 @@ from gateway.conformance import checks, delegated, taking
 from gateway.conformance.turns import TURNS
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED
+from gateway.key_rotation import await_register
 from keys.signing import Signer
 from partner.connection import Connection
 from partner.example import ask
@@ -114,6 +115,8 @@ def test_a_partner_far_away_gets_the_newer_register_from_the_network(world, conn
     ]
     assert sekisho(["agency", *map(str, words), "--data", str(system.running.data.root)]) == OK
     newest = system.running.role("network").register.sequence
+    # from now on the partner shows the new certificate, in the tests behind this one too
+    await_register(system.running.data, newest)
     assert far.register().sequence == newest - 1
 
     async def renew() -> None:
