@@ -42,8 +42,6 @@ class Outbox:
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self._fresh: deque[Sequence[Prepared]] = deque(maxlen=_MOST_FRESH)
-        self._read_to = 0
-        """The highest revision that was read from the database."""
 
     def wake(self, fresh: Sequence[Prepared] = ()) -> None:
         """Something is due. `fresh`: new records as they were just committed, in the order of their revisions; of too many lists the oldest are read."""
@@ -110,16 +108,11 @@ class Outbox:
         return sent
 
     async def _next(self, after: int) -> Sequence[Prepared]:
-        """Rows that are due, of revisions after this one. What is passed over is found when all is gone through once more.
-
-        A row may have been read between its commit and the waking: it is not sent once more from memory.
-        """
+        """Rows that are due, of revisions after this one. What is passed over is found when all is gone through once more."""
         while self._fresh:
-            if fresh := [one for one in self._fresh.popleft() if one.revision > max(after, self._read_to)]:
+            if fresh := [one for one in self._fresh.popleft() if one.revision > after]:
                 return fresh
-        rows = await transfer.read_due(self.agency, after, MOST_AT_ONCE)
-        self._read_to = max([self._read_to, *(one.revision for one in rows)])
-        return rows
+        return await transfer.read_due(self.agency, after, MOST_AT_ONCE)
 
     async def _keep(self, answered: Sequence[Settled]) -> None:
         await transfer.keep_settled(self.agency, answered)
