@@ -15,9 +15,14 @@ from statistics import median, pstdev
 from typing import Any, Final
 
 from codebook.holidays import closed_days
+from evidence.canonical import timestamp
 
 HISTORY: Final = timedelta(days=90)
 """What lies so long before a period is what its findings are held against."""
+MOST_ENTRIES: Final = 500_000
+"""Entries of a kind that one report reads."""
+NOBODY: Final = "unknown"
+"""Whoever acted without an id."""
 _JST: Final = timezone(timedelta(hours=9))
 _SATURDAY: Final = 5
 
@@ -92,6 +97,30 @@ class Finding:
     def shown(self) -> dict[str, Any]:
         """As every server tells it."""
         return {**asdict(self), "rule": self.rule.value, "day": self.day.isoformat(), "handles": list(self.handles)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The dated report of one agency. `entries`: how many lie in the period; `complete`: False when there were more than one report reads."""
+
+    agency: str
+    made_at: datetime
+    since: datetime
+    until: datetime
+    entries: int
+    complete: bool
+    findings: Sequence[Finding]
+
+    def shown(self) -> dict[str, Any]:
+        """As every server tells it."""
+        instants = {name: timestamp(getattr(self, name)) for name in ("made_at", "since", "until")}
+        return {
+            "agency": self.agency,
+            **instants,
+            "entries": self.entries,
+            "complete": self.complete,
+            "findings": [finding.shown() for finding in self.findings],
+        }
 
 
 Related = Mapping[str, Mapping[str, str]]

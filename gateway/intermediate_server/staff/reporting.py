@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
-from evidence.access_analysis import HISTORY, Access, Finding, Rule, analyse
+from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.records import subjects
@@ -30,9 +30,7 @@ from transport.problem import ProblemError
 
 ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
 """How far back a yearly analysis reads."""
-MOST_ENTRIES: Final = 500_000
 ASKED: Final = "inquiry"
-_NOBODY: Final = "unknown"
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Arithmetic with time zones works inside."""
 
@@ -63,15 +61,16 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
         *(timestamp(item.since) <= entry["at"] for entry in entries),
         *(item.since <= row["at"] for row in asked),
     )
-    return {
-        "agency": desk.agency.id,
-        "made_at": timestamp(now),
-        "since": timestamp(item.since),
-        "until": timestamp(item.until),
-        "entries": sum(in_period),
-        "complete": max(len(bodies), len(asked)) < MOST_ENTRIES,
-        "findings": [finding.shown() for finding in found],
-    }
+    made = Report(
+        agency=desk.agency.id,
+        made_at=now,
+        since=item.since,
+        until=item.until,
+        entries=sum(in_period),
+        complete=max(len(bodies), len(asked)) < MOST_ENTRIES,
+        findings=found,
+    )
+    return made.shown()
 
 
 def _findings(
@@ -88,7 +87,7 @@ def _asked(row: Record, people: _People) -> Access:
     subject = row["subject"]
     return Access(
         at=row["at"],
-        staff_id=row["actor"] or _NOBODY,
+        staff_id=row["actor"] or NOBODY,
         function=ASKED,
         affair=row["item"],
         person=None if subject is None else people.called(subject.hex()),
@@ -113,7 +112,7 @@ def _access(entry: Mapping[str, Any], people: _People) -> Access | None:
     number = _number(entry)
     return Access(
         at=datetime.fromisoformat(entry["at"]),
-        staff_id=entry["actor"] or _NOBODY,
+        staff_id=entry["actor"] or NOBODY,
         function=str(facts.get("function", "")),
         affair=str(facts.get("affair", "")),
         person=people.by_inquiry.get(number) or people.called(facts.get("person", "")) or None,

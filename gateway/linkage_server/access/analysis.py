@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from evidence.access_analysis import HISTORY, Access, Finding, Rule, analyse
+from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.linkage_server.tenant import Agency
@@ -24,10 +24,8 @@ from transport.clock import JST
 from transport.finding_metrics import tell
 
 _SQL = sql.load("gateway.linkage_server.access")
-_MOST_ENTRIES: Final = 500_000
 _FEW: Final = 20
 """A look at more people than these is a list: it counts for so many, and not as a look at each."""
-_NOBODY: Final = "unknown"
 
 
 async def report(agency: Agency, since: date, until: date) -> dict[str, Any]:
@@ -35,20 +33,21 @@ async def report(agency: Agency, since: date, until: date) -> dict[str, Any]:
     begins, ends = (datetime.combine(day, time(), JST) for day in (since, until + timedelta(days=1)))
     try:
         async with agency.database.inside(agency.tenant) as connection:
-            rows = await connection.fetch(_SQL["looks_between"], begins - HISTORY, ends, _MOST_ENTRIES)
+            rows = await connection.fetch(_SQL["looks_between"], begins - HISTORY, ends, MOST_ENTRIES)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the evidence log could not be read") from None
     entries, found = await asyncio.to_thread(_findings, agency, rows, begins)
     tell(agency.id, Rule, [finding.rule for finding in found])
-    return {
-        "agency": agency.id,
-        "made_at": timestamp(agency.clock()),
-        "since": timestamp(begins),
-        "until": timestamp(ends),
-        "entries": entries,
-        "complete": len(rows) < _MOST_ENTRIES,
-        "findings": [finding.shown() for finding in found],
-    }
+    made = Report(
+        agency=agency.id,
+        made_at=agency.clock(),
+        since=begins,
+        until=ends,
+        entries=entries,
+        complete=len(rows) < MOST_ENTRIES,
+        findings=found,
+    )
+    return made.shown()
 
 
 def _findings(agency: Agency, rows: Sequence[asyncpg.Record], begins: datetime) -> tuple[int, list[Finding]]:
@@ -62,7 +61,7 @@ def _findings(agency: Agency, rows: Sequence[asyncpg.Record], begins: datetime) 
 def _accesses(entry: Mapping[str, Any], subjects: Sequence[str]) -> list[Access]:
     facts, at = entry["facts"], datetime.fromisoformat(entry["at"])
     if entry["kind"] == EntryKind.ACCESS_REFUSED:
-        whose = entry["actor"] or _NOBODY
+        whose = entry["actor"] or NOBODY
         return [Access(at=at, staff_id=whose, function=entry["reason"], refused=True, times=facts["count"])]
     people: list[str | None] = [*subjects] if 0 < len(subjects) <= _FEW else [None]
     return [
