@@ -96,7 +96,9 @@ async def load(running: Running, people: list[Person], societies: list[str]) -> 
         await result_of(folder, "people.csv")
     for client_id in ("kokuho", *(f"{society}-gyomu" for society in societies)):
         async with system(running, client_id) as caller:
-            await caller.post("/v1/code-requests", {"wait_ms": 600_000})
+            for _ in range(6):
+                if (await caller.post("/v1/code-requests", {"wait_ms": 300_000}))["state"] == "done":
+                    break
     business = Business(SEED)
     insured = next(
         person for person in population(SEED, 10_000) if business.is_insured(person) and not business.is_barred(person)

@@ -8,6 +8,7 @@ anything else. At the end every line of every result file is answered, and the i
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -24,7 +25,8 @@ from storage.postgres import discard
 from synthetic.people import population
 
 KILLED = ("neighbours-linkage", "neighbours-intermediate")
-PATIENCE_S = 1_800.0
+PATIENCE_S = 600.0
+"""How long no file at all may be finished before the run is given up."""
 
 
 def results_there(folder: Path) -> int:
@@ -43,14 +45,30 @@ async def registered(running: Running) -> tuple[int, int, int]:
         await admin.close()
 
 
-def kill_on_the_way(running: Running, folder: Path, files: int, kills: int) -> list[str]:
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def until(folder: Path, wanted: int, watch: Watch) -> None:
+    """Wait until so many files are through, and say every ten how far it is."""
+    there, since = results_there(folder), time.monotonic()
+    while there < wanted:
+        time.sleep(0.1)
+        now = results_there(folder)
+        if now > there:
+            if now // 10 > there // 10:
+                print(f"  {now} files after {watch.seconds():,.0f} s", flush=True)
+            there, since = now, time.monotonic()
+        refused = list((folder / "failed").glob("*.reason.json"))
+        assert not refused, refused[0].read_text()
+        assert time.monotonic() - since < PATIENCE_S, f"the files do not get on: {there} of {wanted} are through"
+
+
+def kill_on_the_way(running: Running, folder: Path, files: int, kills: int, watch: Watch) -> list[str]:
     """Kill one server after the other, each time when so many more files are through."""
     killed: list[str] = []
-    ends = time.monotonic() + PATIENCE_S
     for nth in range(kills):
-        while results_there(folder) < files * (nth + 1) // (kills + 1):
-            assert time.monotonic() < ends, "the files do not get on"
-            time.sleep(0.1)
+        until(folder, files * (nth + 1) // (kills + 1), watch)
         role = KILLED[nth % len(KILLED)]
         there = results_there(folder)
         running.kill(role)
@@ -63,7 +81,7 @@ async def all_through(folder: Path, names: list[str]) -> tuple[int, int]:
     """Lines that were answered, and lines that were not."""
     answered = missing = 0
     for name in names:
-        rows = await asyncio.wait_for(through(folder, name), PATIENCE_S)
+        rows = await through(folder, name)
         bad = len(wrong(rows))
         answered += len(rows) - bad
         missing += bad
@@ -84,15 +102,18 @@ def measure(files: int, lines: int, kills: int) -> None:
             watch = Watch()
             for name, content in zip(names, made, strict=True):
                 folder = put(running, name, content, lines)
-            killed = kill_on_the_way(running, folder, files, kills)
-            answered, missing = asyncio.run(all_through(folder, names))
+            killed = kill_on_the_way(running, folder, files, kills, watch)
+            until(folder, files, watch)
             seconds = watch.seconds()
+            answered, missing = asyncio.run(all_through(folder, names))
             asked, ids, provided = asyncio.run(registered(running))
             print(
                 f"{files} files of {lines} lines: {seconds:.1f} s, {files * lines / seconds:,.0f} lines/s; "
                 f"{answered:,} lines answered, {missing} not; CPU steal {watch.steal_percent():.1f} %"
             )
             print(f"killed and started again: {', '.join(killed) or 'nobody'}")
+            memory = ", ".join(f"{role} {resident_mb(running.pid(role)):.0f} MB" for role in ROLES)
+            print(f"memory at the end: {memory}")
             print(f"inquiries registered {asked:,}, of {ids:,} lines, provided {provided:,}: nothing was asked twice")
             assert (answered, asked, ids, provided) == (files * lines,) * 4
     finally:
