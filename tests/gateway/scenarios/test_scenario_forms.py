@@ -96,6 +96,13 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("by: network", "by: net work", [(11, "name_unknown")]),
         ("      by: network\n", "      by: network\n    pause: {}\n", [(9, "one_verb")]),
         ("says:", "begins: someday\nsays:", [(2, "instant")]),
+        ("says:", "begins: '2022-10-02T23:59'\nsays:", [(2, "instant")]),
+        ("says: 一件尋ねる。", "says: ' '", [(2, "text_empty")]),
+        ("scenario: 見本", "scenario: ''", [(1, "text_empty")]),
+        ("says:", "cites: [SC-6, SC-7, SC-6]\nsays:", [(2, "stands_twice")]),
+        ("[setagaya, suginami]", "[setagaya, suginami, setagaya]", [(4, "stands_twice")]),
+        ("insurance: given", "insurance: given, holder: own", [(4, "says_nothing")]),
+        ("insurance: given", "insured_by: setagaya", [(4, "says_nothing")]),
         ("says:", "topology: hole\nsays:", [(2, "name_unknown")]),
         ("insurance: given", "insurance: given, insured_by: suginami", [(4, "name_unknown")]),
         ("from: suginami", "from: naikaku", [(6, "name_unknown")]),
@@ -207,6 +214,52 @@ def test_a_word_that_is_not_one_is_refused_with_the_word_that_is_meant(step, wor
 )
 def test_a_value_of_another_form_is_refused_before_anything_starts(step):
     assert findings(STEPS.replace("STEP", step)) == [(9 + step.count("\n"), "form")]
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("line: {between: 'network:intermediate', does: cut, ms: 5}", "says_nothing"),
+        ("faults: {share: 30}", "says_nothing"),
+        ("faults: {each: 1}", "says_nothing"),
+        ("rotate: {key: sealing, role: intermediate, agency: setagaya, overlap_days: 3}", "says_nothing"),
+        ("held: {of: first, does: show, why: non_disclosure}", "says_nothing"),
+        ("held: {of: first, does: release, why: refused_by_staff}", "says_nothing"),
+        ("bring: {about: hanako, numbered: hanako, without_number: true}", "says_nothing"),
+        ("notice: {of: first}", "says_nothing"),
+        ("insider: {act: gives-rights, about: hanako}", "says_nothing"),
+        ("insider: {act: asks-about-a-stranger, of: first}", "says_nothing"),
+        ("extract: {about: hanako, shown_to: hanako}", "says_nothing"),
+        ("agree: {parties: [setagaya, suginami, setagaya]}", "stands_twice"),
+        ("agree: {parties: []}", "form"),
+        ("find: {about: hanako, by: [name, name]}", "form"),
+        ("log: {agency: setagaya, does: free}", "form"),
+        ("skew: {role: intermediate, seconds: 0}", "form"),
+        ("line: {between: 'network:intermediate', does: cut, times: 0}", "form"),
+        ("faults: {set: {swap_key: 0}}", "form"),
+    ],
+)
+def test_what_says_nothing_or_ends_what_was_not_begun_is_refused(step, code):
+    found = findings(STEPS.replace("STEP", step))
+    assert code in {each for _, each in found}
+    assert {line for line, _ in found} == {9}
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        (["log: {agency: setagaya, does: full}", "log: {agency: setagaya, does: free}"], []),
+        (["log: {agency: setagaya, does: full}", "log: {agency: suginami, does: free}"], [7]),
+        (["log: {agency: setagaya, does: full}", "log: {agency: setagaya, does: full}"], [7]),
+        (["skew: {role: network, seconds: 60}", "skew: {role: network, seconds: 0}", "skew: {role: network, seconds: 0}"], [8]),
+        (["faults: {set: {swap_key: 3}}", "faults: {set: {swap_key: 0}}"], []),
+        (["sekisho: {run: faults log full setagaya}", "log: {agency: setagaya, does: free}"], []),
+    ],
+)  # fmt: skip
+def test_a_fault_is_ended_that_was_begun_by_a_step_or_may_have_been_by_a_command(steps, wrong):
+    text = "scenario: 障害\nsays: 起きて終わる。\ncites: [SC-6]\nbegins: '2022-11-01T10:00'\nsteps:\n"
+    found = parse("x.yaml", text + "".join(f"  - {step}\n" for step in steps), known())
+    assert ([] if isinstance(found, Scenario) else [one.line for one in found]) == wrong
 
 
 @pytest.mark.parametrize(
