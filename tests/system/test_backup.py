@@ -348,6 +348,7 @@ async def test_the_log_goes_on_under_another_origin_and_says_what_is_lost(world)
 
 async def test_a_database_that_was_set_back_is_barred_and_its_second_history_is_found(world):
     system, running = world.system, world.system.running
+    await system.faults(provider_down=0)
     async with system.administrator() as connection:
         await connection.execute(f"set search_path to {SCHEMA}")
         head = await connection.fetchrow("select * from log_head where year = 2022")
