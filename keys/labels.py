@@ -14,6 +14,7 @@ STAFF_FOUNDING: Final = b"sekisho/staff-founding/v1"
 CITIZEN_SIGN_IN: Final = b"sekisho/citizen-sign-in/v1"
 LIST: Final = b"sekisho/permission-list/v1"
 RECORD_VIEW: Final = b"sekisho/record-view/v1"
+ORDER: Final = b"sekisho/order/v1"
 
 # sealed to a one-time key
 PAYLOAD: Final = b"sekisho/payload/v1"

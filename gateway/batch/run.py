@@ -1,12 +1,14 @@
 """Runs the spool of one agency: takes one file after the other, checks its manifest, hands it to the slice of its channel.
 
 A slice returns the bytes of the result file, or a reason why the file cannot be taken as a whole. When a neighbour or the database
-is away, the file stays in `work/` and is tried again: every slice takes up where it committed last.
+is away, the file stays in `work/` and is tried again: every slice takes up where it committed last. Other business systems do not wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +29,8 @@ FILES = Counter("sekisho_spool_files", "Spool files by outcome", ["channel", "ou
 WAITING = Gauge("sekisho_spool_waiting", "Spool files that wait", ["agency"])
 _POLL_S = 0.2
 _LOOK_ALIKE = 10
-_RETRY_S = 1.0
+RETRY_S = 1.0
+"""How long a file that has to wait is let alone."""
 _PAUSE_S = 1.0
 BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody foresaw", ["place"])
 
@@ -76,26 +79,32 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     return None
 
 
+async def take(file: SpoolFile, channel: SpoolChannel) -> bool:
+    """Take one claimed file to its end; False when a neighbour or the database is away and it has to wait. What breaks us fails the file alone."""
+    try:
+        reason = await run_file(file, channel)
+    except (StorageUnavailableError, ChannelError, ProblemError) as failure:
+        _LOG.warning(
+            "spool:file:waits",
+            agency=file.agency,
+            channel=file.channel,
+            reason=getattr(failure, "reason", "storage_unavailable"),
+        )
+        return False
+    except Exception as failure:  # noqa: BLE001 (one file that breaks us must not stop all others; what it committed stays and is found again)
+        _broke("file", file.agency, failure)
+        reason = await _give_up(file)
+    FILES.labels(file.channel, reason or "done").inc()
+    _LOG.info("spool:file:through", agency=file.agency, channel=file.channel, outcome=reason or "done")
+    return True
+
+
 async def until_through(file: SpoolFile, channel: SpoolChannel) -> None:
-    """Take one claimed file until it is through, however often a neighbour or the database is away; what breaks us fails the file alone."""
+    """Take one claimed file until it is through, however often a neighbour or the database is away."""
     while True:
-        try:
-            reason = await run_file(file, channel)
-        except (StorageUnavailableError, ChannelError, ProblemError) as failure:
-            _LOG.warning(
-                "spool:file:waits",
-                agency=file.agency,
-                channel=file.channel,
-                reason=getattr(failure, "reason", "storage_unavailable"),
-            )
-            await asyncio.sleep(_RETRY_S)
-            continue
-        except Exception as failure:  # noqa: BLE001 (one file that breaks us must not stop all others; what it committed stays and is found again)
-            _broke("file", file.agency, failure)
-            reason = await _give_up(file)
-        FILES.labels(file.channel, reason or "done").inc()
-        _LOG.info("spool:file:through", agency=file.agency, channel=file.channel, outcome=reason or "done")
-        return
+        if await take(file, channel):
+            return
+        await asyncio.sleep(RETRY_S)
 
 
 def _broke(place: str, agency: str, failure: Exception) -> None:
@@ -130,15 +139,27 @@ async def run_spool(
     agencies: int = 1,
     name_is_refused: NameRule = lambda _name: False,
 ) -> None:
-    """Work until cancelled; nothing that lies in a folder ends it. With many agencies in the process each looks less often, so that looking costs alike."""
+    """Work until cancelled; nothing that lies in a folder ends it. With many agencies in the process each looks less often, so that looking costs alike.
+
+    A business system's files are taken in their order: while one waits, those behind it do too. Other systems' files go on.
+    """
     poll_s = _POLL_S * max(1.0, agencies / _LOOK_ALIKE)
     claim = partial(spool.claim_next, root, agency, channels, name_is_refused=name_is_refused)
+    claimed: dict[str, deque[SpoolFile]] = {}
     for file in await recover(root, agency, channels):
-        await until_through(file, channels[file.channel])
+        claimed.setdefault(file.system, deque()).append(file)
+    due: dict[str, float] = {}
     while True:
+        for system in [system for system in claimed if due.get(system, 0.0) <= time.monotonic()]:
+            while claimed[system] and await take(claimed[system][0], channels[claimed[system][0].channel]):
+                claimed[system].popleft()
+            if claimed[system]:
+                due[system] = time.monotonic() + RETRY_S
+            else:
+                del claimed[system]
         try:
-            claimed = await asyncio.to_thread(claim)
-            if claimed is None:
+            found = await asyncio.to_thread(claim, but=set(claimed))
+            if found is None:
                 await asyncio.sleep(poll_s)
                 continue
         except Exception as failure:  # noqa: BLE001 (a folder that breaks us must not stop the server)
@@ -146,4 +167,5 @@ async def run_spool(
             await asyncio.sleep(_PAUSE_S)
             continue
         WAITING.labels(agency).set(await asyncio.to_thread(spool.waiting, root, agency, channels))
-        await until_through(claimed, channels[claimed.channel])
+        claimed[found.system] = deque([found])
+        due.pop(found.system, None)

@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -242,10 +242,20 @@ def _sweep(work: Path, kept: set[str]) -> None:
 
 
 def claim_next(
-    root: Path, agency: str, channels: Iterable[str], *, name_is_refused: NameRule = lambda _name: False
+    root: Path,
+    agency: str,
+    channels: Iterable[str],
+    *,
+    but: Container[str] = (),
+    name_is_refused: NameRule = lambda _name: False,
 ) -> SpoolFile | None:
-    """Claim the next waiting file of an agency, or None when there is none; manifests under other names are turned away."""
+    """Claim the next waiting file of an agency, or None when there is none; manifests under other names are turned away.
+
+    `but`: business systems whose files stay where they are for now.
+    """
     for system, channel, folder in _folders(root, agency, channels):
+        if system in but:
+            continue
         for manifest in _manifests(folder / "in"):
             refused = name_is_refused(manifest.removesuffix(SUFFIX))
             if refused or not _is_name(manifest):

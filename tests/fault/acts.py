@@ -58,7 +58,7 @@ async def the_ward_asks(trial: Trial) -> None:
 
 
 async def the_ward_asks_a_provider_that_is_away(trial: Trial) -> None:
-    await insisting(lambda: trial.system.faults(provider_down=1))
+    await insisting(lambda: trial.system.faults(provider_down=1, each=1))
     await the_ward_asks(trial)
 
 

@@ -123,6 +123,7 @@ ALLOWED = {
     ("gateway.linkage_server.code_requests", "open_run"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "close_runs"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "hasten"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",
+    ("gateway.linkage_server.code_requests", "advance_hastening"): "how far a run is: progress, no legal act",
     ("gateway.linkage_server.code_requests", "forget_code_runs"): "runs past the time that history is kept: progress, no legal act",
     ("gateway.linkage_server.code_requests", "move_cursor"): "how far people were followed: progress, no legal act",
     ("gateway.linkage_server.code_requests", "put_standings"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",

@@ -12,6 +12,7 @@ import pytest
 from gateway.batch import spool
 from gateway.batch.refusal_texts import TEXTS
 from gateway.batch.run import Rejected, SpoolChannel, run_spool
+from transport.channel import ChannelError
 
 CHANNEL = "addressees"
 
@@ -48,6 +49,14 @@ async def run(tmp_path, taken, until):
         await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def appears(path):
+    for _ in range(1_000):
+        if path.exists():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{path.name} does not appear")
 
 
 async def test_a_good_file_is_taken_and_only_manifest_and_result_stay(tmp_path, folder):
@@ -279,6 +288,56 @@ async def test_the_loop_outlives_a_failure_that_nobody_foresaw(tmp_path, folder)
     put(folder, "good.csv")
     assert await running_beside(tmp_path, folder, name_is_refused=name_is_refused)
     assert len(asked) > 1
+
+
+async def test_one_business_system_s_waiting_file_holds_up_no_other_system(tmp_path, folder):
+    spool.prepare(tmp_path, "setagaya", "nenkin", [CHANNEL])
+    other = tmp_path / "setagaya" / "nenkin" / CHANNEL
+    there, taken = asyncio.Event(), []
+
+    async def take(file, _manifest):
+        if file.system == "kokuho" and not there.is_set():
+            raise ChannelError("unreachable")
+        taken.append((file.system, file.name))
+        return file.data.read_bytes()
+
+    for name in ("a.csv", "b.csv"):
+        put(folder, name)
+        put(other, name)
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", {CHANNEL: SpoolChannel(header_lines=1, run=take)}))
+    await appears(other / "done" / "b.csv.result.csv")
+    assert taken == [("nenkin", "a.csv"), ("nenkin", "b.csv")]
+    assert (folder / "work" / "a.csv").exists()
+    assert (folder / "in" / "b.csv").exists(), "a system's own files go in their order"
+    there.set()
+    await appears(folder / "done" / "b.csv.result.csv")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert taken[2:] == [("kokuho", "a.csv"), ("kokuho", "b.csv")]
+
+
+async def test_files_in_work_of_two_systems_are_taken_up_in_each_system_s_order(tmp_path, folder):
+    spool.prepare(tmp_path, "setagaya", "nenkin", [CHANNEL])
+    other = tmp_path / "setagaya" / "nenkin" / CHANNEL
+    for name in ("a.csv", "b.csv"):
+        for place in (folder, other):
+            put(place, name)
+            spool.claim_next(tmp_path, "setagaya", [CHANNEL])
+    taken, tries = [], []
+
+    async def take(file, _manifest):
+        if file.system == "kokuho" and not tries:
+            tries.append(file.name)
+            raise ChannelError("unreachable")
+        taken.append((file.system, file.name))
+        return file.data.read_bytes()
+
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", {CHANNEL: SpoolChannel(header_lines=1, run=take)}))
+    await appears(folder / "done" / "b.csv.result.csv")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert tries == ["a.csv"]
+    assert taken == [("nenkin", "a.csv"), ("nenkin", "b.csv"), ("kokuho", "a.csv"), ("kokuho", "b.csv")]
 
 
 def test_what_waits_is_counted_by_manifests_that_can_be_believed(tmp_path, folder):

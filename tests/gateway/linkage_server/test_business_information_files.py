@@ -84,6 +84,13 @@ def test_a_line_in_another_encoding_is_refused_by_its_place():
     assert read(line, "utf-8", number=7) == Refused("character_not_in_encoding", f"column {_first_beyond_ascii(line)}")
 
 
+def test_utf_8_that_cp932_can_read_is_refused_before_a_field_is_looked_at():
+    line = json.dumps({"record_id": "世田谷区"}, ensure_ascii=False).encode()
+    assert line.decode("cp932"), "other characters, and JSON still"
+    place = Refused("character_not_in_encoding", f"column {_first_beyond_ascii(line)}")
+    assert read(line, "cp932", number=7) == place
+
+
 def _first_beyond_ascii(line: bytes) -> int:
     return next(at for at, one in enumerate(line, start=1) if one >= 0x80)
 
