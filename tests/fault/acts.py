@@ -326,7 +326,7 @@ def at_once(act: Act) -> Prepare:
 ACTS: dict[str, Prepare] = {
     **dict.fromkeys(
         (
-            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.ended",
+            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.ended", "intermediate.commit.inquiry.result_read",
             "intermediate.send.permits", "intermediate.send.inquiries", "linkage.send.inquiries", "linkage.send.inquiry_results",
             "core.commit.permit.issued", "core.commit.provision.relayed", "core.send.provisions",
         ),
