@@ -136,10 +136,15 @@ update push_delivery set attempts = attempts + 1, due_at = $2, reason = $3 where
 -- name: give_up
 update push_delivery set state = 'dead', attempts = attempts + 1, reason = $2, ended_at = $3 where delivery_id = $1 and state = 'ready'
 
+-- name: given_up
+-- What `revive` would take up; of those with a person whose content was sent before, whose it is.
+select delivery_id, case when attempts > 0 then integrated_number end as sent_about from push_delivery
+where business_system_id = $1 and state = 'dead' and ($2::text[] is null or delivery_id = any($2::text[])) order by place
+
 -- name: revive
 update push_delivery set state = case when attempts > 0 then 'ready' else 'waiting' end, sealed = case when attempts > 0 then sealed end,
     file = null, attempts = 0, due_at = $3, ended_at = null, reason = null, refused_at = null
-where business_system_id = $1 and state = 'dead' and ($2::text[] is null or delivery_id = any($2::text[]))
+where business_system_id = $1 and state = 'dead' and delivery_id = any($2::text[])
 returning delivery_id
 
 -- name: forget_ended

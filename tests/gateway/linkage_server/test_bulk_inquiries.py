@@ -356,6 +356,23 @@ async def test_the_same_file_in_another_encoding_gets_what_the_first_could_not_c
     assert len(intermediate.questions) == asked == 1
 
 
+async def test_a_result_file_that_is_fetched_again_is_on_record_by_who_asked_and_about_whom(world, intermediate):
+    """SC-7: the inquiries' own records cover the first time."""
+    lines = [request(1, user_id="tanto-1"), request(2), request(9999)]
+    await through(world, lines)
+    seen = "select body, personal from log_entry where kind = 'persons.seen' order by idx"
+    assert await world.rows(seen) == []
+    await through(world, lines, name="again.dat", people=0)
+    entries = [json.loads(row["body"]) for row in await world.rows(seen)]
+    assert [(one["actor"], one["facts"]["staff"], one["facts"]["look"]) for one in entries] == [
+        ("kokuho", "tanto-1", "inquiry_file"),
+        ("kokuho", "", "inquiry_file"),
+    ]
+    assert [(one["facts"]["count"], len(one["facts"]["subjects"])) for one in entries] == [(1, 1)] * 2
+    assert len({one["facts"]["file"] for one in entries}) == 1
+    assert len(await world.rows("select 1 from access_subject")) == 2
+
+
 async def test_the_same_file_in_an_encoding_that_does_not_hold_its_own_lines_is_answered_all_the_same(
     world, intermediate
 ):

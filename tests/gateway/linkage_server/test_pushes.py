@@ -227,6 +227,10 @@ async def test_after_the_last_attempt_a_push_waits_for_somebody(ward):
     first, second = await ward.pushed(2)
     assert first["delivery"] == dead["delivery_id"]
     assert second["items"]["address"].endswith("2-2")
+    asked = {"staff": "k-1", "affair": "audit", "reason": "点検", "business_system": "kokuho", "addressee_number": "1"}
+    looks = (await ward.post("/v1/access-log/search", asked, client="kansa")).body["items"]
+    resent = [one for one in looks if one.get("action") == "resend"]
+    assert [(one["staff"], one["system"]) for one in resent] == [("s-1", "sky2")]  # SC-7: whose content went out again
 
 
 async def test_one_receiver_that_is_away_holds_up_no_other(ward):
