@@ -260,6 +260,7 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
         says=one.event.says,
         digest=one.digest,
         cancels=one.event.cancels,
+        registers=one.registers,
     )
 
 

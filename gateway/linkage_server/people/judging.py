@@ -192,8 +192,8 @@ class Court:
         self._addressees[change.addressee_number] = someone
         if number and former is None:
             self.numbers.now[number] = someone
-        after = someone.having(self._event(change, key, someone))
-        return self._recorded(change, key, someone, after, outcome, registers=True)
+        event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
+        return self._recorded(change, key, someone, someone.having(event), outcome, registers=True)
 
     def _speaks_against(self, former: Someone | None, number: str, change: Change, key: str) -> Judged | None:
         if former is not None:
@@ -298,8 +298,11 @@ class Court:
         if not change.cancels:
             return None
         cancelled = self.key_of(change.cancels)
-        if any(one.event_key == cancelled and one.kind is Kind.CANCELLATION for one in someone.events):
-            return ChangeReason.CANCELS_A_CANCELLATION
+        for one in someone.events:
+            if one.event_key == cancelled and one.kind is Kind.CANCELLATION:
+                return ChangeReason.CANCELS_A_CANCELLATION
+            if one.event_key == cancelled and one.registers:
+                return ChangeReason.CANCELS_THE_REGISTRATION
         known = self.snapshot.events.get(cancelled)
         if known is not None and known.integrated_number != someone.number:
             return ChangeReason.CANCELS_ANOTHER_PERSONS

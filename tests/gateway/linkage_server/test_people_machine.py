@@ -1,7 +1,7 @@
 """LS-1.2, LS-1.3, SC-18: loads, changes, merges and splits in any order end where a small model ends, in a real database.
 
 The model knows four rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
-the order in which they were put; an 個人番号 is one person's, on whatever day; one that somebody had before makes nobody new, and nobody else had it.
+the order of their days, and on a day in that in which they were put; an 個人番号 is one person's, on whatever day; one that somebody had before makes nobody new, and nobody else had it.
 Everything else is the server's business.
 """
 
@@ -37,14 +37,15 @@ Pair = tuple[str, str]
 @dataclass
 class Someone:
     """One integrated number, known since so many days after today. `told`: every 個人番号 that was theirs, with the day since which and the order of
-    telling, the last one is; `events`: (addressee, address said), in the order in which they count.
+    telling, the last one is; `events`: day, order, addressee, and the address and the name that were said.
     """
 
     number: str
     base: str
+    base_name: str
     since: int = 0
     told: list[tuple[int, int, str]] = field(default_factory=list)
-    events: list[tuple[Pair, str]] = field(default_factory=list)
+    events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
     merged_into: str | None = None
 
     @property
@@ -70,12 +71,28 @@ class Someone:
 
     @property
     def address(self) -> str:
-        return self.events[-1][1] if self.events else self.base
+        return self._said(3) or self.base
+
+    @property
+    def name(self) -> str:
+        return self._said(4) or self.base_name
+
+    def _said(self, what: int) -> str:
+        said = [event[what] for event in sorted(self.events) if event[what] and event[0] >= self.since]
+        return str(said[-1]) if said else ""
+
+    def tells(self, pair: Pair, day: int, address: str, name: str = "") -> None:
+        self.events.append((day, next(_EVENTS), pair, address, name))
 
     def take(self, other: Someone, pairs: set[Pair]) -> None:
         """What came under these addressee numbers counts here from now on."""
-        self.events += [event for event in other.events if event[0] in pairs]
-        other.events = [event for event in other.events if event[0] not in pairs]
+        for day, _, pair, address, name in [event for event in sorted(other.events, key=_put) if event[2] in pairs]:
+            self.tells(pair, day, address, name)
+        other.events = [event for event in other.events if event[2] not in pairs]
+
+
+def _put(event: tuple[int, int, Pair, str, str]) -> int:
+    return event[1]
 
 
 class PeopleMachine(RuleBasedStateMachine):
@@ -86,8 +103,10 @@ class PeopleMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.desk.tokens.clear()  # a token lives five minutes, the runs together longer
         self.people: dict[str, Someone] = {}
         self.means: dict[Pair, str] = {}
+        self.seen: dict[Pair, tuple[str, str]] = {}
         self.said: list[tuple[Pair, str, str]] = []
 
     # --- what the model says
@@ -100,7 +119,7 @@ class PeopleMachine(RuleBasedStateMachine):
 
     def _items(self, one: Someone) -> tuple[str, str]:
         """What may differ of the four."""
-        return self.names[one.number], one.address
+        return one.name, one.address
 
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
@@ -118,12 +137,13 @@ class PeopleMachine(RuleBasedStateMachine):
         assert result["outcome"] == "issued"
         assert result["integrated_number"] not in self.people
         someone = self.people[result["integrated_number"]] = Someone(
-            number=result["integrated_number"], base=line["address"], since=days
+            number=result["integrated_number"], base=line["address"], base_name=line["name"], since=days
         )
+        if days:
+            someone.tells(pair, days, line["address"], line["name"])
         if number:
             someone.has(number, days)
         self.means[(system, f"{nth}")] = result["integrated_number"]
-        self.names = {**getattr(self, "names", {}), result["integrated_number"]: line["name"]}
 
     @precondition(lambda self: any(one.individual for one in self.alive()))
     @rule(system=st.sampled_from(SYSTEMS), pick=PICK)
@@ -131,7 +151,7 @@ class PeopleMachine(RuleBasedStateMachine):
         known = [one for one in self.alive() if one.individual]
         one = known[pick % len(known)]
         nth = next(_ADDRESSEES)
-        line = row(nth, address=one.address, name=self.names[one.number], individual_number=one.individual or "")
+        line = row(nth, address=one.address, name=one.name, individual_number=one.individual or "")
         result = self._registered(system, line)
         assert (result["outcome"], result["integrated_number"]) == ("linked", one.number)
         self.means[(system, f"{nth}")] = one.number
@@ -170,11 +190,13 @@ class PeopleMachine(RuleBasedStateMachine):
         now = self.people[had.merged_into or had.number]
         nth = next(_ADDRESSEES)
         number = had.formers[of % len(had.formers)]
-        result = self._registered(system, row(nth, address=now.address, individual_number=number))
+        came = row(nth, address=now.address, individual_number=number)
+        result = self._registered(system, came)
         assert (result["outcome"], result["reason"]) == ("held", "individual_number_former")
         if accepted:
             self._decide("holds/decide", hold_id=self._hold_of(system, nth), action="link")
             self.means[(system, f"{nth}")] = now.number
+            self.seen[(system, f"{nth}")] = (came["name"], came["address"])
 
     @precondition(lambda self: self.means)
     @rule(pick=PICK)
@@ -183,7 +205,7 @@ class PeopleMachine(RuleBasedStateMachine):
         event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
         assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
-        self.people[self.means[pair]].events.append((pair, address))
+        self.people[self.means[pair]].tells(pair, 0, address)
 
     @precondition(lambda self: self.said)
     @rule(pick=PICK)
@@ -234,8 +256,9 @@ class PeopleMachine(RuleBasedStateMachine):
         if right is None:
             number = self.run.run(self.desk.person_of(*moving[0]))
             assert number not in self.people
-            right = self.people[number] = Someone(number=number, base=wrong.base, since=wrong.since)
-            self.names[number] = self.names[wrong.number]
+            seen = (self.seen[pair] for pair in moving if pair in self.seen)
+            name, base = next(seen, (wrong.base_name, wrong.base))
+            right = self.people[number] = Someone(number=number, base=base, base_name=name, since=wrong.since)
         right.merged_into = None
         right.take(wrong, set(moving))
         for pair in moving:
