@@ -27,7 +27,8 @@ from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.people import store
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judging import ChangeOutcome, Court, Judged, Snapshot
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged
+from gateway.linkage_server.people.judging import Court, Snapshot
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.state import fold, former_numbers, numbers_said
 from gateway.linkage_server.people.store import Held
@@ -271,6 +272,7 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
         says=one.event.says,
         digest=one.digest,
         cancels=one.event.cancels,
+        registers=one.registers,
     )
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from codebook.four_items import Field
-from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, happens_after_death
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
@@ -29,40 +28,6 @@ Verdicts = Mapping[int, frozenset[Field] | None]
 """`hash(account)` → the fields in which the resident network differs, None when it does not know the number."""
 
 REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
-
-
-class ChangeOutcome(StrEnum):
-    """What became of a change."""
-
-    APPLIED = "applied"
-    ISSUED = "issued"
-    LINKED = "linked"
-    WAITING = "waiting"
-    UNCHANGED = "unchanged"
-    HELD = "held"
-    REJECTED = "rejected"
-
-
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
-    `reinstates`: the event is there and did not count, as it waited or was held; `digest`: of what the change says.
-    """
-
-    change: Change | None
-    line: int
-    outcome: ChangeOutcome
-    reason: ChangeReason | TextReason | str | None = None
-    where: str | None = None
-    key: str = ""
-    someone: Someone | None = None
-    event: Event | None = None
-    registers: bool = False
-    reinstates: bool = False
-    differing: frozenset[Field] = frozenset()
-    digest: bytes = b""
-
-    def __repr__(self) -> str:
-        return "<Judged>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -223,8 +188,8 @@ class Court:
         self._addressees[change.addressee_number] = someone
         if number and former is None:
             self.numbers.now[number] = someone
-        after = someone.having(self._event(change, key, someone))
-        return self._recorded(change, key, someone, after, outcome, registers=True)
+        event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
+        return self._recorded(change, key, someone, someone.having(event), outcome, registers=True)
 
     def _speaks_against(self, someone: Someone | None, change: Change, key: str) -> Judged | None:
         """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
@@ -259,10 +224,11 @@ class Court:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
         before, after = someone.on(self.today), later.on(self.today)
         changes_number = after.individual_number != before.individual_number
-        if changes_number:
-            holder = self._holder(after.individual_number)
-            if holder is not None and holder is not someone:
-                return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
+        said = change.says.individual_number
+        if any(
+            self._is_anothers(number, someone) for number in (said, after.individual_number if changes_number else "")
+        ):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
         reason = None
@@ -272,6 +238,19 @@ class Court:
             reason = ChangeReason.EVENT_AFTER_DEATH
         if reason is not None:
             return _judged(change, key, ChangeOutcome.HELD, reason)
+        if said not in {"", before.individual_number, after.individual_number, *someone.formers(self.today)}:
+            wrong = self._against(
+                said, after.items, change, key
+            )  # told late: it is in the history alone, and is to be theirs too
+            if wrong is not None:
+                return wrong
+        return self._against_today(change, key, before, after)
+
+    def _is_anothers(self, number: str, someone: Someone) -> bool:
+        holder = self._holder(number) if number else None
+        return holder is not None and holder is not someone
+
+    def _against_today(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
         if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
@@ -323,8 +302,11 @@ class Court:
         if not change.cancels:
             return None
         cancelled = self.key_of(change.cancels)
-        if any(one.event_key == cancelled and one.kind is Kind.CANCELLATION for one in someone.events):
-            return ChangeReason.CANCELS_A_CANCELLATION
+        for one in someone.events:
+            if one.event_key == cancelled and one.kind is Kind.CANCELLATION:
+                return ChangeReason.CANCELS_A_CANCELLATION
+            if one.event_key == cancelled and one.registers:
+                return ChangeReason.CANCELS_THE_REGISTRATION
         known = self.snapshot.events.get(cancelled)
         if known is not None and known.integrated_number != someone.number:
             return ChangeReason.CANCELS_ANOTHER_PERSONS

@@ -7,7 +7,7 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person_base where integrated_number = any($1::bigint[])
 
 -- name: events
-select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by
+select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by, registers
 from person_event where integrated_number = any($1::bigint[]) order by event_no
 
 -- name: addressee_persons
@@ -45,8 +45,8 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person where integrated_number = any($1::bigint[]) on conflict (integrated_number) do nothing
 
 -- name: put_events
-insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels)
-select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[])
+insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels, registers)
+select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::boolean[])
 
 -- name: undo_events
 update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null

@@ -49,6 +49,7 @@ class NewEvent:
     says: Says
     digest: bytes
     cancels: str | None = None
+    registers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def _event(row: Any, keys: PersonalKeys) -> Event:
         says=_SAYS.decode(keys.open_event(row["sealed"], row["integrated_number"], row["event_key"])),
         cancels=row["cancels"],
         undone_by=row["undone_by"],
+        registers=row["registers"],
     )
 
 
@@ -255,6 +257,7 @@ async def put_events(connection: Connection, keys: PersonalKeys, events: Sequenc
             keys.seal_event(_ENCODE(one.says), one.integrated_number, one.event_key),
             one.digest,
             one.cancels,
+            one.registers,
         )
         for one in events
     ]

@@ -12,7 +12,7 @@ from typing import Final
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.business_information import repointing
 from gateway.linkage_server.people import flow as people_flow
-from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.review import deciding, effects, store
 from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import MOVES_COPIES, Kind, No, State, Step, before
