@@ -168,8 +168,12 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
-            for name in ("empty_migration", "leave_out_of_replica", "leave_out_of_person_code", "ask_grants_anew", "suspend_use", "complete_job", "next_origin", "log_opened_anew")
+            for name in ("leave_out_of_replica", "leave_out_of_person_code", "end_people", "end_cards", "end_grants", "ask_passwords_anew", "ask_grants_anew", "suspend_use", "complete_job")
         ),
+        "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
+    ),
+    **dict.fromkeys(
+        (("storage.backups", name) for name in ("empty_table", "next_origin", "log_opened_anew")),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),
     ("gateway.intermediate_server.inquiry", "postpone"): "when to try again: no legal act",
