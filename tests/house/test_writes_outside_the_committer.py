@@ -94,10 +94,13 @@ ALLOWED = {
                 "put_change_hold",
                 "put_events",
                 "put_former_number",
+                "put_successor",
                 "put_waiting_changes",
                 "reinstate_events",
+                "undo_addressee_end",
                 "undo_events",
                 "update_persons",
+                "write_addressee_ends",
             )
         ),
         "changes of people, in one transaction with their results; the list is recorded when it is closed, a review by its decision",

@@ -88,7 +88,9 @@ async def test_a_system_that_does_not_hold_the_person_gets_nothing(ward):
 
 async def test_who_no_longer_holds_the_person_gets_nothing(ward):
     await ward.target()
-    await ward.world.rows("update addressee set state = 'ended' where business_system_id = 'sky2'")
+    await ward.world.rows(
+        "update addressee set state = 'ended', ended_on = current_date where business_system_id = 'sky2'"
+    )
     await ward.change(address="東京都世田谷区見本町9-9")
     await ward.quiet()
     assert ward.receiver.got == []
