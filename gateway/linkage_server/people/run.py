@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from codebook.four_items import Field
 from gateway.api.clients import SystemRights
 from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
 from gateway.batch.run import Rejected
@@ -46,7 +47,10 @@ _KEPT_CHANGES: Final = 40_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFile:
-    """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file."""
+    """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file.
+
+    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14).
+    """
 
     path: Path
     names: tuple[str, ...]
@@ -54,6 +58,7 @@ class ChangeFile:
     encoding: str
     rights: SystemRights
     count: int
+    not_needed: frozenset[Field]
 
     @property
     def header_lines(self) -> int:
@@ -84,9 +89,13 @@ class ChangeFile:
             return BadChange(line, fields.reason, f"column {fields.column}")
         if len(fields) != len(self.names):
             return BadChange(line, TextReason.LENGTH, f"{len(fields)} fields")
+        named = dict(zip(self.names, fields, strict=True))
+        not_needed = sorted(name for name in self.not_needed if named[name])
+        if not_needed:
+            return BadChange(line, ChangeReason.ITEM_NOT_NEEDED, not_needed[0])
         return check(
             line,
-            dict(zip(self.names, fields, strict=True)),
+            named,
             system=self.rights.system,
             may_use_individual_number=self.rights.may_use_individual_number,
         )
@@ -104,7 +113,13 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
         if sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, REPLACED_BY))):
             return Rejected(reason="header_unknown", where=missing_column(header, encoding, COLUMNS))
     return ChangeFile(
-        path=file.data, names=tuple(names), layout=layout, encoding=encoding, rights=rights, count=manifest.count
+        path=file.data,
+        names=tuple(names),
+        layout=layout,
+        encoding=encoding,
+        rights=replace(rights, may_use_individual_number=agency.affairs.may_bring_individual_number(rights)),
+        count=manifest.count,
+        not_needed=frozenset(Field) - agency.affairs.may_bring(rights.system),
     )
 
 

@@ -32,7 +32,7 @@ async def recorded(ward):
     """Counts of each list in the log, in order."""
     rows = await ward.rows("select body from log_entry where kind = 'addressees.loaded' order by idx")
     facts = [json.loads(row["body"])["facts"] for row in rows]
-    return [one for one in facts if one["channel"] == "person-changes"]
+    return [one for one in facts if one.get("channel") == "person-changes"]
 
 
 async def test_a_file_that_came_before_the_one_it_needs_is_judged_anew_when_it_is_sent_again(ward):

@@ -123,9 +123,10 @@ async def test_a_push_shows_the_items_of_the_systems_affairs_and_no_individual_n
         "- {code: all, name: 全部, systems: [kokuho], individual_number: true, items: [name, kana, sex, birth_date, address]}\n"
     )
     (world.config.folder / "own.yaml").write_text(own, encoding="utf-8")
-    async with ward_of(world, affairs={"setagaya": "own.yaml"}) as ward:
+    async with ward_of(world) as ward:
         await ward.load(row())
-        await ward.load(row("81"), client="sky2")
+        await ward.load(row("81"), client="sky2")  # it might bring the number then
+    async with ward_of(world, affairs={"setagaya": "own.yaml"}) as ward:
         await ward.target()
         await ward.change("individual_number_change", name="見本 花子")
         (push,) = await ward.pushed(1)
