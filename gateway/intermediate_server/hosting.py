@@ -40,6 +40,7 @@ from storage.database import Database, StorageUnavailableError
 from storage.erasure_journal import PURPOSE as ERASED
 from storage.erasure_journal import ErasureJournal
 from storage.fault_points import Step, declare
+from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore, KeyStoreError
 from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
@@ -136,6 +137,7 @@ class Hosting:
                 for name in names
             ]
             await asyncio.gather(*(begin(agency) for agency in agencies))
+            await asyncio.gather(*(finish_destructions(one.database, one.tenant, one.keys) for one in agencies))
             committers = [agency.committer for agency in agencies]
             self._committing.join(committers)
             opening.callback(self._committing.leave, committers)
