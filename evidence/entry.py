@@ -46,6 +46,7 @@ class EntryKind(StrEnum):
     PROVISION_RELEASED = "provision.released"
     PROVISION_EXPIRED = "provision.expired"
 
+    RESULT_READ = "inquiry.result_read"
     RECORD_CORRECTED = "record.corrected"
     ERASURE_BEGUN = "erasure.begun"
     ERASURE_CERTIFIED = "erasure.certified"
@@ -90,6 +91,7 @@ class EntryKind(StrEnum):
 
 OTHER_KINDS: Final = frozenset(
     {
+        EntryKind.RESULT_READ,
         EntryKind.RECORD_CORRECTED,
         EntryKind.ERASURE_BEGUN,
         EntryKind.ERASURE_CERTIFIED,

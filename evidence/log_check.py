@@ -106,26 +106,25 @@ class LogCheck:
         self.ended = False
         self.erased = 0
         self.covers: list[Covered] = []  # what entries of this log say of years whose bodies are gone
+        self.reopened = (-1, -1)  # where the latest entries `log.reopened` in a row begin and end
         (self.log, self.last_time), self.openings = first_of(header.origin), 0  # how often the log was opened anew
 
     def line(self, line: bytes) -> None:
         """One line with its newline, in the order of the file."""
         self.lines += 1
         value = self._read(line)
-        if value is None:
+        if type(value) is not EndLine:
             self.digest.update(line)
+        if value is None:
             self.lost_lines += 1
             self._report(FindingName.MALFORMED, "not a line of an export", line=self.lines)
         elif type(value) is EntryLine:
-            self.digest.update(line)
             self._entry(value)
         elif type(value) is ErasedLine:
-            self.digest.update(line)
             self._gone(value)
         elif type(value) is EndLine:
             self._end(value)
         else:
-            self.digest.update(line)
             self._other(value)
 
     def _read(self, line: bytes) -> Line | None:
@@ -208,12 +207,13 @@ class LogCheck:
         self.times.append(at)
 
     def _reopened(self, index: int, body: bytes) -> None:
-        """What others hold of the origin before and is not here must be declared."""
-        said = read_reopening(body)
-        lost = [held for held in self.watched if held.times <= self.openings and held.size > index]
-        for name, detail, size, holder in judge_lost(said, index, self.openings, lost):
+        """What others hold of the origin before and is not here must be declared; of several that were lost together, by an entry each, in a row."""
+        start, _ = self.reopened = (self.reopened[0] if self.reopened[1] == index else index, index + 1)
+        others = (*self.watched, *(held for held in self.unmatched if held.holder))
+        lost = [held for held in others if held.times <= self.openings and held.size > start]
+        for name, detail, size, holder in judge_lost(read_reopening(body), start, self.openings, lost):
             self._report(name, detail, entry=index, size=size, held_by=holder)
-        self.watched = [held for held in self.watched if held not in lost]
+        self.watched, self.unmatched = ([one for one in of if one not in lost] for of in (self.watched, self.unmatched))
         self.watch = self.watched[-1].size if self.watched else -1
         self.openings += 1
 

@@ -34,9 +34,9 @@ def read_reopening(body: bytes) -> Reopening:
 def judge_lost(
     said: Reopening, index: int, openings: int, lost: Sequence[Any]
 ) -> Iterator[tuple[FindingName, str, int | None, str | None]]:
-    """What is wrong with an opening at `index` of a log opened `openings` times before: name, what, and size and holder of a checkpoint.
+    """What is wrong with an opening of a log opened `openings` times before: name, what, and size and holder of a checkpoint.
 
-    `lost`: checkpoints (evidence.log_check.Held) of the origins before that reach beyond this place.
+    `index`: of the first entry that says so, here. `lost`: checkpoints (evidence.log_check.Held) of the origins before that reach beyond this place.
     """
     if said.times != openings + 1 or said.size != index:
         yield FindingName.MALFORMED, "the log says that it was opened anew at another place", None, None

@@ -11,7 +11,7 @@ import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import asyncpg
 from rich.console import Console
@@ -22,21 +22,24 @@ from gateway.administrator import administrator_dsn
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.operations import backing_up, restoring
-from gateway.intermediate_server.operations.backup_file import BackupBrokenError, read_head
-from gateway.intermediate_server.operations.restoring import Restored, RestoreRefusedError, Restoring
+from gateway.intermediate_server.operations.restoring import Administrator
 from gateway.staff_calls import Party
 from gateway.staff_cards import StaffSecrets
 from gateway.topology import Program
 from keys.masked import Secret
 from keys.windows import PublicKeys
+from storage.backups.filling import Restored, RestoreRefusedError, Target, verify
+from storage.backups.form import BackedUp, BackupBrokenError, read_head
 from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStoreError
+from storage.marks import Marks
 from transport import role as role_file
 from transport.role import RoleConfig
 
 _FIRST: Final = "admin-1"
 _REASONS: Final = {
     "backup_of_another_agency": "別の機関のバックアップです / the backup is another agency's",
+    "backup_of_another_database": "別のデータベースのバックアップです / the backup is of another database",
     "made_by_another_version": "別の版のプログラムが作ったものです。同じ版で復元してから更新してください / restore with the version that made it, then update",
     "schema_not_empty": "復元先が空ではありません。空のスキーマにだけ復元します / the schema is not empty; a restore fills an empty one only",
     "restore_not_allowed": "管理者の権限、パスワード、職員証のいずれかが正しくありません / no administrator's right, or a wrong password or card",
@@ -110,7 +113,7 @@ def _run(args: argparse.Namespace) -> int:
     log_keys = role.register.logs[f"sekisho.example/{args.agency}/intermediate"]
     if args.action == "verify":
         with args.file.open("rb") as file:
-            tables = restoring.verify(file, private, log_keys)
+            tables = verify(file, private, log_keys)
         return end(f"正しいバックアップです / a good backup: {len(tables)} tables, {sum(tables.values()):,} rows", OK)
     return _restore(data, args, role, private, log_keys)
 
@@ -189,18 +192,18 @@ def _restore(
     card = staff_cards.open_card(who.card, args.agency, args.staff, known.passphrase)
     hosted = role.hosted[args.agency]
     with held(role.folder), administrator_dsn(data) as dsn, args.file.open("rb") as file:
-        of = Restoring(
+        of = Target(
             agency=args.agency,
+            database=BackedUp.INTERMEDIATE,
             schema=hosted.tenant,
-            staff_id=args.staff,
-            password=known.password,
-            card=card.public_key,
             private=private,
             log_keys=log_keys,
             journal=ErasureJournal.beside(hosted.keys, guarding.open_store(role, args.agency, args.person).ring),
             now=role.clock(),
+            left_out=backing_up.LEFT_OUT,
         )
-        found = asyncio.run(_fill(dsn, file, of))
+        by = Administrator(staff_id=args.staff, password=known.password, card=card.public_key)
+        found = asyncio.run(_fill(dsn, file, of, by, Marks.beside(hosted.keys)))
     return end(
         f"復元しました / restored: {sum(found.tables.values()):,} rows; {found.erased} erased rows left out. "
         f"{role.role} を起動すると、コアに確かめてから証跡を {found.times} 回目の続きとして開きます / start {role.role}: it asks the core and opens the log anew. "
@@ -210,9 +213,9 @@ def _restore(
     )
 
 
-async def _fill(dsn: str, file: Any, of: Restoring) -> Restored:
+async def _fill(dsn: str, file: IO[bytes], of: Target, by: Administrator, marks: Marks) -> Restored:
     admin = await asyncpg.connect(dsn)
     try:
-        return await restoring.restore(admin, file, of)
+        return await restoring.restore(admin, file, of, by, marks)
     finally:
         await admin.close()

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.faults import Switch
+from adapters.jlis_mock.faults import BY_CALL, Switch
 from adapters.jlis_mock.lines import Bad, Setting
 from gateway import full_log, own_topology, staff_calls
 from gateway.administrator import administrator_dsn
@@ -58,8 +58,15 @@ _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さな�
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
 _ALWAYS: Final = 100
 _FURTHEST_S: Final = 3650 * 24 * 3600
-_BOUNDS: Final = {"times": (0, 1_000_000), "ms": (0, 60_000), "share": (1, 100), "seed": (1, 2**53)}
+_BOUNDS: Final = {
+    "times": (0, 1_000_000),
+    "ms": (0, 60_000),
+    "share": (1, 100),
+    "seed": (1, 2**53),
+    "each": (1, 1_000_000),
+}
 _OF_A_LINE: Final = "回線の不正です。--line に次のどれかを / a fault of a line: say --line, one of: "
+_NO_MESSAGES: Final = "--each は照会の一通を数える不正のものです / --each is for faults that count messages: "
 _TOO_FAR: Final = "ずれは十年までです / a clock is wrong by ten years at most"
 
 
@@ -69,14 +76,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put = actions.add_parser("set", help="起こす (make it happen)")
     clear = actions.add_parser("clear", help="すべてやめる (end all of them)")
     put.add_argument("fault", metavar="FAULT", help="名前 (name), e.g. swap_key, delay")
-    put.add_argument("--times", type=int, default=1, metavar="N", help="あと何回 (how many more times)。既定 1")
+    put.add_argument(
+        "--times",
+        type=int,
+        default=1,
+        metavar="N",
+        help="あと何通に、回線なら何回 (how many messages; of a line: how often)。既定 1",
+    )
     put.add_argument("--line", metavar="A:B", help="どの回線か (which line), e.g. network:intermediate")
     put.add_argument("--ms", type=int, default=200, metavar="MS", help="遅れ (length of a delay)。既定 200")
     put.add_argument(
         "--share",
         type=int,
         metavar="PERCENT",
-        help="機会百回のうち何回か。どの回かは種から (in so many of a hundred occasions)",
+        help="百通、回線なら百回のうちいくつか。どれかは種から (so many of a hundred)",
+    )
+    put.add_argument(
+        "--each",
+        type=int,
+        metavar="N",
+        help="同じ一通に何度まで (one message so many times)。既定は来るたびに (whenever it comes)",
     )
     put.add_argument(
         "--seed",
@@ -136,18 +155,20 @@ def _mistake(args: argparse.Namespace, data: DataFolder, hosting: Sequence[str])
             return _TOO_FAR
         case "log" if args.party not in hosting:
             return _unknown("証跡 / log", args.party, hosting)
-        case "set" if args.fault not in (known := [one.value for one in (Bad if args.line else Switch)]):
-            lines_only = args.fault in set(Bad) and not args.line
-            return (
-                f"{_OF_A_LINE}{', '.join(_names(data)) or _NO_LINES}"
-                if lines_only
-                else _unknown("不正 / fault", args.fault, known)
-            )
         case "set":
-            return next(
-                (_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None
-            )
+            return _mistake_of_set(args, data)
     return None
+
+
+def _mistake_of_set(args: argparse.Namespace, data: DataFolder) -> str | None:
+    known = [one.value for one in (Bad if args.line else Switch)]
+    if args.fault not in known:
+        if args.fault in set(Bad):
+            return f"{_OF_A_LINE}{', '.join(_names(data)) or _NO_LINES}"
+        return _unknown("不正 / fault", args.fault, known)
+    if args.each is not None and (args.line or args.fault in BY_CALL):
+        return f"{_NO_MESSAGES}{', '.join(sorted(set(Switch) - BY_CALL))}"
+    return next((_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None)
 
 
 def _fits(args: argparse.Namespace, name: str) -> bool:
@@ -216,6 +237,8 @@ def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int |
         )
         return {}, {args.line: {Bad(args.fault): setting}}
     drawn = {} if args.share is None else {"share": args.share, "seed": args.seed}
+    if args.each is not None:
+        drawn["each"] = args.each
     return {Switch(args.fault).value: args.times, **drawn}, {}
 
 

@@ -73,6 +73,15 @@ def published_text(head: Head) -> str:
     )
 
 
+def same_text(same: Head, valid_from: date) -> str:
+    return (
+        f"版 {same.number}（{same.valid_from.isoformat()} から）と同じ内容です。{valid_from.isoformat()} からの新しい版にしても何も変わらないので、発行しませんでした。"
+        f"文書を直すか、内容を見てください: sekisho lists show {same.number}"
+        f"\nthe same content as version {same.number}, in force from {same.valid_from.isoformat()}: nothing would change, and nothing was published"
+        f"\n  要約値  {same.content_digest}"
+    )
+
+
 def refusal_text(reason: str) -> str:
     japanese = _REFUSALS.get(reason)
     return f"コアが拒みました / refused by the core: {reason}{f'。{japanese}' if japanese else ''}"

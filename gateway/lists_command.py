@@ -1,7 +1,7 @@
 """`sekisho lists`: the versions of the permission list: show, diff, lint, publish (PL-1, PL-2, PL-5).
 
 Exit codes: show 0; diff 0 no difference, 1 differences; lint 0 no mistakes, 1 mistakes; publish 0 published, 3 refused by the
-core, 4 core not reachable; 2 for bad input everywhere, and then nothing was done.
+core or the same as a version that counts then anyway, 4 core not reachable; 2 for bad input everywhere, and then nothing was done.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.topology import NETWORK
 from permission_lists.findings import Finding
 from permission_lists.lint import errors
 from permission_lists.model import ListBroken
-from permission_lists.versions import SignedVersion, VersionRefusal, check, legal_day, make
+from permission_lists.versions import SignedVersion, VersionRefusal, check, legal_day, make, unchanged_by
 from storage import list_files
 from transport.clock import Clock
 
@@ -158,6 +158,10 @@ def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Se
     head = check(version, library.heads, publisher_keys(data))
     if head is None or isinstance(head, VersionRefusal):
         raise SourceWrongError(f"この文書からは版を作れません / no version can be made: {head}")
+    same = unchanged_by(library.heads, head.content_digest, valid_from)
+    if same is not None:  # a run that died behind the core has not told the register yet
+        publish(data, authority.root, lambda before: with_lists(before or {}, list(map(named, library.heads))))
+        return end(list_texts.same_text(same, valid_from), REFUSED)
     answer = staff_calls.ask(core, _PUBLISH_PATH, [_wire(version)])[0]
     if "refused" in answer:
         return end(list_texts.refusal_text(str(answer["refused"]["reason"])), REFUSED)

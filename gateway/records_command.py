@@ -26,7 +26,7 @@ from gateway.intermediate_server.retention.certificates import together
 from gateway.staff_calls import Party
 from transport.clock import JST, Clock
 
-_OUTCOMES: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RECORD_CORRECTED))
+_OUTCOMES: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
 _COLUMNS: Final = (
     "id", "at", "kind", "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "disposition", "reason",
     "actor", "purpose_text", "erased", "corrections",

@@ -207,6 +207,14 @@ def in_force(heads: Sequence[Head], on: date) -> Head | None:
     return max((head for head in heads if head.valid_from <= on), key=lambda head: head.number, default=None)
 
 
+def unchanged_by(heads: Sequence[Head], content_digest: str, valid_from: date) -> Head | None:
+    """The version that says this content already on `valid_from`, when on every later day one does: another version of it would change nothing."""
+    days = [valid_from, *(head.valid_from for head in heads if head.valid_from > valid_from)]
+    counting = [in_force(heads, day) for day in days]
+    same = all(head is not None and head.content_digest == content_digest for head in counting)
+    return counting[0] if same else None
+
+
 def of_permit(heads: Sequence[Head], list_digest: str, issued_at: datetime, now: datetime) -> Head | None:
     """The version that a provision is judged by: the one in force when its permit was issued, if the permit names it.
 

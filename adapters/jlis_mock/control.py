@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.jlis_mock.core.routes import ENTRANCE
-from adapters.jlis_mock.faults import FaultBoard, Switch
+from adapters.jlis_mock.faults import BY_CALL, FaultBoard, Switch
 from storage.committer import Committer
 from transport.listener import PEER
 from transport.problem import Handler, ProblemError
@@ -23,10 +23,11 @@ FAULTS: Final = web.AppKey("faults", FaultBoard)
 
 
 class Changes(Struct, forbid_unknown_fields=True):
-    """Switch → how many more times; what is left out stays. `permit_redeem_s`: null for the configured seconds.
+    """Switch → how many more messages it strikes; what is left out stays. `permit_redeem_s`: null for the configured seconds.
 
     `log_full`: the network's log takes nothing more, or does again. `clock_skew_s`: by how much the network's own clock is wrong.
-    `share`: in so many of a hundred occasions, drawn from `seed` (1), the switches named here act; left out: in all.
+    `share`: the switches named here strike so many of a hundred messages, drawn from `seed` (1); left out: all. `each`: a message that is
+    struck is struck so many times; left out: as often as it comes.
     """
 
     permit_anything: Count | UnsetType = UNSET
@@ -47,6 +48,7 @@ class Changes(Struct, forbid_unknown_fields=True):
     permit_redeem_s: Count | UnsetType | None = UNSET
     share: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
     seed: Annotated[int, Meta(ge=1, le=2**53)] | UnsetType = UNSET
+    each: Annotated[int, Meta(ge=1, le=1_000_000)] | UnsetType = UNSET
 
 
 _CHANGES: Final = msgspec.json.Decoder(Changes)
@@ -59,6 +61,10 @@ async def post_control(request: web.Request) -> web.Response:
         changes: dict[str, Any] = msgspec.to_builtins(_CHANGES.decode(await request.read()))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProblemError(400, "malformed_body", "The body must be an object of switches with counts.") from None
+    if "each" in changes and BY_CALL & changes.keys():
+        raise ProblemError(
+            400, "malformed_body", f"`each` is of messages; by the call go {', '.join(sorted(BY_CALL))}."
+        )
     clock, wrong_by = request.app[ENTRANCE].clock, changes.pop("clock_skew_s", None)
     full = _fill(request.app[ENTRANCE].committer, changes.pop("log_full", None))
     if wrong_by is not None:

@@ -1,16 +1,18 @@
 """Faults that the simulated network commits on demand, so that others can be seen to catch them (simulation only).
 
-Each switch holds how many more times it is to happen: at once, or, with a `share`, at occasions that are drawn from a seed. The value is
-frozen; `FaultBoard` holds the present one.
+Each switch holds how many more messages it is to strike: the next ones, or, with a `share`, those that are drawn from a seed. A message that
+is sent again is the same message: it is counted and drawn once, and struck as often as it comes, or `each` times (docs/adr/0079). What is no
+message of an inquiry (`BY_CALL`) is counted by the call. `FaultBoard` holds the present state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any
+from math import inf
+from typing import Any, Final
 
 
 class Switch(StrEnum):
@@ -44,9 +46,15 @@ class Switch(StrEnum):
     """Call an agency with a certificate that is not good for calling."""
 
 
+BY_CALL: Final = frozenset(
+    {Switch.STALE_LIST, Switch.CORE_DOWN, Switch.WRONG_CERTIFICATE, Switch.MINT_FOR_ANOTHER_PERSON}
+)
+"""These strike calls, whatever is in them: a call that comes again is another one (the last one is that it comes again)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Times left of each switch; `permit_redeem_s` replaces the configured seconds while it is set."""
+    """How many more messages each switch strikes; `permit_redeem_s` replaces the configured seconds while it is set."""
 
     permit_anything: int = 0
     permit_other_party: int = 0
@@ -69,12 +77,25 @@ class Faults:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Share:
-    """In so many of a hundred occasions; `occasions`: how many there were."""
+class _Drawing:
+    """How one switch chooses: `percent` of a hundred messages, by `seed`, each struck so many times (None: as often as it comes).
 
-    percent: int
-    seed: int
+    `met`: message → how often it is still struck, 0 for one that was spared. `occasions`: how many messages or calls there were.
+    """
+
+    percent: int | None = None
+    seed: int = 1
+    each: int | None = None
+    met: dict[str, float] = field(default_factory=dict)
     occasions: int = 0
+
+    def drawn(self, switch: Switch) -> bool:
+        """Whether this occasion is one of the share; the same for the same seed and place in the row of occasions."""
+        if self.percent is None:
+            return True
+        self.occasions += 1
+        row = f"{self.seed}/{switch.value}/{self.occasions}"
+        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % 100 < self.percent
 
 
 class FaultBoard:
@@ -82,32 +103,38 @@ class FaultBoard:
 
     def __init__(self) -> None:
         self.faults = Faults()
-        self._shares: dict[str, _Share] = {}
+        self._drawings: dict[str, _Drawing] = {}
 
-    def take(self, switch: Switch) -> bool:
-        """Whether to commit this fault now; counts it."""
-        left = self.faults.left(switch)
-        if left <= 0 or not self._drawn(switch):
+    def take(self, switch: Switch, message: str | None = None) -> bool:
+        """Whether to commit this fault now; counts it. `message`: what names it whenever it comes; None: a call, which is never the same again."""
+        drawing = self._drawings.get(switch.value)
+        if drawing is None:
             return False
-        self.faults = replace(self.faults, **{switch.value: left - 1})
-        return True
+        if message is not None and message in drawing.met:
+            return self._again(drawing, message)
+        left = self.faults.left(switch)
+        if left <= 0:
+            return False
+        struck = drawing.drawn(switch)
+        if message is not None:
+            drawing.met[message] = (inf if drawing.each is None else drawing.each - 1) if struck else 0
+        if struck:
+            self.faults = replace(self.faults, **{switch.value: left - 1})
+        return struck
 
-    def _drawn(self, switch: Switch) -> bool:
-        """Whether this occasion is one of the share; the same for the same seed and place in the row of occasions."""
-        share = self._shares.get(switch.value)
-        if share is None:
-            return True
-        share.occasions += 1
-        row = f"{share.seed}/{switch.value}/{share.occasions}"
-        return int.from_bytes(blake2b(row.encode(), digest_size=4).digest(), "big") % 100 < share.percent
+    @staticmethod
+    def _again(drawing: _Drawing, message: str) -> bool:
+        left = drawing.met[message]
+        drawing.met[message] = max(0, left - 1)
+        return left > 0
 
     def set(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Set the named switches, leave the others; return all of them. `share`, `seed`: at which occasions those that are named act."""
-        named = {name: value for name, value in changes.items() if name not in {"share", "seed"}}
-        percent, seed = changes.get("share"), changes.get("seed") or 1
+        """Set the named switches, leave the others; return all of them. `share`, `seed`, `each`: how those that are named choose and strike."""
+        how = {"share", "seed", "each"}
+        named = {name: value for name, value in changes.items() if name not in how}
         for name in named:
-            self._shares.pop(name, None)
-            if percent is not None:
-                self._shares[name] = _Share(percent=percent, seed=seed)
+            self._drawings[name] = _Drawing(
+                percent=changes.get("share"), seed=changes.get("seed") or 1, each=changes.get("each")
+            )
         self.faults = replace(self.faults, **named)
         return asdict(self.faults)

@@ -88,7 +88,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Standing:
-    """`opened_at`: when this log was last opened anew after a loss; permits of before are good for nothing (records.standing)."""
+    """`opened_at`: when this log was last opened anew after a loss; permits of before are good for nothing, since what was answered under them may be lost."""
 
     opened_at: datetime | None = None
 

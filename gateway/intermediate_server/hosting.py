@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import SIGNING, HostedAgency
 from gateway.intermediate_server.bars.standing import StandingBars
 from gateway.intermediate_server.codes import renewing
@@ -24,7 +25,7 @@ from gateway.intermediate_server.lists.taking import FAILURES as LIST_FAILURES
 from gateway.intermediate_server.lists.taking import ListTaking
 from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.operations.watching import watch
-from gateway.intermediate_server.records.standing import begin, stand
+from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.resealing.job import resealing_of
 from gateway.intermediate_server.routes import Server, refusals_of
 from gateway.intermediate_server.staff import founding
@@ -49,11 +50,13 @@ from transport import tls
 from transport.channel import Channel, session
 from transport.checkpoints import peer_notes
 from transport.circuit import Circuit
+from transport.log_standing import LogStanding
 from transport.register_records import RegisterRecords
 from transport.renewal import Renewal
 from transport.role import Hosted, RoleConfig
 
 _REGISTER = commit_step("intermediate", "register.looked")
+_REOPENED = commit_step("founding", "log.reopened")
 SEND_PERMITS = declare("intermediate", "send.permits")
 SEND_INQUIRIES = declare("intermediate", "send.inquiries")
 SEND_LATE = declare("intermediate", "send.late_outcomes")
@@ -136,7 +139,9 @@ class Hosting:
                 )
                 for name in names
             ]
-            await asyncio.gather(*(begin(agency) for agency in agencies))
+            openings = await asyncio.gather(*(_log_standing(agency).begin() for agency in agencies))
+            for agency, opened_at in zip(agencies, openings, strict=True):
+                agency.standing.opened_at = opened_at
             await asyncio.gather(*(finish_destructions(one.database, one.tenant, one.keys) for one in agencies))
             committers = [agency.committer for agency in agencies]
             self._committing.join(committers)
@@ -176,7 +181,7 @@ class Hosting:
                 agency.held_checkpoints.run,
                 agency.code_epochs.run,
                 agency.code_renewals.run,
-                partial(stand, agency, agency.held_checkpoints),
+                _log_standing(agency).run,
                 refusals.run,
                 desk.refusals.run,
                 taking.core.run,
@@ -196,6 +201,19 @@ class Hosting:
 
     def _start(self, loops: Iterable[Loop]) -> None:
         self.tasks += [self.server.group.create_task(loop()) for loop in loops]
+
+
+def _log_standing(agency: HostedAgency) -> LogStanding:
+    """The core holds what it was shown of the agency's log."""
+    return LogStanding(
+        agency=agency.id,
+        committer=agency.committer,
+        ask=agency.held_checkpoints.ask,
+        keys=lambda origin: agency.register().log_keys(origin),
+        note=lambda now, by, said: note_about(agency, now, EntryKind.LOG_REOPENED, None, said, actor=by),
+        step=_REOPENED,
+        clock=agency.clock,
+    )
 
 
 def _taking(agency: HostedAgency) -> ListTaking:

@@ -186,9 +186,13 @@ def _inquiries(server: Server) -> Handle:
         tasks = {found.number: server.start(agency, found) for found in registered if isinstance(found, Inquiry)}
         if tasks and envelope.wait_ms > 0:
             await asyncio.wait(tasks.values(), timeout=min(envelope.wait_ms / 1000, LONGEST_WAIT_S))
-        asked_before = [found for found in registered if isinstance(found, str) and not isinstance(found, Unregistered)]
-        wanted = [reading.ResultItem(inquiry_number=number) for number in asked_before]
-        before = dict(zip(asked_before, await reading.results(agency, wanted), strict=True)) if wanted else {}
+        wanted = [
+            reading.ResultItem(inquiry_number=found, system=item.system, actor=item.actor, purpose=item.purpose)
+            for item, found in zip(items, registered, strict=True)
+            if isinstance(found, str) and not isinstance(found, Unregistered)
+        ]
+        told = await reading.results(agency, wanted) if wanted else []
+        before = {one.inquiry_number: answer for one, answer in zip(wanted, told, strict=True)}
         return [_answer(found, before) for found in registered]
 
     return handle

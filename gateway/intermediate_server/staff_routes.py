@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+import msgspec
 from aiohttp import web
 
 from codebook.errors import CodebookError
@@ -17,7 +18,6 @@ from evidence.entry import EntryKind
 from evidence.export import LogParty
 from gateway.intermediate_server.bars_routes import BAR_ROUTES
 from gateway.intermediate_server.desk_routes import DESK_ROUTES
-from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.key_routes import KEY_ROUTES
 from gateway.intermediate_server.operations import backing_up, jobs, statistics
 from gateway.intermediate_server.operations_routes import OPERATION_ROUTES
@@ -229,10 +229,19 @@ def _export(addressed: Addressed) -> Route:
     return route
 
 
+class LogSearchItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_TKM_90018."""
+
+    inquiry_number: str
+
+
+_LOG_SEARCH_ITEM = msgspec.json.Decoder(LogSearchItem)
+
+
 async def _search(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_TKM_90018: entries of the affairs and kinds of information that the right covers; each number is on record."""
     agency = acting.desk.agency
-    numbers = [_inquiry_number(item.inquiry_number) for item in wire.parse_items(envelope, reading.RESULT_ITEM)]
+    numbers = [_inquiry_number(item.inquiry_number) for item in wire.parse_items(envelope, _LOG_SEARCH_ITEM)]
     found = {number: await log_store.search(agency.database, agency.tenant, number) for number in numbers}
     seen = {number: [entry for entry in entries if _may_see(acting, entry)] for number, entries in found.items()}
     await acting.record(
@@ -262,7 +271,8 @@ def _inquiry_number(text: str) -> InquiryNumber:
 
 
 def _may_see(acting: Acting, entry: dict[str, Any]) -> bool:
-    affair, information = entry.get("item", EVERYTHING), entry.get("information", EVERYTHING)
+    fields = entry.get("facts", entry)
+    affair, information = fields.get("item", EVERYTHING), fields.get("information", EVERYTHING)
     return acting.may(Function.LOG_SEARCH, affair, information)
 
 

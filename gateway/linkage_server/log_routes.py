@@ -9,7 +9,7 @@ from asyncpg import Record
 
 from evidence.export import LogParty
 from gateway.api.authorization import require
-from gateway.linkage_server.inquiry_desk.inquiry import RESULT_WANTED
+from gateway.linkage_server.inquiry_desk.inquiry import INQUIRY_NAMED
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.errors import KeyUnusable, SealBroken
 from storage.evidence_log import store as log_store
@@ -38,7 +38,7 @@ async def post_log_search(request: web.Request) -> web.Response:
     """The entries of each inquiry number, in order; beside a refused inquiry what it was for (`purpose_text`)."""
     caller = await require(request, "log", "read")
     agency = request.app[AGENCIES][caller.agency]
-    wanted = wire.parse_items(wire.read_envelope(await request.read()), RESULT_WANTED)
+    wanted = wire.parse_items(wire.read_envelope(await request.read()), INQUIRY_NAMED)
     found = [{"entries": await log_store.search(agency.database, agency.tenant, one.inquiry_number)} for one in wanted]
     await _add_purposes(agency, [entry for answer in found for entry in answer["entries"]])
     return web.json_response({"items": found})

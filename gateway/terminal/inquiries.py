@@ -150,7 +150,7 @@ async def post_result(request: web.Request) -> web.Response:
     behind = request.app[TERMINAL].behind
     act = {"affair": about.item, "information": about.information, "inquiry_number": number}
     await behind.first("/staff/desk/inquiries", act, whose.token)
-    wanted = {"inquiry_number": number, "addressee_number": about.addressee_number}
+    wanted = {"inquiry_number": number, "addressee_number": about.addressee_number, "staff": whose.staff_id}
     answer = _one(await behind.post("/v1/inquiry-results", {"items": [wanted]}))
     return _shown(request, whose, {"inquiry_number": number, **answer})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from evidence.checkpoint import first_of, format_vkey, opened_anew, sign
 from evidence.entry import EntryKind, other_entry
@@ -150,3 +151,37 @@ def test_an_origin_opened_anew_leads_back():
     assert first_of(opened_anew(opened_anew(origin, 1), 2)) == (origin, 2)
     with pytest.raises(ValueError, match="once at least"):
         opened_anew(origin, 0)
+
+
+# --- a backup that is restored twice
+
+
+def restored_twice(*, lived_again: int = 3, declared: int = -1) -> tuple[Reopened, Log]:
+    """Lost at nine entries and restored with six; `lived_again` entries later lost again, and restored with the same six under the third origin.
+
+    `declared`: what the log says that others had seen of its second origin, unless it is the truth.
+    """
+    first, second, log = lived(9), lived(6), lived(6)
+    second.reopen(first)
+    for number in range(lived_again - 1):
+        second.go_on(step(EntryKind.INQUIRY_REGISTERED, 50 + number, 1))
+    core = core_that_saw(first)
+    core.peers.append(replace(core.peers[0], note=second.notes[-1], origin=second.again))
+    known = len(second.bodies) if declared < 0 else declared
+    for times, size, root in ((1, 9, first.root()), (2, known, second.root())):
+        facts = {"times": times, "size": 6, "known_size": size, "known_root": root.hex()}
+        entry = other_entry(id=f"E{times}", at=START + timedelta(minutes=3), kind=EntryKind.LOG_REOPENED, facts=facts)
+        log.append(entry, checkpoint=False)
+    log.notes.append(sign(opened_anew(log.origin, 2), len(log.bodies), log.root(), log.signer))
+    return log, core
+
+
+@pytest.mark.parametrize("lived_again", [1, 2, 5])
+def test_a_backup_that_was_restored_twice_says_what_was_lost_each_time(lived_again):
+    log, core = restored_twice(lived_again=lived_again)
+    assert found(log, core, opened_anew(log.origin, 2)).findings == ()
+
+
+def test_what_was_lost_of_the_second_origin_and_not_declared_is_found():
+    log, core = restored_twice(declared=7)
+    assert Name.DROPPED_TAIL in names(found(log, core, opened_anew(log.origin, 2)))

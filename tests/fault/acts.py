@@ -58,7 +58,7 @@ async def the_ward_asks(trial: Trial) -> None:
 
 
 async def the_ward_asks_a_provider_that_is_away(trial: Trial) -> None:
-    await insisting(lambda: trial.system.faults(provider_down=1))
+    await insisting(lambda: trial.system.faults(provider_down=1, each=1))
     await the_ward_asks(trial)
 
 
@@ -326,7 +326,7 @@ def at_once(act: Act) -> Prepare:
 ACTS: dict[str, Prepare] = {
     **dict.fromkeys(
         (
-            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.ended",
+            "intermediate.commit.inquiry.registered", "intermediate.commit.inquiry.ended", "intermediate.commit.inquiry.result_read",
             "intermediate.send.permits", "intermediate.send.inquiries", "linkage.send.inquiries", "linkage.send.inquiry_results",
             "core.commit.permit.issued", "core.commit.provision.relayed", "core.send.provisions",
         ),

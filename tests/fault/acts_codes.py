@@ -164,7 +164,7 @@ CODE_ACTS: dict[str, Prepare] = {
         a_code_is_cancelled_and_had_again,
     ),
     "linkage.send.code_replacements": a_code_is_replaced,
-    "linkage.commit.code_followed": acts.codes_for_new_people,
+    **dict.fromkeys(("linkage.commit.code_followed", "linkage.commit.code_hastened"), acts.codes_for_new_people),
     **dict.fromkeys(
         ("linkage.send.code_request_file", "linkage.commit.code_request_results", "resident_network.send.code_results"),
         codes_over_files,

@@ -123,6 +123,7 @@ ALLOWED = {
     ("gateway.linkage_server.code_requests", "open_run"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "close_runs"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "hasten"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",
+    ("gateway.linkage_server.code_requests", "advance_hastening"): "how far a run is: progress, no legal act",
     ("gateway.linkage_server.code_requests", "forget_code_runs"): "runs past the time that history is kept: progress, no legal act",
     ("gateway.linkage_server.code_requests", "move_cursor"): "how far people were followed: progress, no legal act",
     ("gateway.linkage_server.code_requests", "put_standings"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",
@@ -167,8 +168,12 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
-            for name in ("empty_migration", "leave_out_of_replica", "leave_out_of_person_code", "ask_grants_anew", "suspend_use", "complete_job", "next_origin", "log_opened_anew")
+            for name in ("leave_out_of_replica", "leave_out_of_person_code", "end_people", "end_cards", "end_grants", "ask_passwords_anew", "ask_grants_anew", "suspend_use", "complete_job")
         ),
+        "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
+    ),
+    **dict.fromkeys(
+        (("storage.backups", name) for name in ("empty_table", "next_origin", "log_opened_anew")),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),
     ("gateway.intermediate_server.inquiry", "postpone"): "when to try again: no legal act",

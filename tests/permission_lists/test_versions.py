@@ -21,7 +21,17 @@ from keys.publisher import PublisherKey, PublisherKeys
 from keys.signing import Signer
 from permission_lists import versions
 from permission_lists.model import ListBroken
-from permission_lists.versions import Head, SignedVersion, VersionRefusal, check, in_force, make, of_permit, read_head
+from permission_lists.versions import (
+    Head,
+    SignedVersion,
+    VersionRefusal,
+    check,
+    in_force,
+    make,
+    of_permit,
+    read_head,
+    unchanged_by,
+)
 from tests.permission_lists.test_model import SMALL
 
 PUBLISHER = Signer(Secret(b"\x01" * 32))
@@ -227,6 +237,24 @@ def test_a_version_counts_from_its_first_day(on: date, number: int | None) -> No
     found = in_force(HEADS, on)
 
     assert (None if found is None else found.number) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "valid_from", "same"),
+    [
+        (3, date(2025, 4, 1), 3),
+        (3, date(2026, 4, 1), 3),
+        (3, date(2025, 3, 31), None),  # it would count a day earlier
+        (2, date(2024, 6, 1), None),  # it would take the place of the third
+        (2, date(2026, 4, 1), None),  # back to what was before
+        (1, date(2022, 6, 16), None),
+    ],
+)
+def test_pl_2_a_version_that_would_change_no_day_is_known_by_the_one_that_counts(
+    number: int, valid_from: date, same: int | None
+) -> None:
+    found = unchanged_by(HEADS, HEADS[number - 1].content_digest, valid_from)
+    assert (None if found is None else found.number) == same
 
 
 @pytest.mark.parametrize("valid_from", ["2025-04-01", "2024-12-01"])

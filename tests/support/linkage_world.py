@@ -93,6 +93,7 @@ class Neighbours:
 
     people: dict[str, dict[str, str]] = field(default_factory=dict)
     acquisitions: dict[str, str] = field(default_factory=dict)
+    wanted: list[dict[str, Any]] = field(default_factory=list)
     bound: set[str] = field(default_factory=set)
     requests: list[dict[str, str]] = field(default_factory=list)
     cancelled: dict[str, str] = field(default_factory=dict)
@@ -163,6 +164,7 @@ class Neighbours:
         return answer | {"integrated_number": item["integrated_number"]}
 
     def _result(self, item: dict[str, Any]) -> dict[str, Any]:
+        self.wanted.append(item)
         return {
             "inquiry_number": item["inquiry_number"],
             "state": "registered",

@@ -56,6 +56,17 @@ class World:
             code = main([*words, "--data", str(self.system.running.data.root)])
         return code, told.getvalue()
 
+    def staff(self, *words: str, by: str = "admin-1") -> str:
+        code, told = self.sekisho("staff", *words, "--agency", WARD, "--staff", by)
+        assert code == OK, told
+        return told
+
+    def grants(self) -> list[dict[str, Any]]:
+        return json.loads(self.staff("grants", "--json", by="admin-2"))
+
+    def secrets_of(self, who: str) -> Path:
+        return self.system.running.data.staff_secrets(WARD, who)
+
     def backup(self, *words: str) -> tuple[int, str]:
         return self.sekisho("backup", *words, "--agency", WARD)
 
@@ -77,6 +88,8 @@ def world(tmp_path_factory):
 async def _before(world: World) -> None:
     system = world.system
     await _people(system)
+    for who in ("leaver", "renewed"):
+        await asyncio.to_thread(world.staff, "add", who, "--office", "zeimu", "--until", "2026-04-01")
     await system.load_records(INSURANCE, system.insurance(system.insured[2]), "copies.ndjson")
     system.reconfigure(ROLE, keep_result_s=6 * 24 * 3600)
     world.numbers["erased"] = await _asked(system)
@@ -118,6 +131,7 @@ async def _after(world: World) -> None:
     world.found["copies before"] = sorted(record["record_id"] for record in gone)
     left = await until(lambda: _copies(system), lambda left: not _named(left, gone))
     assert not _named(left, gone)
+    await asyncio.to_thread(_end_rights, world)
     await system.faults(provider_down=100_000)
     async with system.stage.system(SUGINAMI) as caller:
         question = system.to_the_ward(system.insured[0])
@@ -127,6 +141,17 @@ async def _after(world: World) -> None:
         lambda: system.look(SUGINAMI, waiting["inquiry_number"]), lambda one: one["state"] == "permitted"
     )
     assert found["state"] == "permitted"
+
+
+def _end_rights(world: World) -> None:
+    """Somebody leaves, somebody has another card, an administrator may make backups no more, and has another password."""
+    world.staff("leave", "leaver")
+    world.staff("reset", "renewed")
+    [grant] = [one for one in world.grants() if (one["staff_id"], one["function"]) == ("admin-2", "backup")]
+    world.staff("revoke", grant["grant_id"])
+    world.numbers["revoked"] = grant["grant_id"]
+    world.found["old secrets"] = world.secrets_of("admin-2").read_bytes()
+    world.staff("password", by="admin-2")
 
 
 def _named(copies: list[str], records: list[dict[str, Any]]) -> list[str]:
@@ -176,6 +201,8 @@ def _restore(world: World) -> None:
     found["altered"] = world.backup("restore", str(broken))
     found["cut"] = (broken.write_bytes(world.file.read_bytes()[:-100]), world.backup("verify", str(broken)))[1]
     found["restored by staff"] = world.backup("restore", str(world.file), "--staff", "staff-1")
+    world.secrets_of("admin-2").write_bytes(found["old secrets"])
+    found["restored by a revoked one"] = world.backup("restore", str(world.file), "--staff", "admin-2")
     found["restored"] = world.backup("restore", str(world.file))
     found["restored twice"] = world.backup("restore", str(world.file))
 
@@ -206,22 +233,11 @@ async def _refusal(system: System) -> str:
 
 
 def _approve(world: World) -> None:
-    _, listed = world.sekisho("staff", "grants", "--json", "--agency", WARD, "--staff", "admin-2")
-    for grant in json.loads(listed):
+    world.found["grants"] = world.grants()
+    for grant in world.found["grants"]:
         if grant["state"] == "requested":
             other = "admin-2" if grant["requested_by"] == "admin-1" else "admin-1"
-            words = (
-                "staff",
-                "approve",
-                grant["grant_id"],
-                "--hash",
-                grant["content_hash"],
-                "--agency",
-                WARD,
-                "--staff",
-                other,
-            )
-            assert world.sekisho(*words)[0] == OK
+            world.staff("approve", grant["grant_id"], "--hash", grant["content_hash"], by=other)
 
 
 def _lift(world: World) -> list[str]:
@@ -295,6 +311,19 @@ def test_nothing_is_asked_or_answered_until_two_have_looked(world):
     assert ("lift_asked" in first, "second_person_needed" in again, "lifted" in second) == (True, True, True)
 
 
+def test_who_was_revoked_or_left_since_the_backup_stays_so(world):
+    """SC-11, SC-15: rights of administrators come back as the backup has them, but for those that ended since."""
+    refused = world.found["restored by a revoked one"]
+    assert (refused[0], "no administrator" in refused[1]) == (REFUSED, True)
+    states = {one["grant_id"]: one["state"] for one in world.found["grants"]}
+    assert states[world.numbers["revoked"]] == "revoked"
+    people = {one["staff_id"]: one for one in json.loads(world.staff("list", "--json"))}
+    assert (people["leaver"]["state"], people["renewed"]["state"]) == ("left", "active")
+    cards = [card["state"] for who in ("leaver", "renewed") for card in people[who]["cards"]]
+    assert cards == ["revoked", "revoked"]
+    assert world.secrets_of("admin-2").read_bytes() != world.found["old secrets"], "the old password was good for more"
+
+
 async def test_a_permit_of_before_is_refused_and_new_ones_work(world):
     system = world.system
     await system.faults(provider_down=0)
@@ -322,6 +351,7 @@ async def test_the_log_goes_on_under_another_origin_and_says_what_is_lost(world)
 
 async def test_a_database_that_was_set_back_is_barred_and_its_second_history_is_found(world):
     system, running = world.system, world.system.running
+    await system.faults(provider_down=0)
     async with system.administrator() as connection:
         await connection.execute(f"set search_path to {SCHEMA}")
         head = await connection.fetchrow("select * from log_head where year = 2022")

@@ -137,6 +137,23 @@ async def test_a_row_by_ordinance_is_published_taken_and_in_force_from_midnight(
     assert (head["number"], head["valid_from"], digests) == (3, "2022-11-01", {head["content_digest"]})
 
 
+@pytest.mark.parametrize("day", ["2022-11-02", "2023-04-01"])
+async def test_pl_2_a_version_that_says_the_same_as_the_one_that_counts_is_refused_and_named(
+    system, tmp_path, capsys, day
+):
+    """In other words of YAML too; nothing is signed, and the core is not asked."""
+    file = tmp_path / "ordinance.yaml"
+    file.write_text(f"# another hand\n{ORDINANCE.read_text(encoding='utf-8')}", encoding="utf-8")
+
+    assert publish(system, day, file) == REFUSED
+
+    said = capsys.readouterr().err
+    assert "版 3（2022-11-01 から）と同じ内容" in said
+    assert heads(system)[-1].number == 3
+    assert len(kinds(await system.export("network"), "list.published")) == 3
+    assert kinds(await system.export("network"), "list.refused") == []
+
+
 async def test_what_is_in_flight_at_midnight_ends_under_the_list_it_began_under(system, tmp_path):
     """A request of the day before gets no permit any more; a permit of the day before is answered; a new day, a new list."""
     person = system.insured[0]

@@ -102,6 +102,7 @@ def faults_by_command(data: Path) -> list[tuple[int, dict]]:
         ["set", "swap_key", "--times", "3"], ["set", "cut", "--line", "network:intermediate"], ["set", "cut", "--line", "nobody:knows"],
         ["set", "cut", "--times", "-1", "--line", "network:intermediate"], ["set", "explode"],
         ["set", "swap_key", "--times", "-1"], ["set", "swap_key", "--share", "0"], ["set", "delay"],
+        ["set", "core_down", "--each", "1"], ["set", "cut", "--line", "network:intermediate", "--each", "1"],
         ["skew", "nobody", "1"], ["skew", "intermediate", "-60"], ["log", "full", "nobody"], ["log", "full", "setagaya"], ["list"], ["clear"],
     ):  # fmt: skip
         printed = io.StringIO()
@@ -143,7 +144,7 @@ def test_somebody_who_starts_the_whole_topology_asks_at_once_by_the_command_that
 
 def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):
     codes = [code for code, _ in said]
-    assert codes == [OK, OK, *[BAD_INPUT] * 7, OK, BAD_INPUT, OK, OK, OK]
+    assert codes == [OK, OK, *[BAD_INPUT] * 9, OK, BAD_INPUT, OK, OK, OK]
     listed, cleared = said[-2][1], said[-1][1]
     assert listed["switches"]["swap_key"] == 3
     assert {name: set(bad) for name, bad in listed["lines"].items() if bad} == {"network:intermediate": {"cut"}}

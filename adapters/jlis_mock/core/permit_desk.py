@@ -91,7 +91,7 @@ class PermitDesk:
         request_digest = digest(ask.request)
         if request is None:
             return self._without_row(caller, None, "request_malformed", request_digest, now)
-        if caller != request.inquirer and not self.faults.take(Switch.ANY_CALLER):
+        if caller != request.inquirer and not self.faults.take(Switch.ANY_CALLER, request_digest):
             return self._without_row(caller, request, "inquirer_is_not_the_caller", request_digest, now)
         stored = known.get(request.inquiry_number)
         if stored is not None:
@@ -123,7 +123,7 @@ class PermitDesk:
         # 3
         if not now < instant(request.expires_at) <= now + LONGEST_ANSWER:
             return "request_expired" if instant(request.expires_at) <= now else "expiry_too_late"
-        if self.faults.take(Switch.PERMIT_ANYTHING):
+        if self.faults.take(Switch.PERMIT_ANYTHING, digest(ask.request)):
             return None
         # 4
         today = now.astimezone(JST).date()
@@ -189,7 +189,7 @@ class PermitDesk:
             permit_id=permit_id,
             inquiry_number=request.inquiry_number,
             inquirer=request.inquirer,
-            provider=self._named_provider(request),
+            provider=self._named_provider(request, request_digest),
             basis=request.basis,
             item=request.item,
             information=request.information,
@@ -236,8 +236,8 @@ class PermitDesk:
             return issued
         return replace(issued, commit=Commit(step=ISSUED, guard=minting_again(issued.commit.guard)))
 
-    def _named_provider(self, request: InquiryRequest) -> str:
-        if not self.faults.take(Switch.PERMIT_OTHER_PARTY):
+    def _named_provider(self, request: InquiryRequest, request_digest: str) -> str:
+        if not self.faults.take(Switch.PERMIT_OTHER_PARTY, request_digest):
             return request.provider
         parties = {request.inquirer, request.provider}
         return next((agency for agency in sorted(self.register().agencies) if agency not in parties), request.provider)

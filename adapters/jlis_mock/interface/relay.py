@@ -134,7 +134,7 @@ class Relay:
 
     async def _forward(self, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> dict[str, Any]:
         channel = self.provisions.get(permit.provider)
-        if channel is None or self.faults.take(Switch.PROVIDER_DOWN):
+        if channel is None or self.faults.take(Switch.PROVIDER_DOWN, permit.permit_id):
             return retry("provider_unreachable")
         mine = self.under_way.setdefault(permit.permit_id, presented) == presented
         try:
@@ -173,7 +173,7 @@ class Relay:
     def _refusal(self, caller: str, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> str | None:
         """1. whose permit, and not taken back  2. for which request  3. used before  4. in time."""
         # 1
-        if caller != permit.inquirer and not self.faults.take(Switch.ANY_CALLER):
+        if caller != permit.inquirer and not self.faults.take(Switch.ANY_CALLER, presented):
             return "permit_of_another_party"
         if permit.revoked or permit.permit_id in self.withdrawn:
             return PERMIT_REVOKED
@@ -185,7 +185,7 @@ class Relay:
             reason = "permit_replayed"
         elif now >= permit.presentable_until():  # 4
             reason = "permit_expired"
-        if reason is not None and self.faults.take(Switch.REPLAY_ALLOWED):
+        if reason is not None and self.faults.take(Switch.REPLAY_ALLOWED, presented):
             reason = None
         return "permit_expired" if permit.code_sealed is None else reason
 
@@ -194,10 +194,10 @@ class Relay:
         nonce, code = opened[:NONCE_SIZE], opened[NONCE_SIZE:]
         item = {
             "permit": ask.permit,
-            "public_key": _text(self.tampering.public_key(ask.public_key)),
+            "public_key": _text(self.tampering.public_key(ask.public_key, permit.permit_id)),
             "request": _text(ask.request),
             "signature": _text(ask.signature),
-            "code": _text(self.tampering.code(code, permit.provider)),
+            "code": _text(self.tampering.code(code, permit.provider, permit.permit_id)),
             "nonce": _text(nonce),
         }
         return await _ask(channel, item)
@@ -218,9 +218,9 @@ class Relay:
         if not await self._record(permit, presented, outcome, answer.outcome, now):
             return refused("outcome_conflict")
         return {
-            "outcome": _text(self.tampering.outcome(answer.outcome)),
+            "outcome": _text(self.tampering.outcome(answer.outcome, permit.permit_id)),
             "signature": _text(answer.signature),
-            "sealed": None if answer.sealed is None else _text(self.tampering.sealed(answer.sealed)),
+            "sealed": None if answer.sealed is None else _text(self.tampering.sealed(answer.sealed, permit.permit_id)),
         }
 
     async def late_outcomes(self, caller: str, lates: Sequence[LateOutcome], now: datetime) -> list[dict[str, Any]]:
@@ -254,7 +254,7 @@ class Relay:
             "permit_id": late.permit_id,
             "outcome": _text(late.outcome),
             "signature": _text(late.signature),
-            "sealed": None if late.sealed is None else _text(self.tampering.sealed(late.sealed)),
+            "sealed": None if late.sealed is None else _text(self.tampering.sealed(late.sealed, late.permit_id)),
         }
         try:
             return read_taken(await channel.ask(item), "received")

@@ -18,10 +18,10 @@ from asyncpg import Record
 
 from codebook.errors import CodebookError
 from codebook.identifiers import parse_agency_id
-from evidence.entry import EXCHANGE_KINDS, EntryKind, encode_entry, other_entry
+from evidence.entry import EXCHANGE_KINDS, EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records import searching, subjects
-from gateway.intermediate_server.records.exchange_entries import ENTRY_PREFIX
+from gateway.intermediate_server.records.exchange_entries import note_exchange
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
@@ -30,7 +30,6 @@ from keys.binding import bind
 from storage import sql
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
 from storage.evidence_log import store as log_store
-from storage.found_by import FoundBy
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.correction")
@@ -241,11 +240,8 @@ def correction_entry(
     agency: HostedAgency, kept: Mapping[str, Any], row: Record, approver: str, now: datetime
 ) -> NewEntry:
     """The entry: about the right person where that is what is corrected, else about whom the record is about."""
-    entry_id, first = agency.new_id(ENTRY_PREFIX, now), log_store.shown(row)
-    number = _right_number(agency, kept, row)
-    about = None if number is None else subjects.seal(agency, entry_id, now, number)
-    parties = {name: first[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
-    facts = parties | {
+    first = log_store.shown(row)
+    facts = {
         "correction_id": kept["correction_id"],
         "corrects": kept["entry_id"],
         "field": kept["field"],
@@ -253,25 +249,17 @@ def correction_entry(
         "content_hash": kept["content_hash"],
         "proposed_by": kept["proposed_by"],
         "approved_by": approver,
-        "subject": about and about.commitment,
         **({"non_disclosure": True} if first.get("non_disclosure") else {}),
     }
-    kind, proposer = EntryKind.RECORD_CORRECTED, kept["proposed_by"]
-    body = other_entry(id=entry_id, at=now, kind=kind, reason=kept["reason"], actor=proposer, facts=facts)
-    return NewEntry(
-        entry_id=entry_id,
-        at=now,
-        kind=kind.value,
-        inquiry_number=first["inquiry_number"],
-        body=encode_entry(body),
-        personal=about and about.personal,
-        found_by=FoundBy(
-            partner=first["provider"] if first["inquirer"] == agency.id else first["inquirer"],
-            item=first["item"],
-            information=first["information"],
-            actor=proposer,
-            subject=about and about.keyed,
-        ),
+    return note_exchange(
+        agency,
+        now,
+        EntryKind.RECORD_CORRECTED,
+        first,
+        _right_number(agency, kept, row),
+        facts,
+        actor=kept["proposed_by"],
+        reason=kept["reason"],
     )
 
 

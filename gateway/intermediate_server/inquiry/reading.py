@@ -10,22 +10,37 @@ import msgspec
 from asyncpg import Record
 from msgspec import Meta
 
+from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
 from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_outcome
+from gateway.intermediate_server.records.exchange_entries import note_exchange
 from keys.errors import KeyUnusable
 from storage import sql
+from storage.committer import Commit, NewEntry, commit_step
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
+_READ = commit_step("intermediate", "inquiry.result_read")
+_Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+
+
 class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; None asks for all (staff)."""
+    """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; `actor`: its member of staff; `purpose`: what for now.
+
+    Without `actor` it is the system itself that reads, without `purpose` for what the inquiry was made for.
+    """
 
     inquiry_number: Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
-    system: str | None = None
+    system: _Told
+    actor: _Told | None = None
+    purpose: _Told | None = None
+
+    def __repr__(self) -> str:
+        return "<ResultItem>"
 
 
 RESULT_ITEM = msgspec.json.Decoder(ResultItem)
@@ -45,17 +60,41 @@ def shown(found: Inquiry) -> dict[str, Any]:
     }
 
 
-async def results(agency: HostedAgency, wanted: list[ResultItem]) -> list[dict[str, Any]]:
-    """IF_SKI_90013: state and result of each inquiry; one whose time is over says so, whether it has been deleted yet or not (SC-3)."""
+async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[dict[str, Any]]:
+    """IF_SKI_90013: state and result of each inquiry; one whose time is over says so, whether it has been deleted yet or not (SC-3).
+
+    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077). Raises StorageUnavailableError.
+    """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
     found = {row["inquiry_number"]: row for row in rows}
     now = agency.clock()
-    return [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
+    answers = [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
+    entries = tuple(
+        _read_by(agency, one, found[one.inquiry_number], now)
+        for one, answer in zip(wanted, answers, strict=True)
+        if answer.get("values") is not None
+    )
+    if entries:
+        await agency.committer.apply(Commit(step=_READ, entries=entries))
+    return answers
+
+
+def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime) -> NewEntry:
+    return note_exchange(
+        agency,
+        now,
+        EntryKind.RESULT_READ,
+        {**row, "inquirer": agency.id},
+        row["integrated_number"],
+        {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
+        actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",
+        what_for=wanted.purpose,
+    )
 
 
 def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: datetime) -> dict[str, Any]:
-    if row is None or wanted.system not in (None, row["system"]):
+    if row is None or wanted.system != row["system"]:
         return {"refused": {"reason": "inquiry_unknown"}}
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None

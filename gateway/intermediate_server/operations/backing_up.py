@@ -7,7 +7,7 @@ destroyed stays unreadable. Sessions, challenges and counts of attempts are left
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -20,28 +20,25 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import jobs
-from gateway.intermediate_server.operations.backup_file import FRAME, Writer
 from gateway.intermediate_server.staff.entering import Proof
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from gateway.intermediate_server.staff.second_person import prove_for
-from storage import sql
+from storage.backups import making
+from storage.backups.form import BackedUp, Writer
+from storage.backups.making import Send
 from storage.committer import Commit, commit_step
-from storage.database import Connection, StorageUnavailableError
+from storage.database import StorageUnavailableError
 from transport.problem import ProblemError
 
-_SQL = sql.load("gateway.intermediate_server.operations")
 _BEGUN = commit_step("intermediate", "backup.begun")
 _MADE = commit_step("intermediate", "backup.made")
 LEFT_OUT: Final = frozenset({"staff_session", "staff_challenge", "staff_attempt"})
-_TABLE_S: Final = 3_600.0
 PURPOSE: Final = "backup"
 LAST_BACKUP: Final = Gauge(
     "sekisho_backup_made_at", "When the latest backup was complete, in seconds of the epoch", ["agency"]
 )
 _busy: set[str] = set()
-
-Send = Callable[[bytes], Awaitable[None]]
 
 
 class BackupItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,6 +66,7 @@ async def begun(acting: Acting, item: BackupItem, now: datetime) -> AsyncIterato
             agency.backup_key,
             backup_id=backup_id,
             agency=agency.id,
+            database=BackedUp.INTERMEDIATE,
             made_at=timestamp(now),
             signer=agency.keys.ring.signer("log"),
         )
@@ -118,27 +116,9 @@ async def _record_end(acting: Acting, writer: Writer, backup_id: str) -> None:
 
 
 async def write(agency: HostedAgency, writer: Writer, send: Send) -> None:
-    """Send a whole backup. Raises StorageUnavailableError, asyncpg.PostgresError, and whatever `send` raises."""
-    await send(writer.head)
-    async with agency.database.inside(agency.tenant, snapshot=True) as connection:
-        tables = [row for row in await connection.fetch(_SQL["tables"]) if row["name"] not in LEFT_OUT]
-        for done, table in enumerate(tables):
-            await _write_table(connection, writer, table["name"], list(table["columns"]), send)
-            await jobs.advance(agency, writer.backup_id, done + 1, len(tables), writer.counts)
-    await send(writer.close())
+    """Send a whole backup. Raises as `storage.backups.making.write`."""
 
+    async def told(done: int, total: int) -> None:
+        await jobs.advance(agency, writer.backup_id, done, total, writer.counts)
 
-async def _write_table(connection: Connection, writer: Writer, name: str, columns: list[str], send: Send) -> None:
-    await send(writer.begin(name, columns))
-    waiting = bytearray()
-
-    async def take(data: bytes) -> None:
-        waiting.extend(data)
-        while len(waiting) >= FRAME:
-            await send(writer.rows(bytes(waiting[:FRAME])))
-            del waiting[:FRAME]
-
-    copied = await connection.copy_from_table(name, columns=columns, output=take, timeout=_TABLE_S)
-    if waiting:
-        await send(writer.rows(bytes(waiting)))
-    await send(writer.end(int(copied.rpartition(" ")[2])))
+    await making.write(agency.database, agency.tenant, writer, send, left_out=LEFT_OUT, told=told)

@@ -57,35 +57,8 @@ select * from job where kind = $1 and started_at >= $2 order by started_at desc,
 -- name: forget_jobs
 delete from job where finished_at < $1
 
--- name: tables
--- Every table of this schema with its columns, those that others refer to first: a restore fills them in this order. Entries need their year's head.
-with recursive own as (
-    select c.oid, c.relname::text as name,
-        (select array_agg(a.attname::text order by a.attnum) from pg_catalog.pg_attribute a
-            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns
-    from pg_catalog.pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
-), refers as (
-    select distinct f.conrelid as child, f.confrelid as parent from pg_catalog.pg_constraint f
-    where f.contype = 'f' and f.conrelid <> f.confrelid and f.connamespace = current_schema()::regnamespace
-), depth as (
-    select oid, 0 as level from own
-    union
-    select r.child, d.level + 1 from depth d join refers r on r.parent = d.oid where d.level < 50
-)
-select own.name, own.columns from own join depth d using (oid) group by own.name, own.columns order by max(d.level), own.name <> 'log_head', own.name
-
--- name: empty_migration
--- A restore brings the list of migrations with it; it must be the one that was there.
-delete from migration
-
--- name: keys_of_replica
-select record_id from replica
-
 -- name: leave_out_of_replica
 delete from replica where record_id = any($1::text[])
-
--- name: keys_of_person_code
-select acquisition_index from person_code
 
 -- name: leave_out_of_person_code
 delete from person_code where acquisition_index = any($1::bytea[])
@@ -98,6 +71,28 @@ where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
     and exists (select from staff_grant g where g.staff_id = m.staff_id and g.function = $3 and g.state = 'effective' and g.office = m.office
         and g.valid_from <= $4 and g.valid_until > $4)
 
+-- name: end_people
+-- Who left after the backup has left: no password, no card, no grant.
+with gone as (
+    update staff_member set state = 'left', password_hash = '', version = version + 1, changed_by = $2
+    where staff_id = any($1::text[]) and state = 'active' returning staff_id
+), cards as (
+    update staff_card c set state = 'revoked' from gone where c.staff_id = gone.staff_id
+)
+update staff_grant g set state = 'revoked', version = g.version + 1, revoked_by = $2, revoked_card = $3
+from gone where g.staff_id = gone.staff_id and g.state in ('requested', 'effective')
+
+-- name: end_cards
+update staff_card set state = 'revoked' where card_id = any($1::text[])
+
+-- name: end_grants
+-- What was revoked or edited after the backup: a second person has still to look at that (SC-11).
+update staff_grant set state = 'revoked', version = version + 1, revoked_by = $2, revoked_card = $3
+where grant_id = any($1::text[]) and state in ('requested', 'effective')
+
+-- name: ask_passwords_anew
+update staff_member set password_until = least(password_until, $2) where staff_id = any($1::text[]) and state = 'active'
+
 -- name: ask_grants_anew
 -- What was revoked since the backup is not known any more: a second person says again who may do what.
 update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null
@@ -107,15 +102,6 @@ where state = 'effective' and not (function = any($1::text[]))
 -- The bar has the id of the backup, which `log.reopened` names.
 insert into bar (bar_id, place, effect, cause, information, data_item, state, set_by, set_at, changed_by, changed_at, version)
 values ($1, 'agency', 'suspend', 'incident', '*', '*', 'standing', $2, $3, $2, $3, 1)
-
--- name: newest_head
-select year, origin, size from log_head order by year desc limit 1
-
--- name: next_origin
-update log_head set origin = $2 where year = $1
-
--- name: log_opened_anew
-insert into log_opened_anew (times, opened_at, opened_by, backup_id, year, size) values ($1, $2, $3, $4, $5, $6)
 
 -- name: complete_job
 -- In its own snapshot a backup is still being made; what is restored was complete.

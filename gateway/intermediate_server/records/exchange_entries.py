@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from evidence.entry import EntryKind, encode_entry, exchange_entry, other_entry
 from gateway.intermediate_server.agency import HostedAgency
@@ -117,6 +118,45 @@ def record(
         body=body,
         personal=about and about.personal,
         found_by=found_by,
+    )
+
+
+def note_exchange(
+    agency: HostedAgency,
+    now: datetime,
+    kind: EntryKind,
+    of: Mapping[str, Any],
+    integrated_number: str | None,
+    facts: Mapping[str, Any],
+    *,
+    actor: str,
+    reason: str | None = None,
+    what_for: str | None = None,
+) -> NewEntry:
+    """An entry that is no step of an exchange but about one: `of` says its `inquirer`, `provider`, `item`, `information` and `inquiry_number`.
+
+    It is found like the exchange's own records. `what_for`: its own purpose, committed to and sealed as an inquiry's is.
+    """
+    entry_id = agency.new_id(ENTRY_PREFIX, now)
+    about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number, what_for)
+    parties = {name: of[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
+    said = {**parties, **facts, "subject": about and about.commitment}
+    if about is not None and about.purpose is not None:
+        said["purpose"] = about.purpose
+    return NewEntry(
+        entry_id=entry_id,
+        at=now,
+        kind=kind.value,
+        inquiry_number=of["inquiry_number"],
+        body=encode_entry(other_entry(id=entry_id, at=now, kind=kind, reason=reason, actor=actor, facts=said)),
+        personal=about and about.personal,
+        found_by=FoundBy(
+            partner=of["provider"] if of["inquirer"] == agency.id else of["inquirer"],
+            item=of["item"],
+            information=of["information"],
+            actor=actor,
+            subject=about and about.keyed,
+        ),
     )
 
 

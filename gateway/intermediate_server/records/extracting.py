@@ -16,7 +16,7 @@ import msgspec
 from asyncpg import Record
 
 from evidence.canonical import encode, timestamp
-from evidence.entry import EntryKind
+from evidence.entry import EXCHANGE_KINDS, EntryKind
 from evidence.proven_records import ProvenRecord, RecordsHeader, sign_view, write_records
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records import subjects
@@ -41,6 +41,8 @@ _WORDS: Final = {
 """What a kind of record says to the person; every other one is `not_given`: why it was not is said to nobody here."""
 
 
+_KINDS: Final = frozenset({*EXCHANGE_KINDS, EntryKind.RECORD_CORRECTED})
+"""記録 of 番号法23条; who read a result again inside the agency is for its own auditors."""
 _ALWAYS: Final = ("inquiry_number", "inquirer", "provider", "item", "information", "subject")
 _OF_EXCHANGE: Final = ("basis", "items")
 _OF_CORRECTION: Final = ("corrects", "field", "value")
@@ -80,7 +82,11 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     number = parse_person(item.person)
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["of_person"], subjects.indexes(agency, number), since, until)
-    opened = [(row, found) for row in rows if (found := subjects.open_personal(agency, row)) and found.number == number]
+    opened = [
+        (row, found)
+        for row in rows
+        if row["kind"] in _KINDS and (found := subjects.open_personal(agency, row)) and found.number == number
+    ]
     entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
     hidden = {_inquiry(entry) for _, _, entry in entries if _is_hidden(agency, number, entry)}
     hidden |= await _marked_elsewhere(agency, [entry for _, _, entry in entries if "facts" in entry])

@@ -70,11 +70,3 @@ delete from record_indexing where year = $1
 
 -- name: certificate_of
 select certificate from erasure where key_purpose = $1 and state <> 'begun'
-
--- name: opened_anew
--- The last time that this log was opened anew.
-select times, opened_at, opened_by, backup_id, year, size, recorded from log_opened_anew order by times desc limit 1
-
--- name: record_opening
-update log_opened_anew set recorded = true from unnest($1::text[]) as r (times)
-where log_opened_anew.times = r.times::integer and not recorded returning log_opened_anew.times::text

@@ -100,10 +100,10 @@ def open_personal(agency: HostedAgency, row: Record) -> Opened | None:
         return None
     salt, (text, _, rest) = opened[:SALT_BYTES], opened[SALT_BYTES:].partition(_END_OF_NUMBER)
     number, said = text.decode("ascii", "replace"), msgspec.json.decode(row["body"])
-    subject = said.get("subject") or said.get("facts", {}).get("subject")
-    if not hmac.compare_digest(commit_subject(salt, number), str(subject)):
+    fields = said.get("facts", said)
+    if not hmac.compare_digest(commit_subject(salt, number), str(fields.get("subject"))):
         return None
-    return Opened(salt, number, _what_for(rest, str(said.get("purpose"))))
+    return Opened(salt, number, _what_for(rest, str(fields.get("purpose"))))
 
 
 def _what_for(kept: bytes, committed: str) -> str | None:
@@ -116,9 +116,8 @@ def _what_for(kept: bytes, committed: str) -> str | None:
 
 async def add_purposes(agency: HostedAgency, entries: Sequence[dict[str, Any]]) -> None:
     """Beside each entry that commits to it, what the inquiry was for: `purpose_text`, None when its key is gone. Raises StorageUnavailableError."""
-    named = [entry["id"] for entry in entries if "purpose" in entry]
-    parts = await log_store.personal_parts(agency.database, agency.tenant, named)
-    for entry in entries:
-        if "purpose" in entry:
-            opened = open_personal(agency, parts[entry["id"]]) if entry["id"] in parts else None
-            entry["purpose_text"] = opened and opened.purpose
+    committing = [entry for entry in entries if "purpose" in entry.get("facts", entry)]
+    parts = await log_store.personal_parts(agency.database, agency.tenant, [entry["id"] for entry in committing])
+    for entry in committing:
+        opened = open_personal(agency, parts[entry["id"]]) if entry["id"] in parts else None
+        entry["purpose_text"] = opened and opened.purpose

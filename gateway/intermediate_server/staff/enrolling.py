@@ -16,7 +16,7 @@ from fido2.webauthn import PublicKeyCredentialUserEntity, RegistrationResponse, 
 
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
-from gateway.intermediate_server.staff import factors, store
+from gateway.intermediate_server.staff import ending, factors, store
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.entering import Proof, prove
 from gateway.intermediate_server.staff.factors import Asked
@@ -142,9 +142,31 @@ async def change(acting: Acting, item: MemberItem) -> dict[str, Any]:
     if member is None or member.state is not MemberState.ACTIVE:
         raise ProblemError(404, "member_unknown", "There is no such member of staff; list the members again.")
     after, follow = await _after(acting, member, item, now)
+    await ending.note(desk.agency, await _ended(acting, item), now)
     guard = store.change_member(member, after, acting.staff_id)
     await _commit(acting, item, after, guard, follow, now)
     return {"staff_id": member.staff_id, "state": after.state.value, "office": after.office}
+
+
+async def _ended(acting: Acting, item: MemberItem) -> list[tuple[str, str]]:
+    """What of somebody's rights no restore may bring back."""
+    agency, who = acting.desk.agency, item.staff_id
+    match item:
+        case LeaveItem():
+            return [
+                (ending.MEMBER, who),
+                *await ending.cards_of(agency, who),
+                *await ending.grants_of(agency, who),
+            ]
+        case TransferItem():
+            return await ending.grants_of(agency, who)
+        case ResetItem():
+            return [
+                (ending.PASSWORD, who),
+                *await ending.cards_of(agency, who),
+                *await ending.grants_of(agency, who),
+            ]
+    return []
 
 
 async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime) -> tuple[Member, tuple[Write, ...]]:
@@ -298,6 +320,7 @@ async def set_password(acting: Acting, item: PasswordItem) -> dict[str, Any]:
         password_until=now + desk.rules.password_for,
     )
     ended = Write(store.END_SESSIONS_OF, (member.staff_id, now))
+    await ending.note(desk.agency, [(ending.PASSWORD, member.staff_id)], now)
     await _commit_own(acting, "password", store.change_member(member, after, member.staff_id), (ended,), now)
     return {"password_until": timestamp(after.password_until)}
 

@@ -13,7 +13,7 @@ import msgspec
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.staff import store
+from gateway.intermediate_server.staff import ending, store
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.people import OFFICE, MemberState
@@ -159,6 +159,8 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         )
         status, detail = _WHY[after]
         raise ProblemError(status, after.value, detail)
+    if event in (GrantEvent.REVOKE, GrantEvent.EDIT):
+        await ending.note(desk.agency, [(ending.GRANT, grant.grant_id)], now)
     await _commit(acting, event, after, store.change_grant(grant, after), now, signed)
     return shown(after, desk.agency.id)
 

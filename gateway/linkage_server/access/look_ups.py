@@ -6,12 +6,12 @@ entry, so that entries are not linked by whom they are about. The table `access_
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from evidence.entry import EntryKind, encode_entry, other_entry
-from gateway.linkage_server.access.sight import Sight
+from gateway.linkage_server.access.sight import LookReason, Sight
 from gateway.linkage_server.tenant import Agency, new_entry_id
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
@@ -60,7 +60,40 @@ def look_up_commit(
 
     `system_wide_count`: of a report that counts people and shows none.
     """
-    agency, now = sight.agency, sight.agency.clock()
+    facts = {"system": sight.system, "staff": sight.staff, "affair": sight.affair.code, "look": look.value}
+    return _seen(
+        sight.agency,
+        sight.client_id,
+        {**facts, "keys": sorted(keys)},
+        persons,
+        reason=sight.reason,
+        system_wide_count=system_wide_count,
+    )
+
+
+def file_again_commit(agency: Agency, system: str, user: str, sha256: bytes, persons: Collection[int]) -> Commit:
+    """The result of an inquiry file is handed out again to the system whose file it is. `user`: as its lines name who asks; empty: the system."""
+    facts = {
+        "system": system,
+        "staff": user,
+        "affair": "",
+        "look": Look.INQUIRY_FILE.value,
+        "keys": [],
+        "file": sha256.hex(),
+    }
+    return _seen(agency, system, facts, persons)
+
+
+def _seen(
+    agency: Agency,
+    actor: str,
+    facts: Mapping[str, Any],
+    persons: Collection[int],
+    *,
+    reason: LookReason | None = None,
+    system_wide_count: int | None = None,
+) -> Commit:
+    now = agency.clock()
     numbers = sorted(set(persons))
     entries: list[NewEntry] = []
     follow: list[Write] = []
@@ -72,19 +105,15 @@ def look_up_commit(
             id=entry_id,
             at=now,
             kind=EntryKind.PERSONS_SEEN,
-            actor=sight.client_id,
+            actor=actor,
             facts={
-                "system": sight.system,
-                "staff": sight.staff,
-                "affair": sight.affair.code,
-                "look": look.value,
-                "keys": sorted(keys),
+                **facts,
                 "count": len(part) if system_wide_count is None else system_wide_count,
                 "subjects": committed,
             },
         )
         # reveal: sealed beside the entry
-        sealed = agency.keys.seal_access_reason(sight.reason.reveal(), entry_id)
+        sealed = agency.keys.seal_access_reason(reason.reveal(), entry_id) if reason is not None else None
         entries.append(
             NewEntry(
                 entry_id=entry_id,

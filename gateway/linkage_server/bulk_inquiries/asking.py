@@ -15,17 +15,19 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from gateway.linkage_server.access.look_ups import file_again_commit
 from gateway.linkage_server.bulk_inquiries import store
 from gateway.linkage_server.bulk_inquiries.classes import OPEN, LineClass, class_of
 from gateway.linkage_server.bulk_inquiries.content import Content
-from gateway.linkage_server.bulk_inquiries.form import Form
-from gateway.linkage_server.bulk_inquiries.judging import NoQuestion, Question
+from gateway.linkage_server.bulk_inquiries.form import FIELDS, Form
+from gateway.linkage_server.bulk_inquiries.judging import NO_USER, NoQuestion, Question
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.store import Answered, Holder, InquiryFile
 from gateway.linkage_server.inquiry_desk import flow, matching, refusals
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import Inquiry, message
+from storage.database import Connection
 from storage.fault_points import declare
 from transport.channel import ChannelError
 
@@ -33,6 +35,7 @@ _LOG = structlog.get_logger()
 SEND: Final = declare("linkage", "send.bulk_inquiries")
 SEND_RESULTS: Final = declare("linkage", "send.bulk_inquiry_results")
 LINES_STEP: Final = declare("linkage", "commit.inquiry_file.lines")
+_USER: Final = FIELDS.index("user_id")
 _LOOK_UP: Final = 500
 _WAIT_MS: Final = 3_000
 _LOOK_AGAIN_S: Final = 3.0
@@ -181,7 +184,14 @@ class FileAsker:
         left: list[Answered] = []
         for start in range(0, len(waiting), _LOOK_UP):
             part = waiting[start : start + _LOOK_UP]
-            items = [{"inquiry_number": one.inquiry_number, "system": self._file.system} for one in part]
+            items = [
+                {
+                    "inquiry_number": one.inquiry_number,
+                    "system": self._file.system,
+                    "actor": one.content.request[_USER] or NO_USER,
+                }
+                for one in part
+            ]
             answers = await outbound.ask_list(outbound.intermediate("inquiry-results"), items, step=SEND_RESULTS)
             asked = [(one.line, one.content, _said(answer)) for one, answer in zip(part, answers, strict=True)]
             now = await self._judged(asked, None)
@@ -211,17 +221,35 @@ class FileAsker:
         wanted = frozenset(numbers)
         async with self._agency.database.inside(self._agency.tenant) as connection:
             if people is None:
-                pairs = [
-                    pair
-                    for number, known, _ in asked
-                    if number in wanted
-                    for pair in self._spellings(number, known.request)
-                ]
-                holders = await store.find_people(connection, self._file.system, pairs)
-                people = {number: _best(some).integrated_number for number, some in holders.items()}
+                people = await self._people(
+                    connection, [(number, known) for number, known, _ in asked if number in wanted]
+                )
             mine = [people[number] for number in numbers if number in people]
             items = await matching.four_items_by_person(connection, self._agency.keys, mine)
         return {number: items[people[number]] for number in numbers if people.get(number) in items}
+
+    async def _people(self, connection: Connection, lines: Iterable[tuple[int, Content]]) -> dict[int, int]:
+        """Line → integrated number of the person whom it names."""
+        pairs = [pair for number, known in lines for pair in self._spellings(number, known.request)]
+        holders = await store.find_people(connection, self._file.system, pairs)
+        return {number: _best(some).integrated_number for number, some in holders.items()}
+
+    async def record_again(self, lines: Sequence[Answered]) -> None:
+        """Lines of a result that is handed out again: whose answers are in it is on record first (SC-7). Raises StorageUnavailableError."""
+        answered = [(one.line, one.content) for one in lines if one.content.values is not None]
+        if not answered:
+            return
+        async with self._agency.database.inside(self._agency.tenant) as connection:
+            people = await self._people(connection, answered)
+        by_user: dict[str, set[int]] = {}
+        for line, known in answered:
+            seen = by_user.setdefault(known.request[_USER], set())
+            if line in people:
+                seen.add(people[line])
+        for user, persons in by_user.items():
+            await self._agency.committer.apply(
+                file_again_commit(self._agency, self._file.system, user, self._file.sha256, persons)
+            )
 
     async def _known(self, questions: Sequence[Question]) -> list[Ready]:
         """The questions whose addressee is known and may be asked about; the others are refused by the desk, on record (LS-3.1)."""

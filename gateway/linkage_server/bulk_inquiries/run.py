@@ -31,7 +31,7 @@ from gateway.linkage_server.bulk_inquiries.judging import Asker, NoQuestion, Que
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.results import Writing, Written
-from gateway.linkage_server.bulk_inquiries.store import FileState, InquiryFile
+from gateway.linkage_server.bulk_inquiries.store import Answered, FileState, InquiryFile
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.lines import lines_of
 from gateway.linkage_server.spool_rights import admit
@@ -76,6 +76,7 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
         return rights
     sha256 = bytes.fromhex(manifest.sha256)
     encoding = ENCODINGS[manifest.encoding.lower()]
+    again = False
     one_at_a_time = bulk.under_way.setdefault((file.system, sha256), asyncio.Lock())
     async with one_at_a_time:  # the same file under two names
         taken = await store.find(agency, file.system, sha256)
@@ -91,7 +92,9 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
             FINISHED_STEP.after.reached()
         elif taken.state is FileState.FORGOTTEN:
             return Rejected(reason="answers_deleted")
-    written = await _write(bulk, taken, encoding)
+        else:
+            again = True
+    written = await _write(bulk, taken, encoding, again=again)
     await asyncio.to_thread(_put_beside, file.folder / "done", file.name, taken, encoding, written)
     return written.result
 
@@ -122,7 +125,7 @@ async def _ask(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> Inq
     )
     basis = bulk.lists.statutory_basis(taken.taken_at.astimezone(JST).date())
     who = Asker(agency_code=bulk.agency_code, basis=basis.id if basis else "", codes=bulk.codes)
-    judged = await asyncio.to_thread(lambda: list(judge(read(lines, encoding, form), who)))
+    judged = await asyncio.to_thread(lambda: list(judge(read(lines, encoding, form), who, form)))
     done = await store.lines_taken(agency, taken.id)
     left = [one for one in judged if one.number not in done]
     asker = bulk.asker(taken)
@@ -161,16 +164,24 @@ async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
         await bulk.asker(taken).look_up()
 
 
-async def _write(bulk: Bulk, taken: InquiryFile, encoding: str) -> Written:
-    """In the encoding that is asked for now: a file that comes again in another one gets what the first could not carry."""
-    agency = bulk.desk.agency
+async def _write(bulk: Bulk, taken: InquiryFile, encoding: str, *, again: bool) -> Written:
+    """In the encoding that is asked for now: a file that comes again in another one gets what the first could not carry.
+
+    `again`: the result was fixed before this, so that it may have been handed out; the inquiries' own records do not cover this time (SC-7).
+    """
+    agency, asker = bulk.desk.agency, bulk.asker(taken)
     writing = Writing(taken.form, encoding, agency.layouts)
-    nth = 0
+    some: list[Answered] = []
     async for line in store.result_lines(agency, taken.id):
         writing.add(line)
-        nth += 1
-        if nth % _AT_ONCE == 0:
+        some.append(line)
+        if len(some) == _AT_ONCE:
+            if again:
+                await asker.record_again(some)
+            some = []
             await asyncio.sleep(0)  # others are served between two hundred lines
+    if again:
+        await asker.record_again(some)
     return writing.files()
 
 

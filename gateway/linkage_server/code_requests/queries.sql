@@ -16,12 +16,25 @@ delete from code_run where state = 'done' and finished_at < $1
 -- name: close_runs
 update code_run set state = 'done', finished_at = $2 where run_id = any($1::text[]) and state = 'running'
 
+-- name: hastening
+select run_id, started_at, hastening_after from code_run where state = 'running' and hastening_after is not null order by started_at, run_id limit 1
+
 -- name: hasten
--- A run asks at once for everybody who has no code, and anew for those whose request may have been lost; not for those in a file under way.
-update code_standing c set state = case when state in ('requested', 'refused') then 'none' else state end,
-    reason = case when state = 'refused' then null else reason end, tries = 0, next_at = $1, changed_at = $1
-where state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
-    and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
+-- A run asks at once for everybody who has no code, and anew for those whose request may have been lost; not for those in a file under way, nor
+-- for whoever has moved since it began.
+update code_standing c set state = case when c.state in ('requested', 'refused') then 'none' else c.state end,
+    reason = case when c.state = 'refused' then null else c.reason end, tries = 0, next_at = $1, changed_at = $1
+from (
+    select integrated_number from code_standing c
+    where integrated_number > $2 and state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and changed_at <= $1
+        and (state <> 'none' or next_at > $1)
+        and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
+    order by integrated_number limit $3) next
+where c.integrated_number = next.integrated_number
+returning c.integrated_number
+
+-- name: advance_hastening
+update code_run set hastening_after = $2 where run_id = $1
 
 -- name: cursor
 select revision from code_follower

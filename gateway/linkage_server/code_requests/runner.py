@@ -103,6 +103,8 @@ class CodeRequests:
 
     async def _turn(self, *, hastened: bool) -> int:
         """One look at everything; returns how many people something was done for."""
+        while hastened and await flow.hasten_page(self.agency):
+            pass
         seen = await self._follow(hastened=hastened)
         now = self.agency.clock
         seen += await self._way.collect(now())

@@ -51,13 +51,21 @@ def _standing(row: Any) -> Standing:
 # --- runs
 
 
-async def open_run(agency: Agency, run_id: str, now: datetime) -> bool:
-    """True when this run is new: then everybody is hastened."""
+async def open_run(agency: Agency, run_id: str, now: datetime) -> None:
+    """A run that is new has everybody to hasten."""
     async with agency.database.inside(agency.tenant) as connection:
-        new = await connection.fetchval(_SQL["open_run"], run_id, now) is not None
-        if new:
-            await connection.execute(_SQL["hasten"], now)
-    return new
+        await connection.execute(_SQL["open_run"], run_id, now)
+
+
+async def hasten_page(connection: Connection, size: int) -> bool:
+    """Hasten the next people of the run that has begun first; False when every run is through with that."""
+    run = await connection.fetchrow(_SQL["hastening"])
+    if run is None:
+        return False
+    hastened = await connection.fetch(_SQL["hasten"], run["started_at"], run["hastening_after"], size)
+    after = max(row["integrated_number"] for row in hastened) if len(hastened) == size else None
+    await connection.execute(_SQL["advance_hastening"], run["run_id"], after)
+    return True
 
 
 async def open_runs(agency: Agency) -> list[str]:

@@ -75,11 +75,26 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "<Inquiry>"
 
 
-class ResultWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`addressee_number`: whom it was about, for the comparison with the ledger; nothing is kept here that would tell."""
+class InquiryNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An inquiry by its number."""
 
     inquiry_number: Annotated[str, Meta(pattern=r"^Q[0-9A-HJKMNP-TV-Z]{26}$")]
+
+
+class ResultWanted(InquiryNamed, frozen=True, forbid_unknown_fields=True):
+    """`addressee_number`: whom it was about, for the comparison with the ledger; nothing is kept here that would tell.
+
+    `staff`: who reads it; `purpose`: what for now. Without them it is the system itself, for what the inquiry was made for.
+    """
+
     addressee_number: Digits | None = None
+    staff: StaffId | None = None
+    purpose: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which the decoder turns into its own error."""
+        if not all(free_text.is_safe(text) for text in (self.staff or "", self.purpose or "")):
+            raise ValueError("a text holds a long number or a control character")
 
     def __repr__(self) -> str:
         return "<ResultWanted>"
@@ -87,6 +102,7 @@ class ResultWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 INQUIRY: Final = msgspec.json.Decoder(Inquiry)
 RESULT_WANTED: Final = msgspec.json.Decoder(ResultWanted)
+INQUIRY_NAMED: Final = msgspec.json.Decoder(InquiryNamed)
 _SHOWN: Final = ("inquiry_number", "state", "outcome", "reason", "values")
 
 
@@ -111,6 +127,12 @@ def message(inquiry: Inquiry, *, message_id: str, system: str, integrated_number
         "information": inquiry.information,
         "items": inquiry.items,
     }
+
+
+def wanted_message(one: ResultWanted, system: str) -> dict[str, Any]:
+    """IF_SKI_90013: whose result is wanted, and by whom."""
+    said = {"inquiry_number": one.inquiry_number, "system": system, "actor": one.staff, "purpose": one.purpose}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def shown(answer: dict[str, Any]) -> dict[str, Any]:

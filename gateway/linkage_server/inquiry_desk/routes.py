@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.api.authorization import CALLER, DOORS, idempotency_key, require, scope_missing
 from gateway.linkage_server.inquiry_desk import flow, matching
 from gateway.linkage_server.inquiry_desk.flow import Desk
-from gateway.linkage_server.inquiry_desk.inquiry import INQUIRY, RESULT_WANTED, shown
+from gateway.linkage_server.inquiry_desk.inquiry import INQUIRY, RESULT_WANTED, shown, wanted_message
 from gateway.linkage_server.inquiry_desk.online import ONLINE
 from transport import wire
 from transport.channel import ChannelError
@@ -67,13 +67,12 @@ async def post_inquiries(request: web.Request) -> web.Response:
 
 
 async def post_inquiry_results(request: web.Request) -> web.Response:
+    """Who reads what, and what for, is on the intermediate server's record before it answers (SC-7; docs/adr/0077)."""
     caller = await require(request, "inquiries", "create")
     wanted = wire.parse_items(wire.read_envelope(await request.read()), RESULT_WANTED)
     desk = request.app[DESKS][caller.agency]
     try:
-        answers = await desk.forwarding.results(
-            [{"inquiry_number": one.inquiry_number, "system": caller.system} for one in wanted]
-        )
+        answers = await desk.forwarding.results([wanted_message(one, caller.system) for one in wanted])
     except ChannelError:
         raise _unavailable() from None
     numbers = [one.addressee_number for one in wanted]

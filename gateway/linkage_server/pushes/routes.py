@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind, other_entry
 from gateway.api.authorization import require
 from gateway.api.tokens import Caller
+from gateway.linkage_server.access.look_ups import subjects
 from gateway.linkage_server.access.sight import check_staff
 from gateway.linkage_server.pushes import store
 from gateway.linkage_server.pushes.loop import Pushes
@@ -22,7 +24,7 @@ from gateway.linkage_server.pushes.store import PUT_TARGET
 from gateway.linkage_server.pushes.targets import Target, TargetKind, TargetState, UrlRefused, check_url
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from keys.masked import Secret
-from storage.committer import Commit, Write, commit_step
+from storage.committer import Commit, NewEntry, Write, commit_step
 from transport import wire
 from transport.channel import ChannelError
 from transport.problem import ProblemError
@@ -124,6 +126,7 @@ async def get_dead(request: web.Request) -> web.Response:
             "given_up_at": timestamp(one["ended_at"]),
             "attempts": one["attempts"],
             "reason": one["reason"],
+            "where": one["refused_at"],
         }
         for one in dead
     ]
@@ -131,16 +134,31 @@ async def get_dead(request: web.Request) -> web.Response:
 
 
 async def post_resend(request: web.Request) -> web.Response:
-    """Try again what was given up, those named or all; what waits behind them goes after them."""
+    """Try again what was given up, those named or all; what waits behind them goes after them.
+
+    Whose content is sent again as it was is on record first (SC-7); what is written anew has its own entry then.
+    """
     caller, pushes = await _enter(request)
     wanted = wire.read_body(await request.read(), _RESEND)
     check_staff(wanted.staff)
-    agency, now = pushes.agency, pushes.agency.clock()
-    entry = _entry(agency, caller, {"action": "resend", "staff": wanted.staff, "named": len(wanted.delivery_ids or ())})
-    await agency.committer.apply(Commit(step=CONFIGURED_STEP, entries=(entry,)))
+    agency, revived = pushes.agency, 0
     async with agency.database.inside(agency.tenant) as connection:
-        revived = await store.revive(connection, caller.system, wanted.delivery_ids, now)
+        found = list((await store.given_up(connection, caller.system, wanted.delivery_ids)).items())
+    for start in range(0, max(len(found), 1), _MOST):
+        part = dict(found[start : start + _MOST])
+        await agency.committer.apply(_resent(agency, caller, wanted, part))
+        async with agency.database.inside(agency.tenant) as connection:
+            revived += await store.revive(connection, caller.system, list(part), agency.clock())
     return web.json_response({"revived": revived})
+
+
+def _resent(agency: Agency, caller: Caller, wanted: _Resend, found: Mapping[str, int | None]) -> Commit:
+    now = agency.clock()
+    entry_id = new_entry_id(now)
+    committed, found_by = subjects(agency, entry_id, {number for number in found.values() if number is not None})
+    facts = {"action": "resend", "staff": wanted.staff, "named": len(wanted.delivery_ids or ()), "subjects": committed}
+    entry = _entry(caller, facts, entry_id, now)
+    return Commit(step=CONFIGURED_STEP, follow=tuple(found_by), entries=(entry,))
 
 
 async def _enter(request: web.Request) -> tuple[Caller, Pushes]:
@@ -179,10 +197,9 @@ async def _read(agency: Agency, system: str) -> Target | None:
     return found[0] if found else None
 
 
-def _entry(agency: Agency, caller: Caller, facts: Mapping[str, Any]) -> Any:
-    now = agency.clock()
+def _entry(caller: Caller, facts: Mapping[str, Any], entry_id: str, now: datetime) -> NewEntry:
     entry = other_entry(
-        id=new_entry_id(now),
+        id=entry_id,
         at=now,
         kind=EntryKind.PUSHES_CONFIGURED,
         actor=caller.client_id,
@@ -194,11 +211,11 @@ def _entry(agency: Agency, caller: Caller, facts: Mapping[str, Any]) -> Any:
 def _configured(
     agency: Agency, caller: Caller, wanted: _Target, secret: Secret | None, results: tuple[int, int] | None
 ) -> Commit:
-    webhook = wanted.kind is TargetKind.WEBHOOK
+    webhook, now = wanted.kind is TargetKind.WEBHOOK, agency.clock()
     sealed = agency.keys.seal_push_secret(secret, caller.system) if webhook and secret is not None else None
     row = (
         caller.system, wanted.kind.value, wanted.url if webhook else None, wanted.encoding, sealed,
-        wanted.state.value, wanted.from_start, agency.clock(), *(results or (None, None)),
+        wanted.state.value, wanted.from_start, now, *(results or (None, None)),
     )  # fmt: skip
     facts = {
         "action": "target",
@@ -208,7 +225,8 @@ def _configured(
         "state": wanted.state.value,
         "inquiry_results": wanted.inquiry_results,
     }
-    return Commit(step=CONFIGURED_STEP, guard=Write(PUT_TARGET, row), entries=(_entry(agency, caller, facts),))
+    entry = _entry(caller, facts, new_entry_id(now), now)
+    return Commit(step=CONFIGURED_STEP, guard=Write(PUT_TARGET, row), entries=(entry,))
 
 
 async def _shown(agency: Agency, target: Target) -> dict[str, Any]:

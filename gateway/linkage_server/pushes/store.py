@@ -169,8 +169,14 @@ async def give_up(connection: Connection, delivery_id: str, reason: str, now: da
     await connection.execute(_SQL["give_up"], delivery_id, reason, now)
 
 
-async def revive(connection: Connection, system: str, delivery_ids: Sequence[str] | None, now: datetime) -> int:
-    """Deliveries that were given up are tried again, those named or all; how many they were."""
+async def given_up(connection: Connection, system: str, delivery_ids: Sequence[str] | None) -> dict[str, int | None]:
+    """Deliveries that were given up, those named or all → about whom the bytes are that were tried before, if about anybody."""
+    rows = await connection.fetch(_SQL["given_up"], system, delivery_ids)
+    return {row["delivery_id"]: row["sent_about"] for row in rows}
+
+
+async def revive(connection: Connection, system: str, delivery_ids: Sequence[str], now: datetime) -> int:
+    """Deliveries that were given up are tried again; how many they were."""
     return len(await connection.fetch(_SQL["revive"], system, delivery_ids, now))
 
 

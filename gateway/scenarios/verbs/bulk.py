@@ -38,7 +38,7 @@ _WRONG: Final[tuple[tuple[str, str, str], ...]] = (
 class Bulk(Words, frozen=True, kw_only=True):
     """一括照会: the ward asks 内閣総理大臣 about some people in a file of so many lines, so many in a hundred of them wrong.
 
-    `lost_percent`: in so many of a hundred deliveries, drawn from the scenario's seed, the network does not reach the provider.
+    `lost_percent`: so many of a hundred inquiries, drawn from the scenario's seed, do not reach the provider the first time.
     """
 
     lines: Annotated[int, Meta(ge=1, le=10_000)] = 300
@@ -72,7 +72,7 @@ async def bulk(play: Play, words: Bulk) -> dict[str, Any]:
         lines.append(line)
         expected.append(outcome)
     if words.lost_percent:
-        share = {"share": words.lost_percent, "seed": max(1, play.scenario.seed)}
+        share = {"share": words.lost_percent, "seed": max(1, play.scenario.seed), "each": 1}
         await play.driver.faults(**{Switch.PROVIDER_DOWN.value: _MANY}, **share)
     found = await _through(play, lines)
     lost = _MANY - ((await play.driver.faults())[Switch.PROVIDER_DOWN.value] or 0) if words.lost_percent else 0

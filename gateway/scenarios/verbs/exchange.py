@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import field
 
+from evidence.entry import EntryKind
 from evidence.findings import FindingName
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.exchanging import canonical, loaded
@@ -188,10 +189,11 @@ async def held(play: Play, words: Held) -> dict[str, Any]:
 async def recorded(play: Play, words: Recorded) -> dict[str, Any]:
     """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`.
 
-    `for`: in whose stead the inquirer asked, by each of them.
+    `for`: in whose stead the inquirer asked, by each of them. Readings of the result are left out: the play reads it while it waits.
     """
     number = _earlier(play, words.of)["number"]
-    found = await play.driver.log_search(words.by, number)
+    logged = await play.driver.log_search(words.by, number)
+    found = [one for one in logged if one["kind"] != EntryKind.RESULT_READ]
     return {
         "kinds": ["erased" if one.get("erased") else one["kind"] for one in found],
         "reasons": [one.get("reason") for one in found],

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
-from adapters.jlis_mock.faults import Switch
+from adapters.jlis_mock.faults import BY_CALL, Switch
 from adapters.jlis_mock.lines import Bad, Setting, change
 from gateway import full_log
 from gateway.clock_command import ClockWordsError, later, parse_instant
@@ -71,10 +71,14 @@ class Clock(Words, frozen=True, kw_only=True):
 
 
 class Faults(Words, frozen=True, kw_only=True):
-    """不正の切替え: what the network does wrong from now on, and how often; with `share` in so many of a hundred occasions, drawn from the scenario's seed."""
+    """不正の切替え: what the network does wrong from now on, and to how many messages; with `share` to so many of a hundred, drawn from the scenario's seed.
+
+    `each`: a message is struck so many times; left out: as often as it comes.
+    """
 
     set: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]] = field(default_factory=dict)
     share: Annotated[int, Meta(ge=1, le=100)] | None = None
+    each: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
 class BadLine(Words, frozen=True, kw_only=True):
@@ -154,6 +158,12 @@ def _missing(given: Sequence[str], folder: Path) -> Iterator[str]:
             yield word
 
 
+def _are_of_messages(words: Faults, _names: Names) -> Iterator[Unfit]:
+    for name in sorted(BY_CALL & words.set.keys()) if words.each is not None else ():
+        mend = f"each を除いてください。呼出しを数えます / leave each out: calls are counted by {name}"
+        yield Unfit("each", "一通を数えない不正 / a fault that counts no messages", name, mend=mend)
+
+
 def _moved(words: Clock, now: Present) -> Present | Unfit:
     """A scenario goes forwards."""
     try:
@@ -201,6 +211,8 @@ async def clock(play: Play, words: Clock) -> dict[str, Any]:
 async def faults(play: Play, words: Faults) -> dict[str, Any]:
     """`left`: what is still to happen; without `set` nothing is changed."""
     drawn = {} if words.share is None else {"share": words.share, "seed": max(1, play.scenario.seed)}
+    if words.each is not None:
+        drawn["each"] = words.each
     switches = await play.driver.faults(**words.set, **drawn)
     return {"left": sorted(name for name, times in switches.items() if times)}
 
@@ -301,7 +313,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "clock": Verb(form=Form(words=Clock, tells={}, moves=_moved), play=clock),
     "faults": Verb(
         form=Form(
-            words=Faults, tells={"left": Told("switch", ("permit_redeem_s",), several=True)}, refers={"set": "switch"}
+            words=Faults,
+            tells={"left": Told("switch", ("permit_redeem_s",), several=True)},
+            refers={"set": "switch"},
+            fits=_are_of_messages,
         ),
         play=faults,
     ),

@@ -96,7 +96,7 @@ async def test_a_permit_expires_unredeemed(around: Surroundings) -> None:
 async def test_a_provider_that_is_down_leaves_the_permit_open(around: Surroundings) -> None:
     signed, token = await permitted(around)
     peer = around.peer("setagaya")
-    await around.control(provider_down=1)
+    await around.control(provider_down=1, each=1)
     assert await peer.present(token, signed) == {"retry": "provider_unreachable"}
     assert (await peer.present(token, signed)).keys() >= {"outcome", "sealed"}
 

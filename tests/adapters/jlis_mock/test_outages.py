@@ -40,15 +40,33 @@ async def test_what_was_presented_in_time_may_come_again_after_redeem_by(around:
     if away == "busy":
         around.neighbours.dispositions.append("retry")
     else:
-        await around.control(provider_down=1)
+        await around.control(provider_down=1, each=1)
     assert "retry" in await presented_again(around, signed, token)
     await pass_redeem_by(around, token)
     assert (await presented_again(around, signed, token)).keys() >= {"outcome", "sealed"}
 
 
+async def test_the_first_inquiry_is_struck_as_often_as_it_comes_and_the_next_one_is_not(around: Surroundings) -> None:
+    first, permit = await permitted(around)
+    await around.control(provider_down=1)
+    for _ in range(3):
+        assert "retry" in await presented_again(around, first, permit)
+    second, another = await permitted(around)
+    assert (await presented_again(around, second, another)).keys() >= {"outcome", "sealed"}
+    assert "retry" in await presented_again(around, first, permit)
+    await around.control(provider_down=0)
+    assert (await presented_again(around, first, permit)).keys() >= {"outcome", "sealed"}
+
+
+async def test_what_strikes_calls_takes_no_number_for_each_message(around: Surroundings) -> None:
+    with pytest.raises(RefusedByPeerError, match="malformed_body"):
+        await around.control(core_down=1, provider_down=1, each=1)
+    assert (await around.control())["provider_down"] == 0
+
+
 async def test_a_restarted_network_remembers_what_was_presented(around: Surroundings) -> None:
     signed, token = await permitted(around)
-    await around.control(provider_down=1)
+    await around.control(provider_down=1, each=1)
     assert "retry" in await presented_again(around, signed, token)
     await pass_redeem_by(around, token)
     async with another_network(around) as url:
@@ -58,7 +76,7 @@ async def test_a_restarted_network_remembers_what_was_presented(around: Surround
 
 async def test_a_remembered_permit_is_for_the_bytes_that_were_presented(around: Surroundings) -> None:
     signed, token = await permitted(around)
-    await around.control(provider_down=1)
+    await around.control(provider_down=1, each=1)
     await presented_again(around, signed, token)
     answer = await presented_again(around, signed.with_other_key(), token)
     assert answer == {"refused": {"reason": "permit_replayed"}}
@@ -66,7 +84,7 @@ async def test_a_remembered_permit_is_for_the_bytes_that_were_presented(around: 
 
 async def test_what_was_presented_in_time_ends_at_answer_by(around: Surroundings) -> None:
     signed, token = await permitted(around)
-    await around.control(provider_down=1)
+    await around.control(provider_down=1, each=1)
     await presented_again(around, signed, token)
     await around.sql(
         "update core.permit set answer_by = now() - interval '1 second' where permit_id = $1",

@@ -116,7 +116,7 @@ MEANINGLESS = {
 
 def judged(**changes):
     from gateway.linkage_server.bulk_inquiries.codes import read_codes
-    from gateway.linkage_server.bulk_inquiries.form import FIELDS, Line
+    from gateway.linkage_server.bulk_inquiries.form import FIELDS, Form, Line
     from gateway.linkage_server.bulk_inquiries.judging import Asker, judge
     from storage.reference_data import read_layouts
 
@@ -127,7 +127,7 @@ def judged(**changes):
         codes=read_codes(None, layouts=read_layouts(), agencies=agencies),
     )
     line = request(1, **changes)
-    return next(judge([Line(number=1, fields=tuple(line[name] for name in FIELDS), refused=None)], asker))
+    return next(judge([Line(number=1, fields=tuple(line[name] for name in FIELDS), refused=None)], asker, Form.CSV))
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
@@ -354,6 +354,23 @@ async def test_the_same_file_in_another_encoding_gets_what_the_first_could_not_c
     [row] = rows(result, "utf-8")
     assert (row[19], row[46]) == ("answered", "𠮷")
     assert len(intermediate.questions) == asked == 1
+
+
+async def test_a_result_file_that_is_fetched_again_is_on_record_by_who_asked_and_about_whom(world, intermediate):
+    """SC-7: the inquiries' own records cover the first time."""
+    lines = [request(1, user_id="tanto-1"), request(2), request(9999)]
+    await through(world, lines)
+    seen = "select body, personal from log_entry where kind = 'persons.seen' order by idx"
+    assert await world.rows(seen) == []
+    await through(world, lines, name="again.dat", people=0)
+    entries = [json.loads(row["body"]) for row in await world.rows(seen)]
+    assert [(one["actor"], one["facts"]["staff"], one["facts"]["look"]) for one in entries] == [
+        ("kokuho", "tanto-1", "inquiry_file"),
+        ("kokuho", "", "inquiry_file"),
+    ]
+    assert [(one["facts"]["count"], len(one["facts"]["subjects"])) for one in entries] == [(1, 1)] * 2
+    assert len({one["facts"]["file"] for one in entries}) == 1
+    assert len(await world.rows("select 1 from access_subject")) == 2
 
 
 async def test_the_same_file_in_an_encoding_that_does_not_hold_its_own_lines_is_answered_all_the_same(

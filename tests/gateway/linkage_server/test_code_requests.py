@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from gateway.linkage_server.code_requests import flow
 from tests.support.resident_files import four_items, individual_number, load, person
 
 
@@ -31,6 +32,23 @@ async def test_a_person_whom_the_resident_network_does_not_know_is_refused_and_t
         await load(world.config.spool, [person(1), person(2)])
         answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
     assert (answer.body["people"]["bound"], answer.body["people"]["refused"]) == (1, 1)
+
+
+async def test_ls_4_a_run_asks_again_for_everybody_however_many_pages_that_is(world, monkeypatch):
+    """A page is small here: of a ward, one statement over everybody would outlast what a statement may take."""
+    monkeypatch.setattr(flow, "_PAGE", 2)
+    async with world.served() as caller:
+        await load(world.config.spool, [person(nth) for nth in range(1, 6)])
+        token = await caller.token()
+        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=token, key="c1")
+        assert answer.body["people"]["refused"] == 5
+        world.neighbours.people = {individual_number(nth): four_items(nth) for nth in range(1, 6)}
+        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=token, key="c2")
+        assert answer.body["people"]["bound"] == 5
+        asked = len(world.neighbours.lists)
+        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=token, key="c3")
+    assert answer.body["people"]["bound"] == 5
+    assert len(world.neighbours.lists) == asked, "nobody who has a code is asked about again"
 
 
 async def test_the_acquisition_number_is_not_kept(world):

@@ -252,6 +252,21 @@ async def test_a_result_is_compared_with_the_person_held_and_never_withheld(worl
     assert unnamed.body["items"][0]["match"]["result"] == "not_comparable"
 
 
+async def test_the_intermediate_server_is_told_who_reads_a_result_and_what_for(world):
+    """SC-7: its record is made before it answers (docs/adr/0077)."""
+    number = "Q" + "0" * 26
+    async with world.served() as caller:
+        token = await caller.token()
+        for said in ({"staff": "staff-1", "purpose": "過誤納金の還付"}, {}):
+            wanted = {"inquiry_number": number, **said}
+            assert (await caller.post("/v1/inquiry-results", {"items": [wanted]}, token=token)).status == 200
+        for wrong in ({"staff": "a b"}, {"purpose": "1234567890 の件"}):
+            wanted = {"inquiry_number": number, **wrong}
+            assert (await caller.post("/v1/inquiry-results", {"items": [wanted]}, token=token)).status == 400
+    asked = {"inquiry_number": number, "system": "kokuho"}
+    assert world.neighbours.wanted == [asked | {"actor": "staff-1", "purpose": "過誤納金の還付"}, asked]
+
+
 async def test_a_person_of_another_system_is_compared_with_nobody(world):
     await world.register("zeimu", system="zeimu")
     with_holder(world, "ﾓｷﾞ")

@@ -227,6 +227,10 @@ async def test_after_the_last_attempt_a_push_waits_for_somebody(ward):
     first, second = await ward.pushed(2)
     assert first["delivery"] == dead["delivery_id"]
     assert second["items"]["address"].endswith("2-2")
+    asked = {"staff": "k-1", "affair": "audit", "reason": "点検", "business_system": "kokuho", "addressee_number": "1"}
+    looks = (await ward.post("/v1/access-log/search", asked, client="kansa")).body["items"]
+    resent = [one for one in looks if one.get("action") == "resend"]
+    assert [(one["staff"], one["system"]) for one in resent] == [("s-1", "sky2")]  # SC-7: whose content went out again
 
 
 async def test_one_receiver_that_is_away_holds_up_no_other(ward):
@@ -269,7 +273,7 @@ async def test_a_name_that_the_encoding_cannot_carry_is_given_up_and_never_repla
         return (await ward.get("/v1/pushes/dead"))["items"]
 
     (dead,) = await ward.until(given_up, "a push that was given up")
-    assert dead["reason"] == "character_not_in_encoding"
+    assert (dead["reason"], dead["where"]) == ("character_not_in_encoding", "name 1")
     assert ward.file() == []
     await ward.target(kind="folder", encoding="utf-8")
     await ward.post("/v1/pushes/resend", {"staff": "s-1", "delivery_ids": [dead["delivery_id"]]})

@@ -318,6 +318,7 @@ class InquiryMachine(RuleBasedStateMachine):
 
     def _examine(self, one: Asked, *, over: bool) -> None:
         row, log = self._row(one), self.run.run(self.world.entries(one.number))
+        log = [entry for entry in log if entry["kind"] != "inquiry.result_read"]
         assert State(row["state"]) is one.state
         assert log[: len(one.recorded)] == one.recorded
         one.recorded = log
@@ -332,7 +333,7 @@ class InquiryMachine(RuleBasedStateMachine):
         self._read(one, row, over=over)
 
     def _read(self, one: Asked, row: Any, *, over: bool) -> None:
-        wanted = [reading.ResultItem(inquiry_number=one.number)]
+        wanted = [reading.ResultItem(inquiry_number=one.number, system=row["system"])]
         [told] = self.run.run(reading.results(self.agency, wanted))
         assert told["state"] == one.state
         if one.state not in (State.ANSWERED, State.NOT_PROVIDED):

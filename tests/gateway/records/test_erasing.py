@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import msgspec
 import pytest
 
 from evidence import checkpoint
@@ -22,6 +23,7 @@ from gateway.intermediate_server.records.exchange_entries import note_event
 from gateway.intermediate_server.retention import erasing
 from keys.errors import KeyUnusable
 from storage.committer import fiscal_year
+from storage.database import StorageUnavailableError
 from tests.support.records_world import reopened
 
 ONE, OTHER = "100000000000001", "100000000000002"
@@ -73,7 +75,7 @@ async def test_a_result_goes_with_its_hour_and_the_certificate_says_so(records):
 
 async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_nobody_has_swept(records):
     number, end = await put_result(records, 2, encode_payload("answered", [])), records.clock() + timedelta(hours=2)
-    wanted = [reading.ResultItem(inquiry_number=number)]
+    wanted = [reading.ResultItem(inquiry_number=number, system="s")]
     found = []
     for late in (-1, 0, 1):
         records.clock.now = end + timedelta(seconds=late)
@@ -82,6 +84,39 @@ async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_no
     assert found == [("answered", [], None), *[("answered", None, "result_deleted")] * 2]
     [row] = await records.inside("select result_sealed from inquiry")
     assert row["result_sealed"] is not None
+
+
+async def test_who_reads_a_result_again_and_what_for_is_on_record_each_time(records):
+    """SC-7."""
+    number = await put_result(records, 2, encode_payload("answered", []))
+    reads = [
+        {"system": "s", "actor": "staff-1", "purpose": "架空 太郎の還付をもう一度確かめる"},
+        {"system": "s"},
+        {"system": "s", "actor": "staff-1"},
+        {"system": "other", "actor": "staff-2"},
+    ]
+    for said in reads:
+        [told] = await reading.results(records.agency, [reading.ResultItem(inquiry_number=number, **said)])
+        assert (told.get("values") is None) == (said["system"] == "other")
+    found = await records.search(person=ONE)
+    assert [(one["kind"], one["actor"], one["facts"]["inquiry_number"]) for one in reversed(found)] == [
+        ("inquiry.result_read", actor, number) for actor in ("s/staff-1", "s", "s/staff-1")
+    ]
+    assert found[-1]["purpose_text"] == reads[0]["purpose"]
+    assert [one["id"] for one in await records.search(staff="s", affair="27")] == [found[1]["id"]]
+    bodies = [row["body"].decode() for row in await records.inside("select body from log_entry")]
+    assert not any("架空" in body or ONE in body for body in bodies)
+    assert await extracting.extract(records.agency, extracting.ExtractItem(person=ONE), records.clock()) == []
+    with pytest.raises(msgspec.ValidationError):
+        reading.RESULT_ITEM.decode(msgspec.json.encode({"inquiry_number": number}))
+
+
+async def test_a_result_that_cannot_be_put_on_record_is_not_read(records):
+    """SC-7."""
+    number = await put_result(records, 2, encode_payload("answered", []))
+    records.agency.committer.barred = "log_behind_its_peers"
+    with pytest.raises(StorageUnavailableError):
+        await reading.results(records.agency, [reading.ResultItem(inquiry_number=number, system="s")])
 
 
 async def test_a_certificate_that_a_crash_kept_from_being_written_is_written_later(records):

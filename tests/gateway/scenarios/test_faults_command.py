@@ -46,6 +46,38 @@ def test_a_share_is_of_the_switches_that_were_set_with_it():
     assert all(board.take(Switch.SWAP_KEY) for _ in range(9))
 
 
+def struck(board: FaultBoard, *messages: str) -> list[str]:
+    return [one for one in messages if board.take(Switch.PROVIDER_DOWN, one)]
+
+
+def test_a_count_is_of_messages_and_one_that_comes_again_is_the_same():
+    board = FaultBoard()
+    board.set({"provider_down": 3})
+    assert struck(board, "a", "a", "b", "a", "c", "d", "b", "d") == ["a", "a", "b", "a", "c", "b"]
+    assert board.faults.provider_down == 0
+    board.set({"provider_down": 1})
+    assert struck(board, "d", "a", "d") == ["d", "d"]
+    board.set({"provider_down": 0})
+    assert struck(board, "d", "a") == []
+
+
+def test_each_message_is_struck_so_many_times():
+    board = FaultBoard()
+    board.set({"provider_down": 2, "each": 2})
+    assert struck(board, *"aaabcaab") == ["a", "a", "b", "b"]
+
+
+def test_a_share_is_drawn_once_for_each_message_however_often_it_comes():
+    names = [f"message {nth}" for nth in range(200)]
+    once, often = FaultBoard(), FaultBoard()
+    for board in (once, often):
+        board.set({"provider_down": 1_000, "share": 30, "seed": 7})
+    found = struck(once, *names)
+    assert 40 < len(found) < 80
+    assert dict.fromkeys(struck(often, *(name for name in names for _ in range(3)))) == dict.fromkeys(found)
+    assert often.faults == once.faults
+
+
 def test_a_count_ends_a_share():
     board = FaultBoard()
     board.set({"swap_key": 3, "share": 50})

@@ -106,6 +106,7 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("  - recorded:", "  - clock: {to: '2023-01-01T00:00', by: 1d}\n  - recorded:", [(9, "form")]),
         ("  - recorded:", "  - clock: {to: '2022-10-02T00:00'}\n  - recorded:", [(9, "form")]),
         ("  - recorded:", "  - clock: {by: 9999y}\n  - recorded:", [(9, "form")]),
+        ("  - recorded:", "  - faults: {set: {core_down: 1}, each: 1}\n  - recorded:", [(9, "form")]),
         ("says:", "seed: -1\nsays:", [(2, "form")]),
         ("says:", "seed: 9007199254740993\nsays:", [(2, "form")]),
         ("says:", f"seed: 1{'0' * 40}\nsays:", [(2, "form")]),

@@ -47,7 +47,9 @@ def on_record(folder, purpose):
         head, _, query = folder.admin_dsn.partition("?")
         connection = await asyncpg.connect(f"{head.rpartition('/')[0]}/sekisho?{query}")
         try:
-            return await connection.fetch("select body from core.log_entry where kind = 'key.destroyed' order by year, idx")
+            return await connection.fetch(
+                "select body from core.log_entry where kind = 'key.destroyed' order by year, idx"
+            )
         finally:
             await connection.close()
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.intermediate_server.operations.backup_file import BackupBrokenError, Checked, Writer, read, read_head
 from keys.masked import Secret
 from keys.ring import Keyring
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
 from keys.windows import PublicKeys
+from storage.backups.form import BackedUp, BackupBrokenError, Checked, Writer, read, read_head
 from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
 
@@ -24,7 +24,14 @@ NOW = datetime(2022, 10, 3, 1, tzinfo=UTC)
 
 
 def made(tables, signer=LOG, public=PAIR.public) -> bytes:
-    writer = Writer(public, backup_id=ID, agency="setagaya", made_at="2022-10-03T01:00:00.000Z", signer=signer)
+    writer = Writer(
+        public,
+        backup_id=ID,
+        agency="setagaya",
+        database=BackedUp.LINKAGE,
+        made_at="2022-10-03T01:00:00.000Z",
+        signer=signer,
+    )
     parts = [writer.head]
     for name, blocks in tables:
         parts.append(writer.begin(name, ["a", "b"]))
@@ -103,10 +110,11 @@ def test_parts_of_two_backups_do_not_mix():
         rows(b"".join([*one[:3], *other[3:]]))
 
 
-def test_a_head_of_another_agency_does_not_open():
+def test_a_head_of_another_agency_or_database_does_not_open():
     head, *parts = frames(DATA)
-    with pytest.raises(BackupBrokenError):
-        rows(b"".join([head.replace(b"setagaya", b"suginami"), *parts]))
+    for was, other in ((b"setagaya", b"suginami"), (b"linkage", b"intermediate")):
+        with pytest.raises(BackupBrokenError):
+            rows(b"".join([head.replace(was, other), *parts]))
     with pytest.raises(BackupBrokenError):
         read_head(io.BytesIO(b'{"agency": "setagaya"}\n'))
 

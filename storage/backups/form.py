@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import IO, Annotated, Final, Literal
 
 import msgspec
@@ -43,12 +44,23 @@ class BackupBrokenError(Exception):
     """The file is no backup, was altered or cut, or is not for this key. The message is a constant."""
 
 
+class BackedUp(StrEnum):
+    """The databases of an agency that backups are made of; an order and a right name one of them (docs/adr/0057)."""
+
+    INTERMEDIATE = "intermediate"
+    LINKAGE = "linkage"
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`key`: the content key, sealed; `recipient`: hex SHA-256 of the public key that it is sealed to; `made_at`: of the snapshot."""
+    """`key`: the content key, sealed; `recipient`: hex SHA-256 of the public key that it is sealed to; `made_at`: of the snapshot.
+
+    `database`: which one of the agency's; a head without it is of the time when there was one.
+    """
 
     sekisho_backup: Literal[1] = 1
     backup_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][0-9A-HJKMNP-TV-Z]{26}$")]
     agency: str
+    database: BackedUp = BackedUp.INTERMEDIATE
     made_at: str
     recipient: str
     key: str
@@ -105,12 +117,15 @@ class _Frames:
 class Writer:
     """Makes the bytes of one backup; nothing of it is kept. Raises PublicKeyBroken for a key that is none."""
 
-    def __init__(self, public: bytes, *, backup_id: str, agency: str, made_at: str, signer: Signer) -> None:
+    def __init__(
+        self, public: bytes, *, backup_id: str, agency: str, database: BackedUp, made_at: str, signer: Signer
+    ) -> None:
         key = secrets.token_bytes(32)
         sealed = seal(public, _info(backup_id, agency, made_at), Plaintext(key))
         head = Head(
             backup_id=backup_id,
             agency=agency,
+            database=database,
             made_at=made_at,
             recipient=key_hash(public).hex(),
             key=base64.b64encode(sealed).decode(),

@@ -1,0 +1,42 @@
+"""The times that a log was opened anew, as a restore has written them and the server puts them on record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from storage import sql
+from storage.committer import Statement, Write
+from storage.database import Database, StorageUnavailableError
+
+_SQL = sql.load("storage.backups")
+_RECORD: Final = Statement("record_opening", _SQL["record_opening"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """`size` entries of `year` were there. Where an origin was lost together with another one, each has its own."""
+
+    times: int
+    opened_at: datetime
+    opened_by: str
+    backup_id: str
+    year: int
+    size: int
+    recorded: bool
+
+    def record(self) -> Write:
+        """It is on record with this commit."""
+        return Write(_RECORD, (str(self.times),))
+
+
+async def openings(database: Database, tenant: str) -> list[Opening]:
+    """Every time that this log was opened anew, the first one first. Raises StorageUnavailableError."""
+    try:
+        async with database.inside(tenant) as connection:
+            return [Opening(**dict(row)) for row in await connection.fetch(_SQL["openings"])]
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError("the log's openings could not be read") from None
