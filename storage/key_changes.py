@@ -74,7 +74,7 @@ async def finish_destructions(database: Database, tenant: str, store: KeyStore) 
             ring.destroy(purpose, version)
         for purpose, version in set(left) - recorded:
             ring.enable(purpose, version)
-    _LOG.warning("keys:destructions_finished", tenant=tenant, count=len(gone))
+    _LOG.warning("keys:destructions_finished", agency=tenant, count=len(gone))
     return gone
 
 
