@@ -6,10 +6,11 @@ nothing is written, the lock is given back, the network is asked, and the list i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -132,10 +133,17 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     """Read what is held about a list and whom its numbers lead to."""
     keys, system = agency.keys, one.rights.system
     good = [change for change in one.changes if isinstance(change, Change)]
-    key_of = lru_cache(maxsize=4 * CHUNK)(partial(keys.event_key, system))
-    event_keys = [key_of(change.event_id) for change in good]
-    cancelled = [key_of(change.cancels) for change in good if change.cancels]
-    held = await addressees_of(connection, system, good)
+    sent_as = lru_cache(maxsize=4 * CHUNK)(partial(keys.event_key, system))
+    event_keys = [sent_as(change.event_id) for change in good]
+    cancelled = [sent_as(change.cancels) for change in good if change.cancels]
+    events = await store.known_events(connection, keys, event_keys + cancelled)
+    now_as = {sent: event.key for sent, event in events.items()}
+
+    def key_of(event_id: str) -> str:
+        return now_as.get(sent := sent_as(event_id), sent)
+
+    addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
+    held = await store.addressee_persons(connection, system, addressees_named)
     said = {change.says.individual_number for change in good if change.says.individual_number}
     by_number = await store.by_number(connection, keys, said)
     formerly = await store.formerly_by_number(connection, keys, said)
@@ -150,8 +158,8 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             people=people,
             by_number=by_number,
             formerly=formerly,
-            events=await store.known_events(connection, event_keys + cancelled),
-            holds=await store.known_holds(connection, event_keys),
+            events={event.key: event for event in events.values()},
+            holds=await store.known_holds(connection, [now_as.get(sent, sent) for sent in event_keys]),
         ),
         verdicts=verdicts,
         system=system,
@@ -173,13 +181,6 @@ def _may_come_back(people: Iterable[Held]) -> set[str]:
         if held.events
         for number in numbers_said(held.base, held.events) - {held.person.individual_number}
     }
-
-
-async def addressees_of(
-    connection: Connection, system: str, changes: Sequence[Change]
-) -> dict[str, tuple[int, date | None]]:
-    named = [number for change in changes for number in (change.addressee_number, change.replaced_by) if number]
-    return await store.addressee_persons(connection, system, named)
 
 
 def _digest(keys: PersonalKeys, change: Change) -> bytes:
@@ -220,7 +221,12 @@ async def _write(
         await store.put_successors(connection, taken_up.successors(judged, one.rights.system, taken.id))
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await store.drop_waiting_changes(
-        connection, [each.key for each in judged if each.key and each.outcome is not ChangeOutcome.WAITING]
+        connection,
+        [
+            keys.event_key(one.rights.system, each.change.event_id)
+            for each in judged
+            if each.change is not None and each.outcome is not ChangeOutcome.WAITING
+        ],
     )
     await _write_waiting(connection, keys, one.rights.system, judged)
     await write_holds(connection, agency, one.rights.system, judged)
@@ -359,16 +365,17 @@ async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | No
 
 
 async def apply(
-    agency: Agency, changes: Sequence[Change], *, system: str, approved: Collection[str] = frozenset()
+    agency: Agency, changes: Sequence[Change], *, system: str, approved: Mapping[str, str] = MappingProxyType({})
 ) -> list[Applied]:
     """Take changes outside a file or a call: those that a review has approved, and registrations whose day has come. Again, it changes nothing.
 
+    `approved`: event key → the decision by which it is taken as it is; another decision about what was refused before is no repetition.
     Raises StorageUnavailableError, ChannelError.
     """
     rights = SystemRights(
         system=system, scopes=frozenset({f"{system}:integrated-numbers:read"}), may_use_individual_number=True
     )
-    digest = agency.keys.event_digest(_ENCODE([changes, sorted(approved), agency.today()]))
+    digest = agency.keys.event_digest(_ENCODE([changes, sorted(approved.items()), agency.today()]))
     taken = await intake.open_intake(
         agency, f"changes/{system}/{digest.hex()}", channel="person-changes", system=system, sha256=digest
     )

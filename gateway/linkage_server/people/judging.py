@@ -149,7 +149,7 @@ class Court:
             return None
         if someone is None:
             return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
-        if self._addressees.comes_after_end(change, someone):
+        if key not in self.approved and self._addressees.comes_after_end(change, someone):
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
         return someone
 
@@ -181,10 +181,10 @@ class Court:
             return _judged(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         number = change.says.individual_number
         former = self._former_holder(number)
-        wrong = None if key in self.approved else self._speaks_against(former, number, change, key)
+        someone = former or (self._holder(number) if number else None)
+        wrong = None if key in self.approved else self._speaks_against(someone, change, key)
         if wrong is not None:
             return wrong
-        someone = former or (self._holder(number) if number else None)
         outcome = ChangeOutcome.LINKED
         if someone is None:
             outcome = ChangeOutcome.ISSUED
@@ -196,25 +196,29 @@ class Court:
                 registered_on=change.effective_on,
             )
             someone = Someone(number=None, base=base, person=base, events=())
-        elif happens_after_death(change.kind, change.effective_on, someone.on(self.today).state, someone.events):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
-        elif fields := differing(someone.on(self.today).items, change.says.items()):
-            return self._differs(change, key, fields)
         self._addressees.registered[change.addressee_number] = someone
         if number and former is None:
             self.numbers.now[number] = someone
         event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
         return self._recorded(change, key, someone, someone.having(event), outcome, registers=True)
 
-    def _speaks_against(self, former: Someone | None, number: str, change: Change, key: str) -> Judged | None:
-        if former is not None:
+    def _speaks_against(self, someone: Someone | None, change: Change, key: str) -> Judged | None:
+        """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
+        if someone is not None and self._former_holder(change.says.individual_number) is someone:
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
-        return self._against(number, change.says.items(), change, key)
+        wrong = self._against(change.says.individual_number, change.says.items(), change, key)
+        if wrong is not None or someone is None:
+            return wrong
+        today = someone.on(self.today)
+        if happens_after_death(change.kind, change.effective_on, today.state, someone.events):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+        differs = differing(today.items, change.says.items())
+        return self._differs(change, key, differs) if differs else None
 
     # --- a change of somebody who is held
 
     def _change(self, change: Change, key: str, someone: Someone) -> Judged:
-        if change.kind is Kind.BIRTH:
+        if change.kind is Kind.BIRTH and key not in self.approved:
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
         reason = self._cancels_wrongly(change, someone)
         if reason is not None:

@@ -15,11 +15,13 @@ select addressee_number, integrated_number, ended_on from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])
 
 -- name: persons_by_index
-select p.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
+select p.individual_number_index, coalesce(lives_on(p.merged_into), p.integrated_number) as integrated_number
 from person p where p.individual_number_index = any($1::bytea[])
 
 -- name: known_events
-select event_key, digest, integrated_number, applied_at, undone_by from person_event where event_key = any($1::text[])
+-- decided_by: the business system of the decision that undid it; it may have been put anew for another person then.
+select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by
+from person_event e left join review_decision d on d.decision_id = e.undone_by where e.event_key = any($1::text[])
 
 -- name: known_holds
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
