@@ -148,7 +148,10 @@ async def _close_hold(work: Work) -> None:
         )
         await _register(work, hold, number)
     state = {Kind.HOLD_LINK: "linked", Kind.HOLD_KEEP: "kept", Kind.HOLD_REFUSE: "refused"}[work.decision.kind]
-    await store.close_hold(work.connection, hold.id, state)
+    now = work.agency.clock()
+    await store.close_hold(work.connection, hold.id, state, now)
+    if hold.row is not None and work.decision.kind is Kind.HOLD_LINK:
+        await store.forget_earlier_rows(work.connection, hold.id, now)
 
 
 async def _new_person_of_hold(work: Work, hold: Hold) -> int:
@@ -223,6 +226,7 @@ def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]
         says=says,
         digest=_digest(work, says),
         cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
+        registers=event.registers,
     )
 
 
