@@ -74,6 +74,7 @@ class EntryKind(StrEnum):
     STAFF_FOUNDED = "staff.founded"
     STAFF_LOGGED_IN = "staff.logged_in"
     STAFF_LOGGED_OUT = "staff.logged_out"
+    STAFF_SESSION_ENDED = "staff.session_ended"
     STAFF_REFUSED = "staff.refused"
     STAFF_OPERATED = "staff.operated"
     STAFF_CHANGED = "staff.changed"
@@ -119,6 +120,7 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.STAFF_FOUNDED,
         EntryKind.STAFF_LOGGED_IN,
         EntryKind.STAFF_LOGGED_OUT,
+        EntryKind.STAFF_SESSION_ENDED,
         EntryKind.STAFF_REFUSED,
         EntryKind.STAFF_OPERATED,
         EntryKind.STAFF_CHANGED,

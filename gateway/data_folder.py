@@ -19,6 +19,7 @@ from transport.clock import Clock, SharedOffset
 from transport.tls import Identity
 
 CLOCK_FILE: Final = "clock"
+LINES_FOLDER: Final = "lines"
 SKEW_FILE: Final = "clock-skew"
 """In the folder of a role of a simulation: by how much its clock alone is wrong at this moment."""
 FIRST_STAFF: Final = "staff-1"
@@ -59,7 +60,7 @@ class DataFolder:
     @property
     def lines(self) -> Path:
         """Of the proxies between roles, where there are any (`adapters.jlis_mock.lines`)."""
-        return self.root / "lines"
+        return self.root / LINES_FOLDER
 
     @property
     def clock(self) -> Path:

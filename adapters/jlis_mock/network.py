@@ -205,7 +205,8 @@ def _build(
     add_epoch_routes(app, epochs)
     add_checkpoint_routes(app)
     add_register_route(app, register)
-    add_control_route(app, faults)
+    place = config.options.get("surroundings")
+    add_control_route(app, faults, None if place is None else config.folder / place)
     openapi.add_route(app, "network")
     return Network(
         app=app,
