@@ -212,7 +212,6 @@ def _key(work: Work, what: str) -> str:
 
 
 def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]) -> NewEvent:
-    says = msgspec.structs.replace(event.says, individual_number="")
     cancels = event.cancels
     return NewEvent(
         event_key=_key(work, event.event_key),
@@ -223,8 +222,8 @@ def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]
         effective_on=event.effective_on,
         recorded_at=event.recorded_at,
         applied_at=came.applied_at,
-        says=says,
-        digest=_digest(work, says),
+        says=event.says,
+        digest=_digest(work, event.says),
         cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
         registers=event.registers,
     )
