@@ -53,9 +53,10 @@ async def forget_holds(agency: Agency, kept_for: timedelta) -> int:
         )
 
 
-async def run(agency: Agency, holds_kept_for: timedelta) -> None:
-    """Look now and then, and whenever the clock is moved, until cancelled."""
+async def run(agency: Agency, options: Mapping[str, Any]) -> None:
+    """Look now and then, and whenever the clock is moved, until cancelled. Option: `decided_holds_keep_s`."""
     keeping, alarm = keeping_of(agency), Alarm(agency.clock)
+    holds_kept_for = timedelta(seconds=float(options.get("decided_holds_keep_s", 90 * 24 * 3600)))
     while True:
         try:
             await keeping.turn(agency.clock())

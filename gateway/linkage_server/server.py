@@ -236,7 +236,6 @@ def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[
         ),
     }
     agency = one.agency
-    holds_kept_for = timedelta(seconds=float(config.options.get("decided_holds_keep_s", 90 * 24 * 3600)))
     take_files = partial(
         run_spool,
         config.spool,
@@ -257,7 +256,7 @@ def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[
         "pushes": one.pushes.run,
         "jobs": one.jobs.run,
         "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency, holds_kept_for),
+        "retention": partial(retention.run, agency, config.options),
         "reviews": Reviews(agency).run,
         "spool": take_files,
     }
