@@ -25,6 +25,10 @@ ALLOWED = {
     ("gateway.api", "put_first_secret"): "set-up: a client is enrolled before the server runs",
     ("gateway.api", "forget_revoked"): "drops revoked tokens past their time",
     ("gateway.api", "revoke_token"): "a client gives its own token back; whoever uses it afterwards is on record",
+    **dict.fromkeys(
+        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows")),
+        "what lies in a hold goes a while after it was decided; that it was held and how it was decided is on record",
+    ),
     ("gateway.api", "forget_assertions"): "drops spent assertions past their time",
     ("gateway.api", "use_assertion"): "an assertion is spent once; the call that it signs in is recorded by itself",
     **dict.fromkeys(

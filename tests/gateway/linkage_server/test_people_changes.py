@@ -277,7 +277,7 @@ async def test_a_held_change_that_comes_again_stays_held_and_one_refused_stays_r
     async with ward.served(compare_with_resident_network=True) as caller:
         await take(ward, [row], name="1.csv")
         again = await send(caller, [row], key="k1")
-        await ward.rows("update review_hold set state = 'refused'")
+        await ward.rows("update review_hold set state = 'refused', decided_at = now()")
         refused = await send(caller, [row], key="k2")
     assert again.body["items"] == [{"outcome": "held", "reason": "four_items_differ"}]
     assert refused.body["items"] == [{"outcome": "rejected", "reason": "refused_in_review"}]
