@@ -69,6 +69,7 @@ class EntryKind(StrEnum):
     REGISTER_REFUSED = "register.refused"
     KEY_ROTATED = "key.rotated"
     KEY_DESTROYED = "key.destroyed"
+    KEY_DESTRUCTION = "key.destruction"
     CERTIFICATE_CHANGED = "certificate.changed"
 
     STAFF_FOUNDED = "staff.founded"
@@ -116,6 +117,7 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.REGISTER_REFUSED,
         EntryKind.KEY_ROTATED,
         EntryKind.KEY_DESTROYED,
+        EntryKind.KEY_DESTRUCTION,
         EntryKind.CERTIFICATE_CHANGED,
         EntryKind.STAFF_FOUNDED,
         EntryKind.STAFF_LOGGED_IN,

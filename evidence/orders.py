@@ -34,7 +34,7 @@ _FORM: Final = 1
 class OrderKind(StrEnum):
     """What an order is for."""
 
-    KEY_DESTRUCTION = "key.destruction"  # purpose, version, reason
+    KEY_DESTRUCTION = "key.destruction"  # purpose, version, cause
 
 
 class OrderRefusal(StrEnum):

@@ -96,6 +96,11 @@ class DataFolder:
         """Certificates issued on requests of an agency elsewhere: `<use>-<first 16 hex digits of its SHA-256>.pem`."""
         return self.clients / agency / "issued"
 
+    @property
+    def orders(self) -> Path:
+        """Orders that two of an agency's staff have had signed for another server of theirs; good for minutes."""
+        return self.root / "orders"
+
     def role(self, name: str) -> Path:
         return self.root / "roles" / name
 

@@ -72,6 +72,7 @@ class Limits:
 
     `acquisition_within`: window of an acquisition number; `replaced_code_for`: how long a replaced code is still answered to (IS-1).
     `statistics_threshold`: the least number that business statistics tell (SC-23). `jobs_kept_for`: how long the history of jobs is kept.
+    `ended_kept_for`: how long lifted bars, ends of codes and relations of staff who have left are kept.
     `escalate_before`: so long before its deadline a held provision is escalated (SC-4). `reseal_settle_s`: see gateway.batch.resealing.
     """
 
@@ -83,6 +84,7 @@ class Limits:
     escalate_before: timedelta
     statistics_threshold: int
     jobs_kept_for: timedelta
+    ended_kept_for: timedelta
     reseal_settle_s: float = SETTLE_S
 
 
@@ -109,6 +111,7 @@ class HostedAgency:
 
     `known`: what is looked at before registering, for all agencies of the process at once. `permits`, `inquiries` and the like are the
     channels to core and interface system. `backup_key`: public half of the key that backups are sealed to; None where there is none.
+    `destroying`: held by whoever destroys a version of a key of the ring.
     """
 
     id: str
@@ -139,6 +142,7 @@ class HostedAgency:
     standing: Standing = field(default_factory=Standing)
     renewal: Renewal = field(default_factory=Renewal)
     driving: set[str] = field(default_factory=set)
+    destroying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def signer(self) -> Signer:

@@ -43,12 +43,13 @@ from gateway.linkage_server.resealing.job import open_resealing
 from gateway.linkage_server.review.runner import Reviews
 from gateway.linkage_server.search import indexer
 from gateway.linkage_server.supervision import supervised
-from gateway.linkage_server.tenant import Agency
+from gateway.linkage_server.tenant import Agency, clients_that_decide_alone
 from gateway.linkage_server.waiting_work import WaitingWork
 from gateway.opening import Openings
 from storage.committer import Committer, commit_step
 from storage.committing import Committing
 from storage.database import Database
+from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore
 from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
@@ -117,6 +118,7 @@ async def _open(
         clock=config.clock,
     )
     await committer.load()
+    await finish_destructions(database, hosted.tenant, keys)
     context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     client = await stack.enter_async_context(channel.session(context, connections=16))
     keep_note = peer_notes(renewal.register, committer, config.clock)
@@ -139,6 +141,7 @@ async def _open(
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
+        clients_that_decide_alone=clients_that_decide_alone(config.options, hosted.id),
         file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
     )
     forwarding = Forwarding(
@@ -211,7 +214,7 @@ def _start(group: asyncio.TaskGroup, one: RunningAgency, config: RoleConfig) -> 
         "pushes": one.pushes.run,
         "jobs": one.jobs.run,
         "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency),
+        "retention": partial(retention.run, agency, config.options),
         "reviews": Reviews(agency).run,
         "spool": take_files,
     }

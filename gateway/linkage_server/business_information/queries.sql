@@ -127,6 +127,18 @@ order by p.revision
 -- name: advance_cursor
 update business_cursor set person_revision = $1, addressee_revision = $2
 
+-- name: of_replaced
+-- Records of addressee numbers that another one has replaced, but for those that cannot be read.
+select o.record_id, a.business_system_id, a.replaced_by
+from (select distinct n.* from unnest($1::text[], $2::text[]) as n (business_system_id, addressee_number)) n
+cross join lateral (
+    select * from addressee
+    where business_system_id = n.business_system_id and addressee_number = n.addressee_number and replaced_by is not null offset 0) a
+cross join lateral (
+    select record_id from original
+    where business_system_id = n.business_system_id and addressee_number = n.addressee_number and record_id <> all($3::text[]) offset 0) o
+limit $4
+
 -- name: look_again
 with named as (select distinct n.* from unnest($1::text[], $2::text[]) as n (business_system_id, addressee_number)),
 looked as (
@@ -148,12 +160,14 @@ update original set transfer = 'due', reason = null, item = null, revision = nex
 where record_id in (select record_id from locked) returning record_id
 
 -- name: withdraw
+-- Copies that were made of the person, and those that may have been: offered and not answered yet.
 update original set transfer = 'due', reason = null, item = null, revision = nextval('original_revision')
 where record_id in (
-    select o.record_id from original o
-    where o.replica_number = $1 or (o.offered and o.replica_number is null and exists (
-        select 1 from addressee a
-        where a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.integrated_number = $1)) order by o.record_id for update)
+    select record_id from original where record_id in (
+    select record_id from original where replica_number = $1
+    union
+    select o.record_id from addressee a join original o using (business_system_id, addressee_number)
+    where a.integrated_number = $1 and o.offered and o.replica_number is null) order by record_id for update)
 returning record_id
 
 -- name: register_anew
@@ -165,10 +179,11 @@ where record_id in (
 returning record_id
 
 -- name: standing
-select count(*) from original o
-where o.replica_number = $1 or (o.offered and o.replica_number is null and exists (
-    select 1 from addressee a
-    where a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.integrated_number = $1))
+select count(*) from (
+    select record_id from original where replica_number = $1
+    union
+    select o.record_id from addressee a join original o using (business_system_id, addressee_number)
+    where a.integrated_number = $1 and o.offered and o.replica_number is null) copies
 
 -- name: of_addressee
 select o.*, a.integrated_number from original o
