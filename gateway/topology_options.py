@@ -160,7 +160,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     },
     Program.INTERMEDIATE: {
         **_POLICY,
-        **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "reseal_settle_s"), SECONDS),
+        **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "ended_keep_s", "reseal_settle_s"), SECONDS),
         "agencies": By("agency", Keys(_POLICY)),
         "statistics_threshold": _whole(3),
         "connections": _whole(1),

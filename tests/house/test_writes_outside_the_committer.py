@@ -51,6 +51,7 @@ ALLOWED = {
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
+    ("gateway.intermediate_server.retention", "erase_ended"): "what is over goes by rule, noted in the same statement; the certificate is recorded",
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
