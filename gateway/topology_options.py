@@ -143,6 +143,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "cancel_codes_of_moved_out": FLAG,
         "cancel_codes_of_deceased": FLAG,
         "first_transfer": _of("on_command"),
+        "clients_that_decide_alone": By("agency", Several(TEXT)),
         "push_hosts": By("agency", Several(_like(is_place, "host:port です / host:port"))),
         "issuer": _REACHED,
         **_OFFICE,
@@ -154,6 +155,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
             (
                 "existing_residents_answer_s", "push_first_wait_s", "inquiry_file_patience_s", "inquiry_file_look_s", "inquiry_file_supplement_look_s",
                 "inquiry_file_supplement_every_s", "inquiry_file_keep_s", "reseal_settle_s", "jobs_keep_s",
+                "decided_holds_keep_s",
             ),
             SECONDS,
         ),

@@ -55,7 +55,7 @@ from gateway.linkage_server.review.runner import Reviews
 from gateway.linkage_server.routes import add_routes
 from gateway.linkage_server.search import indexer
 from gateway.linkage_server.supervision import supervised
-from gateway.linkage_server.tenant import AGENCIES, Agency
+from gateway.linkage_server.tenant import AGENCIES, Agency, clients_that_decide_alone
 from gateway.linkage_server.waiting_work import WaitingWork
 from gateway.opening import Openings
 from storage.committer import Committer, commit_step
@@ -156,6 +156,7 @@ async def _open(
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
+        clients_that_decide_alone=clients_that_decide_alone(config.options, hosted.id),
         file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
     )
     forwarding = Forwarding(
@@ -255,7 +256,7 @@ def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[
         "pushes": one.pushes.run,
         "jobs": one.jobs.run,
         "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency),
+        "retention": partial(retention.run, agency, config.options),
         "reviews": Reviews(agency).run,
         "spool": take_files,
     }
