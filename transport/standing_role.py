@@ -50,8 +50,9 @@ class StandingRole:
         except (KeyError, TypeError):
             raise ValueError("role.json is not what set-up writes") from None
         changed = (hosted, peers) != (self._config.hosted, self._config.peers)
-        for mapping, wanted in ((self._config.hosted, hosted), (self._config.peers, peers)):
-            mapping.clear()  # whoever holds the mapping sees the new one; nothing else runs meanwhile
-            mapping.update(wanted)  # type: ignore[arg-type]
+        self._config.hosted.clear()  # whoever holds the mappings sees the new ones; nothing else runs meanwhile
+        self._config.hosted.update(hosted)
+        self._config.peers.clear()
+        self._config.peers.update(peers)
         TAKEN.set(number_of(data))
         return changed
