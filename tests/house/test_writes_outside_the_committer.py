@@ -66,6 +66,8 @@ ALLOWED = {
     ("gateway.linkage_server", "open_intake"): "a file is taken in hand; what it did is recorded when it is closed",
     ("gateway.linkage_server", "advance_intake"): "progress through a file, in one transaction with the rows loaded; the end is recorded",
     ("gateway.linkage_server", "put_results"): "results by line, in one transaction with the rows loaded",
+    ("gateway.linkage_server", "reopen_intake"): "lines judged anew, in one transaction with what they changed; the end is recorded again",
+    ("gateway.linkage_server", "change_results"): "results by line, in one transaction with the lines judged anew",
     **dict.fromkeys(
         (
             ("gateway.linkage_server.bulk_inquiries", name)
@@ -99,10 +101,13 @@ ALLOWED = {
                 "put_change_hold",
                 "put_events",
                 "put_former_number",
+                "put_successor",
                 "put_waiting_changes",
                 "reinstate_events",
+                "undo_addressee_end",
                 "undo_events",
                 "update_persons",
+                "write_addressee_ends",
             )
         ),
         "changes of people, in one transaction with their results; the list is recorded when it is closed, a review by its decision",

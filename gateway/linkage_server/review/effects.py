@@ -175,6 +175,7 @@ async def _register(work: Work, hold: Hold, number: int) -> None:
     if before is not None and before != number:
         held = (await people.read_held(connection, work.agency.keys, [before]))[before]
         await _replay(work, held, number, [hold.pair])
+    await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     await store.put_addressee(connection, hold, number)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
@@ -225,6 +226,7 @@ def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]
         says=event.says,
         digest=_digest(work, event.says),
         cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
+        replaced_by=event.replaced_by,
         registers=event.registers,
     )
 

@@ -62,7 +62,7 @@ where h.hold_id = $1
 -- An addressee number as a held row of a load named it; one that is there means another person from now on.
 insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id) values ($1, $2, $3, $4, $5)
 on conflict (business_system_id, addressee_number) do update
-set integrated_number = excluded.integrated_number, state = 'held', revision = nextval('addressee_revision')
+set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null, revision = nextval('addressee_revision')
 
 -- name: hold
 select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on, forgotten_at
