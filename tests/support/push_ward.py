@@ -40,6 +40,8 @@ class Receiver:
         self.got = []
         self.statuses = []
         self.secret = ""
+        self.hanging = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def take(self, request):
         body = await request.read()
@@ -58,6 +60,13 @@ class Receiver:
         )
         return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 307 else {})
 
+    async def hang(self, request):
+        """Takes a push and says nothing until it is released."""
+        await request.read()
+        self.hanging.set()
+        await self.released.wait()
+        return web.Response()
+
     @property
     def taken(self):
         return [one for one in self.got if one["status"] == 200]
@@ -66,6 +75,7 @@ class Receiver:
     async def running(self, identity):
         app = web.Application()
         app.router.add_post("/changes", self.take)
+        app.router.add_post("/hangs", self.hang)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(identity, require_client=True)).start()

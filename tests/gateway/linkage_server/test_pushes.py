@@ -236,11 +236,16 @@ async def test_after_the_last_attempt_a_push_waits_for_somebody(ward):
     assert [(one["staff"], one["system"]) for one in resent] == [("s-1", "sky2")]  # SC-7: whose content went out again
 
 
-async def test_one_receiver_that_is_away_holds_up_no_other(ward):
-    await ward.target(client="kokuho", url=f"https://{ward.host}/nowhere")
-    await ward.target()
+async def test_one_receiver_that_hangs_holds_up_no_other(ward):
+    """It has the push and does not answer: another one is sent its own meanwhile."""
+    await ward.target(client="kokuho", url=f"https://{ward.host}/hangs")
     await ward.change(by="juki", address="東京都世田谷区見本町9-9")
+    await ward.until(ward.receiver.hanging.is_set, "a push that hangs")
+    await ward.target(client="sky2")
+    await ward.change(by="juki", on="2026-11-02", address="東京都世田谷区見本町8-8")
     await ward.pushed(1)
+    assert not ward.receiver.released.is_set()
+    ward.receiver.released.set()
 
 
 async def test_a_redirect_is_not_followed(ward):
