@@ -58,6 +58,8 @@ class BusinessRecord:
     public_from: date
     auto_response: str
     items: Mapping[str, Item]
+    delegator: str | None = None
+    """Whose it is, when its holder answers in another agency's stead (委任元)."""
 
     def __repr__(self) -> str:
         return "BusinessRecord()"
@@ -71,7 +73,9 @@ class BusinessRecord:
 
     def as_line(self) -> dict[str, Any]:
         """The record as one JSON object of a business file."""
+        said = {} if self.delegator is None else {"delegator": self.delegator}
         return {
+            **said,
             "record_id": self.record_id,
             "operation": "register",
             "system": self.system,

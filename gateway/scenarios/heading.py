@@ -93,7 +93,11 @@ def people_in(people: Any, known: Known, findings: Findings) -> Iterator[tuple[s
 
 def _check_person(name: str, person: Person, written: Any, known: Known, findings: Findings) -> None:
     findings.once(written.line_of("at"), "at", person.at)
-    for key, of, held in (("holder", "account", person.account), ("insured_by", "insurance", person.insurance)):
+    for key, of, held in (
+        ("holder", "account", person.account),
+        ("insured_by", "insurance", person.insurance),
+        ("held_for", "insurance", person.insurance),
+    ):
         if key in written and held == "none":
             findings.add(
                 written.line_of(key),
@@ -106,6 +110,8 @@ def _check_person(name: str, person: Person, written: Any, known: Known, finding
             findings.unknown(written.line_of("at"), "home", agency, known.names["home"])
     if person.insured_by not in known.names["insurer"]:
         findings.unknown(written.line_of("insured_by"), "insurer", person.insured_by, known.names["insurer"])
+    if person.held_for is not None and person.held_for not in known.names["agency"]:
+        findings.unknown(written.line_of("held_for"), "agency", person.held_for, known.names["agency"])
     for holder, holds in (
         (person.insured_by, person.insurance != "none"),
         ("naikaku", person.account != "none"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -123,7 +123,8 @@ def records_of(scenario: Scenario, people: Mapping[str, Person], driver: Driver,
         if agency not in wanted.at:
             continue
         if agency == wanted.insured_by and wanted.insurance != "none":
-            found += driver.insurance(people[name], system=holding_system(agency), barred=wanted.insurance == "barred")
+            held = driver.insurance(people[name], system=holding_system(agency), barred=wanted.insurance == "barred")
+            found += [replace(record, delegator=wanted.held_for) for record in held]
         if agency == "naikaku" and wanted.account != "none":
             found.append(driver.account(people[name], barred=wanted.account == "barred"))
         if agency == "kosei-rodo" and wanted.unemployment:

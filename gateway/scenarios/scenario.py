@@ -18,12 +18,14 @@ Holding = Literal["none", "given", "barred"]
 class Person(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Somebody synthetic. `at`: agencies that know them (none: a step brings them in); what each providing agency holds of them, and whether it may answer by itself.
 
-    `insured_by`: the municipality whose 国民健康保険 it is. `holder`: in whose name the account is.
+    `insured_by`: the municipality whose 国民健康保険 it is. `held_for`: the agency whose records those are, which has delegated answering to it (委任元).
+    `holder`: in whose name the account is.
     """
 
     at: list[str]
     insurance: Holding = "none"
     insured_by: str = WARD
+    held_for: str | None = None
     account: Holding = "none"
     holder: Literal["own", "another"] = "own"
     unemployment: bool = False

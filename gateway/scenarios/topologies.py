@@ -1,4 +1,4 @@
-"""The topologies in which scenarios are played: those that are shipped, the default one with an agency that must not take part."""
+"""The topologies in which scenarios are played: those that are shipped, the default one with an agency that must not take part, and one for which the ward answers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,24 @@ hosted_by: {{linkage: neighbours-linkage, intermediate: neighbours-intermediate}
 """番号法28条: its assessment is not done, so it neither asks nor is asked (PL-6)."""
 
 
+DELEGATOR: Final = "yamamura"
+_DELEGATING_AGENCY: Final = f"""
+agency:
+  id: {DELEGATOR}
+  code: "9999000000000097"
+  name: 架空村長
+  kinds: [町村長]
+hosted_by: {{intermediate: neighbours-intermediate}}
+delegations:
+  - {{delegator: {DELEGATOR}, delegate: setagaya, side: provider, valid_from: 2022-04-01, information: [医療保険給付関係情報]}}
+"""
+"""委任元: the ward answers in its stead from what it holds for it (IS-3)."""
+
+
 @cache
 def default() -> Topology:
-    return parse(shipped_text(), additions=[Addition(f"{UNASSESSED}.yaml", _UNASSESSED_AGENCY)])
+    added = ((UNASSESSED, _UNASSESSED_AGENCY), (DELEGATOR, _DELEGATING_AGENCY))
+    return parse(shipped_text(), additions=[Addition(f"{name}.yaml", text) for name, text in added])
 
 
 @cache

@@ -31,7 +31,8 @@ _TOLD: Final[Mapping[str, Told]] = {
 class Ask(Words, frozen=True, kw_only=True):
     """情報照会: `asker`, an agency or a business system, asks `of` about a person under an item. `wait`: see it to its end.
 
-    `stead`: the agency in whose stead it asks (委任元). `non_disclosure`: the person must not learn of it (番号法23条2項).
+    `stead`: the agency in whose stead it asks (委任元); `provider_for`: the one in whose stead it is to be answered.
+    `non_disclosure`: the person must not learn of it (番号法23条2項).
     """
 
     about: str
@@ -39,6 +40,7 @@ class Ask(Words, frozen=True, kw_only=True):
     asker: str = field(name="from")
     stead: str | None = field(name="for", default=None)
     of: str = WARD
+    provider_for: str | None = None
     information: str | None = None
     items: list[str] = field(default_factory=list)
     basis: str | None = None
@@ -89,7 +91,12 @@ def _question(play: Play, words: Ask) -> dict[str, Any]:
         "purpose": "シナリオの照会",
         "staff": "scenario-staff",
     }
-    more = {"basis": words.basis, "inquirer_for": words.stead, "non_disclosure": words.non_disclosure or None}
+    more = {
+        "basis": words.basis,
+        "inquirer_for": words.stead,
+        "provider_for": words.provider_for,
+        "non_disclosure": words.non_disclosure or None,
+    }
     return asked | {name: said for name, said in more.items() if said is not None}
 
 
@@ -101,7 +108,9 @@ def _records(play: Play, words: Ask) -> Sequence[BusinessRecord]:
 
 
 def _is_about(play: Play, record: BusinessRecord, words: Ask) -> bool:
-    return record.addressee_number == play.driver.number(record.system, play.people[words.about])
+    return record.delegator == words.provider_for and record.addressee_number == play.driver.number(
+        record.system, play.people[words.about]
+    )
 
 
 def _told(play: Play, words: Ask, answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,16 +198,18 @@ async def held(play: Play, words: Held) -> dict[str, Any]:
 async def recorded(play: Play, words: Recorded) -> dict[str, Any]:
     """Kinds and reasons in the order of the log; a record whose body went after seven years is `erased`.
 
-    `for`: in whose stead the inquirer asked, by each of them. Readings of the result are left out: the play reads it while it waits.
+    `for`: in whose stead the inquirer asked, by each of them; `provider_for`, when any says so: in whose stead it was answered.
+    Readings of the result are left out: the play reads it while it waits.
     """
     number = _earlier(play, words.of)["number"]
     logged = await play.driver.log_search(words.by, number)
     found = [one for one in logged if one["kind"] != EntryKind.RESULT_READ]
+    answered_for = [one.get("provider_for") for one in found]
     return {
         "kinds": ["erased" if one.get("erased") else one["kind"] for one in found],
         "reasons": [one.get("reason") for one in found],
         "for": [one.get("inquirer_for") for one in found],
-    }
+    } | ({"provider_for": answered_for} if any(answered_for) else {})
 
 
 async def agree(play: Play, words: Agree) -> dict[str, Any]:
@@ -224,7 +235,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Ask,
             tells=_TOLD,
             makes="inquiry",
-            refers={"about": "person", "asker": "asking", "stead": "agency", "of": "agency"},
+            refers={"about": "person", "asker": "asking", "stead": "agency", "of": "agency", "provider_for": "agency"},
             contrary=contrary,
         ),
         play=ask,
@@ -251,7 +262,12 @@ VERBS: Final[Mapping[str, Verb]] = {
     "recorded": Verb(
         form=Form(
             words=Recorded,
-            tells={"kinds": ENTRIES, "reasons": REASONS, "for": Told("agency", several=True)},
+            tells={
+                "kinds": ENTRIES,
+                "reasons": REASONS,
+                "for": Told("agency", several=True),
+                "provider_for": Told("agency", several=True),
+            },
             refers={**_OF, "by": "party"},
         ),
         play=recorded,
