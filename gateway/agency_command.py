@@ -19,6 +19,7 @@ from gateway.data_folder import DataFolder, FolderBusyError, private_folder, wri
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
+from gateway.setting_up.key_files import LOG, SIGNING
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import Places
 from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate, without_certificate
@@ -63,12 +64,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "certificate", help="自前のサーバーの証明書: 一覧・発行・失効 (list, issue, revoke)"
     )
     key = actions.add_parser(
-        "key", help="自前のサーバーの署名鍵を替える (another signing key; its private half stays there)"
+        "key",
+        help="自前のサーバーの署名鍵か証跡の鍵を替える (another signing or log key; its private half stays there)",
     )
     for action in (show, remove, certificate, key):
         action.add_argument("agency", metavar="AGENCY", help="機関の id (agency id)")
     certificate.add_argument(
         "--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)"
+    )
+    key.add_argument(
+        "--log", action="store_true", help="署名鍵でなく証跡の鍵を (its log key in place of its signing key)"
     )
     key.add_argument("key", metavar="HEX", help="新しい公開鍵、16進64字 (the new public key, Ed25519)")
     key.add_argument(
@@ -198,7 +203,7 @@ def _key(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
         return end(_UNKNOWN, BAD_INPUT)
     if not 0 <= args.overlap <= _LONGEST_OVERLAP_DAYS:
         return end(f"--overlap は 0〜{_LONGEST_OVERLAP_DAYS:,} 日です / 0 to so many days", BAD_INPUT)
-    return partner_key.replace(data, agency, args.key, args.overlap * _DAY)
+    return partner_key.replace(data, agency, LOG if args.log else SIGNING, args.key, args.overlap * _DAY)
 
 
 _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], int]]] = {

@@ -1,4 +1,4 @@
-"""`sekisho agency key`: the next signing key of an agency that keeps its keys itself, while everything runs (IS-8; docs/adr/0072)."""
+"""`sekisho agency key`: the next signing key, or log key, of an agency that keeps its keys itself, while everything runs (IS-8; docs/adr/0072)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Final
 
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, end
+from gateway.key_records import origin_of
 from gateway.key_rotation import NotTakenError, await_register
 from gateway.setting_up.authority import open_authority
-from gateway.setting_up.partner_keys import replace_signing_key
+from gateway.setting_up.key_files import LOG, SIGNING
+from gateway.setting_up.partner_keys import replace_key
 from gateway.setting_up.publishing import publish
-from gateway.setting_up.succession import Body, with_keys
-from gateway.topology import Agency
+from gateway.setting_up.succession import Body, open_keys, with_keys
+from gateway.topology import Agency, Program
 from keys.signing import is_public_key
 from transport.clock import Clock
 from transport.register import RegisterBrokenError
 
-_PURPOSE: Final = "signing"
+_SAID: Final = {SIGNING: "署名鍵 (signing key)", LOG: "証跡の鍵 (log key)"}
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _NOT_ITS_OWN: Final = (
     "この機関の鍵はこちらで作っています。sekisho keys rotate で替えます / its keys are ours: `sekisho keys rotate`"
@@ -38,24 +40,31 @@ class _RefusedError(Exception):
     """The message says why the register is left as it is."""
 
 
-def replace(data: DataFolder, agency: Agency, key: str, overlap: timedelta) -> int:
-    """The exit code. The new key counts at every running role when this ends; the old one for so long yet. A run that died is finished by the same command."""
+def replace(data: DataFolder, agency: Agency, purpose: str, key: str, overlap: timedelta) -> int:
+    """The exit code. `purpose`: `signing` or `log`.
+
+    The new key counts at every running role when this ends; the old one for so long yet. A run that died is finished by the same command.
+    """
     where = agency.elsewhere
-    if where is None or where.signing_key is None:
+    if where is None or where.signing_key is None or where.log_key is None:
         return end(_NOT_ITS_OWN, REFUSED)
     wanted = key.strip().lower()
     if not _HEX.fullmatch(wanted) or not is_public_key(bytes.fromhex(wanted)):
         return end(_NO_KEY, BAD_INPUT)
-    now, told = data.present(), where.signing_key
+    now = data.present()
+    if purpose == LOG:
+        told, whose = where.log_key, origin_of(Program.INTERMEDIATE, agency.id)
+    else:
+        told, whose = where.signing_key, agency.id
 
     def change(before: Body | None) -> Body:
         if before is None or agency.id not in {one["id"] for one in before["agencies"]}:
             raise _RefusedError(_NOT_ENROLLED)
-        if wanted in _named(before, agency.id):
+        if wanted in _named(before) and open_keys(before, purpose, whose) != [wanted]:
             raise _RefusedError(_TAKEN)
         # the file comes first: a set-up that comes in between completes this
-        replace_signing_key(data.clients / agency.id, told, wanted)
-        return with_keys(before, _PURPOSE, agency.id, [wanted], now, overlap)
+        replace_key(data.clients / agency.id, purpose, told, wanted)
+        return with_keys(before, purpose, whose, [wanted], now, overlap)
 
     try:
         sequence = publish(data, open_authority(data.authority, Clock()()), change)
@@ -67,17 +76,14 @@ def replace(data: DataFolder, agency: Agency, key: str, overlap: timedelta) -> i
     except NotTakenError as late:
         return end(f"{_NOT_TAKEN}{', '.join(late.roles)}", REFUSED)
     return end(
-        f"{agency.id} の署名鍵を替えました。古い鍵は {overlap.days} 日のあいだ受け入れます / replaced; the old key is accepted for so many days",
+        f"{agency.id} の{_SAID[purpose]}を替えました。古い鍵は {overlap.days} 日のあいだ受け入れます / replaced; the old key is accepted for so many days",
         OK,
     )
 
 
-def _named(register: Body, agency: str) -> set[str]:
-    """Every key that is anybody's, but for the one that this agency signs with now: the same command again is no mistake."""
-    signing = {
-        (one["id"], window["key"], window["valid_to"]) for one in register["agencies"] for window in one["signing_keys"]
-    }
-    others = [window["key"] for one in register["logs"] for window in one["keys"]] + [
-        window["key"] for window in (*register["permit_keys"], *register["list_keys"])
-    ]
-    return {key for whose, key, until in signing if (whose, until) != (agency, None)} | {*others}
+def _named(register: Body) -> set[str]:
+    """Every key that is anybody's, or once was."""
+    windows = [*(register["permit_keys"]), *(register["list_keys"])]
+    windows += [window for one in register["agencies"] for window in one["signing_keys"]]
+    windows += [window for one in register["logs"] for window in one["keys"]]
+    return {window["key"] for window in windows}

@@ -4,7 +4,8 @@
 2. The operator takes the agency in (`sekisho agency add`) with the two public keys of `public.json` and the requests in its file; requests that
    come later are answered by `sekisho agency certificate`.
 3. `Connection.read(folder, given)`: `given` is what the operator hands over (`clients/<agency>/`): certificates, register, CA, permission lists, addresses.
-4. `make_signing_key(folder)`: the next signing key. The operator names its public half in the register (`sekisho agency key`); from then on `signer` is by it.
+4. `make_next_key(folder, "signing")` or `"log"`: the next key. The operator names its public half in the register (`sekisho agency key`, with `--log`); from
+   then on `signer`, or what is exported of the log, is by it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
+from keys.windows import PublicKeys
 from partner.asking import Asker
 from partner.lists import List, legal_day, list_in_force
 from partner.messages import MessageBrokenError, envelope
@@ -59,11 +61,11 @@ def make_keys(folder: Path) -> dict[str, str]:
     return public
 
 
-def make_signing_key(folder: Path) -> str:
-    """Make the agency's next signing key beside those that it has; returns the public key (hex), for `sekisho agency key`. Raises OSError."""
+def make_next_key(folder: Path, purpose: str) -> str:
+    """Make the agency's next key (`signing`, `log`) beside those that it has; returns the public key (hex), for `sekisho agency key`. Raises OSError."""
     seed = generate_seed()
     # reveal: to the agency's own file, mode 0600
-    _write(folder / f"signing-{1 + len(list(folder.glob('signing*.seed')))}.seed", seed.reveal().hex().encode())
+    _write(folder / f"{purpose}-{1 + len(list(folder.glob(f'{purpose}*.seed')))}.seed", seed.reveal().hex().encode())
     return Signer(seed).public_key.hex()
 
 
@@ -111,11 +113,14 @@ class Connection:
     @property
     def signer(self) -> Signer:
         """By the newest of our keys that the register in force names without an end. Raises KeyError, OSError, ValueError when it names none."""
-        own = {one.public_key: one for one in map(_signer, self.folder.glob("signing*.seed"))}
-        named = self.register().agencies[self.agency].signing_keys
+        return self._newest("signing", self.register().agencies[self.agency].signing_keys)
+
+    def _newest(self, purpose: str, named: PublicKeys) -> Signer:
+        """Raises ValueError."""
+        own = {one.public_key: one for one in map(_signer, self.folder.glob(f"{purpose}*.seed"))}
         fitting = [own[one.key] for one in named if one.valid_to is None and one.key in own]
         if not fitting:
-            raise ValueError("the register names none of our signing keys")
+            raise ValueError(f"the register names none of our {purpose} keys")
         return fitting[-1]
 
     async def renew_register(self, asker: Asker) -> Looked:
@@ -126,7 +131,7 @@ class Connection:
     def record(self) -> Record:
         """The agency's own log, in its own folder. Raises OSError."""
         origin = next(one for one in self.register().logs if one.endswith(f"/{self.agency}/intermediate"))
-        return Record(self.folder / "log", self.agency, origin, _signer(self.folder / "log.seed"))
+        return Record(self.folder / "log", self.agency, origin, self._newest("log", self.register().logs[origin]))
 
     def list_in_force(self, now: datetime) -> List:
         """The list that counts now; its digest is the `list_digest` of a request. Raises OSError, ValueError, MessageBrokenError.

@@ -1,7 +1,7 @@
 """A runnable example of a partner's server, and of everything that docs/connecting.md has done with one.
 
     python -m partner.example keys OWN ID CODE NAME HOST PORT      # keys, and OWN/agency.yaml for the operator
-    python -m partner.example new-key OWN                          # the next signing key; prints its public half for the operator
+    python -m partner.example new-key OWN signing|log              # the next key for that; prints its public half for the operator
     python -m partner.example ask OWN GIVEN PEOPLE QUESTION        # obtain a code of the first of PEOPLE, ask about them
     python -m partner.example serve OWN GIVEN PEOPLE               # provide: knows the first of PEOPLE, holds what is asked about the second
     python -m partner.example rehearse OWN GIVEN PEOPLE QUESTION HOST:PORT COUNT ENDS    # ask so often, of a conformance run
@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from partner.connection import USES, Connection, make_keys, make_signing_key
+from partner.connection import USES, Connection, make_keys, make_next_key
 from partner.inquiring import Ended, Inquirer, ends_line
 from partner.mailbox import Mailbox
 from partner.messages import Question
@@ -142,8 +142,8 @@ def main(words: list[str], clock: Clock) -> int:
         case ["keys", own, id_, code, name, host, port]:
             text = agency_file(Path(own), {"id": id_, "code": code, "name": name, "host": host}, int(port))
             (Path(own) / "agency.yaml").write_text(text, encoding="utf-8")
-        case ["new-key", own]:
-            sys.stdout.write(f"{make_signing_key(Path(own))}\n")
+        case ["new-key", own, ("signing" | "log") as purpose]:
+            sys.stdout.write(f"{make_next_key(Path(own), purpose)}\n")
         case ["ask", own, given, people, question]:
             connection = Connection.read(Path(own), Path(given))
             [ended] = asyncio.run(ask(connection, _read(people)[0], _read(question), clock))

@@ -24,9 +24,9 @@ from gateway.setting_up import databases, issued, role_files
 from gateway.setting_up.authority import Authority, open_authority
 from gateway.setting_up.enrolment import USES, Enrolment
 from gateway.setting_up.first_staff import ensure_first_staff
-from gateway.setting_up.key_files import LOG, Passphrases, ensure_keys, known_public, passphrase_of
+from gateway.setting_up.key_files import LOG, SIGNING, Passphrases, ensure_keys, known_public, passphrase_of
 from gateway.setting_up.list_versions import write_lists
-from gateway.setting_up.partner_keys import signing_key_of
+from gateway.setting_up.partner_keys import key_of
 from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import CLIENT_FILE, Places
@@ -187,8 +187,8 @@ def _prepare_partner(make: _Making, agency: Agency, elsewhere: Elsewhere) -> Non
             plan.data.issued(agency.id), agency, use, request.encode(), authority, plan.places.certified(agency.id)
         )
     issued.enrol(plan.data.issued(agency.id), agency.id, enrolment)
-    signing_key = signing_key_of(folder, elsewhere.signing_key or "")
-    enrolment.elsewhere(agency.id, signing_key, elsewhere.log_key or "")
+    signing_key = key_of(folder, SIGNING, elsewhere.signing_key or "")
+    enrolment.elsewhere(agency.id, signing_key, key_of(folder, LOG, elsewhere.log_key or ""))
     role_files.write_json(
         folder / "network.json", role_files.network_document(agency, plan.places, authority.root.public_key)
     )
@@ -198,7 +198,8 @@ def _keep_logs(make: _Making, departed: Departed) -> None:
     plan, enrolment = make.plan, make.enrolment
     elsewhere = departed.agency.elsewhere
     if elsewhere is not None and elsewhere.log_key is not None:
-        enrolment.departed(departed.agency.id, Program.INTERMEDIATE, (bytes.fromhex(elsewhere.log_key),))
+        log_key = key_of(plan.data.clients / departed.agency.id, LOG, elsewhere.log_key)
+        enrolment.departed(departed.agency.id, Program.INTERMEDIATE, (bytes.fromhex(log_key),))
     folders = {program: plan.data.role(name) for program, name in departed.hosted_by.items()}
     if elsewhere is not None:
         folders = {Program.INTERMEDIATE: plan.data.clients / departed.agency.id}

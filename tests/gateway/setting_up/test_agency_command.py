@@ -18,7 +18,7 @@ from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, UNREACHABLE
 from gateway.launcher import Running
 from gateway.own_topology import read as read_topology
-from gateway.setting_up.partner_keys import replace_signing_key
+from gateway.setting_up.partner_keys import replace_key
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
@@ -320,10 +320,16 @@ def test_a_signing_key_that_was_replaced_stays_so_through_a_set_up(running, part
     set_up_again(running)
     assert tuple(register(running).agencies["partner"].signing_keys) == windows
     told = partner.public_key.hex()
-    replace_signing_key(running.data.clients / "partner", told, next_one.hex())  # a run that died before the register
+    replace_key(
+        running.data.clients / "partner", "signing", told, next_one.hex()
+    )  # a run that died before the register
     set_up_again(running)
     assert [one.key for one in register(running).agencies["partner"].signing_keys if one.valid_to is None] == [next_one]
     assert sekisho(running, "key", "partner", next_one.hex()) == OK
+    log, origin = Signer(generate_seed()).public_key, "sekisho.example/partner/intermediate"
+    assert sekisho(running, "key", "partner", log.hex(), "--log") == OK
+    set_up_again(running)
+    assert [one.key for one in register(running).logs[origin] if one.valid_to is None] == [log]
     for agency, code in (("tokyo", REFUSED), ("tashi", REFUSED), ("nobody", BAD_INPUT)):
         assert sekisho(running, "key", agency, Signer(generate_seed()).public_key.hex()) == code
     assert sekisho(running, "key", "partner", new.hex(), "--overlap", "-1") == BAD_INPUT
