@@ -18,13 +18,14 @@ def _always(_trial: Trial) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`id` is stable; `cites`: where our documents say it; `possible`: whether this run has what it takes."""
+    """`id` is stable; `cites`: where our documents say it; `possible`: whether this run has what it takes, and what it is `lacking` when not."""
 
     id: str
     title: str
     cites: str
     act: Act
     possible: Callable[[Trial], bool] = _always
+    lacking: str = ""
 
 
 async def turned_away(who: Callable[[Trial], Identity], path: str, trial: Trial) -> Saw:

@@ -26,6 +26,7 @@ from gateway.conformance.answers import (
     refused,
 )
 from gateway.conformance.check import Act, Check, malformed, turned_away
+from gateway.conformance.not_judged import AS_PROVIDER, NotJudged
 from gateway.conformance.trial import PROVISIONS, Presented, Trial
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
@@ -301,14 +302,24 @@ CHECKS: Final = (
         f"{_OUTCOME}; SC-4",
         _held,
         lambda trial: trial.people.barred is not None,
+        "--people に barred がない / the people file names nobody barred",
     ),
 )
+
+
+_ALL: Final = (*CHECKS, *delegated.CHECKS, *taking.CHECKS)
+
+
+def not_made(trial: Trial) -> list[NotJudged]:
+    """Checks for which this run has not what it takes, and calls that no run of a provider meets."""
+    lacking = [one for one in _ALL if not one.possible(trial)]
+    return [*(NotJudged(id=one.id, title=one.title, why=one.lacking, cites=one.cites) for one in lacking), *AS_PROVIDER]
 
 
 async def run(trial: Trial) -> list[tuple[Check, Saw]]:
     """Every check that can be made, in order; what breaks a check is what it saw."""
     found: list[tuple[Check, Saw]] = []
-    for check in (one for one in (*CHECKS, *delegated.CHECKS, *taking.CHECKS) if one.possible(trial)):
+    for check in (one for one in _ALL if one.possible(trial)):
         try:
             saw = await check.act(trial)
         except WrongError as wrong:

@@ -17,6 +17,7 @@ from rich.table import Table
 from gateway.conformance import asked_run, checks
 from gateway.conformance.answers import Saw
 from gateway.conformance.check import Check
+from gateway.conformance.not_judged import AS_INQUIRER, NotJudged
 from gateway.conformance.trial import TrialError, prepare, read_people
 from gateway.conformance.turns import Step
 from gateway.data_folder import DataFolder
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.inquirer is not None:
             return _report(asyncio.run(_listen(args)), args)
-        found = asyncio.run(_run(args))
+        found, silent = asyncio.run(_run(args))
     except TrialError as wrong:
         return end(str(wrong), BAD_INPUT)
     except StorageUnavailableError:
@@ -86,13 +87,14 @@ def run(args: argparse.Namespace) -> int:
     except (KeyStoreError, ValueError, OSError):
         return end(_NOT_A_FOLDER, BAD_INPUT)
     if args.json:
-        sys.stdout.write(json.dumps([_shown(*one) for one in found], ensure_ascii=False, indent=1) + "\n")
+        shown = [*(_shown(*one) for one in found), *map(_not_judged, silent)]
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=1) + "\n")
     else:
-        _print(found)
+        _print(found, silent)
     return FAILED if any(saw is not None for _, saw in found) else OK
 
 
-async def _run(args: argparse.Namespace) -> list[tuple[Check, Saw]]:
+async def _run(args: argparse.Namespace) -> tuple[list[tuple[Check, Saw]], list[NotJudged]]:
     data = DataFolder(args.data)
     if not data.marker.exists():
         raise TrialError(_NOT_A_FOLDER)
@@ -101,7 +103,7 @@ async def _run(args: argparse.Namespace) -> list[tuple[Check, Saw]]:
         trial = await prepare(
             data, url=args.url, information=args.information, people=read_people(args.people), stranger=stranger
         )
-        return await checks.run(trial)
+        return await checks.run(trial), checks.not_made(trial)
 
 
 async def _listen(args: argparse.Namespace) -> list[Step]:
@@ -127,13 +129,14 @@ def _report(found: Sequence[Step], args: argparse.Namespace) -> int:
             {"check": one.id, "right": one.right, "title": one.title, "saw": one.saw, "cites": one.cites}
             for one in found
         ]
-        sys.stdout.write(json.dumps(shown, ensure_ascii=False, indent=1) + "\n")
+        silent = [*shown, *map(_not_judged, AS_INQUIRER)]
+        sys.stdout.write(json.dumps(silent, ensure_ascii=False, indent=1) + "\n")
     else:
         rows = [
             ({True: "✓", False: "✗", None: "?"}[one.right], f"{one.title}\n{one.id}", one.saw or "", one.cites)
             for one in found
         ]
-        _table(rows, sum(one.right is not True for one in found))
+        _table(rows, sum(one.right is not True for one in found), AS_INQUIRER)
     return OK if all(one.right for one in found) else FAILED
 
 
@@ -141,15 +144,21 @@ def _shown(check: Check, saw: Saw) -> dict[str, str | bool | None]:
     return {"check": check.id, "right": saw is None, "title": check.title, "saw": saw, "cites": check.cites}
 
 
-def _print(found: Sequence[tuple[Check, Saw]]) -> None:
+def _not_judged(one: NotJudged) -> dict[str, str | None]:
+    return {"check": one.id, "right": None, "title": one.title, "saw": None, "cites": one.cites, "not_judged": one.why}
+
+
+def _print(found: Sequence[tuple[Check, Saw]], silent: Sequence[NotJudged]) -> None:
     rows = [("✓" if saw is None else "✗", f"{check.title}\n{check.id}", saw or "", check.cites) for check, saw in found]
-    _table(rows, sum(saw is not None for _, saw in found))
+    _table(rows, sum(saw is not None for _, saw in found), silent)
 
 
-def _table(rows: Sequence[tuple[str, str, str, str]], wrong: int) -> None:
+def _table(rows: Sequence[tuple[str, str, str, str]], wrong: int, silent: Sequence[NotJudged]) -> None:
     table = Table(title=f"適合検査 (conformance): {len(rows)} 項目、相違 {wrong} (differences)")
     for name in ("", "検査 (check)", "見たもの (what was seen)", "根拠 (see)"):
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
+    for one in silent:
+        table.add_row("–", f"{one.title}\n{one.id}", f"調べない / not judged: {one.why}", one.cites)
     Console(file=sys.stdout).print(table)

@@ -10,6 +10,7 @@ from gateway.conformance.check import Check
 from gateway.conformance.trial import Trial
 from transport.register import Side
 
+_EVERYBODY: Final = "登録簿のどの機関も委任している / every agency of the register has delegated it"
 _CITES: Final = "docs/architecture.md, InquiryRequest; IS-3"
 
 
@@ -33,6 +34,7 @@ CHECKS: Final = (
         _CITES,
         _by_the_delegator,
         lambda trial: trial.in_stead is not None,
+        "照会者への委任で、この情報を尋ねられるものが登録簿にない / no delegation to the inquirer on file lets it ask for this information",
     ),
     Check(
         "inquirer_delegation_not_on_file",
@@ -40,6 +42,7 @@ CHECKS: Final = (
         _CITES,
         partial(_not_on_file, Side.INQUIRER),
         lambda trial: trial.strangers[Side.INQUIRER] is not None,
+        _EVERYBODY,
     ),
     Check(
         "provider_delegation_not_on_file",
@@ -47,5 +50,6 @@ CHECKS: Final = (
         _CITES,
         partial(_not_on_file, Side.PROVIDER),
         lambda trial: trial.strangers[Side.PROVIDER] is not None,
+        _EVERYBODY,
     ),
 )

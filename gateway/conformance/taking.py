@@ -74,6 +74,9 @@ async def _outcome_unknown(trial: Trial) -> Saw:
     return _refused((await _taken(trial, [item], OUTCOMES))[0], "permit_unknown")
 
 
+_LACKING: Final = "--people に pending がない / the people file names no acquisition number that waits"
+
+
 def _has_pending(trial: Trial) -> bool:
     return trial.people.pending is not None
 
@@ -117,6 +120,7 @@ CHECKS: Final = (
         _CODES,
         _code_malformed,
         _has_pending,
+        _LACKING,
     ),
     Check(
         "code_bound",
@@ -124,6 +128,7 @@ CHECKS: Final = (
         _CODES,
         _code_bound,
         _has_pending,
+        _LACKING,
     ),
     Check(
         "code_differs",
@@ -131,6 +136,7 @@ CHECKS: Final = (
         _CODES,
         _code_differs,
         _has_pending,
+        _LACKING,
     ),
     Check(
         "outcome_unknown",

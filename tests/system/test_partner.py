@@ -11,6 +11,8 @@ from datetime import timedelta
 
 import pytest
 
+from evidence.checkpoint import parse_vkey
+from evidence.verify import Export, verify
 from gateway.__main__ import main as sekisho
 from gateway.conformance import checks, delegated, taking
 from gateway.conformance.turns import TURNS
@@ -158,7 +160,7 @@ def test_a_partner_s_signing_key_is_replaced_while_everything_runs(world, connec
     given = system.running.data.clients / "partner"
     before = connection.signer
     code = asyncio.run(code_of(world, connection, clock))
-    new_key = run_example("new-key", own).stdout.strip()
+    new_key = run_example("new-key", own, "signing").stdout.strip()
     assert connection.signer.public_key == before.public_key, "not yet named"
 
     assert rotate(world, new_key) == OK
@@ -182,7 +184,7 @@ def test_a_partner_s_signing_key_is_replaced_while_everything_runs(world, connec
     assert "sekisho keys rotate" in capsys.readouterr().err
     assert Connection.read(own, given).register().sequence == sequence
 
-    stolen, newest = named.signer, run_example("new-key", own).stdout.strip()
+    stolen, newest = named.signer, run_example("new-key", own, "signing").stdout.strip()
     assert rotate(world, newest, "--overlap", "0") == OK
     last = Connection.read(own, given)
     assert asked_by(last, stolen, code, clock) == {"refused": {"reason": "signature_invalid"}}
@@ -190,6 +192,39 @@ def test_a_partner_s_signing_key_is_replaced_while_everything_runs(world, connec
     code_, found = run_against(world, last, clock, Provider, tmp_path, capsys)
     assert {check: saw for check, saw in found.items() if saw is not None} == {}
     assert code_ == OK
+
+
+def test_is_8_a_partner_s_log_key_is_replaced_while_everything_runs(world, connection, clock):
+    """What it exported before holds, what it exports from now on is by the new key and holds, and a set-up names the same keys."""
+    system, own, _ = world
+    given, person = system.running.data.clients / "partner", {"individual_number": system.insured[0].individual_number}
+    origin = "sekisho.example/partner/intermediate"
+
+    def exported(connection: Connection) -> dict[str, bytes]:
+        asyncio.run(ask(connection, person, QUESTION, clock))
+        return {path.name: path.read_bytes() for path in sorted(own.glob("log-*.ndjson"))}
+
+    def findings(exports: dict[str, bytes]) -> list[str]:
+        named = Connection.read(own, given).register().logs[origin]
+        trusted = {f"{origin}/{year}": named for year in range(2021, 2040)}
+        found = verify([Export(name, data.splitlines(keepends=True)) for name, data in exports.items()], trusted)
+        return [one.name.value for one in found.findings]
+
+    before, new_key = exported(connection), run_example("new-key", own, "log").stdout.strip()
+    assert findings(before) == []
+    assert rotate(world, new_key, "--log") == OK
+    named = Connection.read(own, given)
+    [old, new] = named.register().logs[origin]
+    assert (new.key.hex(), old.valid_to is None, new.valid_to) == (new_key, False, None)
+    assert named.signer.public_key == connection.signer.public_key, "its signing key is another matter"
+
+    after = exported(named)
+    assert findings(after) == findings(before) == []
+    for exports, key in ((before, old.key), (after, new.key)):
+        assert {parse_vkey(json.loads(data.splitlines()[0])["vkey"])[1] for data in exports.values()} == {key}
+    assert rotate(world, new_key, "--log") == OK, "the same again changes nothing"
+    assert rotate(world, old.key.hex(), "--log") == REFUSED
+    assert rotate(world, new_key) == REFUSED, "no key for two purposes"
 
 
 def test_the_example_makes_keys_once_and_says_how_it_is_used(world):
@@ -359,6 +394,7 @@ def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
         file.write_text(own, encoding="utf-8")
         system.running.stop_role("intermediate")
         system.running.restart("intermediate")
-    found = {one["check"]: one["saw"] for one in json.loads(capsys.readouterr().out) if one["right"] is not True}
+    judged = [one for one in json.loads(capsys.readouterr().out) if "not_judged" not in one]
+    found = {one["check"]: one["saw"] for one in judged if one["right"] is not True}
     assert found == {}
     assert code == OK
