@@ -179,7 +179,7 @@ class Hosting:
                 agency.held_checkpoints.run,
                 agency.code_epochs.run,
                 agency.code_renewals.run,
-                _log_standing(agency).run,
+                partial(self.openings.stand, _log_standing(agency)),
                 refusals.run,
                 desk.refusals.run,
                 taking.core.run,

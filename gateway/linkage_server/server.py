@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,15 +20,14 @@ from gateway.api import standings as token_standings
 from gateway.api.authorization import DOORS, Closed, Door, Doors, authenticate
 from gateway.api.clients import ClientStore, client_ids
 from gateway.api.standings import Standings
-from gateway.batch.resealing import Resealing
-from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import free_text, jobs, retention, waiting_work
-from gateway.linkage_server.addressees import run as addressee_files
+from gateway.linkage_server import jobs, waiting_work
 from gateway.linkage_server.affairs import read_affairs
+from gateway.linkage_server.backups import routes as backup_routes
+from gateway.linkage_server.backups import standing
+from gateway.linkage_server.backups.routes import Backups
 from gateway.linkage_server.bulk_inquiries import routes as bulk_routes
-from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries, open_bulk
+from gateway.linkage_server.bulk_inquiries.runner import open_bulk
 from gateway.linkage_server.business_information import routes as business_routes
-from gateway.linkage_server.business_information import run as business_files
 from gateway.linkage_server.business_information.outbox import Outbox
 from gateway.linkage_server.business_information.runs import routes as business_run_routes
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
@@ -43,17 +42,14 @@ from gateway.linkage_server.inquiry_desk.forwarding import Forwarding
 from gateway.linkage_server.inquiry_desk.online import ONLINE, Online
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.parts import Part
-from gateway.linkage_server.people import run as change_files
-from gateway.linkage_server.people.due import DueChanges
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import LoadLimits
 from gateway.linkage_server.pushes import routes as push_routes
-from gateway.linkage_server.pushes.loop import Pushes, open_pushes
+from gateway.linkage_server.pushes.loop import open_pushes
 from gateway.linkage_server.registration import prepare_spool, ready_ring
 from gateway.linkage_server.resealing.job import open_resealing
-from gateway.linkage_server.review.runner import Reviews
 from gateway.linkage_server.routes import add_routes
-from gateway.linkage_server.search import indexer
+from gateway.linkage_server.running import Running, start
 from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from gateway.linkage_server.waiting_work import WaitingWork
@@ -61,7 +57,9 @@ from gateway.opening import Openings
 from storage.committer import Committer, commit_step
 from storage.committing import Committing
 from storage.database import Database, StorageUnavailableError
+from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
+from storage.marks import Marks
 from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
@@ -78,23 +76,6 @@ _REGISTER: Final = commit_step("linkage", "register.looked")
 _CONNECTIONS: Final = 12
 _NEWCOMERS_S: Final = 2.0
 """Seconds between two looks for an agency whose schema is there now: set-up or `sekisho clients add` made it at its first use."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Running:
-    """One agency with what runs for it."""
-
-    agency: Agency
-    door: Door
-    desk: Desk
-    codes: CodeRequests
-    online: Online
-    bulk: BulkInquiries
-    runs: BusinessRuns
-    pushes: Pushes
-    refusals: Refusals[str | None]
-    jobs: jobs.Jobs
-    resealing: Resealing
 
 
 def _own_file(config: RoleConfig, option: str, agency: str) -> Path | None:
@@ -121,7 +102,7 @@ async def _open(
     group: asyncio.TaskGroup,
     stack: AsyncExitStack,
     together: int,
-) -> _Running:
+) -> Running:
     """`together`: how many agencies are open in this process."""
     ring = ready_ring(renewal.of_keys(keys))
     committer = Committer(
@@ -151,6 +132,9 @@ async def _open(
         hosted_together=together,
         compare_with_resident_network=bool(config.options.get("compare_with_resident_network", True)),
         log_key=lambda: ring.signer("log").public_key,
+        erasures=ErasureJournal.beside(hosted.keys, ring),
+        marks=Marks.beside(hosted.keys),
+        backup_key=standing.backup_key(config.folder, hosted.id),
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
@@ -176,7 +160,7 @@ async def _open(
     runs = BusinessRuns(Outbox(agency, on_command=on_command))
     keep = timedelta(seconds=float(config.options.get("jobs_keep_s", 90 * 24 * 3600)))
     resealing = open_resealing(agency, ring, config)
-    return _Running(
+    return Running(
         agency=agency,
         door=door,
         desk=desk,
@@ -190,10 +174,12 @@ async def _open(
             agency=agency, codes=codes, runs=runs, spool_root=config.spool, keep=keep, resealing=resealing.source
         ),
         resealing=resealing,
+        standing=standing.log_standing(agency, renewal.register),
+        backups=Backups(agency=agency, register=renewal.register, signer=partial(ring.signer, "log")),
     )
 
 
-def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Closed) -> web.Application:
+def _application(running: Mapping[str, Running], config: RoleConfig, closed: Closed) -> web.Application:
     async def record(agency: str, reason: str, client_id: str | None) -> None:
         await running[agency].refusals.record(reason, client_id)
 
@@ -215,52 +201,13 @@ def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Cl
     app[business_run_routes.BUSINESS_RUNS] = Part(running, lambda one: one.runs)
     app[code_routes.CODE_REQUESTS] = Part(running, lambda one: one.codes)
     app[jobs.JOBS] = Part(running, lambda one: one.jobs)
+    app[backup_routes.BACKUPS] = Part(running, lambda one: one.backups)
     app[push_routes.PUSHES] = Part(running, lambda one: one.pushes)
     add_routes(app)
     return app
 
 
-def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[asyncio.Task[None]]:
-    channels = {
-        addressee_files.CHANNEL: SpoolChannel(
-            header_lines=addressee_files.HEADER_LINES, run=partial(addressee_files.load_file, one.agency)
-        ),
-        change_files.CHANNEL: SpoolChannel(
-            header_lines=change_files.HEADER_LINES, run=partial(change_files.take_file, one.agency)
-        ),
-        business_files.CHANNEL: SpoolChannel(
-            header_lines=business_files.HEADER_LINES, run=partial(business_files.register_file, one.runs.outbox)
-        ),
-    }
-    agency = one.agency
-    take_files = partial(
-        run_spool,
-        config.spool,
-        agency.id,
-        channels,
-        agencies=agency.hosted_together,
-        name_is_refused=free_text.file_name_holds_individual_number,
-    )
-    loops: dict[str, Callable[[], Awaitable[None]]] = {
-        "code_requests": one.codes.run,
-        "due_changes": DueChanges(agency).run,
-        "inquiry_files": one.bulk.run,
-        "inquiry_supplements": one.bulk.follow_up,
-        "business_information": one.runs.outbox.run,
-        "business_runs": one.runs.run,
-        "access_refusals": one.refusals.run,
-        "search": partial(indexer.run, agency),
-        "pushes": one.pushes.run,
-        "jobs": one.jobs.run,
-        "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency),
-        "reviews": Reviews(agency).run,
-        "spool": take_files,
-    }
-    return [group.create_task(supervised(name, agency.id, run)) for name, run in loops.items()]
-
-
-async def _write_last_refusals(running: Mapping[str, _Running]) -> None:
+async def _write_last_refusals(running: Mapping[str, Running]) -> None:
     for one in running.values():
         try:
             await one.refusals.flush(all_of_them=True)
@@ -279,7 +226,7 @@ class _Hosting:
     group: asyncio.TaskGroup
     stack: AsyncExitStack
     openings: Openings
-    running: dict[str, _Running] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     committing: Committing = field(default_factory=Committing)
 
@@ -340,6 +287,7 @@ class _Hosting:
             self.committing.join(committers)
             opening.callback(self.committing.leave, committers)
             for one in opened:
+                await standing.begin(one.agency, one.standing)
                 await self.openings.record(one.agency.id, one.agency.committer)
             await self.stack.enter_async_context(opening.pop_all())
         for one in opened:
@@ -349,7 +297,7 @@ class _Hosting:
             if len(self.running) == 1:  # the first that is open has the registers on its record
                 records = RegisterRecords(committer=one.agency.committer, step=_REGISTER, clock=self.config.clock)
                 await self.renewal.recorded(records)
-            self.tasks.extend(_start(self.group, one, self.config))
+            self.tasks.extend(start(self.group, one, self.config, self.openings))
 
 
 async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
@@ -361,7 +309,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
         looks = _Looks(token_standings.look_of(database), desk_finder.look_of(database))
         openings = Openings(config)
         async with asyncio.TaskGroup() as group:
-            running: dict[str, _Running] = {}
+            running: dict[str, Running] = {}
             renewal = Renewal(register=register)
             hosting = _Hosting(
                 config=config,
