@@ -69,11 +69,13 @@ class EntryKind(StrEnum):
     REGISTER_REFUSED = "register.refused"
     KEY_ROTATED = "key.rotated"
     KEY_DESTROYED = "key.destroyed"
+    KEY_DESTRUCTION = "key.destruction"
     CERTIFICATE_CHANGED = "certificate.changed"
 
     STAFF_FOUNDED = "staff.founded"
     STAFF_LOGGED_IN = "staff.logged_in"
     STAFF_LOGGED_OUT = "staff.logged_out"
+    STAFF_SESSION_ENDED = "staff.session_ended"
     STAFF_REFUSED = "staff.refused"
     STAFF_OPERATED = "staff.operated"
     STAFF_CHANGED = "staff.changed"
@@ -117,10 +119,12 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.REGISTER_REFUSED,
         EntryKind.KEY_ROTATED,
         EntryKind.KEY_DESTROYED,
+        EntryKind.KEY_DESTRUCTION,
         EntryKind.CERTIFICATE_CHANGED,
         EntryKind.STAFF_FOUNDED,
         EntryKind.STAFF_LOGGED_IN,
         EntryKind.STAFF_LOGGED_OUT,
+        EntryKind.STAFF_SESSION_ENDED,
         EntryKind.STAFF_REFUSED,
         EntryKind.STAFF_OPERATED,
         EntryKind.STAFF_CHANGED,

@@ -38,6 +38,11 @@ def read() -> Config:
     )
 
 
+def environment_of_surroundings(dsn: str | None) -> dict[str, str]:
+    """What the process beside the roles inherits: with the administrator's DSN of an external server, whose logs it fills."""
+    return {**os.environ, **({DSN: dsn} if dsn else {})}  # noqa: TID251 (this is the one reader)
+
+
 def environment_of_a_role(fault: str | None) -> dict[str, str]:
     """What a started role inherits: our environment without the administrator's DSN, its fault point, and no certificate authority but its own.
 

@@ -19,6 +19,7 @@ from transport.clock import Clock, SharedOffset
 from transport.tls import Identity
 
 CLOCK_FILE: Final = "clock"
+LINES_FOLDER: Final = "lines"
 SKEW_FILE: Final = "clock-skew"
 """In the folder of a role of a simulation: by how much its clock alone is wrong at this moment."""
 FIRST_STAFF: Final = "staff-1"
@@ -59,7 +60,7 @@ class DataFolder:
     @property
     def lines(self) -> Path:
         """Of the proxies between roles, where there are any (`adapters.jlis_mock.lines`)."""
-        return self.root / "lines"
+        return self.root / LINES_FOLDER
 
     @property
     def clock(self) -> Path:
@@ -94,6 +95,11 @@ class DataFolder:
     def issued(self, agency: str) -> Path:
         """Certificates issued on requests of an agency elsewhere: `<use>-<first 16 hex digits of its SHA-256>.pem`."""
         return self.clients / agency / "issued"
+
+    @property
+    def orders(self) -> Path:
+        """Orders that two of an agency's staff have had signed for another server of theirs; good for minutes."""
+        return self.root / "orders"
 
     def role(self, name: str) -> Path:
         return self.root / "roles" / name

@@ -1,7 +1,8 @@
 """`sekisho faults`: what the simulated surroundings do wrong at this moment, and who catches it.
 
 Switches are the network's (`POST /control`); lines are the proxies between roles, there when `sekisho up --lines` started them; a wrong
-clock is eight bytes in a role's folder; a full log is a right that the database takes back.
+clock is eight bytes in a role's folder; a full log is a right that the database takes back. The control port does all of it too
+(docs/scenarios.md has the three ways beside each other).
 """
 
 from __future__ import annotations
@@ -21,14 +22,13 @@ from rich.table import Table
 from adapters.jlis_mock import lines
 from adapters.jlis_mock.faults import BY_CALL, Switch
 from adapters.jlis_mock.lines import Bad, Setting
-from gateway import full_log, own_topology, staff_calls
+from gateway import full_log, own_topology, staff_calls, surroundings
 from gateway.administrator import administrator_dsn
-from gateway.data_folder import SKEW_FILE, DataFolder
+from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, UNREACHABLE, end
 from gateway.topology import NETWORK
 from gateway.topology_fields import nearest
 from storage.postgres import EmbeddedPostgresError
-from transport.clock import SharedOffset
 
 WHO_CATCHES: Final[dict[str, str]] = {
     Switch.PERMIT_ANYTHING: "提供者の照合リスト / the provider's own list",
@@ -142,14 +142,14 @@ def _run(args: argparse.Namespace, data: DataFolder) -> int:
         return end(f"その回線か値はありません / no such line or value; lines: {', '.join(_names(data))}", BAD_INPUT)
     _skew(args, data)
     barred = [NETWORK] if shown.pop("log_full", False) and NETWORK not in full else []
-    _show(shown, state, _off(data), [*full, *barred], as_json=args.json)
+    _show(shown, state, surroundings.wrong_clocks(data), [*full, *barred], as_json=args.json)
     return OK
 
 
 def _mistake(args: argparse.Namespace, data: DataFolder, hosting: Sequence[str]) -> str | None:
     """What is wrong with the words, or None."""
     match args.action:
-        case "skew" if args.role not in (clocks := _clocks(data)):
+        case "skew" if args.role not in (clocks := surroundings.clocks(data)):
             return _unknown("役割 / role", args.role, clocks)
         case "skew" if not abs(args.seconds) <= _FURTHEST_S:
             return _TOO_FAR
@@ -184,18 +184,8 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"{what}「{name}」はありません / there is none of this name. 次のどれかです / one of: {nearest(name, known)}"
 
 
-def _clocks(data: DataFolder) -> dict[str, SharedOffset]:
-    """Role → what makes its clock wrong."""
-    found = sorted((data.root / "roles").glob(f"*/{SKEW_FILE}"))
-    return {path.parent.name: SharedOffset(path) for path in found}
-
-
-def _off(data: DataFolder) -> dict[str, float]:
-    return {role: clock.microseconds / 1e6 for role, clock in _clocks(data).items() if clock.microseconds}
-
-
 def _skew(args: argparse.Namespace, data: DataFolder) -> None:
-    for role, clock in _clocks(data).items():
+    for role, clock in surroundings.clocks(data).items():
         if args.action == "clear" or (args.action == "skew" and args.role == role):
             clock.move(timedelta(seconds=0.0 if args.action == "clear" else args.seconds))
 

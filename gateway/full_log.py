@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 import asyncpg
 
 from gateway.topology import NETWORK, Program, Topology
+
+_AGENCYS: Final = re.compile(r"a_([a-z0-9_]+)_intermediate")
 
 
 def tenant_of(party: str) -> str:
@@ -17,6 +21,17 @@ def tenant_of(party: str) -> str:
 def parties(topology: Topology) -> list[str]:
     """Whose logs there are: every agency whose intermediate server is ours, and the network."""
     return [NETWORK, *(one for one in topology.agencies if topology.hosting(Program.INTERMEDIATE, one) is not None)]
+
+
+async def there(administrator: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    """Whose logs there are in this database by now: agencies (of their intermediate servers) and the network."""
+    rows = await administrator.fetch(
+        "select schemaname from pg_tables where tablename = 'log_entry' order by schemaname"
+    )
+    schemas = [row["schemaname"] for row in rows]
+    named = {_AGENCYS.fullmatch(one) for one in schemas}
+    agencies = sorted(found[1].replace("_", "-") for found in named if found is not None)
+    return [*([NETWORK] if tenant_of(NETWORK) in schemas else []), *agencies]
 
 
 async def fill(administrator: asyncpg.Connection[asyncpg.Record], party: str, *, full: bool) -> None:

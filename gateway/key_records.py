@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final
 
 import asyncpg
 
@@ -21,27 +22,26 @@ from gateway.data_folder import DataFolder
 from gateway.setting_up.key_files import LOG, PUBLIC
 from gateway.topology import NETWORK, Program
 from keys.ring import Keyring
-from storage import sql
-from storage.committer import Commit, Committer, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, Committer, NewEntry, Write, commit_step
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
+from storage.key_changes import Change, destroyed, rotated
 from storage.key_store import KeyStoreError
 from storage.tenancy import in_use
 from transport import role as role_file
 from transport.role import RoleConfig
 
 CHANGED: Final = commit_step("keys", "key.changed")
-_SQL: Final = sql.load("storage.evidence_log")
-_NOTE: Final = Statement("note_key_change", _SQL["note_key_change"])
-_LOGS: Final[Mapping[Program, str]] = {
+LOGS: Final[Mapping[Program, str]] = {
     Program.LINKAGE: "linkage", Program.INTERMEDIATE: "intermediate", Program.NETWORK: "core",
 }  # fmt: skip
-Change = Literal["key.rotated", "key.destroyed"]
+"""Programs that have an evidence log, and what it is called."""
+_NOTHING: Final[Mapping[str, str | int]] = MappingProxyType({})
 
 
 def origin_of(program: Program, agency: str) -> str:
     """Of a party's log, without the year. Raises KeyError for a program without a log."""
-    return f"sekisho.example/{agency}/{_LOGS[program]}"
+    return f"sekisho.example/{agency}/{LOGS[program]}"
 
 
 def record(
@@ -52,19 +52,22 @@ def record(
     purpose: str,
     version: int,
     public: bytes | None = None,
+    actor: str | None = None,
+    said: Mapping[str, str | int] = _NOTHING,
 ) -> None:
-    """One entry for one change, however often it is recorded. `public`: of a key that is not in the ring. Raises StorageUnavailableError.
+    """One entry, of a rotation one however often it is recorded. `public`: of a key that is not in the ring; `actor`, `said`: whose act it was, and what
+    else is to be known of it. Raises StorageUnavailableError.
 
     An agency that has never been used has no log yet, and nothing in any.
     """
     program = _program(config)
-    if program in _LOGS:
-        facts: dict[str, str | int] = {"purpose": purpose, "version": version}
+    if program in LOGS:
+        facts: dict[str, str | int] = {"purpose": purpose, "version": version, **said}
         if public is None and purpose in PUBLIC[program] and change == "key.rotated":
             public = ring.signer(purpose, version=version).public_key
         if public is not None:
             facts["key"] = hashlib.sha256(public).hexdigest()
-        asyncio.run(_append(config, agency, origin_of(program, agency), ring, EntryKind(change), facts))
+        asyncio.run(_append(config, agency, origin_of(program, agency), ring, EntryKind(change), facts, actor))
 
 
 def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: Mapping[str, str | int]) -> None:
@@ -85,7 +88,7 @@ def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: 
     ]
     shut: KeyStoreError | None = None
     for config, whose in logs:
-        if _program(config) not in _LOGS:
+        if _program(config) not in LOGS:
             continue
         try:
             ring = config.open_keys(whose).ring
@@ -104,7 +107,13 @@ def _program(config: RoleConfig) -> Program:
 
 
 async def _append(
-    config: RoleConfig, agency: str, origin: str, ring: Keyring, kind: EntryKind, facts: Mapping[str, str | int]
+    config: RoleConfig,
+    agency: str,
+    origin: str,
+    ring: Keyring,
+    kind: EntryKind,
+    facts: Mapping[str, str | int],
+    actor: str | None = None,
 ) -> None:
     tenant = config.hosted[agency].tenant
     database = await Database.open(config.dsn, connections=2)
@@ -116,7 +125,7 @@ async def _append(
         async with asyncio.TaskGroup() as group:
             working = group.create_task(commit([committer]))
             try:
-                await committer.apply(_commit(config, kind, facts))
+                await committer.apply(_commit(config, kind, facts, actor))
             finally:
                 working.cancel()
     except asyncpg.PostgresError:
@@ -125,15 +134,17 @@ async def _append(
         await database.close()
 
 
-def _commit(config: RoleConfig, kind: EntryKind, facts: Mapping[str, str | int]) -> Commit:
+def _commit(config: RoleConfig, kind: EntryKind, facts: Mapping[str, str | int], actor: str | None) -> Commit:
     now = config.clock()
     entry_id = new_sortable_id("E", int(now.timestamp() * 1000), secrets.token_bytes(10))
-    body = other_entry(id=entry_id, at=now, kind=kind, reason=None, actor=None, facts=facts)
+    body = other_entry(id=entry_id, at=now, kind=kind, reason=None, actor=actor, facts=facts)
     entry = NewEntry(
         entry_id=entry_id, at=now, kind=kind.value, inquiry_number=None, body=encode_entry(body), personal=None
     )
     guard: Write | None = None
-    if kind is not EntryKind.CERTIFICATE_CHANGED:
-        key = f"{kind.value}/{facts['version']}/{facts['purpose']}"
-        guard = Write(_NOTE, (key, facts["purpose"], facts["version"], now))
-    return Commit(step=CHANGED, guard=guard, entries=(entry,))
+    follow: tuple[Write, ...] = ()
+    if kind is EntryKind.KEY_ROTATED:
+        guard = rotated(str(facts["purpose"]), int(facts["version"]), now)
+    if kind is EntryKind.KEY_DESTROYED:
+        follow = (destroyed(str(facts["purpose"]), int(facts["version"]), now),)
+    return Commit(step=CHANGED, guard=guard, follow=follow, entries=(entry,))

@@ -1,4 +1,4 @@
-"""`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good; its keeper. Never material.
+"""`sekisho keys`: purposes, versions and states of one key file; a new version; a version destroyed for good (`key_destruction`); its keeper. Never material.
 
 Everything may run meanwhile: a role takes a changed key file within a second, a changed register too (docs/adr/0035). A purpose that names
 things for ever by its first version cannot be rotated (docs/adr/0064).
@@ -7,7 +7,6 @@ things for ever by its first version cannot be rotated (docs/adr/0064).
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Callable
@@ -20,12 +19,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, guarding, staff_calls
+from gateway import config, guarding, key_destruction, staff_calls
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
+from gateway.intermediate_server.destruction.needs import RESULT
+from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as intermediate_rows
-from gateway.key_needs.counting import PERSONAL, RESULT, need
-from gateway.key_records import record
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
 from gateway.list_sources import SourceWrongError
@@ -35,7 +34,6 @@ from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.succession import KEYS_OVERLAP
 from gateway.topology import NETWORK
 from keys.errors import KeyMissing, RingRefused
-from keys.ring import State
 from storage import fault_points
 from storage.database import StorageUnavailableError
 from storage.erasure_journal import PURPOSE as ERASED
@@ -103,11 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="ほかの機関が登録簿を読むまで待つ秒数 (wait so long for agencies elsewhere to read the register)",
     )
-    destroy = actions.add_parser("destroy", help="版を破棄する。戻せない (destroy for good)")
-    destroy.add_argument("--version", type=int, metavar="N", help="版。省けば全部 (default: all)")
-    destroy.add_argument(
-        "--for-good", action="store_true", required=True, help="元に戻せないことの確認 (it cannot be undone)"
-    )
+    key_destruction.add_arguments(actions)
     guard = actions.add_parser("guard", help="鍵ファイルの守り方を決める (what keeps the key file shut)")
     guarding.add_arguments(guard)
     rotate.add_argument(
@@ -115,13 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PURPOSE",
         help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵で、役割と機関は要らない (the publisher's key of the list: no role, no agency)",
     )
-    destroy.add_argument("purpose", metavar="PURPOSE", help="用途 (purpose), e.g. signing")
     unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
     guarding.add_person_argument(unlock, "開ける人 (who opens)")
     unlock.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
     staff_calls.add_data_argument(unlock)
     unlock.epilog = EPILOG
-    for action in (listing, rotate, destroy, guard):
+    for action in (listing, rotate, guard):
         guarding.add_person_argument(action, guarding.BOTH)
         action.epilog = EPILOG
         needed = action is not rotate
@@ -133,6 +126,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.action == "unlock":
         return _unlock(args)
+    if args.action in key_destruction.ACTIONS:
+        fault_points.arm(config.read().fault)
+        return _hindered(lambda: key_destruction.run(args))
     if args.action == "rotate" and args.purpose == LISTS:
         return _hindered(lambda: staff_calls.guarded(lambda: _rotate_publisher(args)))
     if args.role is None or args.agency is None:
@@ -181,8 +177,6 @@ def _change(found: _KeyFile, args: argparse.Namespace) -> int:
     match args.action:
         case "rotate":
             return _rotate(found, args)
-        case "destroy":
-            return _destroy(found, args)
         case _:
             return guarding.guard(found.store, found.config.folder, args)
 
@@ -262,29 +256,3 @@ def _lead(data: DataFolder, args: argparse.Namespace) -> float:
     elsewhere = any(data.clients.glob("*/register.json"))
     given: float | None = args.lead
     return given if given is not None else _LEAD_S if elsewhere else 0.0
-
-
-def _destroy(found: _KeyFile, args: argparse.Namespace) -> int:
-    """A result's key whole or in part; of any other purpose only a version that seals nothing new. That of a year's records goes by itself (SC-6)."""
-    states = found.store.ring.versions(args.purpose)
-    if args.version is not None and args.version not in states:
-        raise KeyMissing
-    if args.purpose.startswith(PERSONAL) and args.version is None:
-        return end(
-            "記録は 7 年間保管します。過ぎればサーバーがこの鍵を破棄します / records are kept for seven years; the server destroys this key when they are over",
-            REFUSED,
-        )
-    if not args.purpose.startswith(PERIODS) and states.get(args.version) in {None, State.PRIMARY}:
-        return end(
-            "使用中の版は破棄できません。先に rotate を / name a version that is not the primary one; rotate first",
-            REFUSED,
-        )
-    if args.version is not None:
-        needed = asyncio.run(need(found.config, found.agency, args.purpose, args.version))
-        if needed is not None:
-            return end(f"この版はまだ要ります / this version is still needed: {needed}", REFUSED)
-    for version in [args.version] if args.version is not None else states:
-        record(found.config, found.agency, found.store.ring, "key.destroyed", args.purpose, version)
-    with found.store.changing() as ring:
-        ring.destroy(args.purpose, args.version)
-    return end("破棄しました。この鍵で封じたものは二度と開けません / destroyed for good", OK)

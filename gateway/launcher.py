@@ -215,8 +215,9 @@ class Running:
         (self.data.lines / lines.CONTROL).unlink(missing_ok=True)
         with log.open("ab") as output:
             self._lines = subprocess.Popen(  # noqa: S603 (our own module)
-                [sys.executable, "-m", "adapters.jlis_mock.lines", str(self.data.lines)],
+                [sys.executable, "-m", "gateway.surroundings", str(self.data.root)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
+                env=config.environment_of_surroundings(self._dsn),
             )  # fmt: skip
         until = time.monotonic() + _START_S
         while not (self.data.lines / lines.CONTROL).exists():

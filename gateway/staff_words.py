@@ -76,5 +76,14 @@ IN_JAPANESE: Final = {
     "notice_malformed": "お知らせは一行で 400 字まで、10 桁以上の数字は書けません。終わりは今より後にしてください",
     "notice_unknown": "そのお知らせはありません。notices list で確かめてください",
     "grant_state": "この状態の権限には行えません。一覧で確かめてください",
+    "key_unknown": "その用途か版はありません。keys list で確かめてください",
+    "key_destroyed": "この版は破棄してあります",
+    "key_in_use": "使用中の版です。先に keys rotate で新しい版にしてください",
+    "key_kept": "記録は 7 年間保管します。過ぎればサーバーがこの鍵を破棄します",
+    "key_needed": "この版はまだ要ります",
+    "key_not_as_recorded": "破棄した記録のある版が鍵束に戻っています。申請し直してください",
+    "key_file_not_written": "鍵ファイルに書けません。ディスクを確かめてください",
+    "destruction_unknown": "その申請はありません。keys destructions で確かめてください",
+    "asker_may_not": "申請した人に権限がなくなりました。申請し直してください",
 }
 """Reasons that staff meet; every other one is shown as its code with the server's own sentence."""

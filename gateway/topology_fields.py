@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from typing import Any, Final, Self
@@ -127,12 +128,19 @@ class Fields:
         return ""
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """The list of texts under the key; () when the key is not there."""
+        """The list of texts under the key, none of them twice; () when the key is not there."""
         found = self.mapping.get(key, [])
         if isinstance(found, list) and all(isinstance(one, str) and one for one in found):
-            return tuple(found)
+            self.once(key, found)
+            return tuple(dict.fromkeys(found))
         self.value_wrong(key, "[一つ目, 二つ目] のような文字の並びです / a list of texts such as [one, two]")
         return ()
+
+    def once(self, key: str, texts: Iterable[str]) -> None:
+        """Note each text that stands twice in the list under the key."""
+        for text, times in Counter(texts).items():
+            if times > 1:
+                self.wrong(key, "stands_twice", thing=f"{key} の {shown(text)}", first=self.at(key))
 
     def elements(self, key: str) -> Iterator[Any]:
         """The elements of the list under the key, whatever they are; none when the key is not there."""

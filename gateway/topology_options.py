@@ -245,6 +245,8 @@ def _examine(fields: Fields, key: Any, kind: Kind, agencies: Collection[str]) ->
         mend = f"並びです。どれも {said} / a list, each {english}"
     if not right:
         fields.wrong(key, "value_wrong", key=key, value=shown(value), mend=mend)
+    elif isinstance(kind, Several) and kind is not KINDS:
+        fields.once(key, map(str, value))
     return None
 
 

@@ -198,6 +198,8 @@ class Reading:
         since = fields.day("valid_from")
         until = fields.day("valid_to") if fields.mapping.get("valid_to") is not None else None
         information = self._information(fields, "information")
+        if fields.mapping.get("information") == []:
+            fields.wrong("information", "information_empty")
         if delegator and delegator == delegate:
             fields.wrong("delegate", "delegation_to_itself", agency=shown(delegate))
         if since is not None and until is not None and until < since:

@@ -113,6 +113,10 @@ MISTAKES: Final = {
         "{what}: {origin} のページは {rp_id} の職員証を使えません / a page there cannot use cards of that name",
         "staff_rp_id をそのホスト名か上の名前にしてください / let staff_rp_id be its host name or a parent of it",
     ),
+    "information_empty": (
+        "{what}: information が空です / information is empty",
+        "委任する情報を書いてください。すべてなら information を除いてください / name what is delegated; leave information out for everything",
+    ),
     "delegation_twice": (
         "{what}: 同じ機関どうし・同じ側・重なる期間と情報の委任が {first} にあります / one of the same two, side, days and kinds stands there",
         "一つにまとめるか、期間か情報を分けてください / make one of them, or part their days or kinds",

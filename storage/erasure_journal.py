@@ -36,12 +36,9 @@ class ErasureJournal:
         """The journal that belongs to a key file."""
         return cls(keys.with_suffix(".erased"), ring)
 
-    @staticmethod
-    def lines_under(keys: Path, version: int) -> int:
-        """How many lines of the journal beside a key file were written under this version of the key: an index that is kept says its version."""
-        return sum(
-            version_of_index(bytes.fromhex(line.digest)) == version for line in _lines(keys.with_suffix(".erased"))
-        )
+    def lines_under(self, version: int) -> int:
+        """How many lines were written under this version of the key: an index that is kept says its version."""
+        return sum(version_of_index(bytes.fromhex(line.digest)) == version for line in _lines(self._path))
 
     def digests(self, table: str, key: str | bytes) -> tuple[str, ...]:
         """What a row may stand under here: one for each version of the key that opens, first the one that is written now."""

@@ -1,26 +1,24 @@
-"""Lines between roles that can be bad: one TCP proxy for each pair of roles, in a process of their own (simulation only).
+"""Lines between roles that can be bad: one TCP proxy for each pair of roles, beside the roles (simulation only).
 
 A line sees nothing but TLS records. What it does to them, the roles at its ends must catch: TLS finds bytes that come twice or in another
 order, a sender that got no answer sends the same bytes again, and the receiver knows them. `lines.json` says where each line listens and
-leads; `control` is a socket that takes one JSON object and answers with the state of all lines.
+leads; `control` is a socket that takes one JSON object (`Order`) and answers with the state of all lines, clocks and logs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from storage import durable_file
 
@@ -63,7 +61,34 @@ class Setting(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 Changes = dict[str, dict[Bad, Setting]]
 """Line → what it does wrong; what is left out stays, `times: 0` ends it."""
-_CHANGES: Final = msgspec.json.Decoder(Changes)
+Skew = Annotated[int, Meta(ge=-315_360_000, le=315_360_000)]
+"""Seconds by which a clock is wrong: ten years at most."""
+
+
+class Order(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What is to go wrong from now on; what is left out stays. `clocks`: role → by how many seconds its clock alone is wrong; `logs`: whose log is full.
+
+    A log is an agency's (by its id) or the `network`'s. Of clocks and logs the answer tells the state when they are named, empty too.
+    """
+
+    lines: Changes = {}
+    clocks: dict[str, Skew] | UnsetType = UNSET
+    logs: dict[str, bool] | UnsetType = UNSET
+
+
+_ORDER: Final = msgspec.json.Decoder(Order)
+
+
+class UnknownError(ValueError):
+    """There is no such line, role or log; the message says which there are."""
+
+
+class Others(Protocol):
+    """What stands beside the lines: clocks of roles and logs of agencies."""
+
+    async def take(self, order: Order) -> dict[str, Any]:
+        """Bend what it names, all or none; `clocks` that are wrong and `logs` that are full then. Raises UnknownError."""
+        ...
 
 
 class Place(Struct, forbid_unknown_fields=True, frozen=True):
@@ -164,28 +189,34 @@ def shown(lines: Mapping[str, Line]) -> dict[str, dict[str, dict[str, int]]]:
     }
 
 
-def changed(lines: Mapping[str, Line], data: bytes) -> bytes:
-    """Take a change whole or not at all; the answer is the state of all lines, or what is wrong."""
+def _read(lines: Collection[str], data: bytes) -> Order:
+    """Raises UnknownError, and what msgspec raises."""
+    order = _ORDER.decode(data)
+    if unknown := sorted(set(order.lines) - set(lines)):
+        raise UnknownError(f"{unknown[0]}: no such line; there are: {', '.join(sorted(lines))}")
+    return order
+
+
+async def obeyed(lines: Mapping[str, Line], others: Others, data: bytes) -> bytes:
+    """Take an order whole or not at all; the answer is the state of everything, or what is wrong."""
     try:
-        changes = _CHANGES.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        order = _read(lines, data)
+        beside = await others.take(order)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnknownError) as wrong:
         return json.dumps({"wrong": str(wrong)}).encode()
-    unknown = sorted(set(changes) - set(lines))
-    if unknown:
-        return json.dumps({"wrong": "no such line", "lines": sorted(lines)}).encode()
-    for name, bad in changes.items():
+    for name, bad in order.lines.items():
         lines[name].set(bad)
-    return json.dumps({"lines": shown(lines)}).encode()
+    return json.dumps({"lines": shown(lines), **beside}).encode()
 
 
-async def serve(folder: Path, stop: asyncio.Event) -> None:
+async def serve(folder: Path, others: Others, stop: asyncio.Event) -> None:
     """Carry all lines of `lines.json` until `stop`. Raises OSError when a port is taken."""
     places = msgspec.json.decode(await asyncio.to_thread((folder / LINES_FILE).read_bytes), type=dict[str, Place])
     lines = {name: Line(name=name, place=place) for name, place in places.items()}
 
     async def control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, ValueError):
-            writer.write(changed(lines, await reader.readline()) + b"\n")
+            writer.write(await obeyed(lines, others, await reader.readline()) + b"\n")
             await writer.drain()
         writer.close()
 
@@ -210,25 +241,19 @@ def names(folder: Path) -> list[str]:
 
 
 async def change(folder: Path, changes: Changes) -> dict[str, dict[str, dict[str, int]]]:
-    """Make lines bad, or good again; the state of all. Raises OSError when nobody carries them, ValueError for what they do not take."""
-    reader, writer = await asyncio.open_unix_connection(folder / CONTROL)
-    try:
-        writer.write(msgspec.json.encode(changes) + b"\n")
-        answer = json.loads(await reader.readline())
-    finally:
-        writer.close()
-    if "wrong" in answer:
-        raise ValueError(answer["wrong"])
-    state: dict[str, dict[str, dict[str, int]]] = answer["lines"]
+    """Make lines bad, or good again; the state of all. Raises as `order`."""
+    state: dict[str, dict[str, dict[str, int]]] = (await order(folder, Order(lines=changes)))["lines"]
     return state
 
 
-async def _main(folder: Path) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(folder, stop)
-
-
-if __name__ == "__main__":
-    asyncio.run(_main(Path(sys.argv[1])))
+async def order(folder: Path, wanted: Order) -> dict[str, Any]:
+    """The state of everything then. Raises OSError when nobody listens there, UnknownError, ValueError for what is not taken."""
+    reader, writer = await asyncio.open_unix_connection(folder / CONTROL)
+    try:
+        writer.write(msgspec.json.encode(wanted) + b"\n")
+        answer: dict[str, Any] = json.loads(await reader.readline())
+    finally:
+        writer.close()
+    if "wrong" in answer:
+        raise UnknownError(answer["wrong"])
+    return answer

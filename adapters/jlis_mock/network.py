@@ -38,6 +38,7 @@ from storage.committer import Committer, commit_step
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
 from storage.fault_points import Step, declare
+from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore
 from storage.log_keeping import LOOK_S, LogKeeping
 from transport import channel, listener, openapi, tls
@@ -90,6 +91,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
             faults = FaultBoard()
             network = _build(config, database, keys, Caller(right=client, wrong=other, faults=faults), register)
             await network.committer.load()
+            await finish_destructions(database, hosted.tenant, keys)
             await network.store.keep_time(network.clock(), network.redeem_s)
             await network.lists.load()
             await network.epochs.load()
@@ -205,7 +207,8 @@ def _build(
     add_epoch_routes(app, epochs)
     add_checkpoint_routes(app)
     add_register_route(app, register)
-    add_control_route(app, faults)
+    place = config.options.get("surroundings")
+    add_control_route(app, faults, None if place is None else config.folder / place)
     openapi.add_route(app, "network")
     return Network(
         app=app,

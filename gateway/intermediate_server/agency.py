@@ -109,6 +109,7 @@ class HostedAgency:
 
     `known`: what is looked at before registering, for all agencies of the process at once. `permits`, `inquiries` and the like are the
     channels to core and interface system. `backup_key`: public half of the key that backups are sealed to; None where there is none.
+    `destroying`: held by whoever destroys a version of a key of the ring.
     """
 
     id: str
@@ -139,6 +140,7 @@ class HostedAgency:
     standing: Standing = field(default_factory=Standing)
     renewal: Renewal = field(default_factory=Renewal)
     driving: set[str] = field(default_factory=set)
+    destroying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def signer(self) -> Signer:

@@ -41,6 +41,7 @@ from storage.database import Database, StorageUnavailableError
 from storage.erasure_journal import PURPOSE as ERASED
 from storage.erasure_journal import ErasureJournal
 from storage.fault_points import Step, declare
+from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore, KeyStoreError
 from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
@@ -141,6 +142,7 @@ class Hosting:
             openings = await asyncio.gather(*(_log_standing(agency).begin() for agency in agencies))
             for agency, opened_at in zip(agencies, openings, strict=True):
                 agency.standing.opened_at = opened_at
+            await asyncio.gather(*(finish_destructions(one.database, one.tenant, one.keys) for one in agencies))
             committers = [agency.committer for agency in agencies]
             self._committing.join(committers)
             opening.callback(self._committing.leave, committers)

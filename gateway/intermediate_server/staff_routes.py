@@ -18,6 +18,7 @@ from evidence.entry import EntryKind
 from evidence.export import LogParty
 from gateway.intermediate_server.bars_routes import BAR_ROUTES
 from gateway.intermediate_server.desk_routes import DESK_ROUTES
+from gateway.intermediate_server.key_routes import KEY_ROUTES
 from gateway.intermediate_server.operations import backing_up, jobs, statistics
 from gateway.intermediate_server.operations_routes import OPERATION_ROUTES
 from gateway.intermediate_server.provision import deciding, held
@@ -339,6 +340,7 @@ def add_staff_routes(app: web.Application, addressed: Addressed) -> None:
         ("jobs", Function.OPERATIONS, _jobs),
         ("jobs/retry", Function.OPERATIONS, _retry_job),
         *OPERATION_ROUTES,
+        *KEY_ROUTES,
     ):
         post(f"/{{agency}}/{path}", _listed(addressed, function, answer))
     post("/{agency}/backups", _backup(addressed))

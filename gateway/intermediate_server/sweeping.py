@@ -20,6 +20,7 @@ from gateway.intermediate_server.records import indexing
 from gateway.intermediate_server.replica import erasure, registration
 from gateway.intermediate_server.retention import erasing
 from gateway.intermediate_server.routes import Server
+from gateway.intermediate_server.staff import session_ends
 from gateway.intermediate_server.staff import store as staff_store
 from storage import sql
 from storage.database import StorageUnavailableError
@@ -85,6 +86,11 @@ async def _forget_staff(_server: Server, agency: HostedAgency) -> None:
     await staff_store.forget(agency, now, now - _KEEP_STAFF)
 
 
+async def _record_session_ends(server: Server, agency: HostedAgency) -> None:
+    if await session_ends.record(server.staff[agency.id], agency.clock()):
+        agency.broom.call(0)
+
+
 async def _count_exchanges(_server: Server, agency: HostedAgency) -> None:
     if not await statistics.count(agency):
         agency.broom.call(0)
@@ -103,12 +109,12 @@ async def sweep(server: Server, agency: HostedAgency) -> None:
     agency.clock.on_move(lambda: agency.broom.call(0))
     while True:
         await agency.broom.wait()
-        for part in await _waiting(agency):
+        for part in await _waiting(server, agency):
             with _failing_alone(agency, part.__name__):
                 await part(server, agency)
 
 
-async def _waiting(agency: HostedAgency) -> list[Part]:
+async def _waiting(server: Server, agency: HostedAgency) -> list[Part]:
     """The parts that have something to do, by one look: an agency where nothing is late costs next to nothing."""
     with _failing_alone(agency, "look"):
         now = agency.clock()
@@ -116,6 +122,7 @@ async def _waiting(agency: HostedAgency) -> list[Part]:
             "now": now.isoformat(),
             "escalate_until": (now + agency.limits.escalate_before).isoformat(),
             "staff_since": (now - _KEEP_STAFF).isoformat(),
+            "idle_since": (now - server.staff[agency.id].rules.idle).isoformat(),
             "jobs_since": (now - agency.limits.jobs_kept_for).isoformat(),
             "last_year": str(last_year_due(now)),
             "stretch": str(statistics.STRETCH),
@@ -141,6 +148,7 @@ async def _waiting(agency: HostedAgency) -> list[Part]:
                 (due["erasures"] or due["results"] or bool(reading.past_hours(agency, now)), _certify_erasures),
                 (due["unindexed"], _index_records),
                 (due["code_requests"], _expire_code_requests),
+                (due["sessions"], _record_session_ends),
                 (due["staff"], _forget_staff),
                 (due["uncounted"], _count_exchanges),
                 (due["jobs"], _forget_jobs),

@@ -16,10 +16,6 @@ select count(*) from resident where substring(four_items_sealed from 2 for 4) = 
 select (select count(*) from log_entry where year = $2::integer and substring(personal from 2 for 4) = int4send($1))
     + (select count(*) from record_correction where sealed_under = 'personal/' || $2::integer and substring(number_sealed from 2 for 4) = int4send($1))
 
--- name: results_of_hour
-select count(*) from inquiry
-where key_purpose = $2::text and (substring(private_sealed from 2 for 4) = int4send($1) or substring(result_sealed from 2 for 4) = int4send($1))
-
 -- name: reasons_of_looks
 select count(*) from log_entry where substring(personal from 2 for 4) = int4send($1)
 

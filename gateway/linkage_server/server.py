@@ -58,6 +58,7 @@ from storage.committer import Committer, commit_step
 from storage.committing import Committing
 from storage.database import Database, StorageUnavailableError
 from storage.erasure_journal import ErasureJournal
+from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore
 from storage.marks import Marks
 from storage.reference_data import read_layouts
@@ -113,6 +114,7 @@ async def _open(
         clock=config.clock,
     )
     await committer.load()
+    await finish_destructions(database, hosted.tenant, keys)
     context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     client = await stack.enter_async_context(channel.session(context, connections=16))
     keep_note = peer_notes(renewal.register, committer, config.clock)

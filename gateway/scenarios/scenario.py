@@ -64,6 +64,14 @@ class Unfit:
 Names = Mapping[str, Collection[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A field that says something in some steps only. `when`: the words of the step → whether it does; `mend`: in which."""
+
+    when: Callable[[Any], bool]
+    mend: str
+
+
 def nothing_more(_words: Any, _names: Names) -> Iterable[Unfit]:
     return ()
 
@@ -74,10 +82,14 @@ def nothing_contrary(_expect: Mapping[str, Any]) -> Iterable[Unfit]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """How things stand before a step, by the steps before it: the earliest instant, and roles that do not run (`ended`, `hangs`)."""
+    """How things stand before a step, by the steps before it: the earliest instant, and roles that do not run (`ended`, `hangs`).
+
+    `wrong`: what was made wrong and not set right (`skew intermediate`, `log setagaya`); None once a command may have done either.
+    """
 
     at: datetime
     roles: Mapping[str, str] = field(default_factory=dict)
+    wrong: frozenset[str] | None = frozenset()
 
 
 def stands_still(_words: Any, now: Present) -> Present | Unfit:
@@ -89,8 +101,8 @@ class Form:
     """How a verb is written. `words`: its form; `tells`: what comes of it; `refers`: field → what its text must name.
 
     `makes`: as what later steps may name it in `of`. `staged`: it needs somebody whom setagaya and suginami both know.
-    `fits`: what the fields must be to each other. `contrary`: what of the expected can never come together. `moves`: how things
-    stand before the step → after it.
+    `only`: fields that some of its steps have no use for. `fits`: what the fields must be to each other. `contrary`: what of the expected can never come
+    together. `moves`: how things stand before the step → after it.
     """
 
     words: type[Words]
@@ -98,6 +110,7 @@ class Form:
     refers: Mapping[str, str] = field(default_factory=dict)
     makes: str = "step"
     staged: bool = False
+    only: Mapping[str, Only] = field(default_factory=dict)
     fits: Callable[[Any, Names], Iterable[Unfit]] = nothing_more
     contrary: Callable[[Mapping[str, Any]], Iterable[Unfit]] = nothing_contrary
     moves: Callable[[Any, Present], Present | Unfit] = stands_still

@@ -19,7 +19,7 @@ from gateway.linkage_server.addressees.decide import Outcome
 from gateway.linkage_server.addressees.rows import Reason as RowReason
 from gateway.linkage_server.inquiry_desk.matching import Agreement
 from gateway.linkage_server.people.changes import ChangeReason
-from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.review import decision
 from gateway.scenarios.scenario import Told, Unfit
 from permission_lists.decide import Reason

@@ -19,7 +19,13 @@ from gateway.intermediate_server.staff.rights import Function
 from keys.signing import Signer
 
 FOUNDERS: Final = ("admin-1", "admin-2")
-_ADMINISTRATION: Final = (Function.STAFF_ADMINISTER, Function.STAFF_APPROVE, Function.STAFF_ANALYSE, Function.BACKUP)
+_ADMINISTRATION: Final = (
+    Function.STAFF_ADMINISTER,
+    Function.STAFF_APPROVE,
+    Function.STAFF_ANALYSE,
+    Function.BACKUP,
+    Function.KEYS_DESTROY,
+)
 _WORK: Final = tuple(function for function in Function if function not in _ADMINISTRATION)
 FIRST: Final = {
     "admin-1": ("jinji", _ADMINISTRATION),

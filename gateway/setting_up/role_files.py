@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.data_folder import CLOCK_FILE, SKEW_FILE, write_private
+from gateway.data_folder import CLOCK_FILE, LINES_FOLDER, SKEW_FILE, write_private
 from gateway.setting_up.key_files import PASSPHRASE_FILE
 from gateway.setting_up.ports import RolePorts
 from gateway.topology import Agency, BusinessSystem, Program, Role, Topology
@@ -122,6 +122,8 @@ def role_document(
     ports = places.ports[role.name]
     hosted = [_hosted(agency, role.tenant(agency)) for agency in role.hosts]
     more: dict[str, Any] = {"program": role.program.value, **role.options, **options}
+    if role.program is Program.NETWORK:
+        more["surroundings"] = f"../../{LINES_FOLDER}"
     if role.program is Program.SKY2:
         more["client_file"] = CLIENT_FILE
     if role.program is Program.LINKAGE:

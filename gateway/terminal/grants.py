@@ -53,6 +53,7 @@ _FUNCTIONS: Final = {
     Function.OPERATIONS.value: "ジョブを見る、やり直す",
     Function.STATISTICS.value: "統計を見る",
     Function.BACKUP.value: "バックアップ",
+    Function.KEYS_DESTROY.value: "鍵の版の破棄",
     Function.STAFF_ADMINISTER.value: "職員と権限の管理",
     Function.STAFF_APPROVE.value: "権限の承認",
     Function.STAFF_ANALYSE.value: "アクセスログの分析",

@@ -94,3 +94,14 @@ select split_part(r.key, '/', 1), r.purpose, r.version, r.at
 from unnest($1::text[], $2::text[], $3::integer[], $4::timestamptz[]) as r (key, purpose, version, at)
 on conflict do nothing
 returning change || '/' || version || '/' || purpose
+
+-- name: note_key_change_again
+-- A destruction: a ring that was made anew has the same numbers.
+insert into key_change (change, purpose, version, at)
+select split_part(r.key, '/', 1), r.purpose, r.version, r.at
+from unnest($1::text[], $2::text[], $3::integer[], $4::timestamptz[]) as r (key, purpose, version, at)
+on conflict (change, purpose, version) do update set at = excluded.at
+returning change || '/' || version || '/' || purpose
+
+-- name: destroyed_keys
+select purpose, version from key_change where change = 'key.destroyed'

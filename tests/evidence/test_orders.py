@@ -22,7 +22,7 @@ SAID = {
     "agency": "setagaya",
     "server": "linkage",
     "people": ("admin-1", "admin-2"),
-    "facts": {"purpose": "four-items", "version": 1, "reason": "replaced"},
+    "facts": {"purpose": "four-items", "version": 1, "cause": "replaced"},
 }
 ASKED = {"kind": OrderKind.KEY_DESTRUCTION, "agency": "setagaya", "server": "linkage", "now": NOW}
 

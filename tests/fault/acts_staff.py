@@ -20,7 +20,7 @@ from gateway.staff_cards import StaffSecrets
 from keys.signing import Signer, generate_seed
 from storage.backups import filling
 from tests.fault.acts import Prepare, Trial, at_once, the_ward_releases
-from tests.support.running_system import entries, insisting
+from tests.support.running_system import entries, insisting, until
 from transport.channel import ChannelError
 
 UNTIL = "2026-04-01T00:00:00Z"
@@ -73,6 +73,25 @@ async def somebody_logs_in_and_out(trial: Trial) -> None:
     log = entries(await trial.system.export(WARD))
     kinds = [one["kind"] for one in log if one.get("actor") == "staff-2"]
     assert {"staff.logged_in", "staff.operated", "staff.logged_out"} <= set(kinds)
+
+
+async def somebody_opens_too_many_sessions(trial: Trial) -> None:
+    """The oldest ends, and the log says so once (SC-7)."""
+    person = first(trial, "staff-1")
+    opened = len(entries(await trial.system.export(WARD), kind="staff.logged_in"))
+    for _ in range(6):
+        async with person.staff() as staff:
+            await insisting(staff.log_in)
+
+    async def ended() -> list[dict[str, Any]]:
+        return [
+            one
+            for one in entries(await trial.system.export(WARD), kind="staff.session_ended")
+            if one["actor"] == "staff-1" and one["facts"]["how"] == "superseded"
+        ]
+
+    assert await until(ended, lambda found: found and len(found) == len({one["facts"]["opened_at"] for one in found}))
+    assert len(entries(await trial.system.export(WARD), kind="staff.logged_in")) >= opened + 6
 
 
 async def _over(person: At, token: str) -> bool:
@@ -249,6 +268,7 @@ STAFF_ACTS: dict[str, Prepare] = {
         ),
         at_once(somebody_logs_in_and_out),
     ),
+    "intermediate.commit.staff.session_ended": at_once(somebody_opens_too_many_sessions),
     "intermediate.commit.staff.refused": at_once(somebody_is_not_let_in),
     "intermediate.commit.backup.begun": at_once(an_administrator_makes_a_backup),
     "intermediate.commit.backup.made": at_once(an_administrator_makes_a_backup),

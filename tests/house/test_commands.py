@@ -11,13 +11,14 @@ from gateway.bars_command import ACTIONS as BAR_ACTIONS
 from gateway.commands import COMMANDS
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG
+from gateway.key_destruction import ACTIONS as KEY_ACTIONS
 from gateway.staff_command import ACTIONS as STAFF_ACTIONS
 from gateway.topology import shipped_text
 
 ACTIONS = (
     [("held", name) for name in ("list", "show", "release", "refuse")]
     + [("bars", name) for name in BAR_ACTIONS]
-    + [("keys", name) for name in ("list", "rotate", "destroy", "guard", "unlock")]
+    + [("keys", name) for name in ("list", "rotate", "guard", "unlock", *KEY_ACTIONS)]
     + [("certificates", name) for name in ("list", "suspend", "resume", "replace")]
     + [("clients", name) for name in ("list", "add", "rotate", "end-secret", "suspend", "resume", "renew", "remove")]
     + [("staff", name) for name in STAFF_ACTIONS]

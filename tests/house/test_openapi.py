@@ -68,7 +68,7 @@ def add_routes_of_the_network(app: web.Application) -> None:
     add_checkpoint_routes(app)
     add_register_route(app, None)
     add_log_routes(app, None)
-    add_control_route(app, None)
+    add_control_route(app, None, None)
     openapi.add_route(app, "network")
 
 

@@ -144,8 +144,8 @@ def test_what_was_erased_before_a_rotation_is_known_after_it(tmp_path):
     kept.write([("replica", "c")], NOW)
     since = kept.erased_since(NOW)
     assert [since.isdisjoint(kept.digests("replica", one)) for one in "abcd"] == [False, False, False, True]
-    assert [ErasureJournal.lines_under(tmp_path / "setagaya.json", version) for version in (1, 2, 3)] == [2, 1, 0]
-    assert ErasureJournal.lines_under(tmp_path / "suginami.json", 1) == 0
+    assert [kept.lines_under(version) for version in (1, 2, 3)] == [2, 1, 0]
+    assert ErasureJournal.beside(tmp_path / "suginami.json", store.ring).lines_under(1) == 0
 
 
 def test_a_line_that_was_cut_spoils_no_other(tmp_path):

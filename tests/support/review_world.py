@@ -10,6 +10,7 @@ from typing import Any
 
 from codebook.check_digits import individual_number_check_digit
 from tests.gateway.linkage_server.test_business_information import record
+from tests.support.change_files import day
 from tests.support.linkage_world import Answer, Caller
 from tests.support.replica_world import ReplicaWorld
 from tests.support.running_system import entries
@@ -75,6 +76,30 @@ class Desk:
         [result] = await self.register(system, one)
         assert result["outcome"] in {"issued", "linked", "unchanged"}, result
         return str(result["integrated_number"])
+
+    async def change(self, system: str, addressee: int, kind: str, event: str = "", **said: str) -> dict[str, Any]:
+        """One change, of today unless it says `effective_on`; what became of it."""
+        item = {
+            "event_id": event or f"event-{kind}",
+            "addressee_number": f"{addressee}",
+            "kind": kind,
+            "effective_on": day(),
+        } | said
+        stated = {"staff": "a.sato", "affair": CARE, "reason": "異動"}
+        answer = await self.caller.post(
+            "/v1/person-changes",
+            stated | {"items": [item]},
+            token=await self.token(system),
+            key=f"change-{next(_KEYS)}",
+        )
+        assert answer.status == 200, answer
+        return dict(answer.body["items"][0])
+
+    async def searched(self, number: str) -> dict[str, Any]:
+        """The person of an integrated number, as staff find them."""
+        answer = await self.say("persons/search", integrated_number=number)
+        assert answer.status == 200, answer
+        return dict(answer.body["items"][0])
 
     async def say(self, path: str, *, staff: str = "a.sato", system: str = "juki", **body: Any) -> Answer:
         stated = {"staff": staff, "affair": CARE, "reason": "届出の確認"}

@@ -1,6 +1,10 @@
 -- name: codes_of
-select integrated_number, acquisition_index, acquisition_sealed, expires_at, bound_at is not null as bound, code_index, message_id, epoch, renewal_refused
-from person_code where integrated_number = any($1::text[])
+-- Bound ones and requested ones apart: each kind has its own index.
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, true as bound, code_index, message_id, epoch, renewal_refused
+from person_code where integrated_number = any($1::text[]) and bound_at is not null
+union all
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, false, code_index, message_id, epoch, renewal_refused
+from person_code where integrated_number = any($1::text[]) and bound_at is null
 
 -- name: request_code
 -- With message_id and reason: for a replacement, beside the bound one; else only where none is bound.

@@ -92,7 +92,19 @@ delete from staff_challenge where expires_at < $1
 delete from staff_attempt where counted_from < $1 and (locked_until is null or locked_until < $1)
 
 -- name: forget_sessions
-delete from staff_session where until < $1
+delete from staff_session where until < $1 and end_recorded
+
+-- name: ended_sessions
+-- Sessions that are over, of which the log does not say so yet. $1: now; $2: whoever was not seen since is idle.
+select token_hash, staff_id, certificate, reason, opened_at, seen_at, until, ended_at, ended_how from staff_session
+where not end_recorded and (ended_at is not null or until <= $1 or seen_at <= $2) order by token_hash limit $3
+
+-- name: record_session_end
+-- Only of a session that is as it was when it was found to be over.
+update staff_session s set ended_at = r.ended_at, end_recorded = true
+from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) as r (token_hash, seen_at, was_ended_at, ended_at)
+where s.token_hash = r.token_hash and not s.end_recorded and s.seen_at = r.seen_at and s.ended_at is not distinct from r.was_ended_at
+returning s.token_hash
 
 -- name: count_attempt
 with r as (
@@ -132,7 +144,7 @@ returning token_hash
 -- name: end_oldest_sessions
 with r as (select * from unnest($1::text[], $2::integer[], $3::timestamptz[]) as r (staff_id, keep, at)),
 gone as (
-    update staff_session s set ended_at = o.at from (
+    update staff_session s set ended_at = o.at, ended_how = 'superseded' from (
         select p.token_hash, r.at, r.keep, row_number() over (partition by p.staff_id order by p.opened_at desc, p.token_hash) as place
         from staff_session p join r on r.staff_id = p.staff_id where p.ended_at is null
     ) as o where o.token_hash = s.token_hash and o.place > o.keep
@@ -140,13 +152,13 @@ gone as (
 select staff_id from r
 
 -- name: end_session
-update staff_session s set ended_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (token_hash, at)
+update staff_session s set ended_at = r.at, end_recorded = true from unnest($1::text[], $2::timestamptz[]) as r (token_hash, at)
 where s.token_hash = r.token_hash and s.ended_at is null
 returning s.token_hash
 
 -- name: end_sessions_of
 with gone as (
-    update staff_session s set ended_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (staff_id, at) where s.staff_id = r.staff_id and s.ended_at is null
+    update staff_session s set ended_at = r.at, ended_how = 'account_changed' from unnest($1::text[], $2::timestamptz[]) as r (staff_id, at) where s.staff_id = r.staff_id and s.ended_at is null
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 

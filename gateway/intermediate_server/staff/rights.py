@@ -54,6 +54,8 @@ class Function(StrEnum):
     STATISTICS = "statistics"
     BACKUP = "backup"
     """Backups and what a restore takes (SC-15): of administrators alone."""
+    KEYS_DESTROY = "keys.destroy"
+    """Have a version of a key destroyed, of any server of the agency: two people together (SC-20)."""
     STAFF_ADMINISTER = "staff.administer"
     STAFF_APPROVE = "staff.approve"
     STAFF_ANALYSE = "staff.analyse"
@@ -89,6 +91,7 @@ FILE_OF: Final[Mapping[Function, File]] = {
     Function.OPERATIONS: File.SYSTEM,
     Function.STATISTICS: File.EXCHANGE_RECORDS,
     Function.BACKUP: File.SYSTEM,
+    Function.KEYS_DESTROY: File.SYSTEM,
     Function.STAFF_ADMINISTER: File.STAFF_RECORDS,
     Function.STAFF_APPROVE: File.STAFF_RECORDS,
     Function.STAFF_ANALYSE: File.STAFF_RECORDS,

@@ -32,6 +32,7 @@ OPEN_SESSION = Statement("open_session", _SQL["open_session"])
 END_OLDEST_SESSIONS = Statement("end_oldest_sessions", _SQL["end_oldest_sessions"])
 END_SESSION = Statement("end_session", _SQL["end_session"])
 END_SESSIONS_OF = Statement("end_sessions_of", _SQL["end_sessions_of"])
+RECORD_SESSION_END = Statement("record_session_end", _SQL["record_session_end"])
 USE_SESSION = Statement("use_session", _SQL["use_session"])
 ADD_GRANT = Statement("add_grant", _SQL["add_grant"])
 CHANGE_GRANT = Statement("change_grant", _SQL["change_grant"])
@@ -111,6 +112,11 @@ async def session(agency: HostedAgency, token_hash: str) -> Session | None:
     return Session(**dict(rows[0])) if rows else None
 
 
+async def ended_sessions(agency: HostedAgency, now: datetime, idle_since: datetime, most: int) -> list[Record]:
+    """Sessions that are over and whose end is not in the log."""
+    return await _fetch(agency, "ended_sessions", now, idle_since, most)
+
+
 async def grants(agency: HostedAgency, staff_id: str | None = None) -> list[Grant]:
     rows = await (_fetch(agency, "grants") if staff_id is None else _fetch(agency, "grants_of", staff_id))
     return [_grant(row) for row in rows]
@@ -146,7 +152,7 @@ async def personal_parts(agency: HostedAgency, inquiry_numbers: Sequence[str]) -
 
 
 async def forget(agency: HostedAgency, now: datetime, before: datetime) -> None:
-    """Challenges past their time go, and counts and sessions older than `before`; what was done with them is in the log."""
+    """Challenges past their time go, and counts and sessions older than `before` whose end is on record; what was done with them is in the log."""
     await _fetch(agency, "forget_challenges", now)
     await _fetch(agency, "forget_old_attempts", before)
     await _fetch(agency, "forget_sessions", before)

@@ -18,12 +18,12 @@ select integrated_number from person where migrated and integrated_number = any(
 
 -- name: persons_by_index
 select p.individual_number_index, s.integrated_number, s.four_items_sealed
-from person p join person s on s.integrated_number = coalesce(p.merged_into, p.integrated_number)
+from person p join person s on s.integrated_number = coalesce(lives_on(p.merged_into), p.integrated_number)
 where p.individual_number_index = any($1::bytea[])
 
 -- name: former_holders
 -- Whoever had it last comes last.
-select f.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
+select f.individual_number_index, coalesce(lives_on(p.merged_into), p.integrated_number) as integrated_number
 from former_individual_number f join person p using (integrated_number) where f.individual_number_index = any($1::bytea[]) order by f.former_no
 
 -- name: persons_by_number

@@ -50,6 +50,7 @@ HEADER: Final = ",".join(FIELDS)
 REQUESTED_AT: Final = FIELDS.index("requested_at")
 _LINE: Final = sum(field.width for field in _WIDTHS)
 _INSTANT: Final = "%Y%m%d%H%M%S%f"
+_YEARS: Final = (1000, 9998)
 
 
 class Form(StrEnum):
@@ -117,13 +118,14 @@ def _csv(line: bytes, encoding: str, number: int) -> list[str] | TextRefused:
 
 
 def instant(text: str) -> datetime | None:
-    """照会依頼日時, yyyyMMddHHmmssSSS, without a zone; None when it is none."""
+    """照会依頼日時, yyyyMMddHHmmssSSS, without a zone; None when it is none, or none that a later one can be written after in this form."""
     if len(text) != 17 or not text.isascii() or not text.isdigit():
         return None
     try:
-        return datetime.strptime(text, _INSTANT)  # noqa: DTZ007 (the file says a wall clock's time; it is moved by a millisecond and written back)
+        found = datetime.strptime(text, _INSTANT)  # noqa: DTZ007 (the file says a wall clock's time; it is moved by a millisecond and written back)
     except ValueError:
         return None
+    return found if _YEARS[0] <= found.year <= _YEARS[1] else None
 
 
 def write_again(requests: Sequence[Sequence[str]], encoding: str, form: Form) -> bytes:

@@ -22,7 +22,7 @@ from gateway.batch.text_forms import TextRefused
 from gateway.linkage_server import free_text
 from gateway.linkage_server.bulk_inquiries.classes import LineClass
 from gateway.linkage_server.bulk_inquiries.codes import Codes
-from gateway.linkage_server.bulk_inquiries.form import FIELDS, Line, instant
+from gateway.linkage_server.bulk_inquiries.form import FIELDS, Form, Line, instant
 from gateway.linkage_server.inquiry_desk.inquiry import Days, Inquiry
 
 NAMES: Final = dict(
@@ -105,8 +105,9 @@ class Asker:
     codes: Codes
 
 
-def judge(lines: Iterable[Line], asker: Asker) -> Iterator[Question | NoQuestion]:
-    """Every line in order."""
+def judge(lines: Iterable[Line], asker: Asker, form: Form) -> Iterator[Question | NoQuestion]:
+    """Every line in order. In CSV an addressee number is written as it is registered: 7 and 07 are two."""
+    width = 0 if form is Form.CSV else 15
     seen: set[tuple[str, ...]] = set()
     for line in lines:
         found = _judge(line, asker)
@@ -116,7 +117,7 @@ def judge(lines: Iterable[Line], asker: Asker) -> Iterator[Question | NoQuestion
                 found.inquiry.provider,
                 found.inquiry.item,
                 found.inquiry.information,
-                line.fields[1].zfill(15),
+                line.fields[1].zfill(width),
                 *line.fields[7:12],
                 str(found.inquiry.days),
             )
@@ -201,6 +202,8 @@ def _days(given: Mapping[str, str]) -> Period | None:
         return Period(_day(first), _day(last))
     asked_at = instant(given["requested_at"])
     day = _day(first) if year == "3" or asked_at is None else asked_at.date()
+    if day == date.max:
+        raise _NotCarriedError("from_date")
     return fiscal_year(fiscal_year_of(day) - _YEARS_BEFORE.get(year, 0))
 
 
@@ -229,11 +232,12 @@ def _misformed(given: Mapping[str, str]) -> str | None:
 
 
 def _is_day(text: str) -> bool:
+    """A day of the calendar whose fiscal year is one, too; or the last day of all, as files write an end that is open."""
     try:
-        _day(text)
+        day = _day(text)
     except ValueError:
         return False
-    return True
+    return date.min.year < day.year < date.max.year or day == date.max
 
 
 def _place(name: str) -> str:

@@ -125,7 +125,7 @@ async def _ask(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> Inq
     )
     basis = bulk.lists.statutory_basis(taken.taken_at.astimezone(JST).date())
     who = Asker(agency_code=bulk.agency_code, basis=basis.id if basis else "", codes=bulk.codes)
-    judged = await asyncio.to_thread(lambda: list(judge(read(lines, encoding, form), who)))
+    judged = await asyncio.to_thread(lambda: list(judge(read(lines, encoding, form), who, form)))
     done = await store.lines_taken(agency, taken.id)
     left = [one for one in judged if one.number not in done]
     asker = bulk.asker(taken)

@@ -148,12 +148,14 @@ update original set transfer = 'due', reason = null, item = null, revision = nex
 where record_id in (select record_id from locked) returning record_id
 
 -- name: withdraw
+-- Copies that were made of the person, and those that may have been: offered and not answered yet.
 update original set transfer = 'due', reason = null, item = null, revision = nextval('original_revision')
 where record_id in (
-    select o.record_id from original o
-    where o.replica_number = $1 or (o.offered and o.replica_number is null and exists (
-        select 1 from addressee a
-        where a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.integrated_number = $1)) order by o.record_id for update)
+    select record_id from original where record_id in (
+    select record_id from original where replica_number = $1
+    union
+    select o.record_id from addressee a join original o using (business_system_id, addressee_number)
+    where a.integrated_number = $1 and o.offered and o.replica_number is null) order by record_id for update)
 returning record_id
 
 -- name: register_anew
@@ -165,10 +167,11 @@ where record_id in (
 returning record_id
 
 -- name: standing
-select count(*) from original o
-where o.replica_number = $1 or (o.offered and o.replica_number is null and exists (
-    select 1 from addressee a
-    where a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.integrated_number = $1))
+select count(*) from (
+    select record_id from original where replica_number = $1
+    union
+    select o.record_id from addressee a join original o using (business_system_id, addressee_number)
+    where a.integrated_number = $1 and o.offered and o.replica_number is null) copies
 
 -- name: of_addressee
 select o.*, a.integrated_number from original o

@@ -20,18 +20,18 @@ update code_run set state = 'done', finished_at = $2 where run_id = any($1::text
 select run_id, started_at, hastening_after from code_run where state = 'running' and hastening_after is not null order by started_at, run_id limit 1
 
 -- name: hasten
--- A run asks at once for everybody who has no code, and anew for those whose request may have been lost; not for those in a file under way, nor
--- for whoever has moved since it began.
-update code_standing c set state = case when c.state in ('requested', 'refused') then 'none' else c.state end,
-    reason = case when c.state = 'refused' then null else c.reason end, tries = 0, next_at = $1, changed_at = $1
-from (
-    select integrated_number from code_standing c
-    where integrated_number > $2 and state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and changed_at <= $1
-        and (state <> 'none' or next_at > $1)
-        and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
-    order by integrated_number limit $3) next
-where c.integrated_number = next.integrated_number
-returning c.integrated_number
+-- The next people, by integrated number: a run asks at once for everybody who has no code, and anew for those whose request may have been lost; not
+-- for those in a file under way, nor for whoever has moved since it began. Returns the last of a full page.
+with page as materialized (
+    select integrated_number from code_standing where integrated_number > $2 order by integrated_number limit $3),
+hastened as (
+    update code_standing c set state = case when c.state in ('requested', 'refused') then 'none' else c.state end,
+        reason = case when c.state = 'refused' then null else c.reason end, tries = 0, next_at = $1, changed_at = $1
+    from page
+    where c.integrated_number = page.integrated_number and c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+        and c.changed_at <= $1 and (c.state <> 'none' or c.next_at > $1)
+        and not exists (select from code_request_line l where l.integrated_number = c.integrated_number))
+select case when count(*) = $3 then max(integrated_number) end from page
 
 -- name: advance_hastening
 update code_run set hastening_after = $2 where run_id = $1
@@ -75,17 +75,23 @@ on conflict (integrated_number) do update set
     by_hand = excluded.by_hand, tries = excluded.tries, next_at = excluded.next_at, changed_at = excluded.changed_at
 
 -- name: due
--- Frozen people wait, but for the end of a code; nobody is asked for whose request lies in a file.
-select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, p.individual_number_sealed
-from code_standing c join person p using (integrated_number)
-where c.state = any($1::text[]) and c.next_at <= $2 and (not p.frozen or c.state = 'cancelling')
-    and not exists (select from code_request_line l where l.integrated_number = c.integrated_number)
+-- Frozen people wait, but for the end of a code; nobody is asked for whose request lies in a file. By state: of a ward that waits for its codes no more
+-- is read than a list.
+select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, c.individual_number_sealed
+from unnest($1::text[]) as wanted (state) cross join lateral (
+    select s.*, p.individual_number_sealed from code_standing s join person p using (integrated_number)
+    where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and s.next_at <= $2
+        and (not p.frozen or s.state = 'cancelling')
+        and not exists (select from code_request_line l where l.integrated_number = s.integrated_number)
+    order by s.next_at limit $3) c
 order by c.next_at limit $3
 
 -- name: next_due
-select min(c.next_at) from code_standing c
-where c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
-    and not exists (select from person p where p.integrated_number = c.integrated_number and p.frozen)
+select min(c.next_at)
+from unnest(array['none', 'requested', 'refused', 'replacing', 'cancelling']) as wanted (state) cross join lateral (
+    select s.next_at from code_standing s join person p using (integrated_number)
+    where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and not p.frozen
+    order by s.next_at limit 1) c
 
 -- name: advance
 -- Where each stood when it was read is where it stands now, or somebody else has moved it since.
@@ -97,8 +103,10 @@ returning c.integrated_number
 
 -- name: on_the_way
 select exists (
-    select from code_standing c join person p using (integrated_number)
-    where c.state in ('none', 'requested', 'replacing', 'cancelling') and not p.frozen)
+    select from unnest(array['none', 'requested', 'replacing', 'cancelling']) as wanted (state) cross join lateral (
+        select from code_standing s join person p using (integrated_number)
+        where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and not p.frozen
+        order by s.next_at limit 1) c)
 
 -- name: counts
 select state, reason, count(*) as people from code_standing group by state, reason order by state, reason

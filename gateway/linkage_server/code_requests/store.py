@@ -62,8 +62,7 @@ async def hasten_page(connection: Connection, size: int) -> bool:
     run = await connection.fetchrow(_SQL["hastening"])
     if run is None:
         return False
-    hastened = await connection.fetch(_SQL["hasten"], run["started_at"], run["hastening_after"], size)
-    after = max(row["integrated_number"] for row in hastened) if len(hastened) == size else None
+    after = await connection.fetchval(_SQL["hasten"], run["started_at"], run["hastening_after"], size)
     await connection.execute(_SQL["advance_hastening"], run["run_id"], after)
     return True
 

@@ -57,6 +57,7 @@ class ChangeReason(StrEnum):
     BEFORE_REGISTRATION = "before_registration"
     CANCELS_ANOTHER_PERSONS = "cancels_another_persons"
     CANCELS_A_CANCELLATION = "cancels_a_cancellation"
+    CANCELS_THE_REGISTRATION = "cancels_the_registration"
     CANCELLED_EVENT_UNKNOWN = "cancelled_event_unknown"
     NOT_YET = "not_yet"
     ITEM_NOT_NEEDED = "item_not_needed"

@@ -6,10 +6,11 @@ nothing is written, the lock is given back, the network is asked, and the list i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,8 @@ from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.people import store
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judging import ChangeOutcome, Court, Judged, Snapshot
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged
+from gateway.linkage_server.people.judging import Court, Snapshot
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.state import fold, former_numbers, numbers_said
 from gateway.linkage_server.people.store import Held
@@ -125,9 +127,15 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     """Read what is held about a list and whom its numbers lead to."""
     keys, system = agency.keys, one.rights.system
     good = [change for change in one.changes if isinstance(change, Change)]
-    key_of = lru_cache(maxsize=4 * CHUNK)(partial(keys.event_key, system))
-    event_keys = [key_of(change.event_id) for change in good]
-    cancelled = [key_of(change.cancels) for change in good if change.cancels]
+    sent_as = lru_cache(maxsize=4 * CHUNK)(partial(keys.event_key, system))
+    event_keys = [sent_as(change.event_id) for change in good]
+    cancelled = [sent_as(change.cancels) for change in good if change.cancels]
+    events = await store.known_events(connection, keys, event_keys + cancelled)
+    now_as = {sent: event.key for sent, event in events.items()}
+
+    def key_of(event_id: str) -> str:
+        return now_as.get(sent := sent_as(event_id), sent)
+
     held = await addressees_of(connection, system, good)
     said = {change.says.individual_number for change in good if change.says.individual_number}
     by_number = await store.by_number(connection, keys, said)
@@ -143,8 +151,8 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             people=people,
             by_number=by_number,
             formerly=formerly,
-            events=await store.known_events(connection, event_keys + cancelled),
-            holds=await store.known_holds(connection, event_keys),
+            events={event.key: event for event in events.values()},
+            holds=await store.known_holds(connection, [now_as.get(sent, sent) for sent in event_keys]),
         ),
         verdicts=verdicts,
         key_of=key_of,
@@ -204,7 +212,12 @@ async def _write(
         await store.write_persons(connection, keys, taken_up.changed(judged, agency.today()))
         await store.write_former_numbers(connection, keys, taken_up.formers(judged, agency.today()))
     await store.drop_waiting_changes(
-        connection, [each.key for each in judged if each.key and each.outcome is not ChangeOutcome.WAITING]
+        connection,
+        [
+            keys.event_key(one.rights.system, each.change.event_id)
+            for each in judged
+            if each.change is not None and each.outcome is not ChangeOutcome.WAITING
+        ],
     )
     await _write_waiting(connection, keys, one.rights.system, judged)
     await write_holds(connection, agency, one.rights.system, judged)
@@ -260,6 +273,7 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
         says=one.event.says,
         digest=one.digest,
         cancels=one.event.cancels,
+        registers=one.registers,
     )
 
 
@@ -342,16 +356,17 @@ async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | No
 
 
 async def apply(
-    agency: Agency, changes: Sequence[Change], *, system: str, approved: Collection[str] = frozenset()
+    agency: Agency, changes: Sequence[Change], *, system: str, approved: Mapping[str, str] = MappingProxyType({})
 ) -> list[Applied]:
     """Take changes outside a file or a call: those that a review has approved, and registrations whose day has come. Again, it changes nothing.
 
+    `approved`: event key → the decision by which it is taken as it is; another decision about what was refused before is no repetition.
     Raises StorageUnavailableError, ChannelError.
     """
     rights = SystemRights(
         system=system, scopes=frozenset({f"{system}:integrated-numbers:read"}), may_use_individual_number=True
     )
-    digest = agency.keys.event_digest(_ENCODE([changes, sorted(approved), agency.today()]))
+    digest = agency.keys.event_digest(_ENCODE([changes, sorted(approved.items()), agency.today()]))
     taken = await intake.open_intake(
         agency, f"changes/{system}/{digest.hex()}", channel="person-changes", system=system, sha256=digest
     )

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from codebook.four_items import Field
-from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, happens_after_death
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
@@ -29,40 +28,6 @@ Verdicts = Mapping[int, frozenset[Field] | None]
 """`hash(account)` → the fields in which the resident network differs, None when it does not know the number."""
 
 REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
-
-
-class ChangeOutcome(StrEnum):
-    """What became of a change."""
-
-    APPLIED = "applied"
-    ISSUED = "issued"
-    LINKED = "linked"
-    WAITING = "waiting"
-    UNCHANGED = "unchanged"
-    HELD = "held"
-    REJECTED = "rejected"
-
-
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
-    `reinstates`: the event is there and did not count, as it waited or was held; `digest`: of what the change says.
-    """
-
-    change: Change | None
-    line: int
-    outcome: ChangeOutcome
-    reason: ChangeReason | TextReason | str | None = None
-    where: str | None = None
-    key: str = ""
-    someone: Someone | None = None
-    event: Event | None = None
-    registers: bool = False
-    reinstates: bool = False
-    differing: frozenset[Field] = frozenset()
-    digest: bytes = b""
-
-    def __repr__(self) -> str:
-        return "<Judged>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -168,13 +133,13 @@ class Court:
         if found is not None:
             return found
         held = self.snapshot.addressees.get(change.addressee_number)
-        if held is not None and not held[1]:
-            return _judged(change, self.key_of(change.event_id), ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
+        key = self.key_of(change.event_id)
+        if held is not None and not held[1] and key not in self.approved:
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
         if held is not None:
             return self._held(held[0])
         if change.kind in REGISTERING:
             return None
-        key = self.key_of(change.event_id)
         return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
 
     def _held(self, number: int) -> Someone:
@@ -205,10 +170,10 @@ class Court:
             return _judged(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         number = change.says.individual_number
         former = self._former_holder(number)
-        wrong = None if key in self.approved else self._speaks_against(former, number, change, key)
+        someone = former or (self._holder(number) if number else None)
+        wrong = None if key in self.approved else self._speaks_against(someone, change, key)
         if wrong is not None:
             return wrong
-        someone = former or (self._holder(number) if number else None)
         outcome = ChangeOutcome.LINKED
         if someone is None:
             outcome = ChangeOutcome.ISSUED
@@ -220,25 +185,29 @@ class Court:
                 registered_on=change.effective_on,
             )
             someone = Someone(number=None, base=base, person=base, events=())
-        elif happens_after_death(change.kind, change.effective_on, someone.on(self.today).state, someone.events):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
-        elif fields := differing(someone.on(self.today).items, change.says.items()):
-            return self._differs(change, key, fields)
         self._addressees[change.addressee_number] = someone
         if number and former is None:
             self.numbers.now[number] = someone
-        after = someone.having(self._event(change, key, someone))
-        return self._recorded(change, key, someone, after, outcome, registers=True)
+        event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
+        return self._recorded(change, key, someone, someone.having(event), outcome, registers=True)
 
-    def _speaks_against(self, former: Someone | None, number: str, change: Change, key: str) -> Judged | None:
-        if former is not None:
+    def _speaks_against(self, someone: Someone | None, change: Change, key: str) -> Judged | None:
+        """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
+        if someone is not None and self._former_holder(change.says.individual_number) is someone:
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
-        return self._against(number, change.says.items(), change, key)
+        wrong = self._against(change.says.individual_number, change.says.items(), change, key)
+        if wrong is not None or someone is None:
+            return wrong
+        today = someone.on(self.today)
+        if happens_after_death(change.kind, change.effective_on, today.state, someone.events):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+        differs = differing(today.items, change.says.items())
+        return self._differs(change, key, differs) if differs else None
 
     # --- a change of somebody who is held
 
     def _change(self, change: Change, key: str, someone: Someone) -> Judged:
-        if change.kind is Kind.BIRTH:
+        if change.kind is Kind.BIRTH and key not in self.approved:
             return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
         reason = self._cancels_wrongly(change, someone)
         if reason is not None:
@@ -255,10 +224,11 @@ class Court:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
         before, after = someone.on(self.today), later.on(self.today)
         changes_number = after.individual_number != before.individual_number
-        if changes_number:
-            holder = self._holder(after.individual_number)
-            if holder is not None and holder is not someone:
-                return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
+        said = change.says.individual_number
+        if any(
+            self._is_anothers(number, someone) for number in (said, after.individual_number if changes_number else "")
+        ):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
         reason = None
@@ -268,6 +238,19 @@ class Court:
             reason = ChangeReason.EVENT_AFTER_DEATH
         if reason is not None:
             return _judged(change, key, ChangeOutcome.HELD, reason)
+        if said not in {"", before.individual_number, after.individual_number, *someone.formers(self.today)}:
+            wrong = self._against(
+                said, after.items, change, key
+            )  # told late: it is in the history alone, and is to be theirs too
+            if wrong is not None:
+                return wrong
+        return self._against_today(change, key, before, after)
+
+    def _is_anothers(self, number: str, someone: Someone) -> bool:
+        holder = self._holder(number) if number else None
+        return holder is not None and holder is not someone
+
+    def _against_today(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
         if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
@@ -319,8 +302,11 @@ class Court:
         if not change.cancels:
             return None
         cancelled = self.key_of(change.cancels)
-        if any(one.event_key == cancelled and one.kind is Kind.CANCELLATION for one in someone.events):
-            return ChangeReason.CANCELS_A_CANCELLATION
+        for one in someone.events:
+            if one.event_key == cancelled and one.kind is Kind.CANCELLATION:
+                return ChangeReason.CANCELS_A_CANCELLATION
+            if one.event_key == cancelled and one.registers:
+                return ChangeReason.CANCELS_THE_REGISTRATION
         known = self.snapshot.events.get(cancelled)
         if known is not None and known.integrated_number != someone.number:
             return ChangeReason.CANCELS_ANOTHER_PERSONS

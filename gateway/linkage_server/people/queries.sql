@@ -7,7 +7,7 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person_base where integrated_number = any($1::bigint[])
 
 -- name: events
-select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by
+select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by, registers
 from person_event where integrated_number = any($1::bigint[]) order by event_no
 
 -- name: addressee_persons
@@ -15,11 +15,13 @@ select addressee_number, integrated_number, state from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])
 
 -- name: persons_by_index
-select p.individual_number_index, coalesce(p.merged_into, p.integrated_number) as integrated_number
+select p.individual_number_index, coalesce(lives_on(p.merged_into), p.integrated_number) as integrated_number
 from person p where p.individual_number_index = any($1::bytea[])
 
 -- name: known_events
-select event_key, digest, integrated_number, applied_at, undone_by from person_event where event_key = any($1::text[])
+-- decided_by: the business system of the decision that undid it; it may have been put anew for another person then.
+select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by
+from person_event e left join review_decision d on d.decision_id = e.undone_by where e.event_key = any($1::text[])
 
 -- name: known_holds
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
@@ -43,8 +45,8 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person where integrated_number = any($1::bigint[]) on conflict (integrated_number) do nothing
 
 -- name: put_events
-insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels)
-select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[])
+insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels, registers)
+select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::boolean[])
 
 -- name: undo_events
 update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.linkage_server.people.changes import Change
-from gateway.linkage_server.people.judging import Court, Judged
+from gateway.linkage_server.people.judged import Judged
+from gateway.linkage_server.people.judging import Court
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -29,7 +29,7 @@ from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.people import flow
 from gateway.linkage_server.people.changes import BadChange, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
-from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.spool_rights import admit
 from gateway.linkage_server.tenant import Agency

@@ -97,7 +97,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One change as it lies in the history. `applied`: False while it waits for its day; `cancels`: the event_key it takes back."""
+    """One change as it lies in the history. `applied`: False while it waits for its day; `cancels`: the event_key it takes back;
+    `registers`: the addressee number under which it came is there because of it.
+    """
 
     event_no: int
     event_key: str
@@ -108,6 +110,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     says: Says
     cancels: str | None = None
     undone_by: str | None = None
+    registers: bool = False
 
     def __repr__(self) -> str:
         return "<Event>"
@@ -116,13 +119,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def standing(events: Sequence[Event]) -> list[Event]:
     """Those that count: neither undone by a decision nor taken back by a cancellation; in the order in which they hold.
 
-    A cancellation cannot be taken back itself: the change is sent anew.
+    A cancellation cannot be taken back itself: the change is sent anew. A death comes last on its day, whatever came after it: who was
+    born, moved or left on the day of their death is dead.
     """
     alive = [event for event in events if event.undone_by is None]
     taken_back = {event.cancels for event in alive if event.cancels is not None}
     return sorted(
         (event for event in alive if event.event_key not in taken_back),
-        key=lambda event: (event.effective_on, event.event_no),
+        key=lambda event: (event.effective_on, event.kind is Kind.DEATH, event.event_no),
     )
 
 

@@ -49,12 +49,16 @@ class NewEvent:
     says: Says
     digest: bytes
     cancels: str | None = None
+    registers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEvent:
-    """An event that came before: its digest tells whether it is the same one."""
+    """An event that came before: its digest tells whether it is the same one. `key`: under which it counts now, another than it came under once a
+    decision has put it anew for another person; what it says of the person is said under that key.
+    """
 
+    key: str
     digest: bytes
     integrated_number: int | None
     applied: bool
@@ -70,7 +74,7 @@ class KnownHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WaitingChange:
-    """A change to come; `sealed`: as it came, bound to its event_key."""
+    """A change to come, under the key as it was sent, whatever decisions make of it before its day; `sealed`: as it came, bound to that key."""
 
     event_key: str
     system: str
@@ -101,6 +105,7 @@ def _event(row: Any, keys: PersonalKeys) -> Event:
         says=_SAYS.decode(keys.open_event(row["sealed"], row["integrated_number"], row["event_key"])),
         cancels=row["cancels"],
         undone_by=row["undone_by"],
+        registers=row["registers"],
     )
 
 
@@ -186,20 +191,34 @@ async def write_former_numbers(connection: Connection, keys: PersonalKeys, peopl
             await connection.execute(_SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by)
 
 
-async def known_events(connection: Connection, event_keys: Sequence[str]) -> dict[str, KnownEvent]:
-    """Which of these came before, also those that wait for their day."""
-    found = {
-        row["event_key"]: KnownEvent(
-            digest=row["digest"],
-            integrated_number=row["integrated_number"],
-            applied=row["applied_at"] is not None,
-            undone=row["undone_by"] is not None,
-        )
-        for row in await connection.fetch(_SQL["known_events"], event_keys)
-    }
+def key_anew(keys: PersonalKeys, system: str, decision_id: str, event_key: str) -> str:
+    """Under which key a decision, which a business system's staff made, puts an event anew for another person."""
+    return keys.event_key(system, f"{decision_id}/{event_key}")
+
+
+async def known_events(connection: Connection, keys: PersonalKeys, event_keys: Sequence[str]) -> dict[str, KnownEvent]:
+    """Key of an event as it was sent → the event, wherever decisions have put it since; also those that wait for their day."""
+    found: dict[str, KnownEvent] = {}
+    looked_for = {key: key for key in event_keys}
+    while looked_for:
+        anew: dict[str, str] = {}
+        for row in await connection.fetch(_SQL["known_events"], list(looked_for)):
+            key = row["event_key"]
+            sent = looked_for[key]
+            found[sent] = KnownEvent(
+                key=key,
+                digest=found[sent].digest if sent in found else row["digest"],
+                integrated_number=row["integrated_number"],
+                applied=row["applied_at"] is not None,
+                undone=row["undone_by"] is not None,
+            )
+            if row["decided_by"] is not None:
+                anew[key_anew(keys, row["decided_by"], row["undone_by"], key)] = sent
+        looked_for = anew
     for row in await connection.fetch(_SQL["waiting_changes"], event_keys):
-        waits = KnownEvent(digest=row["digest"], integrated_number=None, applied=False, undone=False)
-        found.setdefault(row["event_key"], waits)
+        key = row["event_key"]
+        waits = KnownEvent(key=key, digest=row["digest"], integrated_number=None, applied=False, undone=False)
+        found.setdefault(key, waits)
     return found
 
 
@@ -238,6 +257,7 @@ async def put_events(connection: Connection, keys: PersonalKeys, events: Sequenc
             keys.seal_event(_ENCODE(one.says), one.integrated_number, one.event_key),
             one.digest,
             one.cancels,
+            one.registers,
         )
         for one in events
     ]
@@ -268,7 +288,7 @@ async def put_waiting_changes(connection: Connection, waiting: Sequence[WaitingC
 
 
 async def drop_waiting_changes(connection: Connection, event_keys: Sequence[str]) -> None:
-    """They wait no longer: applied, held, or refused."""
+    """They wait no longer: applied, held, or refused. Keys as they were sent."""
     await connection.execute(_SQL["drop_waiting_changes"], event_keys)
 
 

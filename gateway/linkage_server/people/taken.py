@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from gateway.linkage_server.people.judging import Judged
+from gateway.linkage_server.people.judged import Judged
 from gateway.linkage_server.people.state import Person, numbers_said
 from gateway.linkage_server.people.whose_numbers import Someone
 

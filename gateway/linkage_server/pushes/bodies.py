@@ -17,7 +17,7 @@ import msgspec
 
 from codebook.four_items import Field
 from evidence.canonical import timestamp
-from gateway.batch.text_forms import TextRefused, encode_line
+from gateway.batch.text_forms import TextReason, TextRefused, encode_line
 
 COLUMNS: Final = (
     "delivery_id",
@@ -72,7 +72,15 @@ def header(encoding: str) -> bytes:
     return f"{_line(COLUMNS)}\r\n".encode(encoding)
 
 
-def as_lines(person: Person, *, delivery_id: str, encoding: str) -> bytes | TextRefused:
+@dataclass(frozen=True, slots=True)
+class NotCarried:
+    """The first item of a person that a file's encoding cannot carry: why, and where in it (`name 3`: its third character), never what."""
+
+    reason: TextReason
+    where: str
+
+
+def as_lines(person: Person, *, delivery_id: str, encoding: str) -> bytes | NotCarried:
     """Lines of a file, one for each 宛名番号 of the system. A character that the encoding does not have is refused, never replaced."""
     lines = []
     for addressee_number in person.addressee_numbers:
@@ -84,6 +92,14 @@ def as_lines(person: Person, *, delivery_id: str, encoding: str) -> bytes | Text
         )  # fmt: skip
         encoded = encode_line(_line(values), encoding, number=1)
         if isinstance(encoded, TextRefused):
-            return encoded
+            return _not_carried(values, encoding)
         lines.append(encoded)
     return b"".join(lines)
+
+
+def _not_carried(values: Sequence[str], encoding: str) -> NotCarried:
+    for column, value in zip(COLUMNS, values, strict=True):
+        found = encode_line(value, encoding, number=1)
+        if isinstance(found, TextRefused):
+            return NotCarried(found.reason, f"{column} {found.column}")
+    raise ValueError("commas and quotation marks are carried by every encoding")  # our own mistake

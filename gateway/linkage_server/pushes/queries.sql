@@ -108,9 +108,10 @@ where d.business_system_id = $1 and d.state = 'waiting' and not p.frozen
 order by d.place limit $2
 
 -- name: write_delivery
-update push_delivery d set state = r.state, file = r.file, sealed = r.sealed, reason = r.reason, due_at = r.at,
+update push_delivery d set state = r.state, file = r.file, sealed = r.sealed, reason = r.reason, refused_at = r.refused_at, due_at = r.at,
     ended_at = case when r.state in ('dead', 'dropped') then r.at end
-from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::timestamptz[]) as r (delivery_id, state, file, sealed, reason, at)
+from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[])
+    as r (delivery_id, state, file, sealed, reason, refused_at, at)
 where d.delivery_id = r.delivery_id and d.state = 'waiting'
 returning d.delivery_id
 
@@ -142,7 +143,7 @@ where business_system_id = $1 and state = 'dead' and ($2::text[] is null or deli
 
 -- name: revive
 update push_delivery set state = case when attempts > 0 then 'ready' else 'waiting' end, sealed = case when attempts > 0 then sealed end,
-    file = null, attempts = 0, due_at = $3, ended_at = null, reason = null
+    file = null, attempts = 0, due_at = $3, ended_at = null, reason = null, refused_at = null
 where business_system_id = $1 and state = 'dead' and delivery_id = any($2::text[])
 returning delivery_id
 
@@ -156,7 +157,7 @@ select business_system_id, state, count(*) as deliveries, min(made_at) as oldest
 where state in ('waiting', 'ready', 'dead') and ($1::text is null or business_system_id = $1) group by business_system_id, state
 
 -- name: dead
-select delivery_id, made_at, ended_at, attempts, reason from push_delivery
+select delivery_id, made_at, ended_at, attempts, reason, refused_at from push_delivery
 where business_system_id = $1 and state = 'dead' and place > coalesce((select place from push_delivery where delivery_id = $2), -1)
 order by place limit $3
 

@@ -126,6 +126,7 @@ async def get_dead(request: web.Request) -> web.Response:
             "given_up_at": timestamp(one["ended_at"]),
             "attempts": one["attempts"],
             "reason": one["reason"],
+            "where": one["refused_at"],
         }
         for one in dead
     ]

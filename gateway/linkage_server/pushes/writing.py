@@ -11,10 +11,9 @@ from typing import Final
 from codebook.four_items import Field
 from evidence.entry import EntryKind, other_entry
 from gateway.api.clients import SystemRights
-from gateway.batch.text_forms import TextRefused
 from gateway.linkage_server.access.look_ups import subjects
 from gateway.linkage_server.pushes import bodies, store
-from gateway.linkage_server.pushes.bodies import Person
+from gateway.linkage_server.pushes.bodies import NotCarried, Person
 from gateway.linkage_server.pushes.store import WRITE_DELIVERY, DeliveryState, ToWrite
 from gateway.linkage_server.pushes.targets import Target, TargetKind
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
@@ -67,18 +66,18 @@ def _row(agency: Agency, rights: SystemRights, target: Target, one: ToWrite, fil
     """What becomes of one delivery: ready with its bytes, dead when its file cannot carry them, dropped when nobody there holds the person."""
     now = agency.clock()
     if not one.addressee_numbers:
-        return Write(WRITE_DELIVERY, (one.delivery_id, DeliveryState.DROPPED.value, None, None, "not_held", now))
+        return Write(WRITE_DELIVERY, (one.delivery_id, DeliveryState.DROPPED.value, None, None, "not_held", None, now))
     person = _person(agency, rights, one)
-    state, reason = DeliveryState.READY, None
+    state, reason, where = DeliveryState.READY, None, None
     if target.kind is TargetKind.WEBHOOK:
         body = bodies.as_json(person, delivery_id=one.delivery_id, system=target.system, at=now)
     else:
         lines = bodies.as_lines(person, delivery_id=one.delivery_id, encoding=target.encoding)
-        if isinstance(lines, TextRefused):
-            state, reason, file, lines = DeliveryState.DEAD, lines.reason.value, None, b""
+        if isinstance(lines, NotCarried):
+            state, reason, where, file, lines = DeliveryState.DEAD, lines.reason.value, lines.where, None, b""
         body = lines
     sealed = agency.keys.seal_push(body, one.delivery_id)
-    return Write(WRITE_DELIVERY, (one.delivery_id, state.value, file, sealed, reason, now))
+    return Write(WRITE_DELIVERY, (one.delivery_id, state.value, file, sealed, reason, where, now))
 
 
 async def write(agency: Agency, rights: SystemRights, target: Target) -> int:

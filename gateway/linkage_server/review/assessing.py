@@ -15,6 +15,7 @@ from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.review import decision, store
 from gateway.linkage_server.review.decision import Content, Held, Kind, No, Standing
 from gateway.linkage_server.review.store import Hold
+from gateway.linkage_server.review.typed_numbers import problem_of_typed_number
 from storage.database import Connection
 
 _OF_A_HOLD: Final = frozenset({Kind.HOLD_LINK, Kind.HOLD_KEEP, Kind.HOLD_REFUSE})
@@ -50,9 +51,7 @@ async def assess(
             problem = decision.problem_of_thawing(subject)
         case _:
             problem = decision.problem_of_freezing(subject)
-    if problem is None and content.says is not None and content.says.individual_number:
-        taken = await store.person_of_index(connection, keys.indexes_of(content.says.individual_number))
-        problem = No.INDIVIDUAL_NUMBER_TAKEN if taken not in (None, content.other) else None
+    problem = problem or await problem_of_typed_number(connection, keys, content)
     return Assessed(
         problem=problem,
         content=content,
@@ -98,7 +97,8 @@ async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content:
     if hold is None:
         return Assessed(problem=No.HOLD_UNKNOWN, content=content, seen={})
     around = await around_hold(connection, keys, hold)
-    if kind is Kind.HOLD_LINK and content.person is None and hold.row is not None:
+    names_somebody = hold.row is not None or around.registered_to is None
+    if kind is Kind.HOLD_LINK and content.person is None and names_somebody:
         content = msgspec.structs.replace(content, person=next(iter(around.people), None))
     concerned = {number for number in (content.person, *around.people) if number is not None}
     standings = await store.read_standings(connection, concerned)

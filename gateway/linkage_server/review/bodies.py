@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from codebook import individual_number
+from gateway.batch.text_forms import refused_in
 from gateway.linkage_server.access.sight import Sight, Stated
 from gateway.linkage_server.people.state import Says
 from gateway.linkage_server.review.decision import Content, Kind
@@ -192,6 +193,15 @@ def _says(right: Right, sight: Sight) -> Says | None:
             400, "individual_number_malformed", "An individual number is 12 digits with a right check digit."
         )
     texts = {name: getattr(right, name) for name in ("name", "kana", "sex", "address")}
+    for name, text in texts.items():
+        refused = refused_in(text)
+        if refused is not None:
+            detail = (
+                f"`right.{name}` has a character in column {refused[0]} that no channel carries ({refused[1].value})."
+            )
+            raise ProblemError(400, "field_malformed", detail)
+        if text and not text.strip():
+            raise ProblemError(400, "field_malformed", f"`right.{name}` is blank: say what is right, or leave it out.")
     said = Says(**texts, birth_date=_date(right.birth_date), individual_number=number)
     if sight.not_needed(said.said()):
         raise ProblemError(403, "item_not_needed", "This affair does not need an item that is said; leave it out.")

@@ -12,12 +12,13 @@ from typing import Final
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.business_information import repointing
 from gateway.linkage_server.people import flow as people_flow
-from gateway.linkage_server.people.judging import ChangeOutcome
+from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.review import deciding, effects, store
 from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import MOVES_COPIES, Kind, No, State, Step, before
 from gateway.linkage_server.review.effects import Work
-from gateway.linkage_server.review.store import Decision
+from gateway.linkage_server.review.store import Decision, InHistory
+from gateway.linkage_server.review.typed_numbers import refused_by_network
 from gateway.linkage_server.tenant import Agency
 from storage.committer import Applied, Commit, commit_step
 from storage.fault_points import declare
@@ -75,7 +76,7 @@ async def _freeze_first(agency: Agency, one: Decision) -> bool:
 
 async def _apply(agency: Agency, one: Decision) -> bool:
     """The effect itself, once: in one transaction with the decision's state."""
-    problem = await _take_change(agency, one)
+    problem = await _take_change(agency, one) or await refused_by_network(agency, one.content)
     APPLIED_STEP.before.reached()
     if problem is None:
         async with agency.database.inside(agency.tenant) as connection:
@@ -102,12 +103,15 @@ async def _take_change(agency: Agency, one: Decision) -> No | None:
         hold = assessed.hold
         if hold is None or hold.change is None or hold.event_key is None:
             return None
-        if await store.event_is_taken(connection, hold.event_key):
-            return None
-    if assessed.problem is not None or assessed.seen != one.seen:
-        return assessed.problem or No.CONTENT_CHANGED
-    [applied] = await people_flow.apply(agency, [hold.change], system=hold.system, approved=frozenset({hold.event_key}))
-    return No.CHANGE_REFUSED if applied.outcome in {ChangeOutcome.HELD, ChangeOutcome.REJECTED} else None
+        found = await store.change_in_history(connection, hold.id)
+    if found is InHistory.TAKEN:
+        return None
+    problem = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
+    if problem is not None or found is InHistory.HELD_OF_ANOTHER:
+        return problem or No.CHANGE_REFUSED
+    [applied] = await people_flow.apply(agency, [hold.change], system=hold.system, approved={hold.event_key: one.id})
+    reason = No(applied.reason) if applied.reason in frozenset(No) else No.CHANGE_REFUSED
+    return reason if applied.outcome in {ChangeOutcome.HELD, ChangeOutcome.REJECTED} else None
 
 
 async def _end(agency: Agency, one: Decision, to: State, step: Step, reason: No | None) -> bool:

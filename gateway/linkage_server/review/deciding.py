@@ -17,6 +17,7 @@ from gateway.linkage_server.review import store
 from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import Content, Kind, No, State, Step, before, staff_differ
 from gateway.linkage_server.review.store import Decision, digest_of
+from gateway.linkage_server.review.typed_numbers import refused_by_network
 from gateway.linkage_server.tenant import Agency, milliseconds, new_entry_id
 from keys.masked import Masked
 from storage.committer import Applied, Commit, NewEntry, Write, commit_step
@@ -93,12 +94,16 @@ async def read(agency: Agency, decision_id: str) -> Decision | None:
 async def propose(
     sight: Sight, kind: Kind, content: Content, *, hold_id: str | None = None, edits: tuple[str, int] | None = None
 ) -> Decision | Refused:
-    """Propose, or with `edits` (decision id, the version that was seen) propose an open one anew. To freeze is decided by this alone."""
+    """Propose, or with `edits` (decision id, the version that was seen) propose an open one anew. To freeze is decided by this alone.
+
+    Raises ChannelError when the resident network has to be asked and does not answer.
+    """
     agency, now = sight.agency, sight.agency.clock()
     async with agency.database.inside(agency.tenant) as connection:
         assessed = await assess(connection, agency.keys, kind, content, hold_id)
-    if assessed.problem is not None:
-        return Refused(reason=assessed.problem)
+    problem = assessed.problem or await refused_by_network(agency, content)
+    if problem is not None:
+        return Refused(reason=problem)
     made = Decision(
         id=edits[0] if edits else new_sortable_id(PREFIX, milliseconds(now), secrets.token_bytes(10)),
         kind=kind,
@@ -139,7 +144,10 @@ async def _why_not_proposed(agency: Agency, made: Decision, *, editing: bool) ->
 
 
 async def approve(sight: Sight, decision_id: str, digest: bytes, kinds: Sequence[Kind]) -> Decision | Refused:
-    """Approve exactly the content of this digest. Nobody approves his own, nor what is about another state of the people than they are in now."""
+    """Approve exactly the content of this digest. Nobody approves his own, nor what is about another state of the people than they are in now.
+
+    Raises ChannelError when the resident network has to be asked and does not answer.
+    """
     agency = sight.agency
     async with agency.database.inside(agency.tenant) as connection:
         one = await store.read_decision(connection, agency.keys, decision_id)
@@ -149,6 +157,7 @@ async def approve(sight: Sight, decision_id: str, digest: bytes, kinds: Sequence
         if wrong is None:
             assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
             wrong = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
+    wrong = wrong or await refused_by_network(agency, one.content)
     if wrong is not None:
         return Refused(reason=wrong, decision_id=decision_id)
     commit = Commit(

@@ -100,6 +100,9 @@ class No(StrEnum):
     FEWER_THAN_FOUR_ITEMS = "fewer_than_four_items"
     HAS_INDIVIDUAL_NUMBER = "has_individual_number"
     INDIVIDUAL_NUMBER_TAKEN = "individual_number_taken"
+    INDIVIDUAL_NUMBER_FORMER = "individual_number_former"
+    FOUR_ITEMS_DIFFER = "four_items_differ"
+    NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
     NO_INDIVIDUAL_NUMBER = "no_individual_number"
     ADDRESSEE_NOT_OF_PERSON = "addressee_not_of_person"
     NO_ADDRESSEE_NAMED = "no_addressee_named"
@@ -136,7 +139,10 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Standing:
-    """A person as far as a decision asks. `addressees`: (business system, addressee number) that are held."""
+    """A person as far as a decision asks. `merged_into`: who lives on from this number, when it was merged.
+
+    `addressees`: (business system, addressee number) that are held.
+    """
 
     revision: int
     frozen: bool
@@ -224,13 +230,24 @@ def problem_of_hold(
     """Whether a hold may be decided so. A row is linked to the one who has its number, or had it, or whom its addressee number means, or who agrees in all four items."""
     if held is None or held.state != "open":
         return No.HOLD_UNKNOWN if held is None else No.HOLD_DECIDED
-    if held.of_a_change:
-        return No.NOT_FOR_THIS_HOLD if kind is Kind.HOLD_KEEP else None
     if kind is Kind.HOLD_REFUSE:
         return None
+    if held.of_a_change:
+        return No.NOT_FOR_THIS_HOLD if kind is Kind.HOLD_KEEP else _problem_of_change(held, content, to)
     return _problem_of_number(held, content) or (
         _problem_of_target(held, content, to, differing) if kind is Kind.HOLD_LINK else None
     )
+
+
+def _problem_of_change(held: Held, content: Content, to: Standing | None) -> No | None:
+    """A change that is linked is taken as it is, for whom its addressee number means, or, when it registers one, for whom its 個人番号 names."""
+    registers = held.registered_to is None
+    whose = (held.number_of or held.formerly_of) if registers else held.registered_to
+    if content.person not in (None, whose):
+        return No.NOT_FOR_THIS_HOLD
+    if not registers and held.number_of not in (None, whose):
+        return No.INDIVIDUAL_NUMBER_TAKEN
+    return No.PERSON_FROZEN if registers and to is not None and to.frozen else None
 
 
 def _problem_of_number(held: Held, content: Content) -> No | None:

@@ -23,6 +23,7 @@ from gateway.linkage_server.people.store import Held, NewEvent
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.decision import Content, Kind
 from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
+from gateway.linkage_server.review.typed_numbers import first_items, going_along
 from gateway.linkage_server.tenant import Agency
 from storage.database import Connection
 
@@ -126,11 +127,8 @@ async def _split(work: Work, wrong: int) -> None:
 
 
 async def _new_person_beside(work: Work, held: Held) -> int:
-    """A fresh number. The four items to begin with: what staff saw sent for the addressee number, or else those of the wrong person."""
-    rows = [
-        await store.row_that_was_linked(work.connection, work.agency.keys, pair) for pair in work.content.addressees
-    ]
-    items = next((row.four_items() for row in rows if row is not None), list(held.base.items))
+    """A fresh number, with the items that somebody new begins with."""
+    items = await first_items(work.connection, work.agency.keys, work.content, held)
     [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(items), number)
     await store.new_person(work.connection, number, sealed, held.integrated_number)
@@ -196,16 +194,9 @@ async def _refold(work: Work, numbers: Sequence[int]) -> None:
 
 
 async def _replay(work: Work, held: Held, to: int, pairs: Collection[Pair]) -> None:
-    """Changes of one person that came under these addressee numbers, undone there and put anew for another.
-
-    A 個人番号 in them stays behind: whose it is was decided, not told.
-    """
+    """Changes of one person that came under these addressee numbers, undone there and put anew for another."""
     moving = await store.moving_events(work.connection, held.integrated_number, pairs)
-    events = [
-        event
-        for event in held.events
-        if event.event_key in moving and event.kind is not EventKind.INDIVIDUAL_NUMBER_CHANGE
-    ]
+    events = going_along(held, moving)
     keys = {event.event_key for event in events}
     await people.undo_events(work.connection, sorted(keys), work.decision.id)
     await people.put_events(
@@ -214,7 +205,7 @@ async def _replay(work: Work, held: Held, to: int, pairs: Collection[Pair]) -> N
 
 
 def _key(work: Work, what: str) -> str:
-    return work.agency.keys.event_key(work.decision.system, f"{work.decision.id}/{what}")
+    return people.key_anew(work.agency.keys, work.decision.system, work.decision.id, what)
 
 
 def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]) -> NewEvent:

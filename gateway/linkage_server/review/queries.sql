@@ -1,5 +1,6 @@
 -- name: standings
-select integrated_number, revision, frozen, merged_into, individual_number_index is not null as has_number,
+-- merged_into: who lives on by now.
+select integrated_number, revision, frozen, lives_on(merged_into) as merged_into, individual_number_index is not null as has_number,
     coalesce((select c.state from code_standing c where c.integrated_number = person.integrated_number), 'none') as code_state
 from person where integrated_number = any($1::bigint[])
 
@@ -12,7 +13,7 @@ select integrated_number from addressee where business_system_id = $1 and addres
 
 -- name: person_of_index
 -- The person of a blind index, under any version of its key; a number that was merged leads to the one who lives on.
-select coalesce(merged_into, integrated_number) as integrated_number from person where individual_number_index = any($1::bytea[])
+select coalesce(lives_on(merged_into), integrated_number) as integrated_number from person where individual_number_index = any($1::bytea[])
 
 -- name: set_frozen
 update person set frozen = $2, revision = nextval('person_revision')
@@ -27,8 +28,7 @@ insert into person (integrated_number, four_items_sealed, registered_on, frozen)
 select $1, $2, registered_on, true from person where integrated_number = $3
 
 -- name: set_merged
--- Whoever was merged into the one that is given up lives on in the same person.
-update person set merged_into = $2, frozen = true, revision = nextval('person_revision') where $1 in (integrated_number, merged_into)
+update person set merged_into = $2, frozen = true, revision = nextval('person_revision') where integrated_number = $1
 
 -- name: unmerge
 update person set merged_into = null, revision = nextval('person_revision') where integrated_number = $1 and merged_into is not null
@@ -50,8 +50,13 @@ select e.event_key, e.business_system_id, e.addressee_number, e.applied_at from 
     using (business_system_id, addressee_number)
 where e.integrated_number = $1 and e.undone_by is null
 
--- name: event_is_taken
-select 1 from person_event where event_key = $1
+-- name: event_of_hold
+-- The change of a hold in the history, where it is: whether the hold alone takes it out of what counts, and whether its addressee number means
+-- somebody else by now.
+select e.undone_by is not distinct from h.hold_id as is_held, a.integrated_number is distinct from e.integrated_number as is_anothers
+from review_hold h join person_event e using (event_key)
+    left join addressee a on a.business_system_id = e.business_system_id and a.addressee_number = e.addressee_number
+where h.hold_id = $1
 
 -- name: put_addressee
 -- An addressee number as a held row of a load named it; one that is there means another person from now on.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import msgspec
@@ -68,10 +69,22 @@ async def _show(sight: Sight, decision_id: str, status: int = 200) -> web.Respon
     return web.json_response(holds.shown_decision(sight, one) | {"people": people}, status=status)
 
 
+@contextmanager
+def _network_answers() -> Iterator[None]:
+    """Raises ProblemError 503 when the resident network has to be asked about a typed number and does not answer."""
+    try:
+        yield
+    except ChannelError:
+        raise ProblemError(
+            503, "resident_network_unavailable", "The resident network did not answer; nothing was decided. Ask again."
+        ) from None
+
+
 async def _proposed(
     sight: Sight, kind: Kind, content: Content, *, hold_id: str | None = None, edits: tuple[str, int] | None = None
 ) -> web.Response:
-    made = await deciding.propose(sight, kind, content, hold_id=hold_id, edits=edits)
+    with _network_answers():
+        made = await deciding.propose(sight, kind, content, hold_id=hold_id, edits=edits)
     return await _show(sight, _or_problem(made).id, 201)
 
 
@@ -171,7 +184,8 @@ def _approval(kinds: tuple[Kind, ...], resource: str, operation: str) -> Route:
     async def route(request: web.Request) -> web.Response:
         sight, wanted = await _enter(request, _APPROVAL, resource, operation)
         digest = bytes.fromhex(wanted.content_hash)
-        made = _or_problem(await deciding.approve(sight, wanted.decision_id, digest, kinds))
+        with _network_answers():
+            made = _or_problem(await deciding.approve(sight, wanted.decision_id, digest, kinds))
         await _go_on(sight, made.id)
         return await _show(sight, made.id)
 

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -334,9 +335,23 @@ async def put_addressee(connection: Connection, hold: Hold, number: int) -> None
         await connection.execute(SQL["put_addressee"], *hold.pair, number, hold.row.resident_kind, intake_id)
 
 
-async def event_is_taken(connection: Connection, event_key: str) -> bool:
-    """Whether a change is in the history, counting or not."""
-    return await connection.fetchval(SQL["event_is_taken"], event_key) is not None
+class InHistory(StrEnum):
+    """Where a held change stands in the history of people: one that had waited for its day is there before it is decided."""
+
+    NOWHERE = "nowhere"
+    HELD = "held"
+    HELD_OF_ANOTHER = "held_of_another"
+    TAKEN = "taken"
+
+
+async def change_in_history(connection: Connection, hold_id: str) -> InHistory:
+    """HELD_OF_ANOTHER: it lies with a person whom its addressee number meant when it came, and does not mean now. TAKEN: counting, or undone since."""
+    row = await connection.fetchrow(SQL["event_of_hold"], hold_id)
+    if row is None:
+        return InHistory.NOWHERE
+    if not row["is_held"]:
+        return InHistory.TAKEN
+    return InHistory.HELD_OF_ANOTHER if row["is_anothers"] else InHistory.HELD
 
 
 async def forget_base_number(connection: Connection, number: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from gateway.demonstration.stage import SEED, WARD, fresh_key
 from gateway.linkage_server.addressees.rows import is_date
 from gateway.scenarios.driver import INSURANCE, RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
 from gateway.scenarios.verbs.people import DECIDED, integrated_number, stated
 from gateway.scenarios.vocabulary import DECISION, REASON, ROW_OUTCOME
 from synthetic.files import write_resident_file
@@ -222,12 +223,26 @@ def _joins_somebody(words: Propose, names: Names) -> Iterator[Unfit]:
         yield Unfit("under", "person", "", names["person"])
 
 
+def _is_by_different_items(words: Find, _names: Names) -> Iterator[Unfit]:
+    for name, times in Counter(words.by).items():
+        if times > 1:
+            yield Unfit(
+                "by", "二度ある項目 / an item that stands twice", name, mend="一つにしてください / leave one of them"
+            )
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "bring": Verb(
         form=Form(
             words=Bring,
             tells={"outcome": ROW_OUTCOME, "reason": REASON, "joins": Told("person", ("nobody",))},
             makes="form",
+            only={
+                "numbered": Only(
+                    lambda words: not words.without_number,
+                    "numbered か without_number の一方だけを / one of numbered and without_number",
+                )
+            },
             refers={"about": "person", "numbered": "person", "items_of": "person"},
         ),
         play=bring,
@@ -238,6 +253,11 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"state": DECISION, "reason": REASON},
             makes="decision",
             refers={"of": "form", "under": "person"},
+            only={
+                "under": Only(
+                    lambda words: words.does == "join", "does: join だけが使います / does: join alone uses it"
+                )
+            },
             fits=_joins_somebody,
         ),
         play=propose,
@@ -245,6 +265,11 @@ VERBS: Final[Mapping[str, Verb]] = {
     "approve": Verb(
         form=Form(words=Approve, tells={"state": DECISION, "reason": REASON}, refers={"of": "decision"}), play=approve
     ),
-    "find": Verb(form=Form(words=Find, tells={"found": FLAG, "reason": REASON}, refers={"about": "person"}), play=find),
+    "find": Verb(
+        form=Form(
+            words=Find, tells={"found": FLAG, "reason": REASON}, refers={"about": "person"}, fits=_is_by_different_items
+        ),
+        play=find,
+    ),
     "slipped": Verb(form=Form(words=Slipped, tells={"reason": REASON, "anybody": FLAG}), play=slipped),
 }

@@ -20,7 +20,7 @@ from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
 from gateway.scenarios.vocabulary import REASON, STATE, VALUES, contrary
 
 _ADMINISTRATOR: Final = "admin-1"
@@ -227,6 +227,9 @@ _ABOUT_ONE: Final = frozenset({"releases-alone", "releases-unseen", "lifts-a-fla
 """Acts about an inquiry that is held."""
 
 
+_ABOUT_SOMEBODY: Final = frozenset({"asks-about-a-stranger"})
+
+
 def _is_about_something(words: Insider, names: Names) -> Iterator[Unfit]:
     if words.act in _ABOUT_ONE and words.of is None:
         yield Unfit("of", "inquiry", "", names["inquiry"])
@@ -268,6 +271,16 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Insider,
             tells={"reason": REASON, "recorded": FLAG},
             refers={"act": "act", "of": "inquiry", "about": "person"},
+            only={
+                "of": Only(
+                    lambda words: words.act in _ABOUT_ONE or words.act not in INSIDERS,
+                    f"使うのは / used by: {', '.join(sorted(_ABOUT_ONE))}",
+                ),
+                "about": Only(
+                    lambda words: words.act in _ABOUT_SOMEBODY or words.act not in INSIDERS,
+                    f"使うのは / used by: {', '.join(sorted(_ABOUT_SOMEBODY))}",
+                ),
+            },
             fits=_is_about_something,
         ),
         play=insider,

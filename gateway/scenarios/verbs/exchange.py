@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import field
+from msgspec import Meta, field
 
 from evidence.entry import EntryKind
 from evidence.findings import FindingName
@@ -14,7 +14,7 @@ from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import insisting, until
 from gateway.scenarios.play import HELD_BY, Play, StepFailedError, Verb, records_of, unemployment
-from gateway.scenarios.scenario import FLAG, Form, Told, Words
+from gateway.scenarios.scenario import FLAG, Form, Only, Told, Words
 from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES, contrary
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
@@ -76,7 +76,7 @@ class Recorded(Words, frozen=True, kw_only=True):
 class Agree(Words, frozen=True, kw_only=True):
     """Every party's log verified, and compared line by line."""
 
-    parties: list[str]
+    parties: Annotated[list[str], Meta(min_length=1)]
 
 
 def _question(play: Play, words: Ask) -> dict[str, Any]:
@@ -234,7 +234,20 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "result": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=result),
     "look": Verb(form=Form(words=Of, tells=_TOLD, refers=_OF, contrary=contrary), play=look),
-    "held": Verb(form=Form(words=Held, tells={"would_leave": VALUES, "told": _DECIDED}, refers=_OF), play=held),
+    "held": Verb(
+        form=Form(
+            words=Held,
+            tells={"would_leave": VALUES, "told": _DECIDED},
+            refers=_OF,
+            only={
+                "why": Only(
+                    lambda words: words.does == "refuse",
+                    "does: refuse だけが理由を言います / a reason goes with does: refuse",
+                )
+            },
+        ),
+        play=held,
+    ),
     "recorded": Verb(
         form=Form(
             words=Recorded,

@@ -17,7 +17,7 @@ from gateway.intermediate_server.retention.certificates import together
 from gateway.notice_words import POSTED
 from gateway.scenarios.driver import RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import FLAG, Form, Names, Told, Unfit, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
 from gateway.scenarios.vocabulary import REASON
 from permission_lists.versions import legal_day
 
@@ -178,6 +178,10 @@ def _withdraws_one(words: Post, names: Names) -> Iterator[Unfit]:
 
 _COUNT: Final = Told("count", most=1_000_000)
 _CERTIFIED: Final = Told("state", ("certified", "confirmed"))
+_POSTS: Final = dict.fromkeys(
+    ("kind", "text", "hours"),
+    Only(lambda words: words.does == "post", "does: post だけが使います / does: post alone uses it"),
+)
 VERBS: Final[Mapping[str, Verb]] = {
     "notice": Verb(
         form=Form(
@@ -185,6 +189,13 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"reason": REASON},
             makes="notice",
             refers={"kind": "notice kind", "of": "notice", "by": "staff"},
+            only=_POSTS
+            | {
+                "of": Only(
+                    lambda words: words.does == "withdraw",
+                    "does: withdraw だけが使います / does: withdraw alone uses it",
+                )
+            },
             fits=_withdraws_one,
         ),
         play=post,

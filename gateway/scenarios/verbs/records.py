@@ -14,7 +14,7 @@ from gateway.demonstration.stage import WARD
 from gateway.intermediate_server.correction.correcting import CORRECTION_PREFIX, Field, Reason
 from gateway.scenarios.driver import RESIDENTS
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import FLAG, Form, Told, Words
+from gateway.scenarios.scenario import FLAG, Form, Only, Told, Words
 from gateway.scenarios.verbs.people import integrated_number
 from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, REASON
 
@@ -210,6 +210,12 @@ VERBS: Final[Mapping[str, Verb]] = {
                 "reason": REASON,
             },
             refers={"about": "person", "shown_to": "person", "by": "staff"},
+            only={
+                "shown_to": Only(
+                    lambda words: words.shown_to != words.about,
+                    "ほかの人にしてください / somebody else: their own extract goes to a person anyway",
+                )
+            },
         ),
         play=extract,
     ),

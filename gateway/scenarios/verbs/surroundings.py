@@ -1,4 +1,4 @@
-"""Verbs of the surroundings: the clock, faults of the network, roles that go and come, logs that cannot be written, commands."""
+"""Verbs of the surroundings: the clock, roles that go and come, keys that are rotated, commands."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
-from adapters.jlis_mock.faults import BY_CALL, Switch
-from adapters.jlis_mock.lines import Bad, Setting, change
-from gateway import full_log
 from gateway.clock_command import ClockWordsError, later, parse_instant
 from gateway.commands import COMMANDS
-from gateway.data_folder import SKEW_FILE
 from gateway.exit_codes import UNREACHABLE
 from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
 from gateway.scenarios.command_words import ENDING, mistake
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Names, Present, Told, Unfit, Words
+from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words
+from gateway.setting_up.key_files import PUBLIC
 from keys.errors import KeyMissing
-from transport.clock import JST, SharedOffset
+from transport.clock import JST
 
 _SOME_DAY: Final = datetime(2022, 10, 3, tzinfo=UTC)
-_SETTLE_S: Final = 0.3
+SETTLE_S: Final = 0.3
 """Three times as long as a role needs to see that its clock was moved."""
 COMMAND_S: Final = 120.0
 """By then a command of a step has ended."""
@@ -70,46 +67,11 @@ class Clock(Words, frozen=True, kw_only=True):
             later(_SOME_DAY, self.by or "")
 
 
-class Faults(Words, frozen=True, kw_only=True):
-    """不正の切替え: what the network does wrong from now on, and to how many messages; with `share` to so many of a hundred, drawn from the scenario's seed.
-
-    `each`: a message is struck so many times; left out: as often as it comes.
-    """
-
-    set: dict[str, Annotated[int, Meta(ge=0, le=1_000_000)]] = field(default_factory=dict)
-    share: Annotated[int, Meta(ge=1, le=100)] | None = None
-    each: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-
-
-class BadLine(Words, frozen=True, kw_only=True):
-    """The line between two roles, `caller:called`, does something wrong so many times from now on; with `share` in so many of a hundred occasions."""
-
-    between: str
-    does: Bad
-    times: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
-    ms: Annotated[int, Meta(ge=0, le=60_000)] = 200
-    share: Annotated[int, Meta(ge=1, le=100)] = 100
-
-
 class Role(Words, frozen=True, kw_only=True):
     """A process: `stop` and `start`, `kill`, `restart`, or `hang` (it keeps its connections and says nothing) and `wake`."""
 
     name: str
     does: Literal["stop", "start", "kill", "restart", "hang", "wake"]
-
-
-class Skew(Words, frozen=True, kw_only=True):
-    """One role's clock is off by so many seconds; 0 sets it right."""
-
-    role: str
-    seconds: Annotated[int, Meta(ge=-315_360_000, le=315_360_000)]
-
-
-class Log(Words, frozen=True, kw_only=True):
-    """An agency's evidence log takes nothing more (`full`), or does again (`free`)."""
-
-    agency: str
-    does: Literal["full", "free"]
 
 
 class Rotate(Words, frozen=True, kw_only=True):
@@ -158,12 +120,6 @@ def _missing(given: Sequence[str], folder: Path) -> Iterator[str]:
             yield word
 
 
-def _are_of_messages(words: Faults, _names: Names) -> Iterator[Unfit]:
-    for name in sorted(BY_CALL & words.set.keys()) if words.each is not None else ():
-        mend = f"each を除いてください。呼出しを数えます / leave each out: calls are counted by {name}"
-        yield Unfit("each", "一通を数えない不正 / a fault that counts no messages", name, mend=mend)
-
-
 def _moved(words: Clock, now: Present) -> Present | Unfit:
     """A scenario goes forwards."""
     try:
@@ -174,6 +130,11 @@ def _moved(words: Clock, now: Present) -> Present | Unfit:
         mend = f"{now.at.astimezone(JST):%Y-%m-%dT%H:%M:%S} より後にしてください / a scenario goes forwards: after that"
         return Unfit("to", "もう過ぎている時 / an instant that is past by then", words.to, mend=mend)
     return replace(now, at=target)
+
+
+def _may_fault(words: Command, now: Present) -> Present | Unfit:
+    """What `sekisho faults` has made wrong or right is not followed."""
+    return replace(now, wrong=None) if [*shlex.split(words.run), *words.args][:1] == ["faults"] else now
 
 
 def _goes(words: Role, now: Present) -> Present | Unfit:
@@ -204,30 +165,8 @@ async def clock(play: Play, words: Clock) -> dict[str, Any]:
     if target < now:
         raise StepFailedError("the clock is there already: a scenario goes forwards")
     play.driver.running.clock.set(target)
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.sleep(SETTLE_S)
     return {}
-
-
-async def faults(play: Play, words: Faults) -> dict[str, Any]:
-    """`left`: what is still to happen; without `set` nothing is changed."""
-    drawn = {} if words.share is None else {"share": words.share, "seed": max(1, play.scenario.seed)}
-    if words.each is not None:
-        drawn["each"] = words.each
-    switches = await play.driver.faults(**words.set, **drawn)
-    return {"left": sorted(name for name, times in switches.items() if times)}
-
-
-async def line(play: Play, words: BadLine) -> dict[str, Any]:
-    """Delays, and with `share` the occasions, are drawn from the scenario's seed."""
-    setting = Setting(times=words.times, ms=words.ms, seed=play.scenario.seed, share=words.share)
-    await change(play.driver.running.data.lines, {words.between: {words.does: setting}})
-    return {}
-
-
-async def lines(play: Play, _words: Words) -> dict[str, Any]:
-    """`left`: what is still to happen, as `line fault`."""
-    state = await change(play.driver.running.data.lines, {})
-    return {"left": sorted(f"{name} {bad}" for name, one in state.items() for bad in one)}
 
 
 async def role(play: Play, words: Role) -> dict[str, Any]:
@@ -241,19 +180,6 @@ async def role(play: Play, words: Role) -> dict[str, Any]:
             await asyncio.to_thread(running.kill, words.name)
         case "start" | "restart":
             await asyncio.to_thread(running.restart, words.name)
-    return {}
-
-
-async def skew(play: Play, words: Skew) -> dict[str, Any]:
-    SharedOffset(play.driver.running.data.role(words.role) / SKEW_FILE).move(timedelta(seconds=words.seconds))
-    await asyncio.sleep(_SETTLE_S)
-    return {}
-
-
-async def log(play: Play, words: Log) -> dict[str, Any]:
-    """As a full disk would, the database refuses what is appended."""
-    async with play.driver.administrator() as connection:
-        await full_log.fill(connection, words.agency, full=words.does == "full")
     return {}
 
 
@@ -307,31 +233,30 @@ async def pause(_play: Play, _words: Words) -> dict[str, Any]:
     return {}
 
 
+_VERIFIED: Final = frozenset(key for keys in PUBLIC.values() for key in keys)
+"""Keys whose public halves stand in the register: the old one is accepted for a while."""
 _CODE: Final = Told("count", most=UNREACHABLE)
 _VERSION: Final = Told("count", least=1, most=10_000)
 VERBS: Final[Mapping[str, Verb]] = {
     "clock": Verb(form=Form(words=Clock, tells={}, moves=_moved), play=clock),
-    "faults": Verb(
-        form=Form(
-            words=Faults,
-            tells={"left": Told("switch", ("permit_redeem_s",), several=True)},
-            refers={"set": "switch"},
-            fits=_are_of_messages,
-        ),
-        play=faults,
-    ),
-    "line": Verb(form=Form(words=BadLine, tells={}, refers={"between": "line"}), play=line),
-    "lines": Verb(form=Form(words=Words, tells={"left": Told("bad line", several=True)}), play=lines),
     "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}, moves=_goes), play=role),
-    "skew": Verb(form=Form(words=Skew, tells={}, refers={"role": "role"}), play=skew),
-    "log": Verb(form=Form(words=Log, tells={}, refers={"agency": "agency"}), play=log),
-    "sekisho": Verb(form=Form(words=Command, tells={"code": _CODE}, fits=_is_a_command), play=command),
+    "sekisho": Verb(
+        form=Form(words=Command, tells={"code": _CODE}, fits=_is_a_command, moves=_may_fault), play=command
+    ),
     "rotate": Verb(
         form=Form(
-            words=Rotate, tells={"version": _VERSION}, refers={"role": "role", "key": "ring key"}, fits=_is_held_there
+            words=Rotate,
+            tells={"version": _VERSION},
+            refers={"role": "role", "key": "ring key"},
+            fits=_is_held_there,
+            only={
+                "overlap_days": Only(
+                    lambda words: words.key in _VERIFIED,
+                    f"古い鍵の期限は / the old key ends only of: {', '.join(sorted(_VERIFIED))}",
+                )
+            },
         ),
         play=rotate,
     ),
     "pause": Verb(form=Form(words=Words, tells={}), play=pause),
 }
-SWITCHES: Final = tuple(switch.value for switch in Switch)

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.lines import Bad, Line, Place, Setting
+from adapters.jlis_mock.lines import Bad, Line, Order, Place, Setting, UnknownError
 from gateway.setting_up.ports import untaken
 from tests.adapters.jlis_mock.pki import Authority
 from transport import channel, tls
@@ -19,6 +19,15 @@ from transport.channel import ChannelError
 
 BODY = b'{"items": [1, 2, 3]}'
 NAME = "one:other"
+
+
+class Nobody:
+    """Lines alone: beside them there is neither clock nor log."""
+
+    async def take(self, order: Order) -> dict[str, object]:
+        if order.clocks or order.logs:
+            raise UnknownError("none")
+        return {}
 
 
 @dataclass
@@ -54,7 +63,7 @@ async def between(folder):
     await web.TCPSite(runner, "127.0.0.1", leads, ssl_context=tls.server_context(identity, require_client=True)).start()
     lines.write_places(folder, {NAME: Place(listens, "127.0.0.1", leads)})
     stop = asyncio.Event()
-    carrying = asyncio.ensure_future(lines.serve(folder, stop))
+    carrying = asyncio.ensure_future(lines.serve(folder, Nobody(), stop))
     while not (folder / lines.CONTROL).exists():
         await asyncio.sleep(0.01)
     async with channel.session(tls.client_context(identity, identity.ca)) as ends.client:
@@ -144,11 +153,14 @@ def test_a_share_of_occasions_is_drawn_from_the_seed_and_the_line():
 @pytest.mark.parametrize(
     "order",
     [
-        b"", b"[]", b"{", b'{"one:other": {"explode": {"times": 1}}}', b'{"one:other": {"cut": {"times": -1}}}', b'{"one:other": {"cut": {}}}', b'{"one:other": {"cut": {"times": 1, "share": 0}}}',
-        b'{"nobody:knows": {"cut": {"times": 1}}}', b'{"one:other": {"cut": {"times": 1}}, "nobody:knows": {}}', b"\xff", b"[" * 5_000,
+        b"", b"[]", b"{", b"\xff", b"[" * 5_000, b'{"switches": {}}', b'{"clocks": {"network": 1.5}}', b'{"clocks": {"network": 1000000000}}', b'{"logs": {"network": "full"}}',
+        *(b'{"lines": %s}' % changes for changes in (
+            b'{"one:other": {"explode": {"times": 1}}}', b'{"one:other": {"cut": {"times": -1}}}', b'{"one:other": {"cut": {}}}', b'{"one:other": {"cut": {"times": 1, "share": 0}}}',
+            b'{"nobody:knows": {"cut": {"times": 1}}}', b'{"one:other": {"cut": {"times": 1}}, "nobody:knows": {}}')),
+        b'{"lines": {"one:other": {"cut": {"times": 1}}}, "logs": {"nobody": true}}',
     ],
 )  # fmt: skip
 def test_an_order_with_a_mistake_changes_nothing_and_is_told_so(order):
     kept = {NAME: Line(name=NAME, place=Place(1, "127.0.0.1", 2))}
-    assert "wrong" in json.loads(lines.changed(kept, order))
+    assert "wrong" in json.loads(asyncio.run(lines.obeyed(kept, Nobody(), order)))
     assert lines.shown(kept) == {NAME: {}}

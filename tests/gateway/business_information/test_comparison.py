@@ -123,11 +123,29 @@ async def test_is_6_what_waits_for_its_transfer_is_under_way_and_no_difference(b
         await filled(both, 2)
         assert (await compare(caller, "k1"))["counts"] == {"equal": 2}
         assert await first_transfers(caller, await caller.token()) == [False]
-    await both.linkage.rows(
-        "update original set transfer = 'refused', reason = 'missing' where record_id = 'kokuho/r1'"
-    )
-    async with both.standing(), both.served(first_transfer="on_command") as caller:
-        assert (await compare(caller, "k2"))["counts"] == {"equal": 1, "under_way": 1}
+        await send(both, [record(1, operation="change", public_to="2026-12-31"), record(3)], "c.ndjson")
+        assert (await compare(caller, "k2"))["counts"] == {"equal": 2}, "nothing is over there, and nothing has to be"
+
+
+async def test_is_6_sc_17_what_the_other_side_refused_is_a_difference_and_is_sent_again(both):
+    """The copy of before stands there and is answered from: a difference that must be seen (delegator: nobody has delegated)."""
+    changed = record(1, operation="change", delegator="tokyo")
+    async with both.standing(), both.served() as caller:
+        await filled(both, 2)
+        await send(both, [changed], "c.ndjson")
+        await until(lambda: states(both), settled)
+        run = await compare(caller, "k1")
+        assert run["counts"] == {"equal": 1, "refused": 1}
+        [refused] = (await differences(caller, run)).values()
+        assert refused["difference"] == "refused"
+        assert refused["fields"] == ["delegation_not_on_file"]
+        before = await both.linkage.rows("select revision from original where record_id = 'kokuho/r1'")
+        assert (await compare(caller, "k2", repair=True))["counts"] == {"equal": 1, "refused": 1, "repaired": 1}
+        await until(lambda: states(both), settled)
+        assert await both.linkage.rows("select revision from original where record_id = 'kokuho/r1'") > before
+        await send(both, [record(1, operation="change")], "d.ndjson")
+        await until(lambda: states(both), settled)
+        assert (await compare(caller, "k3"))["counts"] == {"equal": 2}
 
 
 async def test_is_6_a_comparison_goes_on_after_an_outage(both):

@@ -106,7 +106,12 @@ def copy(name, **changes):
 
 
 def test_is_6_each_kind_of_difference_is_told_from_the_others():
-    originals = [row(name) for name in "abcdef"] + [row("g", "withheld"), row("h", "due"), row("i", "deleted")]
+    originals = [row(name) for name in "abcdef"] + [
+        row("g", "withheld"),
+        row("h", "due"),
+        row("i", "deleted"),
+        row("j", "refused"),
+    ]
     copies = {
         "a": copy("a"),
         "c": copy("c", digest=b"x" * 32),
@@ -125,6 +130,7 @@ def test_is_6_each_kind_of_difference_is_told_from_the_others():
         "e": Difference.WRONG_VERSION,
         "f": Difference.UNREADABLE,
         "g": Difference.SURPLUS,
+        "j": Difference.REFUSED,
         "z": Difference.SURPLUS,
     }
     assert (page.equal, page.under_way) == (2, 1)

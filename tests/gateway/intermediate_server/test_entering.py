@@ -17,11 +17,11 @@ from tests.support.staff_terminal import first, somebody, terminal
 REFUSED = (401, "login_refused")
 
 
-async def export(running, desk) -> list[dict]:
-    """The access log of the ward, as staff-1 sees it."""
-    reader = await desk.entered(first(running, "staff-1"))
+async def export(running, desk, agency="setagaya") -> list[dict]:
+    """The access log of an agency, as staff-1 sees it."""
+    reader = await desk.entered(first(running, "staff-1", agency))
     async with desk.session.get(
-        f"{desk.base}/setagaya/log", headers={"Authorization": f"Bearer {reader.token}"}
+        f"{desk.base}/{agency}/log", headers={"Authorization": f"Bearer {reader.token}"}
     ) as answer:
         assert answer.status == 200
         data = await answer.read()
@@ -200,6 +200,12 @@ async def test_a_session_lives_while_it_is_used_and_ends_when_it_is_not(running)
             assert (await desk.call(person, "held-provisions"))[0] == 200
         await asyncio.sleep(4.1)
         assert await desk.call(person, "held-provisions") == (401, "session_ended")
+        for _ in range(60):  # the broom puts it on record (SC-7)
+            log = await export(running, desk, person.agency)
+            if ended := [one["facts"]["how"] for one in log if one["kind"] == "staff.session_ended"]:
+                break
+            await asyncio.sleep(0.5)
+        assert "idle" in ended
 
 
 async def test_after_so_many_failures_a_person_is_locked_out_and_comes_back(running, desk):

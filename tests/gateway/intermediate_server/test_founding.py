@@ -93,7 +93,9 @@ def test_set_up_makes_two_founders_and_keeps_what_is_there(tmp_path):
     assert {one.staff_id: set(one.functions) for one in found.members} == {
         staff_id: set(functions) for staff_id, (_, functions) in FIRST.items()
     }
-    administration = {Function.STAFF_ADMINISTER, Function.STAFF_APPROVE, Function.STAFF_ANALYSE, Function.BACKUP}
+    administration = {
+        Function.STAFF_ADMINISTER, Function.STAFF_APPROVE, Function.STAFF_ANALYSE, Function.BACKUP, Function.KEYS_DESTROY,
+    }  # fmt: skip
     assert all(set(one.functions) <= administration or not set(one.functions) & administration for one in found.members)
     ensure_first_staff(data, role, "setagaya", NOW, profile="cheapest")
     assert path.read_bytes() == before

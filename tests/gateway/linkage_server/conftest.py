@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,3 +34,9 @@ async def world(tmp_path, linkage_cluster):
 async def reviewed_ward(tmp_path, linkage_cluster):
     """A linkage server and its intermediate server, with clients of two systems that look after integrated numbers."""
     return await with_clients(await build_both(tmp_path, linkage_cluster, mark=f"_r{next(_MARKS)}"))
+
+
+@pytest.fixture
+async def reviewed_alone(world):
+    """As `reviewed_ward`; the neighbours of the linkage server, its intermediate server too, are simulated."""
+    return await with_clients(SimpleNamespace(linkage=world))

@@ -116,7 +116,7 @@ MEANINGLESS = {
 
 def judged(**changes):
     from gateway.linkage_server.bulk_inquiries.codes import read_codes
-    from gateway.linkage_server.bulk_inquiries.form import FIELDS, Line
+    from gateway.linkage_server.bulk_inquiries.form import FIELDS, Form, Line
     from gateway.linkage_server.bulk_inquiries.judging import Asker, judge
     from storage.reference_data import read_layouts
 
@@ -127,7 +127,7 @@ def judged(**changes):
         codes=read_codes(None, layouts=read_layouts(), agencies=agencies),
     )
     line = request(1, **changes)
-    return next(judge([Line(number=1, fields=tuple(line[name] for name in FIELDS), refused=None)], asker))
+    return next(judge([Line(number=1, fields=tuple(line[name] for name in FIELDS), refused=None)], asker, Form.CSV))
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.change_files import SYSTEM, as_of, change, day, loaded, registering, take, with_juki
-from tests.support.resident_files import csv_bytes, individual_number, person, put, through
+from tests.support.resident_files import csv_bytes, four_items, individual_number, person, put, through
 
 FORMER = "individual_number_former"
 
@@ -74,3 +74,56 @@ async def test_a_number_that_was_given_back_by_a_cancellation_is_nobodys_former_
         )
     assert [outcome for outcome, _ in results] == ["applied"] * 3 + ["issued", "applied", "issued"]
     assert await ward.rows("select from former_individual_number") == []
+
+
+async def test_a_number_that_is_told_late_is_nobody_elses_on_any_day(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        results = await take(
+            ward,
+            [
+                change("n", 1, "individual_number_change", day(-2), individual_number=individual_number(60)),
+                change("o", 2, "individual_number_change", day(-2), individual_number=individual_number(61)),
+                change("late", 1, "individual_number_change", day(-5), individual_number=individual_number(3)),
+                change("ago", 1, "individual_number_change", day(-30), individual_number=individual_number(3)),
+                change("was", 1, "individual_number_change", day(-5), individual_number=individual_number(2)),
+                change("own", 1, "individual_number_change", day(-5), individual_number=individual_number(62)),
+            ],
+            name="1.csv",
+        )
+        then = await as_of(caller, 1, day(-4))
+    assert results == [
+        ("applied", ""),
+        ("applied", ""),
+        ("held", "individual_number_taken"),
+        ("held", "individual_number_taken"),
+        ("held", FORMER),
+        ("applied", ""),
+    ]
+    assert then["individual_number"] == individual_number(62)
+
+
+async def test_the_resident_network_is_asked_about_a_number_that_is_told_late(ward):
+    ward.neighbours.people = {individual_number(nth): four_items(nth) for nth in (1, 2, 3)}
+    ward.neighbours.people |= {individual_number(nth): four_items(1) for nth in (60, 62)}
+    async with ward.served():
+        await loaded(ward, 1)
+    async with ward.served(compare_with_resident_network=True) as caller:
+        results = await take(
+            ward,
+            [
+                change("n", 1, "individual_number_change", day(-2), individual_number=individual_number(60)),
+                change("stranger", 1, "individual_number_change", day(-5), individual_number=individual_number(2)),
+                change("nobody", 1, "individual_number_change", day(-5), individual_number=individual_number(61)),
+                change("own", 1, "individual_number_change", day(-5), individual_number=individual_number(62)),
+            ],
+            name="1.csv",
+        )
+        then = await as_of(caller, 1, day(-4))
+    assert results == [
+        ("applied", ""),
+        ("held", "four_items_differ"),
+        ("held", "not_in_resident_network"),
+        ("applied", ""),
+    ]
+    assert then["individual_number"] == individual_number(62)

@@ -24,12 +24,13 @@ CODES = codes.read_codes(None, layouts=read_layouts(), agencies={code: name for 
 ASKER = Asker(agency_code=AGENCIES["setagaya"], basis="meirei-2024", codes=CODES)
 FORMS = {"comma": Form.COMMA_AND_WIDTH, "width": Form.WIDTH, "csv": Form.CSV}
 ENCODINGS = ("cp932", "utf-8")
+PERIOD = {"condition": "2", "from_date": "20230401", "to_date": "20240331"}
 
 
 def judged(data: bytes, encoding: str):
     lines = list(lines_of(io.BytesIO(data)))
     found = form.form_of(lines, encoding)
-    return found, list(judging.judge(form.read(lines, encoding, found), ASKER)) if found else []
+    return found, list(judging.judge(form.read(lines, encoding, found), ASKER, found)) if found else []
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -65,8 +66,39 @@ def test_a_truncated_line_is_refused(kind, cut):
 def test_any_text_in_any_field_is_a_verdict(name, value):
     line = request(1) | {name: value.replace("\n", "").replace("\r", "").replace(",", "").replace('"', "")}
     lines = [form.Line(1, tuple(line[field] for field in FIELDS))]
-    [found] = judging.judge(lines, ASKER)
+    [found] = judging.judge(lines, ASKER, Form.CSV)
     assert isinstance(found, Question | NoQuestion)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"condition": "1", "year_condition": "3", "from_date": "99990401"}, "照会開始日付"),
+        ({"condition": "1", "year_condition": "3", "from_date": "00010101"}, "照会開始日付"),
+        ({"condition": "1", "year_condition": "3", "from_date": "99991231"}, "照会開始日付"),
+        ({"condition": "1", "year_condition": "1", "requested_at": "99990401000000000"}, "照会依頼日時"),
+        ({"condition": "1", "year_condition": "2", "requested_at": "00010101000000000"}, "照会依頼日時"),
+        ({"requested_at": "99991231235959999"}, "照会依頼日時"),
+        ({"requested_at": "09991231235959999"}, "照会依頼日時"),
+    ],
+)
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_day_at_the_end_of_time_is_refused_by_its_field_and_the_others_are_questions(kind, changes, place):
+    _, verdicts = judged(file_of([request(1), request(2) | changes, request(3)], kind), "cp932")
+    assert [type(one) for one in verdicts] == [Question, NoQuestion, Question]
+    assert place in verdicts[1].where
+
+
+def test_an_open_end_may_be_the_last_day_of_all():
+    _, [found] = judged(file_of([request(1) | PERIOD | {"to_date": "99991231"}]), "cp932")
+    assert str(found.inquiry.days) == "2023-04-01/9999-12-31"
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_numbers_that_differ_in_leading_zeros_are_two_in_csv_alone(kind):
+    lines = [request(1) | {"addressee_number": number} for number in ("7", "07")]
+    _, verdicts = judged(file_of(lines, kind), "cp932")
+    assert [type(one) for one in verdicts] == [Question, Question if kind == "csv" else NoQuestion]
 
 
 @settings(max_examples=200, deadline=None)

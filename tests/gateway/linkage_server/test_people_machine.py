@@ -1,7 +1,8 @@
 """LS-1.2, LS-1.3, SC-18: loads, changes, merges and splits in any order end where a small model ends, in a real database.
 
 The model knows four rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
-the order in which they were put; an 個人番号 is one person's; one that somebody had before makes nobody new. Everything else is the server's business.
+the order of their days, and on a day in that in which they were put; an 個人番号 is one person's, on whatever day; one that somebody had before makes nobody new, and nobody else had it.
+Everything else is the server's business.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -34,13 +36,30 @@ Pair = tuple[str, str]
 
 @dataclass
 class Someone:
-    """One integrated number. `numbers`: every 個人番号 that was theirs, the last one is; `events`: (addressee, address said), in the order in which they count."""
+    """One integrated number, known since so many days after today. `told`: every 個人番号 that was theirs, with the day since which and the order of
+    telling, the last one is; `events`: day, order, addressee, and the address and the name that were said.
+    """
 
     number: str
     base: str
-    numbers: list[str] = field(default_factory=list)
-    events: list[tuple[Pair, str]] = field(default_factory=list)
+    base_name: str
+    since: int = 0
+    told: list[tuple[int, int, str]] = field(default_factory=list)
+    events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
     merged_into: str | None = None
+
+    @property
+    def numbers(self) -> list[str]:
+        return [number for _, _, number in sorted(self.told)]
+
+    def has(self, number: str, day: int) -> None:
+        self.told.append((day, next(_EVENTS), number))
+
+    def gives_up(self) -> str:
+        """The number that is theirs, and was not."""
+        last = max(self.told)
+        self.told.remove(last)
+        return last[2]
 
     @property
     def individual(self) -> str | None:
@@ -52,12 +71,28 @@ class Someone:
 
     @property
     def address(self) -> str:
-        return self.events[-1][1] if self.events else self.base
+        return self._said(3) or self.base
+
+    @property
+    def name(self) -> str:
+        return self._said(4) or self.base_name
+
+    def _said(self, what: int) -> str:
+        said = [event[what] for event in sorted(self.events) if event[what] and event[0] >= self.since]
+        return str(said[-1]) if said else ""
+
+    def tells(self, pair: Pair, day: int, address: str, name: str = "") -> None:
+        self.events.append((day, next(_EVENTS), pair, address, name))
 
     def take(self, other: Someone, pairs: set[Pair]) -> None:
         """What came under these addressee numbers counts here from now on."""
-        self.events += [event for event in other.events if event[0] in pairs]
-        other.events = [event for event in other.events if event[0] not in pairs]
+        for day, _, pair, address, name in [event for event in sorted(other.events, key=_put) if event[2] in pairs]:
+            self.tells(pair, day, address, name)
+        other.events = [event for event in other.events if event[2] not in pairs]
+
+
+def _put(event: tuple[int, int, Pair, str, str]) -> int:
+    return event[1]
 
 
 class PeopleMachine(RuleBasedStateMachine):
@@ -68,8 +103,10 @@ class PeopleMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.desk.tokens.clear()  # a token lives five minutes, the runs together longer
         self.people: dict[str, Someone] = {}
         self.means: dict[Pair, str] = {}
+        self.seen: dict[Pair, tuple[str, str]] = {}
         self.said: list[tuple[Pair, str, str]] = []
 
     # --- what the model says
@@ -82,26 +119,31 @@ class PeopleMachine(RuleBasedStateMachine):
 
     def _items(self, one: Someone) -> tuple[str, str]:
         """What may differ of the four."""
-        return self.names[one.number], one.address
+        return one.name, one.address
 
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
 
     # --- loads and changes
 
-    @rule(system=st.sampled_from(SYSTEMS), has_number=st.booleans())
-    def somebody_new_is_loaded(self, system: str, has_number: bool) -> None:
+    @rule(system=st.sampled_from(SYSTEMS), has_number=st.booleans(), days=st.sampled_from([0, -30]))
+    def somebody_new_is_loaded_or_moves_in(self, system: str, has_number: bool, days: int) -> None:
         nth = next(_ADDRESSEES)
         number = individual(next(_NUMBERS)) if has_number else None
         line = row(nth, address=f"架空県見本市{nth}番", name=f"架空　{nth}子", individual_number=number or "")
-        result = self._registered(system, line)
+        said = {name: text for name, text in line.items() if text and name != "addressee_number"}
+        pair = (system, f"{nth}")
+        result = self._changed(pair, "move_in", days=days, **said) if days else self._registered(system, line)
         assert result["outcome"] == "issued"
         assert result["integrated_number"] not in self.people
-        self.people[result["integrated_number"]] = Someone(
-            number=result["integrated_number"], base=line["address"], numbers=[number] if number else []
+        someone = self.people[result["integrated_number"]] = Someone(
+            number=result["integrated_number"], base=line["address"], base_name=line["name"], since=days
         )
+        if days:
+            someone.tells(pair, days, line["address"], line["name"])
+        if number:
+            someone.has(number, days)
         self.means[(system, f"{nth}")] = result["integrated_number"]
-        self.names = {**getattr(self, "names", {}), result["integrated_number"]: line["name"]}
 
     @precondition(lambda self: any(one.individual for one in self.alive()))
     @rule(system=st.sampled_from(SYSTEMS), pick=PICK)
@@ -109,19 +151,36 @@ class PeopleMachine(RuleBasedStateMachine):
         known = [one for one in self.alive() if one.individual]
         one = known[pick % len(known)]
         nth = next(_ADDRESSEES)
-        line = row(nth, address=one.address, name=self.names[one.number], individual_number=one.individual or "")
+        line = row(nth, address=one.address, name=one.name, individual_number=one.individual or "")
         result = self._registered(system, line)
         assert (result["outcome"], result["integrated_number"]) == ("linked", one.number)
         self.means[(system, f"{nth}")] = one.number
 
     @precondition(lambda self: any(self.people[number].individual for number in self.means.values()))
-    @rule(pick=PICK)
-    def somebody_gets_another_individual_number(self, pick: int) -> None:
+    @rule(pick=PICK, days=st.sampled_from([0, -5, -20]))
+    def somebody_gets_another_individual_number(self, pick: int, days: int) -> None:
         having = sorted(pair for pair, number in self.means.items() if self.people[number].individual)
         pair = having[pick % len(having)]
         new = individual(next(_NUMBERS))
-        assert self._changed(pair, "individual_number_change", individual_number=new)["outcome"] == "applied"
-        self.people[self.means[pair]].numbers.append(new)
+        changed = self._changed(pair, "individual_number_change", days=days, individual_number=new)
+        assert changed["outcome"] == "applied"
+        if days >= self.people[self.means[pair]].since:
+            self.people[self.means[pair]].has(new, days)
+
+    @precondition(lambda self: self.means and any(one.numbers for one in self.people.values()))
+    @rule(pick=PICK, whose=PICK, of=PICK, days=st.sampled_from([0, -5, -20]))
+    def somebody_is_told_to_have_had_another_persons_number(self, pick: int, whose: int, of: int, days: int) -> None:
+        pair = sorted(self.means)[pick % len(self.means)]
+        having = [one for one in self.people.values() if one.numbers]
+        one = having[whose % len(having)]
+        number = one.numbers[of % len(one.numbers)]
+        if self.means[pair] in (one.number, one.merged_into):
+            return
+        result = self._changed(pair, "individual_number_change", days=days, individual_number=number)
+        assert result["outcome"] == "held"
+        assert result["reason"] == (
+            "individual_number_taken" if number == one.individual else "individual_number_former"
+        )
 
     @precondition(lambda self: any(one.formers for one in self.people.values()))
     @rule(system=st.sampled_from(SYSTEMS), pick=PICK, of=PICK, accepted=st.booleans())
@@ -131,11 +190,13 @@ class PeopleMachine(RuleBasedStateMachine):
         now = self.people[had.merged_into or had.number]
         nth = next(_ADDRESSEES)
         number = had.formers[of % len(had.formers)]
-        result = self._registered(system, row(nth, address=now.address, individual_number=number))
+        came = row(nth, address=now.address, individual_number=number)
+        result = self._registered(system, came)
         assert (result["outcome"], result["reason"]) == ("held", "individual_number_former")
         if accepted:
             self._decide("holds/decide", hold_id=self._hold_of(system, nth), action="link")
             self.means[(system, f"{nth}")] = now.number
+            self.seen[(system, f"{nth}")] = (came["name"], came["address"])
 
     @precondition(lambda self: self.means)
     @rule(pick=PICK)
@@ -144,7 +205,7 @@ class PeopleMachine(RuleBasedStateMachine):
         event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
         assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
-        self.people[self.means[pair]].events.append((pair, address))
+        self.people[self.means[pair]].tells(pair, 0, address)
 
     @precondition(lambda self: self.said)
     @rule(pick=PICK)
@@ -169,9 +230,8 @@ class PeopleMachine(RuleBasedStateMachine):
         survivor.take(old, set(self.held_by(old)))
         for pair in self.held_by(old):
             self.means[pair] = survivor.number
-        if survivor.individual is None:
-            survivor.numbers += old.numbers[-1:]
-            del old.numbers[-1:]
+        if survivor.individual is None and old.individual is not None:
+            survivor.has(old.gives_up(), survivor.since)
         for one in self.people.values():
             if old.number in (one.number, one.merged_into):
                 one.merged_into = survivor.number
@@ -196,14 +256,15 @@ class PeopleMachine(RuleBasedStateMachine):
         if right is None:
             number = self.run.run(self.desk.person_of(*moving[0]))
             assert number not in self.people
-            right = self.people[number] = Someone(number=number, base=wrong.base)
-            self.names[number] = self.names[wrong.number]
+            seen = (self.seen[pair] for pair in moving if pair in self.seen)
+            name, base = next(seen, (wrong.base_name, wrong.base))
+            right = self.people[number] = Someone(number=number, base=base, base_name=name, since=wrong.since)
         right.merged_into = None
         right.take(wrong, set(moving))
         for pair in moving:
             self.means[pair] = right.number
         if goes:
-            right.numbers.append(wrong.numbers.pop())
+            right.has(wrong.gives_up(), right.since)
 
     @precondition(lambda self: self.alive())
     @rule(pick=PICK)
@@ -256,10 +317,10 @@ class PeopleMachine(RuleBasedStateMachine):
         )
         return found["hold_id"]
 
-    def _changed(self, pair: Pair, kind: str, event: str | None = None, **said: str) -> dict:
-        today = self.desk.world.linkage.config.clock().astimezone(JST).date().isoformat()
+    def _changed(self, pair: Pair, kind: str, event: str | None = None, days: int = 0, **said: str) -> dict:
+        on = (self.desk.world.linkage.config.clock().astimezone(JST).date() + timedelta(days=days)).isoformat()
         item = {
-            "event_id": event or f"e{next(_EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": today, **said,
+            "event_id": event or f"e{next(_EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
         }  # fmt: skip
         body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
 

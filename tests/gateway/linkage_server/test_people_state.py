@@ -68,7 +68,7 @@ def model(events: list[Event], on: date) -> tuple[str, str, State]:
     name, address, state = BASE.items[0], BASE.items[4], BASE.state
     for day in range(-5, 21):
         today = REGISTERED + timedelta(days=day)
-        for one in events:
+        for one in sorted(events, key=lambda one: one.kind is Kind.DEATH):  # death comes last on its day
             if one.effective_on != today or one.event_key in taken_back or today > on:
                 continue
             if one.kind is Kind.NAME_CHANGE and day >= 0:

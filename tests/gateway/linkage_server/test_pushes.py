@@ -273,7 +273,7 @@ async def test_a_name_that_the_encoding_cannot_carry_is_given_up_and_never_repla
         return (await ward.get("/v1/pushes/dead"))["items"]
 
     (dead,) = await ward.until(given_up, "a push that was given up")
-    assert dead["reason"] == "character_not_in_encoding"
+    assert (dead["reason"], dead["where"]) == ("character_not_in_encoding", "name 1")
     assert ward.file() == []
     await ward.target(kind="folder", encoding="utf-8")
     await ward.post("/v1/pushes/resend", {"staff": "s-1", "delivery_ids": [dead["delivery_id"]]})

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from tests.support.review_world import CARE, Desk, individual, row
-from transport.clock import JST
 
-KEYS = itertools.count(1)
 NUMBER = individual(1)
 
 
@@ -107,22 +103,10 @@ async def test_another_number_of_an_addressee_is_taken_over_when_that_was_decide
     assert (again["outcome"], again["integrated_number"]) == ("unchanged", person)
 
 
-async def changed(desk: Desk, system: str, addressee: int, kind: str, **said: str) -> dict:
-    """One change of today; what became of it."""
-    today = desk.world.linkage.config.clock().astimezone(JST).date().isoformat()
-    item = {"event_id": f"event-{kind}", "addressee_number": f"{addressee}", "kind": kind, "effective_on": today} | said
-    body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
-    answer = await desk.caller.post(
-        "/v1/person-changes", body, token=await desk.token(system), key=f"change-{next(KEYS)}"
-    )
-    assert answer.status == 200, answer
-    return answer.body["items"][0]
-
-
 async def renumbered(desk: Desk) -> str:
     """Somebody of juki who had NUMBER and has another one now."""
     person = await desk.number("juki", row(1, individual_number=NUMBER))
-    done = await changed(desk, "juki", 1, "individual_number_change", individual_number=individual(2))
+    done = await desk.change("juki", 1, "individual_number_change", individual_number=individual(2))
     assert done["outcome"] == "applied"
     return person
 
@@ -138,7 +122,7 @@ async def test_who_comes_with_a_number_that_somebody_had_is_that_person_when_two
     [result] = await desk.register("kokuho", sent)
     assert (result["outcome"], result["reason"]) == ("held", "individual_number_former")
     came = {name: text for name, text in row(78, individual_number=NUMBER).items() if name != "addressee_number"}
-    moved = await changed(desk, "kokuho", 78, "move_in", **came)
+    moved = await desk.change("kokuho", 78, "move_in", **came)
     assert (moved["outcome"], moved["reason"]) == ("held", "individual_number_former")
     for found in await desk.holds(reason="individual_number_former"):
         [beside] = (await desk.say("holds/show", hold_id=found["hold_id"])).body["held"]
@@ -155,7 +139,7 @@ async def test_a_number_that_comes_back_to_its_former_holder_is_a_hold_when_some
     [found] = await desk.holds()
     await desk.decided("holds/decide", hold_id=found["hold_id"], action="keep_as_new", individual_number_goes=True)
     assert await number_of(desk, await desk.person_of("kokuho", 77)) == NUMBER
-    back = await changed(desk, "juki", 1, "cancellation", cancels="event-individual_number_change")
+    back = await desk.change("juki", 1, "cancellation", cancels="event-individual_number_change")
     assert (back["outcome"], back["reason"]) == ("held", "individual_number_taken")
     assert await number_of(desk, person) == individual(2)
     [result] = await desk.register("juki", row(78, individual_number=NUMBER, **OTHER_NAME))
@@ -302,8 +286,8 @@ async def held_change(desk: Desk) -> dict:
     """Somebody wants the number of somebody else: the hold of that change."""
     await desk.number("juki", row(1, individual_number=NUMBER))
     await desk.number("kokuho", row(77, individual_number=individual(2), **OTHER_NAME, birth_date="1990-09-09"))
-    await changed(desk, "kokuho", 77, "death", effective_on="2026-04-01")
-    result = await changed(desk, "kokuho", 77, "address_change", address="架空県他所市")
+    await desk.change("kokuho", 77, "death", effective_on="2026-04-01")
+    result = await desk.change("kokuho", 77, "address_change", address="架空県他所市")
     assert (result["outcome"], result["reason"]) == ("held", "event_after_death")
     [hold] = await desk.holds()
     assert hold["subject"] == "change"
@@ -318,7 +302,7 @@ async def test_a_held_change_that_is_approved_is_taken_once(desk):
     await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
     found = await desk.say("persons/search", integrated_number=await desk.person_of("kokuho", 77))
     assert found.body["items"][0]["address"] == "架空県他所市"
-    assert (await changed(desk, "kokuho", 77, "address_change", address="架空県他所市"))["outcome"] == "unchanged"
+    assert (await desk.change("kokuho", 77, "address_change", address="架空県他所市"))["outcome"] == "unchanged"
 
 
 async def test_a_held_change_that_is_refused_stays_refused_when_it_comes_again(desk):
@@ -326,5 +310,5 @@ async def test_a_held_change_that_is_refused_stays_refused_when_it_comes_again(d
     keep = await desk.say("holds/decide", hold_id=hold["hold_id"], action="keep_as_new")
     assert (keep.status, keep.body["reason"]) == (409, "not_for_this_hold")
     await desk.decided("holds/decide", hold_id=hold["hold_id"], action="refuse")
-    result = await changed(desk, "kokuho", 77, "address_change", address="架空県他所市")
+    result = await desk.change("kokuho", 77, "address_change", address="架空県他所市")
     assert (result["outcome"], result["reason"]) == ("rejected", "refused_in_review")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.review_world import CARE, Desk, individual, row, until
-from transport.clock import JST
+from tests.support.review_world import Desk, individual, row, until
 
-_KEYS = itertools.count(1)
 PARENT, CHILD = individual(1), individual(2)
 A_CHILD = {"name": "架空　若葉", "kana": "カクウ　ワカバ", "birth_date": "2015-07-07"}
 
@@ -29,28 +26,6 @@ async def wrongly_linked(desk: Desk) -> str:
     [hold] = await desk.holds()
     await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
     return number
-
-
-def today(desk: Desk) -> str:
-    return desk.world.linkage.config.clock().astimezone(JST).date().isoformat()
-
-
-async def change(desk: Desk, system: str, addressee: int, kind: str, event: str, **said: str) -> dict:
-    item = {"event_id": event, "addressee_number": f"{addressee}", "kind": kind, "effective_on": today(desk)} | said
-    answer = await desk.caller.post(
-        "/v1/person-changes",
-        {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]},
-        token=await desk.token(system),
-        key=f"change-{next(_KEYS)}",
-    )
-    assert answer.status == 200, answer
-    return answer.body["items"][0]
-
-
-async def searched(desk: Desk, number: str) -> dict:
-    answer = await desk.say("persons/search", integrated_number=number)
-    assert answer.status == 200, answer
-    return answer.body["items"][0]
 
 
 async def test_a_frozen_person_is_withdrawn_at_once_by_one_person_and_the_desk_refuses(desk):
@@ -99,9 +74,9 @@ async def test_a_wrong_link_is_undone_and_the_child_has_what_was_sent_for_the_ch
     assert child != number
     assert await desk.person_of("juki", 1) == number
     assert [(await desk.person(one))["frozen"] for one in (number, child)] == [False, False]
-    assert (await searched(desk, child))["name"] == "架空　若葉"
-    assert (await searched(desk, child))["individual_number"] == CHILD
-    assert (await searched(desk, number))["individual_number"] == PARENT
+    assert (await desk.searched(child))["name"] == "架空　若葉"
+    assert (await desk.searched(child))["individual_number"] == CHILD
+    assert (await desk.searched(number))["individual_number"] == PARENT
     assert await desk.copies_when({"kokuho/r1": child}) == {"kokuho/r1": child}
     steps = [entry["facts"]["step"] for entry in await desk.reviewed(ended)]
     assert steps == ["propose", "approve", "record"]
@@ -109,20 +84,20 @@ async def test_a_wrong_link_is_undone_and_the_child_has_what_was_sent_for_the_ch
 
 async def test_changes_of_a_split_addressee_are_replayed_on_the_right_person_and_leave_the_wrong_one(desk):
     number = await wrongly_linked(desk)
-    moved = await change(desk, "kokuho", 77, "address_change", "e1", address="架空県他所市一丁目１番")
+    moved = await desk.change("kokuho", 77, "address_change", "e1", address="架空県他所市一丁目１番")
     assert moved["outcome"] == "applied", moved
-    assert (await searched(desk, number))["address"] == "架空県他所市一丁目１番"
+    assert (await desk.searched(number))["address"] == "架空県他所市一丁目１番"
     await desk.decided(
         "links/split",
         integrated_number=number,
         addressees=[{"business_system": "kokuho", "addressee_number": "77"}],
     )
     child = await desk.person_of("kokuho", 77)
-    assert (await searched(desk, number))["address"] == row(1)["address"]
-    assert (await searched(desk, child))["address"] == "架空県他所市一丁目１番"
-    again = await change(desk, "kokuho", 77, "address_change", "e1", address="架空県他所市一丁目１番")
+    assert (await desk.searched(number))["address"] == row(1)["address"]
+    assert (await desk.searched(child))["address"] == "架空県他所市一丁目１番"
+    again = await desk.change("kokuho", 77, "address_change", "e1", address="架空県他所市一丁目１番")
     assert again["outcome"] == "unchanged", again
-    assert (await searched(desk, child))["address"] == "架空県他所市一丁目１番"
+    assert (await desk.searched(child))["address"] == "架空県他所市一丁目１番"
 
 
 async def test_a_merged_number_stays_points_to_the_survivor_and_is_found_no_more(desk):
@@ -185,8 +160,8 @@ async def test_a_wrong_merge_is_undone_and_the_old_number_lives_again(desk):
     assert await desk.person_of("kokuho", 77) == two
     back = await desk.person(two)
     assert (back["merged_into"], back["frozen"]) == (None, False)
-    assert (await searched(desk, two))["individual_number"] == CHILD
-    assert (await searched(desk, one))["individual_number"] == PARENT
+    assert (await desk.searched(two))["individual_number"] == CHILD
+    assert (await desk.searched(one))["individual_number"] == PARENT
     assert await desk.copies_when({"kokuho/r1": two}) == {"kokuho/r1": two}
 
 

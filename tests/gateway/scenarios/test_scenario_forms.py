@@ -96,6 +96,13 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("by: network", "by: net work", [(11, "name_unknown")]),
         ("      by: network\n", "      by: network\n    pause: {}\n", [(9, "one_verb")]),
         ("says:", "begins: someday\nsays:", [(2, "instant")]),
+        ("says:", "begins: '2022-10-02T23:59'\nsays:", [(2, "instant")]),
+        ("says: 一件尋ねる。", "says: ' '", [(2, "text_empty")]),
+        ("scenario: 見本", "scenario: ''", [(1, "text_empty")]),
+        ("says:", "cites: [SC-6, SC-7, SC-6]\nsays:", [(2, "stands_twice")]),
+        ("[setagaya, suginami]", "[setagaya, suginami, setagaya]", [(4, "stands_twice")]),
+        ("insurance: given", "insurance: given, holder: own", [(4, "says_nothing")]),
+        ("insurance: given", "insured_by: setagaya", [(4, "says_nothing")]),
         ("says:", "topology: hole\nsays:", [(2, "name_unknown")]),
         ("insurance: given", "insurance: given, insured_by: suginami", [(4, "name_unknown")]),
         ("from: suginami", "from: naikaku", [(6, "name_unknown")]),
@@ -260,40 +267,6 @@ def test_a_command_that_does_not_end_is_ended_and_its_step_fails():
         return process.returncode
 
     assert asyncio.run(waiting()) == -signal.SIGKILL
-
-
-@pytest.mark.parametrize(
-    ("begins", "first", "second", "where"),
-    [
-        ("2022-11-01T10:00", "{to: '2022-11-01T09:59'}", "{by: 1d}", [(6, "form")]),
-        ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T09:59'}", [(7, "form")]),
-        ("2022-11-01T10:00", "{to: '2022-11-03T00:00'}", "{to: '2022-11-02T00:00'}", [(7, "form")]),
-        ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T10:01'}", []),
-    ],
-)
-def test_the_clock_of_a_scenario_goes_forwards_only(begins, first, second, where):
-    text = f"scenario: 時\nsays: 進む。\nbegins: {begins!r}\nsteps:\n  - pause: {{}}\n  - clock: {first}\n  - clock: {second}\n"
-    found = parse("x.yaml", text, known())
-    assert ([] if isinstance(found, Scenario) else [(one.line, one.code) for one in found]) == where
-
-
-@pytest.mark.parametrize(
-    ("steps", "wrong"),
-    [
-        ("stop start stop kill", [9]),
-        ("kill hang", [7]),
-        ("kill restart hang wake", []),
-        ("hang stop", [7]),
-        ("hang start", [7]),
-        ("hang kill start start", [9]),
-    ],
-)
-def test_a_role_that_does_not_run_is_started_and_one_that_runs_is_not(steps, wrong):
-    done = "".join(f"  - role: {{name: network, does: {one}}}\n" for one in steps.split())
-    found = parse(
-        "x.yaml", f"scenario: 役割\nsays: 止まる。\nbegins: '2022-11-01T10:00'\ncites: [SC-6]\nsteps:\n{done}", known()
-    )
-    assert ([] if isinstance(found, Scenario) else [one.line for one in found]) == wrong
 
 
 @pytest.mark.parametrize(

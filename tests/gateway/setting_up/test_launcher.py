@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence.orders import OrderKind, sign
 from gateway import staff_calls
 from gateway.__main__ import main
 from gateway.data_folder import DataFolder, FolderBusyError
@@ -177,21 +178,46 @@ def test_a_key_on_which_an_index_hangs_is_not_rotated(folder):
     assert sekisho(folder, "keys", "rotate", "nonsense", *place) == BAD_INPUT
 
 
-def test_only_a_version_out_of_use_is_destroyed(folder):
+def destroy(running, purpose, version, *more):
+    return sekisho(
+        running,
+        "keys",
+        "destroy",
+        purpose,
+        "--version",
+        str(version),
+        "--role",
+        "linkage",
+        "--agency",
+        "setagaya",
+        *more,
+    )
+
+
+def test_only_a_version_out_of_use_is_destroyed(folder, tmp_path):
     place = ("--role", "linkage", "--agency", "setagaya")
-    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == REFUSED
+    assert destroy(folder, "four-items", 1) == REFUSED
     assert sekisho(folder, "keys", "rotate", "four-items", *place) == OK
-    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "1", "--for-good", *place) == OK
-    assert sekisho(folder, "keys", "destroy", "no-such", "--for-good", *place) == BAD_INPUT
-    assert sekisho(folder, "keys", "destroy", "four-items", "--version", "99", "--for-good", *place) == BAD_INPUT
+    assert destroy(folder, "four-items", 1) == REFUSED  # nobody has ordered it
+    order = tmp_path / "order.json"
+    order.write_text(
+        sign(
+            OrderKind.KEY_DESTRUCTION, order_id="D0123456789ABCDEFGHJKMNPQR0", agency="setagaya", server="linkage",
+            people=("admin-1", "admin-2"), facts={"purpose": "four-items", "version": 1, "cause": "replaced"},
+            signer=folder.role("intermediate").open_keys("setagaya").ring.signer("signing"), now=folder.role("linkage").clock(),
+        )
+    )  # fmt: skip
+    assert destroy(folder, "four-items", 1, "--order", str(order)) == OK
+    assert destroy(folder, "four-items", 1, "--order", str(order)) == REFUSED
+    assert destroy(folder, "no-such", 1) == BAD_INPUT
+    assert destroy(folder, "four-items", 99) == BAD_INPUT
 
 
 def test_a_version_that_rows_hang_on_is_not_destroyed(folder, capsys):
     """Secrets of clients, which set-up has sealed: the job of a running server comes first."""
     place = ("--role", "linkage", "--agency", "setagaya")
     assert sekisho(folder, "keys", "rotate", "oauth-client-secret", *place) == OK
-    destroy = ("keys", "destroy", "oauth-client-secret", "--version", "1", "--for-good", *place)
-    assert sekisho(folder, *destroy) == REFUSED
+    assert destroy(folder, "oauth-client-secret", 1) == REFUSED
     assert "still sealed" in capsys.readouterr().err
     again(folder)
 

@@ -112,6 +112,9 @@ def role(rest: str) -> str:
         (role("a1: {program: cooking, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "name_unknown")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 8001, metrics_port: 8006}"), (5, "stands_twice")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 70000, metrics_port: 8006}"), (5, "value_wrong")),
+        (topology("{id: x1, code: '9999000000000002', name: 杉並区長, kinds: [特別区の区長, 特別区の区長]}"), (1, "stands_twice")),
+        (topology(AGENCY[:-1] + ", systems: [{id: s1, name: 業務, individual_number: false, grants: ['inquiries:create', 'inquiries:create']}]}"), (1, "stands_twice")),
+        (role("a1: {program: linkage, hosts: [setagaya, setagaya], port: 8005, metrics_port: 8006}"), (5, "stands_twice")),
         (role("a1: {program: linkage, hosts: [], port: 8005, metrics_port: 8006}"), (2, "hosts_missing")),
         (role("A1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006}"), (5, "role_malformed")),
         (role("a1: {program: linkage, hosts: [setagaya], port: 8005, metrics_port: 8006, options: 3}"), (5, "not_a_mapping")),
@@ -157,6 +160,18 @@ def test_an_option_that_no_server_reads_or_takes_is_refused_at_its_line(written,
     assert [one for one in found if one[1] not in {"sky2_has_no_system", "stands_twice", "host_of_another"}] == [
         (6, code)
     ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "portal, OPTIONS: {clients: {app: ['https://app.example/a', 'https://app.example/a']}}",
+        "linkage, OPTIONS: {push_hosts: {setagaya: ['127.0.0.1:9001', '127.0.0.1:9001']}}",
+        "linkage, OPTIONS: {staff_closed: ['2026-12-29', '2026-12-29']}",
+    ],
+)
+def test_what_stands_twice_in_a_list_of_an_option_is_refused(written):
+    assert (6, "stands_twice") in mistakes(role(f"a1: {{program: {written.replace('OPTIONS', ROLE)}}}"))
 
 
 def test_options_that_servers_take_are_taken():
@@ -338,6 +353,8 @@ def test_an_added_agency_that_does_not_fit_is_refused_by_its_own_file_and_line(t
         ("}", ", valid_to: 2026-03-31}", "days_reversed"),
         ("}", ", information: [医療保険給付情報]}", "name_unknown"),
         ("}", ", affair: JM99000000000042}", "key_unknown"),
+        ("}", ", information: []}", "information_empty"),
+        ("}", ", information: [医療保険給付関係情報, 医療保険給付関係情報]}", "stands_twice"),
     ],
 )
 def test_a_delegation_that_does_not_fit_is_refused_by_what_is_wrong_with_it(old, new, code):

@@ -117,11 +117,10 @@ async def do_part(outbox: Outbox, run: Run) -> None:
     page = compare(rows, copies, lambda row: _digest(agency, row, key), agency.today())
     found, changed = await _still_so(agency, page)
     results = await _described(agency, found, {row["record_id"]: row for row in rows}, key)
-    if run.wanted.repair:
-        await _delete_without_original(agency, found)
+    gone = await _delete_without_original(agency, found) if run.wanted.repair else set()
     PART_STEP.before.reached()
     async with agency.database.inside(agency.tenant) as connection:
-        repaired = await _repair(connection, found) if run.wanted.repair else set()
+        repaired = gone | (await _repair(connection, found) if run.wanted.repair else set())
         results = [[*result, result[0] in repaired] for result in results]
         counts = _counts(page, found, changed, repaired)
         await keep_part(connection, run, results, counts, run.end if last else rows[-1]["record_id"])
@@ -159,14 +158,24 @@ async def _still_so(agency: Agency, page: Page) -> tuple[list[Found], int]:
 
 
 async def _described(agency: Agency, found: Sequence[Found], rows: Mapping[str, Any], key: bytes) -> list[list[Any]]:
-    """Record id, difference, and the names of the fields that differ where both are there and readable."""
+    """Record id, difference, and the names of the fields that differ where both are there and readable; of one that was refused why, and for which item."""
     two = {Difference.DIFFERING, Difference.WRONG_VERSION}
     ids = [one.record_id for one in found if one.difference in two]
     contents = await read_contents(agency, key, ids) if ids else {}
     return [
-        [one.record_id, one.difference.value, _fields(agency, rows.get(one.record_id), contents.get(one.record_id))]
+        [
+            one.record_id,
+            one.difference.value,
+            _refusal(rows[one.record_id])
+            if one.difference is Difference.REFUSED
+            else _fields(agency, rows.get(one.record_id), contents.get(one.record_id)),
+        ]
         for one in found
     ]
+
+
+def _refusal(row: Any) -> list[str]:
+    return [row["reason"] or "refused", *([row["item"]] if row["item"] else [])]
 
 
 def _fields(agency: Agency, row: Any, copy: Copy | None) -> list[str]:
@@ -180,15 +189,16 @@ def _fields(agency: Agency, row: Any, copy: Copy | None) -> list[str]:
     return revision + differing_fields(_expected(original, row["replica_number"]), copy)
 
 
-async def _delete_without_original(agency: Agency, found: Sequence[Found]) -> None:
-    """Copies that no original knows are deleted at once; a crash before the part is kept finds them gone."""
+async def _delete_without_original(agency: Agency, found: Sequence[Found]) -> set[str]:
+    """Copies that no original knows are deleted at once; a crash before the part is kept finds them gone. Returns which are, as the other side says."""
+    surplus = {one.record_id: one.copy for one in found if one.revision is None and one.copy is not None}
+    if not surplus:
+        return set()
     messages = [
-        delete_message(one.record_id, one.copy["revision"], int(one.copy["integrated_number"]))
-        for one in found
-        if one.revision is None and one.copy is not None
+        delete_message(name, copy["revision"], int(copy["integrated_number"])) for name, copy in surplus.items()
     ]
-    if messages:
-        await agency.outbound.ask_list(agency.outbound.intermediate("replicas"), messages, step=SEND_REPLICAS)
+    answers = await agency.outbound.ask_list(agency.outbound.intermediate("replicas"), messages, step=SEND_REPLICAS)
+    return {name for name, answer in zip(surplus, answers, strict=True) if answer.get("registered") is True}
 
 
 async def _repair(connection: Connection, found: Sequence[Found]) -> set[str]:
@@ -201,8 +211,7 @@ async def _repair(connection: Connection, found: Sequence[Found]) -> set[str]:
         for one in found
         if one.revision is not None
     ]  # fmt: skip
-    repaired = {one.record_id for one in found if one.revision is None}
-    if rows:
-        changed = await connection.fetch(SQL["repair"], *map(list, zip(*rows, strict=True)))
-        repaired |= {row[0] for row in changed}
-    return repaired
+    if not rows:
+        return set()
+    changed = await connection.fetch(SQL["repair"], *map(list, zip(*rows, strict=True)))
+    return {row[0] for row in changed}

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from gateway.linkage_server.business_information.originals import Transfer
 
 Copy = Mapping[str, Any]
 """A record of IF_DBM_90019's answer."""
-_UNSETTLED: Final = frozenset({Transfer.DUE.value, Transfer.REFUSED.value})
 
 
 class Difference(StrEnum):
     """missing: no copy where there must be one. surplus: a copy where there may be none. differing: another content.
 
     wrong_version: another version of the layout, or an earlier or later sending than the one that was answered. unreadable: the copy does not open.
+    refused: the intermediate server did not take what the original says now; an earlier copy may still stand there and be answered from.
     """
 
     MISSING = "missing"
@@ -27,6 +27,7 @@ class Difference(StrEnum):
     DIFFERING = "differing"
     WRONG_VERSION = "wrong_version"
     UNREADABLE = "unreadable"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """`equal`: how many agree, both being there or both not; `under_way`: how many are due or refused and so say nothing."""
+    """`equal`: how many agree, both being there or both not; `under_way`: how many are due and so say nothing."""
 
     found: tuple[Found, ...]
     equal: int
@@ -59,7 +60,7 @@ def compare(
     equal = under_way = 0
     for row in originals:
         copy = copies.get(row["record_id"])
-        if row["transfer"] in _UNSETTLED:
+        if row["transfer"] == Transfer.DUE:
             under_way += 1
             continue
         difference = _difference(row, copy, digest, today)
@@ -77,6 +78,8 @@ def compare(
 
 
 def _difference(row: Any, copy: Copy | None, digest: Callable[[Any], bytes | None], today: date) -> Difference | None:
+    if row["transfer"] == Transfer.REFUSED:
+        return Difference.REFUSED
     wanted = row["transfer"] == Transfer.REGISTERED
     if copy is None:
         over = row["public_to"] is not None and row["public_to"] < today

@@ -1,0 +1,44 @@
+-- Every session's end is an entry of the log (SC-7): `ended_how` says which kind where somebody ended it, `end_recorded` that the entry is there.
+-- Of sessions that had ended before, only log-outs are in the log; nothing is made up for the others.
+alter table staff_session add column ended_how text, add column end_recorded boolean not null default false;
+update staff_session set end_recorded = true where ended_at is not null;
+create index staff_session_to_record on staff_session (token_hash) where not end_recorded;
+-- As before, and whether a session is over without an entry (not used since `idle_since`, or older than it may become).
+drop function what_is_due;
+create function what_is_due(names text[], given text[])
+returns table (inquiries boolean, held boolean, to_escalate boolean, waiting bigint, escalated bigint, decided boolean, results boolean, years boolean,
+    erasures boolean, copies boolean, unindexed boolean, code_requests boolean, staff boolean, sessions boolean, uncounted boolean, jobs boolean)
+stable language plpgsql set search_path from current as $$
+#variable_conflict use_column
+declare
+    said jsonb := jsonb_object(names, given);
+    this_moment timestamptz := said ->> 'now';
+    escalate_until timestamptz := said ->> 'escalate_until';
+    staff_since timestamptz := said ->> 'staff_since';
+    idle_since timestamptz := said ->> 'idle_since';
+    jobs_since timestamptz := said ->> 'jobs_since';
+    last_year integer := said ->> 'last_year';
+    stretch bigint := said ->> 'stretch';
+    open_purpose text := said ->> 'open_purpose';
+    this_day date := said ->> 'today';
+begin
+    return query
+    select exists (select from inquiry where due_at <= this_moment),
+        exists (select from provision where state = 'held' and answer_by < this_moment),
+        exists (select from provision where state = 'held' and escalated_at is null and answer_by <= escalate_until),
+        (select count(*) from provision where state = 'held'),
+        (select count(*) from provision where state = 'held' and escalated_at is not null),
+        exists (select from provision where push_at <= this_moment),
+        exists (select from inquiry where result_until <= this_moment and result_sealed is not null),
+        exists (select from log_head h left join log_pruned p using (year) where h.year <= last_year and h.size > coalesce(p.upto, 0))
+            and exists (select from log_head where year = last_year + 7 and size > 0),
+        exists (select from erasure where state = 'begun' and (kind <> 'replicas' or key_purpose < open_purpose)),
+        exists (select from replica where public_to < this_day),
+        exists (select from record_indexing),
+        exists (select from person_code where bound_at is null and expires_at < this_moment),
+        exists (select from staff_challenge where expires_at < this_moment) or exists (select from staff_session where until < staff_since and end_recorded)
+            or exists (select from staff_attempt where counted_from < staff_since and (locked_until is null or locked_until < staff_since)),
+        exists (select from staff_session where not end_recorded and (ended_at is not null or until <= this_moment or seen_at <= idle_since)),
+        exists (select from log_head h left join exchange_counted c using (year) where h.size >= coalesce(c.size, 0) + stretch),
+        exists (select from job where finished_at < jobs_since);
+end $$;

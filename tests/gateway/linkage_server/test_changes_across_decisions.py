@@ -1,0 +1,134 @@
+"""LS-1.2, LS-1.3: what a business system sends about somebody goes on counting, once, whatever is decided about links in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.change_files import day
+from tests.support.review_world import Desk, individual, row, until
+
+DAY_S = 86_400
+MOVED = "架空県他所市一丁目１番"
+
+
+async def linked(desk: Desk) -> str:
+    """One person of both systems."""
+    number = await desk.number("juki", row(1, individual_number=individual(1)))
+    assert await desk.number("kokuho", row(77, individual_number=individual(1))) == number
+    return number
+
+
+async def apart(desk: Desk, number: str, **more: object) -> str:
+    """The person to whom what kokuho holds is split off."""
+    addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
+    await desk.decided("links/split", integrated_number=number, addressees=addressees, **more)
+    return await desk.person_of("kokuho", 77)
+
+
+async def nothing_waits(reviewed_alone) -> None:
+    left = await until(lambda: reviewed_alone.linkage.rows("select 1 from waiting_change"), lambda rows: not rows)
+    assert not left
+
+
+@pytest.mark.parametrize("decision", ["split", "merge"])
+@pytest.mark.parametrize(("kind", "said"), [("death", {}), ("address_change", {"address": MOVED})])
+async def test_a_change_to_come_counts_on_its_day_for_whom_the_addressee_number_means_by_then(
+    reviewed_alone, decision, kind, said
+):
+    to_come = ("kokuho", 77, kind, "e1"), {"effective_on": day(2), **said}
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        if decision == "split":
+            number = await linked(desk)
+            assert (await desk.change(*to_come[0], **to_come[1]))["outcome"] == "waiting"
+            right = await apart(desk, number)
+        else:
+            number, right = await desk.number("kokuho", row(77)), await desk.number("juki", row(1))
+            assert (await desk.change(*to_come[0], **to_come[1]))["outcome"] == "waiting"
+            await desk.decided("links/merge", integrated_number=number, other_integrated_number=right)
+        again = await desk.change(*to_come[0], **to_come[1])
+        assert (again["outcome"], again["reason"]) == ("waiting", "already_known")
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await nothing_waits(reviewed_alone)
+        found = await desk.searched(right)
+        assert found["state"] == "dead" if kind == "death" else found["address"] == MOVED
+        if decision == "split":
+            other = await desk.searched(number)
+            assert (other["state"], other["address"]) == ("living", row(1)["address"])
+        again = await desk.change(*to_come[0], **to_come[1])
+        assert (again["outcome"], again["reason"]) == ("unchanged", "already_known")
+
+
+async def test_a_change_of_before_a_split_is_taken_back_after_it_and_one_to_come_before_its_day(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        assert (await desk.change("kokuho", 77, "address_change", "e1", address=MOVED))["outcome"] == "applied"
+        assert (await desk.change("kokuho", 77, "death", "e2", effective_on=day(2)))["outcome"] == "waiting"
+        right = await apart(desk, number)
+        assert (await desk.searched(right))["address"] == MOVED
+        for nth in (1, 2):
+            taken_back = await desk.change("kokuho", 77, "cancellation", f"c{nth}", cancels=f"e{nth}")
+            assert (taken_back["outcome"], taken_back["reason"]) == ("applied", None), taken_back
+        assert (await desk.searched(right))["address"] == row(1)["address"]
+        other = await desk.change("kokuho", 77, "death", "e1", effective_on=day(2))
+        assert (other["outcome"], other["reason"]) == ("rejected", "event_id_reused")
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        await nothing_waits(reviewed_alone)
+        assert (await Desk(world=reviewed_alone, caller=caller).searched(right))["state"] == "living"
+
+
+async def test_a_change_goes_along_through_two_splits_and_a_merge(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        sent = ("kokuho", 77, "address_change", "e1")
+        await desk.change(*sent, effective_on=day(2), address=MOVED)
+        right = await apart(desk, number)
+        await desk.decided("links/merge", integrated_number=right, other_integrated_number=number)
+        again = await apart(desk, number, other_integrated_number=right)
+        assert again == right
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await nothing_waits(reviewed_alone)
+        assert (await desk.searched(right))["address"] == MOVED
+        assert (await desk.searched(number))["address"] == row(1)["address"]
+        assert (await desk.change(*sent, effective_on=day(2), address=MOVED))["outcome"] == "unchanged"
+
+
+async def test_a_change_that_waited_and_is_held_on_its_day_counts_once_it_is_approved(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(2), address=MOVED)
+        await desk.change("juki", 1, "death", "d1")
+        right = await apart(desk, number)
+        await desk.change("kokuho", 77, "death", "d2")
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await nothing_waits(reviewed_alone)
+        [hold] = await desk.holds()
+        assert hold["reason"] == "event_after_death"
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        assert (await desk.searched(right))["address"] == MOVED
+
+
+async def test_a_held_change_whose_addressee_number_means_somebody_else_by_then_is_void_and_can_be_refused(
+    reviewed_alone,
+):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(2), address=MOVED)
+        await desk.change("juki", 1, "death", "d1")
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await nothing_waits(reviewed_alone)
+        [hold] = await desk.holds()
+        await apart(desk, number)
+        decision = await desk.propose("holds/decide", hold_id=hold["hold_id"], action="link")
+        await desk.approve(decision)
+        assert (await desk.ended(decision, state="voided"))["void_because"] == "change_refused"
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="refuse")
+        assert await desk.holds() == []

@@ -1,0 +1,99 @@
+"""LS-1.2: whoever died is dead on that day, and whoever was registered is registered until the record is taken out."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+
+from tests.support.change_files import as_of, change, day, loaded, registering, take, with_juki
+from tests.support.resident_files import four_items, individual_number
+
+
+@pytest.fixture
+async def ward(world):
+    return await with_juki(world)
+
+
+async def test_the_change_that_registered_somebody_is_not_taken_back_alone(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        results = await take(
+            ward,
+            [
+                registering("m", 7, "move_in", day(-5)),
+                registering("b", 8, "birth", day(-5)),
+                registering("l", 11, "move_in", day(-1), **four_items(1), individual_number=individual_number(1)),
+                change("c1", 7, "cancellation", day(0), cancels="m"),
+                change("o", 7, "move_out", day(-3)),
+                registering("r", 7, "move_in", day(-2)),
+            ],
+            name="1.csv",
+        )
+        results += await take(
+            ward,
+            [
+                change("c2", 7, "cancellation", day(0), cancels="m"),
+                change("c3", 8, "cancellation", day(0), cancels="b"),
+                change("c4", 11, "cancellation", day(0), cancels="l"),
+                change("c5", 7, "cancellation", day(0), cancels="r"),
+                change("c6", 8, "cancellation", day(0)),
+            ],
+            name="2.csv",
+        )
+        states = [(await as_of(caller, nth, day()))["state"] for nth in (7, 8)]
+    assert [outcome for outcome, _ in results[:3]] == ["issued", "issued", "linked"]
+    refused = ("rejected", "cancels_the_registration")
+    assert results[3:] == [refused, *[("applied", "")] * 2, *[refused] * 3, *[("applied", "")] * 2]
+    assert states == ["moved_out", "cancelled"]
+
+
+async def test_nobody_is_alive_or_gone_who_died_on_that_day_whichever_comes_first(ward):
+    moved = "東京都杉並区架空1番地"
+    async with ward.served() as caller:
+        await loaded(ward)
+        results = await take(
+            ward,
+            [
+                change("a", 1, "death", day(-2)),
+                change("b", 1, "move_out", day(-2), address=moved),
+                change("c", 2, "move_out", day(-2), address=moved),
+                change("d", 2, "death", day(-2)),
+                registering("e", 7, "birth", day(-2)),
+                change("f", 7, "death", day(-2)),
+                change("g", 3, "death", day(-2)),
+                registering("h", 3, "move_in", day(-2)),
+            ],
+            name="1.csv",
+        )
+        now = [await as_of(caller, nth, day()) for nth in (1, 2, 7, 3)]
+        back = await take(ward, [change("i", 1, "cancellation", day(0), cancels="a")], name="2.csv")
+        assert (await as_of(caller, 1, day()))["state"] == "moved_out"
+    assert [outcome for outcome, _ in (*results, *back)] == [*["applied"] * 4, "issued", *["applied"] * 4]
+    assert [(one["state"], one["state_since"]) for one in now] == [("dead", day(-2))] * 4
+    assert [one["address"] for one in now[:2]] == [moved] * 2
+
+
+async def test_who_was_held_as_moved_out_on_the_day_of_their_death_is_dead_after_the_update(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        await take(
+            ward,
+            [
+                change("a", 1, "death", day(-2)),
+                change("b", 1, "move_out", day(-2)),
+                change("c", 2, "death", day(-2)),
+                change("d", 2, "move_out", day(-2)),
+                change("e", 2, "cancellation", day(0), cancels="c"),
+            ],
+            name="1.csv",
+        )
+        await ward.rows("update person set state = 'moved_out' where state = 'dead' returning 1")
+        migration = resources.files("gateway.linkage_server.migrations").joinpath("0077_deaths_and_registrations.sql")
+        await ward.rows(f"{migration.read_text('utf-8').partition(';')[0]} returning 1")
+        numbers = [(await as_of(caller, nth, day()))["integrated_number"] for nth in (1, 2, 3)]
+    rows = await ward.rows(
+        "select state from person where integrated_number = any($1::bigint[]) order by array_position($1::bigint[], integrated_number)",
+        [int(one) for one in numbers],
+    )
+    assert [row["state"] for row in rows] == ["dead", "moved_out", "living"]

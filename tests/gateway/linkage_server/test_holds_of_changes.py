@@ -1,0 +1,115 @@
+"""LS-1.2, LS-1.3: for every change that is held there is a decision that ends the hold, and what it does is what was approved."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.change_files import day
+from tests.support.review_world import Desk, individual, row
+
+NUMBER, OTHER = individual(1), individual(2)
+ELSEWHERE = "架空県新市新町９番"
+
+
+@pytest.fixture
+async def desk(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        yield Desk(world=reviewed_alone, caller=caller)
+
+
+def said(**changes: str) -> dict[str, str]:
+    """What a move-in or birth says."""
+    return {name: text for name, text in row(77, **changes).items() if name != "addressee_number"}
+
+
+async def held(desk: Desk, kind: str, event: str, reason: str, **more: str) -> str:
+    """A change of kokuho's addressee 77 that is held for a reason: its hold."""
+    result = await desk.change("kokuho", 77, kind, event, **more)
+    assert (result["outcome"], result["reason"]) == ("held", reason), result
+    [hold] = await desk.holds()
+    return hold["hold_id"]
+
+
+async def linked(desk: Desk, hold_id: str) -> dict:
+    ended = await desk.decided("holds/decide", hold_id=hold_id, action="link")
+    assert await desk.holds() == []
+    return ended
+
+
+async def test_a_move_in_with_somebodys_number_and_another_address_is_linked_to_them(desk):
+    number = await desk.number("juki", row(1, individual_number=NUMBER))
+    hold_id = await held(
+        desk, "move_in", "m1", "four_items_differ", **said(individual_number=NUMBER, address=ELSEWHERE)
+    )
+    decision = await linked(desk, hold_id)
+    assert decision["integrated_number"] == number
+    assert await desk.person_of("kokuho", 77) == number
+    assert (await desk.searched(number))["address"] == ELSEWHERE
+
+
+async def test_a_move_in_after_a_death_is_linked_to_whom_it_names(desk):
+    number = await desk.number("juki", row(1, individual_number=NUMBER))
+    await desk.change("juki", 1, "death", effective_on=day(-1))
+    hold_id = await held(desk, "move_in", "m1", "event_after_death", **said(individual_number=NUMBER))
+    await linked(desk, hold_id)
+    assert await desk.person_of("kokuho", 77) == number
+    assert (await desk.searched(number))["state"] == "living"
+
+
+async def test_a_birth_under_an_addressee_number_that_is_held_is_of_whom_it_means_once_approved(desk):
+    number = await desk.number("kokuho", row(77))
+    hold_id = await held(desk, "birth", "b1", "already_registered", **said(name="架空　若葉"))
+    await linked(desk, hold_id)
+    assert (await desk.searched(number))["name"] == "架空　若葉"
+
+
+async def test_a_change_of_an_addressee_number_that_has_ended_is_taken_once_approved(desk):
+    number = await desk.number("kokuho", row(77))
+    await desk.number("juki", row(1))
+    await desk.world.linkage.rows("update addressee set state = 'ended' where addressee_number = '77'")
+    hold_id = await held(desk, "address_change", "a1", "addressee_ended", address=ELSEWHERE)
+    await linked(desk, hold_id)
+    assert (await desk.searched(number))["address"] == ELSEWHERE
+
+
+async def test_a_move_in_is_linked_to_nobody_but_whom_its_number_names_and_to_nobody_who_is_frozen(desk):
+    number = await desk.number("juki", row(1, individual_number=NUMBER))
+    another = await desk.number("juki", row(2, individual_number=OTHER))
+    hold_id = await held(
+        desk, "move_in", "m1", "four_items_differ", **said(individual_number=NUMBER, address=ELSEWHERE)
+    )
+    link = {"hold_id": hold_id, "action": "link"}
+    refused = await desk.say("holds/decide", **link, integrated_number=another)
+    assert (refused.status, refused.body["reason"]) == (409, "not_for_this_hold")
+    await desk.propose("links/freeze", integrated_number=number)
+    refused = await desk.say("holds/decide", **link)
+    assert (refused.status, refused.body["reason"]) == (409, "person_frozen")
+
+
+async def test_a_change_to_a_number_that_another_has_is_refused_until_that_is_decided_and_then_taken_the_same_day(desk):
+    await desk.number("juki", row(1, individual_number=NUMBER))
+    number = await desk.number("kokuho", row(77))
+    hold_id = await held(desk, "individual_number_change", "n1", "individual_number_taken", individual_number=NUMBER)
+    refused = await desk.say("holds/decide", hold_id=hold_id, action="link")
+    assert (refused.status, refused.body["reason"]) == (409, "individual_number_taken")
+    assert (await desk.change("juki", 1, "individual_number_change", individual_number=OTHER))["outcome"] == "applied"
+    await linked(desk, hold_id)
+    assert (await desk.searched(number))["individual_number"] == NUMBER
+
+
+async def test_a_link_that_could_not_be_is_void_for_its_reason_and_can_be_decided_anew_the_same_day(desk):
+    """A cancellation gives a number back that somebody else has got meanwhile: that shows only when it is judged."""
+    number = await desk.number("kokuho", row(77, individual_number=NUMBER))
+    await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=OTHER)
+    await desk.number("juki", row(1))
+    await desk.change("juki", 1, "individual_number_change", "n2", individual_number=NUMBER)
+    [former] = await desk.holds()
+    await desk.decided("holds/decide", hold_id=former["hold_id"], action="link")
+    hold_id = await held(desk, "cancellation", "c1", "individual_number_taken", cancels="n1")
+    for taken in (True, False):
+        decision = await desk.propose("holds/decide", hold_id=hold_id, action="link")
+        assert (await desk.approve(decision)).status == 200
+        ended = await desk.ended(decision, state="voided" if taken else "done")
+        assert ended["void_because"] == ("individual_number_taken" if taken else None)
+        await desk.change("juki", 1, "cancellation", "c2", cancels="n2")
+    assert (await desk.searched(number))["individual_number"] == NUMBER
