@@ -173,6 +173,17 @@ ALLOWED = {
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),
     **dict.fromkeys(
+        (
+            ("gateway.linkage_server.backups", name)
+            for name in (
+                "carry_order", "count_on", "forget_files", "look_for_codes", "restored", "restored_again", "stop_pushes", "stop_runs",
+                "suspend_clients", "void_decisions",
+            )
+        ),
+        "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
+    ),
+    ("gateway.linkage_server.backups", "codes_settled"): "how far a restore is carried through; the intermediate server records the codes that end",
+    **dict.fromkeys(
         (("storage.backups", name) for name in ("empty_table", "next_origin", "log_opened_anew")),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),

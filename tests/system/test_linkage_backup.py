@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import signal
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, 
 
 ROLE, SCHEMA = "linkage", "a_setagaya_linkage"
 AUDITOR = "kansa"
+KEEPER = ("--agency", WARD, "--staff", "keeper")
 CHANGED = {"枝番": "02"}
 REOPENED = "founding.commit.linkage.log.reopened"
 
@@ -84,12 +86,28 @@ def _make(world: BackupWorld) -> None:
     found["by staff"] = world.backup("create", str(world.folder / "x.backup"), "--staff", "staff-1")
     found["made"] = world.backup("create", str(world.file))
     found["verified"] = world.backup("verify", str(world.file))
+    _keeper(world)
+    found["by a keeper"] = [
+        world.sekisho("backup", "create", str(world.folder / f"{name}.by-keeper"), "--database", name, *KEEPER)
+        for name in ("linkage", "intermediate")
+    ]
     party = staff_calls.party(system.running.data, WARD, "admin-1")
     order = backup_orders.ask(party, OrderKind.BACKUP_MAKE)
     linkage = replace(party, url=staff_calls.servers(system.running.data)["linkage"][WARD], prefix="")
     found["orders"] = [_carried(linkage, said) for said in (order, order, order.replace(WARD, "suginami"))]
     lift = backup_orders.ask(party, OrderKind.RESTORE_LIFT, "B" + "0" * 26)
     found["orders"] += [_carried(linkage, lift), _carried(linkage, lift, "/lift")]
+
+
+def _keeper(world: BackupWorld) -> None:
+    """Somebody with a right to backups of the linkage server's database alone."""
+    world.done("staff", "add", "keeper", "--office", "joho-security", "--until", "2026-04-01")
+    world.done("staff", "password", by="keeper")
+    right = ("--function", "backup", "--file", "addressees", "--office", "joho-security", "--until", "2026-04-01")
+    world.done("staff", "grant", "keeper", *right)
+    listed = json.loads(world.done("staff", "grants", "--json", by="admin-2"))
+    [grant] = [one for one in listed if one["staff_id"] == "keeper"]
+    world.done("staff", "approve", grant["grant_id"], "--hash", grant["content_hash"], by="admin-2")
 
 
 def _carried(linkage: staff_calls.Party, order: str, path: str = "") -> str:
@@ -154,6 +172,7 @@ async def _come_back(world: BackupWorld) -> None:
     found["backup id"] = row[0]
     system.running.data.client(INSURANCE).write_bytes(found["old secret"])
     found["old secret works"] = await _refusal(lambda: _token(system, INSURANCE))
+    found["resumed without a secret"] = await asyncio.to_thread(_resumed_alone, world)
     for client in (RESIDENTS, INSURANCE, AUDITOR):
         await asyncio.to_thread(_new_secret, world, client)
     question = system.from_the_ward(_people(world)[0])
@@ -164,6 +183,10 @@ async def _come_back(world: BackupWorld) -> None:
     await system.register(RESIDENTS, [new[2], new[0]])
     world.numbers["issued"] = {await _number(world, person) for person in (new[2], new[0])}
     found["copies then"] = await _copies(world)
+
+
+def _resumed_alone(world: BackupWorld) -> tuple[int, str]:
+    return world.sekisho("clients", "resume", RESIDENTS, "--agency", WARD, "--staff", "admin-1")
 
 
 def _new_secret(world: BackupWorld, client: str) -> None:
@@ -227,6 +250,12 @@ def test_only_an_administrators_order_makes_and_restores_a_backup_and_is_good_on
     assert (found["restored by staff"][0], "right_missing" in found["restored by staff"][1]) == (REFUSED, True)
 
 
+def test_a_right_to_backups_names_a_database(world):
+    linkage, intermediate = world.found["by a keeper"]
+    assert linkage[0] == OK, linkage
+    assert (intermediate[0], "right_missing" in intermediate[1]) == (REFUSED, True)
+
+
 async def test_orders_are_on_record_at_both_servers(world):
     ordered = entries(await world.system.export(WARD), kind="backup.ordered")
     acts = [(one["actor"], one["facts"]["act"], one["facts"]["database"]) for one in ordered]
@@ -284,6 +313,8 @@ async def test_what_was_deleted_since_stays_deleted(world):
 
 def test_no_secret_of_before_works(world):
     assert world.found["old secret works"].endswith("invalid_client"), world.found["old secret works"]
+    code, told = world.found["resumed without a secret"]
+    assert (code, "rotate first" in told) == (REFUSED, True)
 
 
 # --- nothing leaves until another administrator has lifted it
