@@ -177,7 +177,7 @@ def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology)
     if use is not CertificateUse.SERVER and data.register.exists():  # else set-up enrols what lies there
         sha256 = fingerprint_of(x509.load_pem_x509_certificate(path.read_bytes()))
         whose = (agency.id, use.value, agency.id)
-        publish(data, authority.root, lambda before: with_certificate(before or {}, sha256, *whose))
+        publish(data, authority, lambda before: with_certificate(before or {}, sha256, *whose))
     if args.out is not None:
         write_private(args.out, path.read_bytes())
     else:
@@ -189,9 +189,9 @@ def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
     """A run that dies before the register is published is completed by the same command again, or by set-up; none brings a certificate back."""
     if not issued.revoke(data.issued(agency.id), sha256.lower()):
         return end("その証明書はありません / no such certificate; see `sekisho agency certificate`", BAD_INPUT)
-    root = open_authority(data.authority, Clock()()).root
+    authority = open_authority(data.authority, Clock()())
     if data.register.exists():
-        publish(data, root, lambda before: without_certificate(before or {}, sha256.lower()))
+        publish(data, authority, lambda before: without_certificate(before or {}, sha256.lower()))
     return end("失効させました。動作中の役割にも 1 秒で効きます / revoked, at running roles within a second", OK)
 
 

@@ -123,7 +123,7 @@ class Rotation:
             wanted = [key.hex() for key in public]
             return succession.with_keys(before or {}, purpose, self._whose(purpose), wanted, now, self.overlap)
 
-        return publish(self.data, authority.root, change)
+        return publish(self.data, authority, change)
 
     def _whose(self, purpose: str) -> str:
         """How the register names the party of this key."""

@@ -29,7 +29,7 @@ from transport.clock import JST, Clock
 _OUTCOMES: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
 _COLUMNS: Final = (
     "id", "at", "kind", "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "disposition", "reason",
-    "actor", "purpose_text", "erased", "corrections",
+    "actor", "purpose_text", "erased", "corrections", "differs",
 )  # fmt: skip
 _ACTIONS: Final = {
     "search": "検索 (search; newest first)",
@@ -157,7 +157,10 @@ def _search(args: argparse.Namespace, party: Party) -> int:
     for record in found:
         line = (record.get(name) for name in ("at", "id", "kind", "inquirer", "provider", "item", "information"))
         corrected = "  訂正あり (corrected)" if record["corrections"] else ""
-        sys.stdout.write("  ".join(str(value) for value in line if value is not None) + f"{corrected}\n")
+        differs = (
+            f"  記録と食い違う (differs from its entry): {', '.join(record['differs'])}" if record["differs"] else ""
+        )
+        sys.stdout.write("  ".join(str(value) for value in line if value is not None) + f"{corrected}{differs}\n")
     return end(f"{len(found)} 件 / records", OK)
 
 

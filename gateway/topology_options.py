@@ -143,6 +143,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "cancel_codes_of_moved_out": FLAG,
         "cancel_codes_of_deceased": FLAG,
         "first_transfer": _of("on_command"),
+        "clients_that_decide_alone": By("agency", Several(TEXT)),
         "push_hosts": By("agency", Several(_like(is_place, "host:port です / host:port"))),
         "issuer": _REACHED,
         **_OFFICE,
@@ -154,13 +155,14 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
             (
                 "existing_residents_answer_s", "push_first_wait_s", "inquiry_file_patience_s", "inquiry_file_look_s", "inquiry_file_supplement_look_s",
                 "inquiry_file_supplement_every_s", "inquiry_file_keep_s", "reseal_settle_s", "jobs_keep_s",
+                "decided_holds_keep_s",
             ),
             SECONDS,
         ),
     },
     Program.INTERMEDIATE: {
         **_POLICY,
-        **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "reseal_settle_s"), SECONDS),
+        **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "ended_keep_s", "reseal_settle_s"), SECONDS),
         "agencies": By("agency", Keys(_POLICY)),
         "statistics_threshold": _whole(3),
         "connections": _whole(1),

@@ -13,6 +13,7 @@ from keys.masked import Secret
 from storage.key_store import KeyStore
 from transport.clock import Clock, SharedOffset
 from transport.register import Register
+from transport.register_root import root_now
 from transport.tls import Identity
 
 
@@ -65,6 +66,10 @@ def _identity(folder: Path, item: Mapping[str, str]) -> Identity:
     return Identity(certificate=folder / item["certificate"], key=folder / item["key"], ca=folder / item["ca"])
 
 
+def _root(folder: Path, stored: Mapping[str, Any]) -> bytes:
+    return root_now(folder / stored["register"], bytes.fromhex(stored["register_root"]))
+
+
 def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
     """The role's clock: `clock` names the file that moves all roles of a simulation, option `clock_offset_s` is how far this one is off,
     and `skew` names the file that makes it wrong while it runs.
@@ -78,7 +83,7 @@ def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
         shared = None  # a folder that was carried to another machine has that machine's time
     if not offset and shared is None:
         return Clock()
-    register = Register.read((folder / stored["register"]).read_bytes(), bytes.fromhex(stored["register_root"]))
+    register = Register.read((folder / stored["register"]).read_bytes(), _root(folder, stored))
     if not register.simulation:
         raise ClockMovedError(
             "only a role of a simulation may have its clock moved: take `clock` and `clock_offset_s` out of role.json"
@@ -114,7 +119,7 @@ def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
             },
             peers=stored["peers"],
             register_path=folder / stored["register"],
-            register_root=bytes.fromhex(stored["register_root"]),
+            register_root=_root(folder, stored),
             passphrase=Secret((folder / stored["passphrase_file"]).read_bytes().strip()),
             spool=folder / stored["spool"],
             options=stored["options"],

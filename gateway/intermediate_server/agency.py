@@ -72,6 +72,7 @@ class Limits:
 
     `acquisition_within`: window of an acquisition number; `replaced_code_for`: how long a replaced code is still answered to (IS-1).
     `statistics_threshold`: the least number that business statistics tell (SC-23). `jobs_kept_for`: how long the history of jobs is kept.
+    `ended_kept_for`: how long lifted bars, ends of codes and relations of staff who have left are kept.
     `escalate_before`: so long before its deadline a held provision is escalated (SC-4). `reseal_settle_s`: see gateway.batch.resealing.
     """
 
@@ -83,6 +84,7 @@ class Limits:
     escalate_before: timedelta
     statistics_threshold: int
     jobs_kept_for: timedelta
+    ended_kept_for: timedelta
     reseal_settle_s: float = SETTLE_S
 
 

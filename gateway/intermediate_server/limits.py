@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from gateway.batch.resealing import SETTLE_S
 from gateway.intermediate_server.agency import Limits
 from gateway.intermediate_server.operations.disclosure import DEFAULT_THRESHOLD, LEAST_THRESHOLD
+from gateway.intermediate_server.staff.reporting import ANALYSED_FOR
 from transport.role import RoleConfig
+
+_ENDED_KEEP_S: Final = ANALYSED_FOR.total_seconds()
+"""As long as a yearly analysis of the access log reads back: it asks whose relations staff were, and staff what stood in the way."""
 
 
 def limits_of(config: RoleConfig, agency: str) -> Limits:
@@ -21,6 +26,7 @@ def limits_of(config: RoleConfig, agency: str) -> Limits:
         replaced_code_for=timedelta(seconds=float(options.get("replaced_code_s", 30 * 24 * 3600))),
         statistics_threshold=max(LEAST_THRESHOLD, int(options.get("statistics_threshold", DEFAULT_THRESHOLD))),
         jobs_kept_for=timedelta(seconds=float(options.get("jobs_keep_s", 90 * 24 * 3600))),
+        ended_kept_for=timedelta(seconds=float(options.get("ended_keep_s", _ENDED_KEEP_S))),
         escalate_before=timedelta(seconds=float(options.get("held_escalate_s", 24 * 3600))),
         reseal_settle_s=float(options.get("reseal_settle_s", SETTLE_S)),
     )

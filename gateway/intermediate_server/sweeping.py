@@ -68,6 +68,10 @@ async def _erase_records(_server: Server, agency: HostedAgency) -> None:
     await erasing.erase_records(agency, agency.clock())
 
 
+async def _erase_ended(_server: Server, agency: HostedAgency) -> None:
+    await erasing.erase_ended(agency, agency.clock())
+
+
 async def _certify_erasures(_server: Server, agency: HostedAgency) -> None:
     await erasing.certify(agency, agency.clock())
 
@@ -126,7 +130,8 @@ async def _waiting(server: Server, agency: HostedAgency) -> list[Part]:
             "jobs_since": (now - agency.limits.jobs_kept_for).isoformat(),
             "last_year": str(last_year_due(now)),
             "stretch": str(statistics.STRETCH),
-            "open_purpose": erasure.first_open(agency, now),
+            "ended_before": (now - agency.limits.ended_kept_for).isoformat(),
+            "open_day": erasure.first_open(agency, now),
             "today": agency.today(now).isoformat(),
         }
         rows, unreadable = await look_across(
@@ -145,6 +150,7 @@ async def _waiting(server: Server, agency: HostedAgency) -> list[Part]:
                 (due["results"] or bool(reading.past_hours(agency, now)), _expire_results),
                 (due["copies"], _expire_copies),
                 (due["years"] or due["erasures"], _erase_records),
+                (due["ended"], _erase_ended),
                 (due["erasures"] or due["results"] or bool(reading.past_hours(agency, now)), _certify_erasures),
                 (due["unindexed"], _index_records),
                 (due["code_requests"], _expire_code_requests),

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from codebook.four_items import Field
+from gateway.api.clients import SystemRights
 
 _CODE: Final = r"^[a-z][a-z0-9-]{1,39}$"
 _SYSTEM: Final = r"^[a-z][a-z0-9-]{0,39}$"
@@ -52,6 +53,15 @@ class Affairs:
 
     def uses_individual_number(self, system: str) -> bool:
         return any(affair.individual_number for affair in self.of_system(system))
+
+    def may_bring(self, system: str) -> frozenset[Field]:
+        """Items that a file or a registration of this system may bring (SC-14): of a system that stands in no affair nobody has said what it needs."""
+        return self.items_of(system) if self.of_system(system) else frozenset(Field)
+
+    def may_bring_individual_number(self, rights: SystemRights) -> bool:
+        """Whether its client may use the 個人番号, and an affair of the system too where it stands in any (SC-13)."""
+        listed = bool(self.of_system(rights.system))
+        return rights.may_use_individual_number and (self.uses_individual_number(rights.system) or not listed)
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -40,9 +40,11 @@ CHANGE_COLUMNS: Final = (
     "address",
     "resident_kind",
 )
+REPLACED_BY: Final = "replaced_by"
+"""The fourteenth column, of a file of changes that replaces addressee numbers."""
 _COLUMNS: Final = {
     "addressees": (frozenset(ADDRESSEE_COLUMNS), frozenset({MIGRATED})),
-    "person-changes": (frozenset(CHANGE_COLUMNS), frozenset[str]()),
+    "person-changes": (frozenset(CHANGE_COLUMNS), frozenset({REPLACED_BY})),
 }
 """Channel → the columns that a layout needs, and those that it may have."""
 

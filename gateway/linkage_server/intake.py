@@ -12,7 +12,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -121,6 +121,36 @@ async def keep_results(connection: Connection, intake: Intake, results: Sequence
     return Intake(id=intake.id, key=intake.key, sha256=intake.sha256, done=False, lines_done=last_line, counts=counts)
 
 
+async def change_results(
+    connection: Connection, intake: Intake, stored: Sequence[Result], anew: Sequence[Result]
+) -> Intake:
+    """Put results of lines that were judged anew in the place of those of before, in the transaction that took them.
+
+    `stored`: the chunk that the lines are of. Returns the intake after it, open again where anything changed: it is to be closed once more.
+    Raises StorageUnavailableError when another process did the same meanwhile.
+    """
+    by_line = {one[0]: list(one) for one in anew}
+    results = [by_line.get(one[0], one) for one in stored]
+    if results == stored:
+        return intake
+    counts = dict(Counter(counted(intake.counts, results)) - Counter(counted({}, stored)))
+    reopened = await connection.fetchval(
+        _SQL["reopen_intake"], intake.id, json.dumps(counts), json.dumps(dict(intake.counts))
+    )
+    if reopened is None:
+        raise StorageUnavailableError("another process judged lines of this intake anew")
+    packed = zlib.compress(msgspec.json.encode(results), 1)
+    await connection.execute(_SQL["change_results"], intake.id, stored[0][0], packed)
+    return replace(intake, done=False, counts=counts)
+
+
+async def results_after(agency: Agency, intake: Intake, line: int) -> list[list[Any]] | None:
+    """The first chunk of results that begins after a line; None behind the last."""
+    async with agency.database.inside(agency.tenant) as connection:
+        row = await connection.fetchrow(_SQL["results_after"], intake.id, line)
+    return _RESULTS.decode(zlib.decompress(row["packed"])) if row is not None else None
+
+
 async def write_result_file(agency: Agency, intake: Intake, columns: Mapping[str, int], path: Path) -> Path:
     """As `result_file`, to a file and piece by piece, so that its size does not matter. `columns`: header → place in a result."""
     places = tuple(columns.values())
@@ -128,14 +158,10 @@ async def write_result_file(agency: Agency, intake: Intake, columns: Mapping[str
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        while True:
-            async with agency.database.inside(agency.tenant) as connection:
-                row = await connection.fetchrow(_SQL["results_after"], intake.id, after)
-            if row is None:
-                return path
-            after = row["first_line"]
-            results = _RESULTS.decode(zlib.decompress(row["packed"]))
+        while results := await results_after(agency, intake, after):
+            after = results[0][0]
             writer.writerows([one[at] if at < len(one) else None for at in places] for one in results)
+    return path
 
 
 async def result_file(agency: Agency, intake: Intake, header: Sequence[str]) -> bytes:

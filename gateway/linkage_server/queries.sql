@@ -12,6 +12,13 @@ update intake set lines_done = $2, counts = $3 where id = $1 and lines_done = $4
 -- name: put_results
 insert into intake_result (intake_id, first_line, packed) values ($1, $2, $3)
 
+-- name: reopen_intake
+-- Lines of it were judged anew; nobody else has, meanwhile.
+update intake set state = 'open', counts = $2 where id = $1 and counts = $3 returning id
+
+-- name: change_results
+update intake_result set packed = $3 where intake_id = $1 and first_line = $2
+
 -- name: results
 select packed from intake_result where intake_id = $1 order by first_line
 

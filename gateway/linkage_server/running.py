@@ -90,7 +90,7 @@ def start(group: asyncio.TaskGroup, one: Running, config: RoleConfig, openings: 
         "pushes": one.pushes.run,
         "jobs": one.jobs.run,
         "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency),
+        "retention": partial(retention.run, agency, config.options),
         "reviews": Reviews(agency).run,
         "spool": take_files,
         "log_standing": partial(openings.stand, one.standing),

@@ -51,7 +51,7 @@ from gateway.linkage_server.resealing.job import open_resealing
 from gateway.linkage_server.routes import add_routes
 from gateway.linkage_server.running import Running, start
 from gateway.linkage_server.supervision import supervised
-from gateway.linkage_server.tenant import AGENCIES, Agency
+from gateway.linkage_server.tenant import AGENCIES, Agency, clients_that_decide_alone
 from gateway.linkage_server.waiting_work import WaitingWork
 from gateway.opening import Openings
 from storage.committer import Committer, commit_step
@@ -140,6 +140,7 @@ async def _open(
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
+        clients_that_decide_alone=clients_that_decide_alone(config.options, hosted.id),
         file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
     )
     forwarding = Forwarding(

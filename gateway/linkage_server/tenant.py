@@ -38,8 +38,8 @@ class Agency:
     """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now; `earlier_log_keys`: those before that one.
 
     `backup_key`: public half of the key that backups are sealed to; None where there is none. `release`: whether data may leave.
-
-    `compare_with_resident_network`: whether four items are compared with the resident network's too; `measures`: what the analysis of looks finds remarkable.
+    `compare_with_resident_network`: whether four items are compared with the resident network's too; `measures`: what the analysis of looks finds remarkable;
+    `clients_that_decide_alone`: those that know their staff, so that one of them may bring both names of a decision; None: every client (docs/adr/0081).
     """
 
     id: str
@@ -63,6 +63,7 @@ class Agency:
     release: Release = field(default_factory=Release)
     limits: LoadLimits = field(default_factory=LoadLimits)
     measures: Measures = field(default_factory=Measures)
+    clients_that_decide_alone: frozenset[str] | None = None
     file_layouts: Mapping[str, FixedLayout] = field(default_factory=read_file_layouts)
 
     def look_s(self, alone_s: float) -> float:
@@ -92,6 +93,12 @@ AGENCIES: web.AppKey[Mapping[str, Agency]] = web.AppKey("agencies", Mapping[str,
 
 def milliseconds(now: datetime) -> int:
     return int(now.timestamp() * 1000)
+
+
+def clients_that_decide_alone(options: Mapping[str, Any], agency: str) -> frozenset[str] | None:
+    """Those of an agency that the role's options name; None when they say nothing about the agency."""
+    named = dict(options.get("clients_that_decide_alone", {})).get(agency)
+    return frozenset(named) if named is not None else None
 
 
 def new_entry_id(now: datetime) -> str:

@@ -25,6 +25,10 @@ ALLOWED = {
     ("gateway.api", "put_first_secret"): "set-up: a client is enrolled before the server runs",
     ("gateway.api", "forget_revoked"): "drops revoked tokens past their time",
     ("gateway.api", "revoke_token"): "a client gives its own token back; whoever uses it afterwards is on record",
+    **dict.fromkeys(
+        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows")),
+        "what lies in a hold goes a while after it was decided; that it was held and how it was decided is on record",
+    ),
     ("gateway.api", "forget_assertions"): "drops spent assertions past their time",
     ("gateway.api", "use_assertion"): "an assertion is spent once; the call that it signs in is recorded by itself",
     **dict.fromkeys(
@@ -51,6 +55,7 @@ ALLOWED = {
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
+    ("gateway.intermediate_server.retention", "erase_ended"): "what is over goes by rule, noted in the same statement; the certificate is recorded",
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
@@ -61,6 +66,8 @@ ALLOWED = {
     ("gateway.linkage_server", "open_intake"): "a file is taken in hand; what it did is recorded when it is closed",
     ("gateway.linkage_server", "advance_intake"): "progress through a file, in one transaction with the rows loaded; the end is recorded",
     ("gateway.linkage_server", "put_results"): "results by line, in one transaction with the rows loaded",
+    ("gateway.linkage_server", "reopen_intake"): "lines judged anew, in one transaction with what they changed; the end is recorded again",
+    ("gateway.linkage_server", "change_results"): "results by line, in one transaction with the lines judged anew",
     **dict.fromkeys(
         (
             ("gateway.linkage_server.bulk_inquiries", name)
@@ -94,10 +101,13 @@ ALLOWED = {
                 "put_change_hold",
                 "put_events",
                 "put_former_number",
+                "put_successor",
                 "put_waiting_changes",
                 "reinstate_events",
+                "undo_addressee_end",
                 "undo_events",
                 "update_persons",
+                "write_addressee_ends",
             )
         ),
         "changes of people, in one transaction with their results; the list is recorded when it is closed, a review by its decision",

@@ -20,7 +20,7 @@ from transport.register import sign_register
 WIDTHS = (2, 15, 15, 17, 20, 20, 16, 1, 16, 16, 16, 16, 16, 16, 1, 1, 8, 8)
 ACCOUNTS = "TM00000000000089"
 AGENCIES = {"setagaya": "9999000000000001", "suginami": "9999000000000004", "naikaku": "9999000000000006"}
-SCOPES = ("addressees:register", "inquiries:create", "inquiry-files:spool")
+SCOPES = ("addressees:register", "persons:change", "inquiries:create", "inquiry-files:spool")
 ACCOUNT = {
     "金融機関コード": {"value": "9999"},
     "金融機関名カナ": {"value": "カクウ"},

@@ -7,7 +7,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.linkage_server.file_layouts import CHANGE_COLUMNS
+from gateway.linkage_server.file_layouts import CHANGE_COLUMNS, REPLACED_BY
 from tests.support.linkage_world import Answer, Caller, World
 from tests.support.resident_files import csv_bytes, person, put, through
 
@@ -60,7 +60,8 @@ def item(change_row: dict[str, str]) -> dict[str, str]:
 
 def changes_csv(rows: list[dict[str, str]], encoding: str = "utf-8") -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, CHANGE_COLUMNS, lineterminator="\n")
+    columns = (*CHANGE_COLUMNS, *([REPLACED_BY] if any(REPLACED_BY in row for row in rows) else []))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode(encoding)

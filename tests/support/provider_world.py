@@ -74,6 +74,7 @@ LIMITS = Limits(
     escalate_before=timedelta(days=1),
     statistics_threshold=10,
     jobs_kept_for=timedelta(days=90),
+    ended_kept_for=timedelta(days=456),
 )
 _NUMBERS = itertools.count(1)
 

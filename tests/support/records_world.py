@@ -203,6 +203,7 @@ _LIMITS = Limits(
     replaced_code_for=timedelta(days=30),
     statistics_threshold=10,
     jobs_kept_for=timedelta(days=90),
+    ended_kept_for=timedelta(days=456),
     escalate_before=timedelta(days=1),
 )
 

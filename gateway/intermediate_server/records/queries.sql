@@ -22,12 +22,13 @@ with lead as materialized (
         and at >= $8::timestamptz and at <= $9::timestamptz and (at, year, idx) < ($9::timestamptz, $10::integer, $11::bigint)
     order by at desc, year desc, idx desc limit $13::bigint
 ), found as (
-    select year, idx, at from lead
+    select year, idx, at, kind, partner, item, information, actor, subject from lead
     where ($2::bytea[] is null or subject = any($2)) and ($3 is null or actor = $3) and ($4 is null or partner = $4)
         and ($5 is null or item = $5) and ($6 is null or kind = $6) and ($7::text is null or information = $7)
     order by at desc, year desc, idx desc limit $12::bigint
 )
-select examined.*, last.*, found.year, found.idx, found.at, e.entry_id, e.kind, e.body
+select examined.*, last.*, found.year, found.idx, found.at as found_at, found.kind as found_kind, found.partner, found.item, found.information,
+    found.actor, found.subject, e.entry_id, e.at, e.kind, e.inquiry_number, e.body, e.leaf, e.personal
 from (select count(*) as examined from lead) as examined
 left join (select at as last_at, year as last_year, idx as last_idx from lead order by at, year, idx limit 1) as last on true
 left join found on true
@@ -35,7 +36,13 @@ left join log_entry e on e.year = found.year and e.idx = found.idx
 order by found.at desc, found.year desc, found.idx desc
 
 -- name: entry
-select year, idx, entry_id, at, kind, inquiry_number, body, personal from log_entry where entry_id = $1
+select year, idx, entry_id, at, kind, inquiry_number, body, leaf, personal from log_entry where entry_id = $1
+
+-- name: found_by
+-- The row by which an entry of this time and place is found; and whether rows of its stretch of the log are still to be made.
+select r.at as found_at, r.kind as found_kind, r.partner, r.item, r.information, r.actor, r.subject,
+    exists (select from record_indexing i where i.year = $2 and i.upto > $3) as waits
+from (values (1)) as always (one) left join log_record r on r.at = $1 and r.year = $2 and r.idx = $3
 
 -- name: of_person
 -- Every record about a person, in the order of time.

@@ -20,7 +20,8 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from evidence.proven_records import ProvenRecord, RecordsHeader, write_records
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.records import subjects
+from gateway.intermediate_server.records import agreeing, subjects
+from gateway.intermediate_server.records.agreeing import Differs
 from storage import sql
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
@@ -103,7 +104,10 @@ def _sifted(item: SearchItem) -> bool:
 
 
 async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: datetime) -> dict[str, Any]:
-    """One page: `records` (each with its place `log` and its `corrections`), and `next` to go on from, None at the end. Raises ProblemError 400."""
+    """One page: `records`, and `next` to go on from, None at the end. Raises ProblemError 400.
+
+    Each record with its place `log`, its `corrections`, and what of it `differs` from its entry.
+    """
     person = None if item.person is None else subjects.indexes(agency, parse_person(item.person))
     start = item.after or Cursor(at=item.until or now + AHEAD, year=-1, index=-1)
     async with agency.database.inside(agency.tenant) as connection:
@@ -114,7 +118,11 @@ async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: da
             item.since or BEGINNING, start.at, start.year, start.index, item.limit, _LOOKED_AT if _sifted(item) else item.limit,
         )  # fmt: skip
     found = [row for row in rows if row["idx"] is not None]
-    shown = [entry for row in found if covers_entry(entry := log_store.shown(row), covers)]
+    shown = []
+    for row in found:
+        if covers_entry(entry := log_store.shown(row), covers):
+            differs = agreeing.of_entry(row, entry) | agreeing.of_row(agency, row, row, entry)
+            shown.append(entry | {"differs": sorted(differs)})
     await add_corrections(agency, shown)
     await subjects.add_purposes(agency, shown)
     following = _following(item, rows[0], found)
@@ -123,7 +131,7 @@ async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: da
 
 def _following(item: SearchItem, looked: Record, found: Sequence[Record]) -> Cursor | None:
     if len(found) == item.limit:
-        return Cursor(at=found[-1]["at"], year=found[-1]["year"], index=found[-1]["idx"])
+        return Cursor(at=found[-1]["found_at"], year=found[-1]["year"], index=found[-1]["idx"])
     if _sifted(item) and looked["examined"] == _LOOKED_AT:
         return Cursor(at=looked["last_at"], year=looked["last_year"], index=looked["last_idx"])
     return None
@@ -147,6 +155,7 @@ async def show(agency: HostedAgency, item: ShowItem, covers: Covers, now: dateti
     row = await entry_row(agency, item.entry_id)
     if row is None or row["kind"] not in _RECORDS or not covers_entry(entry := log_store.shown(row), covers):
         raise unknown_record()
+    entry["differs"] = sorted(await _differing(agency, row, entry))
     await add_corrections(agency, [entry])
     await subjects.add_purposes(agency, [entry])
     if row["body"] is None:
@@ -154,6 +163,18 @@ async def show(agency: HostedAgency, item: ShowItem, covers: Covers, now: dateti
             named = await connection.fetchval(_SQL["certificate_of"], f"{subjects.PERSONAL}{row['year']}")
         return {"record": entry | {"certificate": named}, "proof": None}
     return {"record": entry, "proof": await _proof(agency, row, now) if item.proof else None}
+
+
+async def _differing(agency: HostedAgency, row: Record, entry: Mapping[str, Any]) -> set[Differs]:
+    """Of one record, with the row that finds it; erasures and the like are found by none."""
+    if row["body"] is None or "inquirer" not in entry.get("facts", entry):
+        return agreeing.of_entry(row, entry)
+    async with agency.database.inside(agency.tenant) as connection:
+        found = await connection.fetchrow(_SQL["found_by"], row["at"], row["year"], row["idx"])
+    if found is None or found["found_at"] is None:
+        missing = found is None or not found["waits"]
+        return agreeing.of_entry(row, entry) | ({Differs.ROW} if missing else set())
+    return agreeing.of_entry(row, entry) | agreeing.of_row(agency, found, row, entry)
 
 
 def unknown_record() -> ProblemError:

@@ -24,9 +24,10 @@ def noted(agency: HostedAgency, copies: int, now: datetime) -> Write:
 
 
 def first_open(agency: HostedAgency, now: datetime) -> str:
-    """The first erasure to which copies may still be added; those that sort before it can be certified."""
-    return f"{PREFIX}{agency.today(now - _SETTLED_AFTER).isoformat()}"
+    """The first day to whose erasures something may still be added; those of days before it can be certified."""
+    return agency.today(now - _SETTLED_AFTER).isoformat()
 
 
 def day_of(key_purpose: str) -> date:
-    return date.fromisoformat(key_purpose.removeprefix(PREFIX))
+    """Of an erasure of a day, `<kind>/<day>`."""
+    return date.fromisoformat(key_purpose.rpartition("/")[2])

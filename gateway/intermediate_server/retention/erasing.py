@@ -1,16 +1,19 @@
 """消去: what expires goes by a rule, its key first, and a certificate in the log says so (SC-3, SC-6, SC-16; 番号法施行令30条).
 
 Copies go when they are withdrawn or over (`replica.erasure`); a day of them is one certificate, and the key of somebody without copies goes with it.
-Results go at their time, and the key of an hour once nothing is sealed under it. Seven years after the last record of a fiscal year its
-personal parts and the bodies of its entries go, with the rows of its inquiries and provisions; the hashes stay, and the log still verifies.
+What is over and still names a person (a lifted bar, the end of a code, a relation of staff who have left) goes after `Limits.ended_kept_for`, a
+day of each kind one certificate (docs/adr/0078). Results go at their time, and the key of an hour once nothing is sealed under it. Seven years
+after the last record of a fiscal year its personal parts and the bodies of its entries go, with the rows of its inquiries and provisions; the
+hashes stay, and the log still verifies.
 `TRANSITIONS`: begun (what is to go is written down) → certified (the key is gone, and it is in the log) → confirmed (`certificates`).
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 
 from asyncpg import Record
 
@@ -35,6 +38,7 @@ from storage.log_keeping import (
     first_id_after,
     last_year_due,
 )
+from transport.clock import JST
 
 _SQL = sql.load("gateway.intermediate_server.retention")
 _INQUIRY_SQL = sql.load("gateway.intermediate_server.inquiry")
@@ -48,6 +52,12 @@ class Kind(StrEnum):
     RESULTS = "results"
     RECORDS = RECORDS
     REPLICAS = "replicas"
+    BARS = "bars"
+    CODES = "codes"
+    RELATIONS = "relations"
+
+
+_OF_ENDED: Final = frozenset({Kind.BARS, Kind.CODES, Kind.RELATIONS})
 
 
 class Rule(StrEnum):
@@ -55,6 +65,7 @@ class Rule(StrEnum):
 
     AFTER_ITS_TIME = "SC-3"
     AFTER_SEVEN_YEARS = RULE
+    NOT_NEEDED = "番号法20条"
 
 
 # --- results
@@ -144,6 +155,18 @@ def _first_ids_after(year: int) -> tuple[str, str]:
     return first_id_after("Q", year), first_id_after("K", year)
 
 
+# --- what is over
+
+
+async def erase_ended(agency: HostedAgency, now: datetime) -> None:
+    """A stretch of each kind, noted under today; what is left is called for at once. Raises StorageUnavailableError."""
+    before, today = now - agency.limits.ended_kept_for, agency.today(now).isoformat()
+    async with agency.database.inside(agency.tenant) as connection:
+        gone = await connection.fetch(_SQL["erase_ended"], before, today, Rule.NOT_NEEDED.value, now, ENTRIES_AT_ONCE)
+    if any(row["erased"] == ENTRIES_AT_ONCE for row in gone):
+        agency.broom.call(0)
+
+
 # --- certificates
 
 
@@ -181,6 +204,9 @@ async def nothing_left(agency: HostedAgency, row: Record) -> bool:
             left: bool = await connection.fetchval(_SQL["left_of_year"], year, *_first_ids_after(year))
         elif row["kind"] == Kind.REPLICAS:
             left = await connection.fetchval(_SQL["left_of_copies"], erasure.day_of(purpose))
+        elif row["kind"] in _OF_ENDED:
+            began = datetime.combine(erasure.day_of(purpose), time(), JST)
+            left = await connection.fetchval(_SQL["left_of_ended"], row["kind"], began - agency.limits.ended_kept_for)
         else:
             left = await connection.fetchval(_INQUIRY_SQL["left_under"], purpose)
     return not left
@@ -194,7 +220,10 @@ async def _certify(agency: HostedAgency, row: Record, now: datetime) -> None:
         async with agency.database.inside(agency.tenant) as connection:
             heads = await connection.fetch(_SQL["log_of"], int(purpose.removeprefix(PERSONAL)))
         facts |= facts_of(heads[0])
-    if row["kind"] != Kind.REPLICAS:  # a person's key stays as long as there is another copy of theirs
+    if row["kind"] in (
+        Kind.RESULTS,
+        Kind.RECORDS,
+    ):  # of the others no key goes; a person's key stays as long as there is another copy of theirs
         facts["key_state"] = "destroyed"
     entry = note_event(
         agency, now, EntryKind.ERASURE_CERTIFIED, reason=row["rule"], actor=BY_RULE, erasure=row["kind"], key_file=key_file, **facts

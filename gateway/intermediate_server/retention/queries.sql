@@ -33,8 +33,8 @@ delete from provision where permit_id in (select permit_id from provision where 
 delete from inquiry where inquiry_number in (select inquiry_number from inquiry where inquiry_number < $1 order by inquiry_number limit $2)
 
 -- name: begun
--- Erasures that can be certified; of copies those of days that are over, which sort before $1.
-select * from erasure where state = 'begun' and (kind <> 'replicas' or key_purpose < $1) order by begun_at limit 200
+-- Erasures that can be certified; of what goes day by day those of days that are over, before $1.
+select * from erasure where state = 'begun' and (kind in ('results', 'records') or split_part(key_purpose, '/', 2) < $1) order by begun_at limit 200
 
 -- name: certify_erasure
 update erasure set state = 'certified', certified_at = r.certified_at, certificate = r.certificate, key_file = r.key_file, content_hash = r.content_hash
@@ -63,6 +63,32 @@ update erasure set rows_deleted = rows_deleted + (select count(*) from gone) whe
 -- Whether a copy is there that was withdrawn, or one whose last public day was before this one.
 select exists (select from replica r join replica_withdrawn w using (record_id) where r.revision <= w.revision)
     or exists (select from replica where public_to < $1)
+
+-- name: erase_ended
+-- What was over before $1: lifted bars, ends of codes, relations of staff who have left, at most $5 of each; noted under the day $2 in one statement.
+with bars as (
+    delete from bar where bar_id in (select bar_id from bar where state = 'lifted' and changed_at < $1 limit $5) returning 1
+), codes as (
+    delete from former_code where acquisition_index in (select acquisition_index from former_code where ended_at < $1 limit $5) returning 1
+), relations as (
+    delete from staff_relation where (staff_id, relation, person_index) in (
+        select r.staff_id, r.relation, r.person_index from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $1 limit $5
+    ) returning 1
+), gone (kind, erased) as (
+    select 'bars', count(*) from bars union all select 'codes', count(*) from codes union all select 'relations', count(*) from relations
+)
+insert into erasure as held (key_purpose, kind, rule, state, erased, begun_at)
+select kind || '/' || $2::text, kind, $3::text, 'begun', erased, $4::timestamptz from gone where erased > 0
+on conflict (key_purpose) do update set erased = held.erased + excluded.erased where held.state = 'begun'
+returning kind, erased
+
+-- name: left_of_ended
+-- Whether something of a kind is there that was over before an instant.
+select case $1::text
+    when 'bars' then exists (select from bar where state = 'lifted' and changed_at < $2)
+    when 'codes' then exists (select from former_code where ended_at < $2)
+    else exists (select from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $2)
+end
 
 -- name: erasure
 select * from erasure where key_purpose = $1

@@ -180,6 +180,7 @@ async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime
                 ended,
                 revoked,
                 Write(store.REVOKE_CARDS_OF, (who,)),
+                Write(store.NOTE_LEAVING, (who, now)),
             )
         case TransferItem(office=office):
             _check_form(bool(OFFICE.fullmatch(office)) and office != member.office)

@@ -64,6 +64,11 @@ from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bo
 where m.staff_id = r.staff_id and m.version = r.version
 returning m.staff_id
 
+-- name: note_leaving
+update staff_member m set left_at = r.left_at from unnest($1::text[], $2::timestamptz[]) as r (staff_id, left_at)
+where m.staff_id = r.staff_id
+returning m.staff_id
+
 -- name: add_card
 insert into staff_card (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state)
 select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::timestamptz[])

@@ -43,15 +43,16 @@ async def record(desk: StaffDesk, now: datetime) -> bool:
 def commit_of(desk: StaffDesk, row: Record, now: datetime) -> Commit:
     """One end with its mark; it is lost when the session was used or ended meanwhile."""
     idle_at = row["seen_at"] + desk.rules.idle
-    ended_at = row["ended_at"] or min(idle_at, row["until"])
-    by_itself = How.AGE if row["until"] <= idle_at else How.IDLE
+    ended_at, how = min(idle_at, row["until"]), How.AGE if row["until"] <= idle_at else How.IDLE
+    if row["ended_at"] is not None and row["ended_at"] < ended_at:
+        ended_at, how = row["ended_at"], How(row["ended_how"])
     entry = desk.entry(
         now,
         EntryKind.STAFF_SESSION_ENDED,
         actor=row["staff_id"],
         reason=row["reason"],
         terminal=row["certificate"].hex(),
-        how=How(row["ended_how"] or by_itself).value,
+        how=how.value,
         opened_at=timestamp(row["opened_at"]),
         ended_at=timestamp(ended_at),
     )

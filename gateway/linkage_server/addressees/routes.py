@@ -8,12 +8,14 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from codebook.four_items import Field
 from gateway.api.authorization import idempotency_key, require
 from gateway.api.clients import SystemRights
 from gateway.batch.text_forms import refused_in
 from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
 from gateway.linkage_server.addressees.rows import Malformed, Parsed, check
+from gateway.linkage_server.affairs import Affairs
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS as COLUMNS
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from transport import wire
@@ -46,12 +48,18 @@ def _fields(system: str, item: _Item) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _parsed(number: int, item: _Item, rights: SystemRights) -> Parsed:
+def _parsed(number: int, item: _Item, rights: SystemRights, affairs: Affairs) -> Parsed:
     fields = _fields(rights.system, item)
     for name, text in zip(COLUMNS, fields, strict=True):
         if (refused := refused_in(text)) is not None:
             return Malformed(number, refused[1], name)
-    return check(number, fields, system=rights.system, may_use_individual_number=rights.may_use_individual_number)
+    return check(
+        number,
+        fields,
+        system=rights.system,
+        may_use_individual_number=affairs.may_bring_individual_number(rights),
+        needs_kana=Field.KANA in affairs.may_bring(rights.system),
+    )
 
 
 async def post_addressees(request: web.Request) -> web.Response:
@@ -96,7 +104,7 @@ async def _register(
         )
     if not taken.done:
         if not taken.lines_done and items:
-            parsed = [_parsed(number, item, rights) for number, item in enumerate(items, start=1)]
+            parsed = [_parsed(number, item, rights, agency.affairs) for number, item in enumerate(items, start=1)]
             prepared = await flow.prepare(agency, parsed, rights=rights, last_line=len(items))
             taken = await flow.register(agency, taken, prepared)
         await flow.close(agency, taken, system=system)

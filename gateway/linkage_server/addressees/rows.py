@@ -150,14 +150,20 @@ def is_date(text: str) -> bool:
     return True
 
 
-def check(line: int, fields: Sequence[str], *, system: str, may_use_individual_number: bool) -> Parsed:
-    """A row of nine texts in the order of `COLUMNS`, and the migrated integrated number if there is a tenth."""
+def check(
+    line: int, fields: Sequence[str], *, system: str, may_use_individual_number: bool, needs_kana: bool
+) -> Parsed:
+    """A row of nine texts in the order of `COLUMNS`, and the migrated integrated number if there is a tenth.
+
+    The four items tell people apart, whatever affair they come for; a reading that no affair needs is dropped here (SC-14).
+    """
     wrong = _form(fields[:9], system=system, may_use_individual_number=may_use_individual_number)
     if wrong is not None:
         return Malformed(line, *wrong)
     if len(fields) > len(COLUMNS) and not _is_integrated_number(fields[9]):
         return Malformed(line, Reason.FIELD_MALFORMED, MIGRATED)
-    return Row(line, *fields[1:])
+    row = Row(line, *fields[1:])
+    return row if needs_kana or not row.kana else msgspec.structs.replace(row, kana="")
 
 
 def _is_integrated_number(text: str) -> bool:
@@ -175,6 +181,7 @@ class RowReader:
         encoding: str,
         system: str,
         may_use_individual_number: bool,
+        needs_kana: bool,
     ) -> None:
         self.migrates = MIGRATED in names
         wanted = (*COLUMNS, MIGRATED) if self.migrates else COLUMNS
@@ -184,23 +191,38 @@ class RowReader:
         self._encoding = encoding
         self._system = system
         self._may = may_use_individual_number
+        self._needs_kana = needs_kana
 
     @classmethod
     def from_header(
-        cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool
+        cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool, needs_kana: bool
     ) -> RowReader | None:
         """None when the header does not have exactly the columns (in any order; a byte order mark is passed over)."""
         names = columns_of(header, encoding)
         if sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, MIGRATED))):
             return None
-        return cls(names, None, encoding=encoding, system=system, may_use_individual_number=may_use_individual_number)
+        return cls(
+            names,
+            None,
+            encoding=encoding,
+            system=system,
+            may_use_individual_number=may_use_individual_number,
+            needs_kana=needs_kana,
+        )
 
     @classmethod
     def of_layout(
-        cls, layout: FixedLayout, *, encoding: str, system: str, may_use_individual_number: bool
+        cls, layout: FixedLayout, *, encoding: str, system: str, may_use_individual_number: bool, needs_kana: bool
     ) -> RowReader:
         names = [field.name for field in layout.fields]
-        return cls(names, layout, encoding=encoding, system=system, may_use_individual_number=may_use_individual_number)
+        return cls(
+            names,
+            layout,
+            encoding=encoding,
+            system=system,
+            may_use_individual_number=may_use_individual_number,
+            needs_kana=needs_kana,
+        )
 
     def read(self, first_line: int, lines: Sequence[bytes]) -> list[Parsed]:
         if self._layout is not None:
@@ -227,4 +249,10 @@ class RowReader:
             return Malformed(number, TextReason.LENGTH, f"{len(fields)} fields")
         if self._order is not None:
             fields = [fields[at] for at in self._order]
-        return check(number, fields, system=self._system, may_use_individual_number=self._may)
+        return check(
+            number,
+            fields,
+            system=self._system,
+            may_use_individual_number=self._may,
+            needs_kana=self._needs_kana,
+        )

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from codebook.four_items import Field
 from gateway.api.clients import SystemRights
 from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
 from gateway.batch.run import Rejected
@@ -98,13 +99,18 @@ async def _load(agency: Agency, taken: Intake, load: _Load, examined: Examined) 
 
 def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> RowReader | Rejected:
     encoding = ENCODINGS[manifest.encoding.lower()]
-    may = rights.may_use_individual_number
+    may = agency.affairs.may_bring_individual_number(rights)
+    kana = Field.KANA in agency.affairs.may_bring(rights.system)
     if manifest.form == FIXED_WIDTH:
         layout = agency.file_layouts[CHANNEL]
-        return RowReader.of_layout(layout, encoding=encoding, system=file.system, may_use_individual_number=may)
+        return RowReader.of_layout(
+            layout, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana
+        )
     with file.data.open("rb") as data:
         header = data.readline(LONGEST_LINE)
-    reader = RowReader.from_header(header, encoding=encoding, system=file.system, may_use_individual_number=may)
+    reader = RowReader.from_header(
+        header, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana
+    )
     return reader or Rejected(reason="header_unknown", where=missing_column(header, encoding, ADDRESSEE_COLUMNS))
 
 

@@ -91,8 +91,11 @@ join addressee a on a.business_system_id = $1 and a.addressee_number = r.address
 join person p using (integrated_number)
 
 -- name: current_numbers
-select integrated_number, min(addressee_number) as addressee_number from addressee
-where business_system_id = $1 and integrated_number = any($2::bigint[]) and state = 'held' group by integrated_number
+-- The numbers that people have; of several, one that has taken another's place.
+select distinct on (a.integrated_number) a.integrated_number, a.addressee_number from addressee a
+where a.business_system_id = $1 and a.integrated_number = any($2::bigint[]) and a.state = 'held'
+order by a.integrated_number, not exists (select from addressee e
+    where e.business_system_id = $1 and e.integrated_number = a.integrated_number and e.replaced_by = a.addressee_number), a.addressee_number
 
 -- name: files_of
 select f.name, f.lines, f.state, f.taken_at, f.asked_at, f.finished_at, f.supplements_written,

@@ -127,6 +127,18 @@ order by p.revision
 -- name: advance_cursor
 update business_cursor set person_revision = $1, addressee_revision = $2
 
+-- name: of_replaced
+-- Records of addressee numbers that another one has replaced, but for those that cannot be read.
+select o.record_id, a.business_system_id, a.replaced_by
+from (select distinct n.* from unnest($1::text[], $2::text[]) as n (business_system_id, addressee_number)) n
+cross join lateral (
+    select * from addressee
+    where business_system_id = n.business_system_id and addressee_number = n.addressee_number and replaced_by is not null offset 0) a
+cross join lateral (
+    select record_id from original
+    where business_system_id = n.business_system_id and addressee_number = n.addressee_number and record_id <> all($3::text[]) offset 0) o
+limit $4
+
 -- name: look_again
 with named as (select distinct n.* from unnest($1::text[], $2::text[]) as n (business_system_id, addressee_number)),
 looked as (

@@ -1,20 +1,28 @@
-"""Copies follow the people (LS-2.6): who is frozen, ends, gets an 個人番号 or becomes another person is looked at anew, record by record.
+"""Copies follow the people (LS-2.6): whose number ends or is replaced, who is frozen, gets an 個人番号 or becomes another person is looked at anew, record by record.
 
 The loop reads person and addressee by revision; the functions are for whoever cannot wait for it (split and merge).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from gateway.linkage_server.business_information.store import SQL
+import msgspec
+
+from gateway.linkage_server.business_information.originals import Transfer
+from gateway.linkage_server.business_information.store import SQL, change_originals, read_row
 from gateway.linkage_server.tenant import Agency
+from keys.errors import KeyUnusable, SealBroken
 from storage.committer import commit_step
 from storage.database import Connection
 
 FOLLOWED_STEP: Final = commit_step("linkage", "business_information.followed")
 _AT_ONCE: Final = 5_000
+
+Pair = tuple[str, str]
+"""A business system and its addressee number."""
 
 
 async def follow(agency: Agency) -> int:
@@ -40,6 +48,7 @@ async def _follow(agency: Agency) -> int:
         addressees = await connection.fetch(SQL["changed_addressees"], addressee, _AT_ONCE)
         persons = await connection.fetch(SQL["changed_persons"], person, _AT_ONCE)
         named = [(row[1], row[2]) for row in (*addressees, *persons) if row[1] is not None]
+        named += await _renumber(agency, connection, [(row[1], row[2]) for row in addressees])
         if named:
             await connection.execute(SQL["look_again"], *map(list, zip(*named, strict=True)))
         await connection.execute(
@@ -49,6 +58,34 @@ async def _follow(agency: Agency) -> int:
         )
     FOLLOWED_STEP.after.reached()
     return len(addressees) + len(persons)
+
+
+async def _renumber(agency: Agency, connection: Connection, changed: Sequence[Pair]) -> list[Pair]:
+    """Records of a 宛名番号 that was replaced are those of the number that has its place; returns these numbers.
+
+    They say the same of the same person and are no new edition. One that cannot be read stays where it is, and no copy of it.
+    """
+    given: set[Pair] = set()
+    unreadable: list[str] = []
+    while changed:
+        columns = map(list, zip(*{*changed, *given}, strict=True))
+        rows = await connection.fetch(SQL["of_replaced"], *columns, unreadable, _AT_ONCE)
+        if not rows:
+            break
+        to = {row["record_id"]: row["replaced_by"] for row in rows}
+        moved = []
+        for row in await connection.fetch(SQL["held"], sorted(to)):
+            try:
+                one = read_row(agency.keys, row)
+            except (SealBroken, KeyUnusable):
+                unreadable.append(row["record_id"])
+                continue
+            said = msgspec.structs.replace(one.said, addressee_number=to[row["record_id"]])
+            transfer = Transfer.DUE if row["transfer"] == Transfer.REFUSED else Transfer(row["transfer"])
+            moved.append((msgspec.structs.replace(one, said=said), transfer, False))
+        await change_originals(connection, agency.keys, moved)
+        given |= {(row["business_system_id"], row["replaced_by"]) for row in rows}
+    return sorted(given)
 
 
 async def _changed(agency: Agency, query: str, integrated_number: int, connection: Connection | None) -> int:

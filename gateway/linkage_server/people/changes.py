@@ -12,11 +12,12 @@ import msgspec
 from codebook import individual_number
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import RESIDENT_KINDS, SEXES, is_date
+from gateway.linkage_server.file_layouts import REPLACED_BY
 from gateway.linkage_server.people.state import Kind, Says
 
 LONGEST_EVENT_ID: Final = 80
 LONGEST: Final = 300
-FROM_SYSTEMS: Final = tuple(Kind)[:9]
+FROM_SYSTEMS: Final = tuple(Kind)[:10]
 _TEXTS: Final = ("name", "kana", "address")
 _NEEDS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.MOVE_IN: ("name", "sex", "birth_date", "address"),
@@ -35,6 +36,7 @@ _MAY_SAY: Final[dict[Kind, frozenset[str]]] = {
     Kind.INDIVIDUAL_NUMBER_CHANGE: frozenset({"individual_number"}),
     Kind.CORRECTION: frozenset({"name", "kana", "sex", "birth_date", "address"}),
     Kind.CANCELLATION: frozenset(),
+    Kind.ADDRESSEE_END: frozenset(),
 }
 """What a change of a kind may say: what it does not need is refused at entry (SC-14)."""
 
@@ -66,6 +68,8 @@ class ChangeReason(StrEnum):
     INDIVIDUAL_NUMBER_TAKEN = "individual_number_taken"
     INDIVIDUAL_NUMBER_FORMER = "individual_number_former"
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
+    REPLACED_BY_ANOTHER_PERSONS = "replaced_by_another_persons"
+    REPLACED_BY_ENDED = "replaced_by_ended"
     ADDRESSEE_ENDED = "addressee_ended"
     EVENT_AFTER_DEATH = "event_after_death"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
@@ -73,7 +77,9 @@ class ChangeReason(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """One change in good form, as it came. `cancels`: the sender's event id of the change taken back, or empty. Never printed."""
+    """One change in good form, as it came. `cancels`: the sender's event id of the change taken back, or empty; `replaced_by`: the
+    addressee number that takes the place of one that ends, or empty. Never printed.
+    """
 
     line: int
     event_id: str
@@ -83,6 +89,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     cancels: str
     resident_kind: str
     says: Says
+    replaced_by: str = ""
 
     def __repr__(self) -> str:
         return "<Change>"
@@ -120,6 +127,7 @@ def check(line: int, fields: Mapping[str, str], *, system: str, may_use_individu
         cancels=fields.get("cancels", ""),
         resident_kind=fields.get("resident_kind", ""),
         says=Says(**{name: fields.get(name, "") for name in Says.__struct_fields__}),
+        replaced_by=fields.get(REPLACED_BY, ""),
     )
 
 
@@ -142,12 +150,15 @@ def _identity(fields: Mapping[str, str], system: str) -> tuple[ChangeReason, str
         text = fields.get(name, "")
         if len(text) > LONGEST_EVENT_ID or not all("!" <= one <= "~" for one in text):
             return ChangeReason.FIELD_MALFORMED, name
-    addressee = fields["addressee_number"]
-    if not (addressee.isascii() and addressee.isdigit() and len(addressee) <= 15):
+    if not _is_addressee_number(fields["addressee_number"]):
         return ChangeReason.FIELD_MALFORMED, "addressee_number"
     if not is_date(fields["effective_on"]):
         return ChangeReason.FIELD_MALFORMED, "effective_on"
     return None
+
+
+def _is_addressee_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 15
 
 
 def _said(fields: Mapping[str, str], kind: Kind) -> tuple[ChangeReason, str] | None:
@@ -162,6 +173,7 @@ def _said(fields: Mapping[str, str], kind: Kind) -> tuple[ChangeReason, str] | N
     registers = kind in {Kind.MOVE_IN, Kind.BIRTH}
     not_of_kind = {
         "cancels": bool(fields.get("cancels")) and kind is not Kind.CANCELLATION,
+        REPLACED_BY: bool(fields.get(REPLACED_BY)) and kind is not Kind.ADDRESSEE_END,
         "resident_kind": bool(fields.get("resident_kind")) and not registers,
     }
     if registers and not fields.get("resident_kind"):
@@ -175,6 +187,8 @@ def _form(fields: Mapping[str, str], *, may_use_individual_number: bool) -> tupl
     good["sex"] = not sex or sex in SEXES
     good["birth_date"] = not birth_date or is_date(birth_date)
     good["resident_kind"] = not kind or kind in RESIDENT_KINDS
+    successor = fields.get(REPLACED_BY, "")
+    good[REPLACED_BY] = not successor or (_is_addressee_number(successor) and successor != fields["addressee_number"])
     malformed = next((name for name, is_good in good.items() if not is_good), None)
     if malformed is not None:
         return ChangeReason.FIELD_MALFORMED, malformed

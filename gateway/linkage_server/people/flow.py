@@ -59,12 +59,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeList:
-    """One list on its way. `approved`: event keys that a review has decided to take as they are; `last_line` of the file that it stands for."""
+    """One list on its way. `approved`: event keys that a review has decided to take as they are; `last_line` of the file that it stands for;
+    `stored`: results of the chunk of the file whose lines these are, when they are judged anew.
+    """
 
     changes: Sequence[ParsedChange]
     rights: SystemRights
     last_line: int
     approved: Collection[str] = frozenset()
+    stored: Sequence[intake.Result] | None = None
 
 
 async def refold(connection: Connection, keys: PersonalKeys, numbers: Sequence[int], today: date) -> None:
@@ -104,14 +107,17 @@ async def take(
             if court is None or not court.missing:
                 await _write(connection, agency, one, judged, taken)
                 results = [_result(each, one.rights) for each in judged]
-                advanced = await intake.keep_results(connection, taken, results, one.last_line)
+                if one.stored is None:
+                    advanced = await intake.keep_results(connection, taken, results, one.last_line)
+                else:
+                    advanced = await intake.change_results(connection, taken, one.stored, results)
                 break
         await ask(agency, court, verdicts)
     else:
         raise StorageUnavailableError("what is held about these people changed again and again")
     CHANGES_STEP.after.reached()
     for outcome in ChangeOutcome:
-        CHANGES.labels(outcome.value).inc(advanced.counts.get(outcome, 0) - taken.counts.get(outcome, 0))
+        CHANGES.labels(outcome.value).inc(max(0, advanced.counts.get(outcome, 0) - taken.counts.get(outcome, 0)))
     return advanced
 
 
@@ -136,7 +142,8 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     def key_of(event_id: str) -> str:
         return now_as.get(sent := sent_as(event_id), sent)
 
-    held = await addressees_of(connection, system, good)
+    addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
+    held = await store.addressee_persons(connection, system, addressees_named)
     said = {change.says.individual_number for change in good if change.says.individual_number}
     by_number = await store.by_number(connection, keys, said)
     formerly = await store.formerly_by_number(connection, keys, said)
@@ -155,6 +162,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             holds=await store.known_holds(connection, [now_as.get(sent, sent) for sent in event_keys]),
         ),
         verdicts=verdicts,
+        system=system,
         key_of=key_of,
         digest_of=partial(_digest, keys),
         today=agency.today(),
@@ -175,10 +183,6 @@ def _may_come_back(people: Iterable[Held]) -> set[str]:
     }
 
 
-async def addressees_of(connection: Connection, system: str, changes: Sequence[Change]) -> dict[str, tuple[int, bool]]:
-    return await store.addressee_persons(connection, system, [change.addressee_number for change in changes])
-
-
 def _digest(keys: PersonalKeys, change: Change) -> bytes:
     """What the event says, whatever line it stands in."""
     said = (
@@ -189,7 +193,7 @@ def _digest(keys: PersonalKeys, change: Change) -> bytes:
         change.resident_kind,
         change.says,
     )
-    return keys.event_digest(_ENCODE(said))
+    return keys.event_digest(_ENCODE((*said, change.replaced_by) if change.replaced_by else said))
 
 
 async def _write(
@@ -203,7 +207,10 @@ async def _write(
     numbers = list(dict.fromkeys(number for _, number in recorded))
     if numbers:
         await store.keep_bases(connection, numbers)
-        await store.reinstate_events(connection, [each.key for each, _ in recorded if each.reinstates], now)
+        reinstated = {
+            each.key: each.event is not None and each.event.registers for each, _ in recorded if each.reinstates
+        }
+        await store.reinstate_events(connection, reinstated, now)
         await store.put_events(
             connection,
             keys,
@@ -211,6 +218,8 @@ async def _write(
         )
         await store.write_persons(connection, keys, taken_up.changed(judged, agency.today()))
         await store.write_former_numbers(connection, keys, taken_up.formers(judged, agency.today()))
+        await store.put_successors(connection, taken_up.successors(judged, one.rights.system, taken.id))
+        await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await store.drop_waiting_changes(
         connection,
         [
@@ -273,7 +282,8 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
         says=one.event.says,
         digest=one.digest,
         cancels=one.event.cancels,
-        registers=one.registers,
+        replaced_by=one.event.replaced_by,
+        registers=one.event.registers,
     )
 
 

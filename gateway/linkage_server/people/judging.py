@@ -17,8 +17,16 @@ from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
-from gateway.linkage_server.people.state import Event, Items, Kind, Person, State, happens_after_death
+from gateway.linkage_server.people.state import (
+    Event,
+    Items,
+    Kind,
+    Person,
+    State,
+    happens_after_death,
+)
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.whose_addressees import WhoseAddressees
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
 
@@ -32,11 +40,11 @@ REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Snapshot:
-    """What is held about a list. `addressees`: number → integrated number and whether it is held still; `by_number`: 個人番号 → integrated number;
+    """What is held about a list. `addressees`: number → integrated number and since when it means nobody; `by_number`: 個人番号 → integrated number;
     `formerly`: the same of whoever had it and has it no more.
     """
 
-    addressees: Mapping[str, tuple[int, bool]]
+    addressees: Mapping[str, tuple[int, date | None]]
     people: Mapping[int, Held]
     by_number: Mapping[str, int]
     formerly: Mapping[str, int]
@@ -52,6 +60,7 @@ class Court:
 
     snapshot: Snapshot
     verdicts: Verdicts
+    system: str
     key_of: Callable[[str], str]
     digest_of: Callable[[Change], bytes]
     today: date
@@ -62,12 +71,17 @@ class Court:
     missing: dict[int, Account] = field(default_factory=dict)
     numbers: WhoseNumbers = field(default_factory=WhoseNumbers)
     _people: dict[int, Someone] = field(default_factory=dict)
-    _addressees: dict[str, Someone] = field(default_factory=dict)
+    _addressees: WhoseAddressees = field(init=False)
     _judged: dict[str, Judged] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._addressees = WhoseAddressees(
+            system=self.system, held=self.snapshot.addressees, today=self.today, person=self._held
+        )
 
     def anew(self) -> Court:
         """The same court before it has judged anything: with the answers that have come meanwhile."""
-        return replace(self, missing={}, _people={}, _addressees={}, numbers=WhoseNumbers(), _judged={})
+        return replace(self, missing={}, _people={}, numbers=WhoseNumbers(), _judged={})
 
     def judge(self, changes: Sequence[ParsedChange]) -> list[Judged]:
         """In order: a change sees those before it."""
@@ -129,18 +143,15 @@ class Court:
 
     def _someone(self, change: Change) -> Someone | Judged | None:
         """The person of the change's addressee number; None when it would register one."""
-        found = self._addressees.get(change.addressee_number)
-        if found is not None:
-            return found
-        held = self.snapshot.addressees.get(change.addressee_number)
         key = self.key_of(change.event_id)
-        if held is not None and not held[1] and key not in self.approved:
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
-        if held is not None:
-            return self._held(held[0])
-        if change.kind in REGISTERING:
+        someone = self._addressees.whose(change.addressee_number)
+        if someone is None and change.kind in REGISTERING:
             return None
-        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
+        if someone is None:
+            return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
+        if key not in self.approved and self._addressees.comes_after_end(change, someone):
+            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
+        return someone
 
     def _held(self, number: int) -> Someone:
         if number not in self._people:
@@ -185,7 +196,7 @@ class Court:
                 registered_on=change.effective_on,
             )
             someone = Someone(number=None, base=base, person=base, events=())
-        self._addressees[change.addressee_number] = someone
+        self._addressees.registered[change.addressee_number] = someone
         if number and former is None:
             self.numbers.now[number] = someone
         event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
@@ -222,6 +233,8 @@ class Court:
 
     def _objection(self, change: Change, key: str, someone: Someone, later: Someone) -> Judged | None:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
+        if (replaces := self._addressees.replaces_wrongly(change, someone)) is not None:
+            return _judged(change, key, ChangeOutcome.HELD, replaces)
         before, after = someone.on(self.today), later.on(self.today)
         changes_number = after.individual_number != before.individual_number
         said = change.says.individual_number
@@ -305,7 +318,7 @@ class Court:
         for one in someone.events:
             if one.event_key == cancelled and one.kind is Kind.CANCELLATION:
                 return ChangeReason.CANCELS_A_CANCELLATION
-            if one.event_key == cancelled and one.registers:
+            if one.event_key == cancelled and one.registers and one.kind in REGISTERING:
                 return ChangeReason.CANCELS_THE_REGISTRATION
         known = self.snapshot.events.get(cancelled)
         if known is not None and known.integrated_number != someone.number:
@@ -343,6 +356,9 @@ class Court:
             applied=change.effective_on <= self.today,
             says=says,
             cancels=self.key_of(change.cancels) if change.cancels else None,
+            addressee=(self.system, change.addressee_number),
+            replaced_by=change.replaced_by,
+            registers=change.effective_on <= self.today and self._addressees.brings(change, someone),
         )
 
     def _recorded(
@@ -358,6 +374,8 @@ class Court:
     ) -> Judged:
         """`later`: the person with the change, which comes last of its events."""
         reinstates = len(later.events) == len(someone.events)
+        if later.events[-1].registers and change.replaced_by:
+            self._addressees.registered[change.replaced_by] = someone
         self.numbers.moved(someone, later, self.today)
         someone.become(later)
         return Judged(

@@ -7,11 +7,11 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person_base where integrated_number = any($1::bigint[])
 
 -- name: events
-select event_no, event_key, integrated_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by, registers
+select event_no, event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by, replaced_by, registers
 from person_event where integrated_number = any($1::bigint[]) order by event_no
 
 -- name: addressee_persons
-select addressee_number, integrated_number, state from addressee
+select addressee_number, integrated_number, ended_on from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])
 
 -- name: persons_by_index
@@ -45,14 +45,31 @@ select integrated_number, individual_number_index, individual_number_sealed, fou
 from person where integrated_number = any($1::bigint[]) on conflict (integrated_number) do nothing
 
 -- name: put_events
-insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels, registers)
-select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::boolean[])
+insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, cancels, replaced_by, registers)
+select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::timestamptz[], $8::timestamptz[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::boolean[])
 
 -- name: undo_events
 update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null
 
 -- name: reinstate_events
-update person_event set undone_by = null, applied_at = $2 where event_key = any($1::text[])
+update person_event e set undone_by = null, applied_at = $3, registers = r.registers
+from unnest($1::text[], $2::boolean[]) as r (event_key, registers) where e.event_key = r.event_key
+
+-- name: put_successor
+insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id)
+select business_system_id, $3, integrated_number, resident_kind, $4 from addressee where business_system_id = $1 and addressee_number = $2
+on conflict (business_system_id, addressee_number) do nothing
+
+-- name: write_addressee_ends
+update addressee a set state = case when r.ended_on is null then 'held' else 'ended' end, ended_on = r.ended_on, replaced_by = r.replaced_by,
+    revision = nextval('addressee_revision')
+from unnest($1::bigint[], $2::text[], $3::text[], $4::date[], $5::text[]) as r (integrated_number, business_system_id, addressee_number, ended_on, replaced_by)
+where a.business_system_id = r.business_system_id and a.addressee_number = r.addressee_number and a.integrated_number = r.integrated_number
+    and (a.ended_on, a.replaced_by) is distinct from (r.ended_on, r.replaced_by)
+
+-- name: undo_addressee_end
+update person_event set undone_by = $3
+where business_system_id = $1 and addressee_number = $2 and kind = 'addressee_end' and applied_at is not null and undone_by is null
 
 -- name: free_numbers
 update person set individual_number_index = null, individual_number_sealed = null where integrated_number = any($1::bigint[])

@@ -60,6 +60,8 @@ def _stands_on(court: Court, judged: Sequence[Judged]) -> frozenset[str | int]:
         change = one.change
         if isinstance(change, Change):
             found |= {one.key, change.addressee_number, change.says.individual_number}
+            if change.replaced_by:
+                found.add(change.replaced_by)
             if change.cancels:
                 found.add(court.key_of(change.cancels))
     found.discard("")

@@ -15,10 +15,11 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
 from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
+from gateway.linkage_server.file_layouts import REPLACED_BY
 from gateway.linkage_server.people import flow, store
 from gateway.linkage_server.people.changes import BadChange, ChangeReason, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList
-from gateway.linkage_server.people.state import ITEMS, Event, Person, fold, standing
+from gateway.linkage_server.people.state import ITEMS, Event, Person, addressee_ends, fold, standing
 from gateway.linkage_server.people.store import Held
 from transport import wire
 from transport.channel import ChannelError
@@ -27,7 +28,7 @@ from transport.problem import ProblemError
 _MOST: Final = 1_000
 _MOST_SHOWN: Final = 100
 _Text = Annotated[str, msgspec.Meta(max_length=400)]
-_Fields = Annotated[dict[_Text, _Text], msgspec.Meta(max_length=len(COLUMNS))]
+_Fields = Annotated[dict[_Text, _Text], msgspec.Meta(max_length=len(COLUMNS) + 1)]
 _Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 _Addressee = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
 
@@ -53,7 +54,7 @@ _HISTORY: Final = msgspec.json.Decoder(_History)
 
 def _parsed(sight: Sight, nth: int, fields: dict[str, str]) -> ParsedChange:
     """One change of the body; what the affair does not need is refused at entry (SC-14)."""
-    if not set(fields) <= set(COLUMNS) - {"system"}:
+    if not set(fields) <= {*COLUMNS, REPLACED_BY} - {"system"}:
         return BadChange(nth, ChangeReason.FIELD_MALFORMED, "")
     for name, text in fields.items():
         if (refused := refused_in(text)) is not None:
@@ -101,11 +102,11 @@ def _answer(result: list[Any]) -> dict[str, Any]:
     return {"outcome": outcome, "reason": reason} | {name: text for name, text in more.items() if text}
 
 
-async def _read(sight: Sight, numbers: list[str]) -> dict[str, Held]:
-    """The people whom the caller's own system holds under these addressee numbers."""
+async def _read(sight: Sight, numbers: list[str], *, ended: bool = False) -> dict[str, Held]:
+    """The people whom the caller's own system holds under these addressee numbers. `ended`: or held under one that has ended."""
     async with sight.agency.database.inside(sight.agency.tenant) as connection:
         held = await store.addressee_persons(connection, sight.system, numbers)
-        wanted = {number: one for number, (one, is_held) in held.items() if is_held}
+        wanted = {number: one for number, (one, ended_on) in held.items() if ended or ended_on is None}
         people = await store.read_held(connection, sight.agency.keys, list(wanted.values()))
     return {number: people[one] for number, one in wanted.items()}
 
@@ -131,11 +132,12 @@ async def post_persons_as_of(request: web.Request) -> web.Response:
         on = date.fromisoformat(wanted.as_of)
     except ValueError:
         raise ProblemError(400, "date_malformed", "`as_of` is a day, YYYY-MM-DD.") from None
-    people = await _read(sight, wanted.addressee_numbers)
+    people = await _read(sight, wanted.addressee_numbers, ended=True)
     found = {
         number: (held, person)
         for number, held in people.items()
         if (person := fold(held.base, held.events, on=on, with_waiting=wanted.with_waiting)) is not None
+        and addressee_ends(held.events, on=on, with_waiting=wanted.with_waiting).get((sight.system, number)) is None
     }
     await record_look_up(sight, Look.PERSON, {held.integrated_number for held, _ in found.values()}, keys=["as_of"])
     return web.json_response(

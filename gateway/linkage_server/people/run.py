@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from codebook.four_items import Field
 from gateway.api.clients import SystemRights
 from gateway.batch.manifest import ENCODINGS, FIXED_WIDTH, Manifest
 from gateway.batch.run import Rejected
@@ -23,11 +24,11 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
-from gateway.linkage_server.file_layouts import columns_of, missing_column
+from gateway.linkage_server.file_layouts import REPLACED_BY, columns_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.people import flow
-from gateway.linkage_server.people.changes import BadChange, ParsedChange, check
+from gateway.linkage_server.people.changes import BadChange, ChangeReason, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.people.rehearsed import Rehearsed
@@ -46,7 +47,10 @@ _KEPT_CHANGES: Final = 40_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeFile:
-    """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file."""
+    """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file.
+
+    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14).
+    """
 
     path: Path
     names: tuple[str, ...]
@@ -54,6 +58,7 @@ class ChangeFile:
     encoding: str
     rights: SystemRights
     count: int
+    not_needed: frozenset[Field]
 
     @property
     def header_lines(self) -> int:
@@ -84,9 +89,13 @@ class ChangeFile:
             return BadChange(line, fields.reason, f"column {fields.column}")
         if len(fields) != len(self.names):
             return BadChange(line, TextReason.LENGTH, f"{len(fields)} fields")
+        named = dict(zip(self.names, fields, strict=True))
+        not_needed = sorted(name for name in self.not_needed if named[name])
+        if not_needed:
+            return BadChange(line, ChangeReason.ITEM_NOT_NEEDED, not_needed[0])
         return check(
             line,
-            dict(zip(self.names, fields, strict=True)),
+            named,
             system=self.rights.system,
             may_use_individual_number=self.rights.may_use_individual_number,
         )
@@ -101,10 +110,16 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
         with file.data.open("rb") as data:
             header = data.readline(LONGEST_LINE)
         names = columns_of(header, encoding)
-        if sorted(names) != sorted(COLUMNS):
+        if sorted(names) not in (sorted(COLUMNS), sorted((*COLUMNS, REPLACED_BY))):
             return Rejected(reason="header_unknown", where=missing_column(header, encoding, COLUMNS))
     return ChangeFile(
-        path=file.data, names=tuple(names), layout=layout, encoding=encoding, rights=rights, count=manifest.count
+        path=file.data,
+        names=tuple(names),
+        layout=layout,
+        encoding=encoding,
+        rights=replace(rights, may_use_individual_number=agency.affairs.may_bring_individual_number(rights)),
+        count=manifest.count,
+        not_needed=frozenset(Field) - agency.affairs.may_bring(rights.system),
     )
 
 
@@ -145,6 +160,29 @@ async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdi
     return taken
 
 
+async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts) -> Intake:
+    """Lines about somebody who was not held are judged once more: who came meanwhile, in another file or further down, is held now.
+
+    The other lines keep their results. So files of several days end the same in any order, once each was sent behind the one it needs.
+    """
+    if not taken.counts.get(f"{ChangeOutcome.REJECTED}:{ChangeReason.ADDRESSEE_UNKNOWN}"):
+        return taken
+    with file.path.open("rb") as data:
+        lines = lines_of(data, skip=file.header_lines)
+        after = 0
+        while results := await intake.results_after(agency, taken, after):
+            after = results[0][0]
+            parsed = file.read(after, list(islice(lines, len(results))))
+            unknown = [
+                one for one, found in zip(parsed, results, strict=True) if found[2] == ChangeReason.ADDRESSEE_UNKNOWN
+            ]
+            if unknown:
+                anew = ChangeList(changes=unknown, rights=file.rights, last_line=results[-1][0], stored=results)
+                taken = await flow.take(agency, taken, anew, verdicts if file.count <= _KEPT_VERDICTS else {})
+            await asyncio.sleep(0)
+    return taken
+
+
 async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
     """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
     rights = await admit(agency, file.system, "persons", "change")
@@ -158,14 +196,16 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
     )
+    verdicts: Verdicts = {}
     if not taken.done:
-        verdicts: Verdicts = {}
         rehearsed = Rehearsed()
         stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
         if stopped is not None:
             await agency.record_access_refused(_STOPPED, file.system)
             return stopped
         taken = await _take(agency, taken, opened, verdicts, rehearsed)
+    taken = await _judge_anew(agency, taken, opened, verdicts)
+    if not taken.done:
         await flow.close(agency, taken, system=file.system)
     columns = _RESULT if rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
     return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))

@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 class Kind(StrEnum):
-    """異動事由. The first nine come from business systems, the others from decisions on links."""
+    """異動事由. The first ten come from business systems, the others from decisions on links."""
 
     MOVE_IN = "move_in"
     MOVE_OUT = "move_out"
@@ -35,6 +35,7 @@ class Kind(StrEnum):
     INDIVIDUAL_NUMBER_CHANGE = "individual_number_change"
     CORRECTION = "correction"
     CANCELLATION = "cancellation"
+    ADDRESSEE_END = "addressee_end"
     REGISTERED = "registered"
     LINKED = "linked"
     UNLINKED = "unlinked"
@@ -96,9 +97,14 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return "<Person>"
 
 
+Addressee = tuple[str, str]
+"""A business system and its 宛名番号."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change as it lies in the history. `applied`: False while it waits for its day; `cancels`: the event_key it takes back;
-    `registers`: the addressee number under which it came is there because of it.
+    `addressee`: under which it came; `replaced_by`: the number that takes its place at an end;
+    `registers`: the addressee number, at an end the one that takes its place, is there because of it.
     """
 
     event_no: int
@@ -110,6 +116,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     says: Says
     cancels: str | None = None
     undone_by: str | None = None
+    addressee: Addressee = ("", "")
+    replaced_by: str = ""
     registers: bool = False
 
     def __repr__(self) -> str:
@@ -170,6 +178,40 @@ def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> tuple[
             had.append(found.individual_number)
     last = {number: nth for nth, number in enumerate(had)}
     return tuple(number for number in sorted(last, key=last.__getitem__) if number not in ("", found.individual_number))
+
+
+class AddresseeEnd(msgspec.Struct, frozen=True, gc=False):
+    """The end of an addressee number: the first day on which it means nobody, and the number that took its place, if any.
+
+    `was_never`: the number had come by a replacement that was taken back.
+    """
+
+    on: date
+    replaced_by: str
+    was_never: bool = False
+
+
+def addressee_ends(
+    events: Sequence[Event], *, on: date, with_waiting: bool = False
+) -> dict[Addressee, AddresseeEnd | None]:
+    """What a person's history says on a day of the ends of addressee numbers; None: held, in spite of an end that does not count.
+
+    A number that is there because of an end which was taken back was never the person's: the number that it replaced has its place again.
+    """
+    ends = [event for event in events if event.kind is Kind.ADDRESSEE_END]
+    if not ends:
+        return {}
+    counting = {event.event_key for event in standing(events)}
+    came = {(one.addressee[0], one.replaced_by) for one in ends if one.registers and one.event_key in counting}
+    found: dict[Addressee, AddresseeEnd | None] = dict.fromkeys(came | {event.addressee for event in ends})
+    for event in sorted(ends, key=lambda event: (event.effective_on, event.event_no)):
+        system, number = event.addressee
+        if event.event_key in counting:
+            if event.effective_on <= on and (event.applied or with_waiting):
+                found[event.addressee] = AddresseeEnd(event.effective_on, event.replaced_by)
+        elif event.registers and event.undone_by is None and (system, event.replaced_by) not in came:
+            found[system, event.replaced_by] = AddresseeEnd(event.effective_on, number, was_never=True)
+    return found
 
 
 def numbers_said(base: Person, events: Sequence[Event]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.linkage_server.addressees import store as addressees
-from gateway.linkage_server.people.state import Event, Items, Kind, Person, Says, State
+from gateway.linkage_server.people.state import Addressee, AddresseeEnd, Event, Items, Kind, Person, Says, State
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
@@ -49,6 +49,7 @@ class NewEvent:
     says: Says
     digest: bytes
     cancels: str | None = None
+    replaced_by: str = ""
     registers: bool = False
 
 
@@ -105,6 +106,8 @@ def _event(row: Any, keys: PersonalKeys) -> Event:
         says=_SAYS.decode(keys.open_event(row["sealed"], row["integrated_number"], row["event_key"])),
         cancels=row["cancels"],
         undone_by=row["undone_by"],
+        addressee=(row["business_system_id"], row["addressee_number"]),
+        replaced_by=row["replaced_by"] or "",
         registers=row["registers"],
     )
 
@@ -153,10 +156,12 @@ async def read_held(connection: Connection, keys: PersonalKeys, numbers: Sequenc
     }
 
 
-async def addressee_persons(connection: Connection, system: str, numbers: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    """Addressee number of a system → integrated number, and whether it is held still."""
+async def addressee_persons(
+    connection: Connection, system: str, numbers: Sequence[str]
+) -> dict[str, tuple[int, date | None]]:
+    """Addressee number of a system → integrated number, and since when it means nobody; None while it is held."""
     found = await connection.fetch(_SQL["addressee_persons"], system, numbers)
-    return {row["addressee_number"]: (row["integrated_number"], row["state"] == "held") for row in found}
+    return {row["addressee_number"]: (row["integrated_number"], row["ended_on"]) for row in found}
 
 
 async def persons_by_index(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
@@ -257,6 +262,7 @@ async def put_events(connection: Connection, keys: PersonalKeys, events: Sequenc
             keys.seal_event(_ENCODE(one.says), one.integrated_number, one.event_key),
             one.digest,
             one.cancels,
+            one.replaced_by or None,
             one.registers,
         )
         for one in events
@@ -269,9 +275,33 @@ async def undo_events(connection: Connection, event_keys: Sequence[str], by: str
     await connection.execute(_SQL["undo_events"], event_keys, by)
 
 
-async def reinstate_events(connection: Connection, event_keys: Sequence[str], at: datetime) -> None:
-    """Count events that waited, or that a hold had taken out."""
-    await connection.execute(_SQL["reinstate_events"], event_keys, at)
+async def reinstate_events(connection: Connection, registers: Mapping[str, bool], at: datetime) -> None:
+    """Count events that waited, or that a hold had taken out: event key → whether an addressee number is there because of it."""
+    await connection.execute(_SQL["reinstate_events"], list(registers), list(registers.values()), at)
+
+
+async def put_successors(connection: Connection, rows: Sequence[tuple[str, str, str, int]]) -> None:
+    """Business system, its addressee number, the one that takes its place, intake: of the same person and kind; one that is there stays."""
+    if rows:
+        await connection.executemany(_SQL["put_successor"], rows)
+
+
+async def write_addressee_ends(
+    connection: Connection, ends: Mapping[int, Mapping[Addressee, AddresseeEnd | None]]
+) -> None:
+    """Integrated number → `addressee_ends` of the person; `addressee` says so from now on, under a new revision where that changes anything."""
+    rows = [
+        (number, *pair, end.on if end is not None else None, (end.replaced_by or None) if end is not None else None)
+        for number, of_person in ends.items()
+        for pair, end in of_person.items()
+    ]
+    if rows:
+        await connection.execute(_SQL["write_addressee_ends"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def undo_addressee_end(connection: Connection, pair: Addressee, by: str) -> None:
+    """The number is held again, as a decision has it; its ends stay in the history. `by`: the decision's id."""
+    await connection.execute(_SQL["undo_addressee_end"], *pair, by)
 
 
 async def due_changes(connection: Connection, today: date, most: int) -> list[tuple[str, str, bytes]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from gateway.linkage_server.people.judged import Judged
-from gateway.linkage_server.people.state import Person, numbers_said
+from gateway.linkage_server.people.state import Addressee, AddresseeEnd, Person, addressee_ends, numbers_said
 from gateway.linkage_server.people.whose_numbers import Someone
 
 
@@ -35,6 +35,22 @@ def formers(judged: Sequence[Judged], today: date) -> dict[int, tuple[str, ...]]
         number: someone.formers(today)
         for _, someone, number in _people(judged)
         if numbers_said(someone.base, someone.events) - {someone.on(today).individual_number}
+    }
+
+
+def successors(judged: Sequence[Judged], system: str, intake_id: int) -> list[tuple[str, str, str, int]]:
+    """Addressee numbers that take the place of others and were not there before: as `store.put_successors` takes them."""
+    return [
+        (system, one.change.addressee_number, one.event.replaced_by, intake_id)
+        for one, _, _ in _people(judged)
+        if one.change is not None and one.event is not None and one.event.registers and one.event.replaced_by
+    ]
+
+
+def ends(judged: Sequence[Judged], today: date) -> dict[int, dict[Addressee, AddresseeEnd | None]]:
+    """Integrated number → ends of addressee numbers, of whoever has any in their history."""
+    return {
+        number: found for _, someone, number in _people(judged) if (found := addressee_ends(someone.events, on=today))
     }
 
 

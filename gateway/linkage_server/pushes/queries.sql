@@ -36,7 +36,7 @@ with changed as (
     cross join lateral (
         select coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null), false) as own
         from person_event e
-        where e.integrated_number = c.integrated_number and e.applied_at is not null and e.event_no > greatest(t.event_no, (
+        where e.integrated_number = c.integrated_number and e.applied_at is not null and (e.kind <> 'addressee_end' or e.business_system_id = $1) and e.event_no > greatest(t.event_no, (
             select max(d.event_no) from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number))
     ) since
     where exists (select from person_base b where b.integrated_number = c.integrated_number)
@@ -98,6 +98,7 @@ cross join lateral (
     select array_agg(e.kind order by e.event_no) as kinds, array_agg(e.effective_on order by e.event_no) as dates
     from person_event e
     where e.integrated_number = d.integrated_number and e.applied_at is not null and e.undone_by is null and e.event_no <= d.event_no
+        and (e.kind <> 'addressee_end' or e.business_system_id = $1) -- another system's number is its own affair
         and (e.event_no > earlier.event_no
             or (e.applied_at > e.recorded_at + interval '10 minutes' and e.applied_at > earlier.made_at - interval '10 minutes'))
 ) said

@@ -91,7 +91,7 @@ async def _people(sight: Sight, addressee_numbers: Sequence[str]) -> dict[str, H
     try:
         async with agency.database.inside(agency.tenant) as connection:
             known = await store.addressee_persons(connection, sight.system, addressee_numbers)
-            wanted = {number: one for number, (one, is_held) in known.items() if is_held}
+            wanted = {number: one for number, (one, ended_on) in known.items() if ended_on is None}
             held = await store.read_held(connection, agency.keys, list(wanted.values()))
     except asyncpg.PostgresError:
         raise StorageUnavailableError("people could not be read") from None

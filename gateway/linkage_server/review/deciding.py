@@ -117,6 +117,7 @@ async def propose(
         affair=sight.affair.code,
         proposed_by=sight.staff,
         proposed_at=now,
+        proposed_client=sight.client_id,
         approved_by=None,
         approved_at=None,
         approval=None,
@@ -153,7 +154,7 @@ async def approve(sight: Sight, decision_id: str, digest: bytes, kinds: Sequence
         one = await store.read_decision(connection, agency.keys, decision_id)
         if one is None or one.kind not in kinds:
             return Refused(reason=No.DECISION_UNKNOWN)
-        wrong = _why_not_approved(one, sight.staff, digest)
+        wrong = _why_not_approved(sight, one, digest)
         if wrong is None:
             assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
             wrong = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
@@ -168,16 +169,20 @@ async def approve(sight: Sight, decision_id: str, digest: bytes, kinds: Sequence
     if isinstance(await agency.committer.apply(commit), Applied):
         return one
     known = await read(agency, decision_id)
-    reason = _why_not_approved(known, sight.staff, digest) if known is not None else No.DECISION_UNKNOWN
+    reason = _why_not_approved(sight, known, digest) if known is not None else No.DECISION_UNKNOWN
     return Refused(reason=reason or No.DECIDED_ALREADY, decision_id=decision_id)
 
 
-def _why_not_approved(one: Decision, staff: str, digest: bytes) -> No | None:
+def _why_not_approved(sight: Sight, one: Decision, digest: bytes) -> No | None:
     if one.state not in before(Step.APPROVE):
         return No.DECIDED_ALREADY
     if one.digest != digest:
         return No.CONTENT_CHANGED
-    return None if staff_differ(one.proposed_by, staff) else No.OWN_PROPOSAL
+    if not staff_differ(one.proposed_by, sight.staff):
+        return No.OWN_PROPOSAL
+    alone = sight.agency.clients_that_decide_alone
+    of_another = one.proposed_client not in (None, sight.client_id)
+    return None if alone is None or sight.client_id in alone or of_another else No.SAME_CLIENT
 
 
 async def give_up(sight: Sight, decision_id: str, kinds: Sequence[Kind], step: Step) -> Decision | Refused:

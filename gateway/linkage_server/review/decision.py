@@ -113,6 +113,7 @@ class No(StrEnum):
     DECIDED_ALREADY = "decided_already"
     CONTENT_CHANGED = "content_changed"
     OWN_PROPOSAL = "own_proposal"
+    SAME_CLIENT = "same_client"
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -148,7 +148,10 @@ async def _close_hold(work: Work) -> None:
         )
         await _register(work, hold, number)
     state = {Kind.HOLD_LINK: "linked", Kind.HOLD_KEEP: "kept", Kind.HOLD_REFUSE: "refused"}[work.decision.kind]
-    await store.close_hold(work.connection, hold.id, state)
+    now = work.agency.clock()
+    await store.close_hold(work.connection, hold.id, state, now)
+    if hold.row is not None and work.decision.kind is Kind.HOLD_LINK:
+        await store.forget_earlier_rows(work.connection, hold.id, now)
 
 
 async def _new_person_of_hold(work: Work, hold: Hold) -> int:
@@ -172,6 +175,7 @@ async def _register(work: Work, hold: Hold, number: int) -> None:
     if before is not None and before != number:
         held = (await people.read_held(connection, work.agency.keys, [before]))[before]
         await _replay(work, held, number, [hold.pair])
+    await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     await store.put_addressee(connection, hold, number)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
@@ -209,7 +213,6 @@ def _key(work: Work, what: str) -> str:
 
 
 def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]) -> NewEvent:
-    says = msgspec.structs.replace(event.says, individual_number="")
     cancels = event.cancels
     return NewEvent(
         event_key=_key(work, event.event_key),
@@ -220,9 +223,11 @@ def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]
         effective_on=event.effective_on,
         recorded_at=event.recorded_at,
         applied_at=came.applied_at,
-        says=says,
-        digest=_digest(work, says),
+        says=event.says,
+        digest=_digest(work, event.says),
         cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
+        replaced_by=event.replaced_by,
+        registers=event.registers,
     )
 
 

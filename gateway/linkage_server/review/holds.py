@@ -48,6 +48,7 @@ async def show(sight: Sight, hold_id: str) -> dict[str, Any] | None:
         "state": hold.state,
         "held_at": hold.held_at.isoformat(),
         "differing": list(hold.differing),
+        "forgotten_at": hold.forgotten_at.isoformat() if hold.forgotten_at is not None else None,
         "sent": _sent(sight, hold),
         "held": [_held(sight, hold, held[number], around) for number in concerned],
         "decision": shown_decision(sight, open_one) if open_one is not None else None,
@@ -58,7 +59,7 @@ def _texts_of(hold: Hold) -> list[str]:
     """The five texts that were sent; a change says only some of them."""
     if hold.row is not None:
         return hold.row.four_items()
-    return list(hold.change.says.items()) if hold.change is not None else []
+    return list(hold.change.says.items()) if hold.change is not None else [""] * len(Field)
 
 
 def _sent(sight: Sight, hold: Hold) -> dict[str, Any]:

@@ -30,6 +30,7 @@ _ALL: Final = (
     ProblemError(409, "decided_already", "This decision has gone on or ended meanwhile; look at it again."),
     ProblemError(409, "content_changed", "The decision or the people it is about have changed since; look again, and propose or approve what is there now."),
     ProblemError(409, "own_proposal", "Nobody approves what they proposed themselves; another member of staff does."),
+    ProblemError(409, "same_client", "This agency wants two clients for a decision: another than proposed it approves it."),
 )  # fmt: skip
 _BY_REASON: Final = {one.reason: one for one in _ALL}
 

@@ -62,10 +62,10 @@ where h.hold_id = $1
 -- An addressee number as a held row of a load named it; one that is there means another person from now on.
 insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id) values ($1, $2, $3, $4, $5)
 on conflict (business_system_id, addressee_number) do update
-set integrated_number = excluded.integrated_number, state = 'held', revision = nextval('addressee_revision')
+set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null, revision = nextval('addressee_revision')
 
 -- name: hold
-select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on
+select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on, forgotten_at
 from review_hold where hold_id = $1
 
 -- name: holds
@@ -83,10 +83,29 @@ select count(*) from review_hold where state = 'open'
 -- name: hold_of_addressee
 -- What a system last sent about an addressee number and staff linked.
 select hold_id, sealed from review_hold
-where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' order by held_at desc, hold_id desc limit 1
+where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' and sealed is not null
+order by held_at desc, hold_id desc limit 1
 
 -- name: close_hold
-update review_hold set state = $2 where hold_id = $1 and state = 'open'
+update review_hold set state = $2, decided_at = $3 where hold_id = $1 and state = 'open'
+
+-- name: holds_to_forget
+-- Decided before $1. needed: the last row by which staff linked an addressee number.
+select h.hold_id, h.sealed, h.state = 'linked' and h.subject = 'addressee' and not exists (
+        select from review_hold n where (n.business_system_id, n.addressee_number, n.subject, n.state)
+            = (h.business_system_id, h.addressee_number, h.subject, h.state) and n.sealed is not null and (n.held_at, n.hold_id) > (h.held_at, h.hold_id)
+    ) as needed
+from review_hold h where h.decided_at <= $1 and h.forgotten_at is null order by h.decided_at limit $2 for update of h skip locked
+
+-- name: forget_holds
+update review_hold h set sealed = r.sealed, forgotten_at = $3 from unnest($1::text[], $2::bytea[]) as r (hold_id, sealed) where h.hold_id = r.hold_id
+
+-- name: forget_earlier_rows
+-- Another row of the same addressee number is what staff linked last.
+update review_hold h set sealed = null, forgotten_at = $2
+from review_hold n
+where n.hold_id = $1 and (n.business_system_id, n.addressee_number) = (h.business_system_id, h.addressee_number) and n.hold_id <> h.hold_id
+    and h.subject = 'addressee' and h.state = 'linked'
 
 -- name: decision
 select * from review_decision where decision_id = $1
@@ -113,22 +132,22 @@ update review_decision set state = $2 where decision_id = $1 and state = any($3:
 
 -- name: put_decision
 insert into review_decision (decision_id, kind, subject, hold_id, state, persons, revisions, sealed, content, business_system_id, affair,
-    proposed_by, proposed_at)
+    proposed_by, proposed_at, proposed_client)
 select r.decision_id, r.kind, r.subject, r.hold_id, r.state,
-    string_to_array(r.persons, ',')::bigint[], string_to_array(r.revisions, ',')::bigint[], r.sealed, r.content, r.business_system_id, r.affair, r.proposed_by, r.proposed_at
+    string_to_array(r.persons, ',')::bigint[], string_to_array(r.revisions, ',')::bigint[], r.sealed, r.content, r.business_system_id, r.affair, r.proposed_by, r.proposed_at, r.proposed_client
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::text[],
-    $11::text[], $12::text[], $13::timestamptz[])
-    as r (decision_id, kind, subject, hold_id, state, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at)
+    $11::text[], $12::text[], $13::timestamptz[], $14::text[])
+    as r (decision_id, kind, subject, hold_id, state, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at, proposed_client)
 on conflict do nothing returning decision_id
 
 -- name: edit_decision
 update review_decision d set kind = r.kind, version = r.version, state = 'proposed', approved_by = null, approved_at = null, approval = null,
     persons = string_to_array(r.persons, ',')::bigint[], revisions = string_to_array(r.revisions, ',')::bigint[],
     sealed = r.sealed, content = r.content, business_system_id = r.business_system_id, affair = r.affair,
-    proposed_by = r.proposed_by, proposed_at = r.proposed_at
+    proposed_by = r.proposed_by, proposed_at = r.proposed_at, proposed_client = r.proposed_client
 from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::text[], $10::text[],
-    $11::text[], $12::timestamptz[])
-    as r (decision_id, kind, subject, version, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at)
+    $11::text[], $12::timestamptz[], $13::text[])
+    as r (decision_id, kind, subject, version, persons, revisions, sealed, content, business_system_id, affair, proposed_by, proposed_at, proposed_client)
 where d.decision_id = r.decision_id and d.subject = r.subject and d.version = r.version - 1 and d.state in ('proposed', 'approved')
 returning d.decision_id
 

@@ -36,7 +36,9 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Decision:
-    """One row of `review_decision`. `seen`: person → revision that was looked at; `digest`: what an approval names."""
+    """One row of `review_decision`. `seen`: person → revision that was looked at; `digest`: what an approval names; `proposed_client`: None where it
+    was not kept yet.
+    """
 
     id: str
     kind: Kind
@@ -50,6 +52,7 @@ class Decision:
     affair: str
     proposed_by: str
     proposed_at: datetime
+    proposed_client: str | None
     approved_by: str | None
     approved_at: datetime | None
     approval: bytes | None
@@ -66,7 +69,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Hold:
-    """What is held. `row`: of a load; `change`: of a change; the one that it is not is None."""
+    """What is held. `row`: of a load; `change`: of a change; the one that it is not is None, and both once the hold is forgotten (`forgotten_at`)."""
 
     id: str
     system: str
@@ -78,6 +81,7 @@ class Hold:
     event_key: str | None
     row: Row | None
     change: Change | None
+    forgotten_at: datetime | None
 
     @property
     def pair(self) -> Pair:
@@ -91,11 +95,12 @@ class Hold:
 
 
 def digest_of(keys: PersonalKeys, one: Decision) -> bytes:
-    """Keyed digest of all that an approval approves: what, about whom, in which state of theirs, in which version, proposed by whom."""
+    """Keyed digest of all that an approval approves: what, about whom, in which state of theirs, in which version, proposed by whom, by which client."""
     people = [f"{number}:{revision}" for number, revision in sorted(one.seen.items())]
     content = msgspec.json.encode(one.content, order="deterministic")
+    client = (one.proposed_client,) if one.proposed_client is not None else ()
     return keys.digest_of_decision(
-        bind(one.id, one.version, one.kind.value, one.subject, one.proposed_by, people, content)
+        bind(one.id, one.version, one.kind.value, one.subject, one.proposed_by, people, content, *client)
     )
 
 
@@ -129,6 +134,7 @@ def _decision(row: Record, keys: PersonalKeys) -> Decision:
         affair=row["affair"],
         proposed_by=row["proposed_by"],
         proposed_at=row["proposed_at"],
+        proposed_client=row["proposed_client"],
         approved_by=row["approved_by"],
         approved_at=row["approved_at"],
         approval=row["approval"],
@@ -184,7 +190,7 @@ def put(keys: PersonalKeys, one: Decision) -> Write:
     """A new decision; nothing happens when another about the same is open."""
     row = (
         one.id, one.kind.value, one.subject, one.hold_id, one.state.value, _joined(one.seen), _joined(one.seen.values()),
-        keys.seal_decision(msgspec.json.encode(one.content), one.id), one.digest, one.system, one.affair, one.proposed_by, one.proposed_at,
+        keys.seal_decision(msgspec.json.encode(one.content), one.id), one.digest, one.system, one.affair, one.proposed_by, one.proposed_at, one.proposed_client,
     )  # fmt: skip
     return Write(_PROPOSE, row)
 
@@ -193,7 +199,7 @@ def edit(keys: PersonalKeys, one: Decision) -> Write:
     """The next version of a decision about the same, proposed anew; an approval of the one before is gone."""
     row = (
         one.id, one.kind.value, one.subject, one.version, _joined(one.seen), _joined(one.seen.values()),
-        keys.seal_decision(msgspec.json.encode(one.content), one.id), one.digest, one.system, one.affair, one.proposed_by, one.proposed_at,
+        keys.seal_decision(msgspec.json.encode(one.content), one.id), one.digest, one.system, one.affair, one.proposed_by, one.proposed_at, one.proposed_client,
     )  # fmt: skip
     return Write(_EDIT, row)
 
@@ -207,7 +213,7 @@ def end(decision_id: str, to: State, *, staff: str, at: datetime, reason: str | 
 
 
 def _hold(row: Record, keys: PersonalKeys) -> Hold:
-    opened = keys.open_for_review(row["sealed"], row["hold_id"])
+    opened = keys.open_for_review(row["sealed"], row["hold_id"]) if row["sealed"] is not None else None
     of_a_change = row["subject"] == "change"
     return Hold(
         id=row["hold_id"],
@@ -218,8 +224,9 @@ def _hold(row: Record, keys: PersonalKeys) -> Hold:
         state=row["state"],
         held_at=row["held_at"],
         event_key=row["event_key"],
-        row=None if of_a_change else _ROW.decode(opened),
-        change=_CHANGE.decode(opened) if of_a_change else None,
+        row=_ROW.decode(opened) if opened is not None and not of_a_change else None,
+        change=_CHANGE.decode(opened) if opened is not None and of_a_change else None,
+        forgotten_at=row["forgotten_at"],
     )
 
 
@@ -242,8 +249,28 @@ async def page_of_holds(
     return rows, await connection.fetchval(SQL["open_holds_count"])
 
 
-async def close_hold(connection: Connection, hold_id: str, state: str) -> None:
-    await connection.execute(SQL["close_hold"], hold_id, state)
+async def close_hold(connection: Connection, hold_id: str, state: str, at: datetime) -> None:
+    await connection.execute(SQL["close_hold"], hold_id, state, at)
+
+
+async def forget_holds(
+    connection: Connection, keys: PersonalKeys, *, decided_before: datetime, now: datetime, most: int
+) -> int:
+    """Delete what lies in holds that were decided long ago, the 個人番号 alone of a row that undoing its link needs; returns how many holds it was."""
+    rows = await connection.fetch(SQL["holds_to_forget"], decided_before, most)
+    left = [_without_number(keys, row["hold_id"], row["sealed"]) if row["needed"] else None for row in rows]
+    await connection.execute(SQL["forget_holds"], [row["hold_id"] for row in rows], left, now)
+    return len(rows)
+
+
+def _without_number(keys: PersonalKeys, hold_id: str, sealed: bytes) -> bytes:
+    row = msgspec.structs.replace(_ROW.decode(keys.open_for_review(sealed, hold_id)), individual_number="")
+    return keys.seal_for_review(msgspec.json.encode(row), hold_id)
+
+
+async def forget_earlier_rows(connection: Connection, hold_id: str, at: datetime) -> None:
+    """Rows by which staff had linked the addressee number of this hold before."""
+    await connection.execute(SQL["forget_earlier_rows"], hold_id, at)
 
 
 async def read_standings(connection: Connection, numbers: Collection[int]) -> dict[int, Standing]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import msgspec
+
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees.resident_network import Account
 from gateway.linkage_server.people import store as people
@@ -30,9 +32,16 @@ async def first_items(connection: Connection, keys: PersonalKeys, content: Conte
 
 
 def going_along(wrong: Held, moving: Collection[str]) -> list[Event]:
-    """Of the changes that came under addressee numbers that leave a person, those that leave too: a 個人番号 stays, whose it is was decided, not told."""
+    """Of the changes that came under addressee numbers that leave a person, those that leave too, as they do.
+
+    A 個人番号 that was told stays: whose it is was decided. One to come goes along, and is judged on its day.
+    """
     return [
-        event for event in wrong.events if event.event_key in moving and event.kind is not Kind.INDIVIDUAL_NUMBER_CHANGE
+        msgspec.structs.replace(event, says=msgspec.structs.replace(event.says, individual_number=""))
+        if event.applied
+        else event
+        for event in wrong.events
+        if event.event_key in moving and not (event.applied and event.kind is Kind.INDIVIDUAL_NUMBER_CHANGE)
     ]
 
 

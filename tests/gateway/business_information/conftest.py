@@ -11,6 +11,7 @@ from tests.support.replica_world import build_both
 _MARKS = itertools.count(1)
 SCOPES = (
     "addressees:register",
+    "persons:change",
     "business-information:register",
     "business-information:read",
     "business-information:change",

@@ -13,6 +13,7 @@ from gateway.linkage_server.business_information import repointing
 from storage.database import Database
 from tests.gateway.business_information.test_transfer import PATH, STATED, send, settled, states, until
 from tests.gateway.linkage_server.test_business_information import record
+from tests.support.change_files import change, day, take
 from tests.support.resident_files import load, person
 
 
@@ -68,6 +69,29 @@ async def filled(both, people=2):
     await load(both.spool, [person(nth) for nth in range(1, people + 1)])
     await send(both, [record(nth) for nth in range(1, people + 1)])
     return [await number_of(both, nth) for nth in range(1, people + 1)]
+
+
+async def test_ls_2_6_the_copies_of_a_number_that_ends_go_and_those_of_one_that_is_replaced_stay(both):
+    ends = [
+        change("e1", 1, "addressee_end", day(), system="kokuho", replaced_by="0000000011"),
+        change("e2", 2, "addressee_end", day(), system="kokuho"),
+    ]
+    async with both.standing(), both.served():
+        one, two = await filled(both)
+        await until(lambda: copies(both), lambda found: found == {"r1": one, "r2": two})
+        assert await take(both.linkage, ends, name="ends.csv", system="kokuho") == [("applied", "")] * 2
+        await until(lambda: copies(both), lambda found: found == {"r1": one})
+        await until(lambda: states(both), settled)
+        numbers = await both.linkage.rows("select record_id, addressee_number from original order by record_id")
+        assert [row["addressee_number"] for row in numbers] == ["0000000011", "0000000002"]
+        said = [record(1, addressee_number="0000000011", operation="delete"), record(1, record_id="r9")]
+        assert await send(both, said, "c.ndjson") == [
+            ["1", "deleted", "", ""],
+            ["2", "rejected", "addressee_unknown", ""],
+        ]
+        back = [change("c2", 2, "cancellation", day(), system="kokuho", cancels="e2")]
+        assert await take(both.linkage, back, name="back.csv", system="kokuho") == [("applied", "")]
+        await until(lambda: copies(both), lambda found: found == {"r2": two})
 
 
 async def test_ls_2_6_a_frozen_person_s_copies_go_and_come_back(both):

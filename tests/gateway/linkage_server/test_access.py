@@ -282,7 +282,9 @@ async def test_an_agency_may_have_a_file_of_its_own(world):
     )
     await world.register(scopes=SCOPES)
     async with world.served(affairs={"setagaya": "own.yaml"}) as caller:
-        await caller.post("/v1/addressees", {"items": [HANAKO]}, token=await caller.token(), key="load-1")
+        await caller.post(
+            "/v1/addressees", {"items": [HANAKO | {"individual_number": ""}]}, token=await caller.token(), key="load-1"
+        )
         assert (await search(caller)).body["reason"] == "affair_unknown"
         (person,) = (await search(caller, affair="own-affair")).body["items"]
         assert {"name"} == {"name", "kana", "sex", "birth_date", "address", "individual_number"} & set(person)

@@ -19,6 +19,7 @@ from tests.support.bulk_world import (
     send,
     with_agencies,
 )
+from tests.support.change_files import change, day, take
 from tests.support.resident_files import load, person
 
 
@@ -256,14 +257,12 @@ async def test_the_ready_made_file_is_asked_anew_when_it_is_sent(world, intermed
 async def test_unknown_ended_and_replaced_numbers_are_orphans_on_record(world, intermediate):
     async with world.served():
         await load(world.config.spool, [person(nth) for nth in (1, 2, 3)])
-        await world.rows(
-            "update addressee set state = 'ended' where addressee_number in ('0000000002', '0000000003') returning 1"
-        )
-        await world.rows(
-            "insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id)"
-            " select business_system_id, '0000000033', integrated_number, resident_kind, intake_id from addressee"
-            " where addressee_number = '0000000003' returning 1"
-        )
+        await load(world.config.spool, [person(3, addressee_number="0000000030")], name="another.csv")
+        ends = [
+            change("e2", 2, "addressee_end", day(), system="kokuho"),
+            change("e3", 3, "addressee_end", day(), system="kokuho", replaced_by="0000000033"),
+        ]
+        assert await take(world, ends, name="ends.csv", system="kokuho") == [("applied", "")] * 2
         lines = [request(nth) for nth in (1, 2, 3, 4)]
         folder = send(world, file_of(lines), "a.dat", count=4)
         found = rows(await result_bytes(folder, "a.dat"))

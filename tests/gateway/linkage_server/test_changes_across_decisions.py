@@ -60,6 +60,26 @@ async def test_a_change_to_come_counts_on_its_day_for_whom_the_addressee_number_
         assert (again["outcome"], again["reason"]) == ("unchanged", "already_known")
 
 
+async def test_a_number_to_come_goes_along_and_one_that_was_told_stays(reviewed_alone):
+    """What cannot be put for anybody would hold up every change to come of the agency."""
+    told, to_come = individual(2), individual(3)
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=told)
+        await desk.change(
+            "kokuho", 77, "individual_number_change", "n2", effective_on=day(2), individual_number=to_come
+        )
+        right = await apart(desk, number)
+        assert (await desk.searched(number))["individual_number"] == told
+        assert "individual_number" not in await desk.searched(right)
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await nothing_waits(reviewed_alone)
+        assert (await desk.searched(right))["individual_number"] == to_come
+        assert (await desk.searched(number))["individual_number"] == told
+
+
 async def test_a_change_of_before_a_split_is_taken_back_after_it_and_one_to_come_before_its_day(reviewed_alone):
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)

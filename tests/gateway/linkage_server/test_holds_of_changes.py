@@ -66,7 +66,9 @@ async def test_a_birth_under_an_addressee_number_that_is_held_is_of_whom_it_mean
 async def test_a_change_of_an_addressee_number_that_has_ended_is_taken_once_approved(desk):
     number = await desk.number("kokuho", row(77))
     await desk.number("juki", row(1))
-    await desk.world.linkage.rows("update addressee set state = 'ended' where addressee_number = '77'")
+    await desk.world.linkage.rows(
+        "update addressee set state = 'ended', ended_on = current_date - 1 where addressee_number = '77'"
+    )
     hold_id = await held(desk, "address_change", "a1", "addressee_ended", address=ELSEWHERE)
     await linked(desk, hold_id)
     assert (await desk.searched(number))["address"] == ELSEWHERE

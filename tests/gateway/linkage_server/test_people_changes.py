@@ -174,7 +174,7 @@ async def test_a_file_of_several_lists_is_taken_as_if_each_had_come_alone(ward, 
 def test_what_was_judged_is_good_while_nobody_else_has_written():
     court = Court(
         snapshot=Snapshot(addressees={}, people={}, by_number={}, formerly={}, events={}, holds={}),
-        verdicts={}, key_of=str, digest_of=lambda _change: b"", today=TODAY, now=datetime.now(UTC), asks=False,
+        verdicts={}, system="juki", key_of=str, digest_of=lambda _change: b"", today=TODAY, now=datetime.now(UTC), asks=False,
     )  # fmt: skip
     judged = court.judge([BadChange(line, ChangeReason.FIELD_MISSING, "kind") for line in (1, 2)])
     rehearsed = Rehearsed()
@@ -277,7 +277,7 @@ async def test_a_held_change_that_comes_again_stays_held_and_one_refused_stays_r
     async with ward.served(compare_with_resident_network=True) as caller:
         await take(ward, [row], name="1.csv")
         again = await send(caller, [row], key="k1")
-        await ward.rows("update review_hold set state = 'refused'")
+        await ward.rows("update review_hold set state = 'refused', decided_at = now()")
         refused = await send(caller, [row], key="k2")
     assert again.body["items"] == [{"outcome": "held", "reason": "four_items_differ"}]
     assert refused.body["items"] == [{"outcome": "rejected", "reason": "refused_in_review"}]

@@ -42,7 +42,9 @@ RIGHTS = SystemRights(system="juki", scopes=frozenset(), may_use_individual_numb
 @settings(max_examples=200)
 def test_bad_rows_of_a_file_of_people_spoil_themselves_alone(bad, at, ending):
     good = [line + ending for line in csv_bytes([person(1), person(2), person(3)]).split(b"\n")[1:4]]
-    reader = RowReader(ADDRESSEE_COLUMNS, None, encoding="utf-8", system="kokuho", may_use_individual_number=True)
+    reader = RowReader(
+        ADDRESSEE_COLUMNS, None, encoding="utf-8", system="kokuho", may_use_individual_number=True, needs_kana=True
+    )
     rows = reader.read(2, [*good[:at], *bad, *good[at:]])
     assert [row.line for row in rows] == list(range(2, 5 + len(bad)))
     assert [row.addressee_number for row in rows if isinstance(row, Row)] == ["0000000001", "0000000002", "0000000003"]
@@ -53,7 +55,9 @@ def test_bad_rows_of_a_file_of_people_spoil_themselves_alone(bad, at, ending):
 @settings(max_examples=200)
 def test_no_bytes_break_the_reading_of_a_fixed_width_file(lines, encoding):
     layout = read_file_layouts()["addressees"]
-    reader = RowReader.of_layout(layout, encoding=encoding, system="kokuho", may_use_individual_number=True)
+    reader = RowReader.of_layout(
+        layout, encoding=encoding, system="kokuho", may_use_individual_number=True, needs_kana=True
+    )
     assert all(isinstance(row, Malformed) for row in reader.read(1, lines))
 
 
@@ -67,6 +71,7 @@ def test_bad_lines_of_a_file_of_changes_spoil_themselves_alone(bad, encoding, tm
         encoding=encoding,
         rights=RIGHTS,
         count=0,
+        not_needed=frozenset(),
     )
     good = changes_csv([change("a", 1, "death", "2026-04-01")], encoding).split(b"\n")[1] + b"\n"
     read = file.read(2, [*bad, good])

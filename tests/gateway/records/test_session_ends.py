@@ -103,6 +103,15 @@ async def test_whatever_else_ends_a_session_is_said_and_a_log_out_once(records):
     ]
 
 
+async def test_a_session_that_was_over_before_somebody_ended_it_says_so(records):
+    desk = await desk_of(records)
+    await opened(records, desk, ONE)
+    records.clock.now += desk.rules.idle + timedelta(minutes=1)
+    await write(records, store.END_SESSIONS_OF, ONE, records.clock())
+    await session_ends.record(desk, records.clock())
+    assert await ends(records) == [(ONE, "idle", "03:15")]
+
+
 async def test_a_session_that_is_used_while_its_end_is_written_goes_on(records):
     desk = await desk_of(records)
     token = await opened(records, desk, ONE)

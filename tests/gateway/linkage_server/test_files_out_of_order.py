@@ -1,0 +1,82 @@
+"""LS-1.2: files of changes that come in the wrong order end where the right order ends, and nothing is applied twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.change_files import SYSTEM, as_of, change, changes_csv, day, loaded, registering, take, with_juki
+from tests.support.resident_files import put, through
+
+UNKNOWN = ("rejected", "addressee_unknown")
+APPLIED = ("applied", "")
+
+
+@pytest.fixture
+async def ward(world):
+    return await with_juki(world)
+
+
+def moved(event_id: str, nth: int, on: str, to: str) -> dict[str, str]:
+    return change(event_id, nth, "address_change", on, address=f"東京都世田谷区架空{to}")
+
+
+async def result(ward, rows, name):
+    data = changes_csv(rows)
+    folder = put(ward.config.spool, data, name=name, count=len(rows), channel="person-changes", system=SYSTEM)
+    return await through(folder, name)
+
+
+async def recorded(ward):
+    """Counts of each list in the log, in order."""
+    rows = await ward.rows("select body from log_entry where kind = 'addressees.loaded' order by idx")
+    facts = [json.loads(row["body"])["facts"] for row in rows]
+    return [one for one in facts if one.get("channel") == "person-changes"]
+
+
+async def test_a_file_that_came_before_the_one_it_needs_is_judged_anew_when_it_is_sent_again(ward):
+    second = [moved("a", 1, day(-3), "1-1"), moved("b", 7, day(-1), "7-7"), change("c", 8, "death", day(-1))]
+    async with ward.served() as caller:
+        await loaded(ward)
+        before = await result(ward, second, "day-2.csv")
+        assert await take(ward, [moved("z", 1, day(-2), "2-2")], name="other.csv") == [APPLIED]
+        assert await result(ward, second, "day-2-too-early.csv") == before
+        assert await take(ward, [registering("m", 7, "move_in", day(-5))], name="day-1.csv") == [("issued", "")]
+        after = await result(ward, second, "day-2-again.csv")
+        revisions = await ward.rows("select integrated_number, revision from person order by 1")
+        assert await result(ward, second, "day-2-once-more.csv") == after
+        assert await ward.rows("select integrated_number, revision from person order by 1") == revisions
+        one, seven = await as_of(caller, 1, day()), await as_of(caller, 7, day())
+    outcomes = [[line.split(",")[1:3] for line in text.splitlines()[1:]] for text in (before, after)]
+    assert outcomes == [[[*APPLIED], [*UNKNOWN], [*UNKNOWN]], [[*APPLIED], [*APPLIED], [*UNKNOWN]]]
+    assert (one["address"], seven["address"]) == ("東京都世田谷区架空2-2", "東京都世田谷区架空7-7")
+    assert len(await ward.rows("select from person_event")) == 4
+    counts = [(one["lines"], one.get("applied", 0), one.get("rejected", 0)) for one in await recorded(ward)]
+    assert counts == [(3, 1, 2), (1, 1, 0), (1, 0, 0), (3, 2, 1)]
+
+
+async def test_a_change_that_stands_above_the_registration_it_needs_is_taken(ward):
+    rows = [
+        moved("b", 7, day(-1), "7-7"),
+        change("c", 8, "death", day(-1)),
+        registering("m", 7, "move_in", day(-5)),
+    ]
+    async with ward.served() as caller:
+        assert await take(ward, rows, name="1.csv") == [APPLIED, UNKNOWN, ("issued", "")]
+        assert (await as_of(caller, 7, day()))["address"] == "東京都世田谷区架空7-7"
+    [counted] = await recorded(ward)
+    assert {name: counted[name] for name in ("applied", "issued", "rejected")} == {
+        "applied": 1,
+        "issued": 1,
+        "rejected": 1,
+    }
+
+
+async def test_a_line_that_is_judged_anew_is_compared_and_held_as_any_other(ward):
+    rows = [change("d", 7, "death", day(-3)), moved("b", 7, day(-1), "7-7")]
+    async with ward.served() as caller:
+        assert await take(ward, rows, name="1.csv") == [UNKNOWN, UNKNOWN]
+        await take(ward, [registering("m", 7, "move_in", day(-5))], name="2.csv")
+        assert await take(ward, rows, name="3.csv") == [APPLIED, ("held", "event_after_death")]
+        assert (await as_of(caller, 7, day()))["state"] == "dead"

@@ -1,0 +1,111 @@
+"""What is over and names a person goes by rule, with a certificate a day and kind (SC-16, 番号法20条; docs/adr/0078)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from gateway.intermediate_server.retention import erasing
+
+ONE = "100000000000001"
+DAY = timedelta(days=1)
+
+
+async def put(records) -> None:
+    """A bar that was lifted and one that stands, the end of a code, a relation of somebody who has left and one of somebody who has not."""
+    now = records.clock()
+    for bar_id, state in (("B-lifted", "lifted"), ("B-standing", "standing")):
+        await records.inside(
+            "insert into bar (bar_id, place, effect, cause, inquirer, information, data_item, state, set_by, set_at, changed_by, changed_at, version)"
+            " values ($1, 'inquirer', 'hold', 'incident', 'suginami', '*', '*', $2, 'tanto-1', $3, 'tanto-2', $3, 2)",
+            bar_id, state, now,
+        )  # fmt: skip
+    await records.inside(
+        "insert into former_code (acquisition_index, integrated_number, code_index, state, reason, ended_at) values ('a', $1, 'c', 'cancelled', 'r', $2)",
+        ONE, now,
+    )  # fmt: skip
+    for staff_id, state, left_at in (("tanto-1", "left", now), ("tanto-2", "active", None)):
+        await records.inside(
+            "insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by, left_at)"
+            " values ($1, 'kokuho', $2::text, case $2 when 'left' then '' else '$argon2id$' end, false, 'infinity', 'infinity', 1, 'f', $3)",
+            staff_id, state, left_at,
+        )  # fmt: skip
+        await records.inside("insert into staff_relation values ($1, 'self', 'p')", staff_id)
+
+
+async def kept(records) -> tuple[int, int, int]:
+    counts = [
+        (await records.inside(f"select count(*) as rows from {table}"))[0]["rows"]
+        for table in ("bar", "former_code", "staff_relation")
+    ]
+    return counts[0], counts[1], counts[2]
+
+
+async def sweep(records) -> None:
+    await erasing.erase_ended(records.agency, records.clock())
+    await erasing.certify(records.agency, records.clock())
+
+
+async def test_what_is_over_is_kept_to_its_time_and_then_goes_with_a_certificate_of_its_kind(records):
+    await put(records)
+    over = records.clock.now + records.agency.limits.ended_kept_for
+    records.clock.now = over
+    await sweep(records)
+    assert await kept(records) == (2, 1, 2)
+    records.clock.now = over + timedelta(seconds=1)
+    await sweep(records)
+    assert await kept(records) == (1, 0, 1)
+    begun = await records.inside("select key_purpose, state, erased from erasure order by key_purpose")
+    day = records.agency.today(records.clock.now).isoformat()
+    assert [tuple(row) for row in begun] == [(f"{kind}/{day}", "begun", 1) for kind in ("bars", "codes", "relations")]
+    records.clock.now += DAY
+    await sweep(records)
+    rows = await records.inside("select kind, state, rule from erasure order by kind")
+    assert [tuple(row) for row in rows] == [
+        (kind, "certified", "番号法20条") for kind in ("bars", "codes", "relations")
+    ]
+    bodies = [
+        json.loads(row["body"])
+        for row in await records.inside("select body from log_entry where kind = 'erasure.certified'")
+    ]
+    assert {(one["facts"]["erasure"], one["facts"]["erased"]) for one in bodies} == {
+        ("bars", 1), ("codes", 1), ("relations", 1),
+    }  # fmt: skip
+    assert not any("key_state" in one["facts"] or ONE in json.dumps(one) for one in bodies)
+
+
+@pytest.mark.parametrize("kind", ["bars", "codes", "relations"])
+async def test_what_comes_back_with_an_older_database_is_no_certificates(records, kind):
+    await put(records)
+    records.clock.now += records.agency.limits.ended_kept_for + DAY
+    await sweep(records)
+    records.clock.now += DAY
+    rows = {row["kind"]: row for row in await records.inside("select * from erasure")}
+    assert await erasing.nothing_left(records.agency, rows[kind])
+    async with records.administrator() as admin:
+        await admin.execute("delete from staff_relation")
+        await admin.execute("delete from staff_member")
+        await admin.execute("delete from bar")
+    records.clock.now -= records.agency.limits.ended_kept_for + 2 * DAY + timedelta(hours=1)
+    await put(records)
+    records.clock.now += records.agency.limits.ended_kept_for + 2 * DAY + timedelta(hours=1)
+    await erasing.certify(records.agency, records.clock())
+    assert {row["state"] for row in await records.inside("select state from erasure")} == {"begun"}
+    await sweep(records)
+    assert await kept(records) == (1, 0, 1)
+
+
+async def test_more_than_a_stretch_goes_in_several(records, monkeypatch):
+    monkeypatch.setattr(erasing, "ENTRIES_AT_ONCE", 10)
+    await records.inside(
+        "insert into former_code select convert_to(n::text, 'UTF8'), $1, null, 'expired', 'r', $2 from generate_series(1, 25) as n",
+        ONE, records.clock(),
+    )  # fmt: skip
+    records.clock.now += records.agency.limits.ended_kept_for + DAY
+    for left in (15, 5, 0):
+        await erasing.erase_ended(records.agency, records.clock())
+        assert (await kept(records))[1] == left
+    [row] = await records.inside("select erased from erasure")
+    assert row["erased"] == 25
