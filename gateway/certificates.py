@@ -102,7 +102,7 @@ class Certificates:
     authority: Authority
 
     def publish(self, change: Callable[[Body], Body]) -> int:
-        return publish(self.data, self.authority.root, lambda before: change(before or {}))
+        return publish(self.data, self.authority, lambda before: change(before or {}))
 
     def suspend(self, one: Certificate) -> None:
         """From the next look of every role on it is refused."""

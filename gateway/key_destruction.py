@@ -25,7 +25,7 @@ from gateway.data_folder import DataFolder, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.intermediate_server.destruction.destroying import DESTRUCTION_PREFIX, Cause, Server, content_hash
 from gateway.key_needs.by_program import need
-from gateway.key_records import LOGS, record
+from gateway.key_records import LOGS, core_of, record
 from gateway.topology import NETWORK, Program
 from keys.errors import KeyMissing
 from keys.ring import State
@@ -303,7 +303,7 @@ def _record(
     """
     agency, ring, purpose = args.agency, store.ring, args.purpose
     if program is Program.RESIDENT_NETWORK:
-        core = next((one for one in _roles(data) if one.options["program"] == Program.NETWORK.value), None)
+        core = core_of(data)
         if core is None:
             raise _NotDone(
                 "記録するコアの役割がここにありません / the core, whose log has it, is not in this data folder"
@@ -311,7 +311,3 @@ def _record(
         ring, purpose = guarding.open_store(core, NETWORK, args.person).ring, f"{agency}/{purpose}"
         config, agency = core, NETWORK
     record(config, agency, ring, "key.destroyed", purpose, args.version, actor=decided.actor, said=decided.said)
-
-
-def _roles(data: DataFolder) -> list[RoleConfig]:
-    return [role_file.load(path.parent) for path in sorted((data.root / "roles").glob("*/role.json"))]

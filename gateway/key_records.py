@@ -70,6 +70,12 @@ def record(
         asyncio.run(_append(config, agency, origin_of(program, agency), ring, EntryKind(change), facts, actor))
 
 
+def core_of(data: DataFolder) -> RoleConfig | None:
+    """The core, where it is one of this folder's roles. Raises ValueError."""
+    configs = (role_file.load(path.parent) for path in sorted((data.root / "roles").glob("*/role.json")))
+    return next((one for one in configs if _program(one) is Program.NETWORK), None)
+
+
 def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: Mapping[str, str | int]) -> None:
     """In the log of the role whose folder the certificate lies in, else of its agency's intermediate server, else of the core.
 

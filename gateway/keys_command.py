@@ -30,6 +30,8 @@ from gateway.linkage_server.resealing import rows as linkage_rows
 from gateway.list_sources import SourceWrongError
 from gateway.publisher_rotation import PURPOSE as LISTS
 from gateway.publisher_rotation import PublisherRotation
+from gateway.root_rotation import PURPOSE as ROOT
+from gateway.root_rotation import RootRotation
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.succession import KEYS_OVERLAP
 from gateway.topology import NETWORK
@@ -107,7 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rotate.add_argument(
         "purpose",
         metavar="PURPOSE",
-        help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵で、役割と機関は要らない (the publisher's key of the list: no role, no agency)",
+        help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵、{ROOT} は登録簿の根で、役割と機関は要らない "
+        "(the list's publisher and the register's root: no role, no agency)",
     )
     unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
     guarding.add_person_argument(unlock, "開ける人 (who opens)")
@@ -129,8 +132,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action in key_destruction.ACTIONS:
         fault_points.arm(config.read().fault)
         return _hindered(lambda: key_destruction.run(args))
-    if args.action == "rotate" and args.purpose == LISTS:
-        return _hindered(lambda: staff_calls.guarded(lambda: _rotate_publisher(args)))
+    if args.action == "rotate" and args.purpose in (LISTS, ROOT):
+        rotate = _rotate_publisher if args.purpose == LISTS else _rotate_root
+        return _hindered(lambda: staff_calls.guarded(lambda: rotate(args)))
     if args.role is None or args.agency is None:
         return end("--role と --agency を示してください / --role and --agency are needed", BAD_INPUT)
     folder = DataFolder(args.data).role(args.role)
@@ -249,6 +253,24 @@ def _rotate_publisher(args: argparse.Namespace) -> int:
         return end(f"新しい版 / new version: {rotation.rotate()}", OK)
     except SourceWrongError as wrong:
         return end(f"入力の誤り / bad input: {wrong}", BAD_INPUT)
+
+
+def _rotate_root(args: argparse.Namespace) -> int:
+    data = DataFolder(args.data)
+    if not data.marker.exists():
+        raise staff_calls.UnknownPartyError
+    if args.overlap < 0 or (args.lead or 0) < 0:
+        return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
+    fault_points.arm(config.read().fault)
+    rotation = RootRotation(data=data, overlap=args.overlap * _DAY, lead_s=_lead(data, args))
+    try:
+        return end(f"新しい版 / new version: {rotation.rotate()}", OK)
+    except NotTakenError as hindrance:
+        return end(
+            "新しい根の登録簿をまだ受け取っていない役割があります。直してからもう一度 / the new root signs; mend these, which have not taken its register, then again: "
+            f"{', '.join(hindrance.roles)}",
+            REFUSED,
+        )
 
 
 def _lead(data: DataFolder, args: argparse.Namespace) -> float:

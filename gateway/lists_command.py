@@ -160,14 +160,14 @@ def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Se
         raise SourceWrongError(f"この文書からは版を作れません / no version can be made: {head}")
     same = unchanged_by(library.heads, head.content_digest, valid_from)
     if same is not None:  # a run that died behind the core has not told the register yet
-        publish(data, authority.root, lambda before: with_lists(before or {}, list(map(named, library.heads))))
+        publish(data, authority, lambda before: with_lists(before or {}, list(map(named, library.heads))))
         return end(list_texts.same_text(same, valid_from), REFUSED)
     answer = staff_calls.ask(core, _PUBLISH_PATH, [_wire(version)])[0]
     if "refused" in answer:
         return end(list_texts.refusal_text(str(answer["refused"]["reason"])), REFUSED)
     write_private(data.lists, list_files.encode([*library.signed, version]))
     given_out = [named(one) for one in (*library.heads, head)]
-    publish(data, authority.root, lambda before: with_lists(before or {}, given_out))
+    publish(data, authority, lambda before: with_lists(before or {}, given_out))
     _say(args, list_texts.head_document(head), list_texts.published_text(head))
     return OK
 

@@ -58,7 +58,7 @@ def replace(data: DataFolder, agency: Agency, key: str, overlap: timedelta) -> i
         return with_keys(before, _PURPOSE, agency.id, [wanted], now, overlap)
 
     try:
-        sequence = publish(data, open_authority(data.authority, Clock()()).root, change)
+        sequence = publish(data, open_authority(data.authority, Clock()()), change)
         await_register(data, sequence)
     except _RefusedError as refused:
         return end(str(refused), REFUSED)

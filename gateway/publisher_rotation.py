@@ -19,18 +19,17 @@ from typing import Final
 
 from gateway import staff_calls
 from gateway.data_folder import DataFolder
-from gateway.key_records import record
+from gateway.key_records import core_of, record
 from gateway.key_rotation import ANNOUNCED, ENDED, PREPARED, PROMOTED, NotTakenError, await_register, passed
 from gateway.list_sources import published, publisher_keys
 from gateway.setting_up import succession
 from gateway.setting_up.authority import Authority, next_list_key, open_authority, promote_list_key
 from gateway.setting_up.publishing import LISTS_LOCK, authority_held, publish
 from gateway.setting_up.succession import Body
-from gateway.topology import NETWORK, Program
+from gateway.topology import NETWORK
 from keys import labels
 from keys.signing import verify
 from permission_lists.versions import SignedVersion
-from transport import role as role_file
 from transport.clock import Clock
 
 PURPOSE: Final = "permission-list"
@@ -64,7 +63,7 @@ class PublisherRotation:
                 raise FileNotFoundError("the prepared key of the publisher is not there")
             # 2
             with passed(ANNOUNCED):
-                sequence = publish(self.data, authority.root, lambda before: _with(before, fresh.public_key))
+                sequence = publish(self.data, authority, lambda before: _with(before, fresh.public_key))
                 await_register(self.data, sequence)
                 time.sleep(self.lead_s)
             number = self._number(fresh.public_key)
@@ -85,17 +84,15 @@ class PublisherRotation:
         with passed(ENDED):
             versions = published(self.data, self.core).signed
             public = authority.lists.public_key
-            ended = publish(self.data, authority.root, lambda before: _ending(before, public, versions))
+            ended = publish(self.data, authority, lambda before: _ending(before, public, versions))
         with suppress(NotTakenError):  # a role that hangs takes it when it looks again
             await_register(self.data, ended)
 
     def _record(self, number: int, key: bytes) -> None:
         """In the core's log, where the core is one of this folder's roles."""
-        for path in sorted((self.data.root / "roles").glob("*/role.json")):
-            config = role_file.load(path.parent)
-            if config.options["program"] == Program.NETWORK.value:
-                ring = config.open_keys(NETWORK).ring
-                record(config, NETWORK, ring, "key.rotated", PURPOSE, number, public=key)
+        core = core_of(self.data)
+        if core is not None:
+            record(core, NETWORK, core.open_keys(NETWORK).ring, "key.rotated", PURPOSE, number, public=key)
 
 
 def _with(before: Body | None, key: bytes) -> Body:

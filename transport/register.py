@@ -22,10 +22,8 @@ from keys import labels
 from keys.publisher import PublisherKey, PublisherKeys
 from keys.signing import Signer, verify
 from keys.windows import KeyWindow, PublicKeys
+from transport.register_forms import FORM, present_form
 
-FORM: Final = 3
-_ONE_LIST_KEY: Final = 2
-"""The form in which the publisher of the permission list had one key."""
 _KEY_SIZE: Final = 32
 _DIGEST_SIZE: Final = 32
 _FINGERPRINT_SIZE: Final = 32
@@ -108,6 +106,14 @@ class NamedList:
     valid_from: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """The key that the register's owner signs by since it was replaced, and which one it is, the first being 1."""
+
+    key: bytes
+    number: int
+
+
 class RegisterBrokenError(Exception):
     """The register's signature or form is wrong: the server must not start with it."""
 
@@ -120,6 +126,7 @@ class Register:
     `delegations`: 委任 on file, on either side. `list_keys`: of the publisher of the permission list; none in a register that names none: then no version is taken.
     `lists`: every version that it has given out, so that a core can keep none back unseen (docs/adr/0071).
     `simulation`: everybody in it is made up; there alone a role's clock may be moved.
+    `root`: the owner's key since it was first replaced: whoever takes this register trusts no earlier one any more (docs/adr/0074).
     """
 
     agencies: Mapping[str, Agency]
@@ -131,6 +138,7 @@ class Register:
     simulation: bool = False
     delegations: tuple[Delegation, ...] = ()
     lists: tuple[NamedList, ...] = ()
+    root: Root | None = None
 
     def list_due(self, day: date) -> NamedList | None:
         """The version of the permission list that counts on a legal day, of those named; None: none is."""
@@ -207,6 +215,11 @@ class _List(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     valid_from: date
 
 
+class _Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: str
+    number: int
+
+
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a register of the present form says."""
 
@@ -220,15 +233,16 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulation: bool
     delegations: list[_Delegated]
     lists: list[_List] = []
+    root: _Root | None = None
 
 
 def signed_body(data: bytes, root: bytes) -> dict[str, Any]:
-    """What a register says, once the root's signature holds; its form is not looked at yet. Raises RegisterBrokenError."""
+    """What a register says, once a signature of the root holds; its form is not looked at yet. Raises RegisterBrokenError."""
     try:
         outer = json.loads(data)
         body = base64.b64decode(outer["register"], validate=True)
-        signature = base64.b64decode(outer["signature"], validate=True)
-        if not verify(root, labels.REGISTER, body, signature):
+        signatures = [base64.b64decode(one, validate=True) for one in (outer["signature"], *outer.get("also", ()))]
+        if not any(verify(root, labels.REGISTER, body, one) for one in signatures):
             raise RegisterBrokenError("the register is not signed by the configured root")
         found: dict[str, Any] = json.loads(body)
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -242,41 +256,6 @@ def build(body: Mapping[str, Any]) -> Register:
         return _built(msgspec.convert(present_form(body), _Body))
     except (msgspec.ValidationError, ValueError, KeyError, TypeError, AttributeError):
         raise RegisterBrokenError("the register is not well-formed") from None
-
-
-def present_form(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A register of whatever form in the present one. Raises KeyError, TypeError.
-
-    In the first form every party had one key for all time: its keys have no beginning or end, its sequence number is 0. In the second the
-    publisher of the permission list had one.
-    """
-    said = dict(body) if "v" in body else _in_windows(body)
-    if said["v"] == _ONE_LIST_KEY:
-        key = said.pop("list_key")
-        said |= {"v": FORM, "list_keys": [{"key": key, "versions": None}] if key else []}
-    return said
-
-
-def _in_windows(body: Mapping[str, Any]) -> dict[str, Any]:
-
-    def keys(key: str) -> list[dict[str, Any]]:
-        return [{"key": key, "valid_from": None, "valid_to": None}]
-
-    agencies = [{**one, "signing_keys": keys(one["signing_key"])} for one in body["agencies"]]
-    for one in agencies:
-        del one["signing_key"]
-    return {
-        "list_key": "",
-        **{name: said for name, said in body.items() if name != "permit_key"},
-        "v": _ONE_LIST_KEY,
-        "sequence": 0,
-        "simulation": body.get("simulation") is True,
-        "agencies": agencies,
-        "certificates": [{**one, "valid_to": None} for one in body["certificates"]],
-        "logs": [{"origin": one["origin"], "keys": keys(one["key"])} for one in body["logs"]],
-        "permit_keys": keys(body["permit_key"]) if body["permit_key"] else [],
-        "delegations": [{"valid_to": None, "information": [], **one} for one in body.get("delegations", ())],
-    }
 
 
 def _built(body: _Body) -> Register:
@@ -312,6 +291,7 @@ def _built(body: _Body) -> Register:
         simulation=body.simulation,
         delegations=tuple(_delegation(one) for one in body.delegations),
         lists=_lists(body.lists),
+        root=None if body.root is None else Root(key=_octets(body.root.key, _KEY_SIZE), number=body.root.number),
     )
 
 
@@ -388,12 +368,9 @@ def _delegation(item: _Delegated) -> Delegation:
     )
 
 
-def sign_register(body: Mapping[str, Any], root: Signer) -> bytes:
-    """Sign a register body (the form that `build` reads) with the register authority's root."""
+def sign_register(body: Mapping[str, Any], root: Signer, *others: Signer) -> bytes:
+    """Sign a register body (the form that `build` reads) with the register authority's root; `others`: its other roots of these days."""
     encoded = canonical.encode(dict(body))
-    return json.dumps(
-        {
-            "register": base64.b64encode(encoded).decode(),
-            "signature": base64.b64encode(root.sign(labels.REGISTER, encoded)).decode(),
-        }
-    ).encode()
+    first, *also = [base64.b64encode(one.sign(labels.REGISTER, encoded)).decode() for one in (root, *others)]
+    said = {"register": base64.b64encode(encoded).decode(), "signature": first}
+    return json.dumps(said | ({"also": also} if also else {})).encode()

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from keys.masked import Secret
 from storage.key_store import KeyStore
 from transport.clock import Clock, SharedOffset
 from transport.register import Register
+from transport.register_root import root_now
 from transport.tls import Identity
+
+ROLE_FILE: Final = "role.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,10 @@ class ClockMovedError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleConfig:
-    """`role.json` of one role. `peers`: name → base URL (`core`, `interface`, `resident_network`, `intermediate/<agency>`, `linkage/<agency>`)."""
+    """`role.json` of one role. `peers`: name → base URL (`core`, `interface`, `resident_network`, `intermediate/<agency>`, `linkage/<agency>`).
+
+    `hosted` and `peers` are those of now while the role runs (`transport.standing_role`); all else counts from its next start.
+    """
 
     role: str
     folder: Path
@@ -41,8 +47,8 @@ class RoleConfig:
     port: int
     metrics_port: int
     server: Identity
-    hosted: Mapping[str, Hosted]
-    peers: Mapping[str, str]
+    hosted: dict[str, Hosted]
+    peers: dict[str, str]
     register_path: Path
     register_root: bytes
     passphrase: Secret
@@ -65,6 +71,10 @@ def _identity(folder: Path, item: Mapping[str, str]) -> Identity:
     return Identity(certificate=folder / item["certificate"], key=folder / item["key"], ca=folder / item["ca"])
 
 
+def _root(folder: Path, stored: Mapping[str, Any]) -> bytes:
+    return root_now(folder / stored["register"], bytes.fromhex(stored["register_root"]))
+
+
 def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
     """The role's clock: `clock` names the file that moves all roles of a simulation, option `clock_offset_s` is how far this one is off,
     and `skew` names the file that makes it wrong while it runs.
@@ -78,7 +88,7 @@ def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
         shared = None  # a folder that was carried to another machine has that machine's time
     if not offset and shared is None:
         return Clock()
-    register = Register.read((folder / stored["register"]).read_bytes(), bytes.fromhex(stored["register_root"]))
+    register = Register.read((folder / stored["register"]).read_bytes(), _root(folder, stored))
     if not register.simulation:
         raise ClockMovedError(
             "only a role of a simulation may have its clock moved: take `clock` and `clock_offset_s` out of role.json"
@@ -88,13 +98,26 @@ def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
     return Clock(offset, None if shared is None else SharedOffset(shared), wrong)
 
 
+def hosted_in(folder: Path, stored: Mapping[str, Any]) -> dict[str, Hosted]:
+    """The agencies that a role's file names, in its order. Raises KeyError, TypeError."""
+    return {
+        item["id"]: Hosted(
+            id=item["id"],
+            tenant=item["tenant"],
+            identity=_identity(folder, item["identity"]),
+            keys=folder / item["keys"],
+        )
+        for item in stored["hosted"]
+    }
+
+
 def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
     """Read `role.json` in a role's folder; paths in it are relative to the folder.
 
     Raises ValueError when the file is not what set-up writes, ClockMovedError (one of them) and RegisterBrokenError.
     """
     try:
-        stored = json.loads((folder / "role.json").read_text(encoding="utf-8"))
+        stored = json.loads((folder / ROLE_FILE).read_text(encoding="utf-8"))
         return RoleConfig(
             role=stored["role"],
             folder=folder,
@@ -103,18 +126,10 @@ def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
             port=stored["port"],
             metrics_port=stored["metrics_port"],
             server=_identity(folder, stored["server"]),
-            hosted={
-                item["id"]: Hosted(
-                    id=item["id"],
-                    tenant=item["tenant"],
-                    identity=_identity(folder, item["identity"]),
-                    keys=folder / item["keys"],
-                )
-                for item in stored["hosted"]
-            },
+            hosted=hosted_in(folder, stored),
             peers=stored["peers"],
             register_path=folder / stored["register"],
-            register_root=bytes.fromhex(stored["register_root"]),
+            register_root=_root(folder, stored),
             passphrase=Secret((folder / stored["passphrase_file"]).read_bytes().strip()),
             spool=folder / stored["spool"],
             options=stored["options"],

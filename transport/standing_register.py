@@ -1,7 +1,8 @@
 """The register in force at one running role: it takes a newer one from its file, and stays on what it has when that is not acceptable.
 
 Only a register under the configured root, and with a higher sequence number than the one in force, is taken (IS-8, SC-2): whoever writes the file
-can neither enrol anybody nor bring back what was taken out.
+can neither enrol anybody nor bring back what was taken out. A register under that root which names another, and is under that as well, is the last
+that the earlier root is good for (docs/adr/0074).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from storage import durable_file
 from transport.register import Register, RegisterBrokenError, build, signed_body
+from transport.register_root import check_successor, follow, root_now
 
 SEQUENCE: Final = Gauge("sekisho_register_sequence", "Sequence number of the register that is in force at this role")
 REFUSED: Final = Counter("sekisho_registers_refused", "Changed registers that were not taken", ["reason"])
@@ -51,10 +53,11 @@ class StandingRegister:
 
     def __init__(self, path: Path, root: bytes) -> None:
         self._path = path
-        self._root = root
+        self._root = root_now(path, root)
         self._seen = durable_file.stamp(path)
         data = path.read_bytes()
-        self._current = Register.read(data, root)
+        self._current = Register.read(data, self._root)
+        self._follow(check_successor(self._current, data, self._root))
         self._data = data
         self._digest = hashlib.sha256(data).hexdigest()
         self._told: str | None = self._digest
@@ -115,10 +118,26 @@ class StandingRegister:
             found = build(body)
         except RegisterBrokenError:
             return Looked(digest=digest, sequence=None, refusal=RegisterRefusal.MALFORMED)
+        try:
+            successor = check_successor(found, data, self._root)
+        except RegisterBrokenError:
+            return Looked(digest=digest, sequence=None, refusal=RegisterRefusal.SIGNATURE)
         if found.sequence <= self._current.sequence:
             older = found.sequence < self._current.sequence
             refusal = RegisterRefusal.OLDER if older else RegisterRefusal.FORKED
             return Looked(digest=digest, sequence=found.sequence, refusal=refusal)
+        self._follow(successor)
         self._current, self._data, self._digest = found, data, digest or ""
         SEQUENCE.set(found.sequence)
         return self.looked()
+
+    def _follow(self, successor: bytes) -> None:
+        """Trust this root alone from now on, after the next start too. Raises OSError: then nothing was taken, and the next look tries again."""
+        if successor == self._root:
+            return
+        try:
+            follow(self._path, self._root, successor)
+        except OSError:
+            self._seen = self._told = None
+            raise
+        self._root = successor

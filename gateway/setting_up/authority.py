@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.data_folder import private_folder, write_private
+from gateway.setting_up.register_roots import ROOT_SEED, roots_before
 from gateway.topology_parts import CERTIFICATE_DAYS
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
@@ -37,11 +38,15 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The CA at work, at one instant. `now` decides what has expired. `lists` signs versions of the permission list."""
+    """The CA at work, at one instant. `now` decides what has expired. `lists` signs versions of the permission list.
+
+    `root`: the register's; `roots_before`: those that it has replaced and that sign too until their parties have followed (`register_roots`).
+    """
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     root: Signer
+    roots_before: tuple[Signer, ...]
     lists: Signer
     now: datetime
 
@@ -122,7 +127,8 @@ def open_authority(folder: Path, now: datetime) -> Authority:
     return Authority(
         certificate=x509.load_pem_x509_certificate(path.read_bytes()),
         key=key,
-        root=_signer(folder / "register-root.seed"),
+        root=_signer(folder / ROOT_SEED),
+        roots_before=tuple(one.signer for one in roots_before(folder)),
         lists=_signer(folder / _LIST_SEED),
         now=now,
     )

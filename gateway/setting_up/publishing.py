@@ -5,17 +5,21 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from gateway.data_folder import DataFolder, write_private
-from gateway.setting_up.succession import Body
-from keys.signing import Signer
+from gateway.setting_up.authority import Authority
+from gateway.setting_up.register_roots import drop_those_over
+from gateway.setting_up.succession import Body, with_root
 from storage import durable_file
-from transport.register import build, present_form, sign_register, signed_body
+from transport.register import RegisterBrokenError, build, sign_register, signed_body
+from transport.register_forms import present_form
 
 REGISTER_LOCK: Final = "register.lock"
+ROOT_LOCK: Final = "register-root.lock"
+"""Held by whoever replaces the key that the register is signed under."""
 LISTS_LOCK: Final = "permission-list.lock"
 """Held by whoever signs a version of the list, and by whoever changes the key that it is signed with."""
 
@@ -29,28 +33,42 @@ def authority_held(data: DataFolder, lock: str = REGISTER_LOCK) -> Iterator[None
         yield
 
 
-def publish(data: DataFolder, root: Signer, change: Callable[[Body | None], Body]) -> int:
+def publish(data: DataFolder, authority: Authority, change: Callable[[Body | None], Body]) -> int:
     """Sign what `change` makes of the register in force, and put it into every folder that has one. Returns its sequence number.
 
     `change` is given it in its present form, or None when there is none yet. Equal content keeps its number. The data folder's own copy comes first: a run that was
-    killed behind it is completed by the next. Raises RegisterBrokenError when the register in force is not under this root.
+    killed behind it is completed by the next. Raises RegisterBrokenError when the register in force is not under the authority's root.
+    Roots of before sign too, the oldest first for whoever reads one signature alone, until their time is over; the body says who comes after them.
     """
     with authority_held(data):
-        before = _in_force(data, root)
+        before = in_force(data, authority)
         body = change(before)
+        if authority.roots_before or body.get("root"):
+            body = with_root(body, authority.root.public_key.hex())
         build(body)  # what nobody would read is not signed
         if body != before or not data.register.exists():
-            write_private(data.register, sign_register(body, root))
+            write_private(data.register, sign_register(body, *authority.roots_before, authority.root))
         distribute(data)
+        drop_those_over(data.authority, authority.now)
     return int(body["sequence"])
 
 
-def _in_force(data: DataFolder, root: Signer) -> Body | None:
-    """In the present form, whatever its own; the newest of the roles' copies when the data folder's own is lost. Raises RegisterBrokenError."""
+def in_force(data: DataFolder, authority: Authority) -> Body | None:
+    """In the present form, whatever its own; the newest of the roles' copies when the data folder's own is lost. Raises RegisterBrokenError.
+
+    Under the root of now, or under one of before when the root was replaced a moment ago.
+    """
     found = [data.register] if data.register.exists() else _copies(data)
-    bodies = [signed_body(path.read_bytes(), root.public_key) for path in found]
-    read = [present_form(body) for body in bodies]
+    read = [present_form(_signed(path.read_bytes(), authority)) for path in found]
     return max(read, key=lambda body: int(body["sequence"]), default=None)
+
+
+def _signed(signed: bytes, authority: Authority) -> Body:
+    *others, last = (one.public_key for one in (authority.root, *authority.roots_before))
+    for root in others:
+        with suppress(RegisterBrokenError):
+            return signed_body(signed, root)
+    return signed_body(signed, last)
 
 
 def _copies(data: DataFolder) -> list[Path]:

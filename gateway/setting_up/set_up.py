@@ -232,7 +232,7 @@ def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> 
     now = plan.data.present()
     body, held_back = enrolment.body(), suspended(plan.data)
     body["certificates"] = [one for one in body["certificates"] if one["sha256"] not in held_back]
-    publish(plan.data, authority.root, lambda before: follow(before, body, now))
+    publish(plan.data, authority, lambda before: follow(before, body, now))
     for folder in (*(plan.data.role(name) for name in plan.topology.roles), *elsewhere):
         write_private(folder / "register.json", plan.data.register.read_bytes())
     write_private(plan.data.register_root, authority.root.public_key.hex().encode())

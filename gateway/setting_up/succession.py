@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from evidence.canonical import timestamp
-from transport.register import FORM
+from transport.register_forms import FORM
 
 Body = dict[str, Any]
 """What a register says, in its present form, as JSON."""
@@ -44,6 +44,8 @@ def follow(before: Body | None, wanted: Mapping[str, Any], now: datetime, overla
         "certificates": _certificates(before, wanted["certificates"], now),
         "lists": _lists(before, wanted.get("lists", ())),
     }
+    if before is not None and before.get("root") is not None:
+        body["root"] = before["root"]
     return numbered(before, body)
 
 
@@ -135,6 +137,13 @@ def _certificates(before: Body | None, wanted: Sequence[Body], now: datetime) ->
         elif one["valid_to"] is None and _holder(one) in new:
             ended.append({**one, "valid_to": timestamp(now + CERTIFICATES_OVERLAP)})
     return sorted([*({**one, "valid_to": None} for one in wanted), *ended], key=lambda one: str(one["sha256"]))
+
+
+def with_root(before: Body, key: str) -> Body:
+    """The next register when its owner signs by this key from now on."""
+    named = before.get("root") or {"key": "", "number": 1}
+    root = named if named["key"] == key else {"key": key, "number": named["number"] + 1}
+    return numbered(before, {**before, "root": root})
 
 
 def with_lists(before: Body, wanted: Sequence[Body]) -> Body:

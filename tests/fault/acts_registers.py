@@ -27,7 +27,7 @@ def with_another_terminal(system: System) -> int:
         }  # fmt: skip
         return numbered(before, {**before, "certificates": [*before["certificates"], terminal]})
 
-    return publish(data, open_authority(data.authority, Clock()()).root, change)
+    return publish(data, open_authority(data.authority, Clock()()), change)
 
 
 async def a_newer_register_is_taken(trial: Trial) -> None:

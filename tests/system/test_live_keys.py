@@ -23,7 +23,7 @@ from tests.fault.acts_registers import with_another_terminal
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, same_values, started, until
 from transport import channel, tls
 from transport.clock import Clock
-from transport.register import sign_register, signed_body
+from transport.register import Register, RegisterBrokenError, sign_register, signed_body
 from transport.tls import Identity
 
 ROTATED = (
@@ -240,6 +240,42 @@ async def test_is_8_a_register_that_is_forged_older_or_gone_is_refused_and_recor
             assert len(await until(refused, bool)) == 1
             answer = await system.ask("suginami-gyomu", system.to_the_ward(system.insured[0]))
             assert answer["state"] == "answered"
+    finally:
+        path.write_bytes(data.register.read_bytes())
+        distribute(data)
+
+
+async def test_is_8_the_registers_root_is_replaced_under_traffic_and_the_old_one_counts_for_nothing(system):
+    """Every running role follows, signs and is believed under the next register, also one that comes back; whoever has the old root brings nobody in."""
+    data = system.running.data
+    old = open_authority(data.authority, Clock()()).root
+
+    async def change() -> None:
+        assert await sekisho(system, "keys", "rotate", "register-root", "--lead", "0", "--overlap", "0") == OK
+        await rotate(system, "signing", "neighbours-intermediate", "suginami")
+
+    _all_answered(system, await _under_traffic(system, change))
+    with pytest.raises(RegisterBrokenError):
+        Register.read(data.register.read_bytes(), old.public_key)  # what came after it is under the new root alone
+    for role in ("intermediate", "network"):
+        system.running.restart(role)  # by this thread: a role dies with the one that started it
+    assert (await system.ask("suginami-gyomu", system.to_the_ward(system.insured[0])))["state"] == "answered"
+    said = [one["facts"] for one in entries(await system.export("network"), kind="key.rotated")]
+    assert [(one["purpose"], one["version"]) for one in said if one["purpose"] == "register-root"] == [
+        ("register-root", 2)
+    ]
+
+    body = signed_body(data.register.read_bytes(), open_authority(data.authority, Clock()()).root.public_key)
+    path = data.role("intermediate") / "register.json"
+    try:
+        path.write_bytes(sign_register({**body, "sequence": body["sequence"] + 1}, old))
+
+        async def refused() -> list[dict[str, Any]]:
+            found = entries(await system.export(WARD), kind="register.refused")
+            return [one for one in found if one["reason"] == "register_signature"]
+
+        assert len(await until(refused, bool)) >= 1
+        assert (await system.ask("suginami-gyomu", system.to_the_ward(system.insured[0])))["state"] == "answered"
     finally:
         path.write_bytes(data.register.read_bytes())
         distribute(data)

@@ -22,7 +22,9 @@ from keys.masked import Secret
 from keys.publisher import PublisherKeys
 from keys.signing import Signer, generate_seed
 from keys.windows import KeyWindow, PublicKeys
-from transport.register import Register, RegisterBrokenError, build, present_form, sign_register
+from transport.register import Register, RegisterBrokenError, build, sign_register
+from transport.register_forms import present_form
+from transport.register_root import root_now
 from transport.standing_register import RegisterRefusal, StandingRegister
 
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -231,6 +233,55 @@ def test_a_register_that_is_offered_is_kept_when_it_is_newer_and_the_roots(stand
     assert (register().sequence, path.read_bytes(), register.signed) == (6, newer, newer)
     assert register.look() is None
     assert StandingRegister(path, ROOT.public_key)().sequence == 6
+
+
+# --- the owner's key is replaced
+
+
+def under(sequence, *signers, root=None, number=2):
+    """A register under these roots that names this one, if any."""
+    named = {} if root is None else {"root": {"key": root.public_key.hex(), "number": number}}
+    return sign_register({**FIRST, "sequence": sequence, **named}, *signers)
+
+
+def test_is_8_whoever_has_taken_a_register_under_both_roots_trusts_the_new_one_alone(standing):
+    path, register = standing
+    new = Signer(generate_seed())
+    assert register.offered(under(6, ROOT, new, root=new)).refusal is None
+    assert register.offered(under(9, ROOT)).refusal is RegisterRefusal.SIGNATURE
+    assert register.offered(under(7, new, root=new)).sequence == 7
+    again = StandingRegister(path, ROOT.public_key)  # configured as before
+    assert again().sequence == 7
+    assert again.offered(under(9, ROOT)).refusal is RegisterRefusal.SIGNATURE
+    assert again.offered(under(8, ROOT, new, root=new)).sequence == 8
+
+
+def test_a_root_that_has_not_signed_the_register_that_names_it_is_not_followed(standing):
+    _, register = standing
+    stranger = Signer(generate_seed())
+    assert register.offered(under(6, ROOT, root=stranger)).refusal is RegisterRefusal.SIGNATURE
+    assert register.offered(under(6, ROOT)).sequence == 6
+
+
+def test_a_late_comer_follows_over_two_roots_and_goes_on_after_a_third(standing):
+    path, register = standing
+    second, third = Signer(generate_seed()), Signer(generate_seed())
+    assert register.offered(under(6, ROOT, second, root=second)).refusal is None
+    assert register.offered(under(7, second, third, root=third, number=3)).refusal is None
+    assert StandingRegister(path, ROOT.public_key)().root.number == 3
+    assert root_now(path, second.public_key) == third.public_key
+    data = under(7, ROOT, second, third, root=third, number=3)
+    path.with_suffix(".root").unlink()
+    path.write_bytes(data)
+    assert StandingRegister(path, ROOT.public_key)().root.key == third.public_key
+    assert root_now(path, ROOT.public_key) == third.public_key
+
+
+def test_what_was_followed_and_cannot_be_read_is_told(standing):
+    path, _ = standing
+    path.with_suffix(".root").write_bytes(b"[]")
+    with pytest.raises(RegisterBrokenError, match="followed"):
+        StandingRegister(path, ROOT.public_key)
 
 
 def test_a_register_that_is_gone_or_is_none_is_refused_and_the_old_one_stays(standing):
