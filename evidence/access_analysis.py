@@ -20,7 +20,7 @@ from evidence.canonical import timestamp
 HISTORY: Final = timedelta(days=90)
 """What lies so long before a period is what its findings are held against."""
 MOST_ENTRIES: Final = 500_000
-"""Entries of a kind that one report reads."""
+"""Entries of a kind that one report reads: the newest of its period, then of what lies before it."""
 NOBODY: Final = "unknown"
 """Whoever acted without an id."""
 _JST: Final = timezone(timedelta(hours=9))
@@ -101,14 +101,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The dated report of one agency. `entries`: how many lie in the period; `complete`: False when there were more than one report reads."""
+    """The dated report of one agency. `entries`: how many lie in the period, of those that were read.
+
+    `read_since`: there were more than one report reads, and what lies before this instant was not read; None: everything was.
+    """
 
     agency: str
     made_at: datetime
     since: datetime
     until: datetime
     entries: int
-    complete: bool
+    read_since: datetime | None
     findings: Sequence[Finding]
 
     def shown(self) -> dict[str, Any]:
@@ -118,9 +121,15 @@ class Report:
             "agency": self.agency,
             **instants,
             "entries": self.entries,
-            "complete": self.complete,
+            "complete": self.read_since is None,
+            "read_since": None if self.read_since is None else timestamp(self.read_since),
             "findings": [finding.shown() for finding in self.findings],
         }
+
+
+def read_since(*kinds: Sequence[datetime]) -> datetime | None:
+    """From when on everything was read: of each kind that was cut (`MOST_ENTRIES`; oldest first) the oldest; None when none was."""
+    return max((instants[0] for instants in kinds if len(instants) >= MOST_ENTRIES), default=None)
 
 
 Related = Mapping[str, Mapping[str, str]]

@@ -315,6 +315,10 @@ def _analyse(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
         f"  作成 (made at): {report['made_at']}　期間 (period): {report['since']} – {report['until']}",
         f"  記録 (entries): {report['entries']:,}　指摘 (findings): {len(report['findings'])}",
     ]
+    if report["read_since"] is not None:
+        lines.append(
+            f"  記録が多すぎるため、{report['read_since']} より前は見ていません (too many entries: nothing before that was read)"
+        )
     for one in report["findings"]:
         usual = "" if one["usual"] is None else f"、通常 {one['usual']:.1f}"
         about = " ".join(text for text in (one["affair"], one["person"], *one["handles"][:3]) if text)

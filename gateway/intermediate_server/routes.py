@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -44,6 +44,7 @@ from transport.register import Peer, Register, Use
 _LOG = structlog.get_logger()
 _ACCESS = commit_step("intermediate", "access.refused")
 LONGEST_WAIT_S = 30.0
+_OUTCOMES = "/{agency}/outcomes"
 
 
 Stranger = tuple[str, str]
@@ -52,12 +53,12 @@ Stranger = tuple[str, str]
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """What the routes share. `hosted`: ids of all agencies of this server; `agencies` are those that are open, `open` opens another one.
+    """What the routes share. `hosted`: ids of all agencies of this server, as they come and go; `agencies` are those that are open, `open` opens another one.
 
     `group` runs inquiries that outlive the request that started them.
     """
 
-    hosted: frozenset[str]
+    hosted: Container[str]
     stock: KeyStock
     group: asyncio.TaskGroup
     register: Callable[[], Register]
@@ -221,11 +222,23 @@ async def _provisions(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope
     return await provision.provide(agency, wire.parse_items(envelope, messages.PROVISION_ITEM), agency.clock())
 
 
-async def _late(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
-    """IF_SKI_90005: outcomes that were held or lost; one that has ended here already is received, not recorded twice."""
-    items = wire.parse_items(envelope, messages.LATE_OUTCOME)
+def _late(server: Server) -> Handle:
+    async def handle(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+        items = wire.parse_items(envelope, messages.LATE_OUTCOME)
+        return await take_late(agency, server.refusals[agency.id], items)
+
+    return handle
+
+
+async def take_late(
+    agency: HostedAgency, refusals: Refusals[Stranger], items: Sequence[messages.LateOutcome]
+) -> list[dict[str, Any]]:
+    """IF_SKI_90005: outcomes that were held or lost; one that has ended here already is received, not recorded twice.
+
+    What is not believed is on record before it is answered; however often such come, once a minute for each reason, with a count.
+    """
     found = await reading.receive_late(agency, items)
-    answers: list[Any] = []
+    answers: list[dict[str, Any]] = []
     for item in items:
         if item.permit_id not in found:
             answers.append({"refused": {"reason": "permit_unknown"}})
@@ -238,7 +251,7 @@ async def _late(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> l
         if mine is not None and mine.state in (State.HELD, State.PERMITTED):
             doubt = await driving.receive_pushed(agency, mine, item)
         if doubt is not None:
-            await _note_refusal(agency, doubt, ("none", ""))
+            await refusals.record(doubt, ("none", _OUTCOMES))
             answers.append({"refused": {"reason": doubt}})
         else:
             answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": "not_yet"})
@@ -306,7 +319,7 @@ def add_routes(app: web.Application, server: Server) -> None:
     post("/{agency}/inquiry-results", _listed(server, _results, Use.LINKAGE))
     post("/{agency}/inquiry-endings", _listed(server, _endings, Use.LINKAGE))
     post("/{agency}/provisions", _listed(server, _provisions, Use.NETWORK))
-    post("/{agency}/outcomes", _listed(server, _late, Use.NETWORK))
+    post(_OUTCOMES, _listed(server, _late(server), Use.NETWORK))
     post("/{agency}/acquisition-numbers", _listed(server, _acquisition_numbers, Use.LINKAGE))
     post("/{agency}/codes", _listed(server, _codes, Use.NETWORK))
     post("/{agency}/code-status", _listed(server, _code_status, Use.LINKAGE))

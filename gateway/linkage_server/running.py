@@ -38,7 +38,7 @@ _SENDING: Final = frozenset({"code_requests", "inquiry_files", "inquiry_suppleme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunningAgency:
     """One agency with what runs for it. `standing`: of its log."""
 
     agency: Agency
@@ -56,7 +56,9 @@ class Running:
     backups: Backups
 
 
-def start(group: asyncio.TaskGroup, one: Running, config: RoleConfig, openings: Openings) -> list[asyncio.Task[None]]:
+def start(
+    group: asyncio.TaskGroup, one: RunningAgency, config: RoleConfig, openings: Openings
+) -> list[asyncio.Task[None]]:
     """Every loop of an agency. What sends waits until a restore, if there was one, is lifted."""
     channels = {
         addressee_files.CHANNEL: SpoolChannel(

@@ -42,6 +42,7 @@ _STATES: Final = {
 _OUTCOMES: Final = {
     "no_such_person": "提供者に該当する人がいません",
     "no_replica": "提供者にこの情報の副本がありません",
+    "none_in_period": "提供者に、この年度・期間の情報がありません",
     "empty_by_reason": "項目に値がありません",
 }
 _MATCHES: Final = {

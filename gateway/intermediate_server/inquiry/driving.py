@@ -158,8 +158,14 @@ def _typed(answer: Any, shape: type[Shape]) -> Shape:
 
 
 async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -> None:
-    """Judge an answer, however it came (in the response or pushed), and end or hold the inquiry."""
+    """Judge an answer, however it came (in the response or pushed), and end or hold the inquiry.
+
+    Behind the deadline nobody's data is taken in: the inquiry ends as the sweeper would have ended it a moment later.
+    """
     now = agency.clock()
+    if answer.sealed is not None and now > found.answer_by:
+        await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+        return
     if answer.refused is not None:
         await _end(agency, found, Event.REFUSED_BY_NETWORK, reason_code(answer.refused.reason), now)
         return
@@ -173,17 +179,11 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
 
 
 async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome) -> str | None:
-    """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned.
-
-    Behind the deadline nobody's data is taken in: the inquiry ends as the sweeper would have ended it a moment later.
-    """
-    now = agency.clock()
-    if late.sealed is not None and now > found.answer_by:
-        await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
-        return None
-    _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
-    if isinstance(judged, Doubted):
-        return judged.reason
+    """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned."""
+    if late.sealed is None or agency.clock() <= found.answer_by:
+        _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
+        if isinstance(judged, Doubted):
+            return judged.reason
     await receive(agency, found, OutcomeAnswer(outcome=late.outcome, signature=late.signature, sealed=late.sealed))
     return None
 

@@ -108,7 +108,9 @@ values ($1, 'agency', 'suspend', 'incident', '*', '*', 'standing', $2, $3, $2, $
 update job set state = 'done', finished_at = $2, done = $3, total = $3, counts = $4 where job_id = $1 and state = 'running'
 
 -- name: code_renewals
-select epoch, state, total, renewed, refused, begun_at, settled_at from code_renewal where begun_at >= $1 order by epoch desc limit $2
+-- Of those that began before the history that is kept, the latest, for as long as it is not through or has left codes as they were.
+select epoch, state, total, renewed, refused, begun_at, settled_at from code_renewal
+where begun_at >= $1 or epoch = (select max(epoch) from code_renewal) and (state <> 'settled' or refused > 0) order by epoch desc limit $2
 
 -- name: codes_not_renewed
 select count(*) from person_code where renewal_refused is not null

@@ -35,12 +35,17 @@ select digest from staff_founding
 select staff_id, relation, person_index, number_sealed from staff_relation
 
 -- name: staff_entries
-select body from log_entry where kind like 'staff.%' and body is not null and at >= $1 and at < $2 order by at limit $3
+-- Oldest first; of more than are wanted the newest.
+select body from (
+    select body, at from log_entry where kind like 'staff.%' and body is not null and at >= $1 and at < $2 order by at desc limit $3
+) as newest order by at
 
 -- name: inquiries_between
--- Who asked other agencies about whom (a keyed index of the fiscal year), also what was refused here.
-select r.at, r.actor, r.item, r.subject, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
-where r.kind = any($1::text[]) and r.at >= $2 and r.at < $3 order by r.at limit $4
+-- Who asked other agencies about whom (a keyed index of the fiscal year), also what was refused here. Oldest first; of more than are wanted the newest.
+select * from (
+    select r.at, r.actor, r.item, r.subject, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
+    where r.kind = any($1::text[]) and r.at >= $2 and r.at < $3 order by r.at desc limit $4
+) as newest order by at
 
 -- name: personal_parts
 select entry_id, at, inquiry_number, body, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null

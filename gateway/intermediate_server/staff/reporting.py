@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
-from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse
+from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse, read_since
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.records import subjects
@@ -67,7 +67,7 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
         since=item.since,
         until=item.until,
         entries=sum(in_period),
-        complete=max(len(bodies), len(asked)) < MOST_ENTRIES,
+        read_since=read_since([datetime.fromisoformat(entry["at"]) for entry in entries], [row["at"] for row in asked]),
         findings=found,
     )
     return made.shown()

@@ -138,12 +138,12 @@ async def relations(agency: HostedAgency) -> list[Record]:
 
 
 async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[bytes]:
-    """Bodies of the access log's entries, oldest first."""
+    """Bodies of the access log's entries, oldest first; of more than `most` the newest."""
     return [row["body"] for row in await _fetch(agency, "staff_entries", since, until, most)]
 
 
 async def inquiries_between(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[Record]:
-    """`at`, `actor` (`system/staff`), `item`, `subject` and `inquiry_number` of each, oldest first."""
+    """`at`, `actor` (`system/staff`), `item`, `subject` and `inquiry_number` of each, oldest first; of more than `most` the newest."""
     kinds = [EntryKind.INQUIRY_REGISTERED.value, EntryKind.INQUIRY_REFUSED.value]
     return await _fetch(agency, "inquiries_between", kinds, since, until, most)
 

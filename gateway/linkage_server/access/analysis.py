@@ -14,8 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse
-from evidence.canonical import timestamp
+from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse, read_since
 from evidence.entry import EntryKind
 from gateway.linkage_server.tenant import Agency
 from storage import sql
@@ -36,26 +35,26 @@ async def report(agency: Agency, since: date, until: date) -> dict[str, Any]:
             rows = await connection.fetch(_SQL["looks_between"], begins - HISTORY, ends, MOST_ENTRIES)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the evidence log could not be read") from None
-    entries, found = await asyncio.to_thread(_findings, agency, rows, begins)
+    instants, found = await asyncio.to_thread(_findings, agency, rows, begins)
     tell(agency.id, Rule, [finding.rule for finding in found])
     made = Report(
         agency=agency.id,
         made_at=agency.clock(),
         since=begins,
         until=ends,
-        entries=entries,
-        complete=len(rows) < MOST_ENTRIES,
+        entries=sum(begins <= at for at in instants),
+        read_since=read_since(instants),
         findings=found,
     )
     return made.shown()
 
 
-def _findings(agency: Agency, rows: Sequence[asyncpg.Record], begins: datetime) -> tuple[int, list[Finding]]:
-    """In a thread: a year of a busy agency takes seconds. How many entries lie in the period, and what is remarkable of them."""
+def _findings(agency: Agency, rows: Sequence[asyncpg.Record], begins: datetime) -> tuple[list[datetime], list[Finding]]:
+    """In a thread: a year of a busy agency takes seconds. When the entries were made, oldest first, and what is remarkable of them."""
     read = [(msgspec.json.decode(row["body"]), row["subjects"]) for row in rows]
     accesses = [access for entry, subjects in read for access in _accesses(entry, subjects)]
-    entries = sum(timestamp(begins) <= entry["at"] for entry, _ in read)
-    return entries, analyse(accesses, agency.measures, {}, begins)
+    instants = [datetime.fromisoformat(entry["at"]) for entry, _ in read]
+    return instants, analyse(accesses, agency.measures, {}, begins)
 
 
 def _accesses(entry: Mapping[str, Any], subjects: Sequence[str]) -> list[Access]:

@@ -22,7 +22,9 @@ order by e.entry_id desc limit $3
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2
 
 -- name: looks_between
+-- Oldest first; of more than are wanted the newest.
 select e.body, array(select encode(s.subject, 'hex') from access_subject s where s.entry_id = e.entry_id) as subjects
-from log_entry e
-where e.kind in ('persons.seen', 'access.refused') and e.body is not null and e.at >= $1 and e.at < $2
-order by e.at limit $3
+from (
+    select entry_id, body, at from log_entry
+    where kind in ('persons.seen', 'access.refused') and body is not null and at >= $1 and at < $2 order by at desc limit $3
+) as e order by e.at

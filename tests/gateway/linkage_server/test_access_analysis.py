@@ -8,6 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from codebook.holidays import closed_days
+from evidence import access_analysis
+from gateway.linkage_server.access import analysis
 from transport.clock import JST
 
 STATED = {"affair": "insurance-qualification", "reason": "資格の届出"}
@@ -88,6 +90,21 @@ async def test_looks_at_night_and_at_one_person_again_and_again_are_told_and_oth
         "person-",
         {row["entry_id"] for row in looked},
     )
+
+
+async def test_of_too_many_looks_the_newest_are_read_and_the_report_says_from_when(ward, monkeypatch):
+    for module in (access_analysis, analysis):
+        monkeypatch.setattr(module, "MOST_ENTRIES", 3)
+    day = working_day()
+    async with at(ward, day, 10) as caller:
+        await look(caller, 1, "s-early")
+    async with at(ward, day, 21) as caller:
+        for nth in range(1, 4):
+            await look(caller, nth, "s-late")
+        told = (await analysed(caller, day)).body
+    assert (told["entries"], told["complete"]) == (3, False)
+    assert datetime.fromisoformat(told["read_since"]) >= datetime.combine(day, time(21), JST)
+    assert [(one["rule"], one["staff_id"]) for one in told["findings"]] == [("outside_hours", "kokuho/s-late")]
 
 
 async def test_many_looks_and_many_refusals_of_a_day_are_told_by_the_hours_that_the_agency_has(ward):

@@ -35,6 +35,7 @@ from gateway.intermediate_server.inquiry import driving, reading, registering
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, from_row
 from gateway.intermediate_server.network.wire import (
+    LATE_OUTCOME,
     Outcome,
     encode_payload,
     exchange_digest,
@@ -49,7 +50,7 @@ from keys.signing import Signer, generate_seed
 from permission_lists.permit import read_permit
 from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, LIMITS, NOON, ProviderWorld, provider_world
 from transport.channel import Channel, ChannelError
-from transport.wire import read_envelope
+from transport.wire import parse_items, read_envelope
 
 PROVIDER = INQUIRER
 """Whom this agency asks."""
@@ -88,6 +89,7 @@ class Network:
 
     world: ProviderWorld
     mood: tuple[str, str] = ("permits", "answers")
+    takes: timedelta = timedelta()
     permits: dict[str, str] = field(default_factory=dict)
     """Inquiry number → its permit: the same request is given the same one."""
     early: list[str] = field(default_factory=list)
@@ -141,6 +143,7 @@ class Network:
             return {"refused": {"reason": "permit_unknown"}}
         parts = [base64.b64decode(item[name]) for name in ("request", "public_key", "signature")]
         made = self.outcome(item["permit"], *parts, self.mood[1])
+        self.world.now += self.takes
         return {name: None if value is None else base64.b64encode(value).decode() for name, value in made.items()}
 
     def outcome(
@@ -262,7 +265,7 @@ class InquiryMachine(RuleBasedStateMachine):
         """IF_SKI_90005: what is not believed changes nothing, what comes before its permit is recorded waits, and nobody's data comes after the deadline."""
         one = self.asked[pick % len(self.asked)]
         row = self._row(one)
-        if one.state is State.REGISTERED:
+        if one.state is State.REGISTERED and self.world.now <= one.answer_by:
             permit = self.network.permits.setdefault(one.number, self.network._written(row["request"], self.world.core))
             assert self._brought(permit, row, answerer) == {"retry": "not_yet"}
             assert self._row(one) == row
@@ -282,8 +285,8 @@ class InquiryMachine(RuleBasedStateMachine):
         made = self.network.outcome(permit, row["request"], row["public_key"], row["signature"], answerer)
         said = {name: None if value is None else base64.b64encode(value).decode() for name, value in made.items()}
         item = {"permit_id": read_permit(permit, self.world.core.public_key).permit_id, **said}
-        envelope = read_envelope(json.dumps({"items": [item]}).encode())
-        [answer] = self.run.run(routes._late(self.agency, None, envelope))
+        items = parse_items(read_envelope(json.dumps({"items": [item]}).encode()), LATE_OUTCOME)
+        [answer] = self.run.run(routes.take_late(self.agency, routes.refusals_of(self.agency), items))
         self.run.run(erasing.expire_results(self.agency, self.world.now))
         return answer
 

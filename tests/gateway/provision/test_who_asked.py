@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from evidence import access_analysis
 from evidence.access_analysis import Rule
+from evidence.canonical import timestamp
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import KeyStock
 from gateway.intermediate_server.records import searching
@@ -72,6 +74,22 @@ async def test_whoever_asks_about_their_own_a_colleague_or_one_person_again_and_
     told = {number for one in report["findings"] for number in one["handles"]}
     assert set(asked) <= told
     assert not [number for number in (own, family, other) if number in str(report)]
+
+
+async def test_of_too_many_records_the_newest_are_read_and_the_report_says_from_when(world, monkeypatch):
+    for module in (reporting, access_analysis):
+        monkeypatch.setattr(module, "MOST_ENTRIES", 3)
+    number = await world.person()
+    world.now += timedelta(days=28)
+    await ask(world, "staff-1", number)
+    world.now += timedelta(hours=10)  # in the evening
+    since = world.now
+    for who in ("staff-2", "staff-3", "staff-4"):
+        await ask(world, who, number)
+    item = reporting.AnalysisItem(since=since - timedelta(days=1), until=since + timedelta(days=1))
+    report = await reporting.report(world.desk, item, world.now)
+    assert (report["entries"], report["complete"], report["read_since"]) == (3, False, timestamp(since))
+    assert {one["staff_id"] for one in report["findings"]} == {f"kokuho/staff-{nth}" for nth in (2, 3, 4)}
 
 
 async def test_what_an_inquiry_was_for_is_told_with_its_record_and_stands_in_no_row(world):
