@@ -68,8 +68,10 @@ def topology(agencies: int) -> Topology:
 
 
 def record_of(template: BusinessRecord, addressee_number: str) -> BusinessRecord:
+    """The record id is letters alone: among a million in digits some would hold an individual number by chance, and be refused."""
     identity = hashlib.sha256(f"bench/{addressee_number}".encode()).hexdigest()[:32]
-    return replace(template, addressee_number=addressee_number, record_id=identity)
+    letters = identity.translate(str.maketrans("0123456789", "ghijklmnop"))
+    return replace(template, addressee_number=addressee_number, record_id=letters)
 
 
 def system(running: Running, client_id: str) -> BusinessSystem:
@@ -79,12 +81,18 @@ def system(running: Running, client_id: str) -> BusinessSystem:
     )
 
 
+def taken_in(results: list[dict[str, str]]) -> None:
+    """Every row of a result file: one that was held or refused would be measured as something else."""
+    reasons = Counter(row["reason"] for row in results if row["reason"])
+    assert not reasons, f"{reasons.most_common(3)} of {len(results)} rows"
+
+
 async def load(running: Running, people: list[Person], societies: list[str]) -> None:
     """Everybody is known to the ward, with one replica each; the societies share them out evenly."""
     ward = Addressees(SEED, "kokuho")
     spool = running.role("linkage").spool / "setagaya" / "kokuho"
     written = write_resident_file(spool / "addressees" / "in" / "people.csv", unharmed(resident_rows(people, ward)))
-    await result_of(spool / "addressees", written.file.name)
+    taken_in(await result_of(spool / "addressees", written.file.name))
     for at, society in enumerate(societies):
         folder = running.role("neighbours-linkage").spool / society / f"{society}-gyomu" / "addressees"
         own = people[at :: len(societies)]
@@ -93,7 +101,7 @@ async def load(running: Running, people: list[Person], societies: list[str]) -> 
         )
     for society in societies:
         folder = running.role("neighbours-linkage").spool / society / f"{society}-gyomu" / "addressees"
-        await result_of(folder, "people.csv")
+        taken_in(await result_of(folder, "people.csv"))
     for client_id in ("kokuho", *(f"{society}-gyomu" for society in societies)):
         async with system(running, client_id) as caller:
             for _ in range(6):
@@ -108,8 +116,7 @@ async def load(running: Running, people: list[Person], societies: list[str]) -> 
     )
     records = [record_of(template, ward.number(person)) for person in people]
     written = write_business_file(spool / "business-information" / "in" / "replicas.ndjson", records)
-    results = await result_of(spool / "business-information", written.file.name)
-    assert not any(row["reason"] for row in results), "replicas were refused"
+    taken_in(await result_of(spool / "business-information", written.file.name))
 
 
 async def populate(running: Running, people: list[Person]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class Openings:
 
     def __init__(self, config: RoleConfig) -> None:
         self._config = config
-        self._rings: dict[str, _Closed] = {name: _Closed() for name in config.hosted}
+        self._rings: defaultdict[str, _Closed] = defaultdict(_Closed)
         self._one_at_a_time = asyncio.Lock()
         self.opened = asyncio.Event()
 
@@ -155,7 +156,7 @@ class Openings:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """People may bring their shares, where there is a ring that people open."""
-        if not any(self.kind(agency) is Kind.TWO_PEOPLE for agency in self._rings):
+        if not any(self.kind(agency) is Kind.TWO_PEOPLE for agency in self._config.hosted):
             yield
             return
         path = self._config.folder / SOCKET
@@ -189,9 +190,9 @@ class Openings:
             brought = _BROUGHT.decode(line)
         except msgspec.MsgspecError:
             return Told("refused", "malformed")
-        ring = self._rings.get(brought.agency)
-        if ring is None or self.kind(brought.agency) is not Kind.TWO_PEOPLE:
+        if brought.agency not in self._config.hosted or self.kind(brought.agency) is not Kind.TWO_PEOPLE:
             return Told("refused", "not_opened_by_people")
+        ring = self._rings[brought.agency]
         async with self._one_at_a_time:
             if ring.store is not None:
                 return Told("opened", "open_already")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -53,12 +53,12 @@ Stranger = tuple[str, str]
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """What the routes share. `hosted`: ids of all agencies of this server; `agencies` are those that are open, `open` opens another one.
+    """What the routes share. `hosted`: ids of all agencies of this server, as they come and go; `agencies` are those that are open, `open` opens another one.
 
     `group` runs inquiries that outlive the request that started them.
     """
 
-    hosted: frozenset[str]
+    hosted: Container[str]
     stock: KeyStock
     group: asyncio.TaskGroup
     register: Callable[[], Register]
