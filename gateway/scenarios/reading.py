@@ -170,9 +170,11 @@ def _step(raw: Marked, known: Known, names: Mapping[str, Collection[str]], findi
             )
             return None
     words = converted(given, form.words, line, findings)
-    _check_expect(expect, words, form, names, findings)
+    before = len(findings.found)
     if words is not None:
         _check_words(given, words, form, names, findings)
+    right = words if len(findings.found) == before else None
+    _check_expect(expect, right, form, names, findings)
     if name is not None and (not isinstance(name, str) or not NAME.fullmatch(name) or name in names["step"]):
         findings.add(
             raw.line_of("as"),
@@ -215,6 +217,7 @@ def _add_unfit(wrong: Unfit, key: str, line: int, findings: Findings) -> None:
 def _check_expect(
     expect: Marked, words: Words | None, form: Form, names: Mapping[str, Collection[str]], findings: Findings
 ) -> None:
+    """`words`: of the step, None when something of them is wrong."""
     for key, value in expect.items():
         told = form.tells.get(key)
         if told is None:

@@ -104,7 +104,7 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("insurance: given", "insurance: given, holder: own", [(4, "says_nothing")]),
         ("insurance: given", "insured_by: setagaya", [(4, "says_nothing")]),
         ("says:", "topology: hole\nsays:", [(2, "name_unknown")]),
-        ("insurance: given", "insurance: given, insured_by: suginami", [(4, "name_unknown")]),
+        ("insurance: given", "insurance: given, insured_by: tokyo", [(4, "name_unknown"), (4, "holder_missing")]),
         ("from: suginami", "from: naikaku", [(6, "name_unknown")]),
         ("says:", "seed: many\nsays:", [(2, "form")]),
         ("  - recorded:", "  - clock: {by: 9z}\n  - recorded:", [(9, "form")]),

@@ -223,35 +223,6 @@ def test_a_party_that_is_away_is_said_to_be_unread_and_not_to_have_seen_nothing(
     assert "it never came here" not in text
 
 
-def test_an_agency_that_is_away_and_has_no_part_in_the_inquiry_is_not_on_the_page(tmp_path):
-    """As in the lines of the command: of those who did not answer, whoever may hold a part of this."""
-    three = provided()
-
-    def away(*_) -> int:
-        raise NotReachableError
-
-    logs = [three.inquirer, three.core, three.provider]
-    others = [
-        Source(agency=one, server=LogParty.INTERMEDIATE, search=away, download=away) for one in ("tashi", "koiki")
-    ]
-    shown = trace(tmp_path, *map(source, logs), *others, keys=logs)
-    assert shown.evidence.unread == {}
-    text = page(shown)
-    assert "tashi" not in text
-    assert "記録を読めなかった" not in text
-
-
-@pytest.mark.parametrize("found", [True, False])
-def test_a_provider_that_knows_nobody_under_a_code_has_seen_no_integrated_number(tmp_path, found):
-    three = world()
-    three.permitted(0, **parties())
-    said = parties(disposition="not_provided", sealed_digest=SEALED) | ({} if found else {"subject": None})
-    three.outcome(0, K.PROVISION_NOT_PROVIDED, K.INQUIRY_NOT_PROVIDED, **said)
-    text = page(of(tmp_path, three))
-    assert ("それが指す団体内統合宛名番号 ●●●●" in text) is found
-    assert ("それが指す人には行き着いていない" in text) is not found
-
-
 def test_a_desk_whose_log_nobody_may_read_is_said_so(tmp_path):
     three = provided()
     logs = [three.inquirer, three.core, three.provider]
