@@ -153,6 +153,9 @@ def _first_staff(plan: SetUp) -> None:
             for agency in filter(partial(_has_staff, plan), role.hosts):
                 ensure_first_staff(plan.data, folder, agency, plan.now, profile=profile, simulation=simulation)
                 backup_keys.ensure(plan.data, plan.data.role(role.name), agency, profile=plan.key_profile)
+                for other in plan.topology.roles.values():
+                    if other.program is Program.LINKAGE and agency in other.hosts:
+                        backup_keys.hand_over(plan.data.role(role.name), plan.data.role(other.name), agency)
 
 
 def _prepare_role(make: _Making, role: Role) -> None:
