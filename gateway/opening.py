@@ -29,6 +29,7 @@ from storage import key_store
 from storage.committer import Commit, Committer, NewEntry, commit_step
 from storage.keepers import KeysClosedError, Kind, Share, kind_of, share_of
 from storage.key_store import KeyStore, KeyStoreError
+from transport.log_standing import LogStanding
 from transport.role import RoleConfig
 
 SOCKET: Final = "keys.sock"
@@ -93,6 +94,7 @@ class Openings:
         self._rings: defaultdict[str, _Closed] = defaultdict(_Closed)
         self._one_at_a_time = asyncio.Lock()
         self.opened = asyncio.Event()
+        self._unrecorded: set[str] = set()
 
     def kind(self, agency: str) -> Kind:
         """Raises KeyStoreError."""
@@ -123,15 +125,28 @@ class Openings:
         return True
 
     async def record(self, agency: str, committer: Committer) -> None:
-        """Put on record how the ring was opened, and what was refused before; nothing for a passphrase. Raises StorageUnavailableError."""
+        """Put on record how the ring was opened, and what was refused before; nothing for a passphrase. Raises StorageUnavailableError.
+
+        A log that is barred takes nothing yet: then `stand` does it.
+        """
         kind, ring = self.kind(agency), self._rings[agency]
         if kind is Kind.PASSPHRASE:
+            return
+        if committer.barred is not None:
+            self._unrecorded.add(agency)
             return
         told = [self._entry(one.reason, one.person, at=timestamp(one.at)) for one in ring.attempts]
         opened = self._entry(None, None, keeper=kind.value, people=ring.opened_by, refused=len(told) + ring.untold)
         await committer.apply(Commit(step=_STEP, entries=(*told, opened)))
         self._rings[agency] = _Closed(store=ring.store, opened_by=ring.opened_by)
         CLOSED.labels(agency).set(0)
+
+    async def stand(self, standing: LogStanding) -> None:
+        """Ask what the log's peer knows of it; how a ring was opened under a barred log is on record when that is over."""
+        await standing.run()
+        if standing.agency in self._unrecorded and standing.committer.barred is None:
+            self._unrecorded.discard(standing.agency)
+            await self.record(standing.agency, standing.committer)
 
     def _entry(self, reason: str | None, person: str | None, **facts: str | int) -> NewEntry:
         now = self._config.clock()

@@ -18,7 +18,7 @@ import structlog
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import SIGNING, HostedAgency
-from gateway.intermediate_server.bars.standing import StandingBars
+from gateway.intermediate_server.bars.standing import StandingBars, seal_those_in_clear
 from gateway.intermediate_server.codes import renewing
 from gateway.intermediate_server.following import follow
 from gateway.intermediate_server.limits import limits_of
@@ -218,7 +218,7 @@ class Hosting:
                 agency.held_checkpoints.run,
                 agency.code_epochs.run,
                 agency.code_renewals.run,
-                _log_standing(agency).run,
+                partial(self.openings.stand, _log_standing(agency)),
                 refusals.run,
                 desk.refusals.run,
                 taking.core.run,
@@ -315,7 +315,8 @@ async def _open_agency(
         )
 
     bars = StandingBars()
-    await bars.read_again(database, hosted.tenant)
+    await seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
+    await bars.read_again(database, hosted.tenant, keys.ring, hosted.id)
     return HostedAgency(
         id=hosted.id,
         tenant=hosted.tenant,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,13 +16,11 @@ from evidence.access_analysis import measures_from
 from gateway.api.authorization import Door
 from gateway.api.clients import ClientStore, client_ids
 from gateway.api.standings import Standings
-from gateway.batch.resealing import Resealing
-from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import free_text, jobs, retention, waiting_work
-from gateway.linkage_server.addressees import run as addressee_files
+from gateway.linkage_server import jobs, waiting_work
 from gateway.linkage_server.affairs import read_affairs
-from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries, open_bulk
-from gateway.linkage_server.business_information import run as business_files
+from gateway.linkage_server.backups import standing
+from gateway.linkage_server.backups.routes import Backups
+from gateway.linkage_server.bulk_inquiries.runner import open_bulk
 from gateway.linkage_server.business_information.outbox import Outbox
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
 from gateway.linkage_server.code_requests.runner import CodeRequests
@@ -33,15 +31,12 @@ from gateway.linkage_server.inquiry_desk.forwarding import Forwarding
 from gateway.linkage_server.inquiry_desk.online import Online
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.parts import Part
-from gateway.linkage_server.people import run as change_files
-from gateway.linkage_server.people.due import DueChanges
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import LoadLimits
-from gateway.linkage_server.pushes.loop import Pushes, open_pushes
+from gateway.linkage_server.pushes.loop import open_pushes
 from gateway.linkage_server.registration import prepare_spool, ready_ring
 from gateway.linkage_server.resealing.job import open_resealing
-from gateway.linkage_server.review.runner import Reviews
-from gateway.linkage_server.search import indexer
+from gateway.linkage_server.running import RunningAgency, start
 from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import Agency, clients_that_decide_alone
 from gateway.linkage_server.waiting_work import WaitingWork
@@ -49,8 +44,10 @@ from gateway.opening import Openings
 from storage.committer import Committer, commit_step
 from storage.committing import Committing
 from storage.database import Database
+from storage.erasure_journal import ErasureJournal
 from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore
+from storage.marks import Marks
 from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
@@ -64,23 +61,6 @@ from transport.role import Hosted, RoleConfig
 _REGISTER: Final = commit_step("linkage", "register.looked")
 _NEWCOMERS_S: Final = 2.0
 """Seconds between two looks for an agency whose schema is there now: set-up or `sekisho clients add` made it at its first use."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningAgency:
-    """One agency with what runs for it."""
-
-    agency: Agency
-    door: Door
-    desk: Desk
-    codes: CodeRequests
-    online: Online
-    bulk: BulkInquiries
-    runs: BusinessRuns
-    pushes: Pushes
-    refusals: Refusals[str | None]
-    jobs: jobs.Jobs
-    resealing: Resealing
 
 
 def _own_file(config: RoleConfig, option: str, agency: str) -> Path | None:
@@ -138,6 +118,9 @@ async def _open(
         hosted_together=together,
         compare_with_resident_network=bool(config.options.get("compare_with_resident_network", True)),
         log_key=lambda: ring.signer("log").public_key,
+        erasures=ErasureJournal.beside(hosted.keys, ring),
+        marks=Marks.beside(hosted.keys),
+        backup_key=standing.backup_key(config.folder, hosted.id),
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
@@ -178,47 +161,9 @@ async def _open(
             agency=agency, codes=codes, runs=runs, spool_root=config.spool, keep=keep, resealing=resealing.source
         ),
         resealing=resealing,
+        standing=standing.log_standing(agency, renewal.register),
+        backups=Backups(agency=agency, register=renewal.register, signer=partial(ring.signer, "log")),
     )
-
-
-def _start(group: asyncio.TaskGroup, one: RunningAgency, config: RoleConfig) -> list[asyncio.Task[None]]:
-    channels = {
-        addressee_files.CHANNEL: SpoolChannel(
-            header_lines=addressee_files.HEADER_LINES, run=partial(addressee_files.load_file, one.agency)
-        ),
-        change_files.CHANNEL: SpoolChannel(
-            header_lines=change_files.HEADER_LINES, run=partial(change_files.take_file, one.agency)
-        ),
-        business_files.CHANNEL: SpoolChannel(
-            header_lines=business_files.HEADER_LINES, run=partial(business_files.register_file, one.runs.outbox)
-        ),
-    }
-    agency = one.agency
-    take_files = partial(
-        run_spool,
-        config.spool,
-        agency.id,
-        channels,
-        agencies=agency.hosted_together,
-        name_is_refused=free_text.file_name_holds_individual_number,
-    )
-    loops: dict[str, Callable[[], Awaitable[None]]] = {
-        "code_requests": one.codes.run,
-        "due_changes": DueChanges(agency).run,
-        "inquiry_files": one.bulk.run,
-        "inquiry_supplements": one.bulk.follow_up,
-        "business_information": one.runs.outbox.run,
-        "business_runs": one.runs.run,
-        "access_refusals": one.refusals.run,
-        "search": partial(indexer.run, agency),
-        "pushes": one.pushes.run,
-        "jobs": one.jobs.run,
-        "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency, config.options),
-        "reviews": Reviews(agency).run,
-        "spool": take_files,
-    }
-    return [group.create_task(supervised(name, agency.id, run)) for name, run in loops.items()]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -301,6 +246,7 @@ class Hosting:
             self.committing.join(committers)
             opening.callback(self.committing.leave, committers)
             for one in opened:
+                await standing.begin(one.agency, one.standing)
                 await self.openings.record(one.agency.id, one.agency.committer)
             await self.stack.enter_async_context(opening.pop_all())
         for one in opened:
@@ -309,7 +255,7 @@ class Hosting:
             self.running[one.agency.id] = one
             if self.recording is None:  # the first that is open has the registers on its record
                 await self._record(one)
-            self._loops[one.agency.id] = _start(self.group, one, self.config)
+            self._loops[one.agency.id] = start(self.group, one, self.config, self.openings)
             self.tasks.extend(self._loops[one.agency.id])
 
     async def _record(self, one: RunningAgency) -> None:

@@ -14,11 +14,12 @@ from aiohttp import web
 from gateway.api import standings as token_standings
 from gateway.api.authorization import DOORS, Closed, Doors, authenticate
 from gateway.linkage_server import jobs
+from gateway.linkage_server.backups import routes as backup_routes
 from gateway.linkage_server.bulk_inquiries import routes as bulk_routes
 from gateway.linkage_server.business_information import routes as business_routes
 from gateway.linkage_server.business_information.runs import routes as business_run_routes
 from gateway.linkage_server.code_requests import routes as code_routes
-from gateway.linkage_server.hosting import Hosting, Looks, RunningAgency
+from gateway.linkage_server.hosting import Hosting, Looks
 from gateway.linkage_server.inquiry_desk import finder as desk_finder
 from gateway.linkage_server.inquiry_desk import routes as desk_routes
 from gateway.linkage_server.inquiry_desk.online import ONLINE
@@ -26,6 +27,7 @@ from gateway.linkage_server.parts import Part
 from gateway.linkage_server.pushes import routes as push_routes
 from gateway.linkage_server.registration import prepare_spool
 from gateway.linkage_server.routes import add_routes
+from gateway.linkage_server.running import RunningAgency
 from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import AGENCIES
 from gateway.opening import Openings
@@ -62,6 +64,7 @@ def _application(running: Mapping[str, RunningAgency], config: RoleConfig, close
     app[business_run_routes.BUSINESS_RUNS] = Part(running, lambda one: one.runs)
     app[code_routes.CODE_REQUESTS] = Part(running, lambda one: one.codes)
     app[jobs.JOBS] = Part(running, lambda one: one.jobs)
+    app[backup_routes.BACKUPS] = Part(running, lambda one: one.backups)
     app[push_routes.PUSHES] = Part(running, lambda one: one.pushes)
     add_routes(app)
     return app
