@@ -73,6 +73,25 @@ async def test_a_result_goes_with_its_hour_and_the_certificate_says_so(records):
     )  # fmt: skip
 
 
+async def test_many_results_go_in_stretches_and_their_key_after_the_last_of_them(records, monkeypatch):
+    """SC-3, SC-16: what does not go in one turn goes in the next, and the certificate counts all of it."""
+    monkeypatch.setattr(erasing, "ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(erasing, "STRETCHES_A_TURN", 2)
+    for _ in range(5):
+        await put_result(records, 2)
+    [purpose] = {row["key_purpose"] for row in await records.inside("select key_purpose from inquiry")}
+    records.clock.now += timedelta(hours=3)
+    assert await erasing.expire_results(records.agency, records.clock()) == 4
+    await erasing.certify(records.agency, records.clock())
+    assert purpose in records.agency.keys.ring.purposes()
+    assert [(row["state"], row["erased"]) for row in await records.inside("select * from erasure")] == [("begun", 4)]
+    assert await erasing.expire_results(records.agency, records.clock()) == 1
+    await erasing.certify(records.agency, records.clock())
+    [row] = await records.inside("select * from erasure")
+    assert (row["state"], row["erased"], row["key_versions"]) == ("certified", 5, "1")
+    assert erasing.key_gone(records.agency, purpose)
+
+
 async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_nobody_has_swept(records):
     number, end = await put_result(records, 2, encode_payload("answered", [])), records.clock() + timedelta(hours=2)
     wanted = [reading.ResultItem(inquiry_number=number, system="s")]
