@@ -226,9 +226,10 @@ async def _withdrawn_there(agency: HostedAgency) -> bool:
     after: str | None = ""
     while after is not None:
         async with agency.database.inside(agency.tenant) as connection:
-            after, there = await connection.fetchrow(_SQL["withdrawn_there"], after, ENTRIES_AT_ONCE)
-        if there:
+            [page] = await connection.fetch(_SQL["withdrawn_there"], after, ENTRIES_AT_ONCE)
+        if page["there"]:
             return True
+        after = page["last"]
     return False
 
 
