@@ -91,13 +91,13 @@ async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str,
         raise ProblemError(
             404, "erasure_unknown", "One of these certificates is not there or is confirmed already; list them again."
         )
-    for row in rows:
-        if not (erasing.key_gone(agency, row["key_purpose"]) and await erasing.nothing_left(agency, row)):
-            raise ProblemError(
-                409,
-                "erasure_undone",
-                "What was erased is there again, or its key is; do not confirm, and look for a restored copy.",
-            )
+    gone = all(erasing.key_gone(agency, row["key_purpose"]) for row in rows)
+    if not (gone and await erasing.nothing_left(agency, rows)):
+        raise ProblemError(
+            409,
+            "erasure_undone",
+            "What was erased is there again, or its key is; do not confirm, and look for a restored copy.",
+        )
     await prove_for(acting, f"confirm_erasure/{together(item.content_hashes)}", item.proof, now)
     commits = [_commit(acting, row, item.proof, now) for row in rows]
     applied = await agency.committer.apply_all(commits)
