@@ -25,6 +25,7 @@ from gateway.setting_up.key_files import PUBLIC, write_public
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.succession import Body
 from gateway.topology import Program
+from gateway.topology_hosts import LOOPBACK
 from storage.fault_points import Step, declare
 from storage.key_store import KeyStore
 from transport import role as role_file
@@ -152,7 +153,7 @@ def running(data: DataFolder) -> list[AtWork]:
     found = []
     for path in sorted((data.root / "roles").glob("*/role.json")):
         config = role_file.load(path.parent)
-        connection = http.client.HTTPConnection(config.host, config.metrics_port, timeout=2)
+        connection = http.client.HTTPConnection(LOOPBACK, config.metrics_port, timeout=2)
         try:
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()

@@ -84,14 +84,13 @@ class Doors:
             stale = len(self.by_agency) != self._read_of or self.clock().timestamp() - self._read_at > 1.0
             if client_id not in self._agencies and stale:
                 self._read_of = len(self.by_agency)
-                self._agencies = {
-                    found: name for name, door in self.by_agency.items() for found in await door.clients.ids()
-                }
+                there = list(self.by_agency.items())  # agencies come and go while their clients are read
+                self._agencies = {found: name for name, door in there for found in await door.clients.ids()}
                 self._read_at = self.clock().timestamp()
-        agency = self._agencies.get(client_id)
-        if agency is None and await self._closed(client_id, None):
+        door = self.by_agency.get(self._agencies.get(client_id, ""))
+        if door is None and await self._closed(client_id, None):
             raise KeysClosedError(_CLOSED)
-        return await self.by_agency[agency].clients.find(client_id) if agency else None
+        return await door.clients.find(client_id) if door else None
 
     async def learn(self, client_id: str, agency: str, system: str) -> None:
         """A client that was just made is known at once, and its business system finds what it needs."""
