@@ -25,7 +25,7 @@ later as (insert into bar_epoch (epoch) values (1) on conflict (one) do update s
 touched as (
     update provision p set revision = p.revision + 1 from moved b
     where p.state = 'held' and b.information in ('*', p.information)
-        and (b.place in ('item', 'agency') or b.integrated_number = p.integrated_number or b.inquirer = p.inquirer)
+        and (b.place in ('item', 'agency') or b.integrated_number = p.integrated_number or b.inquirer in (p.inquirer, p.inquirer_for))
     returning p.permit_id
 ),
 voided as (delete from held_approval h using touched t where h.permit_id = t.permit_id and h.second_staff is null returning h.permit_id)

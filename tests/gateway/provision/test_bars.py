@@ -82,7 +82,7 @@ async def test_a_bar_that_another_process_sets_while_an_answer_is_decided_holds_
     await world.execute(
         "insert into bar_epoch (epoch) values (1) on conflict (one) do update set epoch = bar_epoch.epoch + 1"
     )
-    assert world.agency.bars.look(number, INQUIRER, INFORMATION).person == "allowed"
+    assert world.agency.bars.look(number, INFORMATION, INQUIRER).person == "allowed"
     assert (await world.ask(question)).disposition == "held"
 
 
@@ -256,7 +256,7 @@ async def test_the_same_setting_again_is_the_same_bar(world):
     assert same["bar_id"] == once["bar_id"]
     with pytest.raises(ProblemError, match="bar_id_taken"):
         await barring.set_bar(world.staff("staff-1"), again("inquirer", inquirer=INQUIRER), world.now)
-    assert world.agency.bars.look("x", INQUIRER, INFORMATION).inquirer == "allowed"
+    assert world.agency.bars.look("x", INFORMATION, INQUIRER).inquirer == "allowed"
 
 
 # --- suspension of use
