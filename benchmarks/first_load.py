@@ -49,7 +49,9 @@ from keys.masked import Secret
 from storage.committer import Committer
 from storage.committing import commit
 from storage.database import Database
+from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
+from storage.marks import Marks
 from storage.migrations import Login, Tenant, migrate
 from storage.postgres import EmbeddedPostgres, discard, dsn
 from storage.reference_data import read_layouts
@@ -142,6 +144,8 @@ async def agency_on(database: Database, folder: Path):
         clock=lambda: datetime.now(UTC),
         compare_with_resident_network=False,
         log_key=lambda: ring.signer("log").public_key,
+        erasures=ErasureJournal(folder / "bench.erased", ring),
+        marks=Marks(folder / f"{secrets.token_hex(4)}.marks"),
     )
     committing = asyncio.ensure_future(commit([committer]))
     yield agency

@@ -86,6 +86,8 @@ class EntryKind(StrEnum):
     PUSHES_CONFIGURED = "pushes.configured"
     LOG_REOPENED = "log.reopened"
     BACKUP_MADE = "backup.made"
+    BACKUP_ORDERED = "backup.ordered"
+    RESTORE_LIFTED = "restore.lifted"
     KEYS_RESEALED = "keys.resealed"
     KEYS_OPENED = "keys.opened"
 
@@ -133,6 +135,8 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.PUSHES_CONFIGURED,
         EntryKind.LOG_REOPENED,
         EntryKind.BACKUP_MADE,
+        EntryKind.BACKUP_ORDERED,
+        EntryKind.RESTORE_LIFTED,
         EntryKind.KEYS_RESEALED,
         EntryKind.KEYS_OPENED,
     }

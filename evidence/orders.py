@@ -35,6 +35,9 @@ class OrderKind(StrEnum):
     """What an order is for."""
 
     KEY_DESTRUCTION = "key.destruction"  # purpose, version, cause
+    BACKUP_MAKE = "backup.make"  # none
+    BACKUP_RESTORE = "backup.restore"  # backup
+    RESTORE_LIFT = "restore.lift"  # backup
 
 
 class OrderRefusal(StrEnum):

@@ -1,4 +1,4 @@
-"""`sekisho agency`: who takes part in a data folder's network: look, take in, let go, and certify those who run their own server."""
+"""`sekisho agency`: who takes part in a data folder's network: look, take in, let go, and certify those who run their own server; while everything runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,17 +13,17 @@ from typing import Any, Final
 import yaml
 from cryptography import x509
 
-from gateway import config, delegations, own_topology, partner_key
+from gateway import delegations, own_topology, partner_key
 from gateway.certificate_requests import RequestRefusedError
-from gateway.data_folder import DataFolder, FolderBusyError, held, private_folder, write_private
+from gateway.data_folder import DataFolder, FolderBusyError, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
-from gateway.launcher import Running
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import Places
 from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate, without_certificate
 from gateway.staff_calls import add_data_argument
+from gateway.taking_part import bring_to, changing, not_taken
 from gateway.topology import Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
@@ -34,7 +33,7 @@ from transport.clock import JST, Clock
 _DAY: Final = timedelta(days=1)
 _LONGEST_OVERLAP_DAYS: Final = 3_650
 _UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
-_BUSY: Final = "このデータフォルダーは使用中です。sekisho up を止めてからもう一度 / the folder is in use: stop `sekisho up`, then again"
+_BUSY: Final = "このデータフォルダーは起動かセットアップの途中です。終わってからもう一度 / the folder is being started or set up: wait until that is done, then again"
 _UNCHANGED: Final = (
     "何も変えていません。直してからもう一度 / nothing was changed: mend this, then the same command again"
 )
@@ -92,16 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
     try:
-        with held(data.root) if _changes(args) else nullcontext():
-            return _ACTIONS[args.action](args, data, own_topology.read(data))
+        return _ACTIONS[args.action](args, data, own_topology.read(data))
     except (TopologyError, RequestRefusedError) as wrong:
         return end(str(wrong), BAD_INPUT)
     except FolderBusyError:
         return end(_BUSY, REFUSED)
-
-
-def _changes(args: argparse.Namespace) -> bool:
-    return args.action in {"add", "remove"}
 
 
 def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> int:
@@ -130,32 +124,35 @@ def _show(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int
     return _print("\n".join(f"{name:<12} {_plain(value)}" for name, value in facts.items()))
 
 
-def _add(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
+def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int:
     addition = Addition(str(args.file), own_topology.text_of(args.file))
-    wanted = own_topology.read(data, more=addition)
-    new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))
-    if len(new) != 1 or new[0] not in wanted.agencies:
-        return end("left は書けません / an agency that is added has not left", BAD_INPUT)
-    said = f"{new[0]} を加えました / added"
-    return _apply(data, new[0], addition.text, wanted, said)
+    with changing(data) as still:
+        topology, wanted = own_topology.read(data), own_topology.read(data, more=addition)
+        new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))
+        if len(new) != 1 or new[0] not in wanted.agencies:
+            return end("left は書けません / an agency that is added has not left", BAD_INPUT)
+        said = f"{new[0]} を加えました / added"
+        return _apply(data, new[0], addition.text, wanted, said, still=still)
 
 
-def _remove(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
-    agency = topology.agencies.get(args.agency)
-    if agency is None:
-        return end(_UNKNOWN, BAD_INPUT)
-    lonely = [role.name for role in topology.roles.values() if role.hosts == (agency.id,)]
-    if lonely:
-        return end(
-            f"{'、'.join(lonely)} が受け持つのはこの機関だけです。構成ファイルを直してください"
-            " / these roles host nobody else; change the topology file instead",
-            REFUSED,
-        )
-    text = yaml.safe_dump(_leaving(topology, agency), allow_unicode=True, sort_keys=False)
-    file = str(data.agencies / f"{agency.id}.yaml")
-    wanted = own_topology.read(data, more=Addition(file, text))
-    said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
-    return _apply(data, agency.id, text, wanted, said)
+def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int:
+    with changing(data) as still:
+        topology = own_topology.read(data)
+        agency = topology.agencies.get(args.agency)
+        if agency is None:
+            return end(_UNKNOWN, BAD_INPUT)
+        lonely = [role.name for role in topology.roles.values() if role.hosts == (agency.id,)]
+        if lonely:
+            return end(
+                f"{'、'.join(lonely)} が受け持つのはこの機関だけです。構成ファイルを直してください"
+                " / these roles host nobody else; change the topology file instead",
+                REFUSED,
+            )
+        text = yaml.safe_dump(_leaving(topology, agency), allow_unicode=True, sort_keys=False)
+        file = str(data.agencies / f"{agency.id}.yaml")
+        wanted = own_topology.read(data, more=Addition(file, text))
+        said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
+        return _apply(data, agency.id, text, wanted, said, still=still)
 
 
 def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
@@ -209,34 +206,23 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], i
 }  # fmt: skip
 
 
-def _apply(data: DataFolder, agency: str, text: str, wanted: Topology, said: str) -> int:
-    """The caller holds the folder. Bring the data folder to what is wanted: schemas, logins, keys, certificates, and the register signed anew.
+def _apply(data: DataFolder, agency: str, text: str, wanted: Topology, said: str, *, still: bool) -> int:
+    """Bring the data folder to what is wanted, and wait until every running role has taken it.
 
     The agency's file comes last: without it a run that failed or was killed has changed nothing that the next set-up does not take back.
     """
-    running = Running(data.root, roles=(), ports="kept", topology=wanted, dsn=config.read().dsn)
     try:
-        running.set_up()
+        bring_to(data, wanted, still=still)
     except Exception as error:
         hindered, code = hindrance(error)
         if hindered is None:
             raise
         return end(f"{hindered}\n{_UNCHANGED}", code)
-    finally:
-        running.stop()
     private_folder(data.agencies)
     write_private(data.agencies / f"{agency}.yaml", text.encode())
-    at_work = [name for name in running.topology.roles if _at_work(data.role(name))]
-    restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(at_work)}" if at_work else ""
+    late = not_taken(data)
+    restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(late)}" if late else ""
     return end(f"{said}{restart}", OK)
-
-
-def _at_work(folder: Path) -> bool:
-    try:
-        with held(folder):
-            return False
-    except FolderBusyError:
-        return True
 
 
 def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
@@ -251,10 +237,21 @@ def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
         "elsewhere": f"{where.host}:{where.port}" if where is not None else None,
         "own_keys": where is not None and where.own_keys,
         "systems": [system.id for system in agency.systems],
+        "routes": _routes(topology, agency),
         "delegations": [
             one for one in delegations.body(topology.delegations) if agency.id in {one["delegator"], one["delegate"]}
         ],
     }
+
+
+def _routes(topology: Topology, agency: Agency) -> list[dict[str, str]]:
+    """Ways to its server, or to and from the roles that host it, that are not the place where those listen."""
+    ends = {agency.id, *_hosted_by(topology, agency).values()}
+    return [
+        {"from": one.caller, "to": one.called, "by": f"{one.host}:{one.port}"}
+        for one in topology.routes
+        if ends & {one.caller, one.called}
+    ]
 
 
 def _hosted_by(topology: Topology, agency: Agency) -> dict[Program, str]:

@@ -1,51 +1,31 @@
-"""`sekisho backup`: sealed backups of one agency's intermediate server, by its administrators alone (SC-15; IF_SYM_90076).
+"""`sekisho backup`: sealed backups of an agency's intermediate server or linkage server, by its administrators alone (SC-15; IF_SYM_90076, 90183).
 
-`create` while the server runs, `restore` into an empty schema while its role is stopped. Both take an administrator with two factors.
+`create` while the server runs, `restore` into an empty schema while its role is stopped, `lift` when a restored linkage server may send again.
+Each takes an administrator with two factors.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import json
 import sys
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from gateway import backup_keys, guarding, staff_calls, staff_cards
-from gateway.administrator import administrator_dsn
-from gateway.data_folder import DataFolder, FolderBusyError, held
+from gateway import backup_keys, backup_orders, backup_restoring, guarding, staff_calls, staff_cards
+from gateway.data_folder import DataFolder, FolderBusyError
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
-from gateway.intermediate_server.operations import backing_up, restoring
-from gateway.intermediate_server.operations.restoring import Administrator
-from gateway.staff_calls import Party
-from gateway.staff_cards import StaffSecrets
-from gateway.topology import Program
-from keys.masked import Secret
-from keys.windows import PublicKeys
-from storage.backups.filling import Restored, RestoreRefusedError, Target, verify
+from gateway.intermediate_server.operations import backing_up
+from storage.backups.filling import RestoreRefusedError, verify
 from storage.backups.form import BackedUp, BackupBrokenError, read_head
-from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStoreError
-from storage.marks import Marks
-from transport import role as role_file
-from transport.role import RoleConfig
 
 _FIRST: Final = "admin-1"
-_REASONS: Final = {
-    "backup_of_another_agency": "別の機関のバックアップです / the backup is another agency's",
-    "backup_of_another_database": "別のデータベースのバックアップです / the backup is of another database",
-    "made_by_another_version": "別の版のプログラムが作ったものです。同じ版で復元してから更新してください / restore with the version that made it, then update",
-    "schema_not_empty": "復元先が空ではありません。空のスキーマにだけ復元します / the schema is not empty; a restore fills an empty one only",
-    "restore_not_allowed": "管理者の権限、パスワード、職員証のいずれかが正しくありません / no administrator's right, or a wrong password or card",
-    "backup_without_a_log": "証跡のないバックアップです / the backup has no log",
-    "rows_differ": "行数が合いません / the number of rows differs",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     restore = actions.add_parser(
         "restore", help="空のスキーマに復元する。役割を止めて行う (into an empty schema; stop the role)"
     )
+    lift = actions.add_parser(
+        "lift",
+        help="復元した番号連携サーバーから外へ出してよいとする。復元した人とは別の管理者 (a restored linkage server may send again)",
+    )
+    lift.add_argument("backup_id", metavar="BACKUP_ID", help="復元したバックアップの id (of the restored backup)")
+    for action in (create, verify, restore):
+        action.add_argument(
+            "--database",
+            choices=[one.value for one in BackedUp],
+            default=BackedUp.INTERMEDIATE.value,
+            help="どのデータベースか。既定 intermediate (which database)",
+        )
     create.add_argument("file", type=Path, metavar="OUT", help="書き出し先 (file)")
     for action in (verify, restore):
         action.add_argument("file", type=Path, metavar="FILE", help="バックアップ (file)")
     listing.add_argument("folder", type=Path, metavar="FOLDER", help="フォルダー (folder)")
     listing.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     guarding.add_person_argument(restore, guarding.BOTH)
-    for action in (create, listing, verify, restore):
+    for action in (create, listing, verify, restore, lift):
         action.epilog = EPILOG
         action.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
         action.add_argument(
@@ -94,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     except BackupBrokenError as broken:
         return end(f"バックアップとして正しくありません / not a good backup: {broken}", FAILED)
     except RestoreRefusedError as refused:
-        return end(f"復元していません / nothing was restored: {_REASONS[refused.reason]}", REFUSED)
+        return end(f"復元していません / nothing was restored: {backup_restoring.REASONS[refused.reason]}", REFUSED)
     except Exception as hindrance:
         for kinds, text, code in _HINDRANCES:
             if isinstance(hindrance, kinds):
@@ -107,40 +99,44 @@ def _run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(args)
     if args.action == "create":
-        return _create(staff_calls.party(data, args.agency, args.staff), args.file)
-    role = _role(data, args.agency)
+        return _create(data, args)
+    if args.action == "lift":
+        return _lift(data, args)
+    database = BackedUp(args.database)
+    role = backup_restoring.role_of(data, args.agency, database)
     private = backup_keys.open_private(data.backup_key(args.agency), args.agency, _passphrase(data, args.agency))
-    log_keys = role.register.logs[f"sekisho.example/{args.agency}/intermediate"]
     if args.action == "verify":
         with args.file.open("rb") as file:
-            tables = verify(file, private, log_keys)
+            tables = verify(file, private, role.register.logs[f"sekisho.example/{args.agency}/{database}"])
         return end(f"正しいバックアップです / a good backup: {len(tables)} tables, {sum(tables.values()):,} rows", OK)
-    return _restore(data, args, role, private, log_keys)
+    return backup_restoring.run(data, args, role, private)
 
 
-def _create(party: Party, out: Path) -> int:
-    """Both factors anew, then the stream into a file that appears whole or not at all."""
-    who = party.person
-    if who is None:
-        raise staff_calls.UnknownPartyError
-    known = _known(who.secrets)
-
-    def call(token: str) -> int:
-        proof = staff_calls.prove(party, known, backing_up.PURPOSE)
-        return staff_calls.download_posted(party, "/backups", [{"proof": proof}], out, token)
-
-    size = staff_calls.in_session(party, call)
-    return end(f"作りました / made: {out} ({size:,} bytes)", OK)
-
-
-def _known(path: Path) -> StaffSecrets:
-    known = staff_cards.read_secrets(path)
-    if known is not None:
-        return known
-    return StaffSecrets(
-        password=getpass.getpass("パスワード (password): "),
-        passphrase=getpass.getpass("職員証の暗証 (card passphrase): "),
+def _lift(data: DataFolder, args: argparse.Namespace) -> int:
+    found = backup_orders.lift(data, staff_calls.party(data, args.agency, args.staff), args.backup_id)
+    for system, counts in sorted(found["compared"].items()):
+        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count) or "0"
+        sys.stdout.write(f"{system}: {told}\n")
+    return end(
+        "外しました。違いは sekisho business compare --repair で / lifted; repair differences with sekisho business compare --repair",
+        OK,
     )
+
+
+def _create(data: DataFolder, args: argparse.Namespace) -> int:
+    """Both factors anew, then the stream into a file that appears whole or not at all."""
+    party, out = staff_calls.party(data, args.agency, args.staff), args.file
+    if args.database == BackedUp.LINKAGE:
+        size = backup_orders.download(data, party, out)
+    else:
+        known = staff_calls.known(party)
+
+        def call(token: str) -> int:
+            proof = staff_calls.prove(party, known, backing_up.PURPOSE)
+            return staff_calls.download_posted(party, "/backups", [{"proof": proof}], out, token)
+
+        size = staff_calls.in_session(party, call)
+    return end(f"作りました / made: {out} ({size:,} bytes)", OK)
 
 
 def _passphrase(data: DataFolder, agency: str) -> str:
@@ -160,7 +156,13 @@ def _list(args: argparse.Namespace) -> int:
                 continue
         if head.agency == args.agency:
             rows.append(
-                {"file": path.name, "backup_id": head.backup_id, "made_at": head.made_at, "bytes": path.stat().st_size}
+                {
+                    "file": path.name,
+                    "database": head.database.value,
+                    "backup_id": head.backup_id,
+                    "made_at": head.made_at,
+                    "bytes": path.stat().st_size,
+                }
             )
     if args.json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
@@ -168,54 +170,9 @@ def _list(args: argparse.Namespace) -> int:
     table = Table(
         title=f"バックアップ (backups): {args.agency}。中身は verify で確かめます (verify reads what is in them)"
     )
-    for heading in ("ファイル (file)", "id", "作成 (made)", "bytes"):
+    for heading in ("ファイル (file)", "データベース (database)", "id", "作成 (made)", "bytes"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row["file"], row["backup_id"], row["made_at"], f"{row['bytes']:,}")
+        table.add_row(row["file"], row["database"], row["backup_id"], row["made_at"], f"{row['bytes']:,}")
     Console(highlight=False).print(table)
     return OK
-
-
-def _role(data: DataFolder, agency: str) -> RoleConfig:
-    for path in sorted((data.root / "roles").glob("*/role.json")):
-        found = role_file.load(path.parent)
-        if found.options.get("program") == Program.INTERMEDIATE.value and agency in found.hosted:
-            return found
-    raise staff_calls.UnknownPartyError
-
-
-def _restore(
-    data: DataFolder, args: argparse.Namespace, role: RoleConfig, private: Secret, log_keys: PublicKeys
-) -> int:
-    who = staff_calls.person(data, args.agency, args.staff)
-    known = _known(who.secrets)
-    card = staff_cards.open_card(who.card, args.agency, args.staff, known.passphrase)
-    hosted = role.hosted[args.agency]
-    with held(role.folder), administrator_dsn(data) as dsn, args.file.open("rb") as file:
-        of = Target(
-            agency=args.agency,
-            database=BackedUp.INTERMEDIATE,
-            schema=hosted.tenant,
-            private=private,
-            log_keys=log_keys,
-            journal=ErasureJournal.beside(hosted.keys, guarding.open_store(role, args.agency, args.person).ring),
-            now=role.clock(),
-            left_out=backing_up.LEFT_OUT,
-        )
-        by = Administrator(staff_id=args.staff, password=known.password, card=card.public_key)
-        found = asyncio.run(_fill(dsn, file, of, by, Marks.beside(hosted.keys)))
-    return end(
-        f"復元しました / restored: {sum(found.tables.values()):,} rows; {found.erased} erased rows left out. "
-        f"{role.role} を起動すると、コアに確かめてから証跡を {found.times} 回目の続きとして開きます / start {role.role}: it asks the core and opens the log anew. "
-        f"照会と提供は止めてあります。その後の自動応答不可を付け直し、原本と照合してから、二人で外してください / use is suspended: set bars again that came since, "
-        f"compare the copies (sekisho business compare --repair), then two of the staff lift it (sekisho bars lift {found.backup_id})",
-        OK,
-    )
-
-
-async def _fill(dsn: str, file: IO[bytes], of: Target, by: Administrator, marks: Marks) -> Restored:
-    admin = await asyncpg.connect(dsn)
-    try:
-        return await restoring.restore(admin, file, of, by, marks)
-    finally:
-        await admin.close()

@@ -47,6 +47,7 @@ _NOES: Final[Mapping[No, str]] = {
     No.SECRETS: "有効な秘密が二つあります。先に古いほうを end-secret で終わらせてください / two secrets are valid; end the old one first",
     No.SECRET_UNKNOWN: "その秘密の id はありません / no valid secret of this id; see `list`",
     No.LAST_SECRET: "最後の秘密です。先に rotate を、使わせないなら suspend を / the only secret: rotate first, or suspend",
+    No.NO_SECRET: "秘密がありません (復元の後など)。先に rotate を / it has no secret, as after a restore: rotate first",
     No.STATE: "今の状態ではできません / the client is not in the state for this",
     No.CHANGED_MEANWHILE: "他の操作と重なりました。もう一度 / changed meanwhile; look again",
 }

@@ -31,7 +31,8 @@ from transport import role as role_file
 from transport.clock import Clock
 from transport.register import signed_body
 from transport.renewal import LOOK_S
-from transport.role import RoleConfig
+from transport.role import ROLE_FILE, RoleConfig
+from transport.standing_role import number_of
 
 PREPARED: Final = declare("keys", "rotation.prepared")
 ANNOUNCED: Final = declare("keys", "rotation.announced")
@@ -40,6 +41,7 @@ ENDED: Final = declare("keys", "rotation.ended")
 _PATIENCE_S: Final = 30.0
 _POLL_S: Final = 0.2
 _SEQUENCE: Final = "sekisho_register_sequence "
+_FILE: Final = "sekisho_role_file "
 
 
 class NotTakenError(Exception):
@@ -138,10 +140,11 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtWork:
-    """A running role, and the sequence number of the register that it has taken; -1 when it does not say."""
+    """A running role, the sequence number of the register that it has taken, and the number of its `role.json`; -1 when it does not say."""
 
     role: str
     sequence: int
+    file: int
 
 
 def running(data: DataFolder) -> list[AtWork]:
@@ -159,15 +162,29 @@ def running(data: DataFolder) -> list[AtWork]:
             continue
         finally:
             connection.close()
-        told = [line for line in text.splitlines() if line.startswith(_SEQUENCE)]
-        found.append(AtWork(role=config.role, sequence=int(float(told[0].split()[1])) if told else -1))
+        found.append(AtWork(role=config.role, sequence=_told(text, _SEQUENCE), file=_told(text, _FILE)))
     return found
+
+
+def _told(metrics: str, name: str) -> int:
+    found = [line for line in metrics.splitlines() if line.startswith(name)]
+    return int(float(found[0].split()[1])) if found else -1
 
 
 def await_register(data: DataFolder, sequence: int) -> None:
     """Until every running role has taken the register of this number. Raises NotTakenError after 30 s."""
     until = time.monotonic() + _PATIENCE_S
     while late := [one for one in running(data) if one.sequence < sequence]:
+        if time.monotonic() > until:
+            raise NotTakenError([one.role for one in late])
+        time.sleep(_POLL_S)
+
+
+def await_files(data: DataFolder, sequence: int) -> None:
+    """Until every running role has taken the register of this number and its own `role.json`. Raises NotTakenError after 30 s."""
+    until = time.monotonic() + _PATIENCE_S
+    wanted = {path.parent.name: number_of(path.read_bytes()) for path in (data.root / "roles").glob(f"*/{ROLE_FILE}")}
+    while late := [one for one in running(data) if one.sequence < sequence or one.file != wanted[one.role]]:
         if time.monotonic() > until:
             raise NotTakenError([one.role for one in late])
         time.sleep(_POLL_S)

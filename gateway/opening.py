@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from storage import key_store
 from storage.committer import Commit, Committer, NewEntry, commit_step
 from storage.keepers import KeysClosedError, Kind, Share, kind_of, share_of
 from storage.key_store import KeyStore, KeyStoreError
+from transport.log_standing import LogStanding
 from transport.role import RoleConfig
 
 SOCKET: Final = "keys.sock"
@@ -89,9 +91,10 @@ class Openings:
 
     def __init__(self, config: RoleConfig) -> None:
         self._config = config
-        self._rings: dict[str, _Closed] = {name: _Closed() for name in config.hosted}
+        self._rings: defaultdict[str, _Closed] = defaultdict(_Closed)
         self._one_at_a_time = asyncio.Lock()
         self.opened = asyncio.Event()
+        self._unrecorded: set[str] = set()
 
     def kind(self, agency: str) -> Kind:
         """Raises KeyStoreError."""
@@ -122,15 +125,28 @@ class Openings:
         return True
 
     async def record(self, agency: str, committer: Committer) -> None:
-        """Put on record how the ring was opened, and what was refused before; nothing for a passphrase. Raises StorageUnavailableError."""
+        """Put on record how the ring was opened, and what was refused before; nothing for a passphrase. Raises StorageUnavailableError.
+
+        A log that is barred takes nothing yet: then `stand` does it.
+        """
         kind, ring = self.kind(agency), self._rings[agency]
         if kind is Kind.PASSPHRASE:
+            return
+        if committer.barred is not None:
+            self._unrecorded.add(agency)
             return
         told = [self._entry(one.reason, one.person, at=timestamp(one.at)) for one in ring.attempts]
         opened = self._entry(None, None, keeper=kind.value, people=ring.opened_by, refused=len(told) + ring.untold)
         await committer.apply(Commit(step=_STEP, entries=(*told, opened)))
         self._rings[agency] = _Closed(store=ring.store, opened_by=ring.opened_by)
         CLOSED.labels(agency).set(0)
+
+    async def stand(self, standing: LogStanding) -> None:
+        """Ask what the log's peer knows of it; how a ring was opened under a barred log is on record when that is over."""
+        await standing.run()
+        if standing.agency in self._unrecorded and standing.committer.barred is None:
+            self._unrecorded.discard(standing.agency)
+            await self.record(standing.agency, standing.committer)
 
     def _entry(self, reason: str | None, person: str | None, **facts: str | int) -> NewEntry:
         now = self._config.clock()
@@ -155,7 +171,7 @@ class Openings:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """People may bring their shares, where there is a ring that people open."""
-        if not any(self.kind(agency) is Kind.TWO_PEOPLE for agency in self._rings):
+        if not any(self.kind(agency) is Kind.TWO_PEOPLE for agency in self._config.hosted):
             yield
             return
         path = self._config.folder / SOCKET
@@ -189,9 +205,9 @@ class Openings:
             brought = _BROUGHT.decode(line)
         except msgspec.MsgspecError:
             return Told("refused", "malformed")
-        ring = self._rings.get(brought.agency)
-        if ring is None or self.kind(brought.agency) is not Kind.TWO_PEOPLE:
+        if brought.agency not in self._config.hosted or self.kind(brought.agency) is not Kind.TWO_PEOPLE:
             return Told("refused", "not_opened_by_people")
+        ring = self._rings[brought.agency]
         async with self._one_at_a_time:
             if ring.store is not None:
                 return Told("opened", "open_already")

@@ -156,6 +156,17 @@ def download_posted(asked: Party, path: str, items: list[Any], target: Path, tok
     return _download(asked, "POST", path, json.dumps({"items": items}).encode(), target, token)
 
 
+def download_for(asked: Party, path: str, body: bytes, target: Path) -> int:
+    """The same for an answer to a body that says itself on whose behalf it is."""
+    return _download(asked, "POST", path, body, target, "")
+
+
+def answer_for(asked: Party, path: str, body: bytes) -> bytes:
+    """The answer to such a body. Raises NotReachableError, RefusedError."""
+    with _answer(asked, "POST", path, body, "") as answer:
+        return answer.read()
+
+
 def stated(reason: str, reference: str = "") -> dict[str, str]:
     """Why one call is made, in place of what was said at log-in; nothing where nothing is said."""
     headers = {"Sekisho-Reason": reason, "Sekisho-Reference": reference}
@@ -222,6 +233,11 @@ def known(asked: Party) -> StaffSecrets:
     who = _whose(asked)
     if not who.card.exists():
         raise UnknownPartyError
+    return secrets_of(who)
+
+
+def secrets_of(who: Person) -> StaffSecrets:
+    """Password and passphrase: from the person's file if they are synthetic, or asked for."""
     return staff_cards.read_secrets(who.secrets) or StaffSecrets(
         password=getpass.getpass("パスワード (password): "),
         passphrase=getpass.getpass("職員証の暗証 (card passphrase): "),

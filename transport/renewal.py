@@ -1,4 +1,6 @@
-"""What a running role takes anew when it is changed on disk, without being stopped: its register, its key rings, its certificates (IS-4, IS-8; docs/adr/0035).
+"""What a running role takes anew when it is changed on disk, without being stopped: register, agencies and peers, key rings, certificates (IS-4, IS-8).
+
+docs/adr/0035, 0080.
 
 The role looks at its files every second. Each file is there whole or not at all, so a look finds the old or the new.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +22,7 @@ from storage.key_store import KeyStore, KeyStoreError
 from transport.register import RegisterBrokenError
 from transport.register_records import RegisterRecords
 from transport.standing_register import Looked, StandingRegister
+from transport.standing_role import StandingRole
 from transport.tls import Identity, StandingCertificate
 
 LOOK_S: Final = 1.0
@@ -39,10 +43,12 @@ class Renewal:
     """One role's. Of a server without an evidence log the operational log and the metrics say what became of a register."""
 
     register: StandingRegister
+    role: StandingRole | None = None
     _records: RegisterRecords | None = None
     _stores: list[KeyStore] = field(default_factory=list)
     _certificates: list[StandingCertificate] = field(default_factory=list)
     _untold: list[Looked] = field(default_factory=list)
+    _followers: list[Callable[[], None]] = field(default_factory=list)
 
     def of_keys(self, store: KeyStore) -> KeyStore:
         """Keep this ring to its file from now on."""
@@ -53,6 +59,10 @@ class Renewal:
         """Keep what this context shows to the identity's files from now on."""
         self._certificates.append(StandingCertificate(identity, context))
         return context
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call this whenever another register was taken, or other agencies and peers."""
+        self._followers.append(call)
 
     async def recorded(self, records: RegisterRecords) -> None:
         """From now on registers are on record: the one that the server starts with, if it is new to it, and those that come.
@@ -83,6 +93,9 @@ class Renewal:
             if looked.refusal is None:
                 KEY_EVENTS.labels("register_taken").inc()
         self.look_at_keys()
+        if self._take_role() or (looked is not None and looked.refusal is None):
+            for call in self._followers:
+                call()
         for certificate in self._certificates:
             self._take_certificate(certificate)
         while self._untold:
@@ -97,6 +110,16 @@ class Renewal:
         """Take whatever was changed of the rings."""
         for store in self._stores:
             self._take_keys(store)
+
+    def _take_role(self) -> bool:
+        try:
+            changed = self.role is not None and self.role.look()
+        except (ValueError, OSError):
+            FAILURES.labels("role").inc()
+            return False
+        if changed:
+            RENEWED.labels("role").inc()
+        return changed
 
     def _take_keys(self, store: KeyStore) -> None:
         try:

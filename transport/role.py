@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from keys.masked import Secret
 from storage.key_store import KeyStore
@@ -15,6 +15,8 @@ from transport.clock import Clock, SharedOffset
 from transport.register import Register
 from transport.register_root import root_now
 from transport.tls import Identity
+
+ROLE_FILE: Final = "role.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,10 @@ class ClockMovedError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleConfig:
-    """`role.json` of one role. `peers`: name → base URL (`core`, `interface`, `resident_network`, `intermediate/<agency>`, `linkage/<agency>`)."""
+    """`role.json` of one role. `peers`: name → base URL (`core`, `interface`, `resident_network`, `intermediate/<agency>`, `linkage/<agency>`).
+
+    `hosted` and `peers` are those of now while the role runs (`transport.standing_role`); all else counts from its next start.
+    """
 
     role: str
     folder: Path
@@ -42,8 +47,8 @@ class RoleConfig:
     port: int
     metrics_port: int
     server: Identity
-    hosted: Mapping[str, Hosted]
-    peers: Mapping[str, str]
+    hosted: dict[str, Hosted]
+    peers: dict[str, str]
     register_path: Path
     register_root: bytes
     passphrase: Secret
@@ -93,13 +98,26 @@ def _clock(folder: Path, stored: Mapping[str, Any]) -> Clock:
     return Clock(offset, None if shared is None else SharedOffset(shared), wrong)
 
 
+def hosted_in(folder: Path, stored: Mapping[str, Any]) -> dict[str, Hosted]:
+    """The agencies that a role's file names, in its order. Raises KeyError, TypeError."""
+    return {
+        item["id"]: Hosted(
+            id=item["id"],
+            tenant=item["tenant"],
+            identity=_identity(folder, item["identity"]),
+            keys=folder / item["keys"],
+        )
+        for item in stored["hosted"]
+    }
+
+
 def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
     """Read `role.json` in a role's folder; paths in it are relative to the folder.
 
     Raises ValueError when the file is not what set-up writes, ClockMovedError (one of them) and RegisterBrokenError.
     """
     try:
-        stored = json.loads((folder / "role.json").read_text(encoding="utf-8"))
+        stored = json.loads((folder / ROLE_FILE).read_text(encoding="utf-8"))
         return RoleConfig(
             role=stored["role"],
             folder=folder,
@@ -108,15 +126,7 @@ def load(folder: Path, *, fault: str | None = None) -> RoleConfig:
             port=stored["port"],
             metrics_port=stored["metrics_port"],
             server=_identity(folder, stored["server"]),
-            hosted={
-                item["id"]: Hosted(
-                    id=item["id"],
-                    tenant=item["tenant"],
-                    identity=_identity(folder, item["identity"]),
-                    keys=folder / item["keys"],
-                )
-                for item in stored["hosted"]
-            },
+            hosted=hosted_in(folder, stored),
             peers=stored["peers"],
             register_path=folder / stored["register"],
             register_root=_root(folder, stored),

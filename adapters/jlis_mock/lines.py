@@ -234,6 +234,13 @@ def write_places(folder: Path, places: Mapping[str, Place]) -> None:
     durable_file.write(folder / LINES_FILE, msgspec.json.encode(dict(places)))
 
 
+def places(folder: Path) -> dict[str, Place]:
+    """Where each line of a folder listens and leads; none when nobody carries any."""
+    if not (folder / CONTROL).exists():
+        return {}
+    return msgspec.json.decode((folder / LINES_FILE).read_bytes(), type=dict[str, Place])
+
+
 def names(folder: Path) -> list[str]:
     """The lines of a folder. Raises OSError when nobody carries any."""
     (folder / CONTROL).stat()

@@ -50,6 +50,7 @@ from transport.register_records import RegisterRecords
 from transport.renewal import Renewal
 from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 
 ORIGIN: Final = "sekisho.example/network/core"
 INTERMEDIATE: Final = "intermediate/"
@@ -95,9 +96,10 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
             await network.store.keep_time(network.clock(), network.redeem_s)
             await network.lists.load()
             await network.epochs.load()
-            renewal = Renewal(register=register)
+            renewal = Renewal(register=register, role=StandingRole(config))
             renewal.of_certificate(hosted.identity, context)
             renewal.of_keys(keys)
+            renewal.on_change(lambda: network.epochs.book.admit(keys, register().agencies))
             await _run(config, network, renewal, stop)
     finally:
         await database.close()
@@ -134,7 +136,6 @@ def _build(
     store = PermitStore(database, tenant)
     codes = CodeBook.open(keys, register().agencies)
     faults = client.faults
-    urls = {name.removeprefix(INTERMEDIATE): url for name, url in config.peers.items() if name.startswith(INTERMEDIATE)}
 
     @cache
     def circuit_to(agency: str) -> Circuit:
@@ -144,7 +145,7 @@ def _build(
         def way(agency: str) -> Channel:
             return Channel(
                 client,
-                f"{urls[agency].rstrip('/')}/{agency}/{path}",
+                f"{config.peers[f'{INTERMEDIATE}{agency}'].rstrip('/')}/{agency}/{path}",
                 name=f"network {path} {agency}",
                 step=step,
                 checkpoint=lambda: committer.note,
@@ -152,7 +153,7 @@ def _build(
                 circuit=circuit_to(agency),
             )
 
-        return Ways(urls, way)
+        return Ways(lambda agency: f"{INTERMEDIATE}{agency}" in config.peers, way)
 
     provisions = channels("provisions", SEND_PROVISIONS)
     outcomes = channels("outcomes", SEND_OUTCOMES)
@@ -164,7 +165,7 @@ def _build(
         database=database,
         tenant=tenant,
         committer=committer,
-        agencies=frozenset(register().agencies),
+        agencies=lambda: frozenset(register().agencies),
     )
     lists = ListShelf(database=database, tenant=tenant, committer=committer, keys=lambda: register().list_keys)
     permits = PermitDesk(

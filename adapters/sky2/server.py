@@ -26,6 +26,7 @@ from transport.refusals import in_operational_log
 from transport.renewal import Renewal
 from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 
 AGENCY: Final = "setagaya"
 LINKAGE: Final = f"linkage/{AGENCY}"
@@ -47,7 +48,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     credentials = Credentials.read(config.folder / "client.json")
     keys = config.open_keys(AGENCY)
     seals = Seals(keys)
-    renewal = Renewal(register=StandingRegister(config.register_path, config.register_root))
+    renewal = Renewal(register=StandingRegister(config.register_path, config.register_root), role=StandingRole(config))
     renewal.of_keys(keys)
     context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     database = await Database.open(config.dsn)

@@ -59,6 +59,7 @@ class No(StrEnum):
     SECRETS = "two_secrets_valid"
     SECRET_UNKNOWN = "secret_unknown"  # noqa: S105 (a reason)
     LAST_SECRET = "last_secret"  # noqa: S105 (a reason)
+    NO_SECRET = "no_secret"  # noqa: S105 (a reason)
     STATE = "client_state_differs"
     CHANGED_MEANWHILE = "client_changed_meanwhile"
 
@@ -138,6 +139,8 @@ def _hindrance(  # noqa: PLR0911 (one return for each rule)
     if known.state not in STATES.get(order.act, {known.state}):
         return No.STATE
     held = {one.id for one in known.secrets}
+    if order.act is Act.RESUME and not held:
+        return No.NO_SECRET
     if order.act is Act.ROTATE and len(held) >= MOST_SECRETS:
         return No.SECRETS
     if order.act is Act.END_SECRET and (order.secret_id not in held or len(held) == 1):

@@ -148,7 +148,7 @@ class ClientStore:
         """Set-up: make a client, or set its scopes to these; again with the same arguments changes nothing. Raises ClientFormError.
 
         Returns the newest secret that is valid: a client that has one keeps it, so that set-up brings no ended secret back.
-        None: the client was removed.
+        None: the client was removed, or waits for a new secret (`rotate`) after a restore.
         """
         check_form(client_id, system, scopes)
         async with self._database.inside(self._tenant) as connection:
@@ -162,7 +162,7 @@ class ClientStore:
                     self.seal(client_id, secret),
                     self._clock(),
                 )
-        if known.state is ClientState.REMOVED:
+        if known.state is ClientState.REMOVED or (known.state is ClientState.SUSPENDED and not known.secrets):
             return None
         return known.secrets[-1].value if known.secrets else secret
 

@@ -6,8 +6,9 @@ on conflict (client_id) do update set
     business_system_id = excluded.business_system_id, scopes = excluded.scopes, may_use_individual_number = excluded.may_use_individual_number
 
 -- name: put_first_secret
+-- A client that waits for a secret after a restore is not given the one of a file: it may have been ended since.
 insert into oauth_secret (client_id, secret_id, place, sealed, made_at)
-select client_id, $2, 1, $3, $4 from oauth_client where client_id = $1 and state <> 'removed'
+select client_id, $2, 1, $3, $4 from oauth_client where client_id = $1 and state = 'active'
 on conflict do nothing
 
 -- name: client

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import SIGNING, HostedAgency
-from gateway.intermediate_server.bars.standing import StandingBars
+from gateway.intermediate_server.bars.standing import StandingBars, seal_those_in_clear
 from gateway.intermediate_server.codes import renewing
 from gateway.intermediate_server.following import follow
 from gateway.intermediate_server.limits import limits_of
@@ -55,6 +57,7 @@ from transport.register_records import RegisterRecords
 from transport.renewal import Renewal
 from transport.role import Hosted, RoleConfig
 
+_LOG = structlog.get_logger()
 _REGISTER = commit_step("intermediate", "register.looked")
 _REOPENED = commit_step("founding", "log.reopened")
 SEND_PERMITS = declare("intermediate", "send.permits")
@@ -75,7 +78,10 @@ Loop = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(slots=True, kw_only=True)
 class Hosting:
-    """Opens agencies into `server`. `given`: the versions of the permission list that set-up gave; `tasks`: every loop that runs."""
+    """Opens agencies into `server`, and closes those that have left (docs/adr/0080).
+
+    `given`: the versions of the permission list that set-up gave; `tasks`: every loop that runs.
+    """
 
     config: RoleConfig
     database: Database
@@ -89,7 +95,9 @@ class Hosting:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _committing: Committing = field(default_factory=Committing)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _registers_recorded: bool = False
+    _recording: str | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _loops: dict[str, list[asyncio.Task[None]]] = field(default_factory=dict)
 
     async def open_those_in_use(self) -> None:
         """And always the first one hosted, whose log has the refusals that are nobody's. Raises StorageUnavailableError, KeyStoreError."""
@@ -100,7 +108,8 @@ class Hosting:
         wanted = [name for tenant, name in tenants.items() if tenant in there or name == first]
         ready = [name for name in wanted if await self.openings.is_open(name)]
         await self._open(ready)
-        self._start([partial(self._open_later, set(wanted) - set(ready))])
+        self.renewal.on_change(self._changed.set)
+        self._start([partial(self._open_later, set(wanted) - set(ready)), self._let_go])
 
     async def _open_later(self, closed: set[str]) -> None:
         """Those whose rings were closed, when their people have come or their module is back."""
@@ -113,6 +122,36 @@ class Hosting:
                 with contextlib.suppress(KeyStoreError, StorageUnavailableError):
                     await self.open(name)
                     closed.discard(name)
+
+    async def _let_go(self) -> None:
+        """Close whoever is hosted here no longer, when the role's file has changed."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                for name in [name for name in self.server.agencies if name not in self.config.hosted]:
+                    await self._close(name)
+            except (StorageUnavailableError, KeyStoreError):
+                _LOG.warning("agency:not_closed")
+                await asyncio.sleep(_CLOSED_LOOK_S)
+                self._changed.set()
+
+    async def _close(self, name: str) -> None:
+        """Nothing runs for it any more, and nobody is let in. Raises StorageUnavailableError, KeyStoreError."""
+        if name == self._recording:
+            await self._record(await self.open(next(iter(self.config.hosted))))
+        self.server.staff.pop(name)
+        self.server.refusals.pop(name)
+        for task in self._loops.pop(name):
+            task.cancel()
+        self._committing.leave([self.server.agencies.pop(name).committer])
+
+    async def _record(self, agency: HostedAgency) -> None:
+        """Registers are on this agency's record from now on. Raises StorageUnavailableError."""
+        await self.renewal.recorded(
+            RegisterRecords(committer=agency.committer, step=_REGISTER, clock=self.config.clock)
+        )
+        self._recording = agency.id
 
     async def open(self, name: str) -> HostedAgency:
         """An agency that is hosted here, opened now if it was not in use. Raises StorageUnavailableError, KeyStoreError."""
@@ -157,10 +196,8 @@ class Hosting:
             await self.stack.enter_async_context(opening.pop_all())
         for nth, (desk, taking) in enumerate(zip(desks, takings, strict=True)):
             self._take_in(desk, taking, nth)
-        if agencies and not self._registers_recorded:
-            records = RegisterRecords(committer=committers[0], step=_REGISTER, clock=self.config.clock)
-            await self.renewal.recorded(records)
-            self._registers_recorded = True
+        if agencies and self._recording is None:
+            await self._record(agencies[0])
 
     def _take_in(self, desk: StaffDesk, taking: ListTaking, nth: int) -> None:
         """From now on the agency is addressed."""
@@ -173,7 +210,7 @@ class Hosting:
         self.server.staff[agency.id] = desk
         self.server.agencies[agency.id] = agency
         followed = partial(follow, clock=agency.clock, first_s=first_s)
-        self._start(
+        self._loops[agency.id] = self._start(
             [
                 agency.permits.run,
                 agency.inquiries.run,
@@ -181,7 +218,7 @@ class Hosting:
                 agency.held_checkpoints.run,
                 agency.code_epochs.run,
                 agency.code_renewals.run,
-                _log_standing(agency).run,
+                partial(self.openings.stand, _log_standing(agency)),
                 refusals.run,
                 desk.refusals.run,
                 taking.core.run,
@@ -199,8 +236,10 @@ class Hosting:
             ]
         )
 
-    def _start(self, loops: Iterable[Loop]) -> None:
-        self.tasks += [self.server.group.create_task(loop()) for loop in loops]
+    def _start(self, loops: Iterable[Loop]) -> list[asyncio.Task[None]]:
+        started = [self.server.group.create_task(loop()) for loop in loops]
+        self.tasks += started
+        return started
 
 
 def _log_standing(agency: HostedAgency) -> LogStanding:
@@ -276,7 +315,8 @@ async def _open_agency(
         )
 
     bars = StandingBars()
-    await bars.read_again(database, hosted.tenant)
+    await seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
+    await bars.read_again(database, hosted.tenant, keys.ring, hosted.id)
     return HostedAgency(
         id=hosted.id,
         tenant=hosted.tenant,

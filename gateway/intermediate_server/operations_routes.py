@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.intermediate_server.operations import counterparts, not_renewed, notices
+from gateway.intermediate_server.operations import counterparts, not_renewed, notices, ordering
 from gateway.intermediate_server.staff.operating import Acting, only
 from gateway.intermediate_server.staff.rights import Function
 from transport import wire
@@ -40,7 +40,14 @@ async def _not_renewed(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     return [await not_renewed.listed(acting, item, acting.desk.agency.clock())]
 
 
+async def _backup_orders(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    """IF_SYM_90181."""
+    item = only(wire.parse_items(envelope, ordering.BACKUP_ORDER_ITEM))
+    return [await ordering.order(acting, item, acting.desk.agency.clock())]
+
+
 OPERATION_ROUTES: Final = (
+    ("backup-orders", Function.BACKUP, _backup_orders),
     ("counterparts", Function.OPERATIONS, _counterparts),
     ("codes/not-renewed", Function.OPERATIONS, _not_renewed),
     ("staff/notices", None, _notices),

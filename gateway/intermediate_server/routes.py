@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
 from gateway.intermediate_server.network import wire as messages
 from gateway.intermediate_server.operations import counterparts, notices
 from gateway.intermediate_server.provision import flow as provision
-from gateway.intermediate_server.records import recipients
+from gateway.intermediate_server.records import held_checkpoints, recipients
 from gateway.intermediate_server.records.exchange_entries import note_event
 from gateway.intermediate_server.replica import export as replica_export
 from gateway.intermediate_server.replica import registration
@@ -53,12 +53,12 @@ Stranger = tuple[str, str]
 
 @dataclass(slots=True, kw_only=True)
 class Server:
-    """What the routes share. `hosted`: ids of all agencies of this server; `agencies` are those that are open, `open` opens another one.
+    """What the routes share. `hosted`: ids of all agencies of this server, as they come and go; `agencies` are those that are open, `open` opens another one.
 
     `group` runs inquiries that outlive the request that started them.
     """
 
-    hosted: frozenset[str]
+    hosted: Container[str]
     stock: KeyStock
     group: asyncio.TaskGroup
     register: Callable[[], Register]
@@ -278,6 +278,11 @@ async def _code_replacements(agency: HostedAgency, _peer: Peer, envelope: wire.E
     return await ending.replace_codes(agency, wire.parse_items(envelope, ending.REPLACE_ITEM), agency.clock())
 
 
+async def _code_holders(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    """IF_FGU_90185."""
+    return await ending.code_holders(agency, wire.parse_items(envelope, ending.HOLDERS_ITEM))
+
+
 async def _code_counts(agency: HostedAgency, _peer: Peer, _envelope: wire.Envelope) -> list[Any]:
     return await ending.code_counts(agency)
 
@@ -296,6 +301,12 @@ async def _replica_export(agency: HostedAgency, _peer: Peer, envelope: wire.Enve
     return await replica_export.export(agency, items, agency.clock())
 
 
+async def _held_checkpoints(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    """IF_TKM_90182."""
+    items = wire.parse_items(envelope, held_checkpoints.ORIGIN_ITEM)
+    return await held_checkpoints.held(agency, items)
+
+
 async def _recipients(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
     """IF_TKM_90020."""
     return await recipients.recipients(agency, wire.parse_items(envelope, recipients.RECIPIENTS_ITEM))
@@ -312,12 +323,14 @@ def add_routes(app: web.Application, server: Server) -> None:
     post("/{agency}/acquisition-numbers", _listed(server, _acquisition_numbers, Use.LINKAGE))
     post("/{agency}/codes", _listed(server, _codes, Use.NETWORK))
     post("/{agency}/code-status", _listed(server, _code_status, Use.LINKAGE))
+    post("/{agency}/code-holders", _listed(server, _code_holders, Use.LINKAGE))
     post("/{agency}/code-cancellations", _listed(server, _code_cancellations, Use.LINKAGE))
     post("/{agency}/code-replacements", _listed(server, _code_replacements, Use.LINKAGE))
     post("/{agency}/code-counts", _listed(server, _code_counts, Use.LINKAGE, Use.STAFF))
     post("/{agency}/replicas", _listed(server, _replicas, Use.LINKAGE))
     post("/{agency}/replica-export", _listed(server, _replica_export, Use.LINKAGE))
     post("/{agency}/recipients", _listed(server, _recipients, Use.LINKAGE))
+    post("/{agency}/held-checkpoints", _listed(server, _held_checkpoints, Use.LINKAGE))
     post("/{agency}/notices", _listed(server, _notices, Use.LINKAGE))
     add_staff_routes(app, _desk(server))
     openapi.add_route(app, "intermediate")

@@ -20,6 +20,7 @@ from transport import listener, tls
 from transport.renewal import Renewal
 from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 
 _LOG = structlog.get_logger()
 
@@ -40,8 +41,8 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
         stock = KeyStock()
         openings = Openings(config)
         async with asyncio.TaskGroup() as group:
-            server = Server(hosted=frozenset(config.hosted), stock=stock, group=group, register=register)
-            renewal = Renewal(register=register)
+            server = Server(hosted=config.hosted, stock=stock, group=group, register=register)
+            renewal = Renewal(register=register, role=StandingRole(config))
             hosting = Hosting(
                 config=config,
                 database=database,

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.api.tokens import LIFETIME, TOKEN_PURPOSE
-from gateway.key_needs.counting import Counted, Needs, Young, left
+from gateway.key_needs.counting import Counted, Needs, Young, left, of_journal
 from gateway.linkage_server.resealing import rows as linkage_rows
 from gateway.topology import NETWORK, Program
+from keys.ring import Keyring
 from storage.database import Database
+from storage.erasure_journal import PURPOSE as ERASED
+from storage.erasure_journal import ErasureJournal
 from storage.tenancy import in_use
 from transport.role import RoleConfig
 
@@ -41,6 +44,8 @@ async def need(config: RoleConfig, agency: str, purpose: str, version: int) -> s
         return "業務台帳の列。ここからは数えられません (columns of ledgers, which cannot be counted here)"
     if purpose in _NAMES and version == 1:
         return "この版で付けた名前 (names that were given under this version)"
+    if purpose == ERASED:
+        return of_journal(ErasureJournal.beside(config.hosted[agency].keys, Keyring.new()), version)
     needs = Needs(
         resealed=linkage_rows.counts_of(purpose) if program is Program.LINKAGE else (),
         counted=_ROWS.get((program, purpose)),

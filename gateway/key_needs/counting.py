@@ -11,6 +11,7 @@ import asyncpg
 from gateway.batch.resealing import UNDER
 from storage import sql
 from storage.database import Database, StorageUnavailableError
+from storage.erasure_journal import ErasureJournal
 
 _SQL: Final = sql.load("gateway.key_needs")
 _COUNT_S: Final = 60.0
@@ -63,3 +64,10 @@ async def left(database: Database, tenant: str, needs: Needs, purpose: str, vers
             return young.what if rotated is not None and now < rotated + young.lives else None
     except asyncpg.PostgresError:
         raise StorageUnavailableError("what is sealed under a version could not be counted") from None
+
+
+def of_journal(journal: ErasureJournal, version: int) -> str | None:
+    """Lines of the journal of erasures, which no job makes anew: what they name is gone."""
+    lines = journal.lines_under(version)
+    what = "消去の控え。これより前のバックアップの復元に要ります (erasures that a restore has to leave out)"
+    return f"{what} {lines:,} 件" if lines else None

@@ -63,18 +63,23 @@ class Outbound:
     def knows_resident_network(self) -> bool:
         return "resident_network" in self._peers
 
-    async def ask_list(self, url: str, items: Sequence[Any], *, step: Step, **envelope: int) -> list[Answer]:
-        """Ask in lists of up to 1,000 items; answers in order. `envelope`: what else stands beside the items (`wait_ms`). Raises ChannelError."""
+    async def ask_list(self, url: str, items: Sequence[Any], *, step: Step | None, **envelope: int) -> list[Answer]:
+        """Ask in lists of up to 1,000 items; answers in order. `envelope`: what else stands beside the items (`wait_ms`). Raises ChannelError.
+
+        `step`: None for what a server asks by itself after a start or a restore.
+        """
         answers: list[Answer] = []
         for start in range(0, len(items), MOST_AT_ONCE):
             answers += await self._ask(url, list(items[start : start + MOST_AT_ONCE]), step, envelope)
         return answers
 
-    async def _ask(self, url: str, items: list[Any], step: Step, envelope: Mapping[str, int]) -> list[Answer]:
+    async def _ask(self, url: str, items: list[Any], step: Step | None, envelope: Mapping[str, int]) -> list[Answer]:
         body = wire.write_envelope(items, self.checkpoint(), **envelope)
-        step.before.reached()
+        if step:
+            step.before.reached()
         data = await channel.post(self.client, url, body, timeout_s=_TIMEOUT_S)
-        step.after.reached()
+        if step:
+            step.after.reached()
         try:
             answer: Any = msgspec.json.decode(data)
             found = answer["items"]

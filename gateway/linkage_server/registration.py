@@ -19,6 +19,7 @@ from gateway.linkage_server.people.run import CHANNEL as PERSON_CHANGES
 from keys.masked import Secret
 from keys.ring import Keyring
 from storage.database import Database
+from storage.erasure_journal import PURPOSE as ERASED
 from storage.key_store import KeyStore
 from storage.tenancy import open_tenant
 from transport.role import RoleConfig
@@ -29,7 +30,7 @@ CHANNELS: Final = (ADDRESSEES, PERSON_CHANGES, BUSINESS_INFORMATION, INQUIRIES)
 
 def ready_ring(store: KeyStore) -> Keyring:
     """The agency's ring with every purpose that the linkage server needs; new ones are durable before they are used."""
-    return store.ensure_all((*personal_keys.PURPOSES, SECRET_PURPOSE, TOKEN_PURPOSE))
+    return store.ensure_all((*personal_keys.PURPOSES, SECRET_PURPOSE, TOKEN_PURPOSE, ERASED))
 
 
 async def register_client(

@@ -8,6 +8,7 @@ from gateway.api import client_routes, oauth
 from gateway.linkage_server import jobs, log_routes, notices
 from gateway.linkage_server.access import routes as access_routes
 from gateway.linkage_server.addressees import routes as addressee_routes
+from gateway.linkage_server.backups import routes as backup_routes
 from gateway.linkage_server.bulk_inquiries import routes as bulk_routes
 from gateway.linkage_server.business_information import routes as business_routes
 from gateway.linkage_server.business_information.runs import routes as business_run_routes
@@ -26,6 +27,7 @@ def add_routes(app: web.Application) -> None:
     oauth.add_routes(app)
     client_routes.add_routes(app)
     openapi.add_route(app, "linkage")
+    backup_routes.add_routes(app)
     app.router.add_post("/v1/addressees", addressee_routes.post_addressees)
     app.router.add_post("/v1/person-changes", people_routes.post_person_changes)
     app.router.add_post("/v1/persons/as-of", people_routes.post_persons_as_of)

@@ -3,200 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from evidence.access_analysis import measures_from
 from gateway.api import standings as token_standings
-from gateway.api.authorization import DOORS, Closed, Door, Doors, authenticate
-from gateway.api.clients import ClientStore, client_ids
-from gateway.api.standings import Standings
-from gateway.batch.resealing import Resealing
-from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import free_text, jobs, retention, waiting_work
-from gateway.linkage_server.addressees import run as addressee_files
-from gateway.linkage_server.affairs import read_affairs
+from gateway.api.authorization import DOORS, Closed, Doors, authenticate
+from gateway.linkage_server import jobs
+from gateway.linkage_server.backups import routes as backup_routes
 from gateway.linkage_server.bulk_inquiries import routes as bulk_routes
-from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries, open_bulk
 from gateway.linkage_server.business_information import routes as business_routes
-from gateway.linkage_server.business_information import run as business_files
-from gateway.linkage_server.business_information.outbox import Outbox
 from gateway.linkage_server.business_information.runs import routes as business_run_routes
-from gateway.linkage_server.business_information.runs.loop import BusinessRuns
 from gateway.linkage_server.code_requests import routes as code_routes
-from gateway.linkage_server.code_requests.runner import CodeRequests
-from gateway.linkage_server.file_layouts import read_file_layouts
+from gateway.linkage_server.hosting import Hosting, Looks
 from gateway.linkage_server.inquiry_desk import finder as desk_finder
 from gateway.linkage_server.inquiry_desk import routes as desk_routes
-from gateway.linkage_server.inquiry_desk.finder import AddresseeFinder
-from gateway.linkage_server.inquiry_desk.flow import Desk
-from gateway.linkage_server.inquiry_desk.forwarding import Forwarding
-from gateway.linkage_server.inquiry_desk.online import ONLINE, Online
-from gateway.linkage_server.outbound import Outbound
+from gateway.linkage_server.inquiry_desk.online import ONLINE
 from gateway.linkage_server.parts import Part
-from gateway.linkage_server.people import run as change_files
-from gateway.linkage_server.people.due import DueChanges
-from gateway.linkage_server.personal_keys import PersonalKeys
-from gateway.linkage_server.plausibility import LoadLimits
 from gateway.linkage_server.pushes import routes as push_routes
-from gateway.linkage_server.pushes.loop import Pushes, open_pushes
-from gateway.linkage_server.registration import prepare_spool, ready_ring
-from gateway.linkage_server.resealing.job import open_resealing
-from gateway.linkage_server.review.runner import Reviews
+from gateway.linkage_server.registration import prepare_spool
 from gateway.linkage_server.routes import add_routes
-from gateway.linkage_server.search import indexer
+from gateway.linkage_server.running import RunningAgency
 from gateway.linkage_server.supervision import supervised
-from gateway.linkage_server.tenant import AGENCIES, Agency, clients_that_decide_alone
-from gateway.linkage_server.waiting_work import WaitingWork
+from gateway.linkage_server.tenant import AGENCIES
 from gateway.opening import Openings
-from storage.committer import Committer, commit_step
-from storage.committing import Committing
 from storage.database import Database, StorageUnavailableError
-from storage.key_changes import finish_destructions
-from storage.key_store import KeyStore
-from storage.reference_data import read_layouts
-from storage.shared_look import TenantLook
-from storage.tenancy import in_use, open_tenant
-from transport import channel, listener, tls
-from transport.checkpoints import peer_notes
-from transport.refusals import Refusals
-from transport.register_records import RegisterRecords
+from transport import listener, tls
 from transport.renewal import Renewal
-from transport.role import Hosted, RoleConfig
+from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 
 _LOG = structlog.get_logger()
-_REGISTER: Final = commit_step("linkage", "register.looked")
 _CONNECTIONS: Final = 12
-_NEWCOMERS_S: Final = 2.0
-"""Seconds between two looks for an agency whose schema is there now: set-up or `sekisho clients add` made it at its first use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Running:
-    """One agency with what runs for it."""
-
-    agency: Agency
-    door: Door
-    desk: Desk
-    codes: CodeRequests
-    online: Online
-    bulk: BulkInquiries
-    runs: BusinessRuns
-    pushes: Pushes
-    refusals: Refusals[str | None]
-    jobs: jobs.Jobs
-    resealing: Resealing
-
-
-def _own_file(config: RoleConfig, option: str, agency: str) -> Path | None:
-    """The agency's own file, relative to the role's folder, when the option (`affairs`, `file_layouts`) names one."""
-    named = dict(config.options.get(option, {})).get(agency)
-    return config.folder / named if named else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Looks:
-    """What every call looks at, looked at for all agencies at once."""
-
-    standings: TenantLook
-    desk: TenantLook
-
-
-async def _open(
-    config: RoleConfig,
-    hosted: Hosted,
-    keys: KeyStore,
-    database: Database,
-    looks: _Looks,
-    renewal: Renewal,
-    group: asyncio.TaskGroup,
-    stack: AsyncExitStack,
-    together: int,
-) -> _Running:
-    """`together`: how many agencies are open in this process."""
-    ring = ready_ring(renewal.of_keys(keys))
-    committer = Committer(
-        database,
-        hosted.tenant,
-        origin=f"sekisho.example/{hosted.id}/linkage",
-        signer=partial(ring.signer, "log"),
-        clock=config.clock,
-    )
-    await committer.load()
-    await finish_destructions(database, hosted.tenant, keys)
-    context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
-    client = await stack.enter_async_context(channel.session(context, connections=16))
-    keep_note = peer_notes(renewal.register, committer, config.clock)
-    outbound = Outbound(client, hosted.id, config.peers, checkpoint=lambda: committer.note, keep_note=keep_note)
-    agency = Agency(
-        id=hosted.id,
-        tenant=hosted.tenant,
-        work=WaitingWork(hosted.tenant),
-        database=database,
-        committer=committer,
-        clients=ClientStore(database, hosted.tenant, hosted.id, ring, clock=config.clock),
-        keys=PersonalKeys(ring),
-        outbound=outbound,
-        layouts=read_layouts(),
-        affairs=read_affairs(_own_file(config, "affairs", hosted.id)),
-        clock=config.clock,
-        hosted_together=together,
-        compare_with_resident_network=bool(config.options.get("compare_with_resident_network", True)),
-        log_key=lambda: ring.signer("log").public_key,
-        earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
-        limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
-        measures=measures_from(config.options),
-        clients_that_decide_alone=clients_that_decide_alone(config.options, hosted.id),
-        file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
-    )
-    forwarding = Forwarding(
-        outbound,
-        group,
-        in_flight=int(config.options.get("desk_requests_in_flight", 6)),
-        most=int(config.options.get("desk_items_per_request", 64)),
-    )
-    desk = Desk(agency=agency, finder=AddresseeFinder(looks.desk, hosted.tenant), forwarding=forwarding)
-    door = Door(
-        agency=agency.id,
-        clients=agency.clients,
-        ring=ring,
-        standings=Standings(looks.standings, hosted.tenant),
-        committer=committer,
-    )
-    online = Online()
-    codes = CodeRequests.configured(agency, config)
-    on_command = config.options.get("first_transfer") == "on_command"
-    runs = BusinessRuns(Outbox(agency, on_command=on_command))
-    keep = timedelta(seconds=float(config.options.get("jobs_keep_s", 90 * 24 * 3600)))
-    resealing = open_resealing(agency, ring, config)
-    return _Running(
-        agency=agency,
-        door=door,
-        desk=desk,
-        codes=codes,
-        online=online,
-        bulk=open_bulk(config, desk, online, renewal.register()),
-        runs=runs,
-        pushes=await stack.enter_async_context(open_pushes(config, hosted, agency, renewal)),
-        refusals=Refusals(agency.record_access_refused, others=None, now=lambda: config.clock().timestamp()),
-        jobs=jobs.Jobs(
-            agency=agency, codes=codes, runs=runs, spool_root=config.spool, keep=keep, resealing=resealing.source
-        ),
-        resealing=resealing,
-    )
-
-
-def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Closed) -> web.Application:
+def _application(running: Mapping[str, RunningAgency], config: RoleConfig, closed: Closed) -> web.Application:
     async def record(agency: str, reason: str, client_id: str | None) -> None:
         await running[agency].refusals.record(reason, client_id)
 
@@ -218,141 +64,18 @@ def _application(running: Mapping[str, _Running], config: RoleConfig, closed: Cl
     app[business_run_routes.BUSINESS_RUNS] = Part(running, lambda one: one.runs)
     app[code_routes.CODE_REQUESTS] = Part(running, lambda one: one.codes)
     app[jobs.JOBS] = Part(running, lambda one: one.jobs)
+    app[backup_routes.BACKUPS] = Part(running, lambda one: one.backups)
     app[push_routes.PUSHES] = Part(running, lambda one: one.pushes)
     add_routes(app)
     return app
 
 
-def _start(group: asyncio.TaskGroup, one: _Running, config: RoleConfig) -> list[asyncio.Task[None]]:
-    channels = {
-        addressee_files.CHANNEL: SpoolChannel(
-            header_lines=addressee_files.HEADER_LINES, run=partial(addressee_files.load_file, one.agency)
-        ),
-        change_files.CHANNEL: SpoolChannel(
-            header_lines=change_files.HEADER_LINES, run=partial(change_files.take_file, one.agency)
-        ),
-        business_files.CHANNEL: SpoolChannel(
-            header_lines=business_files.HEADER_LINES, run=partial(business_files.register_file, one.runs.outbox)
-        ),
-    }
-    agency = one.agency
-    take_files = partial(
-        run_spool,
-        config.spool,
-        agency.id,
-        channels,
-        agencies=agency.hosted_together,
-        name_is_refused=free_text.file_name_holds_individual_number,
-    )
-    loops: dict[str, Callable[[], Awaitable[None]]] = {
-        "code_requests": one.codes.run,
-        "due_changes": DueChanges(agency).run,
-        "inquiry_files": one.bulk.run,
-        "inquiry_supplements": one.bulk.follow_up,
-        "business_information": one.runs.outbox.run,
-        "business_runs": one.runs.run,
-        "access_refusals": one.refusals.run,
-        "search": partial(indexer.run, agency),
-        "pushes": one.pushes.run,
-        "jobs": one.jobs.run,
-        "resealing": one.resealing.run,
-        "retention": partial(retention.run, agency, config.options),
-        "reviews": Reviews(agency).run,
-        "spool": take_files,
-    }
-    return [group.create_task(supervised(name, agency.id, run)) for name, run in loops.items()]
-
-
-async def _write_last_refusals(running: Mapping[str, _Running]) -> None:
+async def _write_last_refusals(running: Mapping[str, RunningAgency]) -> None:
     for one in running.values():
         try:
             await one.refusals.flush(all_of_them=True)
         except StorageUnavailableError:
             _LOG.warning("access_refusals:not_written", agency=one.agency.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hosting:
-    """Opens agencies into `running`: those in use at the start, others when their schema appears (docs/adr/0048)."""
-
-    config: RoleConfig
-    database: Database
-    looks: _Looks
-    renewal: Renewal
-    group: asyncio.TaskGroup
-    stack: AsyncExitStack
-    openings: Openings
-    running: dict[str, _Running] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    committing: Committing = field(default_factory=Committing)
-
-    async def open_those_in_use(self) -> None:
-        """And always the first one hosted, whose log has the refusals that are nobody's. Raises StorageUnavailableError, KeyStoreError."""
-        first = next(iter(self.config.hosted.values()))
-        await open_tenant(self.database, first.tenant)
-        self.tasks.append(self.group.create_task(supervised("committer", "all", self.committing.run)))
-        looking = partial(waiting_work.watch, self.database, Part(self.running, lambda one: one.agency.work))
-        self.tasks.append(self.group.create_task(supervised("waiting_work", "all", looking)))
-        await self._open(await self._newcomers())
-
-    async def watch(self) -> None:
-        """Open newcomers until everybody is open."""
-        while len(self.running) < len(self.config.hosted):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_NEWCOMERS_S):
-                    await self.openings.opened.wait()
-            self.openings.opened.clear()
-            for hosted in await self._newcomers():
-                await self._open([hosted])
-
-    async def closed_to(self, client_id: str | None, agency: str | None) -> bool:
-        """Whether this client's agency, or the one that is named, is in use here and its ring is not open. Raises StorageUnavailableError."""
-        closed = [one for name, one in self.config.hosted.items() if name not in self.running]
-        there = await in_use(self.database, [one.tenant for one in closed]) if closed else frozenset()
-        for one in closed:
-            if one.tenant not in there:
-                continue
-            if one.id == agency or client_id in await client_ids(self.database, one.tenant):
-                return True
-        return False
-
-    async def _newcomers(self) -> list[Hosted]:
-        closed = [hosted for name, hosted in self.config.hosted.items() if name not in self.running]
-        there = await in_use(self.database, [hosted.tenant for hosted in closed])
-        return [one for one in closed if one.tenant in there and await self.openings.is_open(one.id)]
-
-    async def _open(self, newcomers: Sequence[Hosted]) -> None:
-        """Whenever they are opened, all agencies of the process share transactions."""
-        together = len(self.running) + len(newcomers)
-        async with AsyncExitStack() as opening:
-            opened = [
-                await _open(
-                    self.config,
-                    hosted,
-                    await self.openings.store(hosted.id),
-                    self.database,
-                    self.looks,
-                    self.renewal,
-                    self.group,
-                    opening,
-                    together,
-                )
-                for hosted in newcomers
-            ]
-            committers = [one.agency.committer for one in opened]
-            self.committing.join(committers)
-            opening.callback(self.committing.leave, committers)
-            for one in opened:
-                await self.openings.record(one.agency.id, one.agency.committer)
-            await self.stack.enter_async_context(opening.pop_all())
-        for one in opened:
-            for system in await one.agency.clients.systems():
-                await prepare_spool(self.config, one.agency.id, system)
-            self.running[one.agency.id] = one
-            if len(self.running) == 1:  # the first that is open has the registers on its record
-                records = RegisterRecords(committer=one.agency.committer, step=_REGISTER, clock=self.config.clock)
-                await self.renewal.recorded(records)
-            self.tasks.extend(_start(self.group, one, self.config))
 
 
 async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
@@ -361,12 +84,12 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         database = await Database.open(config.dsn, connections=int(config.options.get("connections", _CONNECTIONS)))
         stack.push_async_callback(database.close)
-        looks = _Looks(token_standings.look_of(database), desk_finder.look_of(database))
+        looks = Looks(token_standings.look_of(database), desk_finder.look_of(database))
         openings = Openings(config)
         async with asyncio.TaskGroup() as group:
-            running: dict[str, _Running] = {}
-            renewal = Renewal(register=register)
-            hosting = _Hosting(
+            running: dict[str, RunningAgency] = {}
+            renewal = Renewal(register=register, role=StandingRole(config))
+            hosting = Hosting(
                 config=config,
                 database=database,
                 looks=looks,

@@ -21,9 +21,12 @@ from gateway.linkage_server.file_layouts import read_file_layouts
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import LoadLimits
+from gateway.linkage_server.release import Release
 from gateway.linkage_server.waiting_work import WaitingWork
 from storage.committer import Commit, Committer, NewEntry, commit_step
 from storage.database import Database
+from storage.erasure_journal import ErasureJournal
+from storage.marks import Marks
 from transport.clock import JST, Clock
 
 ACCESS_REFUSED_STEP: Final = commit_step("linkage", "access.refused")
@@ -34,6 +37,7 @@ ENTRY_PREFIX: Final = "E"
 class Agency:
     """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now; `earlier_log_keys`: those before that one.
 
+    `backup_key`: public half of the key that backups are sealed to; None where there is none. `release`: whether data may leave.
     `compare_with_resident_network`: whether four items are compared with the resident network's too; `measures`: what the analysis of looks finds remarkable;
     `clients_that_decide_alone`: those that know their staff, so that one of them may bring both names of a decision; None: every client (docs/adr/0081).
     """
@@ -51,8 +55,12 @@ class Agency:
     clock: Clock
     compare_with_resident_network: bool
     log_key: Callable[[], bytes]
+    erasures: ErasureJournal
+    marks: Marks
     earlier_log_keys: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
+    backup_key: bytes | None = None
     hosted_together: int = 1
+    release: Release = field(default_factory=Release)
     limits: LoadLimits = field(default_factory=LoadLimits)
     measures: Measures = field(default_factory=Measures)
     clients_that_decide_alone: frozenset[str] | None = None

@@ -148,6 +148,9 @@ def _first_staff(plan: SetUp) -> None:
             for agency in filter(partial(_has_staff, plan), role.hosts):
                 ensure_first_staff(plan.data, plan.data.role(role.name), agency, plan.now, profile=plan.key_profile)
                 backup_keys.ensure(plan.data, plan.data.role(role.name), agency, profile=plan.key_profile)
+                for other in plan.topology.roles.values():
+                    if other.program is Program.LINKAGE and agency in other.hosts:
+                        backup_keys.hand_over(plan.data.role(role.name), plan.data.role(other.name), agency)
 
 
 def _prepare_role(make: _Making, role: Role) -> None:

@@ -35,6 +35,8 @@ _WHY: Final = {
     "number_on_two_people": "一つの個人番号が二人にある",
     "age_against_affair": "年齢が事務に合わない",
     "addressee_ended": "外された宛名番号",
+    "replaced_by_another_persons": "代わる宛名番号がほかの人のもの",
+    "replaced_by_ended": "代わる宛名番号が外されている",
     "integrated_number_taken": "統合宛名番号がほかの人のもの",
     "integrated_number_differs": "統合宛名番号が違う",
     "event_after_death": "死亡のあとの異動",

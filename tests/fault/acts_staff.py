@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from codebook.identifiers import new_sortable_id
-from gateway import backup_keys, staff_cards
+from evidence.orders import OrderKind
+from gateway import backup_keys, staff_calls, staff_cards
 from gateway.demonstration.callers import Staff, UnexpectedAnswerError, Worker
 from gateway.demonstration.stage import WARD
-from gateway.intermediate_server.operations import restoring
 from gateway.staff_cards import StaffSecrets
 from keys.signing import Signer, generate_seed
+from storage.backups import filling
 from tests.fault.acts import Prepare, Trial, at_once, the_ward_releases
 from tests.support.running_system import entries, insisting, until
+from transport.channel import ChannelError
 
 UNTIL = "2026-04-01T00:00:00Z"
 
@@ -212,15 +217,47 @@ async def an_administrator_makes_a_backup(trial: Trial) -> None:
             return await staff._call("POST", f"/{WARD}/backups", {"items": [item]})
 
     made = await insisting(once)
+    _read(trial, made, "intermediate")
+    said = [row["facts"]["event"] for row in entries(await trial.system.export(WARD), kind="backup.made")]
+    assert said[-1] == "made"
+    assert 1 <= said.count("begun") <= begun + said.count("made")
+
+
+async def an_administrator_has_the_linkage_server_backed_up(trial: Trial) -> None:
+    """Each try takes an order of its own: one that was carried out is good for nothing more, whether its backup came through or not."""
+    person = first(trial, "admin-1")
+    running = trial.system.running
+    party = staff_calls.party(running.data, WARD, "admin-1")
+    linkage = replace(party, url=running.url("linkage"), prefix="")
+    orders: list[str] = []
+
+    async def once() -> bytes:
+        item = {"act": OrderKind.BACKUP_MAKE.value, "database": "linkage"}
+        proof = await person.proof("backup_make/linkage")
+        async with person.staff() as staff:
+            [signed] = await staff.items(f"/{WARD}/backup-orders", [{**item, "proof": proof}])
+        orders.append(signed["order"])
+        try:
+            return await asyncio.to_thread(
+                staff_calls.answer_for, linkage, f"/backups/{WARD}", signed["order"].encode()
+            )
+        except staff_calls.NotReachableError:
+            raise ChannelError("peer_unreachable") from None
+
+    _read(trial, await insisting(once), "linkage")
+    with pytest.raises(staff_calls.RefusedError, match="order_carried_out"):
+        await asyncio.to_thread(staff_calls.answer_for, linkage, f"/backups/{WARD}", orders[-1].encode())
+    made = [row["facts"] for row in entries(await trial.system.linkage_log(), kind="backup.made")]
+    assert made[-1]["event"] == "made"
+
+
+def _read(trial: Trial, made: bytes, database: str) -> None:
     running = trial.system.running
     known = staff_cards.read_secrets(running.data.backup_secrets(WARD))
     assert known is not None
     private = backup_keys.open_private(running.data.backup_key(WARD), WARD, known.passphrase)
-    log_keys = running.role("intermediate").register.logs[f"sekisho.example/{WARD}/intermediate"]
-    assert restoring.verify(io.BytesIO(made), private, log_keys)["log_entry"] > 0
-    said = [row["facts"]["event"] for row in entries(await trial.system.export(WARD), kind="backup.made")]
-    assert said[-1] == "made"
-    assert 1 <= said.count("begun") <= begun + said.count("made")
+    log_keys = running.role("intermediate").register.logs[f"sekisho.example/{WARD}/{database}"]
+    assert filling.verify(io.BytesIO(made), private, log_keys)["log_entry"] > 0
 
 
 STAFF_ACTS: dict[str, Prepare] = {
@@ -235,6 +272,10 @@ STAFF_ACTS: dict[str, Prepare] = {
     "intermediate.commit.staff.refused": at_once(somebody_is_not_let_in),
     "intermediate.commit.backup.begun": at_once(an_administrator_makes_a_backup),
     "intermediate.commit.backup.made": at_once(an_administrator_makes_a_backup),
+    **dict.fromkeys(
+        ("intermediate.commit.backup.ordered", "linkage.commit.backup.begun", "linkage.commit.backup.made"),
+        at_once(an_administrator_has_the_linkage_server_backed_up),
+    ),
     "intermediate.commit.provision.approved": at_once(the_ward_releases),
     **dict.fromkeys(
         (

@@ -2,7 +2,7 @@
 
 One test per commit and send, generated from the registry, in a file for each server (`test_kill_*.py`): the server dies before the step and,
 when it does it again, after it. A new one that no act here reaches fails `test_every_registered_step_is_tried_at_some_role`. SKY2's points are tried in tests/adapters/sky2/test_kill.py, those of an agency's first
-staff in tests/gateway/intermediate_server/test_founding.py, of a log that is opened anew in tests/system/test_backup.py,
+staff in tests/gateway/intermediate_server/test_founding.py, of a log that is opened anew in tests/system/test_backup.py, of a restore and its lifting in tests/system/test_linkage_backup.py,
 of a rotation in tests/gateway/setting_up/test_rotation.py, of rings that people open in tests/system/test_keys_closed.py.
 """
 
@@ -68,7 +68,7 @@ ROLE = {
     "resident_network": "resident-network",
 }
 """Kind of server → the ward's process, or the network's, that is killed."""
-TRIED_ELSEWHERE = frozenset({"sky2", "test", "founding", "keys", "opening"})
+TRIED_ELSEWHERE = frozenset({"sky2", "test", "founding", "keys", "opening", "restore"})
 POINTS = sorted(name for name, server in REGISTRY.items() if server not in TRIED_ELSEWHERE)
 STEPS = sorted({point.rpartition(".")[0] for point in POINTS})
 

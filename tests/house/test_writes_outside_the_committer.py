@@ -56,10 +56,11 @@ ALLOWED = {
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
     ("gateway.intermediate_server.retention", "erase_ended"): "what is over goes by rule, noted in the same statement; the certificate is recorded",
+    ("gateway.intermediate_server.bars", "seal_bars"): "the same number, sealed: rows of before there were seals",
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
-            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation")),
+            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar")),
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
@@ -182,6 +183,17 @@ ALLOWED = {
         ),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),
+    **dict.fromkeys(
+        (
+            ("gateway.linkage_server.backups", name)
+            for name in (
+                "carry_order", "count_on", "forget_files", "look_for_codes", "restored", "restored_again", "stop_pushes", "stop_runs",
+                "suspend_clients", "void_decisions",
+            )
+        ),
+        "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
+    ),
+    ("gateway.linkage_server.backups", "codes_settled"): "how far a restore is carried through; the intermediate server records the codes that end",
     **dict.fromkeys(
         (("storage.backups", name) for name in ("empty_table", "next_origin", "log_opened_anew")),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",

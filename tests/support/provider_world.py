@@ -350,8 +350,10 @@ async def provider_world(
         head = versions.check(signed, lists.heads, found[-1].list_keys)
         assert isinstance(head, versions.Head)
         lists.hold(head, signed)
+    async with database.inside(tenant) as connection:
+        await connection.execute("delete from bar")  # of a world before this one: sealed by another ring
     bars = StandingBars()
-    await bars.read_again(database, tenant)
+    await bars.read_again(database, tenant, keys.ring, PROVIDER)
     async with aiohttp.ClientSession() as client:
         channel = Channel(client, "https://127.0.0.1:1/", name="nowhere")
         agency = HostedAgency(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import secrets
 import signal
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +17,12 @@ from evidence.entry import EntryKind
 from evidence.export import LogParty
 from evidence.findings import FindingName
 from evidence.verify import Export, verify
-from gateway.__main__ import main
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import FAILED, OK, REFUSED
 from gateway.launcher import RoleNotStartedError
-from gateway.setting_up import databases
 from storage.evidence_log import store as log_store
-from storage.migrations import migrate
+from tests.support.backup_world import BackupWorld
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, started, until
 from tests.support.written_log import append, ended, log_of
 from tests.system.test_exchange import _people
@@ -37,49 +32,31 @@ PARTIES = (WARD, "naikaku", "suginami")
 SUGINAMI = "suginami-gyomu"
 
 
-@dataclass(kw_only=True)
-class World:
-    """A ward whose schema was lost and restored. `found`: what was seen on the way."""
-
-    system: System
-    folder: Path
-    numbers: dict[str, str] = field(default_factory=dict)
-    found: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "setagaya.backup"
-
-    def sekisho(self, *words: str) -> tuple[int, str]:
-        told = io.StringIO()
-        with redirect_stdout(told), redirect_stderr(told):
-            code = main([*words, "--data", str(self.system.running.data.root)])
-        return code, told.getvalue()
-
-    def staff(self, *words: str, by: str = "admin-1") -> str:
-        code, told = self.sekisho("staff", *words, "--agency", WARD, "--staff", by)
-        assert code == OK, told
-        return told
+class World(BackupWorld):
+    """A ward whose schema was lost and restored."""
 
     def grants(self) -> list[dict[str, Any]]:
-        return json.loads(self.staff("grants", "--json", by="admin-2"))
+        return json.loads(self.done("staff", "grants", "--json", by="admin-2"))
 
     def secrets_of(self, who: str) -> Path:
         return self.system.running.data.staff_secrets(WARD, who)
-
-    def backup(self, *words: str) -> tuple[int, str]:
-        return self.sekisho("backup", *words, "--agency", WARD)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """Work, a backup, more work, an erasure, the loss of the ward's schema, its restore; each test looks at one side of it."""
     with started(tmp_path_factory.mktemp("backup"), options={"resend_after_s": 1}) as running:
-        made = World(system=System(running=running), folder=tmp_path_factory.mktemp("backups"))
+        made = World(
+            system=System(running=running),
+            folder=tmp_path_factory.mktemp("backups"),
+            role=ROLE,
+            schema=SCHEMA,
+            database="intermediate",
+        )
         asyncio.run(_before(made))
         asyncio.run(_after(made))
         _erase(made)
-        asyncio.run(_lose(made))
+        asyncio.run(made.lose())
         _restore(made)
         asyncio.run(_come_back(made))
         yield made
@@ -89,7 +66,7 @@ async def _before(world: World) -> None:
     system = world.system
     await _people(system)
     for who in ("leaver", "renewed"):
-        await asyncio.to_thread(world.staff, "add", who, "--office", "zeimu", "--until", "2026-04-01")
+        await asyncio.to_thread(world.done, "staff", "add", who, "--office", "zeimu", "--until", "2026-04-01")
     await system.load_records(INSURANCE, system.insurance(system.insured[2]), "copies.ndjson")
     system.reconfigure(ROLE, keep_result_s=6 * 24 * 3600)
     world.numbers["erased"] = await _asked(system)
@@ -145,13 +122,13 @@ async def _after(world: World) -> None:
 
 def _end_rights(world: World) -> None:
     """Somebody leaves, somebody has another card, an administrator may make backups no more, and has another password."""
-    world.staff("leave", "leaver")
-    world.staff("reset", "renewed")
+    world.done("staff", "leave", "leaver")
+    world.done("staff", "reset", "renewed")
     [grant] = [one for one in world.grants() if (one["staff_id"], one["function"]) == ("admin-2", "backup")]
-    world.staff("revoke", grant["grant_id"])
+    world.done("staff", "revoke", grant["grant_id"])
     world.numbers["revoked"] = grant["grant_id"]
     world.found["old secrets"] = world.secrets_of("admin-2").read_bytes()
-    world.staff("password", by="admin-2")
+    world.done("staff", "password", by="admin-2")
 
 
 def _named(copies: list[str], records: list[dict[str, Any]]) -> list[str]:
@@ -179,16 +156,6 @@ def _erase(world: World) -> None:
 async def _key_of(system: System, number: str) -> str:
     async with system.administrator() as connection:
         return await connection.fetchval(f"select key_purpose from {SCHEMA}.inquiry where inquiry_number = $1", number)
-
-
-async def _lose(world: World) -> None:
-    running = world.system.running
-    async with world.system.administrator() as connection:
-        await connection.execute(f"drop schema {SCHEMA} cascade")
-    role = running.topology.roles[ROLE]
-    await migrate(
-        running.admin_dsn, databases.tenants(running.topology), [databases.login(role, running.data.role(ROLE))]
-    )
 
 
 def _restore(world: World) -> None:
@@ -237,7 +204,7 @@ def _approve(world: World) -> None:
     for grant in world.found["grants"]:
         if grant["state"] == "requested":
             other = "admin-2" if grant["requested_by"] == "admin-1" else "admin-1"
-            world.staff("approve", grant["grant_id"], "--hash", grant["content_hash"], by=other)
+            world.done("staff", "approve", grant["grant_id"], "--hash", grant["content_hash"], by=other)
 
 
 def _lift(world: World) -> list[str]:
@@ -317,7 +284,7 @@ def test_who_was_revoked_or_left_since_the_backup_stays_so(world):
     assert (refused[0], "no administrator" in refused[1]) == (REFUSED, True)
     states = {one["grant_id"]: one["state"] for one in world.found["grants"]}
     assert states[world.numbers["revoked"]] == "revoked"
-    people = {one["staff_id"]: one for one in json.loads(world.staff("list", "--json"))}
+    people = {one["staff_id"]: one for one in json.loads(world.done("staff", "list", "--json"))}
     assert (people["leaver"]["state"], people["renewed"]["state"]) == ("left", "active")
     cards = [card["state"] for who in ("leaver", "renewed") for card in people[who]["cards"]]
     assert cards == ["revoked", "revoked"]

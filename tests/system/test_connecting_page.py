@@ -64,7 +64,6 @@ def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(s
     run, root = shell
     keys, add, residents, ask, new_key, provide, inquire = BLOCKS
     run(keys)
-    run(add)
     data = Running(root / "data", roles=()).data
     options = {role: {"continuous_codes": False} for role in ROLES}
     with Running(
@@ -76,6 +75,7 @@ def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(s
         options=options,
         topology=own_topology(data),
     ):
+        run(add)
         run(residents)
         told = run(ask)
         assert '"kind": "no_such_person"' in told

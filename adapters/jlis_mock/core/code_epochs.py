@@ -7,7 +7,7 @@ killed in between finds the row as it was and goes on (docs/adr/0046).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -66,14 +66,14 @@ class Epoch:
 
 @dataclass(slots=True, kw_only=True)
 class EpochDesk:
-    """`latest`: agency → its last step; agencies at their first epoch have none."""
+    """`agencies`: called, those that there are. `latest`: agency → its last step; agencies at their first epoch have none."""
 
     book: CodeBook
     keys: KeyStore
     database: Database
     tenant: str
     committer: Committer
-    agencies: frozenset[str]
+    agencies: Callable[[], Collection[str]]
     latest: dict[str, Epoch] = field(default_factory=dict)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -91,7 +91,7 @@ class EpochDesk:
         """Begin the step to an epoch; again is no error. The reason when it is refused (IF_FGU_90132)."""
         async with self._one_at_a_time:
             await self.load()
-            if agency not in self.agencies:
+            if agency not in self.agencies():
                 return "agency_unknown"
             last = self.latest.get(agency)
             newest = last.number if last else FIRST

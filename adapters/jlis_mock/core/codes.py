@@ -56,6 +56,13 @@ class CodeBook:
         known = list(agencies)
         return cls(store.ensure_all(map(purpose_of, known)), known)
 
+    def admit(self, store: KeyStore, agencies: Iterable[str]) -> None:
+        """Others may have come by now: their keys are made and saved durably, and they begin at their first epoch. Raises KeyStoreError."""
+        if new := frozenset(agencies) - self._agencies:
+            self._ring = store.ensure_all(map(purpose_of, sorted(new)))
+            self._agencies |= new
+            self._in_use |= {agency: InUse() for agency in new}
+
     def take(self, in_use: Mapping[str, InUse]) -> None:
         """From now on these epochs count; an agency that is not named is at its first one."""
         self._in_use = {agency: in_use.get(agency, InUse()) for agency in self._agencies}

@@ -47,7 +47,7 @@ async def post_epochs(request: web.Request) -> web.Response:
     )
     asks = parse_items(await entrance.read(request), _SETTLED)
     if by_staff:
-        return entrance.answer([{"epochs": desk.shown(sorted(desk.agencies))} for _ in asks])
+        return entrance.answer([{"epochs": desk.shown(sorted(desk.agencies()))} for _ in asks])
     for ask in asks:
         await desk.settled(peer.agency, ask.settled, entrance.clock())
     return entrance.answer([{"epochs": desk.shown([peer.agency])} for _ in asks])

@@ -22,6 +22,7 @@ from transport.channel import Channel
 from transport.renewal import Renewal
 from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 
 _SWEEP_S: Final = 15.0
 
@@ -35,7 +36,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     keys = config.open_keys(AGENCY)
     for purpose in (TICKET, NUMBERS):
         keys.ensure(purpose)
-    renewal = Renewal(register=StandingRegister(config.register_path, config.register_root))
+    renewal = Renewal(register=StandingRegister(config.register_path, config.register_root), role=StandingRole(config))
     renewal.of_keys(keys)
     context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     database = await Database.open(config.dsn)

@@ -48,16 +48,16 @@ class FileRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingResidents:
-    """The folders of all agencies. `run()` must be running."""
+    """The folders of all `agencies` (called: those of now). `run()` must be running."""
 
     folder: Path
-    agencies: tuple[str, ...]
+    agencies: Callable[[], Iterable[str]]
     answering: Answering
 
     async def run(self) -> None:
         while True:
             pause = _LOOK_S
-            for agency, manifest in await asyncio.to_thread(waiting, self.folder, self.agencies):
+            for agency, manifest in await asyncio.to_thread(waiting, self.folder, tuple(self.agencies())):
                 try:
                     await self._take(agency, manifest)
                 except (StorageUnavailableError, ProblemError, OSError) as failure:

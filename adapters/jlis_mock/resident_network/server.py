@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -32,6 +32,7 @@ from adapters.jlis_mock.resident_network.messages import (
     ResidentItem,
 )
 from adapters.jlis_mock.resident_network.residents import Found, Resident, Residents, parse_number
+from adapters.jlis_mock.ways import Ways
 from codebook.errors import CodebookError
 from codebook.four_items import FourItems
 from codebook.individual_number import IndividualNumber, ResidentRecordCode
@@ -46,6 +47,7 @@ from transport.register import Peer, Register, Use
 from transport.renewal import Renewal
 from transport.role import RoleConfig
 from transport.standing_register import StandingRegister
+from transport.standing_role import StandingRole
 from transport.wire import parse_items, read_envelope, write_envelope
 
 NAME: Final = "resident-network"
@@ -54,13 +56,13 @@ SEND_CODES: Final = declare("resident_network", "send.codes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """What the routes need. `codes`: agency → the channel to the core for that agency's codes; `portals`: agencies that cards are shown to."""
+    """What the routes need. `codes`: agency → the channel to the core for that agency's codes; `register`: called, the one in force."""
 
     residents: Residents
     asks: AskBook
-    codes: Mapping[str, Channel]
+    codes: Ways
     refusals: Refusals[bytes]
-    portals: frozenset[str]
+    register: Callable[[], Register]
 
 
 COUNTER: Final = web.AppKey("counter", Counter)
@@ -74,7 +76,7 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
     hosted = config.hosted[NAME]
     keys = config.open_keys(NAME)
     register = StandingRegister(config.register_path, config.register_root)
-    renewal = Renewal(register=register)
+    renewal = Renewal(register=register, role=StandingRole(config))
     context = renewal.of_certificate(hosted.identity, tls.client_context(hosted.identity, hosted.identity.ca))
     database = await Database.open(config.dsn)
     try:
@@ -85,9 +87,9 @@ async def serve(config: RoleConfig, stop: asyncio.Event) -> None:
             counter = Counter(
                 residents=residents,
                 asks=asks,
-                codes=_channels(client, config.peers["core"], register()),
+                codes=_ways(client, config.peers["core"], register),
                 refusals=in_operational_log(lambda: config.clock().timestamp()),
-                portals=frozenset(one.id for one in register().agencies.values() if PORTAL_KIND in one.kinds),
+                register=register,
             )
             await residents.index_all()
             renewal.of_keys(keys)
@@ -102,9 +104,9 @@ async def _run(config: RoleConfig, renewal: Renewal, counter: Counter, cards: Ca
     app[CARDS] = cards
     context = renewal.of_certificate(config.server, tls.server_context(config.server, require_client=True))
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(each.run()) for each in counter.codes.values()]
+        running = [group.create_task(counter.codes.run())]
         running += [group.create_task(counter.refusals.run()), group.create_task(renewal.run())]
-        running.append(group.create_task(_existing_residents(config, renewal.register(), counter).run()))
+        running.append(group.create_task(_existing_residents(config, counter).run()))
         async with listener.listening(
             app, host=config.host, port=config.port, context=context, metrics_port=config.metrics_port
         ):
@@ -113,12 +115,12 @@ async def _run(config: RoleConfig, renewal: Renewal, counter: Counter, cards: Ca
             task.cancel()
 
 
-def _existing_residents(config: RoleConfig, register: Register, counter: Counter) -> ExistingResidents:
+def _existing_residents(config: RoleConfig, counter: Counter) -> ExistingResidents:
     """Option `existing_residents_folder`: where agencies put code requests as files."""
     folder = config.options.get("existing_residents_folder", config.spool.parent / "existing-residents")
     return ExistingResidents(
         folder=config.folder / folder,
-        agencies=tuple(register.agencies),
+        agencies=lambda: counter.register().agencies,
         answering=partial(answer_code_requests, counter),
     )
 
@@ -137,9 +139,9 @@ def add_routes(app: web.Application, counter: Counter) -> None:
     openapi.add_route(app, "resident-network")
 
 
-def _channels(client: aiohttp.ClientSession, core: str, register: Register) -> dict[str, Channel]:
-    return {
-        agency: Channel(
+def _ways(client: aiohttp.ClientSession, core: str, register: Callable[[], Register]) -> Ways:
+    def way(agency: str) -> Channel:
+        return Channel(
             client,
             f"{core.rstrip('/')}/codes",
             name=f"resident-network codes {agency}",
@@ -147,8 +149,8 @@ def _channels(client: aiohttp.ClientSession, core: str, register: Register) -> d
             most=512,
             envelope={"agency": agency},
         )
-        for agency in register.agencies
-    }
+
+    return Ways(lambda agency: agency in register().agencies, way)
 
 
 async def post_code_requests(request: web.Request) -> web.Response:
@@ -214,7 +216,8 @@ async def post_card_holders(request: web.Request) -> web.Response:
     """IF_FGU_90080: who holds a card, to the portal alone; with an acquisition number also the holder's code for it."""
     peer = await _admit(request, Use.LINKAGE)
     counter = request.app[COUNTER]
-    if peer.agency not in counter.portals:
+    way = counter.codes.get(peer.agency)
+    if way is None or PORTAL_KIND not in counter.register().agencies[peer.agency].kinds:
         await _turned_away(request, "certificate_for_another_use")
         raise ProblemError(
             403, "certificate_for_another_use", "Cards are shown to the portal; no other agency may ask."
@@ -223,7 +226,7 @@ async def post_card_holders(request: web.Request) -> web.Response:
     await counter.asks.take(peer.agency, Function.CARD_HOLDERS, len(asks))
     now = counter.asks.clock()
     found = [(ask, request.app[CARDS].open(ask, peer.agency, now)) for ask in asks]
-    answers = await asyncio.gather(*(_card_holder(counter.codes[peer.agency], ask, holder) for ask, holder in found))
+    answers = await asyncio.gather(*(_card_holder(way, ask, holder) for ask, holder in found))
     count_answers(peer.agency, Function.CARD_HOLDERS, answers)
     return _answer(list(answers))
 

@@ -1,14 +1,13 @@
 -- name: standing_bars
 -- The epoch in every row, and the bars that work; without any, the epoch alone.
-select coalesce(e.epoch, 0) as epoch, b.bar_id, b.place, b.effect, b.cause, b.integrated_number, b.inquirer, b.information, b.data_item, b.state, b.set_by, b.set_at, b.asked_by, b.changed_by,
+select coalesce(e.epoch, 0) as epoch, b.bar_id, b.place, b.effect, b.cause, b.integrated_number, b.number_sealed, b.inquirer, b.information, b.data_item, b.state, b.set_by, b.set_at, b.asked_by, b.changed_by,
     b.changed_at, b.version
 from (values (1)) as always (one) left join bar_epoch e on true left join bar b on b.state <> 'lifted'
 
 -- name: set_bar
-insert into bar (bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, version)
-select r.bar_id, r.place, r.effect, r.cause, r.integrated_number, r.inquirer, r.information, r.data_item, r.state, r.set_by, r.set_at, 1
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[])
-    as r (bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at)
+insert into bar (bar_id, place, effect, cause, person_index, number_sealed, inquirer, information, data_item, state, set_by, set_at, version)
+select r.*, 1 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])
+    as r (bar_id, place, effect, cause, person_index, number_sealed, inquirer, information, data_item, state, set_by, set_at)
 on conflict do nothing
 returning bar_id
 
@@ -20,7 +19,10 @@ returning b.bar_id
 
 -- name: bars_moved
 -- Follows either of them: it counts for the next answer (the epoch), and nothing that was approved before it is released (revision, approvals).
-with moved as (select b.* from bar b join unnest($1::text[]) as r (bar_id) using (bar_id)),
+-- $2: whose bar it is.
+with moved as (
+    select b.bar_id, b.place, b.inquirer, b.information, r.integrated_number from bar b join unnest($1::text[], $2::text[]) as r (bar_id, integrated_number) using (bar_id)
+),
 later as (insert into bar_epoch (epoch) values (1) on conflict (one) do update set epoch = bar_epoch.epoch + 1 returning epoch),
 touched as (
     update provision p set revision = p.revision + 1 from moved b
@@ -32,13 +34,20 @@ voided as (delete from held_approval h using touched t where h.permit_id = t.per
 select bar_id from moved
 
 -- name: bars_page
-select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+select bar_id, place, effect, cause, integrated_number, number_sealed, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
 from bar where bar_id > $1 and ($2 or state <> 'lifted') order by bar_id limit $3
 
 -- name: bars_of_person
-select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
-from bar where integrated_number = $1 order by bar_id
+select bar_id, place, effect, cause, integrated_number, number_sealed, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+from bar where person_index = any($1::bytea[]) order by bar_id
 
 -- name: bar_one
-select bar_id, place, effect, cause, integrated_number, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
+select bar_id, place, effect, cause, integrated_number, number_sealed, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
 from bar where bar_id = $1
+
+-- name: bars_in_clear
+select bar_id, integrated_number from bar where integrated_number is not null order by bar_id limit 500
+
+-- name: seal_bars
+update bar b set integrated_number = null, person_index = r.person_index, number_sealed = r.number_sealed
+from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (bar_id, person_index, number_sealed) where b.bar_id = r.bar_id

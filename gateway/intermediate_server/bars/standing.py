@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 from asyncpg import Record
 
+from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.bars.states import EVERYTHING, WORKING, Bar, BarState, Cause, Effect, Place
+from keys.errors import KeyUnusable, SealBroken
+from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
 from storage import sql
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
 
 USE_SUSPENDED = "use_suspended"
 _SQL = sql.load("gateway.intermediate_server.bars")
@@ -42,9 +45,14 @@ class Barred:
 FREE = Barred()
 
 
-def read(row: Record) -> Bar:
-    """A row of `bar` as a value; `standing_bars` has the epoch beside it."""
-    said = {name: value for name, value in row.items() if name != "epoch"}
+def read(row: Record, ring: Keyring, agency: str) -> Bar:
+    """A row of `bar` as a value; `standing_bars` has the epoch beside it. Raises StorageUnavailableError when whose it is cannot be read."""
+    said = {name: value for name, value in row.items() if name not in ("epoch", "number_sealed")}
+    if row["number_sealed"] is not None:
+        try:
+            said["integrated_number"] = whose.opened(ring, agency, row["bar_id"], row["number_sealed"])
+        except (SealBroken, KeyUnusable):  # nothing is answered under bars that are not all known
+            raise StorageUnavailableError("a bar does not say any more whose it is") from None
     return Bar(
         **{
             **said,
@@ -54,6 +62,14 @@ def read(row: Record) -> Bar:
             "state": BarState(row["state"]),
         }
     )
+
+
+async def seal_those_in_clear(database: Database, tenant: str, ring: Keyring, agency: str) -> None:
+    """Numbers of before there were seals (0075_bars_are_sealed.sql). Raises StorageUnavailableError."""
+    async with database.inside(tenant) as connection:
+        while rows := await connection.fetch(_SQL["bars_in_clear"]):
+            made = [(row["bar_id"], *whose.kept(ring, agency, row["bar_id"], row["integrated_number"])) for row in rows]
+            await connection.execute(_SQL["seal_bars"], *map(list, zip(*made, strict=True)))
 
 
 @dataclass(slots=True)
@@ -66,17 +82,17 @@ class StandingBars:
     _items: dict[str, Bar] = field(default_factory=dict)
     _agency: dict[str, Bar] = field(default_factory=dict)
 
-    async def read_again(self, database: Database, tenant: str) -> None:
+    async def read_again(self, database: Database, tenant: str, ring: Keyring, agency: str) -> None:
         """Take what the database says now. Raises StorageUnavailableError."""
         async with database.inside(tenant) as connection:
             rows = await connection.fetch(_SQL["standing_bars"])
         if rows[0]["epoch"] < self.epoch:
             return  # a later change was read meanwhile
+        bars = [read(row, ring, agency) for row in rows if row["bar_id"] is not None]
         self._people, self._inquirers, self._items, self._agency = {}, {}, {}, {}
         self.epoch = rows[0]["epoch"]
-        for row in rows:
-            if row["bar_id"] is not None:
-                self.hold_to(read(row))
+        for bar in bars:
+            self.hold_to(bar)
 
     def hold_to(self, bar: Bar) -> None:
         """From now on this bar is looked at, also while it is still on its way into the database."""

@@ -56,6 +56,14 @@ class ReplaceItem(msgspec.Struct, forbid_unknown_fields=True):
     reason: Ending
 
 
+class HoldersItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_FGU_90185: the next people with a code, after an integrated number."""
+
+    after: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{15})?\Z")] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1_000
+
+
+HOLDERS_ITEM = msgspec.json.Decoder(HoldersItem)
 CANCEL_ITEM = msgspec.json.Decoder(CancelItem)
 REPLACE_ITEM = msgspec.json.Decoder(ReplaceItem)
 
@@ -170,3 +178,13 @@ async def expire_requests(agency: HostedAgency, now: datetime) -> None:
     for _ in gone:
         move(State.REQUESTED, Event.WINDOW_PASSED)
     CODES.labels("expired").inc(len(gone))
+
+
+async def code_holders(agency: HostedAgency, items: list[HoldersItem]) -> list[Answer]:
+    """IF_FGU_90185: integrated numbers, and no code; what the linkage server does not know any more it can have cancelled."""
+    answers: list[Answer] = []
+    async with agency.database.inside(agency.tenant) as connection:
+        for item in items:
+            rows = await connection.fetch(_SQL["code_holders"], item.after, item.limit)
+            answers.append({"integrated_numbers": [row["integrated_number"] for row in rows]})
+    return answers

@@ -131,3 +131,6 @@ select epoch from r
 update code_renewal c set state = 'settled', settled_at = r.settled_at from unnest($1::integer[], $2::timestamptz[]) as r (epoch, settled_at)
 where c.epoch = r.epoch and c.state = 'renewing'
 returning c.epoch
+
+-- name: code_holders
+select distinct integrated_number from person_code where integrated_number > $1 order by integrated_number limit $2

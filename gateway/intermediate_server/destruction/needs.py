@@ -10,7 +10,7 @@ from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as resealing
 from gateway.intermediate_server.resealing.job import CODES, STAFF
 from gateway.intermediate_server.staff.reporting import ANALYSED_FOR
-from gateway.key_needs.counting import Counted, Needs, Young, left
+from gateway.key_needs.counting import Counted, Needs, Young, left, of_journal
 from keys.ring import State
 from storage.erasure_journal import PURPOSE as ERASED
 from transport.problem import ProblemError
@@ -54,9 +54,7 @@ async def check(agency: HostedAgency, purpose: str, version: int, now: datetime)
 
 async def _needed(agency: HostedAgency, purpose: str, version: int, now: datetime) -> str | None:
     if purpose == ERASED:
-        lines = agency.erasures.lines_under(version)
-        what = "消去の控え。これより前のバックアップの復元に要ります (erasures that a restore has to leave out)"
-        return f"{what} {lines:,} 件" if lines else None
+        return of_journal(agency.erasures, version)
     needs = Needs(
         resealed=resealing.counts_of(purpose),
         counted=_counted(agency, purpose, now),

@@ -22,7 +22,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.staff.entering import Proof
 from gateway.intermediate_server.staff.operating import Acting
-from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff.rights import File, Function
 from gateway.intermediate_server.staff.second_person import prove_for
 from storage.backups import making
 from storage.backups.form import BackedUp, Writer
@@ -56,6 +56,8 @@ async def begun(acting: Acting, item: BackupItem, now: datetime) -> AsyncIterato
     agency = acting.desk.agency
     if agency.backup_key is None:
         raise ProblemError(409, "backup_key_missing", "No backup key is set up for this agency; see `sekisho backup`.")
+    if not acting.may_on(Function.BACKUP, File.SYSTEM):
+        raise ProblemError(403, "right_missing", "Your right to backups does not name this database's file.")
     await prove_for(acting, PURPOSE, item.proof, now)
     if agency.id in _busy:
         raise ProblemError(409, "backup_running", "A backup of this agency is being made; wait for its end.")

@@ -104,7 +104,7 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
                 answers[position] = _fresh(made, checked[position][2])
         lost = [position for position, found in enumerate(answers) if found is None]
         if lost:  # somebody recorded the same permit, or set or lifted a bar, between our reading and our writing: decide anew
-            await agency.bars.read_again(agency.database, agency.tenant)
+            await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
             for position, found in zip(
                 lost, await provide(agency, [items[position] for position in lost], now), strict=True
             ):

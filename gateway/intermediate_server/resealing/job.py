@@ -1,11 +1,12 @@
-"""The re-sealing of one agency's rows at an intermediate server: copies, codes and whose look-ups staff must not make, and its entries of the log.
+"""The re-sealing of one agency's rows at an intermediate server (copies, codes, whose look-ups staff must not make, whose bars they have set), and
+its entries of the log.
 
 A code and the index that finds it are made anew together, and so is a relation of staff: each row is found under its earlier key until then (docs/adr/0064).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from asyncpg import Record
@@ -13,6 +14,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.batch.resealing import Resealing, TableRows
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration, rekeying
@@ -40,23 +42,27 @@ def _relation(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
     return whose, row["relation"], row["person_index"], *factors.kept_relation(ring, agency.id, whose, number)
 
 
+def _bar(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
+    ring, bar_id = agency.keys.ring, row["bar_id"]
+    return bar_id, *whose.kept(ring, agency.id, bar_id, whose.opened(ring, agency.id, bar_id, row["number_sealed"]))
+
+
 CODES: Final = binding.PURPOSE
 STAFF: Final = factors.RING
-_TABLES: Final[Mapping[str, tuple[str, Renew]]] = {
-    CODES: ("person_code", _code),
-    STAFF: ("staff_relation", _relation),
-}
-"""Purpose → name of its table's statements, and how a row is made anew."""
-PURPOSES: Final = (registration.PURPOSE, *_TABLES)
-_COUNTS: Final = {
-    registration.PURPOSE: rekeying.COUNT,
-    **{purpose: _SQL[f"count_{name}"] for purpose, (name, _) in _TABLES.items()},
-}
+_TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
+    (CODES, "person_code", _code),
+    (STAFF, "staff_relation", _relation),
+    (whose.PURPOSE, "bar", _bar),
+)
+"""Purpose, name of its table's statements, and how a row is made anew."""
+PURPOSES: Final = (registration.PURPOSE, CODES, STAFF)
 
 
 def counts_of(purpose: str) -> tuple[str, ...]:
     """The statements that count rows of a purpose ($1 version, $2 whether under it or under any other); none for a purpose that seals no rows here."""
-    return (_COUNTS[purpose],) if purpose in _COUNTS else ()
+    if purpose == registration.PURPOSE:
+        return (rekeying.COUNT,)
+    return tuple(_SQL[f"count_{name}"] for of, name, _ in _TABLES if of == purpose)
 
 
 def resealing_of(agency: HostedAgency) -> Resealing:
@@ -71,7 +77,7 @@ def resealing_of(agency: HostedAgency) -> Resealing:
         database=agency.database,
         committer=agency.committer,
         ring=agency.keys.ring,
-        rows=(PersonKeyRows(agency), *(_rows(agency, purpose) for purpose in _TABLES)),
+        rows=(PersonKeyRows(agency), *(_rows(agency, *table) for table in _TABLES)),
         clock=agency.clock,
         entry=entry,
         begun_step=_RESEALED,
@@ -80,8 +86,7 @@ def resealing_of(agency: HostedAgency) -> Resealing:
     )
 
 
-def _rows(agency: HostedAgency, purpose: str) -> TableRows:
-    name, renew = _TABLES[purpose]
+def _rows(agency: HostedAgency, purpose: str, name: str, renew: Renew) -> TableRows:
     return TableRows(
         name=name,
         purpose=purpose,

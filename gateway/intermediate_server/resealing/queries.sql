@@ -18,6 +18,20 @@ where p.integrated_number = r.integrated_number and p.bound_at is not null
 -- name: count_person_code
 select count(*) from person_code where bound_at is not null and (substring(code_sealed from 2 for 4) = int4send($1)) = $2
 
+-- name: page_of_bar
+with page as (select bar_id from bar where number_sealed is not null and bar_id > $1 order by bar_id limit $2),
+held as materialized (
+    select p.* from bar p join page using (bar_id) where substring(p.number_sealed from 2 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(bar_id) from page) as last, held.bar_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_bar
+update bar p set person_index = r.person_index, number_sealed = r.number_sealed
+from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (bar_id, person_index, number_sealed) where p.bar_id = r.bar_id
+
+-- name: count_bar
+select count(*) from bar where number_sealed is not null and (substring(number_sealed from 2 for 4) = int4send($1)) = $2
+
 -- name: page_of_staff_relation
 -- Those that have their number beside them.
 with page as (select distinct staff_id from staff_relation where number_sealed is not null and staff_id > $1 order by staff_id limit $2),

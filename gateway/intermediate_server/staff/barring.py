@@ -14,7 +14,7 @@ from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars import standing
+from gateway.intermediate_server.bars import standing, whose
 from gateway.intermediate_server.bars.states import (
     EVERYTHING,
     Bar,
@@ -110,12 +110,14 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
         set_by=acting.staff_id,
         set_at=now,
     )
+    number = bar.integrated_number
+    kept = (None, None) if number is None else whose.kept(agency.keys.ring, agency.id, bar.bar_id, number)
     row = (
-        bar.bar_id, bar.place.value, bar.effect.value, bar.cause.value, bar.integrated_number, bar.inquirer, bar.information, bar.data_item,
+        bar.bar_id, bar.place.value, bar.effect.value, bar.cause.value, *kept, bar.inquirer, bar.information, bar.data_item,
         bar.state.value, bar.set_by, now,
     )  # fmt: skip
     agency.bars.hold_to(bar)  # whoever is answered while this is on its way is answered under it
-    applied = await _commit(agency, Write(_SET, row), bar.bar_id, _entry(acting, bar, "set", now))
+    applied = await _commit(agency, Write(_SET, row), bar, _entry(acting, bar, "set", now))
     if isinstance(applied, Applied):
         return shown(bar)
     before = await _one(agency, item.bar_id)
@@ -192,20 +194,25 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
     agency.bars.hold_to(after)  # as when it was set
     row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
     entry = _entry(acting, after, event.value, now)
-    applied = await _commit(agency, Write(_CHANGE, row), bar.bar_id, entry)
+    applied = await _commit(agency, Write(_CHANGE, row), bar, entry)
     if not isinstance(applied, Applied):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this bar; look at it again.")
     return shown(after)
 
 
-async def _commit(agency: HostedAgency, guard: Write, bar_id: str, entry: NewEntry) -> Applied | Lost:
+async def _commit(agency: HostedAgency, guard: Write, bar: Bar, entry: NewEntry) -> Applied | Lost:
     """Bar, epoch, voided approvals and entry together; whatever came of it, the bars are then those of the database."""
     try:
         return await agency.committer.apply(
-            Commit(step=_CHANGED, guard=guard, follow=(Write(_MOVED, (bar_id,)),), entries=(entry,))
+            Commit(
+                step=_CHANGED,
+                guard=guard,
+                follow=(Write(_MOVED, (bar.bar_id, bar.integrated_number)),),
+                entries=(entry,),
+            )
         )
     finally:
-        await agency.bars.read_again(agency.database, agency.tenant)
+        await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
 
 
 def _entry(acting: Acting, bar: Bar, event: str, now: datetime) -> NewEntry:
@@ -240,7 +247,7 @@ async def view(acting: Acting, item: ViewItem, now: datetime) -> dict[str, Any]:
         return {"bars": [shown(bar, whose=True)], "next": None}
     if item.integrated_number is not None:
         _number(item.integrated_number)
-        found = await _fetch(agency, "bars_of_person", item.integrated_number)
+        found = await _fetch(agency, "bars_of_person", whose.indexes(agency.keys.ring, item.integrated_number))
         await _on_record(acting, item.integrated_number, {"bars": len(found)}, now)
         return {"bars": [shown(bar, whose=True) for bar in _covered(acting, found)], "next": None}
     found = await _fetch(agency, "bars_page", item.after, item.lifted, item.limit)
@@ -265,7 +272,8 @@ def _right(acting: Acting, function: Function, information: str) -> None:
 
 async def _fetch(agency: HostedAgency, query: str, *values: Any) -> list[Bar]:
     async with agency.database.inside(agency.tenant) as connection:
-        return [standing.read(row) for row in await connection.fetch(_SQL[query], *values)]
+        rows = await connection.fetch(_SQL[query], *values)
+    return [standing.read(row, agency.keys.ring, agency.id) for row in rows]
 
 
 async def _one(agency: HostedAgency, bar_id: str) -> Bar:

@@ -12,7 +12,16 @@ from gateway.intermediate_server.staff import store
 from gateway.intermediate_server.staff.desk import OPERATIONS, StaffDesk
 from gateway.intermediate_server.staff.entering import REFERENCE, token_hash
 from gateway.intermediate_server.staff.people import CardState, Member, MemberState, Purpose, Session, session_works
-from gateway.intermediate_server.staff.rights import EVERYTHING, FILE_OF, Actor, Function, Grant, working
+from gateway.intermediate_server.staff.rights import (
+    EVERYTHING,
+    FILE_OF,
+    FURTHER_FILES,
+    Actor,
+    File,
+    Function,
+    Grant,
+    working,
+)
 from storage.committer import Applied, Commit, NewEntry, Write, commit_step
 from transport.problem import ProblemError
 
@@ -44,6 +53,10 @@ class Acting:
     def may(self, function: Function, affair: str = EVERYTHING, information: str = EVERYTHING) -> bool:
         """Whether a grant covers this function for this affair and kind of information (SC-24)."""
         return any(grant.covers(function, affair, information) for grant in self.grants)
+
+    def may_on(self, function: Function, file: File) -> bool:
+        """Whether a grant names this file, of a function that is on several."""
+        return any(grant.names(function, file) for grant in self.grants)
 
     def entry(
         self,
@@ -151,7 +164,8 @@ async def _look(
             )
         held = working(await store.grants(desk.agency, session.staff_id), member.office, now)
         grants = tuple(grant for grant in held if grant.scope.function is function)
-        if not any(grant.scope.file in (EVERYTHING, FILE_OF[function].value) for grant in grants):
+        files = {FILE_OF[function], *FURTHER_FILES.get(function, ())}
+        if not any(grant.names(function, file) for grant in grants for file in files):
             await _refuse(desk, "right_missing", certificate, session.staff_id, function)
             raise ProblemError(
                 403, "right_missing", "You hold no right for this function; two administrators can grant it."

@@ -98,6 +98,10 @@ FILE_OF: Final[Mapping[Function, File]] = {
 }
 
 
+FURTHER_FILES: Final[Mapping[Function, frozenset[File]]] = {Function.BACKUP: frozenset({File.ADDRESSEES})}
+"""Files that a grant may name beside the function's own: then it is good for that one alone."""
+
+
 class GrantState(StrEnum):
     REQUESTED = "requested"
     EFFECTIVE = "effective"
@@ -196,6 +200,10 @@ class Grant:
             and self.scope.office == office
             and self.scope.valid_from <= now < self.scope.valid_until
         )
+
+    def names(self, function: Function, file: File) -> bool:
+        """Whether it is for this function on this file."""
+        return self.scope.function is function and self.scope.file in (EVERYTHING, file.value)
 
     def covers(self, function: Function, affair: str = EVERYTHING, information: str = EVERYTHING) -> bool:
         scope = self.scope

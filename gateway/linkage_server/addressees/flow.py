@@ -80,7 +80,7 @@ class Reserved:
 async def reserve(agency: Agency, taken: Intake, *, first_line: int, count: int) -> Reserved:
     """Take counters for the `count` lines of a file, or find those that it has. Raises StorageUnavailableError."""
     async with agency.database.inside(agency.tenant) as connection:
-        first = await store.numbers_from(connection, taken.id, count)
+        first = await store.numbers_from(connection, agency.marks, taken.id, count)
     return Reserved(key=agency.keys.issuing_key(), first_counter=first, first_line=first_line)
 
 
@@ -167,7 +167,7 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
     async with agency.database.inside(agency.tenant) as connection:
         await store.lock_counter(connection)
         decisions = await decide_chunk(connection, agency, chunk, intake_id=taken.id)
-        await write_people(connection, agency.keys, chunk, decisions)
+        await write_people(connection, agency, chunk, decisions)
         await _write_addressees(connection, system, taken, decisions)
         await _write_holds(connection, agency, system, taken, decisions)
         learns = chunk.rights.may("integrated-numbers", "read")
@@ -193,9 +193,7 @@ async def decide_chunk(connection: Connection, agency: Agency, chunk: Prepared, 
     return decide(zip(chunk.rows, chunk.indexes, strict=True), ledger, around)
 
 
-async def write_people(
-    connection: Connection, keys: PersonalKeys, chunk: Prepared, decisions: Sequence[Decided]
-) -> None:
+async def write_people(connection: Connection, agency: Agency, chunk: Prepared, decisions: Sequence[Decided]) -> None:
     """Give the new people of the chunk their numbers, in the order of their rows, and keep what is known of them, sealed."""
     new = [one for one in decisions if one.outcome in _NEW]
     if not new:
@@ -206,7 +204,7 @@ async def write_people(
         if taken:
             ready = {line: row for line, row in ready.items() if row[0] not in taken}
     missing = sum(1 for one in new if one.outcome is Outcome.ISSUED and one.line not in ready)
-    issued = iter(await store.issue_numbers(connection, keys, missing))
+    issued = iter(await store.issue_numbers(connection, agency.keys, agency.marks, missing))
     people: list[PersonRow] = []
     for at, one in enumerate(new):
         row, person = one.row, one.person
@@ -215,7 +213,7 @@ async def write_people(
         sealed = ready.get(one.line) if one.outcome is Outcome.ISSUED else None
         if sealed is None:
             number = int(row.integrated_number) if one.outcome is Outcome.KEPT else next(issued)
-            (sealed,) = _sealed(keys, [(row, person.index, number)], chunk.as_of)
+            (sealed,) = _sealed(agency.keys, [(row, person.index, number)], chunk.as_of)
             if at % _SLICE == 0:
                 await asyncio.sleep(0)
         person.integrated_number = sealed[0]

@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any
 
 from codebook.issuing import issue_many
+from gateway.linkage_server import numbers
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
 from gateway.linkage_server.addressees.rows import Parsed, Row
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
+from storage.marks import Marks
 
 _SQL = sql.load("gateway.linkage_server.addressees")
 _PERSON = (
@@ -39,18 +41,19 @@ async def count_of_locks(connection: Connection) -> int:
     return count
 
 
-async def claim_numbers(connection: Connection, count: int) -> int:
-    """The first of `count` counters that are ours from now on; what is not used of them is a gap, and gaps are harmless."""
+async def claim_numbers(connection: Connection, marks: Marks, count: int) -> int:
+    """The first of `count` counters that are ours from now on, whatever becomes of this database; what is not used of them is a gap, and gaps are harmless."""
     first: int = await connection.fetchval(_SQL["claim_numbers"], count)
+    await numbers.taken(marks, first + count)
     return first
 
 
-async def numbers_from(connection: Connection, intake_id: int, count: int) -> int:
+async def numbers_from(connection: Connection, marks: Marks, intake_id: int, count: int) -> int:
     """The first of `count` counters that an intake has for its lines; taken once, and found again by whoever takes it up."""
     await lock_counter(connection)
     kept: int | None = await connection.fetchval(_SQL["numbers_from"], intake_id)
     if kept is None:
-        kept = await claim_numbers(connection, count)
+        kept = await claim_numbers(connection, marks, count)
         await connection.execute(_SQL["keep_numbers_from"], intake_id, kept)
     return kept
 
@@ -60,12 +63,12 @@ async def migrated_among(connection: Connection, numbers: Sequence[int]) -> set[
     return {row["integrated_number"] for row in await connection.fetch(_SQL["migrated_numbers"], numbers)}
 
 
-async def issue_numbers(connection: Connection, keys: PersonalKeys, count: int) -> list[int]:
+async def issue_numbers(connection: Connection, keys: PersonalKeys, marks: Marks, count: int) -> list[int]:
     """`count` integrated numbers that nobody has or had. Only in a transaction that holds the counter's lock (`lock_counter`)."""
     issued: list[int] = []
     while len(issued) < count:
         wanted = count - len(issued)
-        first = await claim_numbers(connection, wanted)
+        first = await claim_numbers(connection, marks, wanted)
         drawn = issue_many(keys.issuing_key(), first, wanted)
         taken = await migrated_among(connection, drawn)
         issued += [number for number in drawn if number not in taken]

@@ -6,7 +6,7 @@ its city (DOMAIN §1.4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,6 +17,7 @@ import yaml
 
 from codebook.layouts import Layout
 from gateway.linkage_server import free_text
+from transport.register import Register
 
 _CODE: Final = 16
 _MUNICIPALITY: Final = 5
@@ -84,6 +85,29 @@ def parse(
         abroad=abroad,
         wards=wards,
     )
+
+
+class CodesOfAgencies(Mapping[str, str]):
+    """機関コード → agency, of the register in force."""
+
+    def __init__(self, register: Callable[[], Register]) -> None:
+        self._register = register
+        self._read: Register | None = None
+        self._codes: dict[str, str] = {}
+
+    def _now(self) -> dict[str, str]:
+        if (register := self._register()) is not self._read:
+            self._read, self._codes = register, {one.code: one.id for one in register.agencies.values()}
+        return self._codes
+
+    def __getitem__(self, code: str) -> str:
+        return self._now()[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
 
 
 def _wards(raw: Any) -> dict[str, str]:

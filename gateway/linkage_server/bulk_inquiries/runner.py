@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from gateway.batch.run import SpoolChannel
 from gateway.batch.spool import SpoolFile
 from gateway.linkage_server import free_text
 from gateway.linkage_server.bulk_inquiries import form, run, store
-from gateway.linkage_server.bulk_inquiries.codes import read_codes
+from gateway.linkage_server.bulk_inquiries.codes import CodesOfAgencies, read_codes
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.run import CHANNEL, Bulk
@@ -164,21 +164,21 @@ def _has_header(path: Path) -> bool:
         return False
 
 
-def open_bulk(config: RoleConfig, desk: Desk, online: Online, register: Register) -> BulkInquiries:
+def open_bulk(config: RoleConfig, desk: Desk, online: Online, register: Callable[[], Register]) -> BulkInquiries:
     """From the role's options: `bulk_lines_per_request`, `bulk_requests_in_flight`, `inquiry_file_patience_s`, `inquiry_file_look_s`,
     `inquiry_file_supplement_look_s`, `inquiry_file_supplement_every_s`, `inquiry_file_keep_s`, `inquiry_codes`. Raises CodesError.
     """
     options: Mapping[str, Any] = config.options
     agency = desk.agency
     named = dict(options.get("inquiry_codes", {})).get(agency.id)
-    own = register.agencies.get(agency.id)
+    own = register().agencies.get(agency.id)
     bulk = Bulk(
         desk=desk,
         agency_code=own.code if own else "",
         codes=read_codes(
             config.folder / named if named else None,
             layouts=agency.layouts,
-            agencies={one.code: one.id for one in register.agencies.values()},
+            agencies=CodesOfAgencies(register),
         ),
         lists=read_permission_list(),
         pace=Pace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -238,7 +239,8 @@ async def past_keeping(agency: Agency, until: datetime) -> list[int]:
 
 
 async def forget(agency: Agency, file_id: int) -> None:
-    """Delete the answers (SC-3)."""
+    """Delete the answers (SC-3), for good."""
+    await asyncio.to_thread(agency.erasures.write, [("inquiry_file", str(file_id))], agency.clock())
     async with agency.database.inside(agency.tenant) as connection:
         await connection.execute(_SQL["forget_file"], file_id)
 

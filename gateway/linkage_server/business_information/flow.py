@@ -114,6 +114,9 @@ async def take_in(
         results = [_decide(agency, ledger, chunk, one, sender.by) for one in judged]
         fresh = await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
         taken = await intake.keep_results(connection, taken, results, judged[-1].number)
+        gone = [("original", one.said.record_id) for one in chunk.changed.values() if one.said.deleted]
+        if gone:
+            await asyncio.to_thread(agency.erasures.write, gone, agency.clock())
     CHUNK_STEP.after.reached()
     for outcome, times in Tally(result[1] for result in results).items():
         LINES.labels(outcome).inc(times)

@@ -42,6 +42,7 @@ async def post_inquiries(request: web.Request) -> web.Response:
     if len(inquiries) > _MOST:
         raise ProblemError(413, "too_many_items", "Ask about up to 1,000 people at once.")
     desk = request.app[DESKS][caller.agency]
+    desk.agency.release.check()
     request.app[ONLINE][caller.agency].note()
     if not caller.may("inquiries", "create"):
         await request.app[DOORS].refuse(caller.agency, "scope_missing", caller.client_id)

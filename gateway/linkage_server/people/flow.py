@@ -202,7 +202,7 @@ async def _write(
     """People first, when the numbers that they take are free, then their addressee numbers, then what happened to them, then what `person` says because of it."""
     keys, now = agency.keys, agency.clock()
     await store.free_numbers(connection, taken_up.giving_up(judged, agency.today()))
-    await _register(connection, keys, one.rights.system, judged, taken)
+    await _register(connection, agency, one.rights.system, judged, taken)
     recorded = list(taken_up.recorded(judged))
     numbers = list(dict.fromkeys(number for _, number in recorded))
     if numbers:
@@ -233,11 +233,12 @@ async def _write(
 
 
 async def _register(
-    connection: Connection, keys: PersonalKeys, system: str, judged: Sequence[Judged], taken: Intake
+    connection: Connection, agency: Agency, system: str, judged: Sequence[Judged], taken: Intake
 ) -> None:
     """Whoever is new gets a number and a row; whoever came under a new addressee number gets that."""
     new = [one for one in judged if one.outcome is ChangeOutcome.ISSUED and one.someone is not None]
-    numbers = await addressees.issue_numbers(connection, keys, len(new))
+    keys = agency.keys
+    numbers = await addressees.issue_numbers(connection, keys, agency.marks, len(new))
     rows: list[addressees.PersonRow] = []
     for one, number in zip(new, numbers, strict=True):
         if one.someone is None:

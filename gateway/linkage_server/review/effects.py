@@ -129,7 +129,7 @@ async def _split(work: Work, wrong: int) -> None:
 async def _new_person_beside(work: Work, held: Held) -> int:
     """A fresh number, with the items that somebody new begins with."""
     items = await first_items(work.connection, work.agency.keys, work.content, held)
-    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, 1)
+    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(items), number)
     await store.new_person(work.connection, number, sealed, held.integrated_number)
     return number
@@ -158,7 +158,7 @@ async def _new_person_of_hold(work: Work, hold: Hold) -> int:
     """Somebody new as the row says, without its number; a number that is theirs comes as a change."""
     if hold.row is None:
         raise RuntimeError("only a row names somebody new")
-    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, 1)
+    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(hold.row.four_items()), number)
     await addressees.insert_persons(work.connection, [(number, None, None, sealed, work.agency.today(), False)])
     return number

@@ -67,6 +67,8 @@ def _sent(sight: Sight, hold: Hold) -> dict[str, Any]:
     shown: dict[str, Any] = sight.only({name: text for name, text in said.items() if text})
     if hold.change is not None:
         shown |= {"kind": hold.change.kind.value, "effective_on": hold.change.effective_on.isoformat()}
+    if hold.change is not None and hold.change.replaced_by:
+        shown["replaced_by"] = hold.change.replaced_by
     if sight.shows_individual_number and hold.individual_number:
         shown["individual_number"] = hold.individual_number
     return shown

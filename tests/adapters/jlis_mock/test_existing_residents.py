@@ -34,7 +34,9 @@ async def taken(folder, answering, suffix):
     """Run it until a result is there and the request is gone; the result's text."""
     result = folder / "setagaya" / "results" / f"codes-1.csv{suffix}"
     async with asyncio.TaskGroup() as group:
-        working = group.create_task(ExistingResidents(folder=folder, agencies=("setagaya",), answering=answering).run())
+        working = group.create_task(
+            ExistingResidents(folder=folder, agencies=lambda: ("setagaya",), answering=answering).run()
+        )
         for _ in range(200):
             if result.exists() and not list((folder / "setagaya" / "requests").iterdir()):
                 break

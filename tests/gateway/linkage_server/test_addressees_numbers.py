@@ -14,6 +14,7 @@ from gateway.linkage_server.addressees import store
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.registration import ready_ring
 from storage.database import Database
+from storage.marks import Marks
 
 
 class _CrashError(Exception):
@@ -28,15 +29,16 @@ async def ward(world):
         database,
         world.config.hosted["setagaya"].tenant,
         PersonalKeys(ready_ring(world.config.open_keys("setagaya"))),
+        Marks.beside(world.config.hosted["setagaya"].keys),
     )
     await database.close()
 
 
-async def issue(database, tenant, keys, count: int, *, crash: bool) -> list[int]:
+async def issue(database, tenant, keys, marks, count: int, *, crash: bool) -> list[int]:
     """Issue and keep numbers in one transaction, as a load does; a crash rolls it back."""
     async with database.inside(tenant) as connection:
         await store.lock_counter(connection)
-        numbers = await store.issue_numbers(connection, keys, count)
+        numbers = await store.issue_numbers(connection, keys, marks, count)
         await store.insert_persons(
             connection, [(number, None, None, b"sealed", date(2026, 4, 1), False) for number in numbers]
         )
@@ -53,7 +55,7 @@ async def migrate_in(database, tenant, number: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_no_number_is_given_twice_by_loads_that_run_crash_and_retry_side_by_side(ward, seed):
-    world, database, tenant, keys = ward
+    world, database, tenant, keys, marks = ward
     draw = random.Random(seed)  # noqa: S311 (which load crashes when)
     to_come = issue_many(keys.issuing_key(), 0, 600)
     migrated = draw.sample(to_come, 60)
@@ -65,7 +67,7 @@ async def test_no_number_is_given_twice_by_loads_that_run_crash_and_retry_side_b
             crash = draw.random() < 0.4
             while True:
                 try:
-                    kept += await issue(database, tenant, keys, count, crash=crash)
+                    kept += await issue(database, tenant, keys, marks, count, crash=crash)
                     break
                 except _CrashError:
                     crash = False

@@ -179,10 +179,12 @@ async def test_two_people_who_are_one_let_the_held_replacement_through(reviewed_
         other = await desk.number("juki", row(2))
         held = await changed(desk, "juki", "e", "addressee_end", replaced_by="2")
         assert held == ("held", "replaced_by_another_persons")
-        await desk.decided("links/merge", integrated_number=other, other_integrated_number=one)
         [hold] = await desk.holds()
+        sent = (await desk.say("holds/show", hold_id=hold["hold_id"])).body["sent"]
+        await desk.decided("links/merge", integrated_number=other, other_integrated_number=one)
         await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
         addressees = await reviewed_ward.linkage.rows(
             "select addressee_number, state, replaced_by from addressee order by 1"
         )
+    assert sent == {"kind": "addressee_end", "effective_on": day(), "replaced_by": "2"}
     assert [tuple(found) for found in addressees] == [("1", "ended", "2"), ("2", "held", None)]

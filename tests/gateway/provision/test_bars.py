@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from gateway.intermediate_server.bars import standing, whose
+from gateway.intermediate_server.staff import barring
+from storage.database import StorageUnavailableError
 from tests.support.copies import paid, qualified
 from tests.support.provider_world import INFORMATION, INQUIRER, OTHER, ProviderWorld
 from transport.problem import ProblemError
@@ -68,6 +71,33 @@ async def test_every_act_is_an_entry_that_says_who_and_why_and_nobodys_number(wo
     ]
     assert len({one["facts"]["subject"] for one in found}) == 2
     assert number not in str(await world.entries())
+
+
+async def test_whose_a_bar_is_stands_in_no_row_and_it_works_is_found_and_made_anew_all_the_same(world):
+    number = await insured(world)
+    await world.execute(
+        "insert into bar (bar_id, place, effect, cause, integrated_number, information, data_item, state, set_by, set_at, version) "
+        "values ('B-before', 'person', 'hold', 'support_measures', $1, '*', '*', 'standing', 'x', now(), 1)",
+        number,
+    )
+    agency = world.agency
+    said = (agency.database, agency.tenant, agency.keys.ring, agency.id)
+    await standing.seal_those_in_clear(*said)
+    bar = await world.bar(integrated_number=number)
+    rows = [str(dict(row)) for row in await world.fetch("select * from bar where place = 'person'")]
+    assert not [row for row in rows if number in row]
+    await agency.bars.read_again(*said)
+    assert agency.bars.look(number, INQUIRER, INFORMATION).person == "barred"
+    for _ in range(2):
+        found = await barring._fetch(agency, "bars_of_person", whose.indexes(agency.keys.ring, number))
+        assert {one.bar_id for one in found} == {"B-before", bar["bar_id"]}
+        assert {one.integrated_number for one in found} == {number}
+        agency.keys.ring.rotate(whose.PURPOSE)
+    await world.execute("update bar set number_sealed = '\\x00' where bar_id = 'B-before'")
+    with pytest.raises(StorageUnavailableError):
+        await agency.bars.read_again(*said)
+    assert agency.bars.look(number, INQUIRER, INFORMATION).person == "barred"
+    await world.execute("delete from bar where bar_id = 'B-before'")
 
 
 async def test_a_bar_that_another_process_sets_while_an_answer_is_decided_holds_it(world):

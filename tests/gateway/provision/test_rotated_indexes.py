@@ -14,12 +14,13 @@ import pytest
 from codebook.identifiers import ACQUISITION_PREFIX
 from evidence.access_analysis import Rule
 from evidence.entry import EntryKind
+from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.codes.states import Ending
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
 from gateway.intermediate_server.resealing.job import CODES, STAFF, resealing_of
-from gateway.intermediate_server.staff import enrolling, reporting
+from gateway.intermediate_server.staff import barring, enrolling, reporting
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, commit_step
 from tests.support.copies import qualified
@@ -256,3 +257,20 @@ async def test_own_look_ups_are_noticed_whichever_key_the_access_log_calls_peopl
         Rule.OWN_RECORD: 1,
         Rule.HOUSEHOLD: 1,
     }
+
+
+async def test_a_bar_works_and_is_found_under_either_key_and_the_old_one_may_go(world):
+    number, agency = await world.person(), world.agency
+    ring, sealed_by = agency.keys.ring, (agency.database, agency.tenant, agency.keys.ring, agency.id)
+    await qualified(world, number)
+    bar = await world.bar(integrated_number=number)
+    rotate(world, STAFF)
+    assert not await answers(world, number)
+    found = await barring._fetch(agency, "bars_of_person", whose.indexes(ring, number))
+    assert [one.bar_id for one in found] == [bar["bar_id"]]
+    assert await made_anew(world, STAFF) == 1
+    destroy(world, STAFF)
+    await agency.bars.read_again(*sealed_by)
+    assert not await answers(world, number)
+    found = await barring._fetch(agency, "bars_of_person", whose.indexes(ring, number))
+    assert [one.integrated_number for one in found] == [number]

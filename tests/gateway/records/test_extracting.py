@@ -92,7 +92,8 @@ async def test_what_is_about_frozen_information_is_not_there_until_that_is_lifte
     )  # fmt: skip
     records.agency.bars.hold_to(bar)
     assert [await extracted(records, one) == [] for one in (ONE, OTHER)] == [True, False]
-    await records.agency.bars.read_again(records.agency.database, records.agency.tenant)
+    agency = records.agency
+    await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
     assert number.encode() in b"".join(one.view for one in await extracted(records))
 
 

@@ -155,6 +155,8 @@ def test_list_and_show_tell_who_takes_part(running, kawasaki, capsys):
     assert {one["id"] for one in found["agencies"]} >= {"setagaya", "tashi", kawasaki}
     assert sekisho(running, "show", kawasaki) == OK
     assert "neighbours-linkage" in capsys.readouterr().out
+    assert sekisho(running, "show", kawasaki, "--json") == OK
+    assert json.loads(capsys.readouterr().out)["routes"] == []
     assert sekisho(running, "show", "nobody") == BAD_INPUT
 
 
@@ -181,6 +183,21 @@ def test_an_agency_elsewhere_keeps_its_private_keys(running, partner):
     assert not (running.data.clients / "partner" / "keys").exists()
     document = json.loads((running.data.clients / "partner" / "network.json").read_bytes())
     assert document["network"] == running.role("intermediate").peers["core"]
+
+
+def test_show_tells_the_routes_to_an_agencys_server(running, capsys):
+    signing, log = (Signer(generate_seed()).public_key.hex() for _ in range(2))
+    where = {"host": "far.example", "port": 8463, "signing_key": signing, "log_key": log}
+    agency = {"id": "far", "code": "9999000000000111", "name": "遠市長", "kinds": ["市長"], "elsewhere": where}
+    route = {"from": "network", "to": "far", "host": "gateway.example", "port": 9443}
+    text = yaml.safe_dump({"agency": agency, "routes": [route]}, allow_unicode=True)
+    assert sekisho(running, "add", written(running, text)) == OK
+    capsys.readouterr()
+    assert sekisho(running, "show", "far", "--json") == OK
+    expected = {"from": "network", "to": "far", "by": "gateway.example:9443"}
+    assert json.loads(capsys.readouterr().out)["routes"] == [expected]
+    assert sekisho(running, "show", "far") == OK
+    assert "gateway.example:9443" in capsys.readouterr().out
 
 
 def test_a_certificate_for_an_agencys_own_key_is_enrolled_and_nothing_of_the_request_is_believed(running, requested):

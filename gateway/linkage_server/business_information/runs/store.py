@@ -81,14 +81,22 @@ def _run(row: Any) -> Run:
         done=row["state"] == "done",
         after=row["after"],
         parts=row["parts"],
-        counts=json.loads(row["counts"]),
+        counts=counts_of(row["counts"]),
         started_at=row["started_at"],
         finished_at=row["finished_at"],
     )
 
 
+def counts_of(stored: str) -> Mapping[str, int]:
+    """Outcomes of a run as they stand in its row."""
+    found: Mapping[str, int] = json.loads(stored)
+    return found
+
+
 async def begin(agency: Agency, run_id: str, request_key: str, kind: Kind, system: str, wanted: Wanted) -> Run:
-    """Begin a run, or find the one that this request began before."""
+    """Begin a run, or find the one that this request began before. Raises ProblemError 409 for what may not leave a restored database."""
+    if kind is Kind.TRANSFER or wanted.repair:
+        agency.release.check()
     async with agency.database.inside(agency.tenant) as connection:
         encoded = msgspec.json.encode(wanted).decode()
         now = agency.clock()

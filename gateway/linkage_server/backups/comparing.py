@@ -1,0 +1,75 @@
+"""After a restore the copies at the intermediate server are compared with the restored originals, of every business system, before anything leaves (SC-15, SC-17)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from codebook.identifiers import new_sortable_id
+from gateway.linkage_server.backups.standing import Restore, not_lifted
+from gateway.linkage_server.business_information.runs import comparing, store
+from gateway.linkage_server.business_information.runs.loop import BusinessRuns
+from gateway.linkage_server.business_information.runs.store import Kind, Wanted
+from gateway.linkage_server.tenant import Agency, milliseconds
+from storage import sql
+from storage.database import StorageUnavailableError
+from transport.channel import ChannelError
+
+_LOG = structlog.get_logger()
+_SQL = sql.load("gateway.linkage_server.backups")
+_LAST: Final = "~"
+"""Above every record id."""
+_AWAY_S: Final = 1.0
+_PER_PART: Final = 500
+
+
+async def systems(agency: Agency) -> list[str]:
+    """Business systems with a client, an original or a copy. Raises ChannelError, StorageUnavailableError."""
+    async with agency.database.inside(agency.tenant) as connection:
+        found = {row["business_system_id"] for row in await connection.fetch(_SQL["systems"])}
+    key, after = secrets.token_bytes(32), ""
+    while copies := await comparing.read_copies(agency, key, after, _LAST, 1):
+        system = next(iter(copies)).partition("/")[0]
+        found.add(system)
+        after = f"{system}0"  # beyond all records of this system: `/` is followed by `0`
+    return sorted(found)
+
+
+async def begin_all(runs: BusinessRuns) -> None:
+    """One comparison of each business system, when a restore is not lifted yet; begun once, it goes on by itself."""
+    agency = runs.outbox.agency
+    while True:
+        try:
+            found = await not_lifted(agency)
+            if found is not None:
+                await _begin(runs, found)
+        except (ChannelError, StorageUnavailableError) as failure:
+            reason = getattr(failure, "reason", "storage_unavailable")
+            _LOG.warning("comparisons_after_restore:wait", agency=agency.id, reason=reason)
+            await asyncio.sleep(_AWAY_S)
+        else:
+            return
+
+
+async def _begin(runs: BusinessRuns, found: Restore) -> None:
+    agency = runs.outbox.agency
+    for system in await systems(agency):
+        run_id = new_sortable_id("V", milliseconds(agency.clock()), secrets.token_bytes(10))
+        key = f"restore/{found.backup_id}/{found.restored_at.isoformat()}/{system}"
+        await store.begin(agency, run_id, key, Kind.COMPARISON, system, Wanted(per_part=_PER_PART))
+    runs.wake()
+
+
+async def compared(agency: Agency, restore: Restore) -> Mapping[str, Mapping[str, int] | None]:
+    """Business system → what its comparison found, None while there is no end of it. Raises ChannelError, StorageUnavailableError."""
+    wanted = await systems(agency)
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(
+            _SQL["compared"], f"restore/{restore.backup_id}/{restore.restored_at.isoformat()}/%"
+        )
+    found = {row["business_system_id"]: row["counts"] for row in rows}
+    return {system: store.counts_of(found[system]) if found.get(system) else None for system in wanted}
