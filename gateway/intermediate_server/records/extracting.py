@@ -72,9 +72,9 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     """A person's records of a period, oldest first, proven under the checkpoint of this moment. Raises ProblemError 400, StorageUnavailableError.
 
     1. found by the person's keyed indexes, and again by the commitment of each entry; 2. an inquiry of which any record says that it is not
-    to be disclosed is left out as a whole (番号法23条2項), whether that record is of the period or not, also one that a correction has brought to this
-    person and whose other records are about somebody else, and so is one about information of theirs that is frozen (IS-6); 3. of the others a view without staff, permits,
-    digests and grounds.
+    to be disclosed is left out as a whole (番号法23条2項), whether that record is of the period or not, also one that a correction has
+    brought to this person and whose other records are about somebody else, and so is one about information of theirs that is frozen
+    (IS-6); 3. of the others a view without staff, permits, digests and grounds.
     """
     since, until = item.since or BEGINNING, item.until or now + AHEAD
     if since >= until:
