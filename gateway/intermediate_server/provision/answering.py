@@ -11,9 +11,9 @@ The check, in order:
    core has kept from us: the signed register names it (docs/adr/0071). Who asks
    or answers for another must have a delegation in our own copy of the register; the other one's rows count then.
 5. The items asked are items of the layout (SC-5).
-6. The code names a person here, and replicas that are public today and are ours, or the delegator's when we answer for another (委任): else no
-   such person, no replica (IS-3); and some that meet the
-   period asked about and have items that were asked: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
+6. The code names a person here, and replicas that are public today, have some of the items asked and are ours, or the delegator's when we
+   answer for another (委任): else no such person, no replica (IS-3); and some of those meet the
+   period asked about: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
 7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy of which something would leave, a bar
    at the person, at who asks or has delegated asking, or at an item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
 8. What is left is exactly what was asked; it is sealed to the key of the permit (SC-1, SC-5).
@@ -199,21 +199,21 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
         return _disclose(agency, permit, exchange, public_key, now, person)
     person = replace(person, replicas=copies_for(permit, person.replicas))
     try:
-        rows, records = leaving_of(agency, person.replicas, permit)
+        chosen = leaving_of(agency, person.replicas, permit)
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone: nothing of it may leave
         return refuse(agency, permit, exchange, now, UNREADABLE, number, marked=marked)
-    if not rows and not barred.frozen:
-        why = conclusion(records, person.replicas)[1]
-        return conclude(agency, permit, exchange, public_key, now, NOT_PROVIDED, why, [], number, marked=marked)
+    disposition, why = chosen.conclusion()
+    if disposition == NOT_PROVIDED and not barred.frozen:
+        return conclude(agency, permit, exchange, public_key, now, disposition, why, [], number, marked=marked)
     # 7
-    flags = [AutoResponse(row["auto_response"]) for row in rows]
-    if any(barred.bars_one_of(record["items"]) for record in records):
+    flags = [AutoResponse(row["auto_response"]) for row in chosen.rows]
+    if any(barred.bars_one_of(record["items"]) for record in chosen.records):
         flags.append(AutoResponse.BARRED)
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
     if ground is not None:
         return _hold(agency, permit, exchange, now, person, ground)
     # 8
-    return conclude(agency, permit, exchange, public_key, now, PROVIDED, None, records, number, marked=marked)
+    return conclude(agency, permit, exchange, public_key, now, disposition, why, chosen.records, number, marked=marked)
 
 
 def _disclose(
@@ -237,17 +237,36 @@ def copies_for(permit: Permit, copies: Sequence[Record]) -> list[Record]:
     return [copy for copy in copies if copy["delegator"] == permit.provider_for]
 
 
-def leaving_of(
-    agency: HostedAgency, rows: Sequence[Record], permit: Permit
-) -> tuple[list[Record], list[dict[str, Any]]]:
-    """The copies that meet the period asked about and have some of the items asked, and of each exactly those. Raises SealBroken, KeyUnusable."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Of one person's public copies: those that meet the period asked about and have some of the items asked, and of each exactly those.
+
+    `held`: whether any copy, of whatever period, has some of the items asked.
+    """
+
+    rows: Sequence[Record]
+    records: list[dict[str, Any]]
+    held: bool
+
+    def conclusion(self) -> tuple[str, str | None]:
+        """Disposition and why when these records are released, at once or by staff (docs/outcomes.md)."""
+        if self.records:
+            return PROVIDED, None
+        return NOT_PROVIDED, "none_in_period" if self.held else "no_replica"
+
+
+def leaving_of(agency: HostedAgency, rows: Sequence[Record], permit: Permit) -> Chosen:
+    """What of a person's copies answers a permit. Raises SealBroken, KeyUnusable."""
     wanted = None if permit.period is None else periods.parse(permit.period)
     opened = [(row, open_record(agency, row)) for row in rows]
-    if wanted is not None:
-        opened = [(row, items) for row, items in opened if _validity(agency, row, items).meets(wanted)]
-    made = [(row, _record(row, items, permit.items)) for row, items in opened]
-    left = [(row, record) for row, record in made if record["items"]]
-    return [row for row, _ in left], [record for _, record in left]
+    meeting = [(row, items) for row, items in opened if wanted is None or _validity(agency, row, items).meets(wanted)]
+    made = [(row, _record(row, items, permit.items)) for row, items in meeting]
+    leaving = [(row, record) for row, record in made if record["items"]]
+    return Chosen(
+        rows=[row for row, _ in leaving],
+        records=[record for _, record in leaving],
+        held=any(_record(row, items, permit.items)["items"] for row, items in opened),
+    )
 
 
 def _validity(agency: HostedAgency, row: Record, items: dict[str, dict[str, str]]) -> Period:
@@ -268,13 +287,6 @@ def payload_of(disposition: str, reason: str | None, records: Sequence[dict[str,
         return encode_payload(reason or "no_replica", [])
     empty = all("value" not in value for record in records for value in record["items"].values())
     return encode_payload("empty_by_reason" if empty else "answered", records)
-
-
-def conclusion(records: Sequence[dict[str, Any]], copies: Sequence[Record]) -> tuple[str, str | None]:
-    """Disposition and why when these records are released; `copies`: all that are public, whether they meet the period or not."""
-    if records:
-        return PROVIDED, None
-    return NOT_PROVIDED, "none_in_period" if copies else "no_replica"
 
 
 def conclude(

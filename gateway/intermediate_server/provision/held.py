@@ -118,18 +118,18 @@ async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld
     permit = read_stored_permit(row["permit"])
     rows = answering.copies_for(permit, copies)
     try:
-        _, records = answering.leaving_of(agency, rows, permit)
+        chosen = answering.leaving_of(agency, rows, permit)
     except (SealBroken, KeyUnusable):
         raise ProblemError(
             409, answering.UNREADABLE, "A replica of this person does not open; register it anew."
         ) from None
-    left = strike(records, withheld)
+    left = strike(chosen.records, withheld)
     match left:
         case StrikeRefusal.NOT_THERE:
             raise ProblemError(400, left.value, "An item to be withheld is not in what would leave; look at it again.")
         case StrikeRefusal.NOTHING_LEFT:
             raise ProblemError(400, left.value, "Nothing would leave; refuse it instead, with a reason.")
-    disposition, why = answering.conclusion(left, rows)
+    disposition, why = chosen.conclusion()
     marks = content_marks(agency, row["permit_id"], answering.payload_of(disposition, why, left), row["revision"])
     return Leaving(records=left, disposition=disposition, why=why, marks=marks)
 

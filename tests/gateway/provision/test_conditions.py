@@ -62,6 +62,41 @@ async def test_none_in_the_period_is_not_no_copy(world):
     assert kinds == ["no_replica", "none_in_period"]
 
 
+@pytest.mark.parametrize(
+    ("items", "period", "kind"),
+    [
+        (["賦課額"], YEAR_2022, "none_in_period"),
+        (["支給額"], YEAR_2022, "no_replica"),
+        (["支給額"], None, "no_replica"),
+        (["賦課額", "被保険者番号"], "2015-04-01/2016-03-31", "none_in_period"),
+    ],
+)
+async def test_copies_without_the_items_asked_are_no_answer(world, items, period, kind):
+    """A premium of 2021 and a qualification that runs on: whether there is a copy is asked of those that have the items (IS-3)."""
+    number = await world.person()
+    await premium(world, number, "2021")
+    await qualified(world, number)
+    answer = await world.ask(world.question(number, items=items, period=period))
+    assert (answer.disposition, answer.payload.kind, answer.payload.records) == ("not_provided", kind, [])
+
+
+async def test_a_released_question_concludes_as_one_answered_at_once(world):
+    """Whose copy went while the question was held: no period was asked, so none is what the answer is about."""
+    number = await world.person()
+    await qualified(world, number)
+    record = await paid(world, number, "2022-04-01", "2022-04-30", auto_response="barred")
+    question = world.question(number, items=["支給額"])
+    assert (await world.ask(question)).disposition == "held"
+    await world.execute("delete from replica where record_id = $1", record)
+    seen = await world.held(question.permit_id)
+    assert seen["would_leave"] == []
+    await world.decide(question.permit_id, seen["content_hash"])
+    later = await world.later(question)
+    assert (later.disposition, later.payload.kind) == ("not_provided", "no_replica")
+    at_once = await world.ask(world.question(number, items=["支給額"]))
+    assert (at_once.disposition, at_once.payload.kind) == ("not_provided", "no_replica")
+
+
 async def test_a_bar_on_a_copy_outside_the_period_holds_nothing(world):
     number = await world.person()
     await premium(world, number, "2021", auto_response="barred")

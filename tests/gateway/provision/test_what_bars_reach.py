@@ -11,7 +11,7 @@ from gateway.intermediate_server.codes import ending
 from gateway.intermediate_server.codes.states import Ending
 from gateway.intermediate_server.provision import deadlines, flow
 from tests.gateway.provision.test_delegation import delegating  # noqa: F401 (a fixture)
-from tests.support.copies import paid, premium, qualified
+from tests.support.copies import paid, qualified
 from tests.support.provider_world import ProviderWorld, Question
 from transport.problem import ProblemError
 
@@ -137,12 +137,3 @@ async def test_the_flag_of_a_copy_of_which_nothing_was_asked_holds_nothing(world
     await paid(world, number, "2022-04-01", "2022-04-30", auto_response="barred")
     assert (await world.ask(world.question(number, items=["被保険者番号"]))).disposition == "provided"
     assert (await world.ask(world.question(number, items=["支給額", "被保険者番号"]))).disposition == "held"
-
-
-async def test_nothing_of_what_was_asked_is_said_the_same_at_once_and_after_it_was_held(world):
-    number = await world.person()
-    await premium(world, number, "2022")
-    at_once = await world.ask(world.question(number, items=["被保険者番号"]))
-    assert (at_once.disposition, at_once.payload.kind) == ("not_provided", "none_in_period")
-    await world.bar(integrated_number=number, effect="freeze")
-    assert (await world.ask(world.question(number, items=["被保険者番号"]))).disposition == "held"
