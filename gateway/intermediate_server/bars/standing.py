@@ -107,6 +107,10 @@ class StandingBars:
         else:
             self._items[bar.bar_id] = bar
 
+    def of_person(self, integrated_number: str) -> tuple[Bar, ...]:
+        """The bars that work at one person."""
+        return tuple(self._people.get(integrated_number, {}).values())
+
     @property
     def suspension(self) -> Bar | None:
         """The bar that suspends the whole agency, if one does."""

@@ -186,6 +186,21 @@ async def test_where_two_are_wanted_a_bar_works_at_once_and_nobody_checks_or_lif
         await two.change_bar(bar_id, "lift", by="staff-2")
 
 
+async def test_nobody_checks_their_own_bar_by_asking_to_lift_and_keeping_it(two):
+    number = await insured(two)
+    bar_id = (await two.bar(integrated_number=number, by="staff-1"))["bar_id"]
+    for keeper in ("staff-1", "staff-2"):
+        assert (await two.change_bar(bar_id, "lift", by="staff-1"))["state"] == "unchecked_lift_asked"
+        assert await disposition(two, number) == "held"
+        assert (await two.change_bar(bar_id, "keep", by=keeper))["state"] == "unchecked"
+    with pytest.raises(ProblemError, match="second_person_needed"):
+        await two.change_bar(bar_id, "check", by="staff-1")
+    await two.change_bar(bar_id, "lift", by="staff-1")
+    with pytest.raises(ProblemError, match="second_person_needed"):
+        await two.change_bar(bar_id, "lift", by="staff-1")
+    assert (await two.change_bar(bar_id, "lift", by="staff-2"))["state"] == "lifted"
+
+
 async def test_the_database_lets_nobody_lift_what_they_asked_to_lift(two):
     bar = await two.bar(integrated_number=await insured(two))
     with pytest.raises(Exception, match="bar_lifted_by_two"):

@@ -96,14 +96,15 @@ async def test_what_was_released_before_a_freeze_is_neither_delivered_nor_told_a
     bar = await world.bar(integrated_number=number, effect=effect)
     taken = delivery(world)
     world.now += timedelta(minutes=1)
-    assert await deadlines.push(world.agency, world.now) == 1
-    assert taken.permits == [refused.permit_id]
+    await deadlines.push(world.agency, world.now)
+    assert refused.permit_id in taken.permits
+    assert question.permit_id not in taken.permits
     assert await again(world, question) == {"retry": "not_yet"}
     assert (await world.ask(refused)).reason == "refused_by_staff"
     await world.change_bar(bar["bar_id"], "lift")
     world.now += timedelta(minutes=1)
-    assert await deadlines.push(world.agency, world.now) == 0
-    assert taken.permits == [refused.permit_id, question.permit_id]
+    await deadlines.push(world.agency, world.now)
+    assert question.permit_id in taken.permits
     assert (await world.ask(question)).payload.kind == "answered"
 
 
