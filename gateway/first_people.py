@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
@@ -21,7 +21,7 @@ from gateway.topology import Agency, Program
 from permission_lists.versions import legal_day
 from storage.reference_data import read_layouts, read_permission_list
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
-from synthetic.people import MOST_RESIDENTS, Person, population
+from synthetic.people import AGES_COUNTED_ON, MOST_RESIDENTS, Person, population
 
 MOST: Final = 1_000
 _ASKER: Final = "suginami"
@@ -94,30 +94,38 @@ def _with_grant(agency: Agency, grant: str) -> str:
 def _records(
     driver: Driver, agencies: list[Agency], people: list[Person]
 ) -> list[tuple[str, str, list[BusinessRecord]]]:
-    """Agency, its system, what it holds of these people: insurance at the ward, accounts at 内閣総理大臣, unemployment benefits at 厚生労働大臣."""
-
-    def unemployment(person: Person) -> list[BusinessRecord]:
-        number = driver.number("kosei-rodo-gyomu", person)
-        return list(driver.business.unemployment(person, system="kosei-rodo-gyomu", addressee_number=number))
-
-    holding: dict[str, tuple[str, Callable[[Person], list[BusinessRecord]]]] = {
-        WARD: (INSURANCE, driver.insurance),
-        "naikaku": ("naikaku-gyomu", lambda person: [driver.account(person)]),
-        "kosei-rodo": ("kosei-rodo-gyomu", unemployment),
-    }
-    there = {
-        agency.id
-        for agency in agencies
-        for system in agency.systems
-        if "business-information:register" in system.grants
-    }
+    """Agency, its system, what it holds of these people, in the form of the day."""
     known, day = read_layouts(), legal_day(driver.running.clock())
     found = [
-        (agency, system, [made for person in people for record in held(person) for made in _of_day(record, known, day)])
-        for agency, (system, held) in holding.items()
-        if agency in there
+        (
+            agency.id,
+            agency.holding,
+            [
+                made
+                for person in people
+                for record in _held(driver, agency, agency.holding, person)
+                for made in _of_day(record, known, day)
+            ],
+        )
+        for agency in agencies
+        if agency.holding is not None
     ]
     return [one for one in found if one[2]]
+
+
+def _held(driver: Driver, agency: Agency, system: str, person: Person) -> list[BusinessRecord]:
+    """Accounts at 内閣総理大臣, unemployment benefits at 厚生労働大臣, at any other insurance, which has ended but for the ward's; the tax at municipalities."""
+    number, business = driver.number(system, person), driver.business
+    match agency.id:
+        case "naikaku":
+            return [driver.account(person)]
+        case "kosei-rodo":
+            return list(business.unemployment(person, system=system, addressee_number=number))
+    taxed = [business.local_tax(person, system=system, addressee_number=number)] if agency.is_municipality else []
+    if agency.id == WARD:
+        return driver.insurance(person, system=system) + taxed
+    until = AGES_COUNTED_ON.isoformat()
+    return driver.insurance(person, system=system, 資格喪失年月日=until, 資格喪失事由="01") + taxed
 
 
 def _of_day(record: BusinessRecord, known: Iterable[Layout], day: date) -> list[BusinessRecord]:

@@ -21,7 +21,7 @@ IN_JAPANESE: Final = {
     "certificate_not_registered": "この証明書は登録簿にありません",
     "not_for_this_caller": "この証明書ではこの操作はできません",
     "certificate_for_another_use": "この証明書ではこの操作はできません",
-    "login_refused": "職員 id、パスワード、職員証のいずれかが正しくないか、利用を止められています",
+    "login_refused": "職員 id、パスワード、職員証のいずれかが正しくないか、利用を止められているか、アカウントか職員証の期間が過ぎています",
     "session_missing": "ログインしていません。sekisho staff login でログインしてください",
     "session_ended": "ログインの期限が切れたか、ほかの端末のものです。もう一度ログインしてください",
     "right_missing": "この操作の権限がありません",

@@ -97,6 +97,16 @@ class Agency:
     systems: tuple[BusinessSystem, ...]
     elsewhere: Elsewhere | None
 
+    @property
+    def is_municipality(self) -> bool:
+        """市町村長か特別区の区長: it insures (国民健康保険) and levies the resident tax."""
+        return any(kind.endswith(("区長", "市長", "町長", "村長")) for kind in self.kinds)
+
+    @property
+    def holding(self) -> str | None:
+        """Its first business system that registers business information."""
+        return next((one.id for one in self.systems if "business-information:register" in one.grants), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:

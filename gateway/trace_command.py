@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,10 +114,10 @@ def _print(found: Found, asked: Sources) -> None:
         result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry.get(name))
         place = f"{entry['log']['year']}/{entry['log']['index']}"
         shown.append(f"  {entry['at']}  {source.name:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
-    missed = _missed(lines, found.silent)
+    missed = found.missed()
     if missed:
         shown.append("記録を読めない当事者 (not read):")
-        shown += [f"  {name}: {_why(why)}" for name, why in missed]
+        shown += [f"  {name}: {_why(why)}" for name, why in missed.items()]
     sys.stdout.write("\n".join(shown) + "\n")
 
 
@@ -130,14 +129,6 @@ def _why(why: str) -> str:
             " running, or the agency has a server of its own elsewhere: its export goes with --export)"
         )
     return f"断られた (refused: {why})"
-
-
-def _missed(lines: list[tuple[Source, Entry]], silent: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Who did not answer and may hold a part of this: the parties of the inquiry, or everybody when nothing was found."""
-    if not lines:
-        return list(silent.items())
-    parties = {NETWORK, *(str(entry.get(side)) for _, entry in lines for side in ("inquirer", "provider"))}
-    return [(name, why) for name, why in silent.items() if name.partition("/")[0] in parties]
 
 
 def _exchange(lines: list[tuple[Source, Entry]], asked: Sources) -> str:

@@ -5,15 +5,44 @@ After an error, or `retry` in an answer, the same call again: every one of them 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import msgspec
 
 from partner.messages import envelope, octets, text
 from transport import channel
+
+_AGAIN_S: Final = 0.2
+
+
+class NotYetError(TimeoutError):
+    """Nothing but `retry`, or no answer at all, for as long as we had patience: nothing is decided, so the same call again later. `reason`: the last one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no answer within our patience, ask again later: {reason}")
+        self.reason = reason
+
+
+async def insisting(call: Callable[[], Awaitable[dict[str, Any]]], patience_s: float) -> dict[str, Any]:
+    """The first answer that is not `retry`; an answer that did not come may have been lost on its way. Raises NotYetError."""
+    reason = "peer_timeout"
+    try:
+        async with asyncio.timeout(patience_s):
+            while True:
+                try:
+                    answer = await call()
+                    if "retry" not in answer:
+                        return answer
+                    reason = str(answer["retry"])
+                except channel.ChannelError as failure:
+                    reason = failure.reason
+                await asyncio.sleep(_AGAIN_S)
+    except TimeoutError:
+        raise NotYetError(reason) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

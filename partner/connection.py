@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from cryptography import x509
@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from partner.asking import Asker
+from partner.calling import insisting
 from partner.lists import List, legal_day, list_in_force
 from partner.messages import MessageBrokenError, envelope
 from partner.recording import Record
@@ -74,6 +75,14 @@ def _write(path: Path, data: bytes) -> None:
 
 def _signer(seed: Path) -> Signer:
     return Signer(Secret(bytes.fromhex(seed.read_text())))
+
+
+class CodeRefusedError(ValueError):
+    """The network gives no code of this person, and will not when it is asked again; `reason`: as the documents name it (`number_unknown`, say)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the network does not give a code of this person: {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +169,19 @@ class Connection:
                 agency=self.agency, client=client, signer=self.signer, core=self.network, interface=self.network
             )
 
-    async def ask_for_code(self, number: str, individual_number: str) -> None:
+    async def ask_for_code(self, number: str, individual_number: str, *, patience_s: float = 20.0) -> None:
         """IF_FGU_90007, as the agency's linkage server: the code arrives at `/codes` under this acquisition number (`Mailbox.new_number`).
 
-        Raises ChannelError; ValueError when the resident network refuses.
+        Asks again under the same number while the answer is `retry` (the network did not reach our server, say). Raises NotYetError, CodeRefusedError.
         """
+        body = envelope([{"acquisition_number": number, "individual_number": individual_number}])
         async with channel.session(tls.client_context(self.identity("linkage"), self.ca)) as client:
-            body = envelope([{"acquisition_number": number, "individual_number": individual_number}])
-            answer = await channel.post(client, f"{self.resident_network}/code-requests", body, timeout_s=20)
-        if not msgspec.json.decode(answer)["items"][0].get("accepted"):
-            raise ValueError("the resident network does not give a code of this person")
+
+            async def once() -> dict[str, Any]:
+                answer = await channel.post(client, f"{self.resident_network}/code-requests", body, timeout_s=20)
+                found: dict[str, Any] = msgspec.json.decode(answer)["items"][0]
+                return found
+
+            said = await insisting(once, patience_s)
+        if not said.get("accepted"):
+            raise CodeRefusedError(str(said["refused"]["reason"]))

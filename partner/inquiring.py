@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +11,12 @@ from evidence import canonical
 from evidence.entry import EntryKind
 from keys.errors import SealBroken
 from partner.asking import Asker, DoubtedError, check_outcome, read_answer
+from partner.calling import insisting
 from partner.mailbox import Mailbox
 from partner.messages import MessageBrokenError, Question, SignedRequest, hexdigest, permit_claims
 from partner.recording import Record
-from transport.channel import ChannelError
 from transport.clock import Clock
 from transport.register import Register
-
-_AGAIN_S: Final = 0.2
-
 
 _ENDS: Final = {
     "provided": EntryKind.INQUIRY_ANSWERED,
@@ -65,12 +61,11 @@ class Inquirer:
     patience_s: float = 20.0
 
     async def inquire(self, question: Question, code: bytes) -> Ended:
-        """Ask, and ask again with the same bytes for as long as nothing is known; every step is on record. Raises TimeoutError."""
+        """Ask, and ask again with the same bytes for as long as nothing is known; every step is on record. Raises NotYetError."""
         signed = self.asker.build(question, self.clock())
         asked, digest = canonical.decode(signed.request), hexdigest(signed.request)
         self.record.note(EntryKind.INQUIRY_REGISTERED, self.clock(), asked, request_digest=digest)
-        async with asyncio.timeout(self.patience_s):
-            answer = await _insisting(lambda: self.asker.ask_permit(signed, code))
+        answer = await insisting(lambda: self.asker.ask_permit(signed, code), self.patience_s)
         permit, permit_id = answer.get("permit"), None
         if permit is None:
             ended = _no(signed, EntryKind.INQUIRY_DENIED, answer)
@@ -88,8 +83,7 @@ class Inquirer:
         return ended
 
     async def _present(self, permit_id: str, permit: str, signed: SignedRequest) -> Ended:
-        async with asyncio.timeout(self.patience_s):
-            answer = await _insisting(lambda: self.asker.present(permit, signed))
+        answer = await insisting(lambda: self.asker.present(permit, signed), self.patience_s)
         if "refused" in answer:
             return _no(signed, EntryKind.INQUIRY_REFUSED_BY_NETWORK, answer)
         try:
@@ -127,18 +121,6 @@ def _no(signed: SignedRequest, kind: EntryKind, answer: dict[str, Any]) -> Ended
     found = answer.get("refused")
     reason = str(found["reason"]) if isinstance(found, dict) and "reason" in found else None
     return Ended(inquiry_number=signed.inquiry_number, kind=kind, disposition="refused", reason=reason)
-
-
-async def _insisting(call: Callable[[], Any]) -> dict[str, Any]:
-    """The first answer that is not `retry`; an answer that did not come may have been lost on its way."""
-    while True:
-        try:
-            answer: dict[str, Any] = await call()
-            if "retry" not in answer:
-                return answer
-        except ChannelError:
-            pass
-        await asyncio.sleep(_AGAIN_S)
 
 
 def ends_line(ended: Ended) -> str:

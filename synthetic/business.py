@@ -1,4 +1,4 @@
-"""Business information of synthetic people: insurance, receiving account, unemployment benefit.
+"""Business information of synthetic people: insurance, receiving account, unemployment benefit, resident tax.
 
 Items are those of the layouts in codebook/layout_data in force on AGES_COUNTED_ON. Banks are fictional: every
 金融機関コード begins with 9 and every bank is called ｶｸｳ (fictional).
@@ -21,8 +21,9 @@ from synthetic.people import AGES_COUNTED_ON, Person, age_on
 MEDICAL_INSURANCE = "医療保険給付関係情報"
 RECEIVING_ACCOUNT = "公的給付支給等口座登録簿関係情報"
 UNEMPLOYMENT = "失業等給付関係情報"
+LOCAL_TAX = "地方税関係情報"
 NOTICE = "お知らせ"
-VERSIONS = {MEDICAL_INSURANCE: "0001", RECEIVING_ACCOUNT: "0001", UNEMPLOYMENT: "0001", NOTICE: "0001"}
+VERSIONS = dict.fromkeys((MEDICAL_INSURANCE, RECEIVING_ACCOUNT, UNEMPLOYMENT, LOCAL_TAX, NOTICE), "0001")
 
 _PER_MILLE = 1000
 _INSURED = 280
@@ -33,6 +34,8 @@ _IN_ANOTHER_NAME = 45
 _INSURER = "99999999"
 _NOTICES = ("保険料の納入通知をお送りしました", "口座振替の手続きが済みました", "保険証の更新について")
 _FISCAL_YEAR = 2022
+_WORKING_AGE = 18
+_FREE_OF_TAX, _DEDUCTED = 450_000, 430_000
 
 Item = str | NullReason
 
@@ -94,6 +97,7 @@ class Business:
         self._barred = key_for(seed, "barred")
         self._account = key_for(seed, "account")
         self._unemployment = key_for(seed, "unemployment")
+        self._tax = key_for(seed, "local_tax")
 
     def is_insured(self, person: Person) -> bool:
         """国保: below 75 and chosen."""
@@ -152,6 +156,11 @@ class Business:
             _record(UNEMPLOYMENT, "離職情報", 0, leaving, system, addressee_number),
             _record(UNEMPLOYMENT, "給付情報", 1, benefit, system, addressee_number),
         )
+
+    def local_tax(self, person: Person, *, system: str, addressee_number: str) -> BusinessRecord:
+        """個人住民税 of one year, of everybody: a child has no income, and of a few nothing was declared."""
+        items = _tax(draw(self._tax, person.index), age_on(person.birth_date, AGES_COUNTED_ON))
+        return _record(LOCAL_TAX, "個人住民税情報", 0, items, system, addressee_number)
 
     def notice(
         self, person: Person, *, system: str, addressee_number: str, nth: int = 0, on: date = AGES_COUNTED_ON
@@ -222,6 +231,27 @@ def _premiums(bits: int) -> list[dict[str, Item]]:
         }
         for instalment, received in due
     ]
+
+
+def _tax(bits: int, age: int) -> dict[str, Item]:
+    bits, declared = divmod(bits, 25)
+    bits, income = divmod(bits, 700)
+    bits, dependants = divmod(bits, 4)
+    year: dict[str, Item] = {"課税年度": str(_FISCAL_YEAR)}
+    if age >= _WORKING_AGE and not declared:
+        unknown = ("総所得金額等", "扶養控除対象人数", "市町村民税所得割額", "市町村民税均等割額")
+        return year | {"課税区分": "4"} | dict.fromkeys(unknown, NullReason.UNKNOWN)
+    yen = 10_000 * income if age >= _WORKING_AGE else 0
+    dependants = dependants if age >= _WORKING_AGE else 0
+    free = _FREE_OF_TAX * (1 + dependants)
+    kind = "3" if yen <= free else "2" if yen <= free + _DEDUCTED else "1"
+    return year | {
+        "課税区分": kind,
+        "総所得金額等": str(yen),
+        "扶養控除対象人数": str(dependants),
+        "市町村民税所得割額": str((yen - free - _DEDUCTED) * 6 // 100) if kind == "1" else NullReason.NOT_APPLICABLE,
+        "市町村民税均等割額": "3500" if kind != "3" else NullReason.NOT_APPLICABLE,
+    }
 
 
 def _account(bits: int, holder: str) -> dict[str, Item]:

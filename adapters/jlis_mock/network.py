@@ -189,6 +189,7 @@ def _build(
         outcomes=outcomes,
         redeem_s=redeem_s,
         lists=lists,
+        clock=clock,
     )
     app = listener.application(listener.require_peer(register, entrance.turned_away, clock), breaks_off)
     add_core_routes(

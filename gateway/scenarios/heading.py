@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from codebook.marked_yaml import Marked
 from gateway.clock_command import ClockWordsError, parse_instant
 from gateway.scenarios.findings import Findings, converted, shown
-from gateway.scenarios.scenario import DEFAULT, Known, Person
+from gateway.scenarios.scenario import DEFAULT, LONGEST, Known, Person
 from transport.clock import JST
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -64,6 +64,14 @@ def begins_at(document: Written, marked: Marked, known: Known, findings: Finding
             f"begins: 「{shown(document.begins)}」は模擬の初めより前です / before the simulation itself begins",
             f"{known.begins.astimezone(JST):%Y-%m-%dT%H:%M} より後にするか、除いてください / after that, or leave it out",
         )
+    if begins > known.begins + LONGEST:
+        findings.add(
+            marked.line_of("begins"),
+            "instant",
+            f"begins: 「{shown(document.begins)}」は遠すぎます / too far away",
+            f"{known.begins + LONGEST:%Y-%m-%d} までにしてください / no later than that",
+        )
+        return None
     return begins
 
 
@@ -88,10 +96,27 @@ def people_in(people: Any, known: Known, findings: Findings) -> Iterator[tuple[s
         person = converted(written, Person, at, findings)
         yield name, person or Person(at=[])
         if person is not None:
-            _check_person(name, person, written, known, findings)
+            _check_person(person, written, known, findings)
 
 
-def _check_person(name: str, person: Person, written: Any, known: Known, findings: Findings) -> None:
+def check_holders(people: Any, read: Mapping[str, Person], loaded: Collection[str], findings: Findings) -> None:
+    """What is said to be held of somebody has an agency that holds it: one of `at`, or a step brings it there (`loaded`: whose insurance)."""
+    for name, person in read.items():
+        for holder, holds in (
+            (person.insured_by, person.insurance != "none" and (person.at or name not in loaded)),
+            ("naikaku", person.account != "none"),
+            ("kosei-rodo", person.unemployment),
+        ):
+            if holds and holder not in person.at:
+                findings.add(
+                    people[name].line_of("at"),
+                    "holder_missing",
+                    f"「{name}」の情報を持つ {holder} が at にありません / {holder} holds it and is not in at",
+                    f"at に {holder} を加えてください / add {holder} to at",
+                )
+
+
+def _check_person(person: Person, written: Any, known: Known, findings: Findings) -> None:
     findings.once(written.line_of("at"), "at", person.at)
     for key, of, held in (("holder", "account", person.account), ("insured_by", "insurance", person.insurance)):
         if key in written and held == "none":
@@ -106,15 +131,3 @@ def _check_person(name: str, person: Person, written: Any, known: Known, finding
             findings.unknown(written.line_of("at"), "home", agency, known.names["home"])
     if person.insured_by not in known.names["insurer"]:
         findings.unknown(written.line_of("insured_by"), "insurer", person.insured_by, known.names["insurer"])
-    for holder, holds in (
-        (person.insured_by, person.insurance != "none"),
-        ("naikaku", person.account != "none"),
-        ("kosei-rodo", person.unemployment),
-    ):
-        if holds and person.at and holder not in person.at:
-            findings.add(
-                written.line_of("at"),
-                "holder_missing",
-                f"「{name}」の情報を持つ {holder} が at にありません / {holder} holds it and is not in at",
-                f"at に {holder} を加えてください / add {holder} to at",
-            )

@@ -15,7 +15,7 @@ import msgspec
 from codebook import marked_yaml
 from codebook.marked_yaml import Marked, YamlBrokenError
 from gateway.scenarios.findings import KINDS, Findings, converted, shown
-from gateway.scenarios.heading import NAME, Written, begins_at, check_cites, check_texts, people_in
+from gateway.scenarios.heading import NAME, Written, begins_at, check_cites, check_holders, check_texts, people_in
 from gateway.scenarios.scenario import WARD, Form, Known, Person, Present, Scenario, Step, Told, Unfit, Words
 from permission_lists.findings import Finding, Weight
 
@@ -49,6 +49,7 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
     begins = begins_at(document, marked, known, findings)
     check_cites(document, marked, known, findings)
     people = dict(people_in(marked.get("people", {}), known, findings))
+    check_holders(marked.get("people", {}), people, set(_loaded(document, known)), findings)
     steps = list(_steps(marked["steps"], known, people, begins, findings))
     if not 1 <= len(document.steps) <= MOST_STEPS:
         findings.add(
@@ -71,6 +72,15 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
         people=people,
         steps=tuple(steps),
     )
+
+
+def _loaded(document: Written, known: Known) -> Iterator[str]:
+    """Whom a step brings to the ward with the insurance that is theirs."""
+    for raw in document.steps:
+        for verb, form in known.forms.items():
+            given = raw.get(verb)
+            if form.loads is not None and isinstance(given, dict):
+                yield str(given.get(form.loads))
 
 
 def _written(text: str, findings: Findings) -> tuple[Written, Marked] | None:
@@ -160,9 +170,11 @@ def _step(raw: Marked, known: Known, names: Mapping[str, Collection[str]], findi
             )
             return None
     words = converted(given, form.words, line, findings)
-    _check_expect(expect, form, names, findings)
+    before = len(findings.found)
     if words is not None:
         _check_words(given, words, form, names, findings)
+    right = words if len(findings.found) == before else None
+    _check_expect(expect, right, form, names, findings)
     if name is not None and (not isinstance(name, str) or not NAME.fullmatch(name) or name in names["step"]):
         findings.add(
             raw.line_of("as"),
@@ -202,7 +214,10 @@ def _add_unfit(wrong: Unfit, key: str, line: int, findings: Findings) -> None:
         findings.add(line, "form", f"{key}: {kind}「{shown(wrong.name)}」", wrong.mend)
 
 
-def _check_expect(expect: Marked, form: Form, names: Mapping[str, Collection[str]], findings: Findings) -> None:
+def _check_expect(
+    expect: Marked, words: Words | None, form: Form, names: Mapping[str, Collection[str]], findings: Findings
+) -> None:
+    """`words`: of the step, None when something of them is wrong."""
     for key, value in expect.items():
         told = form.tells.get(key)
         if told is None:
@@ -217,7 +232,7 @@ def _check_expect(expect: Marked, form: Form, names: Mapping[str, Collection[str
         else:
             for one in value if told.several else [value]:
                 _check_told(one, told, expect.line_of(key), names, findings)
-    for wrong in form.contrary(expect):
+    for wrong in form.contrary(expect, words) if words is not None else ():
         _add_unfit(wrong, wrong.key, expect.line_of(wrong.key), findings)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 DEFAULT: Final = "default"
+LONGEST: Final = timedelta(days=100 * 366)
+"""How far behind its beginning a simulation's clock goes: whatever is made then still has an end."""
 WARD: Final = "setagaya"
 
 Holding = Literal["none", "given", "barred"]
@@ -76,7 +78,7 @@ def nothing_more(_words: Any, _names: Names) -> Iterable[Unfit]:
     return ()
 
 
-def nothing_contrary(_expect: Mapping[str, Any]) -> Iterable[Unfit]:
+def nothing_contrary(_expect: Mapping[str, Any], _words: Any) -> Iterable[Unfit]:
     return ()
 
 
@@ -102,7 +104,7 @@ class Form:
 
     `makes`: as what later steps may name it in `of`. `staged`: it needs somebody whom setagaya and suginami both know.
     `only`: fields that some of its steps have no use for. `fits`: what the fields must be to each other. `contrary`: what of the expected can never come
-    together. `moves`: how things stand before the step → after it.
+    together, or of such a step. `moves`: how things stand before the step → after it. `loads`: its field that names somebody whose insurance it brings to the ward.
     """
 
     words: type[Words]
@@ -112,8 +114,9 @@ class Form:
     staged: bool = False
     only: Mapping[str, Only] = field(default_factory=dict)
     fits: Callable[[Any, Names], Iterable[Unfit]] = nothing_more
-    contrary: Callable[[Mapping[str, Any]], Iterable[Unfit]] = nothing_contrary
+    contrary: Callable[[Mapping[str, Any], Any], Iterable[Unfit]] = nothing_contrary
     moves: Callable[[Any, Present], Present | Unfit] = stands_still
+    loads: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from codebook.layouts import Why
-from evidence.entry import EntryKind
+from evidence.entry import EXCHANGE_KINDS, EntryKind
 from evidence.findings import FindingName
 from gateway.batch.text_forms import TextReason
 from gateway.intermediate_server.inquiry.outcomes import REFUSALS, SEALED_KINDS, OutcomeKind
@@ -51,21 +51,24 @@ ENTRIES: Final = Told("entry", (*EntryKind, "erased"), several=True)
 FINDINGS: Final = Told("finding", tuple(FindingName), several=True)
 REASON: Final = Told("reason")
 REASONS: Final = Told("reason", several=True)
+_WITH_ITEMS: Final = frozenset({OutcomeKind.ANSWERED, OutcomeKind.EMPTY_BY_REASON})
 _OUTCOMES_IN: Final[Mapping[str, frozenset[str | None]]] = {
     State.REGISTERED: frozenset({None}),
     State.PERMITTED: frozenset({None}),
     State.HELD: frozenset({OutcomeKind.HELD}),
-    State.ANSWERED: frozenset(SEALED_KINDS),
-    State.NOT_PROVIDED: frozenset(SEALED_KINDS),
+    State.ANSWERED: _WITH_ITEMS,
+    State.NOT_PROVIDED: SEALED_KINDS - _WITH_ITEMS,
     State.REFUSED: frozenset({OutcomeKind.REFUSED, *REFUSALS.values()}),
     State.ABORTED: frozenset({OutcomeKind.ABORTED, OutcomeKind.TIMED_OUT}),
 }
 """State of an inquiry → the kinds of outcome that it can have."""
 _WITH_VALUES: Final = frozenset({State.ANSWERED.value, State.NOT_PROVIDED.value})
+_RESULT_DELETED: Final = "result_deleted"
+_BY_THE_CORE: Final = frozenset({EntryKind.PERMIT_ISSUED, EntryKind.PERMIT_REFUSED, EntryKind.PROVISION_RELAYED})
 _CONTRARY: Final = "が state と両立しません / cannot come with this state"
 
 
-def contrary(expect: Mapping[str, Any]) -> Iterator[Unfit]:
+def contrary(expect: Mapping[str, Any], _words: object) -> Iterator[Unfit]:
     """What of an inquiry's expected result can never come together, by its state."""
     state = expect.get("state")
     possible = _OUTCOMES_IN.get(state) if isinstance(state, str) else None
@@ -79,9 +82,29 @@ def contrary(expect: Mapping[str, Any]) -> Iterator[Unfit]:
         )
     if values in ("as_loaded", "other") and state not in _WITH_VALUES:
         yield Unfit("values", f"値 (state: {state}) {_CONTRARY}", values, mend=f"{state} なら / with {state}: none")
-    if values == "none" and state == State.ANSWERED and expect.get("reason") != "result_deleted":
+    reason = expect.get("reason")
+    if reason is not None and state in _WITH_VALUES and reason != _RESULT_DELETED:
+        mend = f"{state} に理由はありません。結果が消えた後だけ {_RESULT_DELETED} です / {state} has none; {_RESULT_DELETED} once the result is gone"
+        yield Unfit("reason", f"理由 (state: {state}) {_CONTRARY}", reason, mend=mend)
+    if values == "none" and state == State.ANSWERED and reason != _RESULT_DELETED:
         mend = "as_loaded か other です。結果が消えた後なら reason: result_deleted も書いてください / as_loaded or other; with reason: result_deleted, none"
         yield Unfit("values", f"値 (state: {state}) {_CONTRARY}", values, mend=mend)
+
+
+def not_written(expect: Mapping[str, Any], words: Any) -> Iterator[Unfit]:
+    """Of an inquiry's records by one party (`by`), those that a party of this sort never writes."""
+    match words.by:
+        case "network":
+            written = _BY_THE_CORE
+        case "linkage":
+            written = frozenset({EntryKind.INQUIRY_REFUSED})
+        case _:
+            written = EXCHANGE_KINDS - _BY_THE_CORE
+    kinds = expect.get("kinds")
+    for kind in dict.fromkeys(map(str, kinds if isinstance(kinds, list) else ())):
+        if kind in EXCHANGE_KINDS - written:
+            mend = f"{words.by} が書くのは / {words.by} writes: {', '.join(sorted(written))}"
+            yield Unfit("kinds", f"{words.by} が書かない記録 / a record that {words.by} never writes", kind, mend=mend)
 
 
 @cache

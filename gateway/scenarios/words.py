@@ -32,7 +32,7 @@ from gateway.scenarios.verbs import (
 from gateway.scenarios.vocabulary import reasons
 from gateway.setting_up.first_staff import FIRST
 from gateway.setting_up.key_files import PURPOSES
-from gateway.topology import NETWORK, Agency, Program, Topology
+from gateway.topology import NETWORK, Program, Topology
 
 VERBS: Final[Mapping[str, Verb]] = {
     **exchange.VERBS,
@@ -67,7 +67,7 @@ def _known_in(topology: Topology) -> Known:
     names: dict[str, Collection[str]] = {
         "agency": hosted,
         "asking": [*(agency for agency in hosted if system_of(agency) in asking), *asking],
-        "insurer": [agency for agency in hosted if _insures(topology.agencies[agency]) and _holds(can, agency)],
+        "insurer": [agency for agency in hosted if topology.agencies[agency].is_municipality and _holds(can, agency)],
         "party": [*hosted, NETWORK, "linkage"],
         "role": started,
         "line": lines,
@@ -97,7 +97,3 @@ def _known_in(topology: Topology) -> Known:
 
 def _holds(can: Mapping[str, Collection[str]], agency: str) -> bool:
     return "business-information:register" in can.get(holding_system(agency), ())
-
-
-def _insures(agency: Agency) -> bool:
-    return any(kind.endswith(("区長", "市長", "町長", "村長")) for kind in agency.kinds)

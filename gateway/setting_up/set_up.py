@@ -94,9 +94,7 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
         private_folder(folder)
     authority = open_authority(data.authority, plan.now)
     SharedOffset.ensure(data.clock)
-    enrolment = Enrolment(
-        agencies=plan.topology.agencies, simulation=plan.topology.hosting(Program.NETWORK) is not None
-    )
+    enrolment = Enrolment(agencies=plan.topology.agencies, simulation=_is_simulation(plan))
     make = _Making(plan=plan, authority=authority, enrolment=enrolment, passphrases=Passphrases(plan.key_profile))
     _prepare_parties(make)
     _first_staff(plan)
@@ -135,6 +133,11 @@ def _prepare_parties(make: _Making) -> None:
             make.enrolment.certificate(identity, agency_id, Use.STAFF, name)
 
 
+def _is_simulation(plan: SetUp) -> bool:
+    """Its network is the simulated one."""
+    return plan.topology.hosting(Program.NETWORK) is not None
+
+
 def _has_staff(plan: SetUp, agency: str) -> bool:
     """Whether set-up makes the first staff of this party: of the network and the resident network always, of an agency as the topology says."""
     found = plan.topology.agencies.get(agency)
@@ -143,10 +146,12 @@ def _has_staff(plan: SetUp, agency: str) -> bool:
 
 def _first_staff(plan: SetUp) -> None:
     """The people of every agency whose intermediate server is ours; their certificates are their terminals'."""
+    profile, simulation = plan.key_profile, _is_simulation(plan)
     for role in plan.topology.roles.values():
         if role.program is Program.INTERMEDIATE:
+            folder = plan.data.role(role.name)
             for agency in filter(partial(_has_staff, plan), role.hosts):
-                ensure_first_staff(plan.data, plan.data.role(role.name), agency, plan.now, profile=plan.key_profile)
+                ensure_first_staff(plan.data, folder, agency, plan.now, profile=profile, simulation=simulation)
                 backup_keys.ensure(plan.data, plan.data.role(role.name), agency, profile=plan.key_profile)
                 for other in plan.topology.roles.values():
                     if other.program is Program.LINKAGE and agency in other.hosts:

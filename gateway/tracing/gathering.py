@@ -47,6 +47,17 @@ class Found:
         every = [(source, entry) for source, entries in self.entries.values() for entry in entries]
         return sorted(every, key=lambda line: str(line[1]["at"]))
 
+    def parties(self) -> set[str]:
+        """Whoever an entry names as inquirer or provider, and the core."""
+        return {NETWORK} | {str(entry[side]) for _, entry in self.lines() for side in _PARTIES if entry.get(side)}
+
+    def missed(self) -> dict[str, str]:
+        """Who did not answer and may hold a part of this: of the parties of the inquiry, or everybody when nothing was found."""
+        if not self.lines():
+            return dict(self.silent)
+        parties = self.parties()
+        return {name: why for name, why in self.silent.items() if name.partition("/")[0] in parties}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -81,12 +92,12 @@ def search(sources: Sources, number: str) -> Found:
 
 def concerned(found: Found, sources: Sources) -> list[Source]:
     """The logs in which something of this inquiry can stand: its inquirer's two, the core's, its provider's; and whoever has an entry."""
-    named = {str(entry[side]) for _, entry in found.lines() for side in _PARTIES if entry.get(side)}
+    parties = found.parties()
     inquirers = {str(entry["inquirer"]) for _, entry in found.lines() if entry.get("inquirer")}
     having = {source.name for source, entry in found.lines()}
 
     def can(source: Source) -> bool:
-        among = inquirers if source.server is LogParty.LINKAGE else named | {NETWORK}
+        among = inquirers if source.server is LogParty.LINKAGE else parties
         return source.agency in among or source.name in having
 
     return [source for source in sources.logs if can(source)]
@@ -105,7 +116,7 @@ def download(found: Found, sources: Sources, folder: Path) -> Downloaded:
     """The exports of every log concerned, of the fiscal years in which any of them has an entry of the inquiry. Raises OSError."""
     years = sorted({int(entry["log"]["year"]) for _, entry in found.lines()})
     files: dict[str, Path] = {}
-    unread = dict(found.silent)
+    unread = found.missed()
     for source in concerned(found, sources):
         for year in years:
             target = folder / f"{len(files)}.ndjson"

@@ -25,6 +25,8 @@ from transport.clock import JST
 
 _T: Final = templates.load("gateway.tracing")
 _NOBODY: Final = frozenset({"auto"})
+_PERSON_FOUND: Final = "person_found"
+"""Beside kinds and reasons: a record of the party is about somebody whom it knows."""
 _NOTHING: Final = Html("")
 
 
@@ -195,9 +197,10 @@ def _content(trace: Trace, lane: Lane, records: Sequence[Recorded]) -> list[Html
         return [_T.fill("silent", text=_unread(why), english="")]
     if not records and lane is not Lane.DESK:
         return [_T.fill("silent", text=said["silent"], english=said["silent_english"])]
+    marks = trace.marks | ({_PERSON_FOUND} if any(one.entry.get("subject") for one in records) else frozenset())
     parts = [
-        _list("見たもの", "saw", "saw", [_sight(one) for one in lanes.sight(lane, "saw", trace.marks)]),
-        _list("見えないもの", "could not see", "blind", [_sight(one) for one in lanes.sight(lane, "blind", trace.marks)]),
+        _list("見たもの", "saw", "saw", [_sight(one) for one in lanes.sight(lane, "saw", marks)]),
+        _list("見えないもの", "could not see", "blind", [_sight(one) for one in lanes.sight(lane, "blind", marks)]),
     ]  # fmt: skip
     decided = [_decided(one) for one in trace.decisions if trace.exchange.lane(one.record) is lane]
     if decided:

@@ -55,11 +55,12 @@ def problems(**items: dict[str, object]) -> list[Problem]:
     return check_record(ACCOUNTS, "公的給付支給等口座情報", ACCOUNT | items)
 
 
-def test_the_shipped_layouts_are_the_three_kinds_of_information_and_notices():
+def test_the_shipped_layouts_are_the_four_kinds_of_information_and_notices():
     assert {(layout.information, layout.code, layout.code_is_ours) for layout in LAYOUTS} == {
         ("医療保険給付関係情報", "TM00000000090001", True),
         ("公的給付支給等口座登録簿関係情報", "TM00000000000089", False),
         ("失業等給付関係情報", "TM00000000090002", True),
+        ("地方税関係情報", "TM00000000000002", False),
         ("お知らせ", "TM00000000090003", True),
     }
 
@@ -305,4 +306,7 @@ def test_a_text_keeps_to_its_characters(characters, good, bad):
 
 def test_what_is_made_up_by_us_is_marked():
     assert all(layout.form_is_ours for layout in LAYOUTS)
-    assert {layout.information for layout in LAYOUTS if not layout.code_is_ours} == {"公的給付支給等口座登録簿関係情報"}
+    assert {layout.information for layout in LAYOUTS if not layout.code_is_ours} == {
+        "公的給付支給等口座登録簿関係情報",
+        "地方税関係情報",
+    }

@@ -39,8 +39,15 @@ def notices(person):
     return [BUSINESS.notice(person, system="insurance", addressee_number="0000000001", nth=nth) for nth in range(2)]
 
 
+def taxes(person):
+    return [BUSINESS.local_tax(person, system="tax", addressee_number="0000000004")]
+
+
 RECORDS = [
-    record for make in (insurance, account, unemployment, notices) for person in PEOPLE for record in make(person)
+    record
+    for make in (insurance, account, unemployment, notices, taxes)
+    for person in PEOPLE
+    for record in make(person)
 ]
 
 

@@ -18,10 +18,13 @@ from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED
 from gateway.key_rotation import await_register
 from keys.signing import Signer
-from partner.connection import Connection
+from partner.calling import NotYetError
+from partner.connection import CodeRefusedError, Connection
 from partner.example import ask
+from partner.mailbox import Mailbox
 from partner.messages import Question, envelope
 from partner.providing import Provider
+from partner.serving import application, serving
 from synthetic.business import MEDICAL_INSURANCE
 from tests.support.partner_world import (
     HOST,
@@ -96,6 +99,30 @@ def test_a_partner_asks_the_ward_with_keys_that_nobody_else_has(world, connectio
     payload = ended.payload
     assert payload["kind"] == "answered"
     assert {name for record in payload["records"] for name in record["items"]} == {"被保険者番号"}
+
+
+def test_a_passing_trouble_is_told_from_a_no_and_a_code_is_asked_for_again(world, connection, clock):
+    """The network does not reach our server at first: the reason is named, the same number again brings the code once the server is there."""
+    system, _, port = world
+    known, mailbox = system.insured[0].individual_number, Mailbox()
+    number = mailbox.new_number("one question", clock())
+
+    async def trouble_that_passes() -> None:
+        with pytest.raises(NotYetError) as passing:
+            await connection.ask_for_code(number, known, patience_s=1)
+        assert passing.value.reason in {"peer_unreachable", "circuit_open"}
+        assert passing.value.reason in str(passing.value)
+        asking = asyncio.create_task(connection.ask_for_code(number, known))
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        app = application(connection.register, mailbox, None, "partner", clock)
+        async with serving(app, connection.identity("server"), host=HOST, port=port):
+            await asking
+            assert await mailbox.code(number)
+            with pytest.raises(CodeRefusedError, match="acquisition_number_unknown"):
+                await connection.ask_for_code(Mailbox().new_number("one question", clock()), known)
+
+    asyncio.run(trouble_that_passes())
 
 
 def test_a_partner_far_away_gets_the_newer_register_from_the_network(world, connection, tmp_path):

@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
+from gateway.demonstration.stage import SEED, WARD
 from gateway.exit_codes import BAD_INPUT, OK
 from gateway.first_people import Known, bring_in
 from gateway.launcher import ROOT, Running
 from gateway.scenario_command import read, with_lines
+from gateway.scenarios.driver import RESIDENTS, Driver
 from gateway.scenarios.playing import Outcome, in_order, play, system
 from gateway.scenarios.reading import parse
 from gateway.scenarios.words import known
+from synthetic.business import LOCAL_TAX, MEDICAL_INSURANCE
+from synthetic.people import MOST_RESIDENTS, population
 
 FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 LINES = 400
@@ -88,7 +92,30 @@ def asked_as_printed(running: Running) -> tuple[Known, str]:
     assert brought[0] == brought[1], "the same again changes nothing"
     words = brought[0].question.replace(" sekisho ", f" {sys.executable} -m gateway ")
     done = subprocess.run(["bash", "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    both_ways.extend(asyncio.run(asked_both_ways(Driver(running=running))))
     return brought[0], done.stdout
+
+
+ANSWERED_BY = {
+    ("suginami", MEDICAL_INSURANCE), ("suginami", LOCAL_TAX), ("yokohama", MEDICAL_INSURANCE), ("yokohama", LOCAL_TAX),
+    ("kyokai-kenpo", MEDICAL_INSURANCE), ("koiki-rengo", MEDICAL_INSURANCE),
+}  # fmt: skip
+both_ways: list[tuple[str, str, str]] = []
+"""Provider, information, and the outcome of what the ward, or 杉並区, asks about the first of those people under the item of the resident tax."""
+
+
+async def asked_both_ways(driver: Driver) -> list[tuple[str, str, str]]:
+    person = next(filter(driver.business.is_insured, population(SEED, MOST_RESIDENTS)))
+    wanted = [(RESIDENTS, provider, information) for provider, information in sorted(ANSWERED_BY)]
+    wanted += [("suginami-gyomu", WARD, LOCAL_TAX), ("suginami-gyomu", "kyokai-kenpo", MEDICAL_INSURANCE)]
+    asked = [
+        driver.to_the_ward(person, system, provider=provider, information=information)
+        for system, provider, information in wanted
+    ]
+    answers = [await driver.ask(system, question) for (system, _, _), question in zip(wanted, asked, strict=True)]
+    return [
+        (provider, information, one["outcome"]) for (_, provider, information), one in zip(wanted, answers, strict=True)
+    ]
 
 
 said: list[tuple[int, dict]] = []
@@ -140,6 +167,12 @@ def test_somebody_who_starts_the_whole_topology_asks_at_once_by_the_command_that
     assert (known.people, known.agencies) == (3, 13)
     [item] = json.loads(answer)["items"]
     assert (item["state"], [sorted(one["items"]) for one in item["values"]]) == ("answered", [["被保険者番号"]])
+
+
+def test_the_ward_and_others_are_asked_about_those_people_both_ways(outcomes):
+    """Every agency that may has something of them: insurance, and at municipalities the resident tax (SK-9)."""
+    assert {(provider, information) for provider, information, _ in both_ways} == ANSWERED_BY | {(WARD, LOCAL_TAX)}
+    assert {outcome for _, _, outcome in both_ways} == {"answered"}
 
 
 def test_faults_are_set_listed_and_cleared_by_command_and_a_mistake_sets_none(outcomes):

@@ -10,7 +10,7 @@ import yaml
 
 from gateway.topology import parse, shipped, shipped_text
 from storage.reference_data import read_layouts
-from synthetic.business import MEDICAL_INSURANCE, RECEIVING_ACCOUNT, UNEMPLOYMENT
+from synthetic.business import LOCAL_TAX, MEDICAL_INSURANCE, RECEIVING_ACCOUNT, UNEMPLOYMENT
 from synthetic.recipients import RECIPIENTS
 
 WHOLE = parse(shipped_text("topologies/whole"))
@@ -40,7 +40,7 @@ def test_the_whole_topology_has_everybody_of_the_default_one_under_the_same_code
     assert {name: agency.code for name, agency in shipped().agencies.items()}.items() <= codes.items()
 
 
-@pytest.mark.parametrize("information", [MEDICAL_INSURANCE, RECEIVING_ACCOUNT, UNEMPLOYMENT])
+@pytest.mark.parametrize("information", [MEDICAL_INSURANCE, RECEIVING_ACCOUNT, UNEMPLOYMENT, LOCAL_TAX])
 def test_every_layout_says_that_it_is_ours(information):
     found = [layout for layout in read_layouts() if layout.information == information]
     assert found

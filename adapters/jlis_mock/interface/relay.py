@@ -49,7 +49,7 @@ from keys.binding import bind
 from keys.ring import Keyring
 from storage.committer import Commit, Committer, Lost, commit_step
 from transport.channel import Channel, ChannelError, RefusedByPeerError
-from transport.clock import JST
+from transport.clock import JST, Clock
 from transport.register import Register
 
 PERMIT_REVOKED: Final = "permit_revoked"
@@ -82,6 +82,7 @@ class Relay:
     outcomes: Ways
     redeem_s: int
     lists: ListShelf
+    clock: Clock
     under_way: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, datetime] = field(default_factory=dict)
 
@@ -126,13 +127,13 @@ class Relay:
             turned_away(reason, self._label(permit, now))
             await self._turn_away(permit, caller, reason, now)
             return refused(reason)
-        answer = await self._forward(ask, permit, presented, now)
+        answer = await self._forward(ask, permit, presented)
         if "retry" in answer:
             relayed("retry", self._label(permit, now))
             await self._remember(ask, permit, presented, now)
         return answer
 
-    async def _forward(self, ask: InquiryAsk, permit: StoredPermit, presented: str, now: datetime) -> dict[str, Any]:
+    async def _forward(self, ask: InquiryAsk, permit: StoredPermit, presented: str) -> dict[str, Any]:
         channel = self.provisions.get(permit.provider)
         if channel is None or self.faults.take(Switch.PROVIDER_DOWN, permit.permit_id):
             return retry("provider_unreachable")
@@ -142,7 +143,7 @@ class Relay:
         finally:
             if mine:
                 self.under_way.pop(permit.permit_id, None)
-        return await self._pass_on(permit, presented, answer, now)
+        return await self._pass_on(permit, presented, answer)
 
     async def _after_outage(self, permit: StoredPermit, now: datetime) -> StoredPermit:
         """The permit with the time that it has if the network was away since."""
@@ -202,12 +203,11 @@ class Relay:
         }
         return await _ask(channel, item)
 
-    async def _pass_on(
-        self, permit: StoredPermit, presented: str, answer: ProviderAnswer, now: datetime
-    ) -> dict[str, Any]:
-        """Record what B said, then hand it on. An answer that is no answer leaves nothing behind: ask again."""
+    async def _pass_on(self, permit: StoredPermit, presented: str, answer: ProviderAnswer) -> dict[str, Any]:
+        """Record what B said, at the time at which it has said it, then hand it on. An answer that is no answer leaves nothing behind: ask again."""
         if answer.retry is not None:
             return retry(reason_code(answer.retry))
+        now = self.clock()
         if answer.refused is not None:
             reason = reason_code(answer.refused.reason)
             await self._record_refusal(permit, presented, reason, now)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
@@ -14,8 +15,19 @@ from gateway.demonstration.exchanging import canonical, loaded
 from gateway.demonstration.stage import WARD, fresh_key
 from gateway.scenarios.driver import insisting, until
 from gateway.scenarios.play import HELD_BY, Play, StepFailedError, Verb, records_of, unemployment
-from gateway.scenarios.scenario import FLAG, Form, Only, Told, Words
-from gateway.scenarios.vocabulary import ENTRIES, FINDINGS, MATCH, OUTCOME, REASON, REASONS, STATE, VALUES, contrary
+from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
+from gateway.scenarios.vocabulary import (
+    ENTRIES,
+    FINDINGS,
+    MATCH,
+    OUTCOME,
+    REASON,
+    REASONS,
+    STATE,
+    VALUES,
+    contrary,
+    not_written,
+)
 from synthetic.business import MEDICAL_INSURANCE, BusinessRecord
 
 _HALF_WAY_S: Final = 10.0
@@ -215,6 +227,14 @@ async def agree(play: Play, words: Agree) -> dict[str, Any]:
     return {"findings": sorted(await until(found, lambda names: lacking not in names, _HALF_WAY_S))}
 
 
+def _asks_once(words: Ask, _names: Names) -> Iterator[Unfit]:
+    for name, times in Counter(words.items).items():
+        if times > 1:
+            yield Unfit(
+                "items", "二度ある項目 / an item that stands there twice", name, mend="一つにしてください / once"
+            )
+
+
 _DECIDED: Final = Told("reason", ("released", "refused"))
 _ASKED: Final[Mapping[str, Told]] = {**_TOLD, "same": FLAG}
 _OF: Final = {"of": "inquiry"}
@@ -225,6 +245,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells=_TOLD,
             makes="inquiry",
             refers={"about": "person", "asker": "asking", "stead": "agency", "of": "agency"},
+            fits=_asks_once,
             contrary=contrary,
         ),
         play=ask,
@@ -253,6 +274,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Recorded,
             tells={"kinds": ENTRIES, "reasons": REASONS, "for": Told("agency", several=True)},
             refers={**_OF, "by": "party"},
+            contrary=not_written,
         ),
         play=recorded,
     ),

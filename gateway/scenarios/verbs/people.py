@@ -162,6 +162,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"outcome": ROW_OUTCOME, "reason": REASON, "state": DECISION},
             refers=_PAIR,
             fits=_is_of_another,
+            loads="about",
         ),
         play=mislink,
     ),

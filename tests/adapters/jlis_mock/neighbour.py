@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ from transport.tls import Identity
 
 @dataclass
 class Neighbours:
-    """What they hold and have seen. `dispositions`: what to answer to the next provisions, else `provided`."""
+    """What they hold and have seen. `dispositions`: what to answer to the next provisions, else `provided`; `busy_s`: how long each takes."""
 
     signers: dict[str, Signer]
     codes: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Neighbours:
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     dispositions: list[str] = field(default_factory=list)
     answered: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    busy_s: float = 0.0
 
     async def post_codes(self, request: web.Request) -> web.Response:
         agency = request.match_info["agency"]
@@ -51,6 +53,7 @@ class Neighbours:
         agency = request.match_info["agency"]
         items = (await _body(request))["items"]
         self.provisions += items
+        await asyncio.sleep(self.busy_s)
         return _answer([self.provide(agency, item) for item in items])
 
     def provide(self, agency: str, item: dict[str, Any]) -> dict[str, Any]:

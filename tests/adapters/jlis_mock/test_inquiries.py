@@ -8,6 +8,7 @@ import pytest
 
 from adapters.jlis_mock.core.messages import read_outcome
 from adapters.jlis_mock.dishonest import open_answer, permit_claims
+from evidence import canonical
 from tests.adapters.jlis_mock.surroundings import Surroundings, another_network
 from tests.adapters.jlis_mock.wishes import ACCOUNT, acquire, permitted
 from transport.clock import Clock
@@ -28,6 +29,20 @@ async def test_an_inquiry_reaches_the_provider_with_its_own_code_and_comes_back_
     bound = hashlib.sha256(base64.b64decode(seen["nonce"]) + base64.b64decode(seen["code"])).hexdigest()
     assert bound == permit_claims(token)["code_binding"]
     assert await kinds(around, signed.inquiry_number) == [("permit.issued", None), ("provision.relayed", "provided")]
+
+
+async def test_what_was_passed_on_is_recorded_after_its_provider_has_said_it(around: Surroundings) -> None:
+    """On a time line of all parties the cause stands before its effect, however long the provider takes (SC-4)."""
+    signed, token = await permitted(around)
+    around.neighbours.busy_s = 0.1
+    try:
+        answer = await around.peer("setagaya").present(token, signed)
+    finally:
+        around.neighbours.busy_s = 0.0
+    made_at = canonical.decode(base64.b64decode(answer["outcome"]))["at"]
+    issued, relayed = await around.entries(signed.inquiry_number)
+    assert (issued["kind"], relayed["kind"]) == ("permit.issued", "provision.relayed")
+    assert issued["at"] < made_at <= relayed["at"]
 
 
 async def test_the_same_bytes_again_get_the_same_answer_and_are_recorded_once(around: Surroundings) -> None:

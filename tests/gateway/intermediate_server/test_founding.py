@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from gateway.__main__ import main as sekisho
 from gateway.data_folder import DataFolder
+from gateway.exit_codes import OK, REFUSED
 from gateway.intermediate_server.staff import founding
 from gateway.intermediate_server.staff.founding import FirstMember, FoundingBrokenError
 from gateway.intermediate_server.staff.rights import Function
@@ -85,7 +87,7 @@ def test_no_letter_of_a_founding_document_can_be_changed():
 def test_set_up_makes_two_founders_and_keeps_what_is_there(tmp_path):
     data = DataFolder(tmp_path)
     role = data.role("intermediate")
-    ensure_first_staff(data, role, "setagaya", NOW, profile="cheapest")
+    ensure_first_staff(data, role, "setagaya", NOW, profile="cheapest", simulation=True)
     path = role / "staff" / "setagaya.json"
     before = path.read_bytes()
     found = founding.read(before, "setagaya").founding
@@ -97,18 +99,18 @@ def test_set_up_makes_two_founders_and_keeps_what_is_there(tmp_path):
         Function.STAFF_ADMINISTER, Function.STAFF_APPROVE, Function.STAFF_ANALYSE, Function.BACKUP, Function.KEYS_DESTROY,
     }  # fmt: skip
     assert all(set(one.functions) <= administration or not set(one.functions) & administration for one in found.members)
-    ensure_first_staff(data, role, "setagaya", NOW, profile="cheapest")
+    ensure_first_staff(data, role, "setagaya", NOW, profile="cheapest", simulation=True)
     assert path.read_bytes() == before
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_set_up_that_died_half_way_is_made_whole(tmp_path):
     data = DataFolder(tmp_path)
-    ensure_first_staff(data, data.role("intermediate"), "setagaya", NOW, profile="cheapest")
+    ensure_first_staff(data, data.role("intermediate"), "setagaya", NOW, profile="cheapest", simulation=True)
     path = data.role("intermediate") / "staff" / "setagaya.json"
     path.unlink()
     data.staff_secrets("setagaya", "admin-2").unlink()
-    ensure_first_staff(data, data.role("intermediate"), "setagaya", NOW, profile="cheapest")
+    ensure_first_staff(data, data.role("intermediate"), "setagaya", NOW, profile="cheapest", simulation=True)
     found = founding.read(path.read_bytes(), "setagaya").founding
     running = type("Folder", (), {"data": data})
     for one in found.members:
@@ -135,6 +137,22 @@ async def _staff_of(running: Running) -> tuple[list, list]:
     async with terminal(running) as desk:
         admin = await desk.entered(first(running, "admin-1"))
         return (await desk.call(admin, "staff/members"))[1], (await desk.call(admin, "staff/grants"))[1]
+
+
+def test_the_first_staff_of_a_simulation_outlast_what_is_kept_for_seven_years(tmp_path_factory, capsys):
+    """The clock is moved by 8 years: whoever was there at the beginning is let in, with a new password of their own (SC-7, SC-11)."""
+    folder = tmp_path_factory.mktemp("years")
+    try:
+        with Running(folder, roles=("intermediate",), ports="free", key_profile="cheapest", durable=False) as alone:
+            data = ["--data", str(alone.data.root)]
+            assert sekisho(["clock", "advance", "8y", *data]) == OK
+            capsys.readouterr()
+            assert sekisho(["held", "list", "--agency", "setagaya", *data]) == OK, capsys.readouterr().err
+            assert sekisho(["clock", "advance", "13y", *data]) == OK
+            assert sekisho(["held", "list", "--agency", "setagaya", *data]) == REFUSED
+            assert "期間が過ぎています" in capsys.readouterr().err
+    finally:
+        discard(folder)
 
 
 async def test_an_agency_is_founded_once(running):
