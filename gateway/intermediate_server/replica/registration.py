@@ -2,7 +2,7 @@
 
 Record id and revision are the retry identity: the same again is registered already, another content under them is refused
 (「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number, and the bars of the number of before
-follow it (bars.carrying); a lower one is out of date.
+follow it (replica.carrying); a lower one is out of date.
 A bad record is answered with item and reason; good ones of the same list go on (LS-2).
 """
 
@@ -23,10 +23,9 @@ from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.entry import EntryKind
 from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars import carrying
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
-from gateway.intermediate_server.replica import erasure
+from gateway.intermediate_server.replica import carrying, erasure
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key

@@ -14,7 +14,7 @@ from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars import carrying, standing, whose
+from gateway.intermediate_server.bars import standing, whose, writing
 from gateway.intermediate_server.bars.states import (
     EVERYTHING,
     TO_BE_LIFTED,
@@ -110,7 +110,10 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
     )
     agency.bars.hold_to(bar)  # whoever is answered while this is on its way is answered under it
     applied = await _commit(
-        agency, Write(carrying.SET, carrying.set_row(agency, bar)), bar, _entry(acting, bar, "set", now)
+        agency,
+        Write(writing.SET, writing.set_row(agency.keys.ring, agency.id, bar)),
+        bar,
+        _entry(acting, bar, "set", now),
     )
     if isinstance(applied, Applied):
         return shown(bar)
@@ -201,7 +204,7 @@ async def _commit(agency: HostedAgency, guard: Write, bar: Bar, entry: NewEntry)
             Commit(
                 step=_CHANGED,
                 guard=guard,
-                follow=(Write(carrying.MOVED, (bar.bar_id, bar.integrated_number)),),
+                follow=(Write(writing.MOVED, (bar.bar_id, bar.integrated_number)),),
                 entries=(entry,),
             )
         )

@@ -14,15 +14,13 @@ from typing import Final
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.bars.states import BAR_PREFIX, Bar, BarState, Effect
+from gateway.intermediate_server.bars.writing import MOVED, SET, set_row
 from gateway.intermediate_server.records.exchange_entries import note_about
 from storage import sql
 from storage.committer import NewEntry, Statement, Write
 
 _SQL = sql.load("gateway.intermediate_server.bars")
-SET: Final = Statement("set_bar", _SQL["set_bar"])
-MOVED: Final = Statement("bars_moved", _SQL["bars_moved"])
 _SAME: Final = Statement("same_bars", _SQL["same_bars"])
 AUTO: Final = "auto"
 
@@ -56,7 +54,10 @@ def carry(agency: HostedAgency, moves: Collection[tuple[str, str]], now: datetim
         writes=tuple(
             write
             for bar in made
-            for write in (Write(SET, set_row(agency, bar)), Write(MOVED, (bar.bar_id, bar.integrated_number)))
+            for write in (
+                Write(SET, set_row(agency.keys.ring, agency.id, bar)),
+                Write(MOVED, (bar.bar_id, bar.integrated_number)),
+            )
         ),
         entries=tuple(_entry(agency, bar, origin, now) for bar, origin in zip(made, froms, strict=True)),
     )
@@ -67,16 +68,6 @@ def _carried(agency: HostedAgency, bar: Bar, number: str, now: datetime) -> Bar:
     bar_id = agency.new_id(BAR_PREFIX, now)
     fresh = replace(bar, bar_id=bar_id, integrated_number=number, state=state, set_by=AUTO, set_at=now, version=1)
     return replace(fresh, asked_by=None, changed_by=None, changed_at=None)
-
-
-def set_row(agency: HostedAgency, bar: Bar) -> tuple[object, ...]:
-    """The row of `set_bar`: whose the bar is, sealed and by its index."""
-    number = bar.integrated_number
-    kept = (None, None) if number is None else whose.kept(agency.keys.ring, agency.id, bar.bar_id, number)
-    return (
-        bar.bar_id, bar.place.value, bar.effect.value, bar.cause.value, *kept, bar.inquirer, bar.information, bar.data_item,
-        bar.state.value, bar.set_by, bar.set_at,
-    )  # fmt: skip
 
 
 def _entry(agency: HostedAgency, bar: Bar, origin: str, now: datetime) -> NewEntry:
