@@ -29,6 +29,7 @@ from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.role_files import write_json
+from storage.backups.openings import check_recorded
 from storage.committer import Committer
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
@@ -158,6 +159,7 @@ async def _desk(config: RoleConfig, agency: str, people: Sequence[str]) -> Async
             clock=config.clock,
         )
         await committer.load()
+        await check_recorded(database, hosted.tenant)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         running = group.create_task(commit([committer]))
         try:

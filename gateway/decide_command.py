@@ -22,7 +22,7 @@ from gateway.list_sources import SourceWrongError, open_library, register
 from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
 from permission_lists.explain import COLUMNS, MARKS, Checked, Explained, Verdict, allowing, explain
 from permission_lists.model import PermissionList, PermissionRow
-from permission_lists.parties import resolve, whole_names
+from permission_lists.parties import listed_name, resolve, whole_names
 from storage.reference_data import read_party_rules, read_permission_list
 from transport.register import Agency
 
@@ -173,7 +173,7 @@ def _party(name: str, option: str, kinds: list[str], agencies: Sequence[Agency])
     rules = read_party_rules()
     means = whole_names(rules, name)
     agency = next((one for one in agencies if not means.isdisjoint(whole_names(rules, one.name))), None)
-    party = resolve(rules, name)
+    party = resolve(rules, listed_name(rules, name) or name)
     if agency is not None:
         party = Party(name=agency.name, kinds=agency.kinds, pia_duty_met=agency.assessed, means=means)
     if party is None:
@@ -285,7 +285,13 @@ def _explained_document(explained: Explained | None) -> dict[str, Any]:
         return {}
     return {
         "columns": [
-            {"column": one.column.value, "verdict": one.verdict.value, "asked": one.asked, "wanted": list(one.wanted)}
+            {
+                "column": one.column.value,
+                "verdict": one.verdict.value,
+                "asked": one.asked,
+                "wanted": list(one.wanted),
+                **({"means": list(one.means)} if one.means else {}),
+            }
             for one in explained.columns
         ],
         **_rows_document(explained.allowing),
@@ -318,4 +324,5 @@ def _rows_lines(rows: Sequence[PermissionRow]) -> list[str]:
 
 def _column_line(one: Checked) -> str:
     wanted = "" if one.verdict is Verdict.FITS or not one.wanted else f"  リスト: {' | '.join(one.wanted)[:200]}"
-    return f"  {MARKS[one.verdict]} {COLUMNS[one.column]}  {one.asked}{wanted}"
+    means = f"\n      = {' | '.join(one.means)[:400]}" if wanted and one.means else ""
+    return f"  {MARKS[one.verdict]} {COLUMNS[one.column]}  {one.asked}{wanted}{means}"

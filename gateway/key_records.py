@@ -22,6 +22,7 @@ from gateway.data_folder import DataFolder
 from gateway.setting_up.key_files import LOG, PUBLIC
 from gateway.topology import NETWORK, Program
 from keys.ring import Keyring
+from storage.backups.openings import check_recorded
 from storage.committer import Commit, Committer, NewEntry, Write, commit_step
 from storage.committing import commit
 from storage.database import Database, StorageUnavailableError
@@ -128,6 +129,7 @@ async def _append(
             return
         committer = Committer(database, tenant, origin=origin, signer=partial(ring.signer, LOG), clock=config.clock)
         await committer.load()
+        await check_recorded(database, tenant)
         async with asyncio.TaskGroup() as group:
             working = group.create_task(commit([committer]))
             try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway.list_sources import Library, Text
 from permission_lists.differences import Differences
 from permission_lists.documents import Document, read
+from permission_lists.explain import meaning
 from permission_lists.findings import Finding, Weight
 from permission_lists.lint import errors, lint
 from permission_lists.model import PermissionRow
@@ -152,19 +153,13 @@ def row_text(row: PermissionRow) -> str:
             f"{row.id}  {row.legal_basis}",
             f"  効力    {_days(row)}",
             f"  照会者  {row.inquirer.text}",
-            f"          {_meaning(row)}",
+            f"          = {meaning(row.inquirer)}",
             f"  事務    {row.affair}",
             *([] if row.follows is None else [f"  準ずる法定事務  {row.follows}（番号法第19条第9号）"]),
             *(f"  提供    {grant.provider.text} → {'、'.join(sorted(grant.information))}" for grant in row.grants),
             *(f"  細目    {row.item}-{detail.number} {detail.affair}" for detail in row.details or ()),
         ]
     )
-
-
-def _meaning(row: PermissionRow) -> str:
-    term = row.inquirer
-    certain = "、".join(sorted(term.kinds | term.agencies)) or "(なし)"
-    return f"= {certain}{'、ほか他の法令で定まる者' if term.unresolved else ''}"
 
 
 def differences_document(found: Differences) -> dict[str, Any]:

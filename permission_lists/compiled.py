@@ -114,7 +114,7 @@ def _mentioned(permission_list: PermissionList) -> tuple[frozenset[str], frozens
     """Every kind, and every agency's name, by which a term of the list can pick out an agency."""
     terms = {row.inquirer for row in permission_list.rows.values()}
     terms |= {grant.provider for row in permission_list.rows.values() for grant in row.grants}
-    kinds = frozenset().union(*(term.kinds | term.possible | {term.text} for term in terms))
+    kinds = frozenset().union(*(term.kinds | term.possible for term in terms))
     return kinds, frozenset().union(*(term.agencies for term in terms))
 
 

@@ -168,11 +168,12 @@ def basis_on(permission_list: PermissionList, named: str | None, on: date) -> Le
 
 
 def standing(term: Term, party: Party) -> Standing:
-    """Whether the party falls under the term: by a kind it is, by the wording itself held as a kind, or named by the term.
+    """Whether the party falls under the term: by a kind it is, or named by the term.
 
-    A name alone never makes an agency of a kind: kinds stand in the register.
+    The term's definition alone says whom it means, never its wording (docs/adr/0085); a name alone never makes an agency of
+    a kind: kinds stand in the register.
     """
-    if party.kinds & term.kinds or term.text in party.kinds or party.name in term.agencies:
+    if party.kinds & term.kinds or party.name in term.agencies:
         return Standing.INSIDE
     if term.unresolved and (not term.possible or party.kinds & term.possible):
         return Standing.UNDETERMINED

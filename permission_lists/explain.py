@@ -66,6 +66,8 @@ class Checked:
     verdict: Verdict
     asked: str
     wanted: tuple[str, ...]
+    means: tuple[str, ...] = ()
+    """Of a party's column: whom each wording of the list means, by its definition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,17 +168,24 @@ def _of_row(row: PermissionRow | None, question: Question) -> tuple[Checked, ...
         ),
         Checked(
             column=Column.INQUIRER, verdict=_place([row.inquirer], question.inquirer), asked=asked[Column.INQUIRER],
-            wanted=(row.inquirer.text,),
+            wanted=(row.inquirer.text,), means=(meaning(row.inquirer),),
         ),
         Checked(
             column=Column.PROVIDER, verdict=_place(wanted_providers, question.provider), asked=asked[Column.PROVIDER],
             wanted=tuple(dict.fromkeys(term.text for term in wanted_providers)),
+            means=tuple(dict.fromkeys(map(meaning, wanted_providers))),
         ),
         _checked(
             Column.INFORMATION, any(question.information in grant.information for grant in giving or row.grants),
             asked[Column.INFORMATION], tuple(wanted_information),
         ),
     )  # fmt: skip
+
+
+def meaning(term: Term) -> str:
+    """Whom a term means: its kinds, the agencies it names, and whether other law adds to them; for people."""
+    certain = "、".join([*sorted(term.kinds), *(f"{name} (名指し)" for name in sorted(term.agencies))]) or "(なし)"
+    return f"{certain}{'、ほか他の法令で定まる者' if term.unresolved else ''}"
 
 
 def _place(terms: list[Term], party: Party) -> Verdict:

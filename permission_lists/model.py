@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -241,6 +241,11 @@ def _term(text: str, source: Mapping[str, Any]) -> Term:
     )
 
 
+def _named_alone(term: Term) -> Term:
+    """An ordinance binds its own body alone: it lets those ask whom it names, nobody by a kind or by other law (docs/adr/0085)."""
+    return replace(term, kinds=frozenset(), unresolved=False, possible=frozenset())
+
+
 def _row(basis: LegalBasis, terms: Mapping[str, Term], source: Mapping[str, Any]) -> PermissionRow:
     item = str(source["item"])
     details = source.get("details")
@@ -249,7 +254,9 @@ def _row(basis: LegalBasis, terms: Mapping[str, Term], source: Mapping[str, Any]
         item=item,
         kanji=str(source.get("kanji", item)),
         legal_basis=basis.citation.replace("{item}", item.replace("-", "の")),
-        inquirer=terms[source["inquirer"]],
+        inquirer=_named_alone(terms[source["inquirer"]])
+        if basis.kind is BasisKind.ORDINANCE
+        else terms[source["inquirer"]],
         affair=str(source["affair"]),
         grants=tuple(
             Grant(

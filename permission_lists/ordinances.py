@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from permission_lists.documents import Document
 from permission_lists.findings import Finding, Weight
-from permission_lists.parties import PartyRules, is_of, resolve
+from permission_lists.parties import PartyRules, is_of, listed_name, resolve
 
 _ORDINANCE: Final = "ordinance"
 _OPEN: Final = "9999-12-31"
@@ -76,7 +76,8 @@ def _ordinance_row(
     rules: PartyRules,
 ) -> Iterator[Finding]:
     item, municipality = row["item"], document.data["basis"].get("municipality", "")
-    agencies = document.data["definitions"]["terms"].get(row["inquirer"], {}).get("agencies", ())
+    term = document.data["definitions"]["terms"].get(row["inquirer"], {})
+    agencies = term.get("agencies", ())
     if not agencies or (municipality and not all(is_of(rules, name, municipality) for name in agencies)):
         yield document.finding(
             ("rows", nth, "inquirer"),
@@ -85,6 +86,27 @@ def _ordinance_row(
             f"{item} の項の照会者が、その地方公共団体の機関ではありません / the inquirer is no agency of that municipality",
             "定義の agencies に「世田谷区長」のように名指ししてください / name it under agencies",
         )
+    if agencies and (term.get("kinds") or term.get("unresolved")):
+        yield document.finding(
+            ("definitions", "terms", row["inquirer"]),
+            Weight.ERROR,
+            "inquirer_of_a_kind",
+            f"「{row['inquirer']}」は区分や他の法令でも照会者を定めています。条例で照会できるのは、名指しした自らの機関だけです"
+            " / an ordinance lets its own agencies ask, by name, and nobody by a kind or by other law",
+            "kinds を [] にし、unresolved を消して、agencies だけを書いてください / leave kinds empty and unresolved out; write agencies alone",
+        )
+    for name in agencies:
+        listed = listed_name(rules, name)
+        if listed != name:
+            yield document.finding(
+                ("definitions", "terms", row["inquirer"], "agencies"),
+                Weight.ERROR,
+                "agency_name_not_listed",
+                f"「{name}」では、登録簿の機関と照らし合わせられません / the register's agencies are not called so",
+                "都道府県名から書いてください / several are called so: begin with the prefecture"
+                if listed is None
+                else f"「{listed}」と書いてください / write {listed}",
+            )
     followed = statutory.get(row.get("follows", ""))
     if followed is None:
         yield document.finding(

@@ -98,6 +98,20 @@ def whole_names(rules: PartyRules, name: str) -> frozenset[str]:
     return frozenset(f"{place}{ending}" for place in places) or frozenset({name})
 
 
+def listed_name(rules: PartyRules, name: str) -> str | None:
+    """What the permission list and `sekisho decide` call the agency of this name: the shortest name that means no other; None where several are called so.
+
+    東京都世田谷区長 is 世田谷区長; 東京都府中市長 stays, since there is one in 広島県, too. Any other name: itself.
+    """
+    places, ending = _of_places(rules, name)
+    if len(places) != 1:
+        return None if places else name
+    (place,) = places
+    inside = next((place.removeprefix(one) for one in rules.municipalities if place.startswith(one)), place)
+    short = f"{inside}{ending}"
+    return short if whole_names(rules, short) == {f"{place}{ending}"} else f"{place}{ending}"
+
+
 def is_of(rules: PartyRules, name: str, body: str) -> bool:
     """Whether an agency, by its name, is an organ of this municipality or prefecture and of no other (世田谷区教育委員会 of 世田谷区)."""
     places, ending = _of_places(rules, name)

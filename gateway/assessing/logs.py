@@ -71,12 +71,17 @@ class Logs:
     agreement: Agreement
     unread: Mapping[str, str]
 
+    @property
+    def unread_logs(self) -> list[str]:
+        """Logs that are here and could not be read: nothing that rests on what the logs say is kept while there is one."""
+        return [f"{name}: {why}" for name, why in self.unread.items()]
+
     def of(self, party: LogParty) -> Iterator[tuple[str, Said]]:
         return ((name, said) for name, said in self.said.items() if self.agencies[name][1] is party)
 
 
 def gather(data: DataFolder, sources: Sources, hosted: frozenset[str], folder: Path, now: datetime) -> Logs:
-    """Download every log of those hosted here, year by year back to its first, and read them. Raises RegisterBrokenError, OSError, ValueError."""
+    """Download every log of those hosted here, of every year that is kept, and read them. Raises RegisterBrokenError, OSError, ValueError."""
     files: dict[str, tuple[Source, int, Path]] = {}
     unread: dict[str, str] = {}
     ours = [source for source in sources.logs if source.agency in hosted]
@@ -104,14 +109,12 @@ def gather(data: DataFolder, sources: Sources, hosted: frozenset[str], folder: P
 
 
 def _years(source: Source, folder: Path, now: datetime) -> list[tuple[int, Path]]:
-    """The exports of a log, newest fiscal year first, back to the first that is not there; this year's may not have begun."""
+    """The exports of a log, newest fiscal year first; a year in which nothing happened has none, and older ones still count."""
     found: list[tuple[int, Path]] = []
     for year in range(fiscal_year(now), fiscal_year(now) - _YEARS, -1):
         path = folder / f"{source.name.replace('/', '-')}-{year}.ndjson"
         if source.download(year, path):
             found.append((year, path))
-        elif found:
-            break
     return found
 
 

@@ -27,7 +27,7 @@ def logs_verified(logs: Logs) -> Result:
     broken = [f"{one.export}: {MEANING[one.name]} ({one.name.value}){_where(one)}" for one in logs.report.findings]
     return judged(
         "logs_verified", broken, seen=f"{len(logs.report.logs)} 本のログ、{sum(one.entries for one in logs.report.logs):,} 件",
-        looked=bool(logs.report.logs), unverified=_unread(logs),
+        looked=bool(logs.report.logs), unverified=logs.unread_logs,
     )  # fmt: skip
 
 
@@ -38,17 +38,12 @@ def parties_agree(logs: Logs) -> Result:
     ]
     compared = logs.agreement.compared
     return judged(
-        "parties_agree", broken, seen=f"{compared:,} 件の照会を突合", looked=bool(compared), unverified=_unread(logs)
+        "parties_agree", broken, seen=f"{compared:,} 件の照会を突合", looked=bool(compared), unverified=logs.unread_logs
     )
 
 
 def _where(finding: Any) -> str:
     return "" if finding.entry is None else f" 記録 {finding.entry}"
-
-
-def _unread(logs: Logs) -> list[str]:
-    """Logs that are here and could not be read."""
-    return [f"{name}: {why}" for name, why in logs.unread.items()]
 
 
 def refusals_recorded(logs: Logs, refused: Mapping[tuple[str, str], Sequence[str]]) -> Result:
@@ -74,7 +69,7 @@ def refusals_recorded(logs: Logs, refused: Mapping[tuple[str, str], Sequence[str
         broken[:_MOST],
         seen=f"拒否の記録 {recorded:,} 件、行と突合 {rows} 件",
         looked=bool(recorded),
-        unverified=missed,
+        unverified=[*missed, *logs.unread_logs],
     )
 
 
@@ -88,6 +83,7 @@ def staff_recorded(logs: Logs) -> Result:
         broken[:_MOST],
         seen=f"職員の操作 {staff:,} 件、ログイン {entered:,} 件",
         looked=bool(staff and entered),
+        unverified=logs.unread_logs,
     )
 
 
@@ -95,7 +91,10 @@ def exchanges_named(logs: Logs) -> Result:
     """SC-7: every step of an exchange says who did it."""
     broken = [f"{place}: 誰がしたかの記載がない (no actor)" for said in logs.said.values() for place in said.anonymous]
     count = sum(said.exchanges for said in logs.said.values())
-    return judged("exchanges_named", broken[:_MOST], seen=f"情報提供等記録 {count:,} 件", looked=bool(count))
+    return judged(
+        "exchanges_named", broken[:_MOST], seen=f"情報提供等記録 {count:,} 件", looked=bool(count),
+        unverified=logs.unread_logs,
+    )  # fmt: skip
 
 
 def sealed_under_permit(logs: Logs) -> Result:
@@ -106,7 +105,13 @@ def sealed_under_permit(logs: Logs) -> Result:
         for place in said.unsealed
     ]
     count = sum(said.left for said in logs.said.values())
-    return judged("sealed_under_permit", broken[:_MOST], seen=f"提供 {count:,} 件", looked=bool(count))
+    return judged(
+        "sealed_under_permit",
+        broken[:_MOST],
+        seen=f"提供 {count:,} 件",
+        looked=bool(count),
+        unverified=logs.unread_logs,
+    )
 
 
 def released_by_people(logs: Logs) -> Result:
@@ -120,7 +125,10 @@ def released_by_people(logs: Logs) -> Result:
             for place, actor in said.released.items()
             if actor not in said.deciders
         ]
-    return judged("released_by_people", broken[:_MOST], seen=f"保留からの提供 {count:,} 件", looked=bool(count))
+    return judged(
+        "released_by_people", broken[:_MOST], seen=f"保留からの提供 {count:,} 件", looked=bool(count),
+        unverified=logs.unread_logs,
+    )  # fmt: skip
 
 
 def analysed_within_a_year(logs: Logs, now: datetime) -> Result:
@@ -137,8 +145,9 @@ def analysed_within_a_year(logs: Logs, now: datetime) -> Result:
         elif said.first_at:
             waiting.append(f"{name}: まだ分析していない。記録は {said.first_at[:10]} から (log younger than a year)")
     return judged(
-        "analysed_within_a_year", broken, seen=f"一年以内に分析 {done} 機関", looked=bool(done), unverified=waiting
-    )
+        "analysed_within_a_year", broken, seen=f"一年以内に分析 {done} 機関", looked=bool(done),
+        unverified=[*waiting, *logs.unread_logs],
+    )  # fmt: skip
 
 
 def _instant(text: str) -> datetime:
@@ -192,7 +201,7 @@ def list_again(logs: Logs, library: Library, parties: Mapping[str, Party]) -> Re
         broken[:_MOST],
         seen=f"{questions:,} とおりの判定",
         looked=bool(questions),
-        unverified=unknown[:_MOST],
+        unverified=[*unknown[:_MOST], *logs.unread_logs],
     )
 
 

@@ -53,8 +53,9 @@ def backups_by_right(logs: Logs, holders: Mapping[str, Sequence[str]]) -> Result
                 broken.append(f"{place}: 取得前の記録がない (not on record before it was made)")
             begun.add(backup)
     return judged(
-        "backups_by_right", broken[:_MOST], seen=f"バックアップ {made} 件", looked=bool(made), unverified=missed[:_MOST]
-    )
+        "backups_by_right", broken[:_MOST], seen=f"バックアップ {made} 件", looked=bool(made),
+        unverified=[*missed[:_MOST], *logs.unread_logs],
+    )  # fmt: skip
 
 
 def statistics_in_classes(thresholds: Mapping[str, int], counts: Mapping[str, Sequence[Record]]) -> Result:

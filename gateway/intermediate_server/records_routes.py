@@ -12,17 +12,13 @@ from evidence.canonical import timestamp
 from gateway.intermediate_server.correction import correcting
 from gateway.intermediate_server.records import extracting, searching
 from gateway.intermediate_server.records.extracting import ExtractItem
-from gateway.intermediate_server.records.searching import Covers, SearchItem
+from gateway.intermediate_server.records.searching import SearchItem
 from gateway.intermediate_server.retention import certificates
 from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting, only
 from gateway.intermediate_server.staff.rights import Function
 from transport import wire
 from transport.problem import ProblemError
-
-
-def _covers(acting: Acting, function: Function) -> Covers:
-    return lambda affair, information: acting.may(function, affair, information)
 
 
 def _about(acting: Acting, person: str | None) -> dict[str, str | int]:
@@ -51,13 +47,13 @@ async def _search(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_TKM_90061."""
     item, now = only(wire.parse_items(envelope, searching.SEARCH_ITEM)), acting.desk.agency.clock()
     await acting.record(Function.RECORDS_SEARCH, [_searched(acting, item)], now)
-    return [await searching.search(acting.desk.agency, item, _covers(acting, Function.RECORDS_SEARCH), now)]
+    return [await searching.search(acting.desk.agency, item, acting.covered(Function.RECORDS_SEARCH), now)]
 
 
 async def _show(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_TKM_90062: on record before it is shown, by the inquiry number that it stands under."""
     item, now = only(wire.parse_items(envelope, searching.SHOW_ITEM)), acting.desk.agency.clock()
-    found = await searching.show(acting.desk.agency, item, _covers(acting, Function.RECORDS_SEARCH), now)
+    found = await searching.show(acting.desk.agency, item, acting.covered(Function.RECORDS_SEARCH), now)
     said = {"record": found["record"]["id"], "inquiry_number": found["record"].get("inquiry_number") or ""}
     await acting.record(Function.RECORDS_SEARCH, [{**said, "affair": found["record"].get("item", "")}], now)
     return [found]

@@ -146,19 +146,15 @@ async def _analysis(acting: Acting, envelope: wire.Envelope) -> list[Any]:
 # --- held provisions
 
 
-def _covers(acting: Acting, function: Function) -> Callable[[str, str], bool]:
-    return lambda affair, information: acting.may(function, affair, information)
-
-
 async def _held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_SYM_90015: without items the first page of the list; with items the content of those, each on record before it is shown."""
-    agency, covers = acting.desk.agency, _covers(acting, Function.HELD_VIEW)
+    agency, covered = acting.desk.agency, acting.covered(Function.HELD_VIEW)
     items = wire.parse_items(envelope, held.HELD_ITEM)
     if not items:
-        first: list[Any] = (await held.page(agency, held.PageItem(limit=held.MOST), covers))["held"]
+        first: list[Any] = (await held.page(agency, held.PageItem(limit=held.MOST), covered))["held"]
         return first
     now = agency.clock()
-    rows = [await held.one(agency, item.permit_id, covers) for item in items]
+    rows = [await held.one(agency, item.permit_id, covered) for item in items]
     facts: list[dict[str, str | int]] = [
         {name: row[name] for name in ("permit_id", "inquiry_number", "information")} | {"affair": row["item"]}
         for row in rows
@@ -174,7 +170,7 @@ async def _held_page(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_SYM_90094."""
     items = wire.parse_items(envelope, held.PAGE_ITEM)
     only(items)
-    return [await held.page(acting.desk.agency, items[0], _covers(acting, Function.HELD_VIEW))]
+    return [await held.page(acting.desk.agency, items[0], acting.covered(Function.HELD_VIEW))]
 
 
 async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
@@ -183,7 +179,7 @@ async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     items = wire.parse_items(envelope, deciding.HELD_DECISION)
     decider = Decider(
         staff_id=acting.staff_id,
-        covers=_covers(acting, Function.HELD_DECIDE),
+        covers=acting.covered(Function.HELD_DECIDE),
         two_people=desk.rules.two_people,
         still_may=partial(still_may, desk, Function.HELD_DECIDE),
         entry=lambda **facts: acting.entry(

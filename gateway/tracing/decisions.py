@@ -38,9 +38,15 @@ class Unasked(StrEnum):
 
     VERSION = "unknown version"
     AGENCY = "unknown agency"
+    STANDING = "standing of another day"
+    """The register says of no day but today whether an agency has done its assessment (28条)."""
 
 
-UNASKED: Final = {Unasked.VERSION: "手元にない版のリスト", Unasked.AGENCY: "法令の区分を知らない機関"}
+UNASKED: Final = {
+    Unasked.VERSION: "手元にない版のリスト",
+    Unasked.AGENCY: "法令の区分を知らない機関",
+    Unasked.STANDING: "保護評価（28条）の記載が記録のときときょうで違い、登録簿からは当時を確かめられない",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +125,16 @@ def asked_again(entry: Mapping[str, Any], day: date, library: Library, parties: 
     """Ask the list that an exchange entry names once more, as of a legal day.
 
     Of the delegator where one side stands in for another (委任); a no that the core says of the delegates themselves, of them as well.
+    Unasked where the record and today differ in whether the assessment (28条) is done: that changes, and the register does not date it.
     """
+    found = _asked(entry, day, library, parties)
+    if isinstance(found, Unasked):
+        return found
+    unmet = isinstance(found.answer, Refused) and found.answer.reason is Reason.PIA_DUTY_NOT_MET
+    return found if unmet == (entry.get("reason") == Reason.PIA_DUTY_NOT_MET) else Unasked.STANDING
+
+
+def _asked(entry: Mapping[str, Any], day: date, library: Library, parties: Mapping[str, Party]) -> Again | Unasked:
     version = _version(library, str(entry["list_digest"]), in_force(library.heads, day))
     if version is None:
         return Unasked.VERSION

@@ -40,3 +40,12 @@ async def openings(database: Database, tenant: str) -> list[Opening]:
             return [Opening(**dict(row)) for row in await connection.fetch(_SQL["openings"])]
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the log's openings could not be read") from None
+
+
+async def check_recorded(database: Database, tenant: str) -> None:
+    """For whoever appends beside the server: a restored log says first that it was opened anew. Raises StorageUnavailableError until it does."""
+    async with database.inside(tenant) as connection:
+        if not await connection.fetchval(_SQL["has_openings"]):
+            return
+    if any(not one.recorded for one in await openings(database, tenant)):
+        raise StorageUnavailableError("a restored log is opened anew by its server first")

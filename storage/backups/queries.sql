@@ -48,3 +48,6 @@ select times, opened_at, opened_by, backup_id, year, size, recorded from log_ope
 -- name: record_opening
 update log_opened_anew set recorded = true from unnest($1::text[]) as r (times)
 where log_opened_anew.times = r.times::integer and not recorded returning log_opened_anew.times::text
+
+-- name: has_openings
+select to_regclass(format('%I.log_opened_anew', current_schema())) is not null

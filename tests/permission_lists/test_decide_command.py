@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.data_folder import DataFolder
 from gateway.decide_command import add_arguments, run
 from keys.signing import Signer, generate_seed
+from permission_lists.versions import make
+from storage import list_files
+from storage.reference_data import read_permission_texts
 from transport.register import sign_register
 
 ASKED = {
@@ -209,3 +214,31 @@ def test_a_register_that_its_root_has_not_signed_is_bad_input(
 
     assert decide(data=data) == 2
     assert "register" in capsys.readouterr().err
+
+
+def test_an_explanation_prints_whom_the_term_means_and_a_whole_name_is_the_same_agency(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """PL-5: an ordinance's one agency, asked about by either of its names; --explain prints the term's kinds and agencies."""
+    ordinance = (Path(__file__).parent / "ordinance.yaml").read_text(encoding="utf-8")
+    documents = [yaml.safe_load(text) for text in (*read_permission_texts(), ordinance)]
+    signed = make(documents, number=1, valid_from=date(2022, 6, 17), supersedes=None, signer=Signer(generate_seed()))
+    DataFolder(tmp_path).lists.write_bytes(list_files.encode([signed]))
+    asked = {
+        "data": str(tmp_path),
+        "basis": "setagaya-example",
+        "item": "1",
+        "information": "地方税関係情報",
+        "provider": "目黒区長",
+    }
+    for name in ("世田谷区長", "東京都世田谷区長"):
+        assert decide(inquirer=name, **asked) == 0
+    capsys.readouterr()
+
+    assert decide("--explain", inquirer="杉並区長", **asked) == 3
+    assert "= 世田谷区長 (名指し)" in capsys.readouterr().out
+    assert decide("--explain", "--json", inquirer="杉並区長", **asked) == 3
+    means = {one["column"]: one.get("means") for one in json.loads(capsys.readouterr().out)["columns"]}
+    assert means["inquirer"] == ["世田谷区長 (名指し)"]
+    assert means["provider"] == ["市長、特別区の区長、町村長"]
+    assert means["item"] is None

@@ -175,6 +175,9 @@ def test_an_ordinance_within_its_statutory_row_is_sound() -> None:
             "世田谷区長: {kinds: [], agencies: [世田谷区長]}",
             "世田谷区長: {kinds: [特別区の区長]}",
         ),
+        ("inquirer_of_a_kind", "世田谷区長: {kinds: []", "世田谷区長: {kinds: [特別区の区長]"),
+        ("inquirer_of_a_kind", "世田谷区長: {kinds: []", "世田谷区長: {kinds: [], unresolved: true"),
+        ("agency_name_not_listed", "agencies: [世田谷区長]", "agencies: [東京都世田谷区長]"),
         ("inquirer_of_another", "municipality: 世田谷区", "municipality: 世"),
         ("inquirer_of_another", "municipality: 世田谷区", "municipality: 東京都"),
         ("inquirer_of_another", "agencies: [世田谷区長]", "agencies: [世田谷区社会福祉協議会]"),
@@ -195,7 +198,7 @@ def test_an_ordinance_names_its_municipality_and_statutory_row_and_gives_no_more
     ("municipality", "inquirer"),
     [
         ("東京都世田谷区", "世田谷区長"),
-        ("世田谷区", "東京都世田谷区教育委員会"),
+        ("東京都世田谷区", "世田谷区教育委員会"),
         ("東京都", "東京都知事"),
         ("府中市", "広島県府中市長"),
     ],

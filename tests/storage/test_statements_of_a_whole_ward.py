@@ -51,8 +51,6 @@ MAY = {
     ("core", "after_outage"): ONCE,
     ("inquiry", "left_under"): ONCE,
     ("inquiry", "sealed_under"): ONCE,
-    ("retention", "left_of_copies"): ONCE,
-    ("retention", "forget_person_keys"): ONCE,
 }
 """(folder, statement); those of `resealing`, `key_needs` and `count_…` of keys are told by their names."""
 

@@ -22,6 +22,7 @@ from evidence.findings import Report
 from evidence.verify import Export, verify
 from gateway.intermediate_server.agency import HostedAgency, Limits
 from gateway.intermediate_server.correction import correcting
+from gateway.intermediate_server.covering import EVERYTHING, Covered
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.lists.in_force import Lists, ListShelf
 from gateway.intermediate_server.records import searching
@@ -72,7 +73,11 @@ class Records:
             "inquiry_number": self.agency.new_id("Q", self.clock()), "inquirer": "suginami", "provider": AGENCY, "basis": "beppyo2-2022",
             "item": "27", "information": "医療保険給付関係情報", "items": ["被保険者番号"], "list_digest": "a" * 64, "actor": "auto",
         }  # fmt: skip
-        marked = Said(non_disclosure=said.pop("non_disclosure", False))
+        marked = Said(
+            non_disclosure=said.pop("non_disclosure", False),
+            inquirer_for=said.pop("inquirer_for", None),
+            provider_for=said.pop("provider_for", None),
+        )
         entry = record(self.agency, self.clock(), kind, integrated_number=number, said=marked, **{**given, **said})
         await self.commit(entry)
         return entry
@@ -97,18 +102,16 @@ class Records:
     async def commit(self, *entries: NewEntry) -> None:
         await self.agency.committer.apply(Commit(step=STEP, entries=entries))
 
-    async def search(self, **conditions: Any) -> list[dict[str, Any]]:
-        """Every page of a search, with a right to everything."""
+    async def search(self, *, covered: Covered = EVERYTHING, **conditions: Any) -> list[dict[str, Any]]:
+        """Every page of a search, with a right to everything unless told."""
         found, after = [], None
         while True:
             item = searching.SearchItem(**{**conditions, "after": after})
-            page = await searching.search(self.agency, item, lambda _affair, _information: True, self.clock())
+            page = await searching.search(self.agency, item, covered, self.clock())
             found += page["records"]
-            if page["next"] is None:
+            after = page["next"]
+            if after is None:
                 return found
-            after = searching.Cursor(
-                at=datetime.fromisoformat(page["next"]["at"]), year=page["next"]["year"], index=page["next"]["index"]
-            )
 
     async def years_pass(self, until: datetime) -> None:
         """The clock moves to an instant; something was on record in the year before it, as in any year."""

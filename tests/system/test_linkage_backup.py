@@ -159,6 +159,7 @@ def _restore(world: BackupWorld) -> None:
     found["then"] = asyncio.run(world.ask_database("select count(*) from person"))[0][0]
     found["died after"] = world.restore_that_dies("restore.commit.restored.after")
     found["restored twice"] = world.backup("restore", str(world.file))
+    found["before it is opened"] = world.sekisho("clients", "rotate", RESIDENTS, "--agency", WARD, "--staff", "admin-1")
 
 
 async def _come_back(world: BackupWorld) -> None:
@@ -358,6 +359,10 @@ async def test_its_log_goes_on_under_another_origin_and_says_what_is_lost(world)
     assert world.system.findings(exports) == []
 
 
+def test_no_command_appends_before_the_log_says_that_it_was_opened_anew(world):
+    assert world.found["before it is opened"][0] == UNREACHABLE
+
+
 async def test_the_same_backup_restored_once_more_signs_no_second_history(world):
     """The last test: the database is lost again, and the backup is the same."""
     system = world.system
@@ -370,6 +375,8 @@ async def test_the_same_backup_restored_once_more_signs_no_second_history(world)
     code, told = await asyncio.to_thread(world.backup, "restore", str(world.file))
     assert code == OK, told
     system.running.restart(ROLE)
+    not_yet = "select count(*) from log_opened_anew where not recorded"
+    await until(lambda: world.ask_database(not_yet), lambda rows: rows[0][0] == 0)
     for client in (RESIDENTS, AUDITOR):
         await asyncio.to_thread(_new_secret, world, client)
     await system.register(RESIDENTS, world.found["new"][:1])

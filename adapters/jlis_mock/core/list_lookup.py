@@ -144,7 +144,7 @@ def _days(source: Mapping[str, Any]) -> _Days:
 
 def _rows(document: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], _Row]]:
     basis = document["basis"]
-    who = {text: _who(text, entry) for text, entry in document["definitions"]["terms"].items()}
+    who = {text: _who(entry) for text, entry in document["definitions"]["terms"].items()}
     for source in document["rows"]:
         if source.get("deleted"):
             continue
@@ -152,11 +152,16 @@ def _rows(document: Mapping[str, Any]) -> Iterable[tuple[tuple[str, str], _Row]]
             (who[grant["provider"]], frozenset(map(str, grant["information"]))) for grant in source["grants"]
         )
         days = _days(source.get("in_force", basis["in_force"]))
-        yield (str(basis["id"]), str(source["item"])), _Row(days, who[source["inquirer"]], grants)
+        asking = who[source["inquirer"]]
+        if (
+            basis["kind"] == "ordinance"
+        ):  # binds its own body alone: those it names, and nobody by a kind (docs/adr/0085)
+            asking = _Who(frozenset(), asking.named, frozenset())
+        yield (str(basis["id"]), str(source["item"])), _Row(days, asking, grants)
 
 
-def _who(text: str, entry: Mapping[str, Any]) -> _Who:
-    inside = frozenset(map(str, entry["kinds"])) | {text}
+def _who(entry: Mapping[str, Any]) -> _Who:
+    inside = frozenset(map(str, entry["kinds"]))
     named = frozenset(map(str, entry.get("agencies", ())))
     if not entry.get("unresolved"):
         return _Who(inside, named, frozenset())

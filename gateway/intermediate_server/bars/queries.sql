@@ -34,8 +34,9 @@ voided as (delete from held_approval h using touched t where h.permit_id = t.per
 select bar_id from moved
 
 -- name: bars_page
+-- Those of the kinds of information that a right ($4) covers for every affair.
 select bar_id, place, effect, cause, integrated_number, number_sealed, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version
-from bar where bar_id > $1 and ($2 or state <> 'lifted') order by bar_id limit $3
+from bar where bar_id > $1 and ($2 or state <> 'lifted') and array['*/*', '*/' || information] && $4::text[] order by bar_id limit $3
 
 -- name: bars_of_person
 select bar_id, place, effect, cause, integrated_number, number_sealed, inquirer, information, data_item, state, set_by, set_at, asked_by, changed_by, changed_at, version

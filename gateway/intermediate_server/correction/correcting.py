@@ -180,13 +180,9 @@ async def _record(acting: Acting, entry_id: str) -> Record:
         raise ProblemError(
             409, "record_erased", "This record was erased after seven years; nothing is left to correct."
         )
-    if not searching.covers_entry(log_store.shown(row), _covers(acting)):
+    if not searching.covers_entry(log_store.shown(row), acting.covered(Function.RECORDS_CORRECT)):
         raise searching.unknown_record()
     return row
-
-
-def _covers(acting: Acting) -> searching.Covers:
-    return lambda affair, information: acting.may(Function.RECORDS_CORRECT, affair, information)
 
 
 async def _correction(agency: HostedAgency, correction_id: str) -> Record:

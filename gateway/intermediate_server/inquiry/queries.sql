@@ -22,7 +22,7 @@ where inquiry.inquiry_number = r.inquiry_number and inquiry.state = r.from_state
 returning inquiry.inquiry_number
 
 -- name: end_inquiry
-select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[])
+select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
 
 -- name: inquiries
 select * from inquiry where inquiry_number = any($1::text[])
@@ -39,12 +39,15 @@ update inquiry set due_at = r.due_at from unnest($1::text[], $2::timestamptz[]) 
 where inquiry.inquiry_number = r.inquiry_number and inquiry.due_at is not null returning inquiry.inquiry_number
 
 -- name: expire_results
--- Results whose time has come go, and are counted where their erasure is certified, in one statement.
-with gone as (update inquiry set result_sealed = null where result_until <= $1 and result_sealed is not null returning key_purpose)
-insert into erasure as held (key_purpose, kind, rule, state, erased, begun_at)
-select key_purpose, 'results', $2::text, 'begun', count(*), $1 from gone group by key_purpose
-on conflict (key_purpose) do update set erased = held.erased + excluded.erased where held.state = 'begun'
-returning key_purpose, erased
+-- Results whose time has come go, $3 at most, and are counted where their erasure is certified, in one statement; how many went.
+with over as (select inquiry_number from inquiry where result_until <= $1 and result_sealed is not null order by result_until limit $3),
+gone as (update inquiry i set result_sealed = null from over where i.inquiry_number = over.inquiry_number returning i.key_purpose),
+noted as (
+    insert into erasure as held (key_purpose, kind, rule, state, erased, begun_at)
+    select key_purpose, 'results', $2::text, 'begun', count(*), $1 from gone group by key_purpose
+    on conflict (key_purpose) do update set erased = held.erased + excluded.erased where held.state = 'begun'
+)
+select count(*) from gone
 
 -- name: left_under
 select exists (select from inquiry where key_purpose = $1 and (private_sealed is not null or result_sealed is not null))

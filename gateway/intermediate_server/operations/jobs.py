@@ -32,6 +32,7 @@ JOBS_WANTED: Final = msgspec.json.Decoder(JobsWanted)
 JOB_NAMED: Final = msgspec.json.Decoder(JobNamed)
 _KINDS: Final = ("backup",)
 _COUNTING: Final = "log"
+_CODES_AT_ONCE: Final = 2_000
 
 
 def opening(kind: str, job_id: str, staff_id: str, now: datetime) -> Write:
@@ -159,8 +160,10 @@ async def _renewals(agency: HostedAgency, since: datetime, most: int) -> list[Jo
 
 async def _renew_again(agency: HostedAgency, job: Job, _identity: str) -> str:
     """Every code that the core did not renew is sent to it once more, at the next turn (`code_epochs_poll_s`)."""
-    async with agency.database.inside(agency.tenant) as connection:
-        await connection.execute(_SQL["renew_again"])
+    after: str | None = ""
+    while after is not None:
+        async with agency.database.inside(agency.tenant) as connection:
+            after = await connection.fetchval(_SQL["renew_again"], after, _CODES_AT_ONCE)
     return job.id
 
 

@@ -122,9 +122,19 @@ select p.integrated_number, p.epoch, p.renewal_refused as reason, p.renewal_refu
 from person_code p where p.renewal_refused is not null and p.integrated_number > $1 order by p.integrated_number limit $2
 
 -- name: renew_again
--- What the core did not renew is asked for once more at the next turn.
-with again as (update person_code set renewal_refused = null where renewal_refused is not null returning 1)
-update code_renewal set refused = greatest(0, refused - (select count(*) from again)) where epoch = (select max(epoch) from code_renewal)
+-- What the core did not renew is asked for once more at the next turn: of the next $2 people after $1; the last one of them, null at the end.
+with page as (
+    select integrated_number, acquisition_index from person_code where renewal_refused is not null and integrated_number > $1
+    order by integrated_number limit $2
+),
+again as (
+    update person_code p set renewal_refused = null from page
+    where p.acquisition_index = page.acquisition_index and p.renewal_refused is not null returning 1
+),
+counted as (
+    update code_renewal set refused = greatest(0, refused - (select count(*) from again)) where epoch = (select max(epoch) from code_renewal)
+)
+select max(integrated_number) from page
 
 -- name: codes_held
 select state, epoch, count(*) as codes from (

@@ -14,6 +14,7 @@ from msgspec import Meta
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import PURPOSE
+from gateway.intermediate_server.covering import Covered
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, Withheld, strike
 from keys import labels
@@ -90,14 +91,16 @@ def _keyed(agency: HostedAgency, data: bytes) -> tuple[str, ...]:
     return tuple(ring.index(PURPOSE, data, version=version).hex() for version in ring.opening(PURPOSE))
 
 
-async def page(agency: HostedAgency, item: PageItem, covers: Covers) -> dict[str, Any]:
+async def page(agency: HostedAgency, item: PageItem, covered: Covered) -> dict[str, Any]:
     """IF_SYM_90094: held provisions that the right covers, the most urgent first, without their content."""
     after = item.after or Place(answer_by=_FIRST, permit_id="")
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["held"], after.answer_by, after.permit_id, item.limit, item.escalated)
+        rows = await connection.fetch(
+            _SQL["held"], after.answer_by, after.permit_id, item.limit, item.escalated, covered.column()
+        )
     full = len(rows) == item.limit
     last = {"answer_by": rows[-1]["answer_by"].isoformat(), "permit_id": rows[-1]["permit_id"]} if full else None
-    return {"held": [_row(agency, row) for row in rows if covers(row["item"], row["information"])], "next": last}
+    return {"held": [_row(agency, row) for row in rows], "next": last}
 
 
 async def one(agency: HostedAgency, permit_id: str, covers: Covers) -> Record:

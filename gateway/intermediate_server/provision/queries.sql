@@ -25,11 +25,12 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and (r.revi
 returning provision.permit_id
 
 -- name: held
--- A page of the held provisions, the most urgent first; ($1, $2): the last one of the page before.
+-- A page of the held provisions that a right ($5) covers, the most urgent first; ($1, $2): the last one of the page before.
 select permit_id, inquiry_number, inquirer, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
     held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
+    and array['*/*', '*/' || information, item || '/*', item || '/' || information] && $5::text[]
 order by answer_by, permit_id limit $3
 
 -- name: held_one

@@ -13,7 +13,7 @@ order by idx
 select set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: search
--- The newest records first. $1 names the condition that leads, by whose index $13 records at most are looked at; the others sift those.
+-- The newest records that a right ($14) covers first. $1 names the condition that leads, by whose index $13 records at most are looked at; the others sift those.
 -- One row at least: `examined`, and the place of the last one looked at; `idx` is null where nothing was found.
 with lead as materialized (
     select year, idx, at, kind, partner, item, information, actor, subject from log_record
@@ -25,6 +25,7 @@ with lead as materialized (
     select year, idx, at, kind, partner, item, information, actor, subject from lead
     where ($2::bytea[] is null or subject = any($2)) and ($3 is null or actor = $3) and ($4 is null or partner = $4)
         and ($5 is null or item = $5) and ($6 is null or kind = $6) and ($7::text is null or information = $7)
+        and array['*/*', '*/' || information, item || '/*', item || '/' || information] && $14::text[]
     order by at desc, year desc, idx desc limit $12::bigint
 )
 select examined.*, last.*, found.year, found.idx, found.at as found_at, found.kind as found_kind, found.partner, found.item, found.information,

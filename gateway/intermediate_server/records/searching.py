@@ -1,14 +1,18 @@
 """Search of exchange records (IS-5, TKM) by person, period, agency, affair, staff and outcome; newest first, in pages.
 
 One condition leads by its index, the others sift what it finds: a page looks at `_LOOKED_AT` records at most and says where to go on, so
-that no search is slow on ten million records. Rights decide what of it is shown; the caller has recorded the search before.
+that no search is slow on ten million records. The right sifts too, so that no page tells of what it does not cover, and where to go on is
+sealed: it may be a record that nobody was shown (SC-24). The caller has recorded the search before.
 """
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -20,8 +24,11 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from evidence.proven_records import ProvenRecord, RecordsHeader, write_records
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.covering import Covered
 from gateway.intermediate_server.records import agreeing, subjects
 from gateway.intermediate_server.records.agreeing import Differs
+from keys import labels
+from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
@@ -29,6 +36,11 @@ from transport.problem import ProblemError
 _SQL = sql.load("gateway.intermediate_server.records")
 _LOOKED_AT: Final = 10_000
 _PAGE: Final = 100
+_FORM: Final = Struct(">qhq")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_STAFF: Final = "staff"
+"""Purpose of the key under which places in a search are sealed."""
 LARGEST_PAGE: Final = 500
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
@@ -41,12 +53,30 @@ Covers = Callable[[str, str], bool]
 """Whether a right covers this affair (item of the list) and kind of information."""
 
 
-class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
     """The last record looked at: its time and its place in the log."""
 
-    at: Annotated[datetime, msgspec.Meta(tz=True)]
-    year: Annotated[int, msgspec.Meta(ge=-1, le=9999)]
-    index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+    at: datetime
+    year: int
+    index: int
+
+    def sealed(self, agency: HostedAgency) -> str:
+        """As a caller hands it back: one length for every place."""
+        place = _FORM.pack((self.at - _EPOCH) // _MICROSECOND, self.year, self.index)
+        return urlsafe_b64encode(agency.keys.ring.encrypt(_STAFF, place, labels.RECORDS_PLACE)).decode()
+
+
+def _opened(agency: HostedAgency, text: str) -> _Place:
+    """Raises ProblemError 400 for what this server has not given out."""
+    try:
+        place = agency.keys.ring.decrypt(_STAFF, urlsafe_b64decode(text), labels.RECORDS_PLACE)
+    except (ValueError, SealBroken, KeyUnusable):
+        raise ProblemError(
+            400, "malformed_item", "`after` is the `next` of the page before, as it was given; search again."
+        ) from None
+    at, year, index = _FORM.unpack(place)
+    return _Place(at=_EPOCH + at * _MICROSECOND, year=year, index=index)
 
 
 class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +90,7 @@ class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     information: str | None = None
     staff: str | None = None
     outcome: EntryKind | None = None
-    after: Cursor | None = None
+    after: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PAGE)] = _PAGE
 
 
@@ -95,45 +125,51 @@ def _leading(item: SearchItem) -> str:
     return next((name for name, value in given.items() if value is not None), "period")
 
 
-def _sifted(item: SearchItem) -> bool:
-    """Whether conditions sift what the leading one finds."""
+def _sifted(item: SearchItem, covered: Covered) -> bool:
+    """Whether the right or conditions sift what the leading one finds."""
     conditions = (item.person, item.staff, item.agency, item.affair, item.outcome, item.information)
-    return sum(value is not None for value in conditions) > 1 or (
-        item.information is not None and _leading(item) == "period"
+    return (
+        not covered.everything
+        or sum(value is not None for value in conditions) > 1
+        or (item.information is not None and _leading(item) == "period")
     )
 
 
-async def search(agency: HostedAgency, item: SearchItem, covers: Covers, now: datetime) -> dict[str, Any]:
-    """One page: `records`, and `next` to go on from, None at the end. Raises ProblemError 400.
+async def search(agency: HostedAgency, item: SearchItem, covered: Covered, now: datetime) -> dict[str, Any]:
+    """One page: `records`, and `next` to go on from, None at the end; what is not covered is not there. Raises ProblemError 400.
 
     Each record with its place `log`, its `corrections`, and what of it `differs` from its entry.
     """
     person = None if item.person is None else subjects.indexes(agency, parse_person(item.person))
-    start = item.after or Cursor(at=item.until or now + AHEAD, year=-1, index=-1)
+    start = (
+        _Place(at=item.until or now + AHEAD, year=-1, index=-1) if item.after is None else _opened(agency, item.after)
+    )
+    sifted = _sifted(item, covered)
     async with agency.database.inside(agency.tenant) as connection:
         await connection.execute(_SQL["plan_for_these_values"])
         rows = await connection.fetch(
             _SQL["search"],
             _leading(item), person, item.staff, item.agency, item.affair, item.outcome and item.outcome.value, item.information,
-            item.since or BEGINNING, start.at, start.year, start.index, item.limit, _LOOKED_AT if _sifted(item) else item.limit,
+            item.since or BEGINNING, start.at, start.year, start.index, item.limit, _LOOKED_AT if sifted else item.limit,
+            covered.column(),
         )  # fmt: skip
     found = [row for row in rows if row["idx"] is not None]
     shown = []
     for row in found:
-        if covers_entry(entry := log_store.shown(row), covers):
+        if covers_entry(entry := log_store.shown(row), covered):
             differs = agreeing.of_entry(row, entry) | agreeing.of_row(agency, row, row, entry)
             shown.append(entry | {"differs": sorted(differs)})
     await add_corrections(agency, shown)
     await subjects.add_purposes(agency, shown)
-    following = _following(item, rows[0], found)
-    return {"records": shown, "next": None if following is None else msgspec.to_builtins(following)}
+    following = _following(item, rows[0], found) if sifted or len(found) == item.limit else None
+    return {"records": shown, "next": None if following is None else following.sealed(agency)}
 
 
-def _following(item: SearchItem, looked: Record, found: Sequence[Record]) -> Cursor | None:
+def _following(item: SearchItem, looked: Record, found: Sequence[Record]) -> _Place | None:
     if len(found) == item.limit:
-        return Cursor(at=found[-1]["found_at"], year=found[-1]["year"], index=found[-1]["idx"])
-    if _sifted(item) and looked["examined"] == _LOOKED_AT:
-        return Cursor(at=looked["last_at"], year=looked["last_year"], index=looked["last_idx"])
+        return _Place(at=found[-1]["found_at"], year=found[-1]["year"], index=found[-1]["idx"])
+    if looked["examined"] == _LOOKED_AT:
+        return _Place(at=looked["last_at"], year=looked["last_year"], index=looked["last_idx"])
     return None
 
 

@@ -10,6 +10,7 @@ hashes stay, and the log still verifies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time
 from enum import StrEnum
 from hashlib import sha256
@@ -72,9 +73,23 @@ class Rule(StrEnum):
 
 
 async def expire_results(agency: HostedAgency, now: datetime) -> int:
-    """Delete results whose time has come and destroy the keys of past hours (SC-3); returns how many results went."""
+    """Delete results whose time has come, in stretches, and destroy the keys of past hours (SC-3); returns how many results went.
+
+    A key goes when nothing is sealed under it any more: what is left of many results is called for at once, and the keys wait for it.
+    """
+    gone = 0
+    for _ in range(STRETCHES_A_TURN):
+        async with agency.database.inside(agency.tenant) as connection:
+            erased: int = await connection.fetchval(
+                _INQUIRY_SQL["expire_results"], now, Rule.AFTER_ITS_TIME.value, ENTRIES_AT_ONCE
+            )
+        gone += erased
+        if erased < ENTRIES_AT_ONCE:
+            break
+    else:
+        agency.broom.call(0)
+        return gone
     async with agency.database.inside(agency.tenant) as connection:
-        gone = await connection.fetch(_INQUIRY_SQL["expire_results"], now, Rule.AFTER_ITS_TIME.value)
         used = {row["key_purpose"] for row in await connection.fetch(_INQUIRY_SQL["sealed_under"])}
         over = [purpose for purpose in past_hours(agency, now) if purpose not in used]
         for purpose in over:
@@ -82,7 +97,7 @@ async def expire_results(agency: HostedAgency, now: datetime) -> int:
             await connection.execute(_SQL["note_versions"], purpose, Rule.AFTER_ITS_TIME.value, versions, now)
     for purpose in over:
         agency.keys.destroy(purpose)
-    return sum(row["erased"] for row in gone)
+    return gone
 
 
 def _versions(agency: HostedAgency, purpose: str) -> str:
@@ -177,7 +192,7 @@ async def certify(agency: HostedAgency, now: datetime) -> None:
     for row in begun:
         if row["kind"] == Kind.REPLICAS:
             row = await _without_keys(agency, row)  # noqa: PLW2901 (the same row, counted to its end)
-        if key_gone(agency, row["key_purpose"]) and await nothing_left(agency, row):
+        if key_gone(agency, row["key_purpose"]) and await nothing_left(agency, [row]):
             await _certify(agency, row, now)
 
 
@@ -189,14 +204,37 @@ def key_gone(agency: HostedAgency, purpose: str) -> bool:
 
 async def _without_keys(agency: HostedAgency, row: Record) -> Record:
     """The erasure of a day's copies, after the keys of those have gone who have no copy any more."""
+    after: str | None = ""
+    while after is not None:
+        async with agency.database.inside(agency.tenant) as connection:
+            after = await connection.fetchval(_SQL["forget_person_keys"], row["key_purpose"], after, ENTRIES_AT_ONCE)
     async with agency.database.inside(agency.tenant) as connection:
-        await connection.execute(_SQL["forget_person_keys"], row["key_purpose"])
         found = await connection.fetchrow(_SQL["erasure"], row["key_purpose"])
     return found or row
 
 
-async def nothing_left(agency: HostedAgency, row: Record) -> bool:
-    """Whether what the erasure is about is not in the database (any more)."""
+async def nothing_left(agency: HostedAgency, rows: Sequence[Record]) -> bool:
+    """Whether what these erasures are about is not in the database (any more)."""
+    for row in rows:
+        if await _is_left(agency, row):
+            return False
+    return all(row["kind"] != Kind.REPLICAS for row in rows) or not await _withdrawn_there(agency)
+
+
+async def _withdrawn_there(agency: HostedAgency) -> bool:
+    """Whether a copy that was withdrawn is there (again), of whatever day."""
+    after: str | None = ""
+    while after is not None:
+        async with agency.database.inside(agency.tenant) as connection:
+            [page] = await connection.fetch(_SQL["withdrawn_there"], after, ENTRIES_AT_ONCE)
+        if page["there"]:
+            return True
+        after = page["last"]
+    return False
+
+
+async def _is_left(agency: HostedAgency, row: Record) -> bool:
+    """Whether something that went by itself is in the database: results, records, copies of a day, what was over."""
     purpose = row["key_purpose"]
     async with agency.database.inside(agency.tenant) as connection:
         if row["kind"] == Kind.RECORDS:
@@ -209,7 +247,7 @@ async def nothing_left(agency: HostedAgency, row: Record) -> bool:
             left = await connection.fetchval(_SQL["left_of_ended"], row["kind"], began - agency.limits.ended_kept_for)
         else:
             left = await connection.fetchval(_INQUIRY_SQL["left_under"], purpose)
-    return not left
+    return left
 
 
 async def _certify(agency: HostedAgency, row: Record, now: datetime) -> None:

@@ -42,7 +42,13 @@ from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) a
 where erasure.key_purpose = r.key_purpose and erasure.state = 'begun' returning erasure.key_purpose
 
 -- name: erasures
-select * from erasure where state <> 'begun' and ($1::text is null or state = $1) order by certified_at desc, key_purpose desc limit 1000
+-- A page of certificates, the newest first; $2: the last one of the page before.
+select * from erasure where state <> 'begun' and ($1::text is null or state = $1)
+    and ($2::text is null or (certified_at, key_purpose) < (select e.certified_at, e.key_purpose from erasure e where e.key_purpose = $2))
+order by certified_at desc, key_purpose desc limit $3
+
+-- name: erasures_unconfirmed
+select * from erasure where state = 'certified' and content_hash = any($1::text[])
 
 -- name: left_of_year
 -- Whether bodies of a year are there (again), or rows of inquiries ($2: the first number after it) and provisions ($3).
@@ -55,14 +61,25 @@ from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) a
 where erasure.key_purpose = r.key_purpose and erasure.content_hash = r.content_hash and erasure.state = 'certified' returning erasure.key_purpose
 
 -- name: forget_person_keys
--- Keys of people who have no copy any more; a copy that comes meanwhile keeps its key (replica refers to it).
-with gone as (delete from person_key k where not exists (select from replica r where r.integrated_number = k.integrated_number) returning 1)
-update erasure set rows_deleted = rows_deleted + (select count(*) from gone) where key_purpose = $1 and state = 'begun'
+-- Of the next $3 people after $2, the keys of those who have no copy any more, and the last one looked at; null when there is none.
+-- A copy that comes meanwhile keeps its key (replica refers to it).
+with page as (select integrated_number from person_key where integrated_number > $2 order by integrated_number limit $3),
+gone as (
+    delete from person_key k using page where k.integrated_number = page.integrated_number
+        and not exists (select from replica r where r.integrated_number = k.integrated_number)
+    returning 1
+),
+counted as (update erasure set rows_deleted = rows_deleted + (select count(*) from gone) where key_purpose = $1 and state = 'begun')
+select max(integrated_number) from page
 
 -- name: left_of_copies
--- Whether a copy is there that was withdrawn, or one whose last public day was before this one.
-select exists (select from replica r join replica_withdrawn w using (record_id) where r.revision <= w.revision)
-    or exists (select from replica where public_to < $1)
+-- Whether a copy is there whose last public day was before this one.
+select exists (select from replica where public_to < $1)
+
+-- name: withdrawn_there
+-- Of the next $2 copies that were withdrawn after $1: the last one looked at, null when there is none, and whether one of them is there (again).
+with page as (select record_id, revision from replica_withdrawn where record_id > $1 order by record_id limit $2)
+select max(record_id) as last, exists (select from page join replica r using (record_id) where r.revision <= page.revision) as there from page
 
 -- name: erase_ended
 -- What was over before $1: lifted bars, ends of codes, relations of staff who have left, at most $5 of each; noted under the day $2 in one statement.

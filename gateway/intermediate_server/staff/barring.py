@@ -250,9 +250,10 @@ async def view(acting: Acting, item: ViewItem, now: datetime) -> dict[str, Any]:
         found = await _fetch(agency, "bars_of_person", whose.indexes(agency.keys.ring, item.integrated_number))
         await _on_record(acting, item.integrated_number, {"bars": len(found)}, now)
         return {"bars": [shown(bar, whose=True) for bar in _covered(acting, found)], "next": None}
-    found = await _fetch(agency, "bars_page", item.after, item.lifted, item.limit)
+    covered = acting.covered(Function.BARS_VIEW).column()
+    found = await _fetch(agency, "bars_page", item.after, item.lifted, item.limit, covered)
     following = found[-1].bar_id if len(found) == item.limit else None
-    return {"bars": [shown(bar) for bar in _covered(acting, found)], "next": following}
+    return {"bars": [shown(bar) for bar in found], "next": following}
 
 
 def _covered(acting: Acting, bars: list[Bar]) -> list[Bar]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from evidence.entry import EntryKind
+from gateway.intermediate_server.covering import Covered
 from gateway.intermediate_server.staff import store
 from gateway.intermediate_server.staff.desk import OPERATIONS, StaffDesk
 from gateway.intermediate_server.staff.entering import REFERENCE, token_hash
@@ -53,6 +54,14 @@ class Acting:
     def may(self, function: Function, affair: str = EVERYTHING, information: str = EVERYTHING) -> bool:
         """Whether a grant covers this function for this affair and kind of information (SC-24)."""
         return any(grant.covers(function, affair, information) for grant in self.grants)
+
+    def covered(self, function: Function) -> Covered:
+        """The same for every affair and kind of information, as a query takes it."""
+        return Covered.of(
+            (grant.scope.affair, grant.scope.information)
+            for grant in self.grants
+            if grant.covers(function, grant.scope.affair, grant.scope.information)
+        )
 
     def may_on(self, function: Function, file: File) -> bool:
         """Whether a grant names this file, of a function that is on several."""

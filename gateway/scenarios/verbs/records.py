@@ -81,7 +81,7 @@ async def search(play: Play, words: Search) -> dict[str, Any]:
     if words.outcome is not None:
         asked["outcome"] = words.outcome.value
     found: list[dict[str, Any]] = []
-    after: dict[str, Any] | None = None
+    after: str | None = None
     while True:
         answer = await play.driver.as_staff(WARD, words.by, "records/search", {**asked, "after": after})
         if isinstance(answer, str):

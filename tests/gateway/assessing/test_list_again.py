@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from gateway.assessing import records
+from evidence.export import LogParty
+from gateway.assessing import logs as log_reading
+from gateway.assessing import records, telling
 from gateway.assessing.logs import ASKED, Said
+from gateway.assessing.measures import requirements
 from gateway.assessing.verdicts import Verdict
+from gateway.tracing.sources import Source
 from tests.evidence.exchanges import START
 from tests.gateway.assessing.test_telling import logs
 from tests.gateway.tracing.test_judged_parties import ANSWERED_FOR, DELEGATED
@@ -35,3 +42,66 @@ def test_an_inquiry_of_somebody_of_whom_no_kind_is_known_cannot_be_judged_again(
     told = asked(kind, known(suginami=None), reason=reason)
     assert told.verdict is Verdict.UNVERIFIED
     assert told.what == ("2026/3: 法令の区分を知らない機関 (unknown agency)",)
+
+
+@pytest.mark.parametrize("then", ["assessed then", "not assessed then"])
+def test_a_standing_that_has_changed_since_is_unverified_with_its_cause(then):
+    """PL-6, SC-28: the register says of today alone whether the assessment (28条) is done."""
+    met = then == "not assessed then"
+    today = known(setagaya=replace(known()["setagaya"], pia_duty_met=met))
+    told = asked(K.PERMIT_REFUSED, today, reason="pia_duty_not_met") if met else asked(K.PERMIT_ISSUED, today)
+    assert told.verdict is Verdict.UNVERIFIED
+    assert "standing of another day" in told.what[0]
+    unchanged = known(setagaya=replace(known()["setagaya"], pia_duty_met=not met))
+    same = asked(K.PERMIT_REFUSED, unchanged, reason="pia_duty_not_met") if met else asked(K.PERMIT_ISSUED, unchanged)
+    assert same.verdict is Verdict.KEPT
+
+
+def test_nothing_that_rests_on_logs_is_kept_while_one_is_unread():
+    """SC-28: seven of eight agencies whose logs were not read say nothing of what stands in them."""
+    entry = {"kind": K.PERMIT_ISSUED.value, **parties()}
+    question = (START.isoformat()[:13], *(entry.get(name) or "" for name in ASKED))
+    said = Said(
+        asked={question: "2026/3"}, staff=1, log_ins=1, exchanges=1, left=1, refusals=1, analysed_at=START.isoformat()
+    )
+    said.released, said.deciders = {"2026/3": "staff-1"}, {"staff-1"}
+    said.backups = [("2026/1", "admin-1", "begun", "B1"), ("2026/2", "admin-1", "made", "B1")]
+    whole = replace(logs([]), said={"w": said})
+
+    def looked(found):
+        return {
+            one.check: one.verdict
+            for one in (
+                records.staff_recorded(found),
+                records.exchanges_named(found),
+                records.sealed_under_permit(found),
+                records.released_by_people(found),
+                records.analysed_within_a_year(found, START),
+                records.refusals_recorded(found, {}),
+                records.list_again(found, LIBRARY, known()),
+                telling.backups_by_right(found, {"ward": ["admin-1"]}),
+            )
+        }
+
+    assert set(looked(whole).values()) == {Verdict.KEPT}
+    assert set(looked(replace(whole, unread={"v": "接続できない (not reachable)"})).values()) == {Verdict.UNVERIFIED}
+
+
+def test_a_year_without_a_log_does_not_hide_the_years_before_it(tmp_path):
+    """SC-28, SC-6: after two years in which nothing happened, the logs of before are read still; so is the oldest year that is kept."""
+    asked_for = []
+
+    def download(year, path):
+        asked_for.append(year)
+        return path.write_bytes(b"x") if year in {2034, 2031, 2027} else 0
+
+    source = Source(agency="ward", server=LogParty.INTERMEDIATE, search=lambda _: [], download=download)
+    found = log_reading._years(source, tmp_path, datetime(2034, 6, 1, tzinfo=UTC))
+    assert [year for year, _ in found] == [2034, 2031, 2027]
+    assert asked_for == list(range(2034, 2026, -1))
+
+
+def test_provision_by_ordinance_rests_on_the_list_as_well():
+    """PL-5: a yes that the list does not say breaks it, not only a no that is not on record."""
+    (found,) = (one for one in requirements() if one.id == "PL-5")
+    assert "list_again" in found.checks

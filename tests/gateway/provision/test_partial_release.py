@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 
+from gateway.intermediate_server.covering import EVERYTHING
 from gateway.intermediate_server.network.wire import encode_payload
 from gateway.intermediate_server.provision import held
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
@@ -94,7 +95,7 @@ async def test_two_people_must_have_struck_the_same(two):
 
 async def listed(world: ProviderWorld, question: Question) -> dict:
     """Its line in the list."""
-    rows = (await held.page(world.agency, held.PageItem(), lambda *_: True))["held"]
+    rows = (await held.page(world.agency, held.PageItem(), EVERYTHING))["held"]
     return next(row for row in rows if row["permit_id"] == question.permit_id)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
 
+from gateway.intermediate_server.covering import EVERYTHING, Covered
 from gateway.intermediate_server.provision import held
+from gateway.intermediate_server.staff import barring
 from tests.support.copies import premium, qualified
-from tests.support.provider_world import LIMITS, NOON
+from tests.support.provider_world import INFORMATION, LIMITS, NOON
 from transport.clock import JST
 from transport.problem import ProblemError
 
@@ -64,6 +67,31 @@ async def test_what_was_late_on_the_way_is_answered_until_the_inquirers_deadline
     assert (answer.disposition, answer.reason) == ("refused", "permit_expired")
 
 
+async def test_the_lists_of_holds_and_bars_end_by_what_the_right_covers(world):
+    """Neither tells of a row of another affair or kind of information by where it goes on (SC-24)."""
+    question = await held_one(world)
+    other, own = Covered.of([("26", "*"), ("27", "住民票関係情報")]), Covered.of([("27", INFORMATION)])
+    every = held.PageItem(after=held.Place(answer_by=NOON, permit_id=""), limit=1)
+    assert await held.page(world.agency, every, other) == {"held": [], "next": None}
+    found, after = set(), every.after
+    while after is not None:
+        page = await held.page(world.agency, held.PageItem(after=after, limit=1), own)
+        found |= {one["permit_id"] for one in page["held"]}
+        after = page["next"] and held.Place(
+            answer_by=datetime.fromisoformat(page["next"]["answer_by"]), permit_id=page["next"]["permit_id"]
+        )
+    assert question.permit_id in found
+    bar = await world.bar(integrated_number=await world.person(), information=INFORMATION)
+    for information, shown in (("住民票関係情報", []), (INFORMATION, [bar["bar_id"]])):
+        acting = world.staff("staff-1")
+        narrow = [replace(one, scope=replace(one.scope, information=information)) for one in acting.grants]
+        page = await barring.view(
+            replace(acting, grants=tuple(narrow)), barring.ViewItem(after=bar["bar_id"][:-1], limit=1), world.now
+        )
+        assert [one["bar_id"] for one in page["bars"]] == shown
+        assert (page["next"] is None) is (not shown)
+
+
 async def held_one(world) -> object:
     number = await world.person()
     await qualified(world, number, auto_response="barred")
@@ -73,7 +101,7 @@ async def held_one(world) -> object:
 
 
 async def escalated(world) -> set[str]:
-    page = await held.page(world.agency, held.PageItem(escalated=True), lambda *_: True)
+    page = await held.page(world.agency, held.PageItem(escalated=True), EVERYTHING)
     return {one["permit_id"] for one in page["held"]}
 
 
@@ -112,7 +140,7 @@ async def test_pages_of_the_list_are_the_most_urgent_first_and_leave_nothing_out
         wanted.add((await held_one(world)).permit_id)
     found, after = [], held.Place(answer_by=NOON + timedelta(days=42), permit_id="")
     while after is not None:
-        page = await held.page(world.agency, held.PageItem(after=after, limit=2), lambda *_: True)
+        page = await held.page(world.agency, held.PageItem(after=after, limit=2), EVERYTHING)
         found += page["held"]
         after = page["next"] and held.Place(
             answer_by=datetime.fromisoformat(page["next"]["answer_by"]), permit_id=page["next"]["permit_id"]

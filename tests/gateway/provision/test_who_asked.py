@@ -10,6 +10,7 @@ import pytest
 from evidence import access_analysis
 from evidence.access_analysis import Rule
 from evidence.canonical import timestamp
+from gateway.intermediate_server.covering import EVERYTHING
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import KeyStock
 from gateway.intermediate_server.records import searching
@@ -95,7 +96,7 @@ async def test_of_too_many_records_the_newest_are_read_and_the_report_says_from_
 async def test_what_an_inquiry_was_for_is_told_with_its_record_and_stands_in_no_row(world):
     number = await world.person()
     asked = await ask(world, "staff-7", number)
-    found = await searching.search(world.agency, searching.SearchItem(person=number), lambda *_: True, world.now)
+    found = await searching.search(world.agency, searching.SearchItem(person=number), EVERYTHING, world.now)
     assert [(one["inquiry_number"], one["purpose_text"]) for one in found["records"]] == [(asked, WHAT_FOR)]
     tables = await world.fetch("select tablename from pg_tables where schemaname = $1", world.agency.tenant)
     rows = [dict(row) for (table,) in tables for row in await world.fetch(f"select * from {table}")]

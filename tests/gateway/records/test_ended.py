@@ -83,7 +83,7 @@ async def test_what_comes_back_with_an_older_database_is_no_certificates(records
     await sweep(records)
     records.clock.now += DAY
     rows = {row["kind"]: row for row in await records.inside("select * from erasure")}
-    assert await erasing.nothing_left(records.agency, rows[kind])
+    assert await erasing.nothing_left(records.agency, [rows[kind]])
     async with records.administrator() as admin:
         await admin.execute("delete from staff_relation")
         await admin.execute("delete from staff_member")

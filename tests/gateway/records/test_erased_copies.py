@@ -67,6 +67,29 @@ async def test_copies_withdrawn_in_a_day_are_one_certificate_when_the_day_is_ove
     assert b"key_state" not in entries[0]["body"]
 
 
+async def test_keys_of_many_people_go_page_by_page_and_a_copy_that_came_back_is_seen_on_any_page(records, monkeypatch):
+    """SC-16: what a certificate says of a whole ward is counted and looked for in stretches."""
+    monkeypatch.setattr(erasing, "ENTRIES_AT_ONCE", 2)
+    numbers = [f"10000000000000{nth}" for nth in range(1, 8)]
+    for number in numbers:
+        await send(records, f"r{number}", number)
+    last = (await records.inside("select * from replica order by record_id desc limit 1"))[0]
+    for number in numbers[1:]:
+        await send(records, f"r{number}", number, operation="delete", revision=2)
+    async with records.administrator() as admin:
+        await admin.copy_records_to_table("replica", records=[tuple(last)], schema_name=records.agency.tenant)
+    records.clock.now = MIDNIGHT + timedelta(minutes=10)
+    await erasing.certify(records.agency, records.clock())
+    [row] = await erasures(records)
+    assert (row["state"], row["erased"], row["rows_deleted"]) == ("begun", 6, 5)
+    async with records.administrator() as admin:
+        await admin.execute("delete from replica where record_id = $1", last["record_id"])
+    await erasing.certify(records.agency, records.clock())
+    [row] = await erasures(records)
+    assert (row["state"], row["erased"], row["rows_deleted"]) == ("certified", 6, 6)
+    assert await people_with_keys(records) == [numbers[0]]
+
+
 async def test_while_the_journal_of_erasures_cannot_be_written_no_copy_goes(records):
     await send(records, "a")
     journal = records.keys.with_suffix(".erased")

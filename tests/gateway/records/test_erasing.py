@@ -73,6 +73,25 @@ async def test_a_result_goes_with_its_hour_and_the_certificate_says_so(records):
     )  # fmt: skip
 
 
+async def test_many_results_go_in_stretches_and_their_key_after_the_last_of_them(records, monkeypatch):
+    """SC-3, SC-16: what does not go in one turn goes in the next, and the certificate counts all of it."""
+    monkeypatch.setattr(erasing, "ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(erasing, "STRETCHES_A_TURN", 2)
+    for _ in range(5):
+        await put_result(records, 2)
+    [purpose] = {row["key_purpose"] for row in await records.inside("select key_purpose from inquiry")}
+    records.clock.now += timedelta(hours=3)
+    assert await erasing.expire_results(records.agency, records.clock()) == 4
+    await erasing.certify(records.agency, records.clock())
+    assert purpose in records.agency.keys.ring.purposes()
+    assert [(row["state"], row["erased"]) for row in await records.inside("select * from erasure")] == [("begun", 4)]
+    assert await erasing.expire_results(records.agency, records.clock()) == 1
+    await erasing.certify(records.agency, records.clock())
+    [row] = await records.inside("select * from erasure")
+    assert (row["state"], row["erased"], row["key_versions"]) == ("certified", 5, "1")
+    assert erasing.key_gone(records.agency, purpose)
+
+
 async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_nobody_has_swept(records):
     number, end = await put_result(records, 2, encode_payload("answered", [])), records.clock() + timedelta(hours=2)
     wanted = [reading.ResultItem(inquiry_number=number, system="s")]
@@ -151,7 +170,7 @@ async def test_records_are_kept_for_seven_years_to_the_second_and_then_their_bod
         [row] = await records.inside("select * from erasure where key_purpose = 'personal/2022'")
         assert answer["proof"] is None
         assert (answer["record"]["erased"], answer["record"]["certificate"]) == (True, row["certificate"])
-        assert set(answer["record"]) == {"id", "at", "kind", "erased", "log", "corrections", "certificate"}
+        assert set(answer["record"]) == {"id", "at", "kind", "erased", "log", "differs", "corrections", "certificate"}
     assert (row["erased"], row["sealed"], row["state"]) == (2, 2, "certified")
     assert verify_records("kept", proof.encode().splitlines(keepends=True), records.trusted()).clean
     assert (await shown(records, young.entry_id))["record"]["id"] == young.entry_id
@@ -199,7 +218,7 @@ async def test_an_older_copy_of_the_database_does_not_bring_a_person_back(record
     assert await records.search(person=ONE) == []
     assert await extracting.extract(records.agency, extracting.ExtractItem(person=ONE), records.clock()) == []
     [row] = await records.inside("select * from erasure where key_purpose = 'personal/2022'")
-    assert not await erasing.nothing_left(records.agency, row), "whoever confirms is told that bodies are there again"
+    assert not await erasing.nothing_left(records.agency, [row]), "whoever confirms is told that bodies are there again"
 
 
 async def test_nobody_prunes_before_the_log_itself_has_come_to_the_eighth_year(records):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.entry import EntryKind
+from gateway.intermediate_server.covering import Covered
 from gateway.intermediate_server.records import indexing, searching, subjects
 from tests.support.records_world import AGENCY, START
 from transport.problem import ProblemError
@@ -75,9 +77,7 @@ async def test_every_search_finds_what_a_plain_look_finds(records, monkeypatch):
 
 async def test_a_right_for_one_affair_shows_nothing_of_others(records):
     made = await fill(records, 12)
-    page = await searching.search(
-        records.agency, searching.SearchItem(), lambda affair, _: affair == "42", records.clock()
-    )
+    page = await searching.search(records.agency, searching.SearchItem(), Covered.of([("42", "*")]), records.clock())
     assert {one["id"] for one in page["records"]} == {one["id"] for one in made if one["affair"] == "42"}
     hidden = next(one["id"] for one in made if one["affair"] == "27")
     with pytest.raises(ProblemError) as refused:
@@ -85,6 +85,42 @@ async def test_a_right_for_one_affair_shows_nothing_of_others(records):
             records.agency, searching.ShowItem(entry_id=hidden), lambda affair, _: affair == "42", records.clock()
         )
     assert refused.value.reason == "record_unknown"
+
+
+FOR_27 = Covered.of([("27", "医療保険給付関係情報"), ("42", "住民票関係情報")])
+
+
+async def test_a_search_tells_nothing_of_what_the_right_does_not_cover(records):
+    """Neither by its records nor by where it would go on, whatever is asked together (SC-24)."""
+    await records.put(PEOPLE[0], item="26")
+    await records.put(PEOPLE[0], item="42")
+    for conditions in (
+        {"person": PEOPLE[0]}, {"person": PEOPLE[0], "affair": "26"}, {"person": PEOPLE[0], "affair": "30"}, {"person": PEOPLE[1]}, {},
+        {"person": PEOPLE[0], "affair": "26", "agency": "suginami", "outcome": EntryKind.PROVISION_MADE}, {"affair": "42"}, {"staff": "auto"},
+    ):  # fmt: skip
+        item = searching.SearchItem(**conditions, limit=1)
+        assert await searching.search(records.agency, item, FOR_27, records.clock()) == {"records": [], "next": None}
+
+
+async def test_a_narrow_right_finds_all_of_its_own_page_by_page(records, monkeypatch):
+    made = await fill(records, 40)
+    monkeypatch.setattr(searching, "_LOOKED_AT", 3)
+    for conditions in ({}, {"person": PEOPLE[0]}, {"agency": "nakano"}, {"outcome": KINDS[0]}):
+        found = [one["id"] for one in await records.search(covered=FOR_27, **conditions, limit=2)]
+        assert found == plain_look(made, {**conditions, "affair": "27"})
+
+
+async def test_where_a_search_goes_on_is_sealed_and_only_this_server_s(records, monkeypatch):
+    await fill(records, 4)
+    monkeypatch.setattr(searching, "_LOOKED_AT", 1)
+    ask = partial(searching.search, records.agency, covered=Covered.of([("1", "*")]), now=records.clock())
+    first, again = [(await ask(searching.SearchItem()))["next"] for _ in range(2)]
+    assert first != again
+    assert len(first) == len(again)
+    for altered in (first[:-8] + "AAAAAAAA", first[:20], "", "山田太郎", records.clock().isoformat()):
+        with pytest.raises(ProblemError) as refused:
+            await ask(searching.SearchItem(after=altered))
+        assert (refused.value.status, refused.value.reason) == (400, "malformed_item")
 
 
 async def test_the_person_is_nowhere_in_clear_beside_the_entry(records):

@@ -28,7 +28,7 @@ def test_who_stands_in_for_another_is_judged_as_that_other(tmp_path, said, confi
     assert {one.confirmed for one in of(tmp_path, provided(**said)).decisions} == confirmed
 
 
-@pytest.mark.parametrize(("assessed", "confirmed"), [(False, [True, True]), (True, [True, False])])
+@pytest.mark.parametrize(("assessed", "confirmed"), [(False, [True, True]), (True, [True, None])])
 def test_a_core_that_refuses_a_delegate_without_its_assessment_is_right(tmp_path, assessed, confirmed):
     three = world()
     three.inquirer.append(step(K.INQUIRY_REGISTERED, 0, 0, **parties(**DELEGATED)))
