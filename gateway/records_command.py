@@ -22,7 +22,7 @@ from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.intermediate_server.correction.correcting import CORRECTION_PREFIX, Field, Reason
 from gateway.intermediate_server.records.searching import LARGEST_PAGE
-from gateway.intermediate_server.retention.certificates import together
+from gateway.intermediate_server.retention.certificates import PAGE, together
 from gateway.staff_calls import Party
 from transport.clock import JST, Clock
 
@@ -262,7 +262,13 @@ def _extract(args: argparse.Namespace, party: Party) -> int:
 
 
 def _erasures(args: argparse.Namespace, party: Party) -> int:
-    rows = staff_calls.ask(party, "/erasures", [{"state": args.state}])
+    rows: list[dict[str, Any]] = []
+    while True:
+        after = rows[-1]["key_purpose"] if rows else None
+        page = staff_calls.ask(party, "/erasures", [{"state": args.state, "after": after}])
+        rows += page
+        if len(page) < PAGE:
+            break
     if args.json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
         return OK

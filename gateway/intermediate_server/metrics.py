@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30)
 
-INQUIRIES = Counter("sekisho_inquiries", "Inquiries that ended, by kind of outcome", ["outcome", "item"])
+INQUIRIES = Counter(
+    "sekisho_inquiries", "Inquiries that ended, by kind of outcome as far as it is in clear", ["outcome", "item"]
+)
 PROVISIONS = Counter("sekisho_provisions", "Provisions by outcome", ["outcome", "item"])
 INQUIRY_SECONDS = Histogram("sekisho_inquiry_seconds", "From registration to the opened answer", buckets=_SECONDS)
 PROVISION_SECONDS = Histogram(

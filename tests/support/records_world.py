@@ -73,7 +73,11 @@ class Records:
             "inquiry_number": self.agency.new_id("Q", self.clock()), "inquirer": "suginami", "provider": AGENCY, "basis": "beppyo2-2022",
             "item": "27", "information": "医療保険給付関係情報", "items": ["被保険者番号"], "list_digest": "a" * 64, "actor": "auto",
         }  # fmt: skip
-        marked = Said(non_disclosure=said.pop("non_disclosure", False))
+        marked = Said(
+            non_disclosure=said.pop("non_disclosure", False),
+            inquirer_for=said.pop("inquirer_for", None),
+            provider_for=said.pop("provider_for", None),
+        )
         entry = record(self.agency, self.clock(), kind, integrated_number=number, said=marked, **{**given, **said})
         await self.commit(entry)
         return entry

@@ -266,13 +266,11 @@ async def _end(
     """End an inquiry: state, result under the hour's key and record commit together."""
     state = move(found.state, event)
     kind = _REFUSAL_KINDS.get(event, _END_KINDS[state])
-    outcome = state.value
     if payload is not None:
         try:
-            outcome = read_payload(payload).kind
+            read_payload(payload)
         except MessageBrokenError:
             state, kind, reason, payload = State.ABORTED, EntryKind.INQUIRY_ABORTED, "payload_malformed", None
-            outcome = state.value
     entry = entry_of(
         agency,
         now,
@@ -288,16 +286,14 @@ async def _end(
     result = None
     if payload is not None:
         result = agency.keys.ring.encrypt(found.key_purpose, payload, result_aad(agency, found.number))
-    row = (
-        found.number, found.kept.value, state.value, found.permit, found.permit_id, reason, outcome, sealed_digest, result,
-    )  # fmt: skip
+    row = (found.number, found.kept.value, state.value, found.permit, found.permit_id, reason, sealed_digest, result)
     commit = Commit(step=_ENDED, guard=Write(_END, row), entries=(*found.unrecorded, entry))
     if not isinstance(await agency.committer.apply(commit), Applied):
         return
     found.state = found.kept = state
     found.unrecorded, found.reason, found.payload = (), reason, payload
     label = item_label(agency, found.basis, found.item)
-    INQUIRIES.labels(kind_of(state, outcome if payload is not None else None, reason).value, label).inc()
+    INQUIRIES.labels(kind_of(state, reason), label).inc()
     INQUIRY_SECONDS.observe((now - found.registered_at).total_seconds())
     if state is State.REFUSED and reason:
         REFUSALS.labels("core" if event in _REFUSAL_KINDS else "provider", reason_label(reason), label).inc()

@@ -1,4 +1,6 @@
-"""結果の区分 (IS-2, IS-3): the kinds of end that an inquiry can have, kept apart. The table is docs/outcomes.md; metrics count by it. Pure."""
+"""結果の区分 (IS-2, IS-3): the kinds of end that an inquiry can have, kept apart. The table is docs/outcomes.md; metrics count by it, of
+what is sealed by the state alone. Pure.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +68,11 @@ REFUSALS: Final[dict[str, OutcomeKind]] = {
 """Reason of a refusal → its kind; what is not here is `refused`."""
 
 
-def kind_of(state: State, payload_kind: str | None, reason: str | None) -> OutcomeKind:
-    """The kind of an inquiry that has ended or is held. `payload_kind`: what the provider has sealed; unknown words of a peer are `refused`."""
-    if payload_kind is not None:
-        return OutcomeKind(payload_kind) if payload_kind in SEALED_KINDS else OutcomeKind.REFUSED
+def kind_of(state: State, reason: str | None) -> str:
+    """What an inquiry that has ended or is held is counted as: its kind, or its state where the kind is sealed (docs/adr/0015)."""
     match state:
+        case State.ANSWERED | State.NOT_PROVIDED:
+            return state
         case State.HELD:
             return OutcomeKind.HELD
         case State.ABORTED:

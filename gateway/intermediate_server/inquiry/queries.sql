@@ -22,7 +22,7 @@ where inquiry.inquiry_number = r.inquiry_number and inquiry.state = r.from_state
 returning inquiry.inquiry_number
 
 -- name: end_inquiry
-select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[])
+select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
 
 -- name: inquiries
 select * from inquiry where inquiry_number = any($1::text[])

@@ -289,6 +289,6 @@ def _new(
     if reason:
         label = item_label(agency, basis, item.item)
         REFUSALS.labels("inquirer", reason, label).inc()
-        INQUIRIES.labels(kind_of(State.REFUSED, None, reason).value, label).inc()
+        INQUIRIES.labels(kind_of(State.REFUSED, reason), label).inc()
     entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason, what_for=item.purpose)
     return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))

@@ -62,6 +62,14 @@ UNAUTHENTIC = frozenset(
 )  # fmt: skip
 
 
+_BY_OUR_LISTS = frozenset({"list_digest_unknown", "list_not_in_force"})
+
+
+def _names_a_person(reason: str | None) -> bool:
+    """Whether the code is the one that the permit was issued for: then the record is its person's, also of a refusal (PL-4, SC-27)."""
+    return reason not in UNAUTHENTIC or reason in _BY_OUR_LISTS
+
+
 async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any]]:
     """IF_TKY_90003: answer every request of a list, in order."""
     with PROVISION_SECONDS.time():
@@ -87,12 +95,13 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
                 commits.append(_replayed(agency, permit, digest, again, now))
                 waiting.append((position, refuse(agency, permit, digest, now, again)))
                 continue
-            person = persons.get((item.code, permit.information), Person(integrated_number=None, replicas=()))
+            nobody = Person(integrated_number=None, replicas=())
+            person = persons.get((item.code, permit.information), nobody) if _names_a_person(reason) else nobody
             barred = agency.bars.look(person.integrated_number, permit.inquirer, permit.information)
             if barred is not FREE:
                 person = replace(person, barred=barred)
             decided = (
-                refuse(agency, permit, digest, now, reason)
+                refuse(agency, permit, digest, now, reason, person.integrated_number, marked=barred.marked)
                 if reason
                 else answer(agency, permit, digest, item.public_key, person, now)
             )
@@ -123,7 +132,7 @@ async def _read(
     wanted = [
         (item.code, permit.information)
         for item, (permit, _, reason) in zip(items, checked, strict=True)
-        if permit and not reason
+        if permit and _names_a_person(reason)
     ]
     async with agency.database.inside(agency.tenant) as connection:
         before = await connection.fetch(_SQL["provisions_before"], numbers) if numbers else []

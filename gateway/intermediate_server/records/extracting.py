@@ -44,6 +44,8 @@ _WORDS: Final = {
 _KINDS: Final = frozenset({*EXCHANGE_KINDS, EntryKind.RECORD_CORRECTED})
 """記録 of 番号法23条; who read a result again inside the agency is for its own auditors."""
 _ALWAYS: Final = ("inquiry_number", "inquirer", "provider", "item", "information", "subject")
+_IN_WHOSE_STEAD: Final = ("inquirer_for", "provider_for")
+"""委任元: there only where somebody asked or answered for another."""
 _OF_EXCHANGE: Final = ("basis", "items")
 _OF_CORRECTION: Final = ("corrects", "field", "value")
 
@@ -135,14 +137,16 @@ async def _proofs(agency: HostedAgency, rows: list[Record]) -> dict[tuple[int, i
 
 
 def view_of(entry: Mapping[str, Any], corrected: Sequence[str]) -> bytes:
-    """What of an entry its person may see, canonical: who asked whom for what under which affair, when, and what came of it.
+    """What of an entry its person may see, canonical: who asked whom for what under which affair, in whose stead, when, and what
+    came of it.
 
     `corrected`: fields of it that a later record corrects.
     """
     word = _WORDS.get(EntryKind(entry["kind"]), "not_given")
     said = _ALWAYS + (_OF_CORRECTION if word == "corrected" else _OF_EXCHANGE)
     view = {"id": entry["id"], "at": entry["at"], "outcome": word, "corrected": sorted(corrected)}
-    return encode(view | {name: _said(entry, name) for name in said})
+    stead = {name: agency for name in _IN_WHOSE_STEAD if (agency := _said(entry, name)) is not None}
+    return encode(view | {name: _said(entry, name) for name in said} | stead)
 
 
 def file_lines(agency: HostedAgency, shown: list[Shown], now: datetime, *, salted: bool = True) -> Iterator[bytes]:

@@ -92,4 +92,5 @@ async def _stretch(agency: HostedAgency, at: Place, since: datetime) -> tuple[li
 def _shown(row: Record) -> dict[str, Any]:
     entry = msgspec.json.decode(row["body"])
     said = ("inquiry_number", "permit_id", "inquirer", "basis", "item", "information", "items", "at")
-    return {name: entry[name] for name in said} | {"log": {"year": row["year"], "index": row["idx"]}}
+    stead = {"inquirer_for": entry["inquirer_for"]} if entry.get("inquirer_for") is not None else {}
+    return {name: entry[name] for name in said} | stead | {"log": {"year": row["year"], "index": row["idx"]}}

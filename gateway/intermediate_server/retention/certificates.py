@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -28,6 +28,7 @@ from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.retention")
 _CONFIRM = Statement("confirm_erasure", _SQL["confirm_erasure"])
+PAGE: Final = 1_000
 _CONFIRMED = commit_step("intermediate", "erasure.confirmed")
 
 
@@ -39,9 +40,10 @@ class ConfirmItem(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ErasuresItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_SYM_90066. `state`: certified or confirmed only."""
+    """Item of IF_SYM_90066. `state`: certified or confirmed only; `after`: `key_purpose` of the last one of the page before."""
 
     state: str | None = None
+    after: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
 CONFIRM_ITEM = msgspec.json.Decoder(ConfirmItem)
@@ -54,9 +56,9 @@ def together(content_hashes: Sequence[str]) -> str:
 
 
 async def listed(acting: Acting, item: ErasuresItem) -> list[dict[str, Any]]:
-    """IF_SYM_90066: certificates, the newest first, at most 1,000."""
+    """IF_SYM_90066: certificates, the newest first, a page of `PAGE`; fewer are the last."""
     async with acting.desk.agency.database.inside(acting.desk.agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["erasures"], item.state)
+        rows = await connection.fetch(_SQL["erasures"], item.state, item.after, PAGE)
     return [_shown(acting, row) for row in rows]
 
 
@@ -82,11 +84,7 @@ async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str,
     """
     agency = acting.desk.agency
     async with agency.database.inside(agency.tenant) as connection:
-        rows = [
-            row
-            for row in await connection.fetch(_SQL["erasures"], "certified")
-            if row["content_hash"] in set(item.content_hashes)
-        ]
+        rows = await connection.fetch(_SQL["erasures_unconfirmed"], item.content_hashes)
     if len(rows) != len(set(item.content_hashes)):
         raise ProblemError(
             404, "erasure_unknown", "One of these certificates is not there or is confirmed already; list them again."

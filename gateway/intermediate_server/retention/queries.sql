@@ -42,7 +42,13 @@ from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[]) a
 where erasure.key_purpose = r.key_purpose and erasure.state = 'begun' returning erasure.key_purpose
 
 -- name: erasures
-select * from erasure where state <> 'begun' and ($1::text is null or state = $1) order by certified_at desc, key_purpose desc limit 1000
+-- A page of certificates, the newest first; $2: the last one of the page before.
+select * from erasure where state <> 'begun' and ($1::text is null or state = $1)
+    and ($2::text is null or (certified_at, key_purpose) < (select e.certified_at, e.key_purpose from erasure e where e.key_purpose = $2))
+order by certified_at desc, key_purpose desc limit $3
+
+-- name: erasures_unconfirmed
+select * from erasure where state = 'certified' and content_hash = any($1::text[])
 
 -- name: left_of_year
 -- Whether bodies of a year are there (again), or rows of inquiries ($2: the first number after it) and provisions ($3).

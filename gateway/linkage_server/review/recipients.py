@@ -16,7 +16,7 @@ _CALLS: Final = 200
 
 
 async def report(sight: Sight, number: int, since: datetime) -> dict[str, Any]:
-    """`recipients` in the order of the records, `agencies` once each, `unreadable`: records that no longer say whose data it was.
+    """`recipients` in the order of the records, `agencies` once each (委任元 too), `unreadable`: records that no longer say whose data it was.
 
     Raises ChannelError: ask again, nothing was changed.
     """
@@ -36,5 +36,5 @@ async def report(sight: Sight, number: int, since: datetime) -> dict[str, Any]:
     else:
         raise ChannelError("peer_answer_malformed")
     await record_look_up(sight, Look.RECIPIENTS, [number])
-    agencies = sorted({str(one.get("inquirer")) for one in found})
+    agencies = sorted({str(one[name]) for one in found for name in ("inquirer", "inquirer_for") if one.get(name)})
     return {"recipients": found, "agencies": agencies, "unreadable": unreadable}

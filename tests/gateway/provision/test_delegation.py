@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
+from gateway.intermediate_server.covering import EVERYTHING
+from gateway.intermediate_server.records import extracting, searching
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import ReplicaItem
 from tests.support.copies import QUALIFICATION, qualified
@@ -58,6 +63,25 @@ async def test_the_delegators_row_counts_and_both_names_are_on_record(delegating
 )
 async def test_what_is_not_on_file_is_refused_although_the_core_has_permitted_it(delegating, question, reason):
     assert await said(delegating, **question) == ("refused", reason)
+
+
+async def test_what_our_own_list_refuses_is_a_record_of_its_person(delegating):
+    """PL-4, SC-27: the core has permitted it, so the person finds it here; what the permit was not issued for is nobody's."""
+    number = await delegating.person()
+    await qualified(delegating, number)
+    question = delegating.question(number, item="80")
+    assert (await delegating.ask(question)).reason == "inquirer_not_in_row"
+    found = await searching.search(delegating.agency, searching.SearchItem(person=number), EVERYTHING, delegating.now)
+    assert [one["inquiry_number"] for one in found["records"]] == [question.asked.inquiry_number]
+    [shown] = await extracting.extract(delegating.agency, extracting.ExtractItem(person=number), delegating.now)
+    assert json.loads(shown.view)["outcome"] == "not_given"
+    other = await delegating.person()
+    swapped = delegating.question(number, item="80")
+    carried = replace(swapped, item=msgspec.structs.replace(swapped.item, code=delegating.codes[other]))
+    assert (await delegating.ask(carried)).reason == "permit_other_person"
+    for somebody, records in ((number, 1), (other, 0)):
+        item = extracting.ExtractItem(person=somebody)
+        assert len(await extracting.extract(delegating.agency, item, delegating.now)) == records
 
 
 async def test_a_copy_is_answered_from_for_the_agency_alone_whose_it_is(delegating):

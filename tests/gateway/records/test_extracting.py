@@ -9,7 +9,7 @@ from evidence.entry import EntryKind
 from evidence.findings import FindingName
 from evidence.proven_records import verify_records
 from gateway.intermediate_server.bars.states import Bar, BarState, Cause, Effect, Place
-from gateway.intermediate_server.records import extracting
+from gateway.intermediate_server.records import extracting, recipients
 from tests.support.records_world import AGENCY
 
 ONE, OTHER = "100000000000001", "100000000000002"
@@ -108,6 +108,28 @@ async def test_an_extract_over_two_fiscal_years_is_checked_with_the_register_alo
     assert sum(line.startswith(b'{"checkpoint"') for line in lines) == 2
     names = {one.name for one in verify_records("extract", lines, records.trusted(), number=OTHER).findings}
     assert names == {FindingName.ANOTHER_PERSON}
+
+
+async def test_in_whose_stead_somebody_asked_and_answered_is_told_and_proven(records):
+    """委任: the person sees both names, and so does whoever tells recipients of a wrong link (SC-18, SC-27)."""
+    await records.put(ONE, inquirer_for="koiki-rengo", provider_for="tokyo")
+    await records.put(ONE)
+    since = records.clock() - timedelta(days=1)
+    shown = await extracted(records)
+    names = [
+        {name: json.loads(one.view).get(name) for name in ("inquirer", "inquirer_for", "provider_for")} for one in shown
+    ]
+    assert names == [
+        {"inquirer": "suginami", "inquirer_for": "koiki-rengo", "provider_for": "tokyo"},
+        {"inquirer": "suginami", "inquirer_for": None, "provider_for": None},
+    ]
+    lines = list(extracting.file_lines(records.agency, shown, records.clock()))
+    checked = verify_records("extract", lines, records.trusted(), number=ONE)
+    assert (checked.findings, checked.records, checked.opened) == ((), 2, 2)
+    [told] = await recipients.recipients(
+        records.agency, [recipients.RecipientsItem(integrated_number=ONE, since=since)]
+    )
+    assert [one.get("inquirer_for") for one in told["recipients"]] == ["koiki-rengo", None]
 
 
 async def test_a_period_bounds_what_is_shown(records):
