@@ -26,7 +26,7 @@ from gateway.assessing.verdicts import Verdict
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, end
 from gateway.launcher import ROOT
-from transport.clock import JST
+from transport.clock import JST, Clock
 from transport.register import RegisterBrokenError
 
 SHOWN: Final = {
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.html is not None and not args.html.parent.is_dir():
         return end("--html のフォルダーがありません / the folder of --html is not there", BAD_INPUT)
     try:
-        tests = None if args.tests is None else test_runs.read_run(args.tests)
+        tests = None if args.tests is None else test_runs.read_run(args.tests, Clock()())
     except (OSError, test_runs.RunUnreadableError):
         return end("--tests は JUnit XML ではないか、読めません / --tests is no JUnit XML or cannot be read", BAD_INPUT)
     try:

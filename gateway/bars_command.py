@@ -16,8 +16,7 @@ from codebook.identifiers import new_sortable_id
 from gateway import staff_calls
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import EPILOG, OK, end
-from gateway.intermediate_server.bars.states import EVERYTHING, Cause, Effect, Place
-from gateway.intermediate_server.staff.barring import BAR_PREFIX
+from gateway.intermediate_server.bars.states import BAR_PREFIX, EVERYTHING, Cause, Effect, Place
 from gateway.staff_calls import Party
 from transport.clock import Clock
 

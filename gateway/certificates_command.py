@@ -29,6 +29,7 @@ _STATES: Final = {
     "in_force": "有効 (in force)", "replaced": "更新済み (replaced)", "suspended": "停止中 (suspended)",
     "server": "サーバー (server)", "not_enrolled": "登録なし (not enrolled)",
 }  # fmt: skip
+_BY_CLOCK: Final = "期限は TLS と同じくこの機械の時計による。模擬の時計は動かさない / expiry is by this machine's clock, as TLS has it, not by the simulated one"
 _WRONG_STATE: Final = "この状態の証明書にはできません。sekisho certificates list で見られます / not for a certificate in this state; see `sekisho certificates list`"
 _HINDRANCES: Final[dict[type[Exception], tuple[str, int]]] = {
     NotTakenError: (
@@ -115,7 +116,7 @@ def _list(rows: list[Certificate], *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps([_facts(one) for one in rows], indent=1) + "\n")
         return OK
-    table = Table(title="証明書 (certificates)")
+    table = Table(title="証明書 (certificates)", caption=_BY_CLOCK)
     for heading in ("期限 (expires)", "状態 (state)", "機関 (agency)", "用途 (use)", "名前 (name)", "SHA-256"):
         table.add_column(heading, overflow="fold")
     for one in rows:

@@ -13,7 +13,7 @@ from permission_lists.explain import meaning
 from permission_lists.findings import Finding, Weight
 from permission_lists.lint import errors, lint
 from permission_lists.model import PermissionRow
-from permission_lists.versions import Head, in_force
+from permission_lists.versions import Head, in_force, overtaken_by
 from storage.reference_data import read_party_rules
 
 _WEIGHTS: Final = {Weight.ERROR: "誤り", Weight.WARNING: "注意"}
@@ -67,10 +67,15 @@ def head_document(head: Head) -> dict[str, Any]:
     }
 
 
-def published_text(head: Head) -> str:
+def published_text(head: Head, overtaken: Sequence[Head]) -> str:
+    """`overtaken`: versions to come that now never will."""
+    never = "".join(
+        f"\n  注意    版 {one.number}（{one.valid_from.isoformat()} から）は効力を生じません。この版が代わります / it never comes into force"
+        for one in overtaken
+    )
     return (
         f"版 {head.number} を発行しました。{head.valid_from.isoformat()} 午前 0 時 (日本時間) から効力を生じます"
-        f" / published, valid from midnight JST\n  要約値  {head.content_digest}"
+        f" / published, valid from midnight JST\n  要約値  {head.content_digest}{never}"
     )
 
 
@@ -117,6 +122,9 @@ def _state(library: Library, head: Head, today: date) -> tuple[str, str]:
     current = in_force(library.heads, today)
     if head == current:
         return "効力あり / in force", "in_force"
+    instead = overtaken_by(library.heads, head)
+    if instead is not None:
+        return f"効力を生じない（版 {instead.number} が代わる） / never in force", "overtaken"
     ahead = head.valid_from > today
     return ("これから / ahead", "ahead") if ahead else ("過去 / superseded", "superseded")
 

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from gateway import list_texts, staff_calls
+from gateway import config, list_texts, staff_calls
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
 from gateway.list_sources import SourceWrongError, Text, open_library, published, publisher_keys, read_texts
@@ -27,7 +27,7 @@ from gateway.topology import NETWORK
 from permission_lists.findings import Finding
 from permission_lists.lint import errors
 from permission_lists.model import ListBroken
-from permission_lists.versions import SignedVersion, VersionRefusal, check, legal_day, make, unchanged_by
+from permission_lists.versions import SignedVersion, VersionRefusal, check, legal_day, make, overtaken_by, unchanged_by
 from storage import list_files
 from transport.clock import Clock
 
@@ -73,6 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do the action of `args`."""
     work = {"show": _show, "diff": _diff, "lint": _lint, "publish": _publish}[args.action]
+    if (
+        not args.data.is_dir() and args.data != config.read().data
+    ):  # the folder of before set-up shows the shipped versions
+        return end(
+            f"入力の誤り / bad input: --data {args.data} というフォルダーはありません。sekisho up が作ったフォルダーを指定してください"
+            " / there is no such folder; name one that sekisho up has made",
+            BAD_INPUT,
+        )
     try:
         return staff_calls.guarded(lambda: work(args))
     except SourceWrongError as wrong:
@@ -168,7 +176,9 @@ def _publish_beside(args: argparse.Namespace, core: staff_calls.Party, fresh: Se
     write_private(data.lists, list_files.encode([*library.signed, version]))
     given_out = [named(one) for one in (*library.heads, head)]
     publish(data, authority, lambda before: with_lists(before or {}, given_out))
-    _say(args, list_texts.head_document(head), list_texts.published_text(head))
+    never = [one for one in library.heads if overtaken_by([*library.heads, head], one) == head]
+    document = {**list_texts.head_document(head), "overtakes": [one.number for one in never]}
+    _say(args, document, list_texts.published_text(head, never))
     return OK
 
 

@@ -92,6 +92,11 @@ class Permit:
     inquirer_for: str | None = None
     provider_for: str | None = None
 
+    @property
+    def askers(self) -> tuple[str, ...]:
+        """Who asks, and who has delegated asking: what is kept from either of them is kept from this request."""
+        return (self.inquirer,) if self.inquirer_for is None else (self.inquirer, self.inquirer_for)
+
 
 _CLAIMS: Final = frozenset(field.name for field in fields(Permit))
 _REQUIRED: Final = (_CLAIMS - _OPTIONAL) | {"v"}

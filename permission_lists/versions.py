@@ -207,6 +207,11 @@ def in_force(heads: Sequence[Head], on: date) -> Head | None:
     return max((head for head in heads if head.valid_from <= on), key=lambda head: head.number, default=None)
 
 
+def overtaken_by(heads: Sequence[Head], head: Head) -> Head | None:
+    """The first later version that counts from the day of this one, or from before it: this one counts on no day from then on."""
+    return next((one for one in heads if one.number > head.number and one.valid_from <= head.valid_from), None)
+
+
 def unchanged_by(heads: Sequence[Head], content_digest: str, valid_from: date) -> Head | None:
     """The version that says this content already on `valid_from`, when on every later day one does: another version of it would change nothing."""
     days = [valid_from, *(head.valid_from for head in heads if head.valid_from > valid_from)]

@@ -18,14 +18,12 @@ from gateway.assessing import logs as log_reading
 from gateway.assessing.installation import Installation
 from gateway.assessing.logs import Logs
 from gateway.assessing.measures import Assessed, Measure
-from gateway.assessing.test_runs import Outcome, Stated, named_tests
+from gateway.assessing.test_runs import Run, Stated, named_tests
 from gateway.assessing.verdicts import Result, Verdict, unverified
 from gateway.list_sources import SourceWrongError, open_library
 from gateway.staff_calls import UnknownPartyError
 from gateway.tracing.sources import sources
 from transport.register import RegisterBrokenError
-
-Run = Mapping[tuple[str, str], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

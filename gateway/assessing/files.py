@@ -64,7 +64,11 @@ def certificates(installation: Installation) -> Result:
             count += 1
             wrong = _wrong(identity, now, enrolled, installation.register)
             broken += [f"{role.role}/{name}: {wrong}"] if wrong else []
-    return judged("certificates", broken, seen=f"{count} 枚の証明書")
+    return judged(
+        "certificates",
+        broken,
+        seen=f"{count} 枚の証明書（この機械の時計 {now:%Y-%m-%d} で by this machine's clock, as TLS has it）",
+    )
 
 
 def _wrong(identity: Identity, now: datetime, enrolled: tuple[str, Use] | None, register: Register) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from gateway.assessing.verdicts import Result, judged, unverified
 _ROW: Final = re.compile(r"^\| ((?:LS|IS|PL|SC|SK)-[0-9.]+|NW) \|(.*)\|$", re.MULTILINE)
 _NAMED: Final = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _LARGEST: Final = 200 * 1024 * 1024
+_OLDEST: Final = timedelta(days=31)
+_AHEAD: Final = timedelta(days=1)
 WORKING: Final = "working"
 CHECK: Final = "tests"
 
@@ -51,11 +54,20 @@ def read_page(path: Path) -> dict[str, Stated]:
     return found
 
 
-def read_run(path: Path) -> dict[tuple[str, str], Outcome]:
-    """(file, test) → what became of it; of a parametrized test the worst. No entity is expanded. Raises RunUnreadableError, OSError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """`outcomes`: (file, test) → what became of it; of a parametrized test the worst. `undated`: why it says nothing of today, or empty."""
+
+    outcomes: Mapping[tuple[str, str], Outcome]
+    day: str = ""
+    undated: str = ""
+
+
+def read_run(path: Path, now: datetime) -> Run:
+    """`now`: by this machine's clock, as tests run. No entity is expanded. Raises RunUnreadableError, OSError."""
     if path.stat().st_size > _LARGEST:
         raise RunUnreadableError("larger than any result file")
-    run = _Run()
+    run = _Reading()
     parser = expat.ParserCreate()
     parser.StartElementHandler = run.start
     parser.EntityDeclHandler = _no_entities
@@ -65,22 +77,39 @@ def read_run(path: Path) -> dict[tuple[str, str], Outcome]:
         raise RunUnreadableError("not XML") from None
     if not run.suite:
         raise RunUnreadableError("no test suite in it")
-    return run.found
+    day = run.ran_at[:10]
+    return Run(outcomes=run.found, day=day, undated=_undated(run.ran_at, now))
+
+
+def _undated(text: str, now: datetime) -> str:
+    try:
+        age = now - datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        return "試験の結果に日時がない (the test run says no time)"
+    if age < -_AHEAD:
+        return f"試験の結果の日付が先の日である (a test run of a day to come: {text[:10]})"
+    return (
+        f"試験の結果が {_OLDEST.days} 日より古い。試験し直す (a test run older than {_OLDEST.days} days: {text[:10]})"
+        if age > _OLDEST
+        else ""
+    )
 
 
 def _no_entities(*_: object) -> None:
     raise RunUnreadableError("declares entities")
 
 
-class _Run:
+class _Reading:
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], Outcome] = {}
         self.suite = False
+        self.ran_at = ""
         self._case: tuple[str, str] | None = None
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name in ("testsuite", "testsuites"):
             self.suite = True
+            self.ran_at = self.ran_at or attributes.get("timestamp", "")
         elif name == "testcase":
             file = attributes.get("classname", "").replace(".", "/") + ".py"
             self._case = (file, attributes.get("name", "").partition("[")[0])
@@ -91,21 +120,21 @@ class _Run:
             self.found[self._case] = Outcome.SKIPPED
 
 
-def named_tests(stated: Stated | None, run: Mapping[tuple[str, str], Outcome] | None) -> Result:
-    """Whether every test that is named for a requirement was in the run and passed."""
+def named_tests(stated: Stated | None, run: Run | None) -> Result:
+    """Whether every test that is named for a requirement was in the run and passed, and the run is of these days."""
     if stated is None:
         return unverified(CHECK, "要件の表がない (docs/requirements.md is not here)")
     if not stated.tests:
         return unverified(CHECK, "試験がない (no test is named)")
     if run is None:
         return unverified(CHECK, "試験の結果が渡されていない (--tests not given)")
-    broken = [_shown(test) for test in stated.tests if run.get(test) is Outcome.FAILED]
-    missing = [_shown(test) for test in stated.tests if run.get(test) not in (Outcome.PASSED, Outcome.FAILED)]
+    broken = [_shown(test) for test in stated.tests if run.outcomes.get(test) is Outcome.FAILED]
+    missing = [_shown(test) for test in stated.tests if run.outcomes.get(test) not in (Outcome.PASSED, Outcome.FAILED)]
     return judged(
         CHECK,
         [f"試験が失敗: {one}" for one in broken],
-        seen=f"試験 {len(stated.tests)} 件",
-        unverified=[f"結果にない: {one}" for one in missing],
+        seen=f"試験 {len(stated.tests)} 件 ({run.day})",
+        unverified=[*([run.undated] if run.undated else []), *(f"結果にない: {one}" for one in missing)],
     )
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from codebook.identifiers import new_sortable_id
-from gateway.intermediate_server.bars.states import EVERYTHING, BarEvent, BarState, Cause, Effect, Place
-from gateway.intermediate_server.staff.barring import BAR_PREFIX
+from gateway.intermediate_server.bars.states import BAR_PREFIX, EVERYTHING, BarEvent, BarState, Cause, Effect, Place
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.terminal.rooms import (
     PAGES,
@@ -56,6 +55,7 @@ _STATES: Final = {
     BarState.UNCHECKED.value: ("効いている・確認待ち", "open"),
     BarState.STANDING.value: ("効いている", "good"),
     BarState.LIFT_ASKED.value: ("効いている・外す申請中", "open"),
+    BarState.UNCHECKED_LIFT_ASKED.value: ("効いている・確認前に外す申請中", "open"),
     BarState.LIFTED.value: ("外された", ""),
 }
 _EVENTS: Final = {
@@ -63,6 +63,7 @@ _EVENTS: Final = {
     BarState.UNCHECKED.value: ((BarEvent.CHECK, "確かめた"), (BarEvent.LIFT, "外す")),
     BarState.STANDING.value: ((BarEvent.LIFT, "外す"),),
     BarState.LIFT_ASKED.value: ((BarEvent.LIFT, "外す"), (BarEvent.KEEP, "外さない")),
+    BarState.UNCHECKED_LIFT_ASKED.value: ((BarEvent.LIFT, "外す"), (BarEvent.KEEP, "外さない")),
     BarState.LIFTED.value: (),
 }
 """What may be done in a state; whether this person may do it alone, the server says."""
@@ -71,6 +72,7 @@ _DONE: Final = {
     BarState.UNCHECKED.value: "付けました。もう効いています。別の職員が確かめます",
     BarState.STANDING.value: "記録しました。制限は効いています",
     BarState.LIFT_ASKED.value: "外す申請を記録しました。別の職員が外すまで効いています",
+    BarState.UNCHECKED_LIFT_ASKED.value: "外す申請を記録しました。別の職員が外すまで効いています",
     BarState.LIFTED.value: "外しました",
 }
 _PAGES_OF_LIST: Final = 20

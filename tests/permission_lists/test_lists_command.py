@@ -9,10 +9,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.__main__ import main
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
 from gateway.list_sources import Text, open_library
+from gateway.list_texts import published_text
 from gateway.setting_up.list_versions import write_lists
 from keys.signing import Signer, generate_seed
 from permission_lists import versions
@@ -250,3 +252,37 @@ def test_a_published_version_names_lines_of_shipped_files_and_differs_by_its_row
     assert [text.name for text in more.newest_texts()] == [*shipped, "version-3/setagaya-example.json"]
     found = more.differences("2", "3")
     assert ([row.id for row in found.added], found.removed, found.changed) == (["setagaya-example:1"], (), ())
+
+
+def test_a_folder_that_is_not_there_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shipped lists are no answer to a question about a folder that somebody has named wrongly."""
+    for words in (["show"], ["diff", "1", "2"], ["lint"]):
+        assert main(["lists", *words, "--data", str(tmp_path / "nope")]) == BAD_INPUT
+        said = capsys.readouterr()
+        assert "nope" in said.err
+        assert said.out == ""
+
+
+def test_a_version_that_never_comes_is_shown_so(
+    lists: Lists, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PL-2: a newer version from an earlier day takes the place of one that was still ahead."""
+    documents = [yaml.safe_load(text) for text in read_shipped_versions()[0].texts]
+    signer, signed, before = Signer(generate_seed()), [], None
+    for number, day in (
+        (1, date(2022, 6, 17)),
+        (2, date(2999, 12, 10)),
+        (3, date(2999, 12, 9)),
+        (4, date(2999, 12, 20)),
+    ):
+        documents[0]["basis"]["title"] = f"{number}"
+        signed.append(versions.make(documents, number=number, valid_from=day, supersedes=before, signer=signer))
+        before = versions.read_head(signed[-1].head).content_digest
+    (tmp_path / "permission-lists.json").write_bytes(list_files.encode(signed))
+
+    assert lists("show", "--json") == OK
+    assert [one["state"] for one in json.loads(capsys.readouterr().out)] == ["in_force", "overtaken", "ahead", "ahead"]
+    assert lists("show") == OK
+    assert "版 3 が代わる" in capsys.readouterr().out
+    heads = [versions.read_head(one.head) for one in signed]
+    assert "版 2（2999-12-10 から）は効力を生じません" in published_text(heads[2], heads[1:2])

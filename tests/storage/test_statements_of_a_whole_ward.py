@@ -29,10 +29,13 @@ GROW = frozenset({
 COUNTS = "a report that counts everything, when somebody asks for it"
 UNDER_A_KEY = "whether anything is under a key: asked before it is destroyed, or while it is replaced"
 ONCE = "once at a start, or once an hour when a key's time is over"
+RESTORE = "a restore, by the administrator and without a time limit, or what is looked at once after it"
 OPEN_ONES = "an index of what is open alone: it is as long as what waits"
 MAY = {
     ("assessing", "refused_at_desk"): COUNTS,
     ("assessing", "refused_inquiries"): COUNTS,
+    ("backups", "look_for_codes"): RESTORE,
+    ("backups", "systems"): RESTORE,
     ("staff", "staff_entries"): "the analysis of the access log over the days that staff name",
     ("code_requests", "counts"): COUNTS,
     ("codes", "code_counts"): COUNTS,

@@ -11,6 +11,10 @@ select r.*, 1 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::by
 on conflict do nothing
 returning bar_id
 
+-- name: same_bars
+-- Whether the bars are those that were looked at.
+select r.act from unnest($1::text[], $2::bigint[]) as r (act, epoch) where r.epoch = coalesce((select e.epoch from bar_epoch e), 0)
+
 -- name: change_bar
 update bar b set state = r.state, asked_by = r.asked_by, changed_by = r.changed_by, changed_at = r.changed_at, version = b.version + 1
 from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[]) as r (bar_id, version, state, asked_by, changed_by, changed_at)
@@ -27,7 +31,7 @@ later as (insert into bar_epoch (epoch) values (1) on conflict (one) do update s
 touched as (
     update provision p set revision = p.revision + 1 from moved b
     where p.state = 'held' and b.information in ('*', p.information)
-        and (b.place in ('item', 'agency') or b.integrated_number = p.integrated_number or b.inquirer = p.inquirer)
+        and (b.place in ('item', 'agency') or b.integrated_number = p.integrated_number or b.inquirer in (p.inquirer, p.inquirer_for))
     returning p.permit_id
 ),
 voided as (delete from held_approval h using touched t where h.permit_id = t.permit_id and h.second_staff is null returning h.permit_id)

@@ -19,6 +19,7 @@ from permission_lists.barring import AutoResponse
 from storage import sql
 from storage.database import Database, StorageUnavailableError
 
+USE_SUSPENDED = "use_suspended"
 _SQL = sql.load("gateway.intermediate_server.bars")
 
 
@@ -106,6 +107,10 @@ class StandingBars:
         else:
             self._items[bar.bar_id] = bar
 
+    def of_person(self, integrated_number: str) -> tuple[Bar, ...]:
+        """The bars that work at one person."""
+        return tuple(self._people.get(integrated_number, {}).values())
+
     @property
     def suspension(self) -> Bar | None:
         """The bar that suspends the whole agency, if one does."""
@@ -116,11 +121,20 @@ class StandingBars:
         people = self._people.get(integrated_number or "", {}).values()
         return bool(self._agency) or any(bar.effect is Effect.SUSPEND and bar.names(information) for bar in people)
 
-    def look(self, integrated_number: str | None, inquirer: str, information: str) -> Barred:
-        """What stands between this person's information of one kind and this inquirer."""
+    def keeps_back(self, integrated_number: str | None, information: str, *, with_content: bool) -> str | None:
+        """Why an answer that was recorded before does not leave now, or None: use is suspended, or it has content of somebody who is frozen.
+
+        Of a freeze its inquirer is told no more than that the answer does not come yet.
+        """
+        if self.suspends(integrated_number, information):
+            return USE_SUSPENDED
+        return "not_yet" if with_content and self.look(integrated_number, information).frozen else None
+
+    def look(self, integrated_number: str | None, information: str, *inquirers: str) -> Barred:
+        """What stands between this person's information of one kind and these inquirers: who asks, and who has delegated it (`Permit.askers`)."""
         people = self._people.get(integrated_number or "", {}).values()
-        inquirers = self._inquirers.get(inquirer, {}).values()
-        if not people and not inquirers and not self._items and not self._agency:
+        asking = [bar for name in inquirers for bar in self._inquirers.get(name, {}).values()]
+        if not people and not asking and not self._items and not self._agency:
             return FREE
         effects = {bar.effect for bar in people if bar.names(information)}
         return Barred(
@@ -129,6 +143,6 @@ class StandingBars:
             refused=Effect.REFUSE in effects,
             marked=Effect.NON_DISCLOSURE in effects,
             person=AutoResponse.BARRED if effects - {Effect.NON_DISCLOSURE} else AutoResponse.ALLOWED,
-            inquirer=AutoResponse.BARRED if any(bar.names(information) for bar in inquirers) else AutoResponse.ALLOWED,
+            inquirer=AutoResponse.BARRED if any(bar.names(information) for bar in asking) else AutoResponse.ALLOWED,
             data_items=frozenset(bar.data_item for bar in self._items.values() if bar.names(information)),
         )

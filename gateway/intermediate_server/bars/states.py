@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+BAR_PREFIX: Final = "B"
 EVERYTHING: Final = "*"
 """As information or data item of a bar: all of them."""
 
@@ -60,6 +61,8 @@ class BarState(StrEnum):
     STANDING = "standing"
     LIFT_ASKED = "lift_asked"
     """Works until a second person agrees."""
+    UNCHECKED_LIFT_ASKED = "unchecked_lift_asked"
+    """The same of a bar that nobody else has looked at yet: when it is kept, it still has to be checked."""
     LIFTED = "lifted"
 
 
@@ -74,13 +77,17 @@ TRANSITIONS: Final[Mapping[tuple[BarState, BarEvent], BarState]] = {
     (BarState.ASKED, BarEvent.CHECK): BarState.STANDING,
     (BarState.ASKED, BarEvent.LIFT): BarState.LIFTED,
     (BarState.UNCHECKED, BarEvent.CHECK): BarState.STANDING,
-    (BarState.UNCHECKED, BarEvent.ASK_LIFT): BarState.LIFT_ASKED,
+    (BarState.UNCHECKED, BarEvent.ASK_LIFT): BarState.UNCHECKED_LIFT_ASKED,
+    (BarState.UNCHECKED_LIFT_ASKED, BarEvent.ASK_LIFT): BarState.UNCHECKED_LIFT_ASKED,
+    (BarState.UNCHECKED_LIFT_ASKED, BarEvent.LIFT): BarState.LIFTED,
+    (BarState.UNCHECKED_LIFT_ASKED, BarEvent.KEEP): BarState.UNCHECKED,
     (BarState.STANDING, BarEvent.ASK_LIFT): BarState.LIFT_ASKED,
     (BarState.STANDING, BarEvent.LIFT): BarState.LIFTED,
     (BarState.LIFT_ASKED, BarEvent.ASK_LIFT): BarState.LIFT_ASKED,
     (BarState.LIFT_ASKED, BarEvent.LIFT): BarState.LIFTED,
     (BarState.LIFT_ASKED, BarEvent.KEEP): BarState.STANDING,
 }
+TO_BE_LIFTED: Final = frozenset({BarState.LIFT_ASKED, BarState.UNCHECKED_LIFT_ASKED})
 WORKING: Final = frozenset(BarState) - {BarState.ASKED, BarState.LIFTED}
 
 

@@ -133,4 +133,8 @@ where c.epoch = r.epoch and c.state = 'renewing'
 returning c.epoch
 
 -- name: code_holders
-select distinct integrated_number from person_code where integrated_number > $1 order by integrated_number limit $2
+select integrated_number from (
+    (select integrated_number from person_code where bound_at is not null and integrated_number > $1 order by integrated_number limit $2)
+    union
+    (select integrated_number from person_code where bound_at is null and integrated_number > $1 order by integrated_number limit $2)) holders
+order by integrated_number limit $2

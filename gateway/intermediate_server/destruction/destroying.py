@@ -25,9 +25,9 @@ from evidence.orders import OrderKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.destruction import needs
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting, still_may
-from gateway.intermediate_server.staff.rights import EVERYTHING, Function
-from gateway.intermediate_server.staff.second_person import prove_for
+from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff.second_person import check_asker, prove_for
 from keys.binding import bind
 from keys.ring import State
 from storage import sql
@@ -204,8 +204,7 @@ async def _check_second_person(acting: Acting, row: Record) -> None:
     """Raises ProblemError 403, 409."""
     if acting.staff_id == row["asked_by"] or acting.session.card_id == row["asked_card"]:
         raise ProblemError(403, "second_person_needed", "Another person, with another card, must approve this.")
-    if not await still_may(acting.desk, Function.KEYS_DESTROY, row["asked_by"], EVERYTHING, EVERYTHING):
-        raise ProblemError(409, "asker_may_not", "Whoever asked for this has no right for it any more; ask anew.")
+    await check_asker(acting, Function.KEYS_DESTROY, row["asked_by"])
 
 
 async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime) -> None:

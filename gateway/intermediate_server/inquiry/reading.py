@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
+from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
@@ -63,6 +64,8 @@ def shown(found: Inquiry) -> dict[str, Any]:
 async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[dict[str, Any]]:
     """IF_SKI_90013: state and result of each inquiry; one whose time is over says so, whether it has been deleted yet or not (SC-3).
 
+    While use is suspended nothing that came back is read (利用停止, SC-27; docs/adr/0083); its time goes on.
+
     Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077). Raises StorageUnavailableError.
     """
     async with agency.database.inside(agency.tenant) as connection:
@@ -98,7 +101,10 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: d
         return {"refused": {"reason": "inquiry_unknown"}}
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None
-    if row["result_sealed"] is not None and now < row["result_until"]:
+    kept = row["result_sealed"] is not None and now < row["result_until"]
+    if kept and agency.bars.suspends(row["integrated_number"], row["information"]):
+        reason = USE_SUSPENDED
+    elif kept:
         try:
             opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
         except KeyUnusable:  # its time was over and its key is gone; a restore has brought the row back

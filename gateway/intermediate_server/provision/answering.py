@@ -14,8 +14,8 @@ The check, in order:
 6. The code names a person here, and replicas that are public today, have some of the items asked and are ours, or the delegator's when we
    answer for another (委任): else no such person, no replica (IS-3); and some of those meet the
    period asked about: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
-7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy, a bar at the person, the inquirer or an
-   item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
+7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy of which something would leave, a bar
+   at the person, at who asks or has delegated asking, or at an item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
 8. What is left is exactly what was asked; it is sealed to the key of the permit (SC-1, SC-5).
 
 情報提供等記録 has no copies: in place of steps 6 and 7 the person's records are put together (records.disclosing; SC-27), unless a bar stands.
@@ -34,7 +34,7 @@ from codebook import layouts, periods
 from codebook.periods import Period
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars.standing import FREE, Barred
+from gateway.intermediate_server.bars.standing import FREE, USE_SUSPENDED, Barred
 from gateway.intermediate_server.network.wire import (
     Asked,
     MessageBrokenError,
@@ -63,7 +63,6 @@ NOT_PROVIDED = "not_provided"
 HELD = "held"
 REFUSED = "refused"
 UNREADABLE = "replica_unreadable"
-USE_SUSPENDED = "use_suspended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
     if barred.suspended:
         return refuse(agency, permit, exchange, now, USE_SUSPENDED, number, marked=marked)
     if person.ended is not None:
-        return refuse(agency, permit, exchange, now, person.ended, number)
+        return refuse(agency, permit, exchange, now, person.ended, number, marked=marked)
     if number is None:
         return conclude(agency, permit, exchange, public_key, now, NOT_PROVIDED, "no_such_person", [], None)
     if barred.refused:
@@ -240,7 +239,7 @@ def copies_for(permit: Permit, copies: Sequence[Record]) -> list[Record]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Of one person's public copies: those that meet the period asked about, and exactly the items asked of those that have some.
+    """Of one person's public copies: those that meet the period asked about and have some of the items asked, and of each exactly those.
 
     `held`: whether any copy, of whatever period, has some of the items asked.
     """
@@ -261,10 +260,11 @@ def leaving_of(agency: HostedAgency, rows: Sequence[Record], permit: Permit) -> 
     wanted = None if permit.period is None else periods.parse(permit.period)
     opened = [(row, open_record(agency, row)) for row in rows]
     meeting = [(row, items) for row, items in opened if wanted is None or _validity(agency, row, items).meets(wanted)]
-    records = [_record(row, items, permit.items) for row, items in meeting]
+    made = [(row, _record(row, items, permit.items)) for row, items in meeting]
+    leaving = [(row, record) for row, record in made if record["items"]]
     return Chosen(
-        rows=[row for row, _ in meeting],
-        records=[record for record in records if record["items"]],
+        rows=[row for row, _ in leaving],
+        records=[record for _, record in leaving],
         held=any(_record(row, items, permit.items)["items"] for row, items in opened),
     )
 

@@ -60,7 +60,7 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     for row in rows:
         permit = read_stored_permit(row["permit"])
         number = row["integrated_number"]
-        marked = agency.bars.look(number, permit.inquirer, permit.information).marked
+        marked = agency.bars.look(number, permit.information).marked
         made = answering.refuse(
             agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
         )
@@ -74,7 +74,8 @@ async def push(agency: HostedAgency, now: datetime) -> int:
         rows = await connection.fetch(_SQL["to_push"], now)
     left = len(rows)
     for row in rows:
-        if agency.bars.suspends(row["integrated_number"], row["information"]):
+        content = row["sealed"] is not None
+        if agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content):
             await _push_later(agency, row["permit_id"], now)
             continue
         message = {

@@ -18,9 +18,10 @@ from msgspec import Meta
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.answering import PROVIDED, USE_SUSPENDED, Answer
+from gateway.intermediate_server.provision.answering import PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
@@ -112,7 +113,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
     """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    barred = agency.bars.look(row["integrated_number"], row["inquirer"], row["information"])
+    barred = agency.bars.look(row["integrated_number"], row["information"])
     return decision.non_disclosure or barred.marked
 
 
@@ -146,7 +147,7 @@ def _check(
     agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, hashes: Sequence[str], now: datetime
 ) -> None:
     """What must still be so when it is released; `hashes`: what the decider would be shown. Raises ProblemError 409."""
-    barred = agency.bars.look(row["integrated_number"], permit.inquirer, permit.information)
+    barred = agency.bars.look(row["integrated_number"], permit.information)
     if barred.suspended:
         raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
     if barred.frozen:

@@ -26,7 +26,6 @@ from gateway.intermediate_server.provision.answering import (
     NOT_PROVIDED,
     PROVIDED,
     REFUSED,
-    USE_SUSPENDED,
     Answer,
     Person,
     answer,
@@ -83,8 +82,9 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
             digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
             row = stored.get((permit.inquirer, permit.inquiry_number)) if permit else None
             if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
-                suspended = agency.bars.suspends(row["integrated_number"], row["information"])
-                answers[position] = {"retry": USE_SUSPENDED} if suspended else _stored(row)
+                content = row["sealed"] is not None
+                why = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
+                answers[position] = {"retry": why} if why else _stored(row)
                 continue
             if permit is None:
                 commits.append(_no_permit(agency, item, reason or "permit_signature", now))
@@ -97,7 +97,7 @@ async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetim
                 continue
             nobody = Person(integrated_number=None, replicas=())
             person = persons.get((item.code, permit.information), nobody) if _names_a_person(reason) else nobody
-            barred = agency.bars.look(person.integrated_number, permit.inquirer, permit.information)
+            barred = agency.bars.look(person.integrated_number, permit.information, *permit.askers)
             if barred is not FREE:
                 person = replace(person, barred=barred)
             decided = (
@@ -265,5 +265,6 @@ def _commit(
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
         made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch,
+        permit.inquirer_for,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

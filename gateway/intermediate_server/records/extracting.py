@@ -7,7 +7,7 @@ whoever knows the person's number. What is not to be disclosed (番号法23条2�
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -74,9 +74,9 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     """A person's records of a period, oldest first, proven under the checkpoint of this moment. Raises ProblemError 400, StorageUnavailableError.
 
     1. found by the person's keyed indexes, and again by the commitment of each entry; 2. an inquiry of which any record says that it is not
-    to be disclosed is left out as a whole (番号法23条2項), also one that a correction has brought to this person and whose other records are
-    about somebody else, and so is one about information of theirs that is frozen (IS-6); 3. of the others a view without staff, permits,
-    digests and grounds.
+    to be disclosed is left out as a whole (番号法23条2項), whether that record is of the period or not, also one that a correction has
+    brought to this person and whose other records are about somebody else, and so is one about information of theirs that is frozen
+    (IS-6); 3. of the others a view without staff, permits, digests and grounds.
     """
     since, until = item.since or BEGINNING, item.until or now + AHEAD
     if since >= until:
@@ -90,8 +90,8 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
         if row["kind"] in _KINDS and (found := subjects.open_personal(agency, row)) and found.number == number
     ]
     entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
-    hidden = {_inquiry(entry) for _, _, entry in entries if _is_hidden(agency, number, entry)}
-    hidden |= await _marked_elsewhere(agency, [entry for _, _, entry in entries if "facts" in entry])
+    hidden = {_inquiry(entry) for _, _, entry in entries if _is_frozen(agency, number, entry)}
+    hidden |= await _marked_at_any_time(agency, {_inquiry(entry) for _, _, entry in entries})
     seen = [(row, salt, entry) for row, salt, entry in entries if _inquiry(entry) not in hidden]
     corrected = await approved_fields(agency, [entry["id"] for _, _, entry in seen])
     proofs = await _proofs(agency, [row for row, _, _ in seen])
@@ -101,14 +101,12 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     ]
 
 
-def _is_hidden(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> bool:
-    frozen = agency.bars.look(number, "", str(_said(entry, "information"))).frozen
-    return frozen or bool(_said(entry, "non_disclosure"))
+def _is_frozen(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> bool:
+    return agency.bars.look(number, str(_said(entry, "information"))).frozen
 
 
-async def _marked_elsewhere(agency: HostedAgency, corrections: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Inquiries of these corrections that any record says are not to be disclosed, whoever that record is about."""
-    numbers = {_inquiry(one) for one in corrections}
+async def _marked_at_any_time(agency: HostedAgency, numbers: Collection[str]) -> set[str]:
+    """Those of these inquiries that any record says are not to be disclosed: whoever that is about, in the period asked for or outside it."""
     if not numbers:
         return set()
     async with agency.database.inside(agency.tenant) as connection:

@@ -2,7 +2,7 @@
 select integrated_number, wrapped from person_key where integrated_number = any($1::text[])
 
 -- name: records_by_id
-select record_id, revision, content_index from replica where record_id = any($1::text[])
+select record_id, revision, content_index, integrated_number from replica where record_id = any($1::text[])
 
 -- name: withdrawn_by_id
 select record_id, revision from replica_withdrawn where record_id = any($1::text[])

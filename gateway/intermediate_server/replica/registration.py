@@ -1,14 +1,15 @@
 """副本 (replica) registration (DBM, IS-6): format check first, then sealed under the person's own key.
 
 Record id and revision are the retry identity: the same again is registered already, another content under them is refused
-(「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number; a lower one is out of date.
+(「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number, and the bars of the number of before
+follow it (replica.carrying); a lower one is out of date.
 A bad record is answered with item and reason; good ones of the same list go on (LS-2).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
-from gateway.intermediate_server.replica import erasure
+from gateway.intermediate_server.replica import carrying, erasure
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
@@ -32,7 +33,7 @@ from keys.masked import Secret
 from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
 from storage import sql
-from storage.committer import Commit, Statement, Write, commit_step
+from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
 from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.replica")
@@ -130,13 +131,14 @@ def _content(record: ReplicaItem) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class _Held:
-    """What is held of the records of one list; `writes` grows while the list is judged."""
+    """What is held of the records of one list; `writes` and `moves` (numbers of before and of now) grow while the list is judged."""
 
-    copies: dict[str, tuple[int, bytes]]
+    copies: dict[str, tuple[int, bytes, str]]
     withdrawn: dict[str, int]
     wrapped: dict[str, bytes]
     keys: dict[str, Box] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
+    moves: set[tuple[str, str]] = field(default_factory=set)
 
 
 async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
@@ -147,7 +149,7 @@ async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
         withdrawn = await connection.fetch(_SQL["withdrawn_by_id"], ids)
         wrapped = await connection.fetch(_SQL["keys_of"], numbers) if numbers else []
     return _Held(
-        copies={row["record_id"]: (row["revision"], row["content_index"]) for row in copies},
+        copies={row["record_id"]: (row["revision"], row["content_index"], row["integrated_number"]) for row in copies},
         withdrawn={row["record_id"]: row["revision"] for row in withdrawn},
         wrapped={row["integrated_number"]: row["wrapped"] for row in wrapped},
     )
@@ -175,12 +177,12 @@ async def _register_all(
         else:
             seen.add(record.record_id)
             answers.append(_delete(record, held) if record.operation == "delete" else _register(agency, record, held))
-    await _commit(agency, held.writes, now)
+    await _commit(agency, held.writes, now, held.moves)
     return answers
 
 
 def _delete(record: ReplicaItem, held: _Held) -> dict[str, Any]:
-    known, _ = held.copies.get(record.record_id, (None, b""))
+    known = held.copies[record.record_id][0] if record.record_id in held.copies else None
     if known is not None and known > record.revision > 0:
         return _refused("revision_outdated", revision=known)
     if known is not None:
@@ -194,7 +196,7 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
     withdrawn = held.withdrawn.get(record.record_id)
     if withdrawn is not None and withdrawn >= record.revision:
         return _refused("revision_outdated", revision=withdrawn)
-    known, known_index = held.copies.get(record.record_id, (-1, b""))
+    known, known_index, before = held.copies.get(record.record_id, (-1, b"", record.integrated_number))
     if known == record.revision:
         same = known_index in _possible_indexes(agency.keys.ring, record)
         return {"registered": True} if same else _refused("record_id_reused", revision=known)
@@ -204,6 +206,8 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
     if number not in held.keys:
         held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
     held.writes.append(_register_write(agency, record, held.keys[number]))
+    if before != number:
+        held.moves.add((before, number))
     return {"registered": True}
 
 
@@ -239,7 +243,9 @@ def _register_write(agency: HostedAgency, record: ReplicaItem, key: Box) -> Writ
     return Write(_REGISTER, row)
 
 
-async def _commit(agency: HostedAgency, writes: list[Write], now: datetime) -> None:
+async def _commit(
+    agency: HostedAgency, writes: list[Write], now: datetime, moves: Collection[tuple[str, str]] = ()
+) -> None:
     if not writes:
         return
     writes.sort(
@@ -257,8 +263,31 @@ async def _commit(agency: HostedAgency, writes: list[Write], now: datetime) -> N
         registered=registered,
         deleted=len(gone),
     )
-    await agency.committer.apply(Commit(step=_REGISTERED, follow=tuple(writes), entries=(entry,)))
+    if moves:
+        await _commit_with_bars(agency, writes, entry, moves, now)
+    else:
+        await agency.committer.apply(Commit(step=_REGISTERED, follow=tuple(writes), entries=(entry,)))
     REPLICAS.labels("registered").inc(registered)
+
+
+async def _commit_with_bars(
+    agency: HostedAgency, writes: list[Write], entry: NewEntry, moves: Collection[tuple[str, str]], now: datetime
+) -> None:
+    """Copies that move to other numbers, and the bars that follow them; looked for anew when bars came or went meanwhile."""
+    done = False
+    while not done:
+        carried = carrying.carry(agency, moves, now)
+        commit = Commit(
+            step=_REGISTERED,
+            guard=carried.guard,
+            follow=(*writes, *carried.writes),
+            entries=(entry, *carried.entries),
+        )
+        try:
+            done = isinstance(await agency.committer.apply(commit), Applied)
+        finally:
+            if carried.writes or not done:
+                await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
 
 
 async def expire(agency: HostedAgency, now: datetime) -> int:

@@ -25,7 +25,6 @@ from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.replica")
 _MOST = 500
-_NOBODY = ""
 """In place of an inquirer: what is barred whoever asks."""
 
 
@@ -94,7 +93,7 @@ def _shown(agency: HostedAgency, row: Record, today: date) -> dict[str, Any]:
 
 
 def _standing(agency: HostedAgency, item: ViewItem) -> dict[str, Any]:
-    barred = agency.bars.look(item.integrated_number, _NOBODY, item.information)
+    barred = agency.bars.look(item.integrated_number, item.information)
     return {
         "suspended": barred.suspended,
         "frozen": barred.frozen,

@@ -14,9 +14,10 @@ from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars import standing, whose
+from gateway.intermediate_server.bars import standing, whose, writing
 from gateway.intermediate_server.bars.states import (
     EVERYTHING,
+    TO_BE_LIFTED,
     Bar,
     BarEvent,
     BarRefusal,
@@ -33,13 +34,10 @@ from storage import sql
 from storage.committer import Applied, Commit, Lost, NewEntry, Statement, Write, commit_step
 from transport.problem import ProblemError
 
-BAR_PREFIX: Final = "B"
 BarId = Annotated[str, Meta(pattern="^B[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 _SQL = sql.load("gateway.intermediate_server.bars")
-_SET = Statement("set_bar", _SQL["set_bar"])
 _CHANGE = Statement("change_bar", _SQL["change_bar"])
-_MOVED = Statement("bars_moved", _SQL["bars_moved"])
 _CHANGED = commit_step("intermediate", "bars.changed")
 _MOST: Final = 2_000
 StillMay = Callable[[str, str], Awaitable[bool]]
@@ -110,14 +108,13 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
         set_by=acting.staff_id,
         set_at=now,
     )
-    number = bar.integrated_number
-    kept = (None, None) if number is None else whose.kept(agency.keys.ring, agency.id, bar.bar_id, number)
-    row = (
-        bar.bar_id, bar.place.value, bar.effect.value, bar.cause.value, *kept, bar.inquirer, bar.information, bar.data_item,
-        bar.state.value, bar.set_by, now,
-    )  # fmt: skip
     agency.bars.hold_to(bar)  # whoever is answered while this is on its way is answered under it
-    applied = await _commit(agency, Write(_SET, row), bar, _entry(acting, bar, "set", now))
+    applied = await _commit(
+        agency,
+        Write(writing.SET, writing.set_row(agency.keys.ring, agency.id, bar)),
+        bar,
+        _entry(acting, bar, "set", now),
+    )
     if isinstance(applied, Applied):
         return shown(bar)
     before = await _one(agency, item.bar_id)
@@ -182,7 +179,7 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
     two = bar.effect is Effect.SUSPEND or acting.desk.rules.two_people_for_a_bar(bar.information)
     event = BarEvent(item.event)
     if event is BarEvent.LIFT:
-        alone = bar.state is BarState.LIFT_ASKED and not await still_may(bar.asked_by or "", bar.information)
+        alone = bar.state in TO_BE_LIFTED and not await still_may(bar.asked_by or "", bar.information)
         if alone or bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two):
             event = BarEvent.ASK_LIFT
     after = step(bar, event, acting.staff_id, now, two_people=two)
@@ -207,7 +204,7 @@ async def _commit(agency: HostedAgency, guard: Write, bar: Bar, entry: NewEntry)
             Commit(
                 step=_CHANGED,
                 guard=guard,
-                follow=(Write(_MOVED, (bar.bar_id, bar.integrated_number)),),
+                follow=(Write(writing.MOVED, (bar.bar_id, bar.integrated_number)),),
                 entries=(entry,),
             )
         )

@@ -28,7 +28,7 @@ from gateway.intermediate_server.staff.rights import (
     requested,
     step,
 )
-from gateway.intermediate_server.staff.second_person import prove_for
+from gateway.intermediate_server.staff.second_person import check_asker, prove_for
 from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
 
@@ -159,6 +159,8 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         )
         status, detail = _WHY[after]
         raise ProblemError(status, after.value, detail)
+    if event is GrantEvent.APPROVE:
+        await check_asker(acting, Function.STAFF_ADMINISTER, grant.requested.staff_id)
     if event in (GrantEvent.REVOKE, GrantEvent.EDIT):
         await ending.note(desk.agency, [(ending.GRANT, grant.grant_id)], now)
     await _commit(acting, event, after, store.change_grant(grant, after), now, signed)

@@ -112,7 +112,7 @@ def class_of(state: str | None, outcome: str | None, reason: str | None, values:
     match state:
         case "answered" | "not_provided":
             if values is None:
-                return LineClass.ANSWER_DELETED
+                return _BY_REASON.get(reason or "", LineClass.ANSWER_DELETED)
             return _BY_OUTCOME.get(outcome or "", LineClass.ANSWERED if values else LineClass.EMPTY)
         case "held":
             return LineClass.HELD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from gateway.assessing import measures, test_runs
 from gateway.assessing.assess import Assessment, document
 from gateway.assessing.measures import CHECKS, Requirement, of_measure, of_requirement
 from gateway.assessing.page import page
-from gateway.assessing.test_runs import Outcome, RunUnreadableError, Stated, named_tests, read_page, read_run
+from gateway.assessing.test_runs import Outcome, Run, RunUnreadableError, Stated, named_tests, read_page, read_run
 from gateway.assessing.verdicts import Result, Verdict, judged, unverified, worst
 from tests.gateway.tracing.test_page import HOSTILE, Elements
 from tests.house.sources import ROOT
@@ -117,10 +118,14 @@ def test_nothing_is_kept_because_nobody_looked():
 CASE = '<testcase classname="tests.a.test_b" name="test_c[{}]">{}</testcase>'
 
 
-def run_of(tmp_path, *cases: str):
+TODAY = datetime(2026, 11, 30, 3, tzinfo=UTC)
+RAN = "2026-11-01T09:00:00.000+09:00"
+
+
+def run_of(tmp_path, *cases: str, ran: str = f'timestamp="{RAN}"'):
     file = tmp_path / "run.xml"
-    file.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
-    return read_run(file)
+    file.write_text(f"<testsuites><testsuite {ran}>{''.join(cases)}</testsuite></testsuites>")
+    return read_run(file, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -134,17 +139,32 @@ def run_of(tmp_path, *cases: str):
 )
 def test_a_run_says_of_each_named_test_what_became_of_it(tmp_path, inside, outcome, verdict):
     run = run_of(tmp_path, CASE.format("1", ""), CASE.format("2", inside), CASE.format("3", ""))
-    assert run == {TEST: outcome}
+    assert run == Run(outcomes={TEST: outcome}, day="2026-11-01")
     found = named_tests(WORKING, run)
     assert found.verdict is verdict
     assert all("tests/a/test_b.py::test_c" in what for what in found.what)
 
 
+@pytest.mark.parametrize(
+    ("ran", "why"),
+    [
+        ('timestamp="2026-10-29T09:00:00+09:00"', "older than 31 days: 2026-10-29"),
+        ('timestamp="2026-12-03T09:00:00+09:00"', "a day to come: 2026-12-03"),
+        ("", "says no time"),
+    ],
+)
+def test_a_run_of_another_time_keeps_nothing_and_still_breaks(tmp_path, ran, why):
+    """SC-28: what is kept is dated, so a run of long ago verifies nothing of today."""
+    found = named_tests(WORKING, run_of(tmp_path, CASE.format("1", ""), ran=ran))
+    assert (found.verdict, [why in what for what in found.what]) == (UNVERIFIED, [True])
+    assert named_tests(WORKING, run_of(tmp_path, CASE.format("1", "<error/>"), ran=ran)).verdict is BROKEN
+
+
 def test_a_test_that_was_not_run_and_a_run_that_was_not_given_verify_nothing(tmp_path):
-    assert named_tests(WORKING, {}).verdict is UNVERIFIED
+    assert named_tests(WORKING, Run(outcomes={})).verdict is UNVERIFIED
     assert named_tests(WORKING, None).verdict is UNVERIFIED
-    assert named_tests(None, {}).verdict is UNVERIFIED
-    assert named_tests(Stated(state="not yet", missing="", tests=()), {}).verdict is UNVERIFIED
+    assert named_tests(None, Run(outcomes={})).verdict is UNVERIFIED
+    assert named_tests(Stated(state="not yet", missing="", tests=()), Run(outcomes={})).verdict is UNVERIFIED
 
 
 @pytest.mark.parametrize(
@@ -161,7 +181,7 @@ def test_what_is_no_result_file_is_refused(tmp_path, text):
     file = tmp_path / "run.xml"
     file.write_text(text)
     with pytest.raises(RunUnreadableError):
-        read_run(file)
+        read_run(file, TODAY)
 
 
 # --- the page

@@ -288,3 +288,17 @@ async def _forge(database: Database, holder: Person, changes: str) -> None:
             holder.staff_id,
         )
         await connection.execute(f"update staff_grant set {changes} where grant_id = $1", row)
+
+
+async def test_who_was_revoked_since_they_asked_is_none_of_two(people, desk):
+    """SC-11: what a former administrator has asked for is asked for anew by one who is."""
+    one, other, holder = people
+    own = await desk.granted(one, other, holder, "staff.administer")
+    newcomer = somebody()
+    await desk.add(one, newcomer)
+    status, grant = await desk.ask(holder, newcomer)
+    assert status == 200, grant
+    status, _ = await desk.call(one, "staff/grants/ask", {"event": "revoke", "grant_id": own["grant_id"]})
+    assert status == 200
+    assert await desk.decide(other, "approve", grant) == (409, "asker_may_not")
+    assert (await desk.decide(other, "reject", grant))[0] == 200

@@ -112,7 +112,7 @@ async def test_a_bar_that_another_process_sets_while_an_answer_is_decided_holds_
     await world.execute(
         "insert into bar_epoch (epoch) values (1) on conflict (one) do update set epoch = bar_epoch.epoch + 1"
     )
-    assert world.agency.bars.look(number, INQUIRER, INFORMATION).person == "allowed"
+    assert world.agency.bars.look(number, INFORMATION, INQUIRER).person == "allowed"
     assert (await world.ask(question)).disposition == "held"
 
 
@@ -184,6 +184,21 @@ async def test_where_two_are_wanted_a_bar_works_at_once_and_nobody_checks_or_lif
     assert await disposition(two, number) == "provided"
     with pytest.raises(ProblemError, match="bar_state"):
         await two.change_bar(bar_id, "lift", by="staff-2")
+
+
+async def test_nobody_checks_their_own_bar_by_asking_to_lift_and_keeping_it(two):
+    number = await insured(two)
+    bar_id = (await two.bar(integrated_number=number, by="staff-1"))["bar_id"]
+    for keeper in ("staff-1", "staff-2"):
+        assert (await two.change_bar(bar_id, "lift", by="staff-1"))["state"] == "unchecked_lift_asked"
+        assert await disposition(two, number) == "held"
+        assert (await two.change_bar(bar_id, "keep", by=keeper))["state"] == "unchecked"
+    with pytest.raises(ProblemError, match="second_person_needed"):
+        await two.change_bar(bar_id, "check", by="staff-1")
+    await two.change_bar(bar_id, "lift", by="staff-1")
+    with pytest.raises(ProblemError, match="second_person_needed"):
+        await two.change_bar(bar_id, "lift", by="staff-1")
+    assert (await two.change_bar(bar_id, "lift", by="staff-2"))["state"] == "lifted"
 
 
 async def test_the_database_lets_nobody_lift_what_they_asked_to_lift(two):
@@ -286,7 +301,7 @@ async def test_the_same_setting_again_is_the_same_bar(world):
     assert same["bar_id"] == once["bar_id"]
     with pytest.raises(ProblemError, match="bar_id_taken"):
         await barring.set_bar(world.staff("staff-1"), again("inquirer", inquirer=INQUIRER), world.now)
-    assert world.agency.bars.look("x", INQUIRER, INFORMATION).inquirer == "allowed"
+    assert world.agency.bars.look("x", INFORMATION, INQUIRER).inquirer == "allowed"
 
 
 # --- suspension of use

@@ -207,7 +207,7 @@ class ProvisionMachine(RuleBasedStateMachine):
                 self.run.run(self.world.change_bar(bar.bar_id, "lift", by=by))
             return
         state = self.run.run(self.world.change_bar(bar.bar_id, "lift", by=by))["state"]
-        assert state == ("lift_asked" if bar.asked_by is None else "lifted")
+        assert state == ("unchecked_lift_asked" if bar.asked_by is None else "lifted")
         if bar.asked_by is not None:
             self.bars.remove(bar)
         bar.asked_by = by

@@ -15,6 +15,7 @@ from evidence.findings import FindingName
 from evidence.proven_records import verify_records
 from evidence.verify import Export, verify
 from gateway.intermediate_server.agency import hour_of
+from gateway.intermediate_server.bars.states import Bar, BarState, Cause, Effect, Place
 from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.inquiry.under_way import result_aad
 from gateway.intermediate_server.network.wire import encode_payload
@@ -103,6 +104,23 @@ async def test_a_result_is_read_until_its_time_and_not_a_second_longer_though_no
     assert found == [("answered", [], None), *[("answered", None, "result_deleted")] * 2]
     [row] = await records.inside("select result_sealed from inquiry")
     assert row["result_sealed"] is not None
+
+
+@pytest.mark.parametrize(("effect", "read"), [(Effect.SUSPEND, False), (Effect.FREEZE, True)])
+async def test_sc_27_a_result_is_not_read_while_use_is_suspended(records, effect, read):
+    number = await put_result(records, 2, encode_payload("answered", []))
+    bar = Bar(
+        bar_id="B", place=Place.PERSON, effect=effect, cause=Cause.SUSPENSION_REQUESTED, integrated_number=ONE, inquirer=None, information="*",
+        data_item="*", state=BarState.STANDING, set_by="staff-1", set_at=records.clock(),
+    )  # fmt: skip
+    agency, wanted = records.agency, [reading.ResultItem(inquiry_number=number, system="s")]
+    agency.bars.hold_to(bar)
+    [told] = await reading.results(agency, wanted)
+    assert (told["state"], told["values"], told["reason"]) == (
+        ("answered", [], None) if read else ("answered", None, "use_suspended")
+    )
+    await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    assert (await reading.results(agency, wanted))[0]["values"] == []
 
 
 async def test_who_reads_a_result_again_and_what_for_is_on_record_each_time(records):

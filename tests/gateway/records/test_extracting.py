@@ -139,3 +139,15 @@ async def test_a_period_bounds_what_is_shown(records):
         records.clock.now += timedelta(days=1)
     shown = await extracted(records, since=first + timedelta(days=1), until=first + timedelta(days=2))
     assert len(shown) == 1
+
+
+async def test_what_is_marked_later_is_not_there_in_an_extract_of_the_time_before(records):
+    """Held on one day, refused as 不開示 on the next: an extract up to that day says nothing of it (番号法23条2項, SC-27)."""
+    asked = {"inquiry_number": records.agency.new_id("Q", records.clock())}
+    await records.put(ONE, EntryKind.PROVISION_HELD, disposition="held", **asked)
+    await records.put(ONE)
+    records.clock.now += timedelta(days=1)
+    day = records.clock()
+    await records.put(ONE, EntryKind.PROVISION_REFUSED, disposition="refused", non_disclosure=True, **asked)
+    shown = [json.loads(one.view) for one in await extracted(records, until=day)]
+    assert [view["outcome"] for view in shown] == ["given"]
