@@ -20,6 +20,7 @@ from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.staff_calls import NotReachableError, RefusedError
 
 _DOCUMENT: Final = "/openapi.json"
+_METHODS: Final = frozenset({"get", "post"})
 _STATED: Final = ("staff", "affair", "reason")
 _KEY: Final = {"$ref": "#/components/parameters/IdempotencyKey"}
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     key = args.key or secrets.token_hex(16)
     try:
         caller = Client.of(DataFolder(args.data), args.client)
-        paths: dict[str, Any] = caller.get(_DOCUMENT)["paths"]
+        paths = _calls(caller.get(_DOCUMENT)["paths"])
         return _listed(paths) if args.path is None else _call(caller, paths, args, key)
     except ClientFileError:
         return end("そのクライアントのファイルがありません / no file of this client in the data folder", BAD_INPUT)
@@ -66,6 +67,14 @@ def run(args: argparse.Namespace) -> int:
     except NotReachableError:
         again = f"。送り直すときは / to send it again: --key {key}" if args.path else ""
         return end(f"番号連携サーバーに接続できません / the linkage server is not reachable{again}", UNREACHABLE)
+
+
+def _calls(paths: dict[str, Any]) -> dict[str, Any]:
+    """Path → method → operation: of a path item the methods alone."""
+    return {
+        path: {method: operation for method, operation in item.items() if method in _METHODS}
+        for path, item in paths.items()
+    }
 
 
 def _listed(paths: dict[str, Any]) -> int:

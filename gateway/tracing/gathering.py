@@ -161,8 +161,12 @@ def gather(found: Found, downloaded: Downloaded, trusted: Mapping[str, TrustedKe
 
 
 def _differing(found: Found, records: Sequence[Recorded]) -> Iterator[str]:
-    """Logs that answer a search otherwise than their export says: entries that are missing in it, or say something else."""
+    """Logs that answer a search otherwise than their export says: entries that are missing in it, or say something else.
+
+    Who read a result again is told by the search alone: it is no step of the exchange, and is not taken out of the export.
+    """
     exported = {(one.source, one.entry["id"]): said(one.entry) for one in records}
     for name, (_, entries) in found.entries.items():
-        if any(exported.get((name, entry["id"])) != said(entry) for entry in entries):
+        steps = [entry for entry in entries if entry["kind"] != EntryKind.RESULT_READ]
+        if any(exported.get((name, entry["id"])) != said(entry) for entry in steps):
             yield name

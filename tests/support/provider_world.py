@@ -187,9 +187,14 @@ class ProviderWorld:
     def _id(self, prefix: str) -> str:
         return new_sortable_id(prefix, int(self.now.timestamp() * 1000), secrets.token_bytes(10))
 
+    async def told(self, question: Question) -> dict[str, Any]:
+        """What the provider says now, as it leaves."""
+        answer: dict[str, Any] = (await flow.provide(self.agency, [question.item], self.now))[0]
+        return answer
+
     async def ask(self, question: Question) -> Answered:
         """What the provider answers now, as the inquirer judges it."""
-        answer = (await flow.provide(self.agency, [question.item], self.now))[0]
+        answer = await self.told(question)
         assert "refused" not in answer, answer
         return self.judged(question, answer["outcome"], answer["signature"], answer["sealed"])
 

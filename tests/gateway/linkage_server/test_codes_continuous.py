@@ -294,7 +294,7 @@ async def residents(world, folder):
             for ask in asks
         ]
 
-    await ExistingResidents(folder=folder, agencies=("setagaya",), answering=answering).run()
+    await ExistingResidents(folder=folder, agencies=lambda: ("setagaya",), answering=answering).run()
 
 
 def files(folder):

@@ -164,9 +164,15 @@ class ProvisionMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @rule(pick=PICK)
     def ask_again(self, pick: int) -> None:
-        """The same bytes: the stored answer, whatever has happened since."""
+        """The same bytes: the stored answer, whatever has happened since; but what has content waits while its person is frozen."""
         one = self.asked[pick % len(self.asked)]
         if self.world.now > one.deadline:
+            return
+        frozen = any(
+            bar.effect in {"freeze", "refuse"} for bar in self.touching(one, one.someone, one.inquirer) if bar.number
+        )
+        if frozen and self._now(one).payload is not None:
+            assert self.run.run(self.world.told(one.question)) == {"retry": "not_yet"}
             return
         assert self.run.run(self.world.ask(one.question)).outcome == self._now(one).outcome
 
