@@ -78,6 +78,11 @@ def test_the_table_has_every_fault_and_each_that_draws_takes_a_seed():
         assert seed == "yes" or not step.startswith(("line:", "faults:"))
 
 
+def set_switches(state):
+    """A state in which switches are set or not: those that count calls are used up by whoever calls meanwhile."""
+    return state | {"switches": {name: bool(left) for name, left in state["switches"].items()}}
+
+
 @pytest.mark.parametrize("fault", WANTED)
 def test_three_ways_of_one_fault_end_in_the_same_state(driver, fault):
     step, body, words, _ = table()[fault]
@@ -92,7 +97,7 @@ def test_three_ways_of_one_fault_end_in_the_same_state(driver, fault):
             command(driver, *shlex.split(words))
         made.append(command(driver, "list"))
     clear = command(driver, "clear")
-    assert made[0] == made[1] == made[2] != clear
+    assert set_switches(made[0]) == set_switches(made[1]) == set_switches(made[2]) != set_switches(clear)
     assert not any(clear["switches"].values())
 
 
