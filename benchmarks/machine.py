@@ -60,6 +60,12 @@ def cpu_seconds(pids: Sequence[int]) -> dict[int, float]:
     return found
 
 
+def resident_mb(pid: int) -> float:
+    """Memory of a process that is resident now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that are still there: the backends of a PostgreSQL server, for one."""
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.machine import Watch
+from benchmarks.machine import Watch, resident_mb
 from gateway.launcher import Running
 from gateway.setting_up.authority import open_authority
 from gateway.topology import Topology, parse
@@ -42,11 +42,6 @@ def topology(agencies: int) -> Topology:
         "  resident-network: {program: resident-network, hosts: [resident-network], port: 8446, metrics_port: 9466}",
     ]
     return parse("\n".join(lines) + "\n")
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 async def put_in_use(running: Running, agencies: list[str]) -> None:

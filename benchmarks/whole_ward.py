@@ -8,7 +8,6 @@ anything else. At the end every line of every result file is answered, and the i
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 import asyncpg
 
 from benchmarks.bulk_inquiry import SOCIETY, put, request_file, through, wrong
-from benchmarks.machine import Watch
+from benchmarks.machine import Watch, resident_mb
 from benchmarks.online import ROLES, SEED, load, populate, topology
 from gateway.demonstration.run import DEMO_DAY
 from gateway.launcher import Running
@@ -43,10 +42,6 @@ async def registered(running: Running) -> tuple[int, int, int]:
         return row[0], row[1], row[2]
     finally:
         await admin.close()
-
-
-def resident_mb(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def until(folder: Path, wanted: int, watch: Watch) -> None:

@@ -29,7 +29,7 @@ FILES = Counter("sekisho_spool_files", "Spool files by outcome", ["channel", "ou
 WAITING = Gauge("sekisho_spool_waiting", "Spool files that wait", ["agency"])
 _POLL_S = 0.2
 _LOOK_ALIKE = 10
-RETRY_S = 1.0
+_RETRY_S = 1.0
 """How long a file that has to wait is let alone."""
 _PAUSE_S = 1.0
 BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody foresaw", ["place"])
@@ -104,7 +104,7 @@ async def until_through(file: SpoolFile, channel: SpoolChannel) -> None:
     while True:
         if await take(file, channel):
             return
-        await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(_RETRY_S)
 
 
 def _broke(place: str, agency: str, failure: Exception) -> None:
@@ -154,7 +154,7 @@ async def run_spool(
             while claimed[system] and await take(claimed[system][0], channels[claimed[system][0].channel]):
                 claimed[system].popleft()
             if claimed[system]:
-                due[system] = time.monotonic() + RETRY_S
+                due[system] = time.monotonic() + _RETRY_S
             else:
                 del claimed[system]
         try:

@@ -42,6 +42,7 @@ DESTRUCTION_PREFIX: Final = "D"
 _SQL: Final = sql.load("gateway.intermediate_server.destruction")
 _ASK: Final = Statement("ask_destruction", _SQL["ask_destruction"])
 _DECIDE: Final = Statement("decide_destruction", _SQL["decide_destruction"])
+_ASKED_FOR: Final = ("destruction_id", "server", "purpose", "version", "cause", "content_hash")
 _ASKED: Final = commit_step("intermediate", "key.destruction_asked")
 _DECIDED: Final = commit_step("intermediate", "key.destruction_decided")
 
@@ -118,17 +119,7 @@ async def listed(acting: Acting) -> dict[str, Any]:
 
 def _shown(agency: HostedAgency, row: Record) -> dict[str, Any]:
     """`done`: what the agency's own ring says now; of another server's null, its own log says it."""
-    said = (
-        "destruction_id",
-        "server",
-        "purpose",
-        "version",
-        "cause",
-        "content_hash",
-        "state",
-        "asked_by",
-        "decided_by",
-    )
+    said = (*_ASKED_FOR, "state", "asked_by", "decided_by")
     times = {name: row[name] and timestamp(row[name]) for name in ("asked_at", "decided_at")}
     own = row["server"] == Server.INTERMEDIATE
     return {name: row[name] for name in said} | times | {"done": _gone(agency, row) if own else None}
@@ -241,19 +232,7 @@ def _decision(acting: Acting, row: Record, item: DecideItem, now: datetime) -> C
     """The decision and its record; of the own ring the record that this version is destroyed."""
     state = "approved" if item.approve else "rejected"
     decided = (item.destruction_id, item.content_hash, state, acting.staff_id, acting.session.card_id, now)
-    said = {
-        name: row[name]
-        for name in (
-            "destruction_id",
-            "server",
-            "purpose",
-            "version",
-            "cause",
-            "content_hash",
-            "asked_by",
-            "asked_card",
-        )
-    }
+    said = {name: row[name] for name in (*_ASKED_FOR, "asked_by", "asked_card")}
     own = item.approve and row["server"] == Server.INTERMEDIATE
     kind = EntryKind.KEY_DESTROYED if own else EntryKind.KEY_DESTRUCTION
     event = "destroyed" if own else "ordered" if item.approve else "rejected"

@@ -6,35 +6,22 @@ more has another number, and the code comes back under that; until its holder is
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from functools import partial
 
-import structlog
-
+from gateway.linkage_server.backups.standing import insist
 from gateway.linkage_server.code_requests.standing import Ground
 from gateway.linkage_server.outbound import MOST_AT_ONCE, SEND_CODE_CANCELLATIONS
 from gateway.linkage_server.tenant import Agency
 from storage import sql
-from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
 
-_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.linkage_server.backups")
-_AWAY_S: Final = 1.0
 
 
 async def then(agency: Agency, run: Callable[[], Awaitable[None]]) -> None:
     """End them, if a restore was lifted and they have not been yet; then go on with `run`."""
-    while True:
-        try:
-            await _settle(agency)
-        except (ChannelError, StorageUnavailableError) as failure:
-            reason = getattr(failure, "reason", "storage_unavailable")
-            _LOG.warning("codes_after_restore:wait", agency=agency.id, reason=reason)
-            await asyncio.sleep(_AWAY_S)
-        else:
-            break
+    await insist(agency, partial(_settle, agency), waits="codes_after_restore:wait")
     await run()
 
 

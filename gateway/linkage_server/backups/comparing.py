@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
-import structlog
-
 from codebook.identifiers import new_sortable_id
-from gateway.linkage_server.backups.standing import Restore, not_lifted
+from gateway.linkage_server.backups.standing import Restore, insist, not_lifted
 from gateway.linkage_server.business_information.runs import comparing, store
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
 from gateway.linkage_server.business_information.runs.store import Kind, Wanted
 from gateway.linkage_server.tenant import Agency, milliseconds
 from storage import sql
-from storage.database import StorageUnavailableError
-from transport.channel import ChannelError
 
-_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.linkage_server.backups")
 _LAST: Final = "~"
 """Above every record id."""
-_AWAY_S: Final = 1.0
 _PER_PART: Final = 500
 
 
@@ -41,22 +35,14 @@ async def systems(agency: Agency) -> list[str]:
 
 async def begin_all(runs: BusinessRuns) -> None:
     """One comparison of each business system, when a restore is not lifted yet; begun once, it goes on by itself."""
-    agency = runs.outbox.agency
-    while True:
-        try:
-            found = await not_lifted(agency)
-            if found is not None:
-                await _begin(runs, found)
-        except (ChannelError, StorageUnavailableError) as failure:
-            reason = getattr(failure, "reason", "storage_unavailable")
-            _LOG.warning("comparisons_after_restore:wait", agency=agency.id, reason=reason)
-            await asyncio.sleep(_AWAY_S)
-        else:
-            return
+    await insist(runs.outbox.agency, partial(_begin, runs), waits="comparisons_after_restore:wait")
 
 
-async def _begin(runs: BusinessRuns, found: Restore) -> None:
+async def _begin(runs: BusinessRuns) -> None:
     agency = runs.outbox.agency
+    found = await not_lifted(agency)
+    if found is None:
+        return
     for system in await systems(agency):
         run_id = new_sortable_id("V", milliseconds(agency.clock()), secrets.token_bytes(10))
         key = f"restore/{found.backup_id}/{found.restored_at.isoformat()}/{system}"

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from evidence.entry import EntryKind, other_entry
 from gateway.linkage_server import numbers
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from storage import sql
 from storage.committer import NewEntry, commit_step
+from storage.database import StorageUnavailableError
+from transport.channel import ChannelError
 from transport.log_standing import LogStanding
 from transport.register import Register
 
+_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.linkage_server.backups")
+_AWAY_S: Final = 1.0
 _REOPENED: Final = commit_step("founding", "linkage.log.reopened")
 
 
@@ -66,6 +73,18 @@ async def not_lifted(agency: Agency) -> Restore | None:
     async with agency.database.inside(agency.tenant) as connection:
         row = await connection.fetchrow(_SQL["not_lifted"])
     return None if row is None else Restore(**dict(row))
+
+
+async def insist(agency: Agency, act: Callable[[], Awaitable[None]], *, waits: str) -> None:
+    """Do it, however often the intermediate server or the database is away. `waits`: the event that is logged then."""
+    while True:
+        try:
+            await act()
+        except (ChannelError, StorageUnavailableError) as failure:
+            _LOG.warning(waits, agency=agency.id, reason=getattr(failure, "reason", "storage_unavailable"))
+            await asyncio.sleep(_AWAY_S)
+        else:
+            return
 
 
 async def begin(agency: Agency, standing: LogStanding) -> None:

@@ -20,10 +20,16 @@ from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError
 
 WORDS = ("keys", "rotate", "register-root", "--lead", "0")
+PERMIT = ("keys", "rotate", "permit", "--role", "network", "--agency", "network", "--lead", "0")
 
 
 def rotate(folder, *more):
     return main((*WORDS, *more, "--data", str(folder.data.root)))
+
+
+def rotate_permit(folder):
+    """A change of the register that is not the root's."""
+    return main((*PERMIT, "--data", str(folder.data.root)))
 
 
 def root_of(folder):
@@ -61,48 +67,14 @@ def test_registers_are_under_both_roots_until_the_overlap_is_over(folder):
     assert read(folder, old).root.key == root_of(folder) != old
     again(folder)  # set-up publishes under both, and takes nothing back
     assert read(folder, old).root.key == root_of(folder)
-    assert (
-        main(
-            (
-                "keys",
-                "rotate",
-                "permit",
-                "--role",
-                "network",
-                "--agency",
-                "network",
-                "--lead",
-                "0",
-                "--data",
-                str(folder.data.root),
-            )
-        )
-        == OK
-    )
+    assert rotate_permit(folder) == OK
     assert read(folder, old).sequence == read(folder, root_of(folder)).sequence
 
 
 def test_is_8_an_old_root_that_was_ended_at_once_signs_nothing_more(folder):
     old = root_of(folder)
     assert rotate(folder, "--overlap", "0") == OK
-    assert (
-        main(
-            (
-                "keys",
-                "rotate",
-                "permit",
-                "--role",
-                "network",
-                "--agency",
-                "network",
-                "--lead",
-                "0",
-                "--data",
-                str(folder.data.root),
-            )
-        )
-        == OK
-    )
+    assert rotate_permit(folder) == OK
     with pytest.raises(RegisterBrokenError):
         read(folder, old)
     assert {folder.role(name).register.root.key for name in folder.topology.roles} == {root_of(folder)}
