@@ -42,6 +42,15 @@ async def standing(world, want=None, *, seconds=15.0):
         await asyncio.sleep(0.05)
 
 
+async def told(caller):
+    """The report: people by state and reason, and those of the system with theirs."""
+    report = (await caller.post("/v1/code-requests/report", {**STATED, "limit": 9}, token=await caller.token())).body
+    return (
+        {(one["state"], one["reason"]): one["people"] for one in report["counts"]},
+        [(one["addressee_number"], one["state"], one["reason"]) for one in report["people"]],
+    )
+
+
 async def change(world, nth, sets, *more):
     """What a change of a person does to its row, by the administrator."""
     await world.rows(
@@ -65,10 +74,11 @@ async def test_new_people_get_codes_without_anybodys_doing(ward):
 
 
 async def test_nobody_is_followed_where_it_is_switched_off(ward):
-    async with ward.served(continuous_codes=False):
+    async with ward.served(continuous_codes=False) as caller:
         await load(ward.config.spool, [person(1)])
         await asyncio.sleep(0.5)
         assert await standing(ward) == {1: (None, None)}
+        assert await told(caller) == ({("none", "not_looked_at"): 1}, [(f"{1:010d}", "none", "not_looked_at")])
 
 
 async def test_a_neighbour_who_is_away_costs_time_and_nothing_else(ward):
@@ -85,15 +95,24 @@ async def test_a_neighbour_who_is_away_costs_time_and_nothing_else(ward):
 
 async def test_a_frozen_person_is_not_asked_about_until_released(ward):
     ward.neighbours.away = {"acquisition-numbers"}
-    async with ward.served():
+    async with ward.served() as caller:
         await load(ward.config.spool, [person(1), person(2)])
         await standing(ward, {1: ("none", None), 2: ("none", None)})
         await change(ward, 1, "frozen = true")
+        assert await told(caller) == (
+            {("none", "frozen"): 1, ("none", None): 1},
+            [(f"{1:010d}", "none", "frozen"), (f"{2:010d}", "none", None)],
+        )
         ward.neighbours.away = set()
         assert await standing(ward, {1: ("none", None), 2: BOUND}) == {1: ("none", None), 2: BOUND}
         assert individual_number(1) not in {one["individual_number"] for one in ward.neighbours.requests}
         await change(ward, 1, "frozen = false")
         assert await standing(ward, {1: BOUND, 2: BOUND}) == {1: BOUND, 2: BOUND}
+        nos, yes = iter([{"cancelled": False}]), ward.neighbours._cancellation
+        ward.neighbours._cancellation = lambda item: next(nos, None) or yes(item)
+        await change(ward, 1, "frozen = true, state = 'cancelled'")
+        ended = await standing(ward, want := {1: ("cancelled", "record_cancelled"), 2: BOUND})
+    assert ended == want, "the end of a code waits for nobody's release"
 
 
 async def test_a_move_out_cancels_where_the_agency_says_so_and_a_return_asks_again(ward):
@@ -330,6 +349,24 @@ async def test_a_request_file_holds_no_integrated_number_and_the_database_no_acq
     rows = [str(dict(row)) for table in tables for row in await ward.rows(f"select * from {table['tablename']}")]
     assert not [row for row in rows if given in row]
     assert {path.stat().st_mode & 0o077 for path in folder.rglob("*.csv")} == {0}
+
+
+async def test_sc_14_a_request_that_could_not_be_put_on_record_does_not_lie_there(ward, folder):
+    """Its data file holds 個人番号; another is made under another name."""
+    await ward.rows(
+        "create function away() returns trigger language plpgsql as"
+        " $$ begin raise exception using errcode = 'connection_failure'; end $$"
+    )
+    await ward.rows("create trigger away before insert on code_request_file for each row execute function away()")
+    async with ward.served(**over_files(folder)):
+        await load(ward.config.spool, [person(1)])
+        while ward.neighbours.lists.count(("acquisition-numbers", 1)) < 3:
+            await asyncio.sleep(0.05)
+        await ward.rows("drop trigger away on code_request_file")
+        assert await standing(ward, want := {1: ("requested", None)}) == want
+        [row] = await ward.rows("select file_name from code_request_file")
+        await asyncio.sleep(0.1)
+    assert files(folder) == [row["file_name"], f"{row['file_name']}.manifest.json"]
 
 
 @pytest.mark.parametrize(
