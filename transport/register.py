@@ -59,15 +59,33 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssessedDays:
+    """Legal days, both inside, on which an agency's assessment duty (番号法28条) is met; None: no beginning, or no end, that is known."""
+
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    def cover(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+ALWAYS: Final = (AssessedDays(),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """One agency: id, 16-digit agency code, Japanese name, legal kinds, public keys of its intermediate server, 28条 standing."""
+    """One agency: id, 16-digit agency code, Japanese name, legal kinds, public keys of its intermediate server, and when it was or is assessed (28条)."""
 
     id: str
     code: str
     name: str
     kinds: frozenset[str]
     signing_keys: PublicKeys
-    assessed: bool
+    assessed: tuple[AssessedDays, ...]
+
+    def assessed_on(self, day: date) -> bool:
+        """Whether its assessment duty is met on a legal day (PL-6)."""
+        return any(one.cover(day) for one in self.assessed)
 
 
 class Side(StrEnum):
@@ -178,13 +196,18 @@ class _ListKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: list[str] | None
 
 
+class _Days(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    valid_from: date | None
+    valid_to: date | None
+
+
 class _Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     code: str
     name: str
     kinds: list[str]
     signing_keys: list[_Key]
-    assessed: bool
+    assessed: list[_Days]
 
 
 class _Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,7 +292,7 @@ def _built(body: _Body) -> Register:
             name=one.name,
             kinds=frozenset(one.kinds),
             signing_keys=_keys(one.signing_keys),
-            assessed=one.assessed,
+            assessed=_assessed(one.assessed),
         )
         for one in body.agencies
     ]
@@ -318,6 +341,12 @@ def _keys(keys: list[_Key]) -> PublicKeys:
     ):
         raise ValueError("no windows of keys")
     return PublicKeys(windows)
+
+
+def _assessed(days: list[_Days]) -> tuple[AssessedDays, ...]:
+    if any(one.valid_from and one.valid_to and one.valid_to < one.valid_from for one in days):
+        raise ValueError("days that end before they begin")
+    return tuple(AssessedDays(valid_from=one.valid_from, valid_to=one.valid_to) for one in days)
 
 
 def _publisher(keys: list[_ListKey]) -> PublisherKeys:

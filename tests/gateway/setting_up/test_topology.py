@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from gateway import own_topology
@@ -10,6 +12,7 @@ from gateway.demonstration.run import two_people
 from gateway.topology import Addition, Program, TopologyError, parse, shipped
 from synthetic.neighbours import NEIGHBOURS
 from tests.house.test_operations import ROLES, SCRAPED
+from transport.register import AssessedDays
 
 AGENCY = "{id: setagaya, code: '9999000000000001', name: 世田谷区長}"
 ROLES_NEEDED = """
@@ -68,6 +71,15 @@ def test_kinds_that_no_name_tells_are_given_beside_those_of_the_name():
     assert found.agencies["mura"].kinds == ("町村長", "福祉事務所を管理する町村長")
 
 
+def test_an_agency_says_on_which_days_it_is_assessed():
+    days = "[{valid_from: 2024-04-01}, {valid_from: 2022-04-01, valid_to: 2023-03-31}]"
+    found = parse(topology(f"{AGENCY[:-1]}, assessed: {days}}}")).agencies["setagaya"].assessed
+    assert found == (
+        AssessedDays(valid_from=date(2022, 4, 1), valid_to=date(2023, 3, 31)),
+        AssessedDays(valid_from=date(2024, 4, 1)),
+    )
+
+
 @pytest.mark.parametrize(
     ("said", "listed"),
     [
@@ -107,6 +119,10 @@ def role(rest: str) -> str:
                               ("横浜市長", "市長"), ("杉並区長", "特別区の区長, 福祉事務所を管理する町村長"))),
         (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000002', name: 東京都世田谷区長}}"), (2, "stands_twice")),
         (topology("{id: x1, code: '9999000000000001', name: 府中市長},\n {id: x2, code: '9999000000000002', name: 広島県府中市長}"), (1, "name_of_several")),
+        *((topology(f"{AGENCY[:-1]}, assessed: {said}}}"), (1, code)) for said, code in (
+            ("2026-01-01", "value_wrong"), ("[]", "assessed_empty"), ("[yes]", "not_a_mapping"), ("[{since: 2026-01-01}]", "key_unknown"),
+            ("[{valid_from: 2026-02-30}]", "no_such_value"), ("[{valid_from: 2026-01-02, valid_to: 2026-01-01}]", "days_reversed"),
+            ("[{valid_to: 2026-01-01}, {valid_from: 2026-01-01}]", "assessed_overlap"))),
         (topology("{id: setagaya, code: '123', name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: setagaya, code: 9999000000000001, name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: Setagaya, code: '9999000000000001', name: 世田谷区長}"), (1, "value_wrong")),
