@@ -58,12 +58,16 @@ class Peer:
         return self.valid_to is None or now <= self.valid_to
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssessedDays:
+class AssessedDays(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Legal days, both inside, on which an agency's assessment duty (番号法28条) is met; None: no beginning, or no end, that is known."""
 
     valid_from: date | None = None
     valid_to: date | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for days that end before they begin."""
+        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("the days end before they begin")
 
     def cover(self, day: date) -> bool:
         return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
@@ -196,18 +200,13 @@ class _ListKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: list[str] | None
 
 
-class _Days(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    valid_from: date | None
-    valid_to: date | None
-
-
 class _Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     code: str
     name: str
     kinds: list[str]
     signing_keys: list[_Key]
-    assessed: list[_Days]
+    assessed: list[AssessedDays]
 
 
 class _Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -292,7 +291,7 @@ def _built(body: _Body) -> Register:
             name=one.name,
             kinds=frozenset(one.kinds),
             signing_keys=_keys(one.signing_keys),
-            assessed=_assessed(one.assessed),
+            assessed=tuple(one.assessed),
         )
         for one in body.agencies
     ]
@@ -341,12 +340,6 @@ def _keys(keys: list[_Key]) -> PublicKeys:
     ):
         raise ValueError("no windows of keys")
     return PublicKeys(windows)
-
-
-def _assessed(days: list[_Days]) -> tuple[AssessedDays, ...]:
-    if any(one.valid_from and one.valid_to and one.valid_to < one.valid_from for one in days):
-        raise ValueError("days that end before they begin")
-    return tuple(AssessedDays(valid_from=one.valid_from, valid_to=one.valid_to) for one in days)
 
 
 def _publisher(keys: list[_ListKey]) -> PublisherKeys:

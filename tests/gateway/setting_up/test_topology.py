@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 
 from gateway import own_topology
@@ -12,7 +10,6 @@ from gateway.demonstration.run import two_people
 from gateway.topology import Addition, Program, TopologyError, parse, shipped
 from synthetic.neighbours import NEIGHBOURS
 from tests.house.test_operations import ROLES, SCRAPED
-from transport.register import AssessedDays
 
 AGENCY = "{id: setagaya, code: '9999000000000001', name: 世田谷区長}"
 ROLES_NEEDED = """
@@ -69,30 +66,6 @@ def test_kinds_that_no_name_tells_are_given_beside_those_of_the_name():
     mura = "{id: mura, code: '9999000000000002', name: 架空村長, kinds: [町村長, 福祉事務所を管理する町村長]}"
     found = parse(topology(mura, roles=ROLES_NEEDED + AT_HOME.replace("setagaya", "mura")))
     assert found.agencies["mura"].kinds == ("町村長", "福祉事務所を管理する町村長")
-
-
-def test_an_agency_says_on_which_days_it_is_assessed():
-    days = "[{valid_from: 2024-04-01}, {valid_from: 2022-04-01, valid_to: 2023-03-31}]"
-    found = parse(topology(f"{AGENCY[:-1]}, assessed: {days}}}")).agencies["setagaya"].assessed
-    assert found == (
-        AssessedDays(valid_from=date(2022, 4, 1), valid_to=date(2023, 3, 31)),
-        AssessedDays(valid_from=date(2024, 4, 1)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("said", "listed"),
-    [
-        ("東京都世田谷区長", "世田谷区長"),
-        ("東京都西多摩郡瑞穂町長", "瑞穂町長"),
-        ("東京都府中市長", "東京都府中市長"),
-        ("全国健康保険協会", "全国健康保険協会"),
-    ],
-)
-def test_an_agency_is_registered_under_the_name_by_which_a_list_means_it(said, listed):
-    """PL-5: whichever of its names the file has, a row that names the agency names this one."""
-    found = parse(topology(f"{{id: setagaya, code: '9999000000000001', name: {said}}}"))
-    assert found.agencies["setagaya"].name == listed
 
 
 def mistakes(text, *additions) -> list[tuple[int, str]]:
