@@ -55,6 +55,10 @@ MISTAKES: Final = {
         "{what}: id {id} は予約語です / the id is reserved",
         "別の id にしてください / choose another id",
     ),
+    "name_of_several": (
+        "{what}: 名称 {name} の機関は複数あります / several agencies are called so",
+        "都道府県名から書いてください / begin with the prefecture",
+    ),
     "kinds_missing": (
         "{what}: 機関の区分が名称 {name} から決まりません / the name tells no legal kind",
         "kinds: [法令の区分] を書くか、法令の名称にしてください / give kinds, or the name that the law uses",

@@ -108,6 +108,7 @@ ALLOWED = {
                 "undo_addressee_end",
                 "undo_events",
                 "update_persons",
+                "withdraw_registrations",
                 "write_addressee_ends",
             )
         ),

@@ -27,7 +27,15 @@ from person_event e left join review_decision d on d.decision_id = e.undone_by w
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
 
 -- name: waiting_changes
-select event_key, digest from waiting_change where event_key = any($1::text[])
+select event_key, digest, sealed from waiting_change where event_key = any($1::text[])
+
+-- name: withdrawn_registrations
+select event_key, digest from withdrawn_registration where event_key = any($1::text[])
+
+-- name: withdraw_registrations
+with gone as (delete from waiting_change where event_key = any($1::text[]) returning event_key, digest)
+insert into withdrawn_registration (event_key, digest)
+select event_key, digest from gone union all select * from unnest($2::text[], $3::bytea[]) on conflict (event_key) do nothing
 
 -- name: due_changes
 select event_key, business_system_id, sealed from waiting_change where effective_on <= $1 order by effective_on, waiting_no limit $2
