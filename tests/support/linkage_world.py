@@ -230,7 +230,6 @@ class World:
 
     @asynccontextmanager
     async def connected(self, agency: str = "setagaya") -> AsyncIterator[asyncpg.Connection]:
-        """The administrator's own connection, in the agency's schema."""
         admin = await asyncpg.connect(self.admin_dsn)
         try:
             await admin.execute("select set_config('search_path', $1, false)", self.config.hosted[agency].tenant)

@@ -153,33 +153,6 @@ async def entries(world, kind):
     return [json.loads(row["body"]) for row in found]
 
 
-async def test_an_order_about_somebody_whose_code_is_moved_on_meanwhile_is_told_so_and_holds_up_nobody_else(ward):
-    """Not as a fault of the log: the person is looked at anew, and the others are ordered."""
-    async with ward.served(continuous_codes=False) as caller:
-        await load(ward.config.spool, [person(1), person(2)])
-        token = await caller.token()
-        numbers = [
-            row[0] for row in await ward.rows("select integrated_number from addressee order by addressee_number")
-        ]
-        await ward.rows(
-            "insert into code_standing (integrated_number, state, next_at, changed_at) select n, 'bound', now(), now() from unnest($1::bigint[]) n",
-            numbers,
-        )
-        async with ward.connected() as other, other.transaction():
-            await other.execute(
-                "update code_standing set state = 'replacing', message_id = 'm' where integrated_number = $1",
-                numbers[0],
-            )
-            asked = asyncio.ensure_future(order(caller, "replace", token, "k1", 1, 2, ground="resident_record_changed"))
-            while not await ward.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
-                await asyncio.sleep(0.02)
-        answer = await asked
-    assert answer.body["items"] == [
-        {"state": "replacing", "refused": {"reason": "code_under_way"}},
-        {"state": "replacing", "refused": None},
-    ]
-
-
 async def test_staff_replace_a_code_once_however_often_they_say_so(ward):
     async with ward.served() as caller:
         await load(ward.config.spool, [person(1), person(2)])
