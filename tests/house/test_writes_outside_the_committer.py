@@ -26,8 +26,8 @@ ALLOWED = {
     ("gateway.api", "forget_revoked"): "drops revoked tokens past their time",
     ("gateway.api", "revoke_token"): "a client gives its own token back; whoever uses it afterwards is on record",
     **dict.fromkeys(
-        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows")),
-        "what lies in a hold goes a while after it was decided; that it was held and how it was decided is on record",
+        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows", "forget_decisions")),
+        "what lies in a hold or a decision goes a while after the decision; that it was held and how it was decided is on record",
     ),
     ("gateway.api", "forget_assertions"): "drops spent assertions past their time",
     ("gateway.api", "use_assertion"): "an assertion is spent once; the call that it signs in is recorded by itself",
@@ -107,6 +107,7 @@ ALLOWED = {
                 "reinstate_events",
                 "undo_addressee_end",
                 "undo_events",
+                "undo_held_event",
                 "update_persons",
                 "withdraw_registrations",
                 "write_addressee_ends",
@@ -163,7 +164,7 @@ ALLOWED = {
         (
             ("gateway.linkage_server.review", name)
             for name in (
-                "move_decision", "close_hold", "forget_base_number", "new_person", "put_addressee", "repoint", "set_frozen", "set_merged", "touch",
+                "move_decision", "close_hold", "follow_hold", "forget_base_number", "new_person", "put_addressee", "repoint", "set_frozen", "set_merged", "touch",
                 "unmerge",
             )
         ),
