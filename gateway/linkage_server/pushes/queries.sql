@@ -168,7 +168,8 @@ returning delivery_id
 -- name: forget_ended
 delete from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped')
     and (d.integrated_number is null
-        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place))
+        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
+            and (l.state <> 'dropped' or d.state = 'dropped')))
 
 -- name: counts
 select business_system_id, state, count(*) as deliveries, min(made_at) as oldest from push_delivery
