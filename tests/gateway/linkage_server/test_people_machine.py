@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
@@ -23,89 +22,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.people_model import EVENTS, Pair, Someone
 from tests.support.replica_world import build_both
 from tests.support.review_world import CARE, SYSTEMS, Desk, individual, row, with_clients
 from transport.clock import JST
 
 _NUMBERS = itertools.count(1_000)
 _ADDRESSEES = itertools.count(1_000_001)  # of one length: in the same order in every run
-_EVENTS = itertools.count(1)
 PICK = st.integers(min_value=0, max_value=10_000)
-Pair = tuple[str, str]
-
-
-@dataclass
-class Someone:
-    """One integrated number, known since so many days after today. `told`: every 個人番号 that was theirs, with the day since which, the order of
-    telling, and the addressee under which it was told; `events`: day, order, addressee, and the address and the name that were said.
-    """
-
-    number: str
-    base: str
-    base_name: str
-    since: int = 0
-    told: list[tuple[int, int, str, Pair | None]] = field(default_factory=list)
-    events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
-    merged_into: str | None = None
-
-    @property
-    def numbers(self) -> list[str]:
-        """Each once, in the order in which they were theirs last."""
-        counting = [number for day, _, number, _ in sorted(self.told, key=lambda one: one[:2]) if day >= self.since]
-        return list(dict.fromkeys(reversed(counting)))[::-1]
-
-    def has(self, number: str, day: int, pair: Pair | None = None) -> None:
-        self.told.append((day, next(_EVENTS), number, pair))
-
-    def would_have(self, day: int) -> bool:
-        """Whether a number that is told now for a day would be theirs today."""
-        return day >= self.since and all(day >= other for other, *_ in self.told)
-
-    def told_under(self, number: str | None, pairs: list[Pair]) -> list[tuple[int, int, str, Pair | None]]:
-        return sorted((one for one in self.told if one[2] == number and one[3] in pairs), key=lambda one: one[1])
-
-    def gives(self, other: Someone, pairs: list[Pair]) -> None:
-        """The number that is theirs is the other's, as it was told under these addressee numbers, or from the start."""
-        number = self.individual or ""
-        told = self.told_under(number, pairs)
-        self.told = [one for one in self.told if one[2] != number]
-        for day, _, _, pair in told:
-            other.has(number, day, pair)
-        if all(day < other.since for day, *_ in told):
-            other.has(number, other.since)
-
-    @property
-    def individual(self) -> str | None:
-        return self.numbers[-1] if self.numbers else None
-
-    @property
-    def formers(self) -> list[str]:
-        return self.numbers[:-1]
-
-    @property
-    def address(self) -> str:
-        return self._said(3) or self.base
-
-    @property
-    def name(self) -> str:
-        return self._said(4) or self.base_name
-
-    def _said(self, what: int) -> str:
-        said = [event[what] for event in sorted(self.events) if event[what] and event[0] >= self.since]
-        return str(said[-1]) if said else ""
-
-    def tells(self, pair: Pair, day: int, address: str, name: str = "") -> None:
-        self.events.append((day, next(_EVENTS), pair, address, name))
-
-    def take(self, other: Someone, pairs: set[Pair]) -> None:
-        """What came under these addressee numbers counts here from now on."""
-        for day, _, pair, address, name in [event for event in sorted(other.events, key=_put) if event[2] in pairs]:
-            self.tells(pair, day, address, name)
-        other.events = [event for event in other.events if event[2] not in pairs]
-
-
-def _put(event: tuple[int, int, Pair, str, str]) -> int:
-    return event[1]
 
 
 class PeopleMachine(RuleBasedStateMachine):
@@ -243,7 +167,7 @@ class PeopleMachine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def somebody_moves(self, pick: int) -> None:
         pair = sorted(self.means)[pick % len(self.means)]
-        event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
+        event, address = f"e{next(EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
         assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
         self.people[self.means[pair]].tells(pair, 0, address)
@@ -378,12 +302,12 @@ class PeopleMachine(RuleBasedStateMachine):
     def _changed(self, pair: Pair, kind: str, event: str | None = None, days: int = 0, **said: str) -> dict:
         on = (self.desk.world.linkage.config.clock().astimezone(JST).date() + timedelta(days=days)).isoformat()
         item = {
-            "event_id": event or f"e{next(_EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
+            "event_id": event or f"e{next(EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
         }  # fmt: skip
         body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
 
         async def call() -> dict:
-            key = f"machine-{next(_EVENTS)}"
+            key = f"machine-{next(EVENTS)}"
             answer = await self.desk.caller.post(
                 "/v1/person-changes", body, token=await self.desk.token(pair[0]), key=key
             )
