@@ -7,7 +7,7 @@ import re
 
 from gateway.demonstration.stage import WARD
 from gateway.topology import Program, shipped
-from tests.support.browser import at_the_terminal, by_card, enter, enter_by_card, known, with_card
+from tests.support.browser import Browser, at_the_terminal, by_card, enter, enter_by_card, known, with_card
 from tests.support.running_system import INSURANCE, RESIDENTS, entries
 
 
