@@ -17,7 +17,6 @@ from gateway.linkage_server.review import decision, store
 from gateway.linkage_server.review.decision import Content, Held, Kind, No, Standing
 from gateway.linkage_server.review.parting import part
 from gateway.linkage_server.review.store import Hold
-from gateway.linkage_server.review.typed_numbers import problem_of_typed_number
 from storage.database import Connection
 
 _OF_A_HOLD: Final = frozenset({Kind.HOLD_LINK, Kind.HOLD_KEEP, Kind.HOLD_REFUSE})
@@ -56,13 +55,24 @@ async def assess(
             problem = decision.problem_of_thawing(subject)
         case _:
             problem = decision.problem_of_freezing(subject)
-    problem = problem or await problem_of_typed_number(connection, keys, content)
+    problem = problem or await _problem_of_typed_number(connection, keys, content)
     return Assessed(
         problem=problem,
         content=content,
         seen={number: one.revision for number, one in standings.items()},
         standings=standings,
     )
+
+
+async def _problem_of_typed_number(connection: Connection, keys: PersonalKeys, content: Content) -> No | None:
+    """A number that another person has, or had, is not theirs. That the wrong person had it once may come from the wrong link."""
+    number = content.says.individual_number if content.says is not None else ""
+    if not number:
+        return None
+    if await store.person_of_index(connection, keys.indexes_of(number)) not in (None, content.other):
+        return No.INDIVIDUAL_NUMBER_TAKEN
+    formerly = (await people.formerly_by_number(connection, keys, [number])).get(number)
+    return No.INDIVIDUAL_NUMBER_FORMER if formerly not in (None, content.person) else None
 
 
 async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collection[int]) -> frozenset[Field]:

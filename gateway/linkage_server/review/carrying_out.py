@@ -19,8 +19,8 @@ from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import MOVES_COPIES, Kind, No, State, Step, before
 from gateway.linkage_server.review.effects import Work
 from gateway.linkage_server.review.refolding import NumberTakenError
+from gateway.linkage_server.review.rehearsing import rehearse
 from gateway.linkage_server.review.store import Decision, InHistory
-from gateway.linkage_server.review.typed_numbers import refused_by_network
 from gateway.linkage_server.tenant import Agency
 from storage.committer import Applied, Commit, commit_step
 from storage.fault_points import declare
@@ -78,7 +78,7 @@ async def _freeze_first(agency: Agency, one: Decision) -> bool:
 
 async def _apply(agency: Agency, one: Decision) -> bool:
     """The effect itself, once: in one transaction with the decision's state."""
-    problem = await _take_change(agency, one) or await refused_by_network(agency, one.content)
+    problem = await _take_change(agency, one) or (await rehearse(agency, one)).problem
     APPLIED_STEP.before.reached()
     if problem is None:
         try:

@@ -14,10 +14,9 @@ from codebook.identifiers import new_sortable_id
 from evidence.entry import EntryKind, encode_entry, other_entry
 from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.review import store
-from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import Content, Kind, No, State, Step, before, staff_differ
+from gateway.linkage_server.review.rehearsing import rehearse
 from gateway.linkage_server.review.store import Decision, digest_of
-from gateway.linkage_server.review.typed_numbers import refused_by_network
 from gateway.linkage_server.tenant import Agency, milliseconds, new_entry_id
 from keys.masked import Masked
 from storage.committer import Applied, Commit, NewEntry, Write, commit_step
@@ -99,19 +98,14 @@ async def propose(
     Raises ChannelError when the resident network has to be asked and does not answer.
     """
     agency, now = sight.agency, sight.agency.clock()
-    async with agency.database.inside(agency.tenant) as connection:
-        assessed = await assess(connection, agency.keys, kind, content, hold_id)
-    problem = assessed.problem or await refused_by_network(agency, assessed.content)
-    if problem is not None:
-        return Refused(reason=problem)
     made = Decision(
         id=edits[0] if edits else new_sortable_id(PREFIX, milliseconds(now), secrets.token_bytes(10)),
         kind=kind,
         hold_id=hold_id,
         state=State.APPROVED if kind is Kind.FREEZE else State.PROPOSED,
         version=edits[1] + 1 if edits else 1,
-        seen=assessed.seen,
-        content=assessed.content,
+        seen={},
+        content=content,
         digest=b"",
         system=sight.system,
         affair=sight.affair.code,
@@ -124,6 +118,10 @@ async def propose(
         ended_at=None,
         reason=None,
     )
+    assessed = await rehearse(agency, made)
+    if assessed.problem is not None:
+        return Refused(reason=assessed.problem)
+    made = replace(made, seen=assessed.seen, content=assessed.content)
     made = replace(made, digest=digest_of(agency.keys, made))
     guard = store.edit(agency.keys, made) if edits else store.put(agency.keys, made)
     step = Step.EDIT.value if edits else FREEZE if kind is Kind.FREEZE else PROPOSE
@@ -150,15 +148,13 @@ async def approve(sight: Sight, decision_id: str, digest: bytes, kinds: Sequence
     Raises ChannelError when the resident network has to be asked and does not answer.
     """
     agency = sight.agency
-    async with agency.database.inside(agency.tenant) as connection:
-        one = await store.read_decision(connection, agency.keys, decision_id)
-        if one is None or one.kind not in kinds:
-            return Refused(reason=No.DECISION_UNKNOWN)
-        wrong = _why_not_approved(sight, one, digest)
-        if wrong is None:
-            assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
-            wrong = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
-    wrong = wrong or await refused_by_network(agency, one.content)
+    one = await read(agency, decision_id)
+    if one is None or one.kind not in kinds:
+        return Refused(reason=No.DECISION_UNKNOWN)
+    wrong = _why_not_approved(sight, one, digest)
+    if wrong is None:
+        assessed = await rehearse(agency, one)
+        wrong = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
     if wrong is not None:
         return Refused(reason=wrong, decision_id=decision_id)
     commit = Commit(

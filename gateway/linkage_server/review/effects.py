@@ -25,7 +25,6 @@ from gateway.linkage_server.review.forgetting import forget_earlier_rows
 from gateway.linkage_server.review.parting import Parted, part
 from gateway.linkage_server.review.refolding import refold
 from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
-from gateway.linkage_server.review.typed_numbers import first_items
 from gateway.linkage_server.tenant import Agency
 from storage.database import Connection
 
@@ -59,8 +58,16 @@ def _lives_on(one: Decision) -> int:
     return one.content.other
 
 
-async def carry_out(work: Work) -> None:
-    """Raises RuntimeError for a decision that `assess` would have refused."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Given:
+    """A 個人番号 that a decision about a split or a hold gives, and to whom."""
+
+    number: str
+    to: int
+
+
+async def carry_out(work: Work) -> Given | None:
+    """The number that is given, if any. Raises NumberTakenError, and RuntimeError for a decision that `assess` would have refused."""
     match work.decision.kind:
         case Kind.FREEZE:
             await store.set_frozen(work.connection, [given_up(work.decision)], frozen=True)
@@ -71,9 +78,10 @@ async def carry_out(work: Work) -> None:
         case Kind.LINK | Kind.MERGE:
             await _merge(work, given_up(work.decision), _lives_on(work.decision))
         case Kind.SPLIT:
-            await _split(work, given_up(work.decision))
+            return await _split(work, given_up(work.decision))
         case _:
-            await _close_hold(work)
+            return await _close_hold(work)
+    return None
 
 
 # --- links and merges
@@ -102,7 +110,7 @@ async def _merge(work: Work, old: int, survivor: int) -> None:
 # --- splits
 
 
-async def _split(work: Work, wrong: int) -> None:
+async def _split(work: Work, wrong: int) -> Given | None:
     """The named addressee numbers, with what they have told, go to the other person or to somebody new.
 
     Whoever was frozen for this thaws; another who is frozen for a reason of their own stays so.
@@ -132,11 +140,15 @@ async def _split(work: Work, wrong: int) -> None:
     await store.set_frozen(connection, thaw, frozen=False)
     await repointing.register_anew(work.agency, wrong, connection=connection)
     await repointing.register_anew(work.agency, right, connection=connection)
+    return Given(number=number, to=right) if number else None
 
 
 async def _new_person_beside(work: Work, held: Held) -> int:
-    """A fresh number, with the items that somebody new begins with."""
-    items = await first_items(work.connection, work.agency.keys, work.content, held)
+    """A fresh number, with what staff saw sent for an addressee number that goes, or else with what the wrong person was first."""
+    rows = [
+        await store.row_that_was_linked(work.connection, work.agency.keys, pair) for pair in work.content.addressees
+    ]
+    items = next((row.four_items() for row in rows if row is not None), held.base.items)
     [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(items), number)
     await store.new_person(work.connection, number, sealed, held.integrated_number)
@@ -146,20 +158,21 @@ async def _new_person_beside(work: Work, held: Held) -> int:
 # --- holds
 
 
-async def _close_hold(work: Work) -> None:
-    hold = work.hold
+async def _close_hold(work: Work) -> Given | None:
+    hold, given = work.hold, None
     if hold is None:
         raise RuntimeError("a decision of this kind is about a hold")
     if hold.row is not None and work.decision.kind is not Kind.HOLD_REFUSE:
         number = (
             given_up(work.decision) if work.decision.kind is Kind.HOLD_LINK else await _new_person_of_hold(work, hold)
         )
-        await _register(work, hold, number)
+        given = await _register(work, hold, number)
     state = {Kind.HOLD_LINK: "linked", Kind.HOLD_KEEP: "kept", Kind.HOLD_REFUSE: "refused"}[work.decision.kind]
     now = work.agency.clock()
     await store.close_hold(work.connection, hold.id, state, now)
     if hold.row is not None and work.decision.kind is Kind.HOLD_LINK:
         await forget_earlier_rows(work.connection, hold.id, now)
+    return given
 
 
 async def _new_person_of_hold(work: Work, hold: Hold) -> int:
@@ -172,7 +185,7 @@ async def _new_person_of_hold(work: Work, hold: Hold) -> int:
     return number
 
 
-async def _register(work: Work, hold: Hold, number: int) -> None:
+async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     """The addressee number of a held row means this person from now on. What it had told of another goes along, unless it had ended there: then it
     was theirs, and is given anew.
     """
@@ -197,6 +210,7 @@ async def _register(work: Work, hold: Hold, number: int) -> None:
     kind = EventKind.LINKED if work.decision.kind is Kind.HOLD_LINK else EventKind.REGISTERED
     await _note(work, number, kind, pair=hold.pair)
     await _refold(work, concerned)
+    return Given(number=says.individual_number, to=number) if says.individual_number else None
 
 
 # --- the history

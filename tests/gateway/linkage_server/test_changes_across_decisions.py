@@ -147,25 +147,54 @@ async def test_a_number_and_an_addressee_number_that_were_replaced_since_a_merge
     assert [f"{former['integrated_number']:015d}" for former in formers] == [one]
 
 
-async def test_a_number_that_would_come_back_and_is_somebody_elses_by_now_voids_the_split_and_nothing_hangs(
+async def number_went_on(desk: Desk) -> str:
+    """Somebody of both systems who has a new number since; another person was decided to have the one of before."""
+    other = await desk.number("juki", row(5, name="別人　太郎"))
+    told = await desk.change("juki", 5, "individual_number_change", "n2", individual_number=individual(1))
+    assert (told["outcome"], told["reason"]) == ("held", "individual_number_former")
+    [hold] = await desk.holds()
+    await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+    return other
+
+
+async def test_a_number_that_would_come_back_and_is_somebody_elses_by_now_is_said_when_a_split_is_proposed_and_approved(
     reviewed_alone,
 ):
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
         number = await linked(desk)
-        other = await desk.number("juki", row(5, name="別人　太郎"))
         await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=individual(2))
-        told = await desk.change("juki", 5, "individual_number_change", "n2", individual_number=individual(1))
-        assert (told["outcome"], told["reason"]) == ("held", "individual_number_former")
-        [hold] = await desk.holds()
-        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
         addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
         split = {"integrated_number": number, "addressees": addressees, "individual_number_goes": True}
         decision = await desk.propose("links/split", **split)
-        await desk.approve(decision)
-        assert (await desk.ended(decision, state="voided"))["void_because"] == "individual_number_taken"
+        other = await number_went_on(desk)
+        edits = {"decision_id": decision["decision_id"], "version": 1}
+        for refused in (await desk.approve(decision), await desk.say("links/split", **split, edits=edits)):
+            assert (refused.status, refused.body["reason"]) == (409, "individual_number_taken")
+        assert not (await desk.person(number))["frozen"]
         found = [await desk.searched(one) for one in (number, other)]
         assert [one["individual_number"] for one in found] == [individual(2), individual(1)]
+        assert await desk.person_of("kokuho", 77) == number
+
+
+async def test_a_number_that_is_somebody_elses_once_the_copies_are_gone_voids_the_split_and_nothing_hangs(
+    reviewed_ward,
+):
+    split = {"addressees": [{"business_system": "kokuho", "addressee_number": "77"}], "individual_number_goes": True}
+    async with reviewed_ward.standing(), reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        split["integrated_number"] = number = await linked(desk)
+        await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=individual(2))
+        await desk.file("kokuho", 77, "r1")
+        await desk.copies_when({"kokuho/r1": number})
+    async with reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        decision = await desk.propose("links/split", **split)
+        assert (await desk.approve(decision)).body["state"] == "withdrawing"
+        await number_went_on(desk)
+    async with reviewed_ward.standing(), reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        assert (await desk.ended(decision, state="voided"))["void_because"] == "individual_number_taken"
         assert await desk.person_of("kokuho", 77) == number
 
 

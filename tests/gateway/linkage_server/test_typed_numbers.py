@@ -1,4 +1,4 @@
-"""LS-1.3, SC-18: an 個人番号 that staff type for whom is split off is theirs only when the resident network agrees in all four items."""
+"""LS-1.3, SC-18: an 個人番号 that a split or a held row gives is its holder's only when the resident network agrees in all four items."""
 
 from __future__ import annotations
 
@@ -120,6 +120,26 @@ async def test_a_number_that_somebody_else_had_before_is_refused(desk):
     refused = await desk.say("links/split", **split, right={"individual_number": STRANGER, **A_STRANGER})
     assert (refused.status, refused.body["reason"]) == (409, "individual_number_former")
     assert (await desk.searched(stranger))["individual_number"] == individual(6)
+
+
+async def test_a_held_number_is_compared_with_the_person_as_the_decision_leaves_them(desk):
+    network, moved = desk.world.linkage.neighbours.people, "架空県他所市一丁目１番"
+    person = await desk.number("kokuho", row(77, individual_number=PARENT))
+    network[individual(6)] = four_items(address=moved)
+    await desk.register("kokuho", row(77, individual_number=individual(6), address=moved))
+    [hold] = await desk.holds()
+    link = {"hold_id": hold["hold_id"], "action": "link", "individual_number_goes": True}
+    where_they_were = await desk.say("holds/decide", **link)
+    decision = await desk.propose("holds/decide", **link, items_go=True)
+    network[individual(6)] = four_items(**A_STRANGER)
+    somebody_elses = await desk.approve(decision)
+    for refused in (where_they_were, somebody_elses):
+        assert (refused.status, refused.body["reason"]) == (409, "four_items_differ")
+    network[individual(6)] = four_items(address=moved)
+    assert (await desk.approve(decision)).status == 200
+    await desk.ended(decision)
+    found = await desk.searched(person)
+    assert (found["individual_number"], found["address"]) == (individual(6), moved)
 
 
 @pytest.mark.parametrize(
