@@ -224,6 +224,9 @@ async def test_after_the_last_attempt_a_push_waits_for_somebody(ward):
     await ward.until(given_up, "a push that was given up")
     await ward.change(address="東京都世田谷区見本町2-2")
     (dead,) = (await ward.get("/v1/pushes/dead"))["items"]
+    assert (await ward.get(f"/v1/pushes/dead?after={dead['delivery_id']}"))["items"] == []
+    assert (await ward.get("/v1/pushes/dead?after=%00"))["reason"] == "malformed_query"
+    assert (await ward.post("/v1/pushes/resend", {"staff": "s-1", "delivery_ids": ["\0"]})).status == 400
     assert (dead["attempts"], dead["reason"]) == (4, "receiver_refused")
     assert ward.receiver.taken == []
     assert (await ward.post("/v1/pushes/resend", {"staff": "s-1"})).body == {"revived": 1}
