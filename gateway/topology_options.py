@@ -105,6 +105,7 @@ _REACHED: Final = _like(
     "https://… です。# は使えません。http:// はこの機械だけ / an https address without a fragment; http of this machine only",
 )
 SHARE: Final = One(lambda value: _is_number(value, 0, 1), "0 から 1 の数です / a number from 0 to 1")
+_PACE: Final = One(lambda value: _is_number(value, 0.01, 1), "0.01 から 1 の数です / a number from 0.01 to 1")
 TIME: Final = _like(_TIME.fullmatch, '引用符で囲んだ時刻です / a time within quotes, as "08:00"')
 DAY: Final = _like(_is_day, '引用符で囲んだ日付です / a day within quotes, as "2026-08-13"')
 AGES: Final = One(
@@ -143,6 +144,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "cancel_codes_of_moved_out": FLAG,
         "cancel_codes_of_deceased": FLAG,
         "first_transfer": _of("on_command"),
+        "reseal_share": _PACE,
         "clients_that_decide_alone": By("agency", Several(TEXT)),
         "push_hosts": By("agency", Several(_like(is_place, "host:port です / host:port"))),
         "issuer": _REACHED,
@@ -165,6 +167,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "ended_keep_s", "reseal_settle_s"), SECONDS),
         "agencies": By("agency", Keys(_POLICY)),
         "statistics_threshold": _whole(3),
+        "reseal_share": _PACE,
         "connections": _whole(1),
         **dict.fromkeys(
             ("staff_idle", "staff_absolute", "staff_locked_for", "staff_challenge_for", "staff_password_for", "staff_initial_for", "staff_card_for"), SECONDS

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from codebook.marked_yaml import Marked
-from gateway import delegations, topology_options
+from gateway import assessed_days, delegations, topology_options
 from gateway.api.grants import GRANTS
 from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_options import WrongFile
@@ -25,7 +25,7 @@ from gateway.topology_parts import (
 )
 from gateway.topology_servers import ROLE_KEYS, ROUTE_KEYS, Servers
 from gateway.topology_texts import A_CODE, A_NAME, A_SYSTEM, AN_ID
-from permission_lists.parties import fit, resolve, whole_names
+from permission_lists.parties import fit, listed_name, resolve
 from storage.reference_data import read_party_rules, read_permission_list
 from transport.register import Delegation, Side
 
@@ -125,8 +125,7 @@ class Reading:
             return
         if left is not None:
             del self.agencies[agency.id]
-            for claim in _names(agency.name):
-                self._taken.pop(claim, None)
+            self._taken.pop(("name", agency.name), None)
             self.servers.leave(agency.id, agency.elsewhere, with_keys=False)
             self._delegated = [
                 (one, at) for one, at in self._delegated if agency.id not in {one.delegator, one.delegate}
@@ -148,7 +147,7 @@ class Reading:
         claims: list[tuple[str, object]] = [
             ("agency", found.id),
             ("code", found.code),
-            *_names(found.name),
+            ("name", found.name),
             *(("business system", one.id) for one in found.systems),
         ]
         self.servers.leave(found.id, found.elsewhere, with_keys=True)
@@ -166,7 +165,7 @@ class Reading:
         before = len(self.findings.found)
         id_ = self._id(fields)
         fields.what = f"機関 {id_}" if id_ else fields.what
-        name = fields.text("name", _TEXT, A_NAME)
+        name = self._name(fields)
         elsewhere = self.servers.elsewhere(fields, id_)
         systems = tuple(self._system(each, fields) for each in fields.elements("systems"))
         if elsewhere is not None and systems:
@@ -176,14 +175,14 @@ class Reading:
             code=fields.text("code", _CODE, A_CODE),
             name=name,
             kinds=self._kinds(fields, name),
-            assessed=fields.truth("assessed", default=True),
+            assessed=assessed_days.read(fields),
             staff=fields.truth("staff", default=True),
             systems=systems,
             elsewhere=elsewhere,
         )
         self._once(fields, "id", [("agency", id_)], f"id {shown(id_)}")
         self._once(fields, "code", [("code", agency.code)], f"機関コード {shown(agency.code)}")
-        self._once(fields, "name", _names(name), f"名称 {shown(name)}")
+        self._once(fields, "name", [("name", name)], f"名称 {shown(name)}")
         if id_:
             self.agencies.setdefault(id_, agency)
             self._lines.setdefault(id_, fields.line)
@@ -240,6 +239,14 @@ class Reading:
         if found in {NETWORK, RESIDENT_NETWORK}:
             fields.wrong("id", "id_reserved", id=shown(found))
         return found
+
+    def _name(self, fields: Fields) -> str:
+        """As the permission list names the agency: 東京都世田谷区長 is 世田谷区長, whichever was written (docs/adr/0092)."""
+        name = fields.text("name", _TEXT, A_NAME)
+        listed = listed_name(read_party_rules(), name)
+        if listed is None:
+            fields.wrong("name", "name_of_several", name=shown(name))
+        return listed or name
 
     def _kinds(self, fields: Fields, name: str) -> tuple[str, ...]:
         """法令の区分: as given, or as the name tells them."""
@@ -387,8 +394,3 @@ class Reading:
             if role.program is Program.SKY2 and name not in systems:
                 roles = document.mapping["roles"]
                 self.findings.add(roles.line_of(name), "sky2_has_no_system", name=name)
-
-
-def _names(name: str) -> list[tuple[str, object]]:
-    """What an agency of this name claims: 世田谷区長 and 東京都世田谷区長 are one agency, which would inquire of itself (PL-6)."""
-    return [("name", one) for one in whole_names(read_party_rules(), name)]

@@ -55,6 +55,18 @@ MISTAKES: Final = {
         "{what}: id {id} は予約語です / the id is reserved",
         "別の id にしてください / choose another id",
     ),
+    "assessed_empty": (
+        "{what}: assessed に期間がありません / assessed has no days",
+        "済んでいなければ assessed: false と書いてください / write assessed: false where it is not done",
+    ),
+    "assessed_overlap": (
+        "{what}: assessed の期間が重なっています / days of assessed overlap",
+        "一つにまとめるか、日を直してください / make them one, or mend the days",
+    ),
+    "name_of_several": (
+        "{what}: 名称 {name} の機関は複数あります / several agencies are called so",
+        "都道府県名から書いてください / begin with the prefecture",
+    ),
     "kinds_missing": (
         "{what}: 機関の区分が名称 {name} から決まりません / the name tells no legal kind",
         "kinds: [法令の区分] を書くか、法令の名称にしてください / give kinds, or the name that the law uses",

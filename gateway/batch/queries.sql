@@ -9,6 +9,10 @@ returning purpose || '-' || version
 update resealing set place = $3, after = $4, done = done + $5, unreadable = unreadable + $6
 where purpose = $1 and version = $2 and finished_at is null
 
+-- name: flush_later
+-- No flush of its own: what a crash of the database takes back goes with its place, and is done again. Whatever is committed later is later in its log too.
+set local synchronous_commit = off
+
 -- name: resealing_anew
 -- Another pass from the first row: what could not be read is counted anew.
 update resealing set place = '', after = '', unreadable = 0, finished_at = null, reason = null where purpose = $1 and version = $2

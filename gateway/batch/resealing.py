@@ -36,11 +36,11 @@ _BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
 _END: Final = Statement("end_resealing", _SQL["end_resealing"])
 _LEAST: Final = 40
 _MOST: Final = 100
-_SHORT_S: Final = 0.05
-_LONG_S: Final = 0.2
+_SHORT_S: Final = 0.01
+_LONG_S: Final = 0.02
 _LOOK_S: Final = 1.0
-_REST: Final = 2.0
-"""Seconds of rest for each second of work: two thirds of the time belong to traffic. Large stretches make its commits wait for what they have written."""
+SHARE: Final = 0.1
+"""What part of the time it works, unless told otherwise (`reseal_share`); the rest belongs to traffic alone."""
 _WAITED_S: Final = 0.02
 _MOST_RESTS: Final = 50
 _COUNT_S: Final = 60.0
@@ -129,10 +129,15 @@ def next_size(size: int, took_s: float) -> int:
     return max(_LEAST, size // 2) if took_s > _LONG_S else size
 
 
+def rest_s(took_s: float, share: float) -> float:
+    """Seconds to rest after so many of work, for work to be that share (above 0, 1 at most) of the time."""
+    return took_s * (1 / share - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resealing:
     """The job of one agency. `entry`: what the evidence log says of a beginning or an end; `settle_s`: how long something that was sealed
-    before the change may still be on its way to the database; `run()` must be running.
+    before the change may still be on its way to the database; `share`: what part of the time it works, above 0 and 1 at most; `run()` must be running.
     """
 
     agency: str
@@ -146,6 +151,7 @@ class Resealing:
     begun_step: Step
     stretch_step: Step
     settle_s: float
+    share: float
 
     @property
     def source(self) -> Source:
@@ -206,8 +212,8 @@ class Resealing:
                 await self._rest(took)
 
     async def _rest(self, took_s: float) -> None:
-        """As long as it worked, and until nobody's commit has waited for long: what waits there is behind what a stretch has written."""
-        await asyncio.sleep(took_s * _REST)
+        """Until it has worked its share of the time, and nobody's commit has waited for long: what waits there is behind what a stretch has written."""
+        await asyncio.sleep(rest_s(took_s, self.share))
         for _ in range(_MOST_RESTS):
             if self.committer.oldest_s() < _WAITED_S:
                 return
@@ -218,6 +224,7 @@ class Resealing:
             last = after if stretch.last is None else stretch.last
             said = (rows.purpose, version, rows.name, last, stretch.done, stretch.unreadable)
             await connection.execute(_SQL["advance_resealing"], *said)
+            await connection.execute(_SQL["flush_later"])
             self.stretch_step.before.reached()
 
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from gateway.batch.resealing import SETTLE_S
+from gateway.batch.resealing import SETTLE_S, SHARE
 from gateway.intermediate_server.agency import Limits
 from gateway.intermediate_server.operations.disclosure import DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from gateway.intermediate_server.staff.reporting import ANALYSED_FOR
@@ -29,4 +29,5 @@ def limits_of(config: RoleConfig, agency: str) -> Limits:
         ended_kept_for=timedelta(seconds=float(options.get("ended_keep_s", _ENDED_KEEP_S))),
         escalate_before=timedelta(seconds=float(options.get("held_escalate_s", 24 * 3600))),
         reseal_settle_s=float(options.get("reseal_settle_s", SETTLE_S)),
+        reseal_share=float(options.get("reseal_share", SHARE)),
     )

@@ -83,6 +83,7 @@ def resealing_of(agency: HostedAgency) -> Resealing:
         begun_step=_RESEALED,
         stretch_step=_ROWS,
         settle_s=agency.limits.reseal_settle_s,
+        share=agency.limits.reseal_share,
     )
 
 

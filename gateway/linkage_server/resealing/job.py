@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from evidence.entry import EntryKind, other_entry
-from gateway.batch.resealing import SETTLE_S, Resealing
+from gateway.batch.resealing import SETTLE_S, SHARE, Resealing
 from gateway.linkage_server.resealing.rows import rows_of
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from keys.ring import Keyring
@@ -31,6 +31,7 @@ def open_resealing(agency: Agency, ring: Keyring, config: RoleConfig) -> Reseali
         begun_step=_RESEALED,
         stretch_step=_ROWS,
         settle_s=float(config.options.get("reseal_settle_s", SETTLE_S)),
+        share=float(config.options.get("reseal_share", SHARE)),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.batch.resealing import next_size
+import pytest
+
+from gateway.batch.resealing import next_size, rest_s
 from gateway.batch.turns import with_turns
 
 
@@ -31,8 +33,13 @@ async def test_others_have_their_turn_between_long_pieces_and_everything_comes_i
 
 
 def test_a_stretch_grows_while_it_is_short_shrinks_when_it_is_long_and_has_bounds():
-    assert next_size(40, 0.01) == 80
-    assert next_size(100, 0.01) == 100
-    assert next_size(90, 0.1) == 90
-    assert next_size(90, 0.5) == 45
+    assert next_size(40, 0.005) == 80
+    assert next_size(100, 0.005) == 100
+    assert next_size(90, 0.015) == 90
+    assert next_size(90, 0.05) == 45
     assert next_size(40, 9.0) == 40
+
+
+def test_sealing_anew_rests_until_it_has_worked_its_share_of_the_time():
+    assert rest_s(0.01, 0.1) == pytest.approx(0.09)
+    assert rest_s(0.01, 1) == 0
