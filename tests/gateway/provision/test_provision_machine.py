@@ -99,6 +99,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         self.released: dict[str, str] = {}
         self.examined: set[tuple[str, str]] = set()
         self.somebody(flag=True)
+        self.somebody(flag=False)
         self.ask(pick=0, askers=(INQUIRER,), items=())
 
     def teardown(self) -> None:
@@ -201,15 +202,14 @@ class ProvisionMachine(RuleBasedStateMachine):
         someone = self.people[pick % len(self.people)]
         self._set(Bar(bar_id="", effect=effect, number=someone.number), by, "person", integrated_number=someone.number)
 
-    @rule(
-        item=st.sampled_from(["枝番", "被保険者番号", None]),
-        inquirer=st.sampled_from([INQUIRER, OTHER, STEAD]),
-        by=STAFF,
-    )
-    def bar_inquirer_or_item(self, item: str | None, inquirer: str, by: str) -> None:
-        if item is None:
-            self._set(Bar(bar_id="", effect="hold", inquirer=inquirer), by, "inquirer", inquirer=inquirer)
-            return
+    @rule(inquirer=st.sampled_from([INQUIRER, OTHER, STEAD]), by=STAFF, pick=PICK, askers=ASKERS)
+    def bar_inquirer(self, inquirer: str, by: str, pick: int, askers: tuple[str, ...]) -> None:
+        """And somebody asks at once, they or another."""
+        self._set(Bar(bar_id="", effect="hold", inquirer=inquirer), by, "inquirer", inquirer=inquirer)
+        self.ask(pick=pick, askers=askers, items=())
+
+    @rule(item=st.sampled_from(["枝番", "被保険者番号"]), by=STAFF)
+    def bar_item(self, item: str, by: str) -> None:
         self._set(Bar(bar_id="", effect="hold", item=item), by, "item", information=INFORMATION, data_item=item)
 
     def _set(self, bar: Bar, by: str, place: str, **said: str) -> None:
