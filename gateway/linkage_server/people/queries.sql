@@ -93,8 +93,11 @@ where p.integrated_number = r.integrated_number
 delete from former_individual_number where integrated_number = $1 and individual_number_index <> all($2::bytea[])
 
 -- name: put_former_number
-insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed)
-select $1, $2, $3 where not exists (select from former_individual_number where integrated_number = $1 and individual_number_index = any($4::bytea[]))
+with known as (
+    update former_individual_number set by_law = $5 where integrated_number = $1 and individual_number_index = any($4::bytea[]) returning former_no
+)
+insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed, by_law)
+select $1, $2, $3, $5 where not exists (select from known)
 
 -- name: put_change_hold
 insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)

@@ -186,21 +186,22 @@ def fold(
     return found
 
 
-def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> tuple[str, ...]:
-    """個人番号 that the person had and has no more on a day, in the order in which they were given up.
+def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> dict[str, bool]:
+    """個人番号 that the person had and has no more on a day, in the order in which they were given up → whether by a change of the number.
 
     Of a number that was taken back, or was decided to be another's, the history knows nothing.
     """
-    had = [base.individual_number]
+    given_up: dict[str, bool] = {}
     found = base
     for event in standing(events):
         if event.effective_on > max(on, base.registered_on):
             break
         if event.applied:
-            found = _after(found, event)
-            had.append(found.individual_number)
-    last = {number: nth for nth, number in enumerate(had)}
-    return tuple(number for number in sorted(last, key=last.__getitem__) if number not in ("", found.individual_number))
+            before, found = found.individual_number, _after(found, event)
+            if found.individual_number != before:
+                given_up.pop(before, None)
+                given_up[before] = event.kind is Kind.INDIVIDUAL_NUMBER_CHANGE
+    return {number: by_law for number, by_law in given_up.items() if number not in ("", found.individual_number)}
 
 
 class AddresseeEnd(msgspec.Struct, frozen=True, gc=False):

@@ -190,8 +190,10 @@ async def formerly_by_number(connection: Connection, keys: PersonalKeys, numbers
     return {indexes[index]: number for index, number in holders.items()}
 
 
-async def write_former_numbers(connection: Connection, keys: PersonalKeys, people: Mapping[int, Sequence[str]]) -> None:
-    """Integrated number → every 個人番号 that the person had and has no more; others of them are forgotten."""
+async def write_former_numbers(
+    connection: Connection, keys: PersonalKeys, people: Mapping[int, Mapping[str, bool]]
+) -> None:
+    """Integrated number → `former_numbers` of the person; others of them are forgotten."""
     for number, formers in people.items():
         indexes = {individual: list(keys.indexes_of(individual)) for individual in formers}
         await connection.execute(
@@ -199,7 +201,10 @@ async def write_former_numbers(connection: Connection, keys: PersonalKeys, peopl
         )
         for individual, known_by in indexes.items():
             sealed = keys.seal_individual_number(individual, number)
-            await connection.execute(_SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by)
+            by_law = formers[individual]
+            await connection.execute(
+                _SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by, by_law
+            )
 
 
 def key_anew(keys: PersonalKeys, system: str, decision_id: str, event_key: str) -> str:

@@ -29,8 +29,8 @@ def giving_up(judged: Sequence[Judged], today: date) -> list[int]:
     ]
 
 
-def formers(judged: Sequence[Judged], today: date) -> dict[int, tuple[str, ...]]:
-    """Integrated number → 個人番号 that are former ones, of whoever may have any or have had any."""
+def formers(judged: Sequence[Judged], today: date) -> dict[int, dict[str, bool]]:
+    """Integrated number → `former_numbers`, of whoever may have any or have had any."""
     return {
         number: someone.formers(today)
         for _, someone, number in _people(judged)

@@ -24,10 +24,10 @@ class Someone:
             self._on = day, fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
         return self._on[1]
 
-    def formers(self, day: date) -> tuple[str, ...]:
-        """個人番号 that the person had and has no more on a day."""
+    def formers(self, day: date) -> dict[str, bool]:
+        """個人番号 that the person had and has no more on a day, as `former_numbers`."""
         if not numbers_said(self.base, self.events) - {self.on(day).individual_number}:
-            return ()
+            return {}
         return former_numbers(self.base, self.events, on=day)
 
     def without(self, key: str) -> list[Event]:
