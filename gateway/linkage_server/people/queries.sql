@@ -59,6 +59,9 @@ select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[
 -- name: undo_events
 update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null
 
+-- name: undo_held_event
+update person_event set undone_by = $2 where event_key = $1 and undone_by = $3
+
 -- name: reinstate_events
 update person_event e set undone_by = null, applied_at = $3, registers = r.registers
 from unnest($1::text[], $2::boolean[]) as r (event_key, registers) where e.event_key = r.event_key

@@ -294,6 +294,12 @@ async def undo_events(connection: Connection, event_keys: Sequence[str], by: str
     await connection.execute(_SQL["undo_events"], event_keys, by)
 
 
+async def pass_on_held_event(connection: Connection, old: str, new: str, *, hold_id: str, by: str) -> None:
+    """An event that a hold took out of what counts was put anew by a decision (`by`): it is the new one that the hold takes out."""
+    await connection.execute(_SQL["undo_held_event"], old, by, hold_id)
+    await undo_events(connection, [new], hold_id)
+
+
 async def reinstate_events(connection: Connection, registers: Mapping[str, bool], at: datetime) -> None:
     """Count events that waited, or that a hold had taken out: event key → whether an addressee number is there because of it."""
     await connection.execute(_SQL["reinstate_events"], list(registers), list(registers.values()), at)
