@@ -57,6 +57,9 @@ _AFTER_DEATH: Final = frozenset(
     {Kind.MOVE_IN, Kind.MOVE_OUT, Kind.BIRTH, Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.INDIVIDUAL_NUMBER_CHANGE}
 )
 
+_PUT_BACK: Final = REGISTERING | {Kind.CANCELLATION}
+"""Of a person whose record was taken out the others change no state: a death puts no record back, and is in the history."""
+
 ITEMS: Final = ("name", "kana", "sex", "birth_date", "address")
 Items = tuple[str, str, str, str, str]
 
@@ -245,7 +248,7 @@ def numbers_said(base: Person, events: Sequence[Event]) -> set[str]:
 
 def _after(before: Person, event: Event) -> Person:
     state = None if event.cancels is not None else STATE_OF.get(event.kind)
-    if state is not None:
+    if state is not None and (event.kind in _PUT_BACK or before.state is not State.CANCELLED):
         before = msgspec.structs.replace(before, state=state, state_since=event.effective_on)
     if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
         return before
