@@ -20,8 +20,10 @@ from person p where p.individual_number_index = any($1::bytea[])
 
 -- name: known_events
 -- decided_by: the business system of the decision that undid it; it may have been put anew for another person then.
-select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by
-from person_event e left join review_decision d on d.decision_id = e.undone_by where e.event_key = any($1::text[])
+select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by,
+    coalesce(lives_on(p.merged_into), p.integrated_number) as lives_on
+from person_event e join person p using (integrated_number) left join review_decision d on d.decision_id = e.undone_by
+where e.event_key = any($1::text[])
 
 -- name: known_holds
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])

@@ -60,7 +60,8 @@ class KnownEvent:
     """An event that came before: its digest tells whether it is the same one. `key`: under which it counts now, another than it came under once a
     decision has put it anew for another person; what it says of the person is said under that key.
 
-    `to_come`: a registration that waits for its day, and is nobody's until then; `withdrawn`: it was taken back before, or is what took it back.
+    `lives_on`: the person to whom their number leads since a merge, or they themselves; `to_come`: a registration that waits for its day, and is
+    nobody's until then; `withdrawn`: it was taken back before, or is what took it back.
     """
 
     key: str
@@ -68,6 +69,7 @@ class KnownEvent:
     integrated_number: int | None
     applied: bool
     undone: bool
+    lives_on: int | None = None
     to_come: Change | None = None
     withdrawn: bool = False
 
@@ -227,6 +229,7 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
                 integrated_number=row["integrated_number"],
                 applied=row["applied_at"] is not None,
                 undone=row["undone_by"] is not None,
+                lives_on=row["lives_on"],
             )
             if row["decided_by"] is not None:
                 anew[key_anew(keys, row["decided_by"], row["undone_by"], key)] = sent

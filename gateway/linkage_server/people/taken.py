@@ -47,6 +47,11 @@ def successors(judged: Sequence[Judged], system: str, intake_id: int) -> list[tu
     ]
 
 
+def withdrawn(judged: Sequence[Judged]) -> dict[str, tuple[str, bytes]]:
+    """Cancellations of registrations to come: as `store.withdraw_registrations` takes them."""
+    return {one.key: (one.withdraws, one.digest) for one in judged if one.withdraws}
+
+
 def ends(judged: Sequence[Judged], today: date) -> dict[int, dict[Addressee, AddresseeEnd | None]]:
     """Integrated number → ends of addressee numbers, of whoever has any in their history."""
     return {
