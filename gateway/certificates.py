@@ -6,11 +6,12 @@ register; the files are put in place, and the role that shows them has them with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from cryptography import x509
 
@@ -29,6 +30,9 @@ PLACED: Final = declare("keys", "certificate.placed")
 ENDED: Final = declare("keys", "certificate.ended")
 IN_FORCE, REPLACED, SUSPENDED, SERVER, OUT = "in_force", "replaced", "suspended", "server", "not_enrolled"
 """States: named by the register; named until its end; suspended; of a server, which is in no register; in no register."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,17 @@ def _in_force(data: DataFolder) -> Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """What takes the place of a certificate: PEM files, and the SHA-256 (hex)."""
+
+    old: Certificate
+    path: Path
+    key: bytes
+    certificate: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
     """Changes of a data folder's certificates. Each raises OSError, RegisterBrokenError, NotTakenError; done again, it is finished."""
 
@@ -114,22 +129,39 @@ class Certificates:
         await_register(self.data, self.publish(lambda before: succession.with_certificate(before, one.sha256, *whose)))
         take_up(self.data, one.sha256)
 
-    def replace(self, one: Certificate) -> str:
-        """A new key and a new certificate for a holder whose key lies here; its SHA-256 (hex). Raises ValueError when it does not."""
-        if one.path is None or not (key := one.path.with_name(f"{one.path.stem}.key.pem")).exists():
-            raise ValueError("the private key of this certificate is not here")
-        new_key, new = self.authority.anew(x509.load_pem_x509_certificate(one.path.read_bytes()))
-        sha256 = fingerprint_of(x509.load_pem_x509_certificate(new))
-        whose = (one.agency, one.use, one.name)
-        if one.state == IN_FORCE:
+    def replace(self, several: Sequence[Certificate]) -> list[str]:
+        """New keys and new certificates for holders whose keys lie here; their SHA-256 (hex). Raises ValueError when one does not."""
+        fresh = [self._anew(one) for one in several]
+        named = [one for one in fresh if one.old.state == IN_FORCE]
+        if named:
             with passed(ANNOUNCED):
-                sequence = self.publish(lambda before: succession.with_certificate(before, sha256, *whose))
-                await_register(self.data, sequence)
+                await_register(self.data, self._publish(_with, named))
         with passed(PLACED):
-            write_private(key, new_key)
-            write_private(one.path, new)
-        if one.state == IN_FORCE:
-            now = self.data.present()
+            for one in fresh:
+                write_private(one.path.with_name(f"{one.path.stem}.key.pem"), one.key)
+                write_private(one.path, one.certificate)
+        if named:
+            ending = partial(succession.ending_certificate, now=self.data.present())
             with passed(ENDED):
-                self.publish(lambda before: succession.ending_certificate(before, one.sha256, now))
-        return sha256
+                self._publish(ending, [one.old.sha256 for one in named])
+        return [one.sha256 for one in fresh]
+
+    def _publish(self, change: Callable[[Body, T], Body], several: Sequence[T]) -> int:
+        """One register with every one of these changes."""
+        return self.publish(lambda before: succession.numbered(before, reduce(change, several, before)))
+
+    def _anew(self, one: Certificate) -> _Fresh:
+        if one.path is None or not has_key(one.path):
+            raise ValueError("the private key of this certificate is not here")
+        key, certificate = self.authority.anew(x509.load_pem_x509_certificate(one.path.read_bytes()))
+        sha256 = fingerprint_of(x509.load_pem_x509_certificate(certificate))
+        return _Fresh(old=one, path=one.path, key=key, certificate=certificate, sha256=sha256)
+
+
+def has_key(certificate: Path) -> bool:
+    """Whether its private key lies beside it."""
+    return certificate.with_name(f"{certificate.stem}.key.pem").exists()
+
+
+def _with(before: Body, one: _Fresh) -> Body:
+    return succession.with_certificate(before, one.sha256, one.old.agency, one.old.use, one.old.name)

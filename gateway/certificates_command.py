@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import config, staff_calls
-from gateway.certificates import IN_FORCE, SERVER, SUSPENDED, Certificate, Certificates, listed
+from gateway.certificates import IN_FORCE, SERVER, SUSPENDED, Certificate, Certificates, has_key, listed
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.key_records import record_certificate
@@ -94,14 +94,14 @@ def _change(data: DataFolder, action: str, one: Certificate) -> int:
             certificates.resume(one)
             said = "再び使えます / taken up again"
         case ("replace", state) if state in {IN_FORCE, SERVER}:
-            if one.path is None or not one.path.with_name(f"{one.path.stem}.key.pem").exists():
+            if one.path is None or not has_key(one.path):
                 return end(
                     "秘密鍵はその機関にあります。要求 (CSR) で発行してください: sekisho agency certificate"
                     " / its key is its holder's: issue one on a request, `sekisho agency certificate`",
                     REFUSED,
                 )
             _record(data, one, "replaced")
-            said = f"替えました。新しい指紋 / replaced by {certificates.replace(one)}"
+            said = f"替えました。新しい指紋 / replaced by {certificates.replace([one])[0]}"
         case _:
             return end(_WRONG_STATE, REFUSED)
     return end(said, OK)

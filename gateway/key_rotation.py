@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -43,6 +43,7 @@ _PATIENCE_S: Final = 30.0
 _POLL_S: Final = 0.2
 _SEQUENCE: Final = "sekisho_register_sequence "
 _FILE: Final = "sekisho_role_file "
+_TRUSTED: Final = "sekisho_trusted_authorities "
 
 
 class NotTakenError(Exception):
@@ -141,11 +142,12 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtWork:
-    """A running role, the sequence number of the register that it has taken, and the number of its `role.json`; -1 when it does not say."""
+    """A running role, the sequence number of the register that it has taken, and the numbers of its `role.json` and `ca.pem`; -1 when it does not say."""
 
     role: str
     sequence: int
     file: int
+    trusted: int
 
 
 def running(data: DataFolder) -> list[AtWork]:
@@ -163,7 +165,8 @@ def running(data: DataFolder) -> list[AtWork]:
             continue
         finally:
             connection.close()
-        found.append(AtWork(role=config.role, sequence=_told(text, _SEQUENCE), file=_told(text, _FILE)))
+        sequence, file, trusted = (_told(text, name) for name in (_SEQUENCE, _FILE, _TRUSTED))
+        found.append(AtWork(role=config.role, sequence=sequence, file=file, trusted=trusted))
     return found
 
 
@@ -174,18 +177,23 @@ def _told(metrics: str, name: str) -> int:
 
 def await_register(data: DataFolder, sequence: int) -> None:
     """Until every running role has taken the register of this number. Raises NotTakenError after 30 s."""
-    until = time.monotonic() + _PATIENCE_S
-    while late := [one for one in running(data) if one.sequence < sequence]:
-        if time.monotonic() > until:
-            raise NotTakenError([one.role for one in late])
-        time.sleep(_POLL_S)
+    _await(data, lambda one: one.sequence >= sequence)
 
 
 def await_files(data: DataFolder, sequence: int) -> None:
     """Until every running role has taken the register of this number and its own `role.json`. Raises NotTakenError after 30 s."""
-    until = time.monotonic() + _PATIENCE_S
     wanted = {path.parent.name: number_of(path.read_bytes()) for path in (data.root / "roles").glob(f"*/{ROLE_FILE}")}
-    while late := [one for one in running(data) if one.sequence < sequence or one.file != wanted[one.role]]:
+    _await(data, lambda one: one.sequence >= sequence and one.file == wanted[one.role])
+
+
+def await_trust(data: DataFolder, trusted: bytes) -> None:
+    """Until every running role trusts the CAs of this `ca.pem`, and no others. Raises NotTakenError after 30 s."""
+    _await(data, lambda one: one.trusted == number_of(trusted))
+
+
+def _await(data: DataFolder, taken: Callable[[AtWork], bool]) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while late := [one for one in running(data) if not taken(one)]:
         if time.monotonic() > until:
             raise NotTakenError([one.role for one in late])
         time.sleep(_POLL_S)

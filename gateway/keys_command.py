@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway import config, guarding, key_destruction, staff_calls
+from gateway.ca_rotation import PURPOSE as CA
+from gateway.ca_rotation import CaRotation
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
@@ -58,6 +60,11 @@ _DAY: Final = timedelta(days=1)
 _LEAD_S: Final = 5.0
 """Seconds that agencies elsewhere are given to read a register, unless told."""
 
+
+class _WrongSpanError(Exception):
+    """A time to wait or to overlap that is less than none."""
+
+
 _HINDRANCES: Final[dict[type[Exception], tuple[str, int]]] = {
     FolderBusyError: ("この役割は動作中です。止めてからにしてください / the role is running; stop it first", REFUSED),
     StorageUnavailableError: (
@@ -74,6 +81,7 @@ _HINDRANCES: Final[dict[type[Exception], tuple[str, int]]] = {
     RegisterBrokenError: ("登録簿がこの認証局のものではありません / the register is not this authority's", BAD_INPUT),
     KeyStoreError: ("鍵ファイルを開けません / the key file cannot be opened", BAD_INPUT),
     KeyMissing: ("その用途か版はありません / no such purpose or version", BAD_INPUT),
+    _WrongSpanError: ("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT),
     RingRefused: ("この状態ではできません / the version is not in a state for this", REFUSED),
 }
 
@@ -109,8 +117,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rotate.add_argument(
         "purpose",
         metavar="PURPOSE",
-        help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵、{ROOT} は登録簿の根で、役割と機関は要らない "
-        "(the list's publisher and the register's root: no role, no agency)",
+        help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵、{ROOT} は登録簿の根、{CA} は認証局で、役割と機関は要らない "
+        "(the list's publisher, the register's root, the CA: no role, no agency)",
     )
     unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
     guarding.add_person_argument(unlock, "開ける人 (who opens)")
@@ -132,9 +140,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action in key_destruction.ACTIONS:
         fault_points.arm(config.read().fault)
         return _hindered(lambda: key_destruction.run(args))
-    if args.action == "rotate" and args.purpose in (LISTS, ROOT):
-        rotate = _rotate_publisher if args.purpose == LISTS else _rotate_root
-        return _hindered(lambda: staff_calls.guarded(lambda: rotate(args)))
+    if args.action == "rotate" and args.purpose in _OF_THE_FOLDER:
+        return _hindered(lambda: staff_calls.guarded(lambda: _OF_THE_FOLDER[args.purpose](args)))
     if args.role is None or args.agency is None:
         return end("--role と --agency を示してください / --role and --agency are needed", BAD_INPUT)
     folder = DataFolder(args.data).role(args.role)
@@ -227,7 +234,7 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
             REFUSED,
         )
     if args.overlap < 0 or (args.lead or 0) < 0:
-        return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
+        raise _WrongSpanError
     data = DataFolder(args.data)
     rotation = Rotation(
         data=data,
@@ -242,12 +249,7 @@ def _rotate(found: _KeyFile, args: argparse.Namespace) -> int:
 
 def _rotate_publisher(args: argparse.Namespace) -> int:
     """The old key vouches for the versions that it has signed, and for nothing else at once: there is no overlap to give it."""
-    data = DataFolder(args.data)
-    if not data.marker.exists():
-        raise staff_calls.UnknownPartyError
-    if (args.lead or 0) < 0:
-        return end("--lead は 0 以上に / --lead is 0 or more", BAD_INPUT)
-    fault_points.arm(config.read().fault)
+    data = _data_of(args)
     rotation = PublisherRotation(data=data, core=staff_calls.party(data, NETWORK), lead_s=_lead(data, args))
     try:
         return end(f"新しい版 / new version: {rotation.rotate()}", OK)
@@ -256,12 +258,7 @@ def _rotate_publisher(args: argparse.Namespace) -> int:
 
 
 def _rotate_root(args: argparse.Namespace) -> int:
-    data = DataFolder(args.data)
-    if not data.marker.exists():
-        raise staff_calls.UnknownPartyError
-    if args.overlap < 0 or (args.lead or 0) < 0:
-        return end("--overlap と --lead は 0 以上に / --overlap and --lead are 0 or more", BAD_INPUT)
-    fault_points.arm(config.read().fault)
+    data = _data_of(args)
     rotation = RootRotation(data=data, overlap=args.overlap * _DAY, lead_s=_lead(data, args))
     try:
         return end(f"新しい版 / new version: {rotation.rotate()}", OK)
@@ -271,6 +268,43 @@ def _rotate_root(args: argparse.Namespace) -> int:
             f"{', '.join(hindrance.roles)}",
             REFUSED,
         )
+
+
+def _rotate_ca(args: argparse.Namespace) -> int:
+    data = _data_of(args)
+    rotation = CaRotation(data=data, overlap=args.overlap * _DAY, lead_s=_lead(data, args))
+    try:
+        number = rotation.rotate()
+    except NotTakenError as hindrance:
+        return end(
+            "新しい ca.pem か登録簿をまだ受け取っていない役割があります。直してからもう一度"
+            " / mend these, which have not taken the new ca.pem or register, then the same again: "
+            f"{', '.join(hindrance.roles)}",
+            REFUSED,
+        )
+    left = "".join(f"\n  {one.agency} {one.use or one.name} {one.sha256[:16]}" for one in rotation.left())
+    said = (
+        "\n次の証明書は古い認証局のもので、それが終わると通じません。ca.pem を渡し、発行し直すか (agency certificate --csr) 替えて (certificates replace) 渡してください"
+        f" / these are of the old CA and fail when it ends: hand ca.pem over, and issue or replace them:{left}"
+    )
+    return end(f"新しい版 / new version: {number}{said if left else ''}", OK)
+
+
+def _data_of(args: argparse.Namespace) -> DataFolder:
+    """The data folder whose key is rotated. Raises UnknownPartyError, _WrongSpanError."""
+    data = DataFolder(args.data)
+    if not data.marker.exists():
+        raise staff_calls.UnknownPartyError
+    if args.overlap < 0 or (args.lead or 0) < 0:
+        raise _WrongSpanError
+    fault_points.arm(config.read().fault)
+    return data
+
+
+_OF_THE_FOLDER: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    LISTS: _rotate_publisher, ROOT: _rotate_root, CA: _rotate_ca,
+}  # fmt: skip
+"""Keys that no ring has."""
 
 
 def _lead(data: DataFolder, args: argparse.Namespace) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from keys.ring import Keyring, State
 from storage.database import StorageUnavailableError
@@ -22,8 +22,8 @@ from storage.key_store import KeyStore, KeyStoreError
 from transport.register import RegisterBrokenError
 from transport.register_records import RegisterRecords
 from transport.standing_register import Looked, StandingRegister
-from transport.standing_role import StandingRole
-from transport.tls import Identity, StandingCertificate
+from transport.standing_role import StandingRole, number_of
+from transport.tls import Context, Identity, StandingCertificate
 
 LOOK_S: Final = 1.0
 RENEWED: Final = Counter("sekisho_renewals", "Changed files that a running role has taken", ["kind"])
@@ -34,6 +34,10 @@ KEY_EVENTS: Final = Counter(
 )
 for _event in ("created", "rotated", "destroyed", "register_taken", "certificate_taken"):
     KEY_EVENTS.labels(_event)  # there from the start, so that the first of them is an increase
+TRUSTED: Final = Gauge(
+    "sekisho_trusted_authorities",
+    "Which CAs this role trusts: the start of their file's SHA-256 as a number; -1 while its contexts differ",
+)
 FAILURES: Final = Counter("sekisho_renewal_failures", "Changed files that a running role could not take", ["kind"])
 _LOG = structlog.get_logger()
 
@@ -55,8 +59,8 @@ class Renewal:
         self._stores.append(store)
         return store
 
-    def of_certificate(self, identity: Identity, context: ssl.SSLContext) -> ssl.SSLContext:
-        """Keep what this context shows to the identity's files from now on."""
+    def of_certificate(self, identity: Identity, context: Context) -> Context:
+        """Keep what this context shows, and whom it trusts, to the identity's files from now on."""
         self._certificates.append(StandingCertificate(identity, context))
         return context
 
@@ -98,6 +102,8 @@ class Renewal:
                 call()
         for certificate in self._certificates:
             self._take_certificate(certificate)
+        trusted = {number_of(one.trusted) for one in self._certificates}
+        TRUSTED.set(trusted.pop() if len(trusted) == 1 else -1)
         while self._untold:
             try:
                 if self._records is not None:

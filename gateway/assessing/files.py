@@ -74,12 +74,11 @@ def certificates(installation: Installation) -> Result:
 def _wrong(identity: Identity, now: datetime, enrolled: tuple[str, Use] | None, register: Register) -> str | None:
     try:
         certificate = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
-        authority = x509.load_pem_x509_certificate(identity.ca.read_bytes())
+        trusted = x509.load_pem_x509_certificates(identity.ca.read_bytes())
         key = serialization.load_pem_private_key(identity.key.read_bytes(), password=None)
-        certificate.verify_directly_issued_by(authority)
     except (OSError, ValueError, TypeError):
         return "証明書か鍵を読めない (certificate or key unreadable)"
-    except InvalidSignature:
+    if not any(_issued(certificate, authority) for authority in trusted):
         return "この認証局の証明書ではない (not of this authority)"
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not first <= now < last:
@@ -90,6 +89,14 @@ def _wrong(identity: Identity, now: datetime, enrolled: tuple[str, Use] | None, 
     if enrolled is not None and (peer is None or (peer.agency, peer.use) != enrolled):
         return "登録簿にこの用途で載っていない (not enrolled for this use)"
     return None
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def identities_apart(installation: Installation) -> Result:

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.data_folder import private_folder, write_private
+from gateway.setting_up.certificate_authorities import beside, drop_those_over, open_ca
+from gateway.setting_up.certificate_making import BACKDATE, builder, key_in, key_pem, key_usage, pem
 from gateway.setting_up.register_roots import ROOT_SEED, roots_before
 from gateway.topology_parts import CERTIFICATE_DAYS
 from keys.masked import Secret
@@ -27,10 +29,7 @@ from keys.signing import Signer, generate_seed
 from storage import durable_file
 from transport.tls import Identity
 
-_CA_DAYS: Final = 3650
 _RENEW_WITHIN: Final = timedelta(days=30)
-_BACKDATE: Final = timedelta(hours=1)
-_NAME: Final = "Sekisho development CA"
 _LIST_SEED: Final = "permission-list.seed"
 _NEXT_LIST_SEED: Final = "permission-list.next.seed"
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -40,11 +39,13 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 class Authority:
     """The CA at work, at one instant. `now` decides what has expired. `lists` signs versions of the permission list.
 
+    `beside`: the CAs that are trusted beside it while it comes or those of before go (`certificate_authorities`).
     `root`: the register's; `roots_before`: those that it has replaced and that sign too until their parties have followed (`register_roots`).
     """
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    beside: tuple[x509.Certificate, ...]
     root: Signer
     roots_before: tuple[Signer, ...]
     lists: Signer
@@ -67,35 +68,49 @@ class Authority:
         hosts = hosts if hosts is None else (*_LOOPBACK, *(one for one in hosts if one not in _LOOPBACK))
         private_folder(folder)
         identity = Identity(certificate=folder / f"{stem}.pem", key=folder / f"{stem}.key.pem", ca=folder / "ca.pem")
-        key = _key(identity.key)
+        key = key_in(identity.key)
         if not self._in_force(identity.certificate, key, hosts, days):
-            write_private(identity.certificate, _pem(self._sign(subject, key.public_key(), hosts, days)))
+            write_private(identity.certificate, pem(self._sign(subject, key.public_key(), hosts, days)))
         self.write_ca(folder)
         return identity
 
     def write_ca(self, folder: Path) -> None:
-        write_private(folder / "ca.pem", _pem(self.certificate))
+        write_private(folder / "ca.pem", self.trusted)
+
+    @property
+    def trusted(self) -> bytes:
+        """What `ca.pem` says to everybody (PEM), the CA at work first."""
+        return b"".join(map(pem, (self.certificate, *self.beside)))
+
+    def issued(self, certificate: x509.Certificate) -> bool:
+        """Whether it is of the CA at work."""
+        try:
+            certificate.verify_directly_issued_by(self.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     def answer(
         self, public: ec.EllipticCurvePublicKey, *, subject: str, hosts: tuple[str, ...] | None, days: int
     ) -> bytes:
         """A certificate (PEM) for the key of a request. `hosts`: names and addresses of a server's, None for a client's."""
-        return _pem(self._sign(subject, public, hosts, days))
+        return pem(self._sign(subject, public, hosts, days))
 
     def anew(self, old: x509.Certificate) -> tuple[bytes, bytes]:
         """A new key and a certificate for it (PEM both), for the same subject, use, hosts and time as `old`."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = str(old.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-        days = (old.not_valid_after_utc - old.not_valid_before_utc - _BACKDATE).days
-        return _key_pem(key), _pem(self._sign(name, key.public_key(), _hosts(old), days))
+        days = (old.not_valid_after_utc - old.not_valid_before_utc - BACKDATE).days
+        return key_pem(key), pem(self._sign(name, key.public_key(), _hosts(old), days))
 
     def _in_force(self, path: Path, key: ec.EllipticCurvePrivateKey, hosts: tuple[str, ...] | None, days: int) -> bool:
         if not path.exists():
             return False
         try:
             found = x509.load_pem_x509_certificate(path.read_bytes())
-            found.verify_directly_issued_by(self.certificate)
-        except (ValueError, TypeError, InvalidSignature):
+        except ValueError:
+            return False
+        if not self.issued(found):
             return False
         left = found.not_valid_after_utc - self.now
         lasts = min(_RENEW_WITHIN, timedelta(days=days) / 2) < left <= timedelta(days=days)
@@ -105,28 +120,27 @@ class Authority:
         self, subject: str, public: ec.EllipticCurvePublicKey, hosts: tuple[str, ...] | None, days: int
     ) -> x509.Certificate:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if hosts is None else ExtendedKeyUsageOID.SERVER_AUTH
-        builder = (
-            _builder(subject, self.certificate.subject, public, self.now, days)
+        made = (
+            builder(subject, self.certificate.subject, public, self.now, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(key_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if hosts is not None:
-            builder = builder.add_extension(x509.SubjectAlternativeName([*map(_host, hosts)]), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
+            made = made.add_extension(x509.SubjectAlternativeName([*map(_host, hosts)]), critical=False)
+        return made.sign(self.key, hashes.SHA256())
 
 
 def open_authority(folder: Path, now: datetime) -> Authority:
     """Open the authority of a data folder, making it at the first time."""
     private_folder(folder)
-    key = _key(folder / "ca.key.pem")
-    path = folder / "ca.pem"
-    if not path.exists():
-        write_private(path, _pem(_self_signed(key, now)))
+    drop_those_over(folder, now)
+    certificate, key = open_ca(folder, now)
     return Authority(
-        certificate=x509.load_pem_x509_certificate(path.read_bytes()),
+        certificate=certificate,
         key=key,
+        beside=beside(folder, certificate),
         root=_signer(folder / ROOT_SEED),
         roots_before=tuple(one.signer for one in roots_before(folder)),
         lists=_signer(folder / _LIST_SEED),
@@ -176,63 +190,3 @@ def fingerprint(identity: Identity) -> str:
 
 def fingerprint_of(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
-
-
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """The P-256 key in this file, made if there is none."""
-    if not path.exists():
-        fresh = ec.generate_private_key(ec.SECP256R1())
-        write_private(path, _key_pem(fresh))
-    found = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    if not isinstance(found, ec.EllipticCurvePrivateKey):
-        raise TypeError("a key file of the data folder holds another kind of key")
-    return found
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _self_signed(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    return (
-        _builder(_NAME, name, key.public_key(), now, _CA_DAYS)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(ca=True), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _builder(
-    subject: str, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, days: int
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATE)
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    )
-
-
-def _key_usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.data_folder import DataFolder, write_private
-from gateway.setting_up.authority import Authority
+from gateway.setting_up.authority import Authority, open_authority
 from gateway.setting_up.register_roots import drop_those_over
 from gateway.setting_up.succession import Body, with_root
 from storage import durable_file
@@ -20,6 +20,8 @@ from transport.register_forms import present_form
 REGISTER_LOCK: Final = "register.lock"
 ROOT_LOCK: Final = "register-root.lock"
 """Held by whoever replaces the key that the register is signed under."""
+CA_LOCK: Final = "ca.lock"
+"""Held by whoever replaces the CA."""
 LISTS_LOCK: Final = "permission-list.lock"
 """Held by whoever signs a version of the list, and by whoever changes the key that it is signed with."""
 
@@ -49,6 +51,7 @@ def publish(data: DataFolder, authority: Authority, change: Callable[[Body | Non
         if body != before or not data.register.exists():
             write_private(data.register, sign_register(body, *authority.roots_before, authority.root))
         distribute(data)
+        distribute_trust(data, open_authority(data.authority, authority.now))  # which may have changed meanwhile
         drop_those_over(data.authority, authority.now)
     return int(body["sequence"])
 
@@ -80,3 +83,10 @@ def distribute(data: DataFolder) -> None:
     signed = data.register.read_bytes()
     for path in _copies(data):
         write_private(path, signed)
+
+
+def distribute_trust(data: DataFolder, authority: Authority) -> None:
+    """Whom everybody of this folder trusts, into every folder that says it."""
+    for place in ("roles/*/tls", "clients/*/tls", "clients/*"):
+        for path in data.root.glob(f"{place}/ca.pem"):
+            authority.write_ca(path.parent)

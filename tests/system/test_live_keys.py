@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 
@@ -279,6 +281,25 @@ async def test_is_8_the_registers_root_is_replaced_under_traffic_and_the_old_one
     finally:
         path.write_bytes(data.register.read_bytes())
         distribute(data)
+
+
+async def test_is_8_the_ca_is_replaced_under_traffic_and_whoever_has_the_old_key_certifies_nobody(system, tmp_path):
+    data = system.running.data
+    old = open_authority(data.authority, Clock()())
+
+    async def change() -> None:
+        assert await sekisho(system, "keys", "rotate", "ca", "--lead", "0", "--overlap", "0") == OK
+
+    _all_answered(system, await _under_traffic(system, change))
+    assert (await system.ask("suginami-gyomu", system.to_the_ward(system.insured[0])))["state"] == "answered"
+    assert await _status(system, data.staff_identity(WARD, "staff-2")) == 200
+    ca = open_authority(data.authority, Clock()()).trusted
+    of_old = replace(old.issue(tmp_path, "stranger", subject="stranger"), ca=tmp_path / "new.pem")
+    of_old.ca.write_bytes(ca)
+    with pytest.raises(aiohttp.ClientError):  # it ends in the handshake: before, it came as far as the register
+        await _status(system, of_old)
+    said = [one["facts"] for one in entries(await system.export("network"), kind="key.rotated")]
+    assert [one["version"] for one in said if one["purpose"] == "ca"] == [2]
 
 
 async def test_is_8_a_key_that_was_ended_at_once_is_refused(system):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import json
 import re
-
-from fido2.utils import websafe_decode
 
 from gateway.demonstration.stage import WARD
 from gateway.topology import Program, shipped
-from tests.support.browser import Browser, at_the_terminal, enter, known
+from tests.support.browser import Browser, at_the_terminal, by_card, enter, enter_by_card, known, with_card
 from tests.support.running_system import INSURANCE, RESIDENTS, entries
-from tests.support.soft_authenticator import SoftAuthenticator
 
 
 async def held_insurance(job, number: str):
@@ -263,33 +258,6 @@ async def test_a_bar_is_set_once_shown_with_its_person_on_record_and_lifted(job)
         assert not any(number in address for address in browser.seen)
     changed = entries(await job.system.export(WARD), kind="bars.changed")
     assert [(one["actor"], one["facts"]["event"]) for one in changed][-2:] == [("staff-1", "set"), ("staff-1", "lift")]
-
-
-async def with_card(browser: Browser, factors: dict[str, str]) -> SoftAuthenticator:
-    """A browser's card, enrolled for whoever has logged in."""
-    card = SoftAuthenticator(origin=browser.base)
-    await browser.get("/card")
-    _, asked = await browser.send("/card/options", {"form_key": browser.form_key})
-    made = card.register(websafe_decode(asked["options"]["publicKey"]["challenge"]))
-    status, _ = await browser.send("/card/register", {**factors, "form_key": browser.form_key, "registration": made})
-    assert status == 200
-    return card
-
-
-async def enter_by_card(browser: Browser, card: SoftAuthenticator, staff_id: str, password: str) -> None:
-    _, given = await browser.send("/login/challenge", {"staff_id": staff_id})
-    signed = {"challenge": given["challenge"], "webauthn": card.sign(base64.b64decode(given["challenge"]))}
-    entered = {"staff_id": staff_id, "password": password, "reason": "administration", **signed}
-    assert (await browser.send("/login/web", entered))[0] == 200
-    await browser.get("/grants")
-
-
-async def by_card(browser: Browser, card: SoftAuthenticator, decision: dict[str, str]) -> dict[str, str]:
-    """What the page's script adds to the form when the card has signed."""
-    status, given = await browser.send("/grants/challenge", {**decision, "form_key": browser.form_key})
-    assert status == 200
-    signed = card.sign(base64.b64decode(given["challenge"]))
-    return {"challenge": given["challenge"], "webauthn": json.dumps(signed), "passphrase": ""}
 
 
 async def test_a_grant_waits_for_a_second_person_with_both_factors(job):

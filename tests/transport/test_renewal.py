@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from datetime import timedelta
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -43,6 +44,34 @@ async def test_new_connections_show_the_new_certificate_and_a_pair_that_does_not
         server.key.write_bytes(new_key)
         assert standing.look()
         assert (await asyncio.to_thread(shown)).split() == server.certificate.read_text().split()
+
+
+async def test_is_8_a_running_server_trusts_another_ca_and_drops_the_one_of_before(tmp_path):
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new")
+    server, _ = old.issue("server")
+    caller, stranger = tls.client_context(old.issue("caller")[0], old.ca), new.issue("caller")[0]
+    context = tls.server_context(server, require_client=True)
+    standing = StandingCertificate(server, context)
+    app = listener.application()
+    async with listener.listening(app, host="127.0.0.1", port=0, context=context, metrics_port=0) as port:
+
+        async def admitted(client: tls.Context) -> bool:
+            async with channel.session(client, connections=1) as session:
+                try:
+                    async with session.get(f"https://localhost:{port}/") as answer:
+                        return answer.status == 404
+                except aiohttp.ClientError:
+                    return False
+
+        one, two = old.ca.read_bytes(), new.ca.read_bytes()
+        seen = []
+        for trusted in (one, one + two, two):
+            server.ca.write_bytes(trusted)
+            standing.look()
+            old_ca = tmp_path / "of-the-server.pem"
+            old_ca.write_bytes(one)
+            seen.append((await admitted(caller), await admitted(tls.client_context(stranger, old_ca))))
+    assert seen == [(True, False), (True, True), (False, True)]
 
 
 async def test_a_caller_with_a_replaced_certificate_comes_back_and_is_refused_after_its_end(tmp_path):
