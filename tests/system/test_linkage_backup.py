@@ -16,11 +16,12 @@ import pytest
 from evidence.entry import EntryKind
 from evidence.findings import FindingName
 from evidence.orders import OrderKind
-from gateway import backup_orders, staff_calls
+from gateway import backup_keys, backup_orders, staff_calls, staff_cards
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import OK, REFUSED, UNREACHABLE
 from gateway.launcher import RoleNotStartedError
+from storage.backups.form import read_head
 from storage.marks import Marks
 from synthetic.people import Person
 from tests.support.backup_world import BackupWorld
@@ -86,6 +87,7 @@ def _make(world: BackupWorld) -> None:
     found["by staff"] = world.backup("create", str(world.folder / "x.backup"), "--staff", "staff-1")
     found["made"] = world.backup("create", str(world.file))
     found["verified"] = world.backup("verify", str(world.file))
+    found["key rotated"] = world.sekisho("keys", "rotate", "backup-key", "--agency", WARD)
     _keeper(world)
     found["by a keeper"] = [
         world.sekisho("backup", "create", str(world.folder / f"{name}.by-keeper"), "--database", name, *KEEPER)
@@ -120,6 +122,8 @@ def _carried(linkage: staff_calls.Party, order: str, path: str = "") -> str:
 async def _after(world: BackupWorld) -> None:
     """What is lost with the schema: people with codes, a change and a deletion of originals, another secret of a business system."""
     system, cast, new = world.system, _people(world), world.found["new"]
+    async with system.stage.system("kanri") as caller:
+        world.found["jobs"] = (await caller.post("/v1/jobs", {"kind": "backup"}))["items"]
     await system.register(RESIDENTS, new[:2])
     await system.obtain_codes(RESIDENTS)
     world.numbers["lost"] = {await _number(world, person) for person in new[:2]}
@@ -266,6 +270,34 @@ async def test_orders_are_on_record_at_both_servers(world):
     assert [one["facts"]["event"] for one in made[:2]] == ["begun", "made"]
     assert made[0]["facts"]["order"] in {one["facts"]["order"] for one in ordered}
     assert "order_signature_invalid" in {one["reason"] for one in entries(world.found["log"], kind="access.refused")}
+
+
+async def test_is_8_the_backup_key_is_rotated_while_the_servers_run_and_each_opens_its_own_backups(world):
+    """The backup that is restored later is sealed to the key of before."""
+    assert world.found["key rotated"][0] == OK, world.found["key rotated"]
+    after = world.folder / "linkage.by-keeper"
+    recipients = []
+    for file in (world.file, after):
+        with file.open("rb") as opened:
+            recipients.append(read_head(opened)[0].recipient)
+        assert world.backup("verify", str(file))[0] == OK
+    assert recipients[0] != recipients[1]
+    data = world.system.running.data
+    assert [backup_keys.number_of(data, WARD, one) for one in recipients] == [1, 2]
+    with pytest.raises(staff_cards.CardFileError):  # known to whoever knew the first one's
+        backup_keys.open_private(data, WARD, 2, staff_cards.read_secrets(data.backup_secrets(WARD, 1)).passphrase)
+    said = [one["facts"] for one in entries(await world.system.export(WARD), kind="key.rotated")]
+    assert [one["version"] for one in said if one["purpose"] == "backup-key"] == [2]
+
+
+async def test_is_10_backups_of_the_linkage_server_are_jobs(world):
+    """A restored one tells of the backup that it came from as one that was not finished: its end was written after it."""
+    jobs = world.found["jobs"]
+    assert {one["state"] for one in jobs} == {"done"}
+    assert all(one["done"] == one["total"] and one["counts"]["person"] > 0 for one in jobs)
+    assert world.found["backup id"] in {one["id"] for one in jobs}
+    rows = await world.ask_database("select backup_id, reason from backup_run")
+    assert [tuple(row) for row in rows] == [(world.found["backup id"], "server_stopped")]
 
 
 def test_nothing_readable_lies_in_the_file(world):
