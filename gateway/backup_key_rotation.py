@@ -15,6 +15,7 @@ from gateway import backup_keys
 from gateway.data_folder import DataFolder, write_private
 from gateway.key_records import record
 from gateway.key_rotation import ENDED, PREPARED, passed
+from gateway.staff_cards import CardFileError
 from keys.ring import Keyring
 from transport.role import RoleConfig
 
@@ -42,6 +43,8 @@ class BackupKeyRotation:
         # 1
         with passed(PREPARED):
             number, public = backup_keys.newest(self.data, self.agency)
+            if before is not None and not backup_keys.is_known(self.data, self.agency, before):
+                raise CardFileError("the server has a key that is not of this folder; its people replace it themselves")
             if public is None or public == before:  # else a run died before step 3
                 number += 1
                 public = backup_keys.make(self.data, self.agency, number, self.passphrase(number), profile="normal")

@@ -81,6 +81,12 @@ def newest(data: DataFolder, agency: str) -> tuple[int, bytes | None]:
     return numbers[-1], base64.b64decode(stored["public"]) if "public" in stored else None
 
 
+def is_known(data: DataFolder, agency: str, public: bytes) -> bool:
+    """Whether the private half to this public one lies here, as far as the files say. Raises CardFileError."""
+    forms = [_stored(data.backup_key(agency, number)) for number in data.backup_keys(agency)]
+    return any(stored.get("recipient") in (None, key_hash(public).hex()) for stored in forms)
+
+
 def number_of(data: DataFolder, agency: str, recipient: str) -> int:
     """Which key opens what is sealed to this public half (hex SHA-256). Raises CardFileError."""
     forms = {number: _stored(data.backup_key(agency, number)) for number in data.backup_keys(agency)}

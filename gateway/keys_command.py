@@ -312,8 +312,8 @@ def _rotate_backup_key(args: argparse.Namespace) -> int:
     )
     try:
         number, kept = rotation.rotate()
-    except staff_cards.CardFileError:
-        return end("バックアップ鍵のファイルを読めません / the file of the backup key cannot be read", BAD_INPUT)
+    except staff_cards.CardFileError as wrong:
+        return end(f"バックアップ鍵は元のままです / the backup key stays as it is: {wrong}", BAD_INPUT)
     said = f"新しい版 / new version: {number}。古い鍵のファイルは、それで封をしたバックアップがある間だけ残してください / keep the one before as long as its backups"
     own = f"\n自前の鍵を使い続けます / these keep a key of their own: {', '.join(kept)}" if kept else ""
     return end(f"{said}{own}", OK)
@@ -321,7 +321,7 @@ def _rotate_backup_key(args: argparse.Namespace) -> int:
 
 def _new_passphrase(data: DataFolder, agency: str, number: int) -> str:
     """Of a synthetic agency, whose passphrases lie in files, one that is drawn; else what its administrators type. Raises CardFileError."""
-    if number > 1 and not data.backup_secrets(agency, number - 1).exists():
+    if not data.backup_secrets(agency, number - 1).exists():
         typed = [getpass.getpass(f"新しい鍵 {number} の暗証 (passphrase of the new key): ") for _ in range(2)]
         if typed[0] != typed[1] or len(typed[0]) < guarding.SHORTEST:
             raise staff_cards.CardFileError("the passphrase is too short, or was not typed alike twice")
