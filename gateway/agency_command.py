@@ -13,10 +13,12 @@ from typing import Any, Final
 import yaml
 from cryptography import x509
 
-from gateway import delegations, own_topology, partner_key
+from gateway import assessed_days, delegations, own_topology, partner_key
+from gateway.assessed_days import Assessed
 from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
+from gateway.list_sources import SourceWrongError, register
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
 from gateway.setting_up.key_files import LOG, SIGNING
@@ -98,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
     try:
         return _ACTIONS[args.action](args, data, own_topology.read(data))
-    except (TopologyError, RequestRefusedError) as wrong:
+    except (TopologyError, RequestRefusedError, SourceWrongError) as wrong:
         return end(str(wrong), BAD_INPUT)
     except FolderBusyError:
         return end(_BUSY, REFUSED)
@@ -154,11 +156,17 @@ def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> 
                 " / these roles host nobody else; change the topology file instead",
                 REFUSED,
             )
-        text = yaml.safe_dump(_leaving(topology, agency), allow_unicode=True, sort_keys=False)
+        text = yaml.safe_dump(_leaving(topology, agency, _assessed(data, agency)), allow_unicode=True, sort_keys=False)
         file = str(data.agencies / f"{agency.id}.yaml")
         wanted = own_topology.read(data, more=Addition(file, text))
         said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
         return _apply(data, agency.id, text, wanted, said, still=still)
+
+
+def _assessed(data: DataFolder, agency: Agency) -> Assessed:
+    """Until today: as the register dates it. Raises SourceWrongError."""
+    found = register(data).agencies.get(agency.id) if data.register.is_file() else None
+    return (found.assessed or False) if found is not None else agency.assessed
 
 
 def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
@@ -239,7 +247,7 @@ def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
         "code": agency.code,
         "name": agency.name,
         "kinds": list(agency.kinds),
-        "assessed": agency.assessed,
+        "assessed": assessed_days.body(agency.assessed),
         "hosted_by": {program.value: name for program, name in _hosted_by(topology, agency).items()},
         "elsewhere": f"{where.host}:{where.port}" if where is not None else None,
         "own_keys": where is not None and where.own_keys,
@@ -273,10 +281,10 @@ def _certificates(data: DataFolder, agency: Agency) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _leaving(topology: Topology, agency: Agency) -> dict[str, Any]:
-    """The agency's file once it has left."""
+def _leaving(topology: Topology, agency: Agency, assessed: Assessed) -> dict[str, Any]:
+    """The agency's file once it has left; `assessed`: with its days, for its records are judged still."""
     facts: dict[str, Any] = {"id": agency.id, "code": agency.code, "name": agency.name, "kinds": list(agency.kinds)}
-    facts["assessed"] = agency.assessed
+    facts["assessed"] = assessed_days.body(assessed)
     document: dict[str, Any] = {"agency": facts, "left": Clock()().astimezone(JST).date().isoformat()}
     if agency.elsewhere is not None:
         named = {"host": agency.elsewhere.host, "port": agency.elsewhere.port}

@@ -19,6 +19,7 @@ from typing import Any, Final
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED
 from gateway.list_sources import SourceWrongError, open_library, register
+from gateway.registered_parties import party_of
 from permission_lists.decide import Level, Party, Permitted, Question, Refused, decide
 from permission_lists.explain import COLUMNS, MARKS, Checked, Explained, Verdict, allowing, explain
 from permission_lists.model import PermissionList, PermissionRow
@@ -175,7 +176,7 @@ def _party(name: str, option: str, kinds: list[str], agencies: Sequence[Agency])
     agency = next((one for one in agencies if not means.isdisjoint(whole_names(rules, one.name))), None)
     party = resolve(rules, listed_name(rules, name) or name)
     if agency is not None:
-        party = Party(name=agency.name, kinds=agency.kinds, pia_duty_met=agency.assessed, means=means)
+        party = replace(party_of(agency), means=means)
     if party is None:
         raise QuestionWrongError(_UNKNOWN_PARTY.replace("{option}", option))
     known = sorted(kind for kind, of in rules.registered.items() if of in party.kinds)

@@ -21,14 +21,17 @@ from gateway import staff_calls
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.intermediate_server.correction.correcting import CORRECTION_PREFIX, Field, Reason
+from gateway.intermediate_server.outcomes import RECORDED
 from gateway.intermediate_server.records.searching import LARGEST_PAGE
 from gateway.intermediate_server.retention.certificates import PAGE, together
 from gateway.staff_calls import Party
 from transport.clock import JST, Clock
 
-_OUTCOMES: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
+_KINDS: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
+_OUTCOMES: Final = sorted(RECORDED)
 _COLUMNS: Final = (
-    "id", "at", "kind", "inquiry_number", "inquirer", "provider", "basis", "item", "information", "items", "disposition", "reason",
+    "id", "at", "kind", "outcome", "inquiry_number", "inquirer", "inquirer_for", "provider", "provider_for", "basis", "item", "information",
+    "items", "disposition", "reason",
     "actor", "purpose_text", "erased", "corrections", "differs",
 )  # fmt: skip
 _ACTIONS: Final = {
@@ -81,11 +84,16 @@ def _add_conditions(action: argparse.ArgumentParser) -> None:
     told = "統合宛名番号を標準入力から読む (integrated number on standard input)"
     action.add_argument("--person", action="store_true", help=told)
     _add_period(action)
-    action.add_argument("--partner", metavar="ID", help="相手の機関 (the other agency)")
+    action.add_argument(
+        "--partner", metavar="ID", help="相手の機関、または委任元 (the other agency, or one in whose stead)"
+    )
     action.add_argument("--affair", metavar="ITEM", help="照合リストの項 (item of the list)")
     action.add_argument("--information", metavar="NAME", help="特定個人情報の名 (kind of information)")
     action.add_argument("--by", metavar="ACTOR", help="記録にある職員 (who acted, as recorded)")
-    action.add_argument("--outcome", choices=_OUTCOMES, metavar="KIND", help=f"結果 (kind): {', '.join(_OUTCOMES)}")
+    action.add_argument("--kind", choices=_KINDS, metavar="KIND", help=f"記録の種類 (kind): {', '.join(_KINDS)}")
+    action.add_argument(
+        "--outcome", choices=_OUTCOMES, metavar="OUTCOME", help=f"結果 (outcome): {', '.join(_OUTCOMES)}"
+    )
 
 
 def _add_period(action: argparse.ArgumentParser) -> None:
@@ -129,6 +137,7 @@ def _conditions(args: argparse.Namespace) -> dict[str, Any]:
         "affair": args.affair,
         "information": args.information,
         "staff": args.by,
+        "kind": args.kind,
         "outcome": args.outcome,
     }
     return {name: value for name, value in said.items() if value is not None}
@@ -155,7 +164,9 @@ def _search(args: argparse.Namespace, party: Party) -> int:
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
         return OK
     for record in found:
-        line = (record.get(name) for name in ("at", "id", "kind", "inquirer", "provider", "item", "information"))
+        line = (
+            record.get(name) for name in ("at", "id", "kind", "outcome", "inquirer", "provider", "item", "information")
+        )
         corrected = "  訂正あり (corrected)" if record["corrections"] else ""
         differs = (
             f"  記録と食い違う (differs from its entry): {', '.join(record['differs'])}" if record["differs"] else ""

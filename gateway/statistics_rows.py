@@ -12,7 +12,10 @@ COLUMNS: Final = {
     "direction": "種別 (direction)",
     "affair": "事務 (affair)",
     "partner": "相手 (partner)",
+    "inquirer_for": "照会の委任元 (inquirer_for)",
+    "provider_for": "提供の委任元 (provider_for)",
     "information": "情報 (information)",
+    "kind": "終わり方 (kind)",
     "outcome": "結果 (outcome)",
 }
 DIRECTIONS: Final = {"inquiry": "照会 (inquiry)", "provision": "提供 (provision)"}

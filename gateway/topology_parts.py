@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gateway.topology_hosts import LOOPBACK
+from transport.register import AssessedDays
 
 NETWORK: Final = "network"
 RESIDENT_NETWORK: Final = "resident-network"
@@ -83,7 +84,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """情報照会者・情報提供者. `elsewhere`: where its server is when it is not ours, or None for a hosted agency.
+    """情報照会者・情報提供者. `assessed` (28条): from today on, or the days. `elsewhere`: where its server is when it is not ours, or None for a hosted agency.
 
     `staff`: whether set-up makes its first staff with terminals and cards; without, it brings a founding document of its own.
     """
@@ -92,7 +93,7 @@ class Agency:
     code: str
     name: str
     kinds: tuple[str, ...]
-    assessed: bool
+    assessed: bool | tuple[AssessedDays, ...]
     staff: bool
     systems: tuple[BusinessSystem, ...]
     elsewhere: Elsewhere | None

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from codebook.marked_yaml import Marked
-from gateway import delegations, topology_options
+from gateway import assessed_days, delegations, topology_options
 from gateway.api.grants import GRANTS
 from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_options import WrongFile
@@ -175,7 +175,7 @@ class Reading:
             code=fields.text("code", _CODE, A_CODE),
             name=name,
             kinds=self._kinds(fields, name),
-            assessed=fields.truth("assessed", default=True),
+            assessed=assessed_days.read(fields),
             staff=fields.truth("staff", default=True),
             systems=systems,
             elsewhere=elsewhere,

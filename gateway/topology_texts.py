@@ -55,6 +55,14 @@ MISTAKES: Final = {
         "{what}: id {id} は予約語です / the id is reserved",
         "別の id にしてください / choose another id",
     ),
+    "assessed_empty": (
+        "{what}: assessed に期間がありません / assessed has no days",
+        "済んでいなければ assessed: false と書いてください / write assessed: false where it is not done",
+    ),
+    "assessed_overlap": (
+        "{what}: assessed の期間が重なっています / days of assessed overlap",
+        "一つにまとめるか、日を直してください / make them one, or mend the days",
+    ),
     "name_of_several": (
         "{what}: 名称 {name} の機関は複数あります / several agencies are called so",
         "都道府県名から書いてください / begin with the prefecture",

@@ -33,6 +33,7 @@ _NAMED_NOWHERE = ""
 class _Agency:
     party: Party
     group: int
+    assessed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class CompiledList:
         self._agencies: dict[str, _Agency] = {}
         for agency_id, party in parties.items():
             telling = (party.name if party.name in names else _NAMED_NOWHERE, party.kinds & kinds)
-            self._agencies[agency_id] = _Agency(party, groups.setdefault(telling, len(groups)))
+            self._agencies[agency_id] = _Agency(party, groups.setdefault(telling, len(groups)), party.assessed_on(on))
         examples = [Party(name=name, kinds=of) for name, of in groups]
         self._rows: dict[tuple[str | None, str], _Row] = {}
         statutory = permission_list.statutory_basis(on)
@@ -79,7 +80,7 @@ class CompiledList:
             inquirer is None
             or provider is None
             or row is None
-            or not (inquirer.party.pia_duty_met and provider.party.pia_duty_met)
+            or not (inquirer.assessed and provider.assessed)
             or inquirer.party.name == provider.party.name
         ):
             return self._decide_slowly(inquirer_id, provider_id, basis, item, information)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
-from permission_lists.model import DetailedAffair, Grant, LegalBasis, PermissionList, PermissionRow, Term
+from permission_lists.model import DetailedAffair, Grant, LegalBasis, Period, PermissionList, PermissionRow, Term
 
 
 class Reason(StrEnum):
@@ -57,17 +58,23 @@ class Standing(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+_ALWAYS: Final = (Period(first=date.min, last=None),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """An agency as the list sees it: its name, the legal kinds it is, and whether its assessment duty is met (28条).
+    """An agency as the list sees it: its name, the legal kinds it is, and on which days its assessment duty is met (28条).
 
     `means`: each agency that the name can mean, by its whole name (世田谷区長: 東京都世田谷区長); empty where the name says it all.
     """
 
     name: str
     kinds: frozenset[str]
-    pia_duty_met: bool = True
+    assessed: tuple[Period, ...] = _ALWAYS
     means: frozenset[str] = frozenset()
+
+    def assessed_on(self, day: date) -> bool:
+        return any(period.covers(day) for period in self.assessed)
 
     def may_be(self, other: Party) -> bool:
         """Whether two names may be of one agency: by one name or another, nobody inquires of itself."""
@@ -113,7 +120,7 @@ def decide(permission_list: PermissionList, question: Question) -> Permitted | R
     """Check a question against the list.
 
     1. The basis is known and in force on the day (番号法第19条第8号・第9号; PL-5).
-    2. Both parties have met their assessment duty (番号法第21条第2項・第28条; PL-6).
+    2. Both parties' assessment duty is met on the day (番号法第21条第2項・第28条; PL-6).
     3. The inquirer is not the provider (PL-6).
     4. The item stands in that basis (PL-1).
     5. The row is in force on the day (PL-2).
@@ -129,7 +136,7 @@ def decide(permission_list: PermissionList, question: Question) -> Permitted | R
         return refused(Reason.BASIS_NOT_IN_FORCE)
     notes = text_notes(basis, question.on)
     # 2
-    if not (question.inquirer.pia_duty_met and question.provider.pia_duty_met):
+    if not (question.inquirer.assessed_on(question.on) and question.provider.assessed_on(question.on)):
         return refused(Reason.PIA_DUTY_NOT_MET, notes=notes)
     # 3
     if question.inquirer.may_be(question.provider):

@@ -92,7 +92,7 @@ def explain(permission_list: PermissionList, question: Question, *, registered: 
     """
     basis = basis_on(permission_list, question.basis, question.on)
     row = None if basis is None else permission_list.rows.get((basis.id, question.item))
-    both = question.inquirer.pia_duty_met and question.provider.pia_duty_met
+    both = question.inquirer.assessed_on(question.on) and question.provider.assessed_on(question.on)
     items = [found.item for found in permission_list.rows.values() if basis is not None and found.basis is basis]
     return Explained(
         columns=(

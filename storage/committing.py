@@ -14,7 +14,7 @@ import asyncpg
 
 from storage import sql
 from storage.committer import Applied, Committer, LookAgainError, Lost, Waiting
-from storage.database import CommitUnknownError, StorageUnavailableError, enter
+from storage.database import NUL_IN_TEXT, CommitUnknownError, StorageUnavailableError, enter
 from storage.log_metrics import COMMIT_SECONDS, LOG_WRITE_FAILURES, OLDEST_WAITING
 from storage.ready import Ready
 
@@ -82,7 +82,7 @@ async def _work(batches: list[Batch], settling: asyncio.TaskGroup, *, shared: bo
             for one in batch:
                 await _work([(committer, [one])], settling)
             return
-        _refuse(committer, batch)
+        _refuse(committer, batch, failure if isinstance(failure, NUL_IN_TEXT) else None)
     else:
         for (_, batch), told in zip(batches, results, strict=True):
             _answer(batch, told)
@@ -117,9 +117,12 @@ def _answer(batch: Sequence[Waiting], results: Sequence[Applied | Lost]) -> None
             waiting.done.set_result(result)
 
 
-def _refuse(committer: Committer, batch: Sequence[Waiting]) -> None:
+def _refuse(committer: Committer, batch: Sequence[Waiting], fault: Exception | None = None) -> None:
+    """`fault`: what the caller has to be told instead of that the log could not be written."""
     for waiting in batch:
-        if not waiting.done.done():
+        if fault is not None and not waiting.done.done():
+            waiting.done.set_exception(fault)
+        elif not waiting.done.done():
             LOG_WRITE_FAILURES.labels(committer.tenant).inc()
             waiting.done.set_exception(
                 StorageUnavailableError("the evidence log could not be written; nothing was sent")

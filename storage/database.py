@@ -39,6 +39,10 @@ class StorageUnavailableError(Exception):
     """The database cannot be reached or did not answer in time; nothing was decided. Ask again later."""
 
 
+NUL_IN_TEXT: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""A text has U+0000, which PostgreSQL stores nowhere: the caller's fault, and not a database's that is away."""
+
+
 class CommitUnknownError(StorageUnavailableError):
     """The connection was lost or slow while it committed: the transaction may have happened."""
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from storage.database import StorageUnavailableError
+from storage.database import NUL_IN_TEXT, StorageUnavailableError
 from storage.keepers import KeyStoreError
 
 _LOG = structlog.get_logger()
@@ -65,6 +65,12 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
             return ProblemError(404, "no_such_path", "There is nothing at this path; see /openapi.json.")
         case web.HTTPMethodNotAllowed():
             return ProblemError(405, "method_not_allowed", "This path does not take this method; see /openapi.json.")
+        case _ if isinstance(error, NUL_IN_TEXT):
+            return ProblemError(
+                400,
+                "malformed_body",
+                "A text of this call, in its path, query or body, has the character U+0000, which nothing here takes: leave it out.",
+            )
         case _:
             return ProblemError(
                 500, "internal_error", "The server failed; the operator finds the incident in the operational log."

@@ -58,16 +58,38 @@ class Peer:
         return self.valid_to is None or now <= self.valid_to
 
 
+class AssessedDays(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Legal days, both inside, on which an agency's assessment duty (番号法28条) is met; None: no beginning, or no end, that is known."""
+
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for days that end before they begin."""
+        if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
+            raise ValueError("the days end before they begin")
+
+    def cover(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+ALWAYS: Final = (AssessedDays(),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """One agency: id, 16-digit agency code, Japanese name, legal kinds, public keys of its intermediate server, 28条 standing."""
+    """One agency: id, 16-digit agency code, Japanese name, legal kinds, public keys of its intermediate server, and when it was or is assessed (28条)."""
 
     id: str
     code: str
     name: str
     kinds: frozenset[str]
     signing_keys: PublicKeys
-    assessed: bool
+    assessed: tuple[AssessedDays, ...]
+
+    def assessed_on(self, day: date) -> bool:
+        """Whether its assessment duty is met on a legal day (PL-6)."""
+        return any(one.cover(day) for one in self.assessed)
 
 
 class Side(StrEnum):
@@ -184,7 +206,7 @@ class _Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     kinds: list[str]
     signing_keys: list[_Key]
-    assessed: bool
+    assessed: list[AssessedDays]
 
 
 class _Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,7 +291,7 @@ def _built(body: _Body) -> Register:
             name=one.name,
             kinds=frozenset(one.kinds),
             signing_keys=_keys(one.signing_keys),
-            assessed=one.assessed,
+            assessed=tuple(one.assessed),
         )
         for one in body.agencies
     ]

@@ -103,4 +103,4 @@ select to_regnamespace($1) is not null
 select distinct staff_id from staff_grant where function = 'backup' and state in ('effective', 'revoked', 'closed') order by staff_id
 
 -- name: exchange_counts
-select month, direction, basis, item, partner, information, outcome, exchanges from exchange_count
+select month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges from exchange_count

@@ -87,8 +87,9 @@ def wrong(told: Sequence[int], finest: Mapping[Finest, int], threshold: int) -> 
 def _by_month(rows: Sequence[Record]) -> dict[tuple[date, str], dict[Finest, int]]:
     found: defaultdict[tuple[date, str], dict[Finest, int]] = defaultdict(dict)
     for row in rows:
-        finest = ((row["basis"], row["item"]), row["partner"], row["information"], row["outcome"])
-        found[row["month"], row["direction"]][finest] = row["exchanges"]
+        parties = (row["partner"], row["inquirer_for"], row["provider_for"])
+        finest = ((row["basis"], row["item"]), parties, row["information"], (row["kind"], row["outcome"]))
+        found[row["month"], row["kind"].partition(".")[0]][finest] = row["exchanges"]
     return dict(found)
 
 

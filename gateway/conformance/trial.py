@@ -24,13 +24,14 @@ from codebook import layouts
 from codebook.identifiers import PERMIT_PREFIX, new_sortable_id
 from evidence.canonical import timestamp
 from gateway.data_folder import DataFolder
+from gateway.registered_parties import parties_of
 from gateway.topology import NETWORK, RESIDENT_NETWORK, Program
 from keys.sealing import OneTimeKey
 from keys.signing import Signer
 from partner.messages import Question, SignedRequest, envelope, hexdigest, sign_request, text
 from permission_lists import versions
 from permission_lists.compiled import CompiledList
-from permission_lists.decide import Party, Permitted
+from permission_lists.decide import Permitted
 from permission_lists.model import PermissionList
 from permission_lists.versions import SignedVersion, legal_day
 from storage import list_files
@@ -331,11 +332,8 @@ def list_in_force(config: RoleConfig, register: Register, day: date) -> Listed:
     head = versions.in_force(tuple(heads), day)
     if head is None:
         raise TrialError("今日効力のある照合リストがありません / no permission list is in force today")
-    parties = {
-        one.id: Party(name=one.name, kinds=one.kinds, pia_duty_met=one.assessed) for one in register.agencies.values()
-    }
     content = versions.read_content(heads[head].content)
-    return head.content_digest, content, CompiledList(content, parties, day)
+    return head.content_digest, content, CompiledList(content, parties_of(register), day)
 
 
 def _one_item(information: str, day: Any) -> tuple[str, ...]:

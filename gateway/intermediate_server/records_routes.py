@@ -35,6 +35,7 @@ def _searched(acting: Acting, item: SearchItem) -> dict[str, str | int]:
     typed: Mapping[str, str | None] = {
         "partner": item.agency,
         "affair": item.affair,
+        "record_kind": item.kind and item.kind.value,
         "outcome": item.outcome and item.outcome.value,
         "information": item.information if item.information in known else None,
     }

@@ -1,7 +1,8 @@
 """The linkage server keeps its records for seven years (番号法施行令30条; SC-6): who looked at whom and why, what was loaded, asked and decided.
 
 Then bodies and reasons go, and with them what they were found by: which entries are about the same person. What lies in a hold goes sooner
-(SC-3): once it is decided, what a business system had sent, its 個人番号 with it, is kept for as long as the decision may be questioned.
+(SC-3): once it is decided, what a business system had sent, its 個人番号 with it, is kept for as long as the decision may be questioned; so is what
+staff typed in a decision.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from evidence.entry import EntryKind, other_entry
-from gateway.linkage_server.review import store as reviews
+from gateway.linkage_server.review import forgetting
 from gateway.linkage_server.tenant import ENTRY_PREFIX, Agency, new_entry, new_entry_id
 from storage import sql
 from storage.committer import NewEntry, commit_step
@@ -23,7 +24,7 @@ from transport.clock import Alarm
 
 BEGUN: Final = commit_step("linkage", "erasure.begun")
 CERTIFIED: Final = commit_step("linkage", "erasure.certified")
-HOLDS_AT_ONCE: Final = 500
+AT_ONCE: Final = 500
 _LOG = structlog.get_logger()
 
 
@@ -44,23 +45,27 @@ def keeping_of(agency: Agency) -> LogKeeping:
     )
 
 
-async def forget_holds(agency: Agency, kept_for: timedelta) -> int:
-    """One stretch of holds that were decided so long ago; returns how many it was. Raises StorageUnavailableError."""
+async def forget_decided(agency: Agency, kept_for: timedelta) -> bool:
+    """One stretch of holds and of decisions that ended so long ago; whether there may be more. Raises StorageUnavailableError."""
     now = agency.clock()
     async with agency.database.inside(agency.tenant) as connection:
-        return await reviews.forget_holds(
-            connection, agency.keys, decided_before=now - kept_for, now=now, most=HOLDS_AT_ONCE
+        holds = await forgetting.forget_holds(
+            connection, agency.keys, decided_before=now - kept_for, now=now, most=AT_ONCE
         )
+        decisions = await forgetting.forget_decisions(
+            connection, agency.keys, ended_before=now - kept_for, now=now, most=AT_ONCE
+        )
+    return AT_ONCE in {holds, decisions}
 
 
 async def run(agency: Agency, options: Mapping[str, Any]) -> None:
     """Look now and then, and whenever the clock is moved, until cancelled. Option: `decided_holds_keep_s`."""
     keeping, alarm = keeping_of(agency), Alarm(agency.clock)
-    holds_kept_for = timedelta(seconds=float(options.get("decided_holds_keep_s", 90 * 24 * 3600)))
+    decided_kept_for = timedelta(seconds=float(options.get("decided_holds_keep_s", 90 * 24 * 3600)))
     while True:
         try:
             await keeping.turn(agency.clock())
-            while await forget_holds(agency, holds_kept_for) == HOLDS_AT_ONCE:
+            while await forget_decided(agency, decided_kept_for):
                 pass
         except StorageUnavailableError:
             _LOG.warning("retention:waits", agency=agency.id, reason="storage_unavailable")

@@ -15,12 +15,12 @@ agency:
   id: {UNASSESSED}
   code: "9999000000000098"
   name: 架空町長
-  assessed: false
+  assessed: [{{valid_to: 2022-10-02}}]
   systems:
     - {{id: {UNASSESSED}-gyomu, name: 町 業務, individual_number: true, grants: [addressees:register, code-requests:create, inquiries:create]}}
 hosted_by: {{linkage: neighbours-linkage, intermediate: neighbours-intermediate}}
 """
-"""番号法28条: its assessment is not done, so it neither asks nor is asked (PL-6)."""
+"""番号法28条: its assessment stood until the day before the simulation begins, so it neither asks nor is asked (PL-6)."""
 
 
 DELEGATOR: Final = "yamamura"

@@ -13,8 +13,8 @@ from codebook.layouts import Why
 from evidence.entry import EXCHANGE_KINDS, EntryKind
 from evidence.findings import FindingName
 from gateway.batch.text_forms import TextReason
-from gateway.intermediate_server.inquiry.outcomes import REFUSALS, SEALED_KINDS, OutcomeKind
 from gateway.intermediate_server.inquiry.states import State
+from gateway.intermediate_server.outcomes import REFUSALS, SEALED_KINDS, OutcomeKind
 from gateway.linkage_server.addressees.decide import Outcome
 from gateway.linkage_server.addressees.rows import Reason as RowReason
 from gateway.linkage_server.inquiry_desk.matching import Agreement

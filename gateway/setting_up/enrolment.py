@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway import delegations
+from gateway import assessed_days, delegations
 from gateway.setting_up.authority import fingerprint
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.list_versions import named
@@ -79,7 +79,7 @@ class Enrolment:
                     "name": agency.name,
                     "kinds": sorted(agency.kinds),
                     "signing_keys": [key.hex() for key in self.signing_keys[agency.id]],
-                    "assessed": agency.assessed,
+                    "assessed": assessed_days.body(agency.assessed),
                 }
                 for agency in self.agencies.values()
                 if agency.id in self.signing_keys

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from evidence.canonical import timestamp
+from permission_lists.versions import legal_day
 from transport.register_forms import FORM
 
 Body = dict[str, Any]
@@ -25,17 +26,23 @@ CERTIFICATES_OVERLAP: Final = timedelta(days=1)
 
 def follow(before: Body | None, wanted: Mapping[str, Any], now: datetime, overlap: timedelta = KEYS_OVERLAP) -> Body:
     """`wanted`: agencies with `signing_keys`, logs with `keys`, `permit_keys` and `list_keys` as lists of hex keys that count now; the rest as the register has it.
+    `assessed` of an agency: the days as the register has them, or true or false for how it is from today on.
 
     Its sequence number is that of `before`, or one more when it says something else.
     """
     signing = {one["id"]: one["signing_keys"] for one in (before["agencies"] if before else ())}
+    standing = {one["id"]: one["assessed"] for one in (before["agencies"] if before else ())}
     logs = {one["origin"]: one["keys"] for one in (before["logs"] if before else ())}
     next_of = partial(_windows, now=now, overlap=overlap)
     body: Body = {
         **wanted,
         "v": FORM,
         "agencies": [
-            {**one, "signing_keys": next_of(signing.get(one["id"], []), one["signing_keys"])}
+            {
+                **one,
+                "signing_keys": next_of(signing.get(one["id"], []), one["signing_keys"]),
+                "assessed": _assessed(standing.get(one["id"]), one["assessed"], legal_day(now)),
+            }
             for one in wanted["agencies"]
         ],
         "logs": [{**one, "keys": next_of(logs.get(one["origin"], []), one["keys"])} for one in wanted["logs"]],
@@ -121,6 +128,22 @@ def _windows(known: Sequence[Body], wanted: Sequence[str], now: datetime, overla
 
 def _turned(window: Body, end: datetime) -> Body:
     return {**window, "valid_to": timestamp(end) if window["valid_to"] is None else None}
+
+
+def _assessed(known: Sequence[Body] | None, wanted: bool | Sequence[Body], today: date) -> list[Body]:  # noqa: FBT001 - as a topology says it
+    """The days on which an agency is assessed (28条): said outright, or those before today as they were and from today on as said (docs/adr/0093)."""
+    if not isinstance(wanted, bool):
+        return list(wanted)
+    if known is None:
+        return [{"valid_from": None, "valid_to": None}] if wanted else []
+    begun = [one for one in known if (one["valid_from"] or "") <= today.isoformat()]
+    past = [one for one in begun if one["valid_to"] is not None and one["valid_to"] < today.isoformat()]
+    running = [one for one in begun if one not in past]
+    if wanted:
+        since = running[0]["valid_from"] if running else today.isoformat()
+        return [*past, {"valid_from": since, "valid_to": None}]
+    ended = (today - timedelta(days=1)).isoformat()
+    return [*past, *({**one, "valid_to": ended} for one in running if one["valid_from"] != today.isoformat())]
 
 
 def _certificates(before: Body | None, wanted: Sequence[Body], now: datetime) -> list[Body]:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from gateway.registered_parties import listed_party
 from gateway.topology import Agency
 from permission_lists.compiled import CompiledList
-from permission_lists.decide import Party, Permitted
+from permission_lists.decide import Permitted
 from permission_lists.model import PermissionList, PermissionRow
 from transport.register import Delegation, Side
 
@@ -62,10 +63,7 @@ def permitted(
 ) -> list[Choice]:
     """By provider and delegation, then in the order of the list."""
     known = {agency.id: agency for agency in agencies}
-    parties = {
-        agency.id: Party(name=agency.name, kinds=frozenset(agency.kinds), pia_duty_met=agency.assessed)
-        for agency in known.values()
-    }
+    parties = {agency.id: listed_party(agency) for agency in known.values()}
     compiled = CompiledList(listed, parties, on)
     statute = listed.statutory_basis(on)
     rows = [row for row in listed.rows.values() if row.basis.in_force.covers(on) and row.in_force.covers(on)]

@@ -52,13 +52,6 @@ _REFUSALS: Final = {
     "layout_version_not_in_force": "この版では、もう入れられません",
     "information_not_listed": "この情報はレイアウトにありません",
 }
-_FIELD_OF: Final = {
-    "addressee_unknown": "addressee_number",
-    "record_id_reused": "record_id",
-    "record_unknown": "record_id",
-    "parent_unknown": "parent_record_id",
-}
-"""At which field a refusal is told when the API names none."""
 
 
 def is_addressee_number(text: str) -> bool:
@@ -177,4 +170,4 @@ def record(data_set: DataSet, layout: Layout, items: Items, fields: Mapping[str,
 def refusal(result: Mapping[str, Any]) -> tuple[str, str]:
     """Of a rejected record: the field at which it is told (empty: none), and the words."""
     reason = str(result.get("reason") or "")
-    return str(result.get("item") or _FIELD_OF.get(reason, "")), _REFUSALS.get(reason, reason)
+    return str(result.get("item") or ""), _REFUSALS.get(reason, reason)

@@ -71,17 +71,26 @@ async def entrance(request: web.Request, whose: Seat, fields: Mapping[str, str],
 
 @keeping(entrance)
 async def post_reviews(request: web.Request, whose: Seat, fields: Mapping[str, str]) -> web.Response:
-    """Open holds, page by page, and open decisions; without anybody's data."""
-    holds = await ask(request, whose, fields, "list", "/v1/holds", limit=_MOST, after=fields.get("after", ""))
-    decisions = await ask(request, whose, fields, "list", "/v1/links/decisions", states=_OPEN, limit=_MOST)
+    """Open holds and open decisions, each page by page; without anybody's data."""
+    seen = {name: fields.get(name, "") for name in ("after", "decisions_after")}
+    holds = await ask(request, whose, fields, "list", "/v1/holds", limit=_MOST, after=seen["after"])
+    decisions = await ask(
+        request, whose, fields, "list", "/v1/links/decisions", states=_OPEN, limit=_MOST, after=seen["decisions_after"]
+    )
     said = hidden(whose, fields)
+
+    def more(what: str, name: str, after: str | None) -> Html:
+        """The next page of one list, beside the page of the other that is shown."""
+        return REVIEWS.fill("more", stated=said, what=what, **seen | {name: after}) if after else Html("")
+
     body = REVIEWS.fill(
         "lists",
         open=holds["open"],
-        more=REVIEWS.fill("more_holds", stated=said, after=holds["after"]) if holds["after"] else Html(""),
+        more_holds=more("次の保留", "after", holds["after"]),
         holds=review_parts.table(
             "hold_table", holds["items"], lambda one: _hold_row(one, said), _empty("保留はありません")
         ),
+        more_decisions=more("次の決裁", "decisions_after", decisions["after"]),
         decisions=review_parts.table(
             "decision_table",
             decisions["items"],

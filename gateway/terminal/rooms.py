@@ -24,7 +24,8 @@ PAGES: Final[Templates] = load("gateway.terminal")
 NAME: Final = "localhost"
 """What browsers let cards speak to without TLS; the address itself is turned away, so that there is one origin."""
 _ROOMS: Final = (
-    "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "jobs", "codes", "statistics", "notices", "card",
+    "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "keys", "jobs", "codes", "statistics", "notices",
+    "card",
 )  # fmt: skip
 
 _NULLS: Final = {**{reason.value: text for reason, text in NULLS.items()}, WITHHELD: "提供者が出さないとした"}

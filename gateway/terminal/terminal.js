@@ -64,15 +64,15 @@ if (login && window.PublicKeyCredential) {
   });
 }
 
-// A second person's approval: the card signs for exactly what the form says, and the form goes off as it is.
+// What takes both factors anew: the card signs for exactly what the form says, and the form goes off as it is.
 const decide = document.getElementById("decide");
 if (decide && window.PublicKeyCredential) {
   for (const button of decide.querySelectorAll("button[data-event]")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
-      const given = { ...Object.fromEntries(new FormData(decide)), event: button.dataset.event };
+      const { password, passphrase, ...given } = { ...Object.fromEntries(new FormData(decide)), event: button.dataset.event };
       try {
-        const { challenge } = await call("/grants/challenge", { form_key: given.form_key, event: given.event, grant_id: given.grant_id, content_hash: given.content_hash });
+        const { challenge } = await call(decide.dataset.challenge, given);
         const shown = { event: given.event, challenge, webauthn: JSON.stringify(await assertion(challenge)) };
         for (const [name, value] of Object.entries(shown)) decide.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
         decide.submit();

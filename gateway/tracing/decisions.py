@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -38,14 +38,14 @@ class Unasked(StrEnum):
 
     VERSION = "unknown version"
     AGENCY = "unknown agency"
-    STANDING = "standing of another day"
-    """The register says of no day but today whether an agency has done its assessment (28条)."""
+    STANDING = "standing changed that day"
+    """The register says by days when an agency was assessed (28条); what it was before or after on the day of a change is not known."""
 
 
 UNASKED: Final = {
     Unasked.VERSION: "手元にない版のリスト",
     Unasked.AGENCY: "法令の区分を知らない機関",
-    Unasked.STANDING: "保護評価（28条）の記載が記録のときときょうで違い、登録簿からは当時を確かめられない",
+    Unasked.STANDING: "保護評価（28条）の記載がその日に変わり、登録簿からはその時刻を確かめられない",
 }
 
 
@@ -125,13 +125,21 @@ def asked_again(entry: Mapping[str, Any], day: date, library: Library, parties: 
     """Ask the list that an exchange entry names once more, as of a legal day.
 
     Of the delegator where one side stands in for another (委任); a no that the core says of the delegates themselves, of them as well.
-    Unasked where the record and today differ in whether the assessment (28条) is done: that changes, and the register does not date it.
+    Unasked where the record and the register differ in whether the assessment (28条) was done, and that changed on this day.
     """
     found = _asked(entry, day, library, parties)
     if isinstance(found, Unasked):
         return found
     unmet = isinstance(found.answer, Refused) and found.answer.reason is Reason.PIA_DUTY_NOT_MET
-    return found if unmet == (entry.get("reason") == Reason.PIA_DUTY_NOT_MET) else Unasked.STANDING
+    if unmet == (entry.get("reason") == Reason.PIA_DUTY_NOT_MET):
+        return found
+    named = {entry.get(f"{side.value}{suffix}") for side in Side for suffix in ("", "_for")}
+    changed = any(_standing_changes(party, day) for name, party in parties.items() if name in named)
+    return Unasked.STANDING if changed else found
+
+
+def _standing_changes(party: Party, day: date) -> bool:
+    return party.assessed_on(day) != party.assessed_on(day - timedelta(days=1))
 
 
 def _asked(entry: Mapping[str, Any], day: date, library: Library, parties: Mapping[str, Party]) -> Again | Unasked:

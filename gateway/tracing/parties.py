@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway import own_topology
 from gateway.data_folder import DataFolder
+from gateway.registered_parties import listed_party, parties_of
 from gateway.topology_fields import TopologyError
 from permission_lists.decide import Party
 from transport.register import Register
@@ -15,10 +16,4 @@ def known_parties(data: DataFolder, register: Register) -> dict[str, Party]:
         departed = list(own_topology.read(data).departed.values())
     except TopologyError:
         departed = []
-    left = {
-        one.agency.id: Party(name=one.agency.name, kinds=frozenset(one.agency.kinds), pia_duty_met=one.agency.assessed)
-        for one in departed
-    }
-    return left | {
-        one.id: Party(name=one.name, kinds=one.kinds, pia_duty_met=one.assessed) for one in register.agencies.values()
-    }
+    return {one.agency.id: listed_party(one.agency) for one in departed} | parties_of(register)

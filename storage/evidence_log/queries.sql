@@ -5,7 +5,7 @@ insert into log_head (year, origin) values ($1, $2) on conflict (year) do nothin
 select size, peaks from log_head where year = $1
 
 -- name: append
-select append_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+select append_log($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
 
 -- name: known_entries
 select entry_id from log_entry where entry_id = any($1::text[])

@@ -30,7 +30,7 @@ async def a_record_is_corrected(trial: Trial) -> Act:
     answer = await system.ask(
         "suginami-gyomu", system.to_the_ward(system.insured[0], items=["被保険者番号"]), key=trial.name
     )
-    page = await one.call("records/search", {"outcome": "provision.made", "limit": 1})
+    page = await one.call("records/search", {"kind": "provision.made", "limit": 1})
     record = page["records"][0]
     assert record["inquiry_number"] == answer["inquiry_number"]
 

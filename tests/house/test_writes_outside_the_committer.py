@@ -26,8 +26,8 @@ ALLOWED = {
     ("gateway.api", "forget_revoked"): "drops revoked tokens past their time",
     ("gateway.api", "revoke_token"): "a client gives its own token back; whoever uses it afterwards is on record",
     **dict.fromkeys(
-        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows")),
-        "what lies in a hold goes a while after it was decided; that it was held and how it was decided is on record",
+        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows", "forget_decisions")),
+        "what lies in a hold or a decision goes a while after the decision; that it was held and how it was decided is on record",
     ),
     ("gateway.api", "forget_assertions"): "drops spent assertions past their time",
     ("gateway.api", "use_assertion"): "an assertion is spent once; the call that it signs in is recorded by itself",
@@ -107,7 +107,9 @@ ALLOWED = {
                 "reinstate_events",
                 "undo_addressee_end",
                 "undo_events",
+                "undo_held_event",
                 "update_persons",
+                "withdraw_registrations",
                 "write_addressee_ends",
             )
         ),
@@ -154,14 +156,15 @@ ALLOWED = {
     ("gateway.linkage_server.pushes", "put_off"): "when to try again: no legal act",
     ("gateway.linkage_server.pushes", "give_up"): "tried often enough: somebody is told by the alarm; that it leaves was recorded before",
     ("gateway.linkage_server.pushes", "revive"): "tried again; who said so is recorded just before",
-    ("gateway.linkage_server.pushes", "pull_out_frozen"): "a push that waits for a release after all: nothing of it has left",
+    ("gateway.linkage_server.pushes", "pull_out"): "a push that waits for a release after all, or is not sent: nothing of it has left",
+    ("gateway.linkage_server.pushes", "drop_unheld"): "a push that is not sent: the system holds the person no more",
     ("gateway.linkage_server.pushes", "write_again"): "bytes for another kind of target: what leaves is recorded anew",
     ("gateway.linkage_server.pushes", "forget_ended"): "rows of deliveries past their time go; the log keeps what left",
     **dict.fromkeys(
         (
             ("gateway.linkage_server.review", name)
             for name in (
-                "move_decision", "close_hold", "forget_base_number", "new_person", "put_addressee", "repoint", "set_frozen", "set_merged", "touch",
+                "move_decision", "close_hold", "follow_hold", "forget_base_number", "new_person", "put_addressee", "repoint", "set_frozen", "set_merged", "touch",
                 "unmerge",
             )
         ),

@@ -19,7 +19,7 @@ from partner.asking import presented, read_answer
 from partner.mailbox import Mailbox
 from partner.messages import MessageBrokenError, Question, hexdigest, octets, permit_claims, sign_request, text
 from partner.providing import Found, Provider, parties
-from transport.register import Agency, Delegation, Register, Side
+from transport.register import ALWAYS, Agency, Delegation, Register, Side
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=UTC)
 ITEMS = {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "92295831"}}
@@ -46,7 +46,7 @@ class World:
     @property
     def register(self) -> Register:
         agencies = {
-            name: Agency(id=name, code="", name=name, kinds=frozenset(), signing_keys=keys(signer), assessed=True)
+            name: Agency(id=name, code="", name=name, kinds=frozenset(), signing_keys=keys(signer), assessed=ALWAYS)
             for name, signer in (("asker", self.asker), ("giver", self.giver), ("third", self.core))
         }
         return Register(agencies=agencies, peers={}, logs={}, permit_keys=keys(self.core), delegations=self.delegations)

@@ -148,7 +148,7 @@ def test_the_compiled_list_gives_the_same_answer_as_decide(
     draw = random.Random(f"same {on}")  # noqa: S311 - seeded, so that a failure repeats
     known = {
         **parties,
-        "評価未了市長": Party(name="評価未了市長", kinds=frozenset({"市長"}), pia_duty_met=False),
+        "評価未了市長": Party(name="評価未了市長", kinds=frozenset({"市長"}), assessed=()),
         "分室": Party(name="世田谷区長", kinds=frozenset({"特別区の区長"})),
     }
     compiled = CompiledList(law, known, on)

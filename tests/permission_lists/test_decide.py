@@ -6,13 +6,13 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from permission_lists import decide as decide_module
 from permission_lists.decide import EXPLANATIONS, Level, Party, Permitted, Question, Reason, Refused, decide
-from permission_lists.model import PermissionList, parse
+from permission_lists.model import Period, PermissionList, parse
 
 MEDICAL = "医療保険給付関係情報"
 OCTOBER_2022 = date(2022, 10, 1)
@@ -225,13 +225,26 @@ def test_one_column_off_is_refused(
     assert reason(decide(law, asked)) is expected
 
 
-@pytest.mark.parametrize("side", ["inquirer", "provider"])
-def test_a_party_without_its_assessment_neither_asks_nor_is_asked(
-    law: PermissionList, question: Question, side: str
-) -> None:
-    unmet = replace(getattr(question, side), pia_duty_met=False)
+ASKED_ON, ONE_DAY = date(2022, 10, 1), timedelta(days=1)
+BEFORE = Period(first=date.min, last=ASKED_ON - ONE_DAY)
+AFTER = Period(first=ASKED_ON + ONE_DAY, last=None)
 
-    assert reason(decide(law, replace(question, **{side: unmet}))) is Reason.PIA_DUTY_NOT_MET
+
+@pytest.mark.parametrize("side", ["inquirer", "provider"])
+@pytest.mark.parametrize("assessed", [(), (BEFORE,), (AFTER,), (BEFORE, AFTER)])
+def test_a_party_without_its_assessment_neither_asks_nor_is_asked(
+    law: PermissionList, question: Question, side: str, assessed: tuple[Period, ...]
+) -> None:
+    unmet = replace(getattr(question, side), assessed=assessed)
+
+    assert reason(decide(law, replace(question, on=ASKED_ON, **{side: unmet}))) is Reason.PIA_DUTY_NOT_MET
+
+
+@pytest.mark.parametrize("side", ["inquirer", "provider"])
+def test_a_party_that_is_assessed_on_the_day_takes_part(law: PermissionList, question: Question, side: str) -> None:
+    met = replace(getattr(question, side), assessed=(BEFORE, Period(first=ASKED_ON, last=ASKED_ON)))
+
+    assert isinstance(decide(law, replace(question, on=ASKED_ON, **{side: met})), Permitted)
 
 
 def test_a_provider_that_other_law_must_settle_is_refused(law: PermissionList, question: Question) -> None:

@@ -14,7 +14,7 @@ from permission_lists.compiled import CompiledList
 from permission_lists.decide import Party, Refused
 from permission_lists.model import parse
 from tests.permission_lists.test_decide import ORDINANCE
-from transport.register import Agency
+from transport.register import ALWAYS, Agency
 
 Named = Callable[[str], Party]
 
@@ -57,7 +57,7 @@ def both(text: str, inquirer: Party, provider: Party) -> tuple[str | None, str |
     parties = {"one": inquirer, "other": provider}
     compiled = CompiledList(parse([text]), parties, on).decide("one", "other", "setagaya-ordinance", "1", what)
     one, other = (
-        Agency(id=id_, code="", name=party.name, kinds=party.kinds, signing_keys=PublicKeys(()), assessed=True)
+        Agency(id=id_, code="", name=party.name, kinds=party.kinds, signing_keys=PublicKeys(()), assessed=ALWAYS)
         for id_, party in parties.items()
     )
     by_core = list_lookup.build([yaml.safe_load(text)]).refusal(

@@ -57,7 +57,7 @@ def test_every_column_of_a_permitted_question_fits_and_its_row_is_among_those_th
     ("column", "change"),
     [
         (Column.BASIS, {"on": date(2022, 6, 16)}),
-        (Column.ASSESSMENT, {"inquirer": Party(name="甲", kinds=frozenset({"全国健康保険協会"}), pia_duty_met=False)}),
+        (Column.ASSESSMENT, {"inquirer": Party(name="甲", kinds=frozenset({"全国健康保険協会"}), assessed=())}),
         (Column.PARTIES, {"provider": Party(name="全国健康保険協会", kinds=frozenset({"市長"}))}),
         (Column.ITEM, {"item": "999"}),
         (Column.INQUIRER, {"inquirer": Party(name="国税庁長官", kinds=frozenset({"国税庁長官"}))}),

@@ -14,7 +14,7 @@ from keys.signing import Signer, generate_seed
 from keys.windows import PublicKeys
 from storage.committer import Applied, Lost, Statement, Write
 from storage.committing import Committing, commit
-from storage.database import Database, StorageUnavailableError, enter
+from storage.database import NUL_IN_TEXT, Database, StorageUnavailableError, enter
 from storage.log_metrics import COMMIT_SECONDS
 from storage.pace import Pace
 from tests.storage.conftest import act
@@ -92,10 +92,12 @@ async def test_a_commit_that_breaks_harms_neither_its_tenant_nor_another(logs):
             committers[1].apply(act("b")),
             committers[1].apply(broken),
             committers[2].apply(act("c")),
+            committers[2].apply(act("with a \0")),
             return_exceptions=True,
         )
         assert isinstance(told[2], StorageUnavailableError)
-        assert [type(one) for at, one in enumerate(told) if at != 2] == [Applied] * 3
+        assert isinstance(told[4], NUL_IN_TEXT)  # the caller's fault, and told as such
+        assert [type(one) for at, one in enumerate(told) if at not in {2, 4}] == [Applied] * 3
         assert await committers[1].apply(act("afterwards")) == Applied(1)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import json
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
+from fido2.utils import websafe_decode
 
 from gateway import staff_calls, staff_cards
 from gateway.client_calls import Client
@@ -21,6 +24,7 @@ from gateway.terminal.sessions import Seats
 from permission_lists.versions import legal_day
 from storage.reference_data import read_permission_list
 from tests.support.running_system import INSURANCE, RESIDENTS
+from tests.support.soft_authenticator import SoftAuthenticator
 
 FORM_KEY = re.compile(r'name="form_key" value="([^"]+)"')
 
@@ -141,3 +145,32 @@ async def end_sessions(job, staff_id: str) -> None:
         await connection.execute(
             "update a_setagaya_intermediate.staff_session set ended_at = now() where staff_id = $1", staff_id
         )
+
+
+async def with_card(browser: Browser, factors: dict[str, str]) -> SoftAuthenticator:
+    """A browser's card, enrolled for whoever has logged in."""
+    card = SoftAuthenticator(origin=browser.base)
+    await browser.get("/card")
+    _, asked = await browser.send("/card/options", {"form_key": browser.form_key})
+    made = card.register(websafe_decode(asked["options"]["publicKey"]["challenge"]))
+    status, _ = await browser.send("/card/register", {**factors, "form_key": browser.form_key, "registration": made})
+    assert status == 200
+    return card
+
+
+async def enter_by_card(browser: Browser, card: SoftAuthenticator, staff_id: str, password: str) -> None:
+    _, given = await browser.send("/login/challenge", {"staff_id": staff_id})
+    signed = {"challenge": given["challenge"], "webauthn": card.sign(base64.b64decode(given["challenge"]))}
+    entered = {"staff_id": staff_id, "password": password, "reason": "administration", **signed}
+    assert (await browser.send("/login/web", entered))[0] == 200
+    await browser.get("/grants")
+
+
+async def by_card(
+    browser: Browser, card: SoftAuthenticator, decision: dict[str, str], path: str = "/grants/challenge"
+) -> dict[str, str]:
+    """What the page's script adds to the form when the card has signed."""
+    status, given = await browser.send(path, {**decision, "form_key": browser.form_key})
+    assert status == 200
+    signed = card.sign(base64.b64decode(given["challenge"]))
+    return {"challenge": given["challenge"], "webauthn": json.dumps(signed), "passphrase": ""}

@@ -228,13 +228,18 @@ class World:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.config.port}"
 
-    async def rows(self, query: str, *arguments: Any, agency: str = "setagaya") -> list[asyncpg.Record]:
+    @asynccontextmanager
+    async def connected(self, agency: str = "setagaya") -> AsyncIterator[asyncpg.Connection]:
         admin = await asyncpg.connect(self.admin_dsn)
         try:
             await admin.execute("select set_config('search_path', $1, false)", self.config.hosted[agency].tenant)
-            return await admin.fetch(query, *arguments)
+            yield admin
         finally:
             await admin.close()
+
+    async def rows(self, query: str, *arguments: Any, agency: str = "setagaya") -> list[asyncpg.Record]:
+        async with self.connected(agency) as admin:
+            return await admin.fetch(query, *arguments)
 
     async def register(
         self,

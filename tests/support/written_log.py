@@ -38,7 +38,7 @@ async def log_of(running: Running, role: str = "intermediate", agency: str = "se
         await database.close()
 
 
-def ended(kind: EntryKind, at: datetime, **more: str) -> NewEntry:
+def ended(kind: EntryKind, at: datetime, **more: str | None) -> NewEntry:
     """One step of an exchange between the ward and a neighbour."""
     entry_id = secrets.token_hex(13)
     said = {

@@ -55,12 +55,12 @@ def test_records_of_a_person_are_found_and_each_look_is_on_record(sekisho, someb
     code, found = sekisho("records", "search", "--person", "--json", said=somebody)
     assert code == OK
     assert {one["kind"] for one in found} >= {"provision.made"}
-    narrower = sekisho("records", "search", "--person", "--outcome", "provision.made", "--json", said=somebody)[1]
+    narrower = sekisho("records", "search", "--person", "--kind", "provision.made", "--json", said=somebody)[1]
     assert narrower == [one for one in found if one["kind"] == "provision.made"]
     assert sekisho("records", "search", "--affair", "998", "--json") == (OK, [])
     log = entries(asyncio.run(job.system.export(WARD)), kind="staff.operated")
     looks = [one for one in log if one["facts"].get("function") == "records.search" and "by_staff" in one["facts"]]
-    assert {one["facts"].get("outcome") for one in looks if "person" in one["facts"]} >= {None, "provision.made"}
+    assert {one["facts"].get("record_kind") for one in looks if "person" in one["facts"]} >= {None, "provision.made"}
     assert len({one["facts"]["person"] for one in looks if "person" in one["facts"]}) == 1
     assert somebody not in json.dumps(log), "the number itself is nowhere in the log"
 
@@ -92,7 +92,7 @@ def test_the_proof_of_one_record_is_checked_by_anybody_who_has_the_register(seki
 
 
 def test_a_correction_is_a_new_record_that_two_people_made(sekisho, somebody):
-    search = ("records", "search", "--person", "--outcome", "provision.made", "--json")
+    search = ("records", "search", "--person", "--kind", "provision.made", "--json")
     record = sekisho(*search, said=somebody)[1][0]
     correct = ("records", "correct", record["id"], "--field", "disposition", "--reason", "found_by_staff")
     assert sekisho(*correct, "--value", "山田太郎に渡した")[0] == REFUSED
@@ -126,7 +126,7 @@ def test_a_correction_is_a_new_record_that_two_people_made(sekisho, somebody):
 
 
 def test_a_rejected_correction_leaves_no_record(sekisho, somebody):
-    record = sekisho("records", "search", "--person", "--outcome", "provision.made", "--json", said=somebody)[1][0]
+    record = sekisho("records", "search", "--person", "--kind", "provision.made", "--json", said=somebody)[1][0]
     told = sekisho(
         "records", "correct", record["id"], "--field", "subject", "--reason", "wrong_link", said="123456789012345"
     )[1]

@@ -66,8 +66,42 @@ def test_set_up_follows_the_form_before_with_number_one_and_then_changes_nothing
     assert follow(migrated, WANTED, NOW + DAY) == migrated
 
 
+def assessed(before, said, now):
+    agencies = [{**one, "assessed": said} for one in WANTED["agencies"]]
+    return follow(before, {**WANTED, "agencies": agencies}, now)
+
+
+def test_a_standing_under_article_28_is_dated_as_it_changes():
+    """PL-6: who takes it away today judges nobody of yesterday by it; days that are said outright count as they are."""
+    gone = assessed(FIRST, False, NOW)
+    back = assessed(gone, True, NOW + 2 * DAY)
+    asahi = build(back).agencies["asahi"]
+    days = [NOW.date() + each * DAY for each in (-1, 0, 1, 2, 3)]
+    assert [asahi.assessed_on(day) for day in days] == [True, False, False, True, True]
+    assert assessed(back, True, NOW + 9 * DAY) == back
+    assert assessed(assessed(back, False, NOW + 2 * DAY), False, NOW + 3 * DAY)["agencies"] == gone["agencies"]
+    told = [{"valid_from": "2027-04-01", "valid_to": None}]
+    outright = assessed(back, told, NOW)
+    assert outright["agencies"][0]["assessed"] == told
+    assert assessed(outright, False, NOW)["agencies"][0]["assessed"] == []
+
+
+def test_a_register_that_dated_no_standing_is_read():
+    undated = {**FIRST, "v": 3, "agencies": [{**one, "assessed": True} for one in FIRST["agencies"]]}
+    assert build(undated) == build(FIRST)
+    unmet = {**undated, "agencies": [{**one, "assessed": False} for one in FIRST["agencies"]]}
+    assert build(unmet).agencies["asahi"].assessed == ()
+
+
+def said_of_asahi(**changes):
+    return {"agencies": [{**one, **changes} for one in FIRST["agencies"]]}
+
+
 BROKEN = {
-    "another form": {"v": 4},
+    "a standing without days": said_of_asahi(assessed=True),
+    "a standing of the form before that is no yes or no": {"v": 3} | said_of_asahi(assessed=1),
+    "days that end before they begin": said_of_asahi(assessed=[{"valid_from": "2026-01-02", "valid_to": "2026-01-01"}]),
+    "another form": {"v": 5},
     "a number below zero": {"sequence": -1},
     "a field more": {"more": 1},
     "a key of another size": {"permit_keys": [{"key": "33" * 31, "valid_from": None, "valid_to": None}]},
@@ -153,7 +187,12 @@ def test_the_publishers_key_of_before_vouches_for_the_versions_that_the_register
 
 
 def test_a_register_of_the_form_with_one_key_of_the_publisher_is_read_and_keeps_its_number():
-    before = {name: said for name, said in FIRST.items() if name != "list_keys"} | {"v": 2, "list_key": "44" * 32}
+    undated = [{**one, "assessed": True} for one in FIRST["agencies"]]
+    before = {name: said for name, said in FIRST.items() if name != "list_keys"} | {
+        "v": 2,
+        "list_key": "44" * 32,
+        "agencies": undated,
+    }
     assert build({**before, "sequence": 7}) == replace(build(FIRST), sequence=7)
     assert build({**before, "list_key": ""}).list_keys == PublisherKeys(())
     assert follow(present_form({**before, "sequence": 7}), WANTED, NOW)["sequence"] == 7

@@ -71,7 +71,7 @@ class ListLookup:
         found = self._basis(basis, on)
         if found is None:
             return "basis_not_in_force"
-        if not (inquirer.assessed and provider.assessed):
+        if not (inquirer.assessed_on(on) and provider.assessed_on(on)):
             return "pia_duty_not_met"
         if inquirer.id == provider.id or inquirer.name == provider.name:
             return "inquires_of_itself"

@@ -175,7 +175,7 @@ class PermitDesk:
             return "delegation_not_on_file"
         if inquirer.id == provider.id:
             return "inquires_of_itself"
-        return None if inquirer.assessed and provider.assessed else "pia_duty_not_met"
+        return None if inquirer.assessed_on(today) and provider.assessed_on(today) else "pia_duty_not_met"
 
     def _issued(
         self, caller: str, request: InquiryRequest, request_digest: str, code: bytes, now: datetime

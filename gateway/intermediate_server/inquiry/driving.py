@@ -19,7 +19,6 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
-from gateway.intermediate_server.inquiry.outcomes import kind_of
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
 from gateway.intermediate_server.metrics import (
@@ -37,6 +36,7 @@ from gateway.intermediate_server.network.wire import (
     hexdigest,
     reason_code,
 )
+from gateway.intermediate_server.outcomes import DEADLINE_PASSED, outcome_of
 from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
@@ -72,7 +72,7 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
     try:
         now = agency.clock()
         if found.state not in ENDED and now > found.answer_by:
-            await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+            await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
             return found
         if found.state not in ENDED and found.private is None:
             await _end(agency, found, Event.BROKEN, "one_time_key_unreadable", now)
@@ -164,7 +164,7 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
     """
     now = agency.clock()
     if answer.sealed is not None and now > found.answer_by:
-        await _end(agency, found, Event.DEADLINE_PASSED, "deadline_passed", now)
+        await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
         return
     if answer.refused is not None:
         await _end(agency, found, Event.REFUSED_BY_NETWORK, reason_code(answer.refused.reason), now)
@@ -293,7 +293,7 @@ async def _end(
     found.state = found.kept = state
     found.unrecorded, found.reason, found.payload = (), reason, payload
     label = item_label(agency, found.basis, found.item)
-    INQUIRIES.labels(kind_of(state, reason), label).inc()
+    INQUIRIES.labels(outcome_of(kind, reason), label).inc()
     INQUIRY_SECONDS.observe((now - found.registered_at).total_seconds())
     if state is State.REFUSED and reason:
         REFUSALS.labels("core" if event in _REFUSAL_KINDS else "provider", reason_label(reason), label).inc()

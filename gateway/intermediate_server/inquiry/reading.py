@@ -16,7 +16,7 @@ from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
-from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_outcome
+from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_asked, read_outcome
 from gateway.intermediate_server.records.exchange_entries import note_exchange
 from keys.errors import KeyUnusable
 from storage import sql
@@ -84,11 +84,12 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
 
 def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime) -> NewEntry:
+    asked = read_asked(row["request"])
     return note_exchange(
         agency,
         now,
         EntryKind.RESULT_READ,
-        {**row, "inquirer": agency.id},
+        {**row, "inquirer": agency.id, "inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for},
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",

@@ -17,11 +17,11 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.codes.binding import PURPOSE, open_code
 from gateway.intermediate_server.codes.ending import why_no_code
-from gateway.intermediate_server.inquiry.outcomes import kind_of
 from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
 from gateway.intermediate_server.metrics import INQUIRIES, item_label
 from gateway.intermediate_server.network.wire import Asked, hexdigest
+from gateway.intermediate_server.outcomes import outcome_of
 from gateway.intermediate_server.records.exchange_entries import said_of
 from keys import labels
 from keys.binding import bind
@@ -289,6 +289,6 @@ def _new(
     if reason:
         label = item_label(agency, basis, item.item)
         REFUSALS.labels("inquirer", reason, label).inc()
-        INQUIRIES.labels(kind_of(State.REFUSED, reason), label).inc()
+        INQUIRIES.labels(outcome_of(kind, reason), label).inc()
     entry = entry_of(agency, now, kind, found, request_digest=hexdigest(request), reason=reason, what_for=item.purpose)
     return found, Commit(step=_REGISTERED, guard=Write(_REGISTER, row), entries=(entry,))

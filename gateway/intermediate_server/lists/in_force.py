@@ -7,9 +7,9 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
+from gateway.registered_parties import parties_of
 from permission_lists import versions
 from permission_lists.compiled import CompiledList
-from permission_lists.decide import Party
 from permission_lists.model import PermissionList, build
 from permission_lists.permit import Permit
 from permission_lists.versions import Head, SignedVersion, legal_day
@@ -51,11 +51,7 @@ class ListShelf:
         return self._compiled(digest, on, self.edition)
 
     def _compile(self, digest: str, on: date, _edition: int) -> CompiledList:
-        parties = {
-            one.id: Party(name=one.name, kinds=one.kinds, pia_duty_met=one.assessed)
-            for one in self._register().agencies.values()
-        }
-        return CompiledList(self._lists[digest], parties, on)
+        return CompiledList(self._lists[digest], parties_of(self._register()), on)
 
 
 class Lists:

@@ -18,10 +18,14 @@ LEAST_THRESHOLD: Final = 3
 
 Affair: TypeAlias = tuple[str, str]
 """Basis and item of the list."""
-Finest: TypeAlias = tuple[Affair, str, str, str]
-"""Affair, partner, information, outcome: what is counted."""
-_Row: TypeAlias = tuple[Affair, str, str]
-_Outcomes: TypeAlias = frozenset[str]
+Parties: TypeAlias = tuple[str, str, str]
+"""Partner, and 委任元 of inquirer and of provider, empty where there is none."""
+Ended: TypeAlias = tuple[str, str]
+"""Kind of the record that ended it, and outcome (docs/outcomes.md)."""
+Finest: TypeAlias = tuple[Affair, Parties, str, Ended]
+"""Affair, parties, information, how it ended: what is counted."""
+_Row: TypeAlias = tuple[Affair, Parties, str]
+_Outcomes: TypeAlias = frozenset[Ended]
 _Counts: TypeAlias = Counter[_Outcomes]
 _Key = TypeVar("_Key")
 
@@ -31,9 +35,9 @@ class Published:
     """One number: how many exchanges. None: several affairs, rows or outcomes together."""
 
     affair: Affair | None
-    partner: str | None
+    parties: Parties | None
     information: str | None
-    outcome: str | None
+    ended: Ended | None
     exchanges: int
 
 
@@ -70,16 +74,16 @@ def _numbers(of: _Class) -> Iterator[Published]:
     for outcomes, exchanges in sorted(of.counts.items(), key=lambda one: sorted(one[0])):
         yield Published(
             affair=of.affair,
-            partner=of.row[1] if of.row else None,
+            parties=of.row[1] if of.row else None,
             information=of.row[2] if of.row else None,
-            outcome=next(iter(outcomes)) if len(outcomes) == 1 else None,
+            ended=next(iter(outcomes)) if len(outcomes) == 1 else None,
             exchanges=exchanges,
         )
 
 
-def _outcomes(counts: Mapping[Finest, int], threshold: int) -> dict[str, _Outcomes] | None:
+def _outcomes(counts: Mapping[Finest, int], threshold: int) -> dict[Ended, _Outcomes] | None:
     """Outcome → the outcomes that it is told together with; None when nothing may be told."""
-    totals: Counter[str] = Counter()
+    totals: Counter[Ended] = Counter()
     for (_, _, _, outcome), count in counts.items():
         totals[outcome] += count
     together = {outcome: count for outcome, count in totals.items() if count < threshold}
@@ -97,11 +101,11 @@ def _least(of: Mapping[_Key, int]) -> list[_Key]:
     return [key for key, count in of.items() if count == min(of.values())]
 
 
-def _classes(counts: Mapping[Finest, int], outcomes: Mapping[str, _Outcomes], threshold: int) -> list[_Class]:
+def _classes(counts: Mapping[Finest, int], outcomes: Mapping[Ended, _Outcomes], threshold: int) -> list[_Class]:
     """Rows within their affair first; an affair that cannot be told by itself goes together with other affairs as a whole."""
     rows: defaultdict[Affair, defaultdict[_Row, _Counts]] = defaultdict(lambda: defaultdict(Counter))
-    for (affair, partner, information, outcome), count in sorted(counts.items()):
-        rows[affair][(affair, partner, information)][outcomes[outcome]] += count
+    for (affair, parties, information, outcome), count in sorted(counts.items()):
+        rows[affair][(affair, parties, information)][outcomes[outcome]] += count
     told: dict[Affair, list[_Class]] = {}
     untold: list[_Class] = []
     for affair, of_affair in rows.items():

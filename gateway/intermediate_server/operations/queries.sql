@@ -4,17 +4,22 @@ select h.year, coalesce(c.size, 0) as counted, h.size from log_head h left join 
 where h.size > coalesce(c.size, 0) order by h.year
 
 -- name: count_exchanges
--- Count one stretch of a year's log into the months: the ends of exchanges by affair, partner, kind of information and outcome.
-insert into exchange_count (month, direction, basis, item, partner, information, outcome, exchanges)
-select date_trunc('month', e.at at time zone interval '9 hours')::date, k.direction, coalesce(e.entry ->> 'basis', ''), e.entry ->> 'item',
-    e.entry ->> k.partner, e.entry ->> 'information', k.outcome, count(*)
+-- Count one stretch of a year's log into the months: the ends of exchanges by affair, parties, kind of information and what came of them.
+-- $4, $5 and $6: kinds, reasons and outcomes; the empty reason stands for every other.
+insert into exchange_count (month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges)
+select date_trunc('month', e.at at time zone interval '9 hours')::date, coalesce(e.entry ->> 'basis', ''), e.entry ->> 'item',
+    e.entry ->> case when e.kind like 'inquiry.%' then 'provider' else 'inquirer' end,
+    coalesce(e.entry ->> 'inquirer_for', ''), coalesce(e.entry ->> 'provider_for', ''), e.entry ->> 'information',
+    e.kind, coalesce(said.outcome, usual.outcome), count(*)
 from (
     select at, kind, convert_from(body, 'UTF8')::jsonb as entry from log_entry
     where year = $1 and idx >= $2 and idx < $3 and kind = any($4::text[]) and body is not null
 ) e
-join unnest($4::text[], $5::text[], $6::text[], $7::text[]) as k (kind, direction, partner, outcome) using (kind)
-group by 1, 2, 3, 4, 5, 6, 7
-on conflict (month, direction, basis, item, partner, information, outcome)
+join unnest($4::text[], $5::text[], $6::text[]) as usual (kind, reason, outcome) on usual.kind = e.kind and usual.reason = ''
+left join unnest($4::text[], $5::text[], $6::text[]) as said (kind, reason, outcome)
+    on said.kind = e.kind and said.reason = e.entry ->> 'reason'
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+on conflict (month, kind, basis, item, partner, inquirer_for, provider_for, information, outcome)
 do update set exchanges = exchange_count.exchanges + excluded.exchanges
 
 -- name: begin_counting
@@ -25,7 +30,8 @@ insert into exchange_counted (year, size) values ($1, 0) on conflict (year) do n
 update exchange_counted set size = $3 where year = $1 and size = $2 returning year
 
 -- name: exchange_counts
-select month, direction, basis, item, partner, information, outcome, exchanges from exchange_count where month >= $1 and month <= $2
+select month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges
+from exchange_count where month >= $1 and month <= $2
 
 -- name: count_anew
 -- Forget every count; the next counting begins at the start of each year's log.

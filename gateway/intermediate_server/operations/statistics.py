@@ -1,4 +1,5 @@
-"""Business statistics (IS-10): how many inquiries and provisions ended, by affair, partner, kind of information, outcome and month.
+"""Business statistics (IS-10): how many inquiries and provisions ended, by affair, partner and 委任元,
+kind of information, outcome and month.
 
 The log is counted once, stretch by stretch, into a table by month; a question reads that table alone, so it costs the same after ten million
 exchanges as after ten. What is told of a month is `disclosure.publish`'s (SC-23), and a month is told when it is over: two looks at a month
@@ -8,6 +9,7 @@ that goes on would differ by single exchanges.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -17,6 +19,7 @@ import msgspec
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations.disclosure import Finest, Published, publish
+from gateway.intermediate_server.outcomes import DEADLINE_PASSED, REFUSALS, OutcomeKind, outcome_of
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
 from storage import sql
@@ -32,25 +35,16 @@ _LATE: Final = timedelta(hours=1)
 """An entry is appended seconds after its instant at most; a month is over an hour after its end."""
 UNLISTED: Final = "unlisted"
 """Stands for whatever neither the list nor the register knows: nobody brings a text of their own into the statistics."""
-_ENDS: Final = {
-    EntryKind.INQUIRY_ANSWERED: "answered",
-    EntryKind.INQUIRY_NOT_PROVIDED: "not_provided",
-    EntryKind.INQUIRY_REFUSED: "refused_here",
-    EntryKind.INQUIRY_DENIED: "refused_by_core",
-    EntryKind.INQUIRY_REFUSED_BY_PROVIDER: "refused_by_provider",
-    EntryKind.INQUIRY_REFUSED_BY_NETWORK: "refused_by_network",
-    EntryKind.INQUIRY_ABORTED: "aborted",
-    EntryKind.PROVISION_MADE: "provided",
-    EntryKind.PROVISION_RELEASED: "released",
-    EntryKind.PROVISION_NOT_PROVIDED: "not_provided",
-    EntryKind.PROVISION_REFUSED: "refused",
-    EntryKind.PROVISION_EXPIRED: "expired",
-}
-"""The kinds of entries that end an exchange, and what they are called here; what is held is counted when it ends."""
-_KINDS: Final = [kind.value for kind in _ENDS]
-_DIRECTIONS: Final = [kind.value.partition(".")[0] for kind in _ENDS]
-_PARTNERS: Final = ["provider" if direction == "inquiry" else "inquirer" for direction in _DIRECTIONS]
-_OUTCOMES: Final = list(_ENDS.values())
+_ENDS: Final = [kind for kind in EntryKind if outcome_of(kind, None) not in (None, OutcomeKind.HELD)]
+"""The kinds of entries that end an exchange; what is held is counted when it ends."""
+_BY_REASON: Final = [
+    (kind, reason, outcome_of(kind, reason))
+    for kind in _ENDS
+    for reason in ("", *REFUSALS, DEADLINE_PASSED)
+    if reason == "" or outcome_of(kind, reason) != outcome_of(kind, None)
+]
+_ENDED: Final = [list(column) for column in zip(*_BY_REASON, strict=True)]
+"""Kinds, reasons and outcomes; the empty reason stands for every one that says no more than its kind."""
 
 Month = Annotated[str, msgspec.Meta(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 
@@ -86,9 +80,7 @@ async def _count_one(agency: HostedAgency) -> bool:
         end = min(row["size"], start + STRETCH)
         await connection.execute(_SQL["begin_counting"], year)
         if await connection.fetchval(_SQL["advance_counting"], year, start, end) is not None:
-            await connection.execute(
-                _SQL["count_exchanges"], year, start, end, _KINDS, _DIRECTIONS, _PARTNERS, _OUTCOMES
-            )
+            await connection.execute(_SQL["count_exchanges"], year, start, end, *_ENDED)
     return True
 
 
@@ -135,12 +127,16 @@ async def _counts(agency: HostedAgency, since: date, until: date) -> dict[tuple[
         affair = (row["basis"], row["item"])
         finest = (
             affair if affair in listed else ("", UNLISTED),
-            row["partner"] if row["partner"] in known else UNLISTED,
+            (_known(row["partner"], known), _known(row["inquirer_for"], known), _known(row["provider_for"], known)),
             row["information"] if row["information"] in listed.get(affair, ()) else UNLISTED,
-            row["outcome"],
+            (row["kind"], row["outcome"]),
         )
-        found[(row["month"], row["direction"])][finest] += row["exchanges"]
+        found[(row["month"], row["kind"].partition(".")[0])][finest] += row["exchanges"]
     return {key: dict(finest) for key, finest in found.items()}
+
+
+def _known(agency: str, known: Container[str]) -> str:
+    return agency if not agency or agency in known else UNLISTED
 
 
 def _covered(acting: Acting, number: Published) -> bool:
@@ -151,11 +147,16 @@ def _covered(acting: Acting, number: Published) -> bool:
 
 def _shown(number: Published) -> dict[str, Any]:
     basis, item = number.affair or (None, None)
+    partner, inquirer_for, provider_for = number.parties or (None, None, None)
+    kind, outcome = number.ended or (None, None)
     return {
         "basis": basis,
         "item": item,
-        "partner": number.partner,
+        "partner": partner,
+        "inquirer_for": inquirer_for,
+        "provider_for": provider_for,
         "information": number.information,
-        "outcome": number.outcome,
+        "kind": kind,
+        "outcome": outcome,
         "exchanges": number.exchanges,
     }

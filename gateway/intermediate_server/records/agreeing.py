@@ -15,8 +15,10 @@ from typing import Any
 from asyncpg import Record
 
 from evidence.canonical import timestamp
+from evidence.entry import EntryKind
 from evidence.merkle import leaf_hash
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.outcomes import outcome_of
 from gateway.intermediate_server.records import subjects
 
 
@@ -33,6 +35,9 @@ class Differs(StrEnum):
     ITEM = "item"
     INFORMATION = "information"
     ACTOR = "actor"
+    INQUIRER_FOR = "inquirer_for"
+    PROVIDER_FOR = "provider_for"
+    OUTCOME = "outcome"
     PERSON = "person"
     """Whom it is found by, or whose number lies beside it, is not whom the entry commits to."""
     ROW = "row"
@@ -66,6 +71,9 @@ def of_row(agency: HostedAgency, found: Record, row: Record, entry: Mapping[str,
         Differs.ITEM: found["item"] == said["item"],
         Differs.INFORMATION: found["information"] == said["information"],
         Differs.ACTOR: found["actor"] == entry["actor"],
+        Differs.INQUIRER_FOR: found["inquirer_for"] == said.get("inquirer_for"),
+        Differs.PROVIDER_FOR: found["provider_for"] == said.get("provider_for"),
+        Differs.OUTCOME: found["outcome"] == outcome_of(EntryKind(entry["kind"]), entry["reason"]),
         Differs.PERSON: _is_about(agency, found["subject"], row, said.get("subject")),
     }
     return {name for name, holds in same.items() if not holds}

@@ -14,6 +14,7 @@ from typing import Any
 from evidence.entry import EntryKind, encode_entry, exchange_entry, other_entry
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.network.wire import Asked
+from gateway.intermediate_server.outcomes import outcome_of
 from gateway.intermediate_server.records import subjects
 from permission_lists.permit import Permit
 from storage.committer import NewEntry
@@ -109,6 +110,9 @@ def record(
         information=information,
         actor=actor,
         subject=about and about.keyed,
+        inquirer_for=said.inquirer_for,
+        provider_for=said.provider_for,
+        outcome=outcome_of(kind, reason),
     )
     return NewEntry(
         entry_id=entry_id,
@@ -133,14 +137,16 @@ def note_exchange(
     reason: str | None = None,
     what_for: str | None = None,
 ) -> NewEntry:
-    """An entry that is no step of an exchange but about one: `of` says its `inquirer`, `provider`, `item`, `information` and `inquiry_number`.
+    """An entry that is no step of an exchange but about one: `of` says its `inquirer`, `provider`, `item`, `information` and `inquiry_number`,
+    and 委任元 (`inquirer_for`, `provider_for`) where there is one.
 
     It is found like the exchange's own records. `what_for`: its own purpose, committed to and sealed as an inquiry's is.
     """
     entry_id = agency.new_id(ENTRY_PREFIX, now)
     about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number, what_for)
     parties = {name: of[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
-    said = {**parties, **facts, "subject": about and about.commitment}
+    stead = {name: of[name] for name in ("inquirer_for", "provider_for") if of.get(name) is not None}
+    said = {**parties, **stead, **facts, "subject": about and about.commitment}
     if about is not None and about.purpose is not None:
         said["purpose"] = about.purpose
     return NewEntry(
@@ -156,6 +162,8 @@ def note_exchange(
             information=of["information"],
             actor=actor,
             subject=about and about.keyed,
+            inquirer_for=stead.get("inquirer_for"),
+            provider_for=stead.get("provider_for"),
         ),
     )
 

@@ -7,7 +7,9 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
+from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.outcomes import outcome_of
 from gateway.intermediate_server.records import subjects
 from storage import sql
 
@@ -45,4 +47,17 @@ def _row(agency: HostedAgency, row: Record) -> tuple[Any, ...] | None:
     about = subjects.open_personal(agency, row)
     index = None if about is None else subjects.index_of(agency, row["at"], about.number)
     partner = said["provider"] if said["inquirer"] == agency.id else said["inquirer"]
-    return row["idx"], row["at"], row["kind"], partner, said["item"], said["information"], said["actor"], index
+    outcome = outcome_of(EntryKind(row["kind"]), said["reason"])
+    stead = said.get("inquirer_for"), said.get("provider_for")
+    return (
+        row["idx"],
+        row["at"],
+        row["kind"],
+        partner,
+        said["item"],
+        said["information"],
+        said["actor"],
+        index,
+        *stead,
+        outcome,
+    )

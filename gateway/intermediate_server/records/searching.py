@@ -25,6 +25,7 @@ from evidence.entry import EntryKind
 from evidence.proven_records import ProvenRecord, RecordsHeader, write_records
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.covering import Covered
+from gateway.intermediate_server.outcomes import OutcomeKind, outcome_of
 from gateway.intermediate_server.records import agreeing, subjects
 from gateway.intermediate_server.records.agreeing import Differs
 from keys import labels
@@ -80,7 +81,10 @@ def _opened(agency: HostedAgency, text: str) -> _Place:
 
 
 class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `staff`: as the record names who acted; `outcome`: kind of record."""
+    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of either side.
+
+    `staff`: as the record names who acted; `kind`: of record; `outcome`: what came of it (docs/outcomes.md), as far as that stands in clear.
+    """
 
     person: str | None = None
     since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
@@ -89,7 +93,8 @@ class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     affair: str | None = None
     information: str | None = None
     staff: str | None = None
-    outcome: EntryKind | None = None
+    kind: EntryKind | None = None
+    outcome: OutcomeKind | None = None
     after: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PAGE)] = _PAGE
 
@@ -121,13 +126,14 @@ def _leading(item: SearchItem) -> str:
         "agency": item.agency,
         "affair": item.affair,
         "outcome": item.outcome,
+        "kind": item.kind,
     }
     return next((name for name, value in given.items() if value is not None), "period")
 
 
 def _sifted(item: SearchItem, covered: Covered) -> bool:
     """Whether the right or conditions sift what the leading one finds."""
-    conditions = (item.person, item.staff, item.agency, item.affair, item.outcome, item.information)
+    conditions = (item.person, item.staff, item.agency, item.affair, item.outcome, item.kind, item.information)
     return (
         not covered.everything
         or sum(value is not None for value in conditions) > 1
@@ -138,7 +144,7 @@ def _sifted(item: SearchItem, covered: Covered) -> bool:
 async def search(agency: HostedAgency, item: SearchItem, covered: Covered, now: datetime) -> dict[str, Any]:
     """One page: `records`, and `next` to go on from, None at the end; what is not covered is not there. Raises ProblemError 400.
 
-    Each record with its place `log`, its `corrections`, and what of it `differs` from its entry.
+    Each record with its place `log`, its `outcome` (None: it is no end), its `corrections`, and what of it `differs` from its entry.
     """
     person = None if item.person is None else subjects.indexes(agency, parse_person(item.person))
     start = (
@@ -149,20 +155,25 @@ async def search(agency: HostedAgency, item: SearchItem, covered: Covered, now: 
         await connection.execute(_SQL["plan_for_these_values"])
         rows = await connection.fetch(
             _SQL["search"],
-            _leading(item), person, item.staff, item.agency, item.affair, item.outcome and item.outcome.value, item.information,
+            _leading(item), person, item.staff, item.agency, item.affair, item.kind and item.kind.value, item.information,
             item.since or BEGINNING, start.at, start.year, start.index, item.limit, _LOOKED_AT if sifted else item.limit,
-            covered.column(),
+            covered.column(), item.outcome and item.outcome.value,
         )  # fmt: skip
     found = [row for row in rows if row["idx"] is not None]
     shown = []
     for row in found:
         if covers_entry(entry := log_store.shown(row), covered):
             differs = agreeing.of_entry(row, entry) | agreeing.of_row(agency, row, row, entry)
-            shown.append(entry | {"differs": sorted(differs)})
+            shown.append(entry | _outcome(entry) | {"differs": sorted(differs)})
     await add_corrections(agency, shown)
     await subjects.add_purposes(agency, shown)
     following = _following(item, rows[0], found) if sifted or len(found) == item.limit else None
     return {"records": shown, "next": None if following is None else following.sealed(agency)}
+
+
+def _outcome(entry: Mapping[str, Any]) -> dict[str, OutcomeKind | None]:
+    """`outcome`, by what the entry says; of one whose body is gone nothing says why."""
+    return {} if entry.get("erased") else {"outcome": outcome_of(EntryKind(entry["kind"]), entry["reason"])}
 
 
 def _following(item: SearchItem, looked: Record, found: Sequence[Record]) -> _Place | None:
@@ -191,7 +202,7 @@ async def show(agency: HostedAgency, item: ShowItem, covers: Covers, now: dateti
     row = await entry_row(agency, item.entry_id)
     if row is None or row["kind"] not in _RECORDS or not covers_entry(entry := log_store.shown(row), covers):
         raise unknown_record()
-    entry["differs"] = sorted(await _differing(agency, row, entry))
+    entry |= _outcome(entry) | {"differs": sorted(await _differing(agency, row, entry))}
     await add_corrections(agency, [entry])
     await subjects.add_purposes(agency, [entry])
     if row["body"] is None:

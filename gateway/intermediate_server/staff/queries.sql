@@ -41,9 +41,10 @@ select body from (
 ) as newest order by at
 
 -- name: inquiries_between
--- Who asked other agencies about whom (a keyed index of the fiscal year), also what was refused here. Oldest first; of more than are wanted the newest.
+-- Who asked other agencies about whom (a keyed index of the fiscal year), also what was refused here, and who read what came back.
+-- Oldest first; of more than are wanted the newest.
 select * from (
-    select r.at, r.actor, r.item, r.subject, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
+    select r.at, r.kind, r.actor, r.item, r.subject, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
     where r.kind = any($1::text[]) and r.at >= $2 and r.at < $3 order by r.at desc limit $4
 ) as newest order by at
 

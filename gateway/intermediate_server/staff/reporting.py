@@ -1,5 +1,5 @@
-"""The dated report of the analysis (SC-12): reads the access log and who asked other agencies about whom, opens who was looked up in memory alone, and
-names findings.
+"""The dated report of the analysis (SC-12): reads the access log, who asked other agencies about whom and who read the results, opens who was looked up in
+memory alone, and names findings.
 
 Whoever asked is told as `system/staff`, the business system's own word for them (at a terminal the id that has logged in); an id is one person's, so
 whose own record and household are told by it too.
@@ -31,6 +31,7 @@ from transport.problem import ProblemError
 ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
 """How far back a yearly analysis reads."""
 ASKED: Final = "inquiry"
+READ: Final = "result"
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Arithmetic with time zones works inside."""
 
@@ -83,12 +84,12 @@ def _findings(
 
 
 def _asked(row: Record, people: _People) -> Access:
-    """An inquiry as the analysis reads it."""
+    """An inquiry, or the reading of its result, as the analysis reads it."""
     subject = row["subject"]
     return Access(
         at=row["at"],
         staff_id=row["actor"] or NOBODY,
-        function=ASKED,
+        function=READ if row["kind"] == EntryKind.RESULT_READ else ASKED,
         affair=row["item"],
         person=None if subject is None else people.called(subject.hex()),
         handle=row["inquiry_number"],

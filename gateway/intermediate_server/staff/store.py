@@ -143,8 +143,10 @@ async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, 
 
 
 async def inquiries_between(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[Record]:
-    """`at`, `actor` (`system/staff`), `item`, `subject` and `inquiry_number` of each, oldest first; of more than `most` the newest."""
-    kinds = [EntryKind.INQUIRY_REGISTERED.value, EntryKind.INQUIRY_REFUSED.value]
+    """`at`, `kind`, `actor` (`system/staff`; a system that reads by itself), `item`, `subject` and `inquiry_number` of each inquiry and of each
+    reading of a result, oldest first; of more than `most` the newest.
+    """
+    kinds = [EntryKind.INQUIRY_REGISTERED.value, EntryKind.INQUIRY_REFUSED.value, EntryKind.RESULT_READ.value]
     return await _fetch(agency, "inquiries_between", kinds, since, until, most)
 
 

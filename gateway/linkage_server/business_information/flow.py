@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from gateway.linkage_server import intake
 from gateway.linkage_server.business_information import records, store
 from gateway.linkage_server.business_information.originals import (
+    FIELD_OF,
     Change,
     Ledger,
     LineReason,
@@ -124,13 +125,14 @@ async def take_in(
 
 
 async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[Judged], system: str) -> Ledger:
-    said = [one.found[1] for one in judged if not isinstance(one.found, Refused)]
+    found = [one.found for one in judged if not isinstance(one.found, Refused)]
+    said = [one for _, one in found]
     ids = list(dict.fromkeys(one.record_id for one in said))
     parents = [one.parent_record_id for one in said if one.parent_record_id is not None]
-    deleted = [one.record_id for one in said if one.deleted]
+    held_before = list(dict.fromkeys(one.record_id for record, one in found if record.operation != "register"))
     return Ledger(
         held=await store.read_held(connection, agency.keys, [*ids, *parents]),
-        children=await store.read_children(connection, deleted) if deleted else {},
+        children=await store.read_children(connection, held_before) if held_before else {},
         addressees=await store.read_addressees(
             connection, system, list(dict.fromkeys(one.addressee_number for one in said))
         ),
@@ -145,7 +147,7 @@ def _decide(agency: Agency, ledger: Ledger, chunk: _Chunk, one: Judged, by: str)
     held = ledger.held.get(said.record_id)
     change = ledger.take(record, said, now=agency.clock(), by=by)
     if isinstance(change, LineReason):
-        return [one.number, "rejected", change.value, None, None, None, None]
+        return [one.number, "rejected", change.value, FIELD_OF.get(change), None, None, None]
     return _taken(one.number, record.operation, change, held, chunk)
 
 

@@ -41,6 +41,17 @@ class LineReason(StrEnum):
     OVERTAKEN = "overtaken"
 
 
+FIELD_OF: Final[Mapping[LineReason, str]] = {
+    LineReason.ADDRESSEE_UNKNOWN: "addressee_number",
+    LineReason.RECORD_ID_REUSED: "record_id",
+    LineReason.RECORD_UNKNOWN: "record_id",
+    LineReason.PARENT_UNKNOWN: "parent_record_id",
+    LineReason.RECORD_HAS_CHILDREN: "record_id",
+    LineReason.ADDRESSEE_DIFFERS: "addressee_number",
+}
+"""Of a line that is rejected: the field at which it is told."""
+
+
 class Said(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a record says in one edition. `record_id` begins with the business system's name; `deleted`: it says that it is no more.
 
@@ -103,9 +114,17 @@ def said_by(record: Record, system: str, layouts: tuple[Layout, ...], layout: La
     )
 
 
+def _place(said: Said) -> tuple[str, str, str]:
+    """Whom and what a record is about: a child has the same addressee and information as its parent, whose data set is the one above its own."""
+    return said.addressee_number, said.information, said.data_set
+
+
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """What is held of the records that a chunk speaks of, changed line by line. `children`: parent → its living children; `addressees`: known numbers."""
+    """What is held of the records that a chunk speaks of, changed line by line. `addressees`: known numbers.
+
+    `children`: parent → its living children, of all records that the chunk changes or deletes.
+    """
 
     held: dict[str, Original]
     children: dict[str, set[str]]
@@ -147,7 +166,10 @@ class Ledger:
             return LineReason.RECORD_ID_REUSED
         if said.addressee_number not in self.addressees:
             return LineReason.ADDRESSEE_UNKNOWN
-        return None if self._parent_fits(said) else LineReason.PARENT_UNKNOWN
+        if not self._parent_fits(said):
+            return LineReason.PARENT_UNKNOWN
+        leaves = held is not None and _place(held.said) != _place(said)
+        return LineReason.RECORD_HAS_CHILDREN if leaves and self.children.get(said.record_id) else None
 
     def _refusal_to_delete(self, held: Original | None, said: Said) -> LineReason | None:
         if held is None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from codebook.layouts import Layout, check_record, in_force, is_valid, version_of
+from codebook.layouts import Layout, Why, check_record, in_force, is_valid, version_of
 from gateway.batch.text_forms import TextReason, TextRefused, decode_line
 from gateway.linkage_server import free_text
 from transport import wire
@@ -55,6 +55,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 RECORD: Final = msgspec.json.Decoder(Record)
+_FIELD_OF: Final = {Why.UNKNOWN_DATA_SET: "data_set", Why.UNKNOWN_ITEM: "items"}
+"""Where a record does not keep to its layout in something that is no item of it."""
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
@@ -145,7 +147,7 @@ def _problem_of_content(
         return Refused("public_window_reversed", "public_to")
     found = check_record(layout, record.data_set, record.items)
     if found:
-        return Refused(found[0].why.value, found[0].item or None)
+        return Refused(found[0].why.value, found[0].item or _FIELD_OF[found[0].why])
     if record.parent_record_id is not None and layout.data_sets[record.data_set].parent is None:
         return Refused("parent_not_expected", "parent_record_id")
     return None

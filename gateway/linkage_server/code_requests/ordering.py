@@ -14,10 +14,11 @@ from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.code_requests import store
 from gateway.linkage_server.code_requests.standing import Ground, Standing, State
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
-from storage.committer import Commit, Write, commit_step
+from storage.committer import Applied, Commit, commit_step
 
 ORDERED: Final = commit_step("linkage", "codes.ordered")
 REPLACING_GROUNDS: Final = frozenset({Ground.RESIDENT_RECORD_CHANGED, Ground.NEW_EPOCH})
+_ROUNDS: Final = 5
 CANCELLING_GROUNDS: Final = frozenset({Ground.MOVED_OUT, Ground.DECEASED, Ground.RECORD_CANCELLED})
 
 
@@ -60,11 +61,33 @@ def _cancelled(held: Standing, ground: Ground, now: datetime) -> Standing | No |
 async def order(
     sight: Sight, addressee_numbers: Sequence[str], ground: Ground, message_ids: Sequence[str], now: datetime
 ) -> list[Ordered]:
-    """Replace or cancel, as the ground says, with one entry; answers in order. Raises StorageUnavailableError."""
-    agency = sight.agency
-    held = await store.standings_of(agency, sight.system, addressee_numbers)
+    """Replace or cancel, as the ground says, with one entry; answers in order. Raises StorageUnavailableError.
+
+    Whose code the server has moved on meanwhile is looked at anew; where it does so again and again, nothing was ordered: `code_under_way`.
+    """
+    rounds = 0
+    while True:
+        held = await store.standings_of(sight.agency, sight.system, addressee_numbers)
+        answers, orders = _decided(held, addressee_numbers, ground, message_ids, now)
+        if not orders or isinstance(await sight.agency.committer.apply(_commit(sight, ground, orders, now)), Applied):
+            return answers
+        rounds += 1
+        if rounds == _ROUNDS:
+            break
+    moving = {number: Ordered(state=before.state, no=No.UNDER_WAY) for number, before, _ in orders}
+    numbers = (held[one][0] if one in held else None for one in addressee_numbers)
+    return [moving.get(number or -1, answer) for number, answer in zip(numbers, answers, strict=True)]
+
+
+def _decided(
+    held: Mapping[str, tuple[int, Standing | None]],
+    addressee_numbers: Sequence[str],
+    ground: Ground,
+    message_ids: Sequence[str],
+    now: datetime,
+) -> tuple[list[Ordered], list[store.Order]]:
     answers: list[Ordered] = []
-    writes: dict[int, Write] = {}
+    orders: dict[int, store.Order] = {}
     for addressee_number, message_id in zip(addressee_numbers, message_ids, strict=True):
         if addressee_number not in held:
             answers.append(Ordered(state=None, no=No.UNKNOWN))
@@ -79,14 +102,12 @@ async def order(
             answers.append(Ordered(state=before.state, no=after))
             continue
         if after is not None:
-            writes.setdefault(number, store.ordering(number, before, after))
+            orders.setdefault(number, (number, before, after))
         answers.append(Ordered(state=(after or before).state, no=None))
-    if writes:
-        await agency.committer.apply(_commit(sight, ground, writes, now))
-    return answers
+    return answers, list(orders.values())
 
 
-def _commit(sight: Sight, ground: Ground, writes: Mapping[int, Write], now: datetime) -> Commit:
+def _commit(sight: Sight, ground: Ground, orders: Sequence[store.Order], now: datetime) -> Commit:
     """The order, and for whom it was: the access log finds it by person."""
     entry = other_entry(
         id=new_entry_id(now),
@@ -98,12 +119,14 @@ def _commit(sight: Sight, ground: Ground, writes: Mapping[int, Write], now: date
             "staff": sight.staff,
             "affair": sight.affair.code,
             "ground": ground.value,
-            "count": len(writes),
+            "count": len(orders),
         },
     )
-    seen = look_up_commit(sight, Look.CODE_ORDER, list(writes))
-    follow = (*writes.values(), *seen.follow)
-    return Commit(step=ORDERED, follow=follow, entries=(new_entry(entry, now), *seen.entries))
+    seen = look_up_commit(sight, Look.CODE_ORDER, [number for number, _, _ in orders])
+    guard, follow = store.ordering(orders)
+    return Commit(
+        step=ORDERED, guard=guard, follow=(*follow, *seen.follow), entries=(new_entry(entry, now), *seen.entries)
+    )
 
 
 # --- the report

@@ -134,6 +134,21 @@ from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bo
 where c.integrated_number = r.integrated_number and c.state = r.before
 returning c.integrated_number
 
+-- name: order_standings
+-- As order_standing, for the first of several people; only when all the others stand as they were seen, and then they stay so until the commit.
+with others as materialized (
+    select r.integrated_number from unnest($1::bigint[], $8::text[], $9::text[]) as r (integrated_number, numbers, befores)
+        cross join lateral unnest(string_to_array(r.numbers, ',')::bigint[], string_to_array(r.befores, ',')) as o (number, before)
+        join code_standing s on s.integrated_number = o.number and s.state = o.before
+    for update of s
+)
+update code_standing c set state = r.state, reason = r.reason, message_id = r.message_id, by_hand = r.by_hand, tries = 0, next_at = r.next_at, changed_at = r.next_at
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::text[])
+    as r (integrated_number, before, state, reason, message_id, by_hand, next_at, numbers)
+where c.integrated_number = r.integrated_number and c.state = r.before
+    and cardinality(string_to_array(r.numbers, ',')) = (select count(*) from others o where o.integrated_number = r.integrated_number)
+returning c.integrated_number
+
 -- name: put_request_file
 insert into code_request_file (file_name, answer_by) values ($1, $2)
 

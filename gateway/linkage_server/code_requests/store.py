@@ -17,6 +17,7 @@ from storage.database import Connection
 
 _SQL = sql.load("gateway.linkage_server.code_requests")
 _ORDER = Statement("order_standing", _SQL["order_standing"])
+_ORDERS = Statement("order_standings", _SQL["order_standings"])
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,20 +220,21 @@ async def standings_of(
     }
 
 
-def ordering(number: int, before: Standing, after: Standing) -> Write:
-    """For a commit: staff's order moves a person."""
-    return Write(
-        _ORDER,
-        (
-            number,
-            before.state.value,
-            after.state.value,
-            after.reason,
-            after.message_id,
-            after.by_hand,
-            after.next_at,
-        ),
-    )
+Order = tuple[int, Standing, Standing]
+"""A person, how they stand, and how they are to stand."""
+
+
+def ordering(orders: Sequence[Order]) -> tuple[Write, list[Write]]:
+    """For a commit: staff's order moves people. The guard, which wins only when all of them stand as they were seen, and what follows it."""
+    first, *others = orders
+    numbers = ",".join(str(number) for number, _, _ in others)
+    befores = ",".join(before.state.value for _, before, _ in others)
+    return Write(_ORDERS, (*_ordered(first), numbers, befores)), [Write(_ORDER, _ordered(one)) for one in others]
+
+
+def _ordered(one: Order) -> tuple[Any, ...]:
+    number, before, after = one
+    return number, before.state.value, after.state.value, after.reason, after.message_id, after.by_hand, after.next_at
 
 
 # --- requests in files

@@ -13,7 +13,7 @@ from codebook import individual_number
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import RESIDENT_KINDS, SEXES, is_date
 from gateway.linkage_server.file_layouts import REPLACED_BY
-from gateway.linkage_server.people.state import Kind, Says
+from gateway.linkage_server.people.state import REGISTERING, Kind, Says
 
 LONGEST_EVENT_ID: Final = 80
 LONGEST: Final = 300
@@ -170,7 +170,7 @@ def _said(fields: Mapping[str, str], kind: Kind) -> tuple[ChangeReason, str] | N
             return ChangeReason.FIELD_NOT_OF_KIND, name
     if kind is Kind.CORRECTION and not any(fields.get(name, "").strip() for name in _MAY_SAY[kind]):
         return ChangeReason.FIELD_MISSING, "name"
-    registers = kind in {Kind.MOVE_IN, Kind.BIRTH}
+    registers = kind in REGISTERING
     not_of_kind = {
         "cancels": bool(fields.get("cancels")) and kind is not Kind.CANCELLATION,
         REPLACED_BY: bool(fields.get(REPLACED_BY)) and kind is not Kind.ADDRESSEE_END,

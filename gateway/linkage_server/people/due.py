@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import date
 from typing import Final
 
-import msgspec
 import structlog
 
 from gateway.linkage_server.people import flow, store
-from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.tenant import Agency
 from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
@@ -18,7 +15,6 @@ from transport.clock import Alarm
 
 _LOOK_S: Final = 30.0
 _AT_ONCE: Final = 500
-_CHANGE: Final = msgspec.json.Decoder(Change)
 _LOG = structlog.get_logger()
 
 
@@ -48,10 +44,7 @@ class DueChanges:
 
     async def _some(self, today: date) -> int:
         async with self._agency.database.inside(self._agency.tenant) as connection:
-            waiting = await store.due_changes(connection, today, _AT_ONCE)
-        by_system: dict[str, list[Change]] = defaultdict(list)
-        for key, system, sealed in waiting:
-            by_system[system].append(_CHANGE.decode(self._agency.keys.open_for_review(sealed, key)))
-        for system, changes in by_system.items():
+            due = await store.due_changes(connection, self._agency.keys, today, _AT_ONCE)
+        for system, changes in due.items():
             await flow.apply(self._agency, changes, system=system)
-        return len(waiting)
+        return sum(map(len, due.values()))

@@ -28,8 +28,9 @@ from gateway.linkage_server.people import store
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
-from gateway.linkage_server.people.judging import Court, Snapshot
+from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
+from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import fold, former_numbers, numbers_said
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
@@ -220,6 +221,9 @@ async def _write(
         await store.write_former_numbers(connection, keys, taken_up.formers(judged, agency.today()))
         await store.put_successors(connection, taken_up.successors(judged, one.rights.system, taken.id))
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
+    await _write_waiting(connection, keys, one.rights.system, judged)
+    withdraw = {each.key: (each.withdraws, each.digest) for each in judged if each.withdraws}
+    await store.withdraw_registrations(connection, withdraw)
     await store.drop_waiting_changes(
         connection,
         [
@@ -228,7 +232,6 @@ async def _write(
             if each.change is not None and each.outcome is not ChangeOutcome.WAITING
         ],
     )
-    await _write_waiting(connection, keys, one.rights.system, judged)
     await write_holds(connection, agency, one.rights.system, judged)
 
 

@@ -27,7 +27,8 @@ class ChangeOutcome(StrEnum):
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
-    `reinstates`: the event is there and did not count, as it waited or was held; `digest`: of what the change says.
+    `reinstates`: the event is there and did not count, as it waited or was held; `withdraws`: key of the registration to come that it takes back;
+    `digest`: of what the change says.
     """
 
     change: Change | None
@@ -40,8 +41,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     event: Event | None = None
     registers: bool = False
     reinstates: bool = False
+    withdraws: str = ""
     differing: frozenset[Field] = frozenset()
     digest: bytes = b""
 
     def __repr__(self) -> str:
         return "<Judged>"
+
+
+def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None = None) -> Judged:
+    """A change of which nothing is recorded for anybody."""
+    return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)

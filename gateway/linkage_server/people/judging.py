@@ -16,16 +16,19 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged, judged_as
+from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
+    REGISTERING,
     Event,
     Items,
     Kind,
     Person,
     State,
     happens_after_death,
+    taken_back,
 )
-from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.taking_back import Withdrawals, cancels_wrongly
 from gateway.linkage_server.people.whose_addressees import WhoseAddressees
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
@@ -34,22 +37,6 @@ Account = tuple[str, Items]
 """A 個人番号 and the four items that are to be its holder's."""
 Verdicts = Mapping[int, frozenset[Field] | None]
 """`hash(account)` → the fields in which the resident network differs, None when it does not know the number."""
-
-REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Snapshot:
-    """What is held about a list. `addressees`: number → integrated number and since when it means nobody; `by_number`: 個人番号 → integrated number;
-    `formerly`: the same of whoever had it and has it no more.
-    """
-
-    addressees: Mapping[str, tuple[int, date | None]]
-    people: Mapping[int, Held]
-    by_number: Mapping[str, int]
-    formerly: Mapping[str, int]
-    events: Mapping[str, KnownEvent]
-    holds: Mapping[str, KnownHold]
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -73,11 +60,13 @@ class Court:
     _people: dict[int, Someone] = field(default_factory=dict)
     _addressees: WhoseAddressees = field(init=False)
     _judged: dict[str, Judged] = field(default_factory=dict)
+    _withdrawals: Withdrawals = field(init=False)
 
     def __post_init__(self) -> None:
         self._addressees = WhoseAddressees(
             system=self.system, held=self.snapshot.addressees, today=self.today, person=self._held
         )
+        self._withdrawals = Withdrawals(known=self.snapshot.events, key_of=self.key_of, today=self.today)
 
     def anew(self) -> Court:
         """The same court before it has judged anything: with the answers that have come meanwhile."""
@@ -96,16 +85,16 @@ class Court:
         known = self._known(change, key, digest)
         if known is not None:
             return known
-        someone = self._someone(change)
-        if isinstance(someone, Judged):
-            judged = someone
-        elif someone is None:
-            judged = self._registration(change, key)
-        else:
-            judged = self._change(change, key, someone)
+        judged = self._withdrawals.judge(change, key, self._judged) or self._about(change, key)
         judged = msgspec.structs.replace(judged, digest=digest)
         self._judged[key] = judged
         return judged
+
+    def _about(self, change: Change, key: str) -> Judged:
+        someone = self._someone(change)
+        if isinstance(someone, Judged):
+            return someone
+        return self._registration(change, key) if someone is None else self._change(change, key, someone)
 
     # --- what came before
 
@@ -123,21 +112,21 @@ class Court:
         if hold is None or key in self.approved:
             return None
         if hold.state == "open":
-            return _judged(change, key, ChangeOutcome.HELD, hold.reason)
-        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
+            return judged_as(change, key, ChangeOutcome.HELD, hold.reason)
+        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
 
     def _of_this_list(self, change: Change, before: Judged, digest: bytes) -> Judged:
         """The same event stood higher up in this list: as if it had come in the list before."""
         if before.outcome is ChangeOutcome.HELD:
-            return _judged(change, before.key, ChangeOutcome.HELD, str(before.reason))
+            return judged_as(change, before.key, ChangeOutcome.HELD, str(before.reason))
         outcome = ChangeOutcome.WAITING if before.outcome is ChangeOutcome.WAITING else ChangeOutcome.UNCHANGED
         return self._again(change, before.key, same=before.digest == digest, outcome=outcome)
 
     @staticmethod
     def _again(change: Change, key: str, *, same: bool, outcome: ChangeOutcome) -> Judged:
         if same:
-            return _judged(change, key, outcome, ChangeReason.ALREADY_KNOWN)
-        return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
+            return judged_as(change, key, outcome, ChangeReason.ALREADY_KNOWN)
+        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
 
     # --- whom it is about
 
@@ -148,9 +137,9 @@ class Court:
         if someone is None and change.kind in REGISTERING:
             return None
         if someone is None:
-            return _judged(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
-        if key not in self.approved and self._addressees.comes_after_end(change, someone):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
+            return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.ADDRESSEE_UNKNOWN)
+        if self._addressees.comes_after_end(change, someone) and not self._is_free(change, key, someone):
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
         return someone
 
     def _held(self, number: int) -> Someone:
@@ -178,7 +167,7 @@ class Court:
 
     def _registration(self, change: Change, key: str) -> Judged:
         if change.effective_on > self.today:
-            return _judged(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
+            return judged_as(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         number = change.says.individual_number
         former = self._former_holder(number)
         someone = former or (self._holder(number) if number else None)
@@ -205,28 +194,28 @@ class Court:
     def _speaks_against(self, someone: Someone | None, change: Change, key: str) -> Judged | None:
         """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
         if someone is not None and self._former_holder(change.says.individual_number) is someone:
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
         wrong = self._against(change.says.individual_number, change.says.items(), change, key)
         if wrong is not None or someone is None:
             return wrong
         today = someone.on(self.today)
         if happens_after_death(change.kind, change.effective_on, today.state, someone.events):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
         differs = differing(today.items, change.says.items())
         return self._differs(change, key, differs) if differs else None
 
     # --- a change of somebody who is held
 
     def _change(self, change: Change, key: str, someone: Someone) -> Judged:
-        if change.kind is Kind.BIRTH and key not in self.approved:
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
+        if change.kind is Kind.BIRTH and not self._is_free(change, key, someone):
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
         reason = self._cancels_wrongly(change, someone)
         if reason is not None:
-            return _judged(change, key, ChangeOutcome.REJECTED, reason)
+            return judged_as(change, key, ChangeOutcome.REJECTED, reason)
         later = someone.having(self._event(change, key, someone))
         if change.effective_on > self.today:
             return self._recorded(change, key, someone, later, ChangeOutcome.WAITING, reason=ChangeReason.NOT_YET)
-        wrong = self._objection(change, key, someone, later)
+        wrong = None if self._is_taken_back(change, key, someone) else self._objection(change, key, someone, later)
         if wrong is not None:
             return wrong
         return self._recorded(change, key, someone, later, ChangeOutcome.APPLIED, reason=self._note(change, someone))
@@ -234,14 +223,14 @@ class Court:
     def _objection(self, change: Change, key: str, someone: Someone, later: Someone) -> Judged | None:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
         if (replaces := self._addressees.replaces_wrongly(change, someone)) is not None:
-            return _judged(change, key, ChangeOutcome.HELD, replaces)
+            return judged_as(change, key, ChangeOutcome.HELD, replaces)
         before, after = someone.on(self.today), later.on(self.today)
         changes_number = after.individual_number != before.individual_number
         said = change.says.individual_number
         if any(
             self._is_anothers(number, someone) for number in (said, after.individual_number if changes_number else "")
         ):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
         reason = None
@@ -250,7 +239,7 @@ class Court:
         elif happens_after_death(change.kind, change.effective_on, before.state, someone.without(key)):
             reason = ChangeReason.EVENT_AFTER_DEATH
         if reason is not None:
-            return _judged(change, key, ChangeOutcome.HELD, reason)
+            return judged_as(change, key, ChangeOutcome.HELD, reason)
         if said not in {"", before.individual_number, after.individual_number, *someone.formers(self.today)}:
             wrong = self._against(
                 said, after.items, change, key
@@ -280,7 +269,7 @@ class Court:
         number to somebody else would make one person of two, and the resident network agrees to both.
         """
         if before.individual_number not in ("", after.individual_number):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
         fields = differing(before.items, after.items)
         return self._differs(change, key, fields) if fields - {Field.ADDRESS} else None
 
@@ -291,39 +280,34 @@ class Court:
             if hash(account) not in self.verdicts:
                 self.missing[hash(account)] = account
             elif (fields := self.verdicts[hash(account)]) is None:
-                return _judged(change, key, ChangeOutcome.HELD, ChangeReason.NOT_IN_RESIDENT_NETWORK)
+                return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.NOT_IN_RESIDENT_NETWORK)
             elif fields:
                 return self._differs(change, key, fields)
         if number and not age_is_of_the_affair(items[3], self.today, self.ages):
-            return _judged(change, key, ChangeOutcome.HELD, ChangeReason.AGE_AGAINST_AFFAIR)
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.AGE_AGAINST_AFFAIR)
         return None
 
     @staticmethod
     def _differs(change: Change, key: str, fields: frozenset[Field]) -> Judged:
         household = is_household_member(fields)
         reason = ChangeReason.NUMBER_OF_A_HOUSEHOLD_MEMBER if household else ChangeReason.FOUR_ITEMS_DIFFER
-        return Judged(
-            change=change,
-            line=change.line,
-            outcome=ChangeOutcome.HELD,
-            reason=reason,
-            key=key,
-            differing=fields,
-        )
+        return msgspec.structs.replace(judged_as(change, key, ChangeOutcome.HELD, reason), differing=fields)
 
     def _cancels_wrongly(self, change: Change, someone: Someone) -> ChangeReason | None:
         if not change.cancels:
             return None
         cancelled = self.key_of(change.cancels)
-        for one in someone.events:
-            if one.event_key == cancelled and one.kind is Kind.CANCELLATION:
-                return ChangeReason.CANCELS_A_CANCELLATION
-            if one.event_key == cancelled and one.registers and one.kind in REGISTERING:
-                return ChangeReason.CANCELS_THE_REGISTRATION
-        known = self.snapshot.events.get(cancelled)
-        if known is not None and known.integrated_number != someone.number:
-            return ChangeReason.CANCELS_ANOTHER_PERSONS
-        return None
+        here, known = self._judged.get(cancelled), self.snapshot.events.get(cancelled)
+        whose = here.someone if here is not None else known.integrated_number if known is not None else None
+        return cancels_wrongly(cancelled, someone, whose)
+
+    @staticmethod
+    def _is_taken_back(change: Change, key: str, someone: Someone) -> bool:
+        """Whether a change was taken back before it came, or before its day: it counts nowhere, and nothing speaks against that."""
+        return change.kind is not Kind.CANCELLATION and key in taken_back(someone.events)
+
+    def _is_free(self, change: Change, key: str, someone: Someone) -> bool:
+        return key in self.approved or self._is_taken_back(change, key, someone)
 
     def _note(self, change: Change, someone: Someone) -> ChangeReason | None:
         """What the sender should know of a change that was taken."""
@@ -358,7 +342,11 @@ class Court:
             cancels=self.key_of(change.cancels) if change.cancels else None,
             addressee=(self.system, change.addressee_number),
             replaced_by=change.replaced_by,
-            registers=change.effective_on <= self.today and self._addressees.brings(change, someone),
+            registers=(
+                change.effective_on <= self.today
+                and self._addressees.brings(change, someone)
+                and not self._is_taken_back(change, key, someone)
+            ),
         )
 
     def _recorded(
@@ -393,7 +381,3 @@ class Court:
 
 _AFTER_ALL: Final = 1 << 62
 """Events of a list come after all that are held, in their order."""
-
-
-def _judged(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None) -> Judged:
-    return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)

@@ -27,7 +27,15 @@ from person_event e left join review_decision d on d.decision_id = e.undone_by w
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
 
 -- name: waiting_changes
-select event_key, digest from waiting_change where event_key = any($1::text[])
+select event_key, digest, sealed from waiting_change where event_key = any($1::text[])
+
+-- name: withdrawn_registrations
+select event_key, digest from withdrawn_registration where event_key = any($1::text[])
+
+-- name: withdraw_registrations
+with gone as (delete from waiting_change where event_key = any($1::text[]) returning event_key, digest)
+insert into withdrawn_registration (event_key, digest)
+select event_key, digest from gone union all select * from unnest($2::text[], $3::bytea[]) on conflict (event_key) do nothing
 
 -- name: due_changes
 select event_key, business_system_id, sealed from waiting_change where effective_on <= $1 order by effective_on, waiting_no limit $2
@@ -50,6 +58,9 @@ select * from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[
 
 -- name: undo_events
 update person_event set undone_by = $2 where event_key = any($1::text[]) and undone_by is null
+
+-- name: undo_held_event
+update person_event set undone_by = $2 where event_key = $1 and undone_by = $3
 
 -- name: reinstate_events
 update person_event e set undone_by = null, applied_at = $3, registers = r.registers

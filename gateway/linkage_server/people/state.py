@@ -52,6 +52,7 @@ STATE_OF: Final = {
 }
 """What a change of this kind makes of the person's state; a cancellation only when it takes back no single change."""
 
+REGISTERING: Final = frozenset({Kind.MOVE_IN, Kind.BIRTH})
 _AFTER_DEATH: Final = frozenset(
     {Kind.MOVE_IN, Kind.MOVE_OUT, Kind.BIRTH, Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.INDIVIDUAL_NUMBER_CHANGE}
 )
@@ -124,18 +125,39 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return "<Event>"
 
 
-def standing(events: Sequence[Event]) -> list[Event]:
+def standing(events: Sequence[Event], *, ahead_to: date | None = None) -> list[Event]:
     """Those that count: neither undone by a decision nor taken back by a cancellation; in the order in which they hold.
 
-    A cancellation cannot be taken back itself: the change is sent anew. A death comes last on its day, whatever came after it: who was
-    born, moved or left on the day of their death is dead.
+    A death comes last on its day, whatever came after it: who was born, moved or left on the day of their death is dead.
     """
-    alive = [event for event in events if event.undone_by is None]
-    taken_back = {event.cancels for event in alive if event.cancels is not None}
+    gone = taken_back(events, ahead_to=ahead_to)
     return sorted(
-        (event for event in alive if event.event_key not in taken_back),
+        (
+            event
+            for event in events
+            if event.undone_by is None and not (event.event_key in gone and may_be_taken_back(event))
+        ),
         key=lambda event: (event.effective_on, event.kind is Kind.DEATH, event.event_no),
     )
+
+
+def taken_back(events: Sequence[Event], *, ahead_to: date | None = None) -> set[str]:
+    """Keys of what cancellations name, also before it has come. A cancellation takes its change off every day, once its own day has come.
+
+    `ahead_to`: so does one that waits for a day until then.
+    """
+    return {
+        event.cancels
+        for event in events
+        if event.cancels is not None
+        and event.undone_by is None
+        and (event.applied or (ahead_to is not None and event.effective_on <= ahead_to))
+    }
+
+
+def may_be_taken_back(event: Event) -> bool:
+    """A cancellation is not, the change is sent anew; nor is what registered an addressee number, whose record is taken out instead."""
+    return event.kind is not Kind.CANCELLATION and not (event.registers and event.kind in REGISTERING)
 
 
 def fold(
@@ -155,7 +177,8 @@ def fold(
     if on < base.registered_on:
         return None
     found = base
-    for event in standing(events if known_at is None else [one for one in events if one.recorded_at <= known_at]):
+    known = events if known_at is None else [one for one in events if one.recorded_at <= known_at]
+    for event in standing(known, ahead_to=on if with_waiting else None):
         if event.effective_on > on:
             break
         if event.applied or with_waiting:
@@ -201,7 +224,7 @@ def addressee_ends(
     ends = [event for event in events if event.kind is Kind.ADDRESSEE_END]
     if not ends:
         return {}
-    counting = {event.event_key for event in standing(events)}
+    counting = {event.event_key for event in standing(events, ahead_to=on if with_waiting else None)}
     came = {(one.addressee[0], one.replaced_by) for one in ends if one.registers and one.event_key in counting}
     found: dict[Addressee, AddresseeEnd | None] = dict.fromkeys(came | {event.addressee for event in ends})
     for event in sorted(ends, key=lambda event: (event.effective_on, event.event_no)):

@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from gateway.linkage_server.addressees import store as addressees
+from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.people.state import Addressee, AddresseeEnd, Event, Items, Kind, Person, Says, State
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
 from storage.database import Connection
 
 _SQL = sql.load("gateway.linkage_server.people")
+_CHANGE = msgspec.json.Decoder(Change)
 _SAYS = msgspec.json.Decoder(Says)
 _ENCODE = msgspec.json.encode
 
@@ -57,6 +59,8 @@ class NewEvent:
 class KnownEvent:
     """An event that came before: its digest tells whether it is the same one. `key`: under which it counts now, another than it came under once a
     decision has put it anew for another person; what it says of the person is said under that key.
+
+    `to_come`: a registration that waits for its day, and is nobody's until then; `withdrawn`: it was taken back before, or is what took it back.
     """
 
     key: str
@@ -64,6 +68,8 @@ class KnownEvent:
     integrated_number: int | None
     applied: bool
     undone: bool
+    to_come: Change | None = None
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +228,16 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
         looked_for = anew
     for row in await connection.fetch(_SQL["waiting_changes"], event_keys):
         key = row["event_key"]
-        waits = KnownEvent(key=key, digest=row["digest"], integrated_number=None, applied=False, undone=False)
-        found.setdefault(key, waits)
+        if key not in found:
+            to_come = _CHANGE.decode(keys.open_for_review(row["sealed"], key))
+            found[key] = KnownEvent(
+                key=key, digest=row["digest"], integrated_number=None, applied=False, undone=False, to_come=to_come
+            )
+    for row in await connection.fetch(_SQL["withdrawn_registrations"], event_keys):
+        key = row["event_key"]
+        found[key] = KnownEvent(
+            key=key, digest=row["digest"], integrated_number=None, applied=False, undone=True, withdrawn=True
+        )
     return found
 
 
@@ -275,6 +289,12 @@ async def undo_events(connection: Connection, event_keys: Sequence[str], by: str
     await connection.execute(_SQL["undo_events"], event_keys, by)
 
 
+async def pass_on_held_event(connection: Connection, old: str, new: str, *, hold_id: str, by: str) -> None:
+    """An event that a hold took out of what counts was put anew by a decision (`by`): it is the new one that the hold takes out."""
+    await connection.execute(_SQL["undo_held_event"], old, by, hold_id)
+    await undo_events(connection, [new], hold_id)
+
+
 async def reinstate_events(connection: Connection, registers: Mapping[str, bool], at: datetime) -> None:
     """Count events that waited, or that a hold had taken out: event key → whether an addressee number is there because of it."""
     await connection.execute(_SQL["reinstate_events"], list(registers), list(registers.values()), at)
@@ -304,10 +324,15 @@ async def undo_addressee_end(connection: Connection, pair: Addressee, by: str) -
     await connection.execute(_SQL["undo_addressee_end"], *pair, by)
 
 
-async def due_changes(connection: Connection, today: date, most: int) -> list[tuple[str, str, bytes]]:
-    """Event key, business system and the sealed change of those whose day has come, in the order in which they hold."""
-    rows = await connection.fetch(_SQL["due_changes"], today, most)
-    return [(row["event_key"], row["business_system_id"], row["sealed"]) for row in rows]
+async def due_changes(connection: Connection, keys: PersonalKeys, today: date, most: int) -> dict[str, list[Change]]:
+    """Business system → its changes whose day has come, in the order in which they hold; what takes one of them back comes first."""
+    found: dict[str, list[Change]] = defaultdict(list)
+    for row in await connection.fetch(_SQL["due_changes"], today, most):
+        change = _CHANGE.decode(keys.open_for_review(row["sealed"], row["event_key"]))
+        found[row["business_system_id"]].append(change)
+    for changes in found.values():
+        changes.sort(key=lambda change: (change.effective_on, not change.cancels))
+    return found
 
 
 async def put_waiting_changes(connection: Connection, waiting: Sequence[WaitingChange]) -> None:
@@ -315,6 +340,13 @@ async def put_waiting_changes(connection: Connection, waiting: Sequence[WaitingC
         return
     rows = [(one.event_key, one.system, one.effective_on, one.sealed, one.digest) for one in waiting]
     await connection.execute(_SQL["put_waiting_changes"], *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def withdraw_registrations(connection: Connection, withdraw: Mapping[str, tuple[str, bytes]]) -> None:
+    """Cancellation → the registration to come that it takes back, and its own digest: both are known, and when they come again nothing happens."""
+    if withdraw:
+        registrations, digests = zip(*withdraw.values(), strict=True)
+        await connection.execute(_SQL["withdraw_registrations"], registrations, list(withdraw), digests)
 
 
 async def drop_waiting_changes(connection: Connection, event_keys: Sequence[str]) -> None:

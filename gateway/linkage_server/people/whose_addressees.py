@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.linkage_server.people.changes import Change, ChangeReason
-from gateway.linkage_server.people.state import AddresseeEnd, Kind, addressee_ends
+from gateway.linkage_server.people.state import REGISTERING, AddresseeEnd, Kind, addressee_ends
 from gateway.linkage_server.people.whose_numbers import Someone
 
 
@@ -39,7 +39,7 @@ class WhoseAddressees:
         end = self._end_of(change.addressee_number, someone)
         if end is None or change.cancels:
             return False
-        return change.effective_on >= end.on or change.kind in {Kind.MOVE_IN, Kind.BIRTH, Kind.ADDRESSEE_END}
+        return change.effective_on >= end.on or change.kind in {*REGISTERING, Kind.ADDRESSEE_END}
 
     def replaces_wrongly(self, change: Change, someone: Someone) -> ChangeReason | None:
         """A number takes the place of another one of the same person, and has not ended itself."""

@@ -25,6 +25,8 @@ from push_target where ($1::text is null or business_system_id = $1) order by bu
 select person_revision, addressee_revision from push_target where business_system_id = $1 and state = 'on' for update skip locked
 
 -- name: take_persons
+-- own: nothing happened since the last push but what the system itself sent and was taken as it came. What a decision made, or let through, is told
+-- to all who hold the person, the system of whoever decided too.
 with changed as (
     select integrated_number, revision from person where revision > $2 order by revision limit $3
 ), put as (
@@ -34,10 +36,16 @@ with changed as (
     join push_target t on t.business_system_id = $1
     cross join lateral (select max(event_no) as event_no from person_event where integrated_number = c.integrated_number) latest
     cross join lateral (
-        select coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null), false) as own
+        select greatest(max(d.event_no), t.event_no) as event_no, coalesce(max(d.made_at), t.configured_at) as made_at
+        from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number and d.state <> 'dropped'
+    ) told
+    cross join lateral (
+        select coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null
+            and e.kind not in ('registered', 'linked', 'unlinked', 'merged', 'split')
+            and not exists (select from review_hold h where h.event_key = e.event_key)), false) as own
         from person_event e
-        where e.integrated_number = c.integrated_number and e.applied_at is not null and (e.kind <> 'addressee_end' or e.business_system_id = $1) and e.event_no > greatest(t.event_no, (
-            select max(d.event_no) from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number))
+        where e.integrated_number = c.integrated_number and e.applied_at is not null and (e.kind <> 'addressee_end' or e.business_system_id = $1)
+            and (e.event_no > told.event_no or (e.applied_at > e.recorded_at and e.applied_at > told.made_at - interval '10 minutes'))
     ) since
     where exists (select from person_base b where b.integrated_number = c.integrated_number)
         and exists (select from addressee a where a.integrated_number = c.integrated_number and a.business_system_id = $1 and a.state = 'held')
@@ -89,9 +97,11 @@ select d.delivery_id, d.place, d.event_no, p.integrated_number, p.four_items_sea
     said.kinds, said.dates
 from push_delivery d
 join person p using (integrated_number)
+join push_target t on t.business_system_id = d.business_system_id
 cross join lateral (
-    select greatest(max(b.event_no), (select t.event_no from push_target t where t.business_system_id = $1)) as event_no, max(b.made_at) as made_at
-    from push_delivery b where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place
+    select greatest(max(b.event_no), t.event_no) as event_no, coalesce(max(b.made_at), t.configured_at) as made_at
+    from push_delivery b
+    where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place and b.state <> 'dropped'
 ) earlier
 cross join lateral (
     -- the changes since the push before; one that had waited for its day is older by its number, and newer by its day
@@ -100,9 +110,9 @@ cross join lateral (
     where e.integrated_number = d.integrated_number and e.applied_at is not null and e.undone_by is null and e.event_no <= d.event_no
         and (e.kind <> 'addressee_end' or e.business_system_id = $1) -- another system's number is its own affair
         and (e.event_no > earlier.event_no
-            or (e.applied_at > e.recorded_at + interval '10 minutes' and e.applied_at > earlier.made_at - interval '10 minutes'))
+            or (e.applied_at > e.recorded_at and e.applied_at > earlier.made_at - interval '10 minutes'))
 ) said
-where d.business_system_id = $1 and d.state = 'waiting' and not p.frozen
+where d.business_system_id = $1 and d.state = 'waiting' and (not p.frozen or p.merged_into is not null)
     and not exists (
         select from push_delivery b
         where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place and b.state in ('waiting', 'ready', 'dead'))
@@ -117,9 +127,16 @@ where d.delivery_id = r.delivery_id and d.state = 'waiting'
 returning d.delivery_id
 
 -- name: to_send
-select d.delivery_id, d.sealed, d.attempts from push_delivery d left join person p using (integrated_number)
-where d.business_system_id = $1 and d.state = 'ready' and d.file is null and d.due_at <= $2 and p.frozen is not true
+-- held: the system still holds the person, or it is about nobody.
+select d.delivery_id, d.sealed, d.attempts, d.integrated_number is null or exists (
+    select from addressee a where a.integrated_number = d.integrated_number and a.business_system_id = $1 and a.state = 'held') as held
+from push_delivery d left join person p using (integrated_number)
+where d.business_system_id = $1 and d.state = 'ready' and d.file is null and d.due_at <= $2 and (p.frozen is not true or p.merged_into is not null)
 order by d.place limit $3
+
+-- name: drop_unheld
+update push_delivery set state = 'dropped', sealed = null, reason = 'not_held', ended_at = $2
+where delivery_id = any($1::text[]) and state = 'ready'
 
 -- name: files_to_send
 select distinct file from push_delivery where business_system_id = $1 and state = 'ready' and file is not null order by file
@@ -151,7 +168,8 @@ returning delivery_id
 -- name: forget_ended
 delete from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped')
     and (d.integrated_number is null
-        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place))
+        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
+            and (l.state <> 'dropped' or d.state = 'dropped')))
 
 -- name: counts
 select business_system_id, state, count(*) as deliveries, min(made_at) as oldest from push_delivery
@@ -162,9 +180,12 @@ select delivery_id, made_at, ended_at, attempts, reason, refused_at from push_de
 where business_system_id = $1 and state = 'dead' and place > coalesce((select place from push_delivery where delivery_id = $2), -1)
 order by place limit $3
 
--- name: pull_out_frozen
+-- name: pull_out
+-- Who was frozen since the file was written, or is not held any more.
 update push_delivery d set state = 'waiting', sealed = null, file = null from person p
-where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.integrated_number = d.integrated_number and p.frozen
+where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.integrated_number = d.integrated_number
+    and (p.frozen or not exists (
+        select from addressee a where a.integrated_number = d.integrated_number and a.business_system_id = $1 and a.state = 'held'))
 
 -- name: write_again
 update push_delivery set state = 'waiting', sealed = null, file = null

@@ -112,8 +112,16 @@ async def read_to_write(connection: Connection, system: str, most: int) -> list[
 
 
 async def read_ready(connection: Connection, system: str, now: datetime, most: int) -> list[Ready]:
+    """What is due, in order; what is about somebody whom the system holds no more is dropped, it is none of its own people by now."""
     rows = await connection.fetch(_SQL["to_send"], system, now, most)
-    return [Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=row["attempts"]) for row in rows]
+    unheld = [row["delivery_id"] for row in rows if not row["held"]]
+    if unheld:
+        await connection.execute(_SQL["drop_unheld"], unheld, now)
+    return [
+        Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=row["attempts"])
+        for row in rows
+        if row["held"]
+    ]
 
 
 async def read_files(connection: Connection, system: str) -> list[str]:
@@ -121,8 +129,8 @@ async def read_files(connection: Connection, system: str) -> list[str]:
 
 
 async def read_file(connection: Connection, system: str, file: str) -> list[Ready]:
-    """What stands in one file, in order; who was frozen meanwhile is taken out and waits."""
-    await connection.execute(_SQL["pull_out_frozen"], system, file)
+    """What stands in one file, in order; who was frozen meanwhile, or is not held any more, is taken out and written anew or not at all."""
+    await connection.execute(_SQL["pull_out"], system, file)
     rows = await connection.fetch(_SQL["of_file"], system, file)
     return [Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=0) for row in rows]
 

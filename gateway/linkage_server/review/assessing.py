@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.linkage_server.people import store as people
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.review import decision, store
 from gateway.linkage_server.review.decision import Content, Held, Kind, No, Standing
+from gateway.linkage_server.review.parting import part
 from gateway.linkage_server.review.store import Hold
 from gateway.linkage_server.review.typed_numbers import problem_of_typed_number
 from storage.database import Connection
@@ -46,7 +48,10 @@ async def assess(
             fields = await _differing(connection, keys, people_of)
             problem = decision.problem_of_link(kind, subject, other, fields, same=content.person == content.other)
         case Kind.SPLIT:
-            problem = decision.problem_of_split(content.person or -1, subject, content, other)
+            if subject is not None:
+                content = msgspec.structs.replace(content, addressees=subject.with_replaced(content.addressees))
+            came = other is not None and other.has_number and await _number_came_along(connection, keys, content)
+            problem = decision.problem_of_split(content.person or -1, subject, content, other, number_came_along=came)
         case Kind.RELEASE:
             problem = decision.problem_of_thawing(subject)
         case _:
@@ -66,6 +71,16 @@ async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collec
         return frozenset(Field)
     one, other = held.values()
     return differing(one.person.items, other.person.items)
+
+
+async def _number_came_along(connection: Connection, keys: PersonalKeys, content: Content) -> bool:
+    """Whether the 個人番号 of whom a split divides was told under addressee numbers that leave: theirs changed since the wrong link."""
+    wrong = (await people.read_held(connection, keys, [content.person or -1])).get(content.person or -1)
+    if not content.number_goes or wrong is None or not wrong.person.individual_number:
+        return False
+    number = wrong.person.individual_number
+    moving = await store.events_that_came(connection, wrong.integrated_number, content.addressees)
+    return part(wrong, moving, number).tells(number, date.min)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Each step is one transaction with the decision's state in it. What no longer hol
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from gateway.linkage_server.addressees import store as addressees
@@ -88,7 +89,8 @@ async def _apply(agency: Agency, one: Decision) -> bool:
             same = taken or one.state is State.WITHDRAWING or assessed.seen == one.seen
             problem = assessed.problem or (None if same else No.CONTENT_CHANGED)
             if problem is None:
-                await effects.carry_out(Work(agency=agency, connection=connection, decision=one, hold=assessed.hold))
+                whole = replace(one, content=assessed.content)  # a number that was replaced meanwhile goes along
+                await effects.carry_out(Work(agency=agency, connection=connection, decision=whole, hold=assessed.hold))
                 await store.move(connection, one, State.APPLIED, before(Step.APPLY))
     APPLIED_STEP.after.reached()
     return problem is None or await _end(agency, one, State.VOIDED, Step.VOID, problem)

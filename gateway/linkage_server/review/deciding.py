@@ -101,7 +101,7 @@ async def propose(
     agency, now = sight.agency, sight.agency.clock()
     async with agency.database.inside(agency.tenant) as connection:
         assessed = await assess(connection, agency.keys, kind, content, hold_id)
-    problem = assessed.problem or await refused_by_network(agency, content)
+    problem = assessed.problem or await refused_by_network(agency, assessed.content)
     if problem is not None:
         return Refused(reason=problem)
     made = Decision(

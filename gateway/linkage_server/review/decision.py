@@ -6,8 +6,8 @@ Freezing alone is done at once by one person: it stops harm and links nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -142,7 +142,7 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Standing:
     """A person as far as a decision asks. `merged_into`: who lives on from this number, when it was merged.
 
-    `addressees`: (business system, addressee number) that are held.
+    `addressees`: (business system, addressee number), also those that have ended; `replaced`: those that others took the place of → the other number.
     """
 
     revision: int
@@ -151,6 +151,18 @@ class Standing:
     has_number: bool
     code_state: str
     addressees: frozenset[tuple[str, str]]
+    replaced: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def with_replaced(self, named: Collection[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """These addressee numbers with all that took their place or whose place they took: their system says that they mean one person."""
+        found, grown = set[tuple[str, str]](), set(named)
+        while found != grown:
+            found = set(grown)
+            for old, by in self.replaced.items():
+                new = (old[0], by)
+                if {old, new} & found:
+                    grown |= {old, new} & self.addressees
+        return tuple(sorted(found))
 
 
 def problem_of_link(
@@ -171,14 +183,19 @@ def problem_of_link(
     return No.FEWER_THAN_FOUR_ITEMS if differing and not both else None
 
 
-def problem_of_split(person: int, standing: Standing | None, content: Content, to: Standing | None) -> No | None:
-    """Whether these addressees may leave a person: for somebody new, for another, or back to a number that was merged into this one."""
+def problem_of_split(
+    person: int, standing: Standing | None, content: Content, to: Standing | None, *, number_came_along: bool = False
+) -> No | None:
+    """Whether these addressees may leave a person: for somebody new, for another, or back to a number that was merged into this one.
+
+    `number_came_along`: changes under these addressees told the person's 個人番号; then it replaces the one that the other person has.
+    """
     wrong = _problem_of_leaving(person, standing, content, to)
     if wrong is not None or standing is None or not content.number_goes:
         return wrong
     if not standing.has_number:
         return No.NO_INDIVIDUAL_NUMBER
-    takes_another = to is not None and to.has_number
+    takes_another = to is not None and to.has_number and not number_came_along
     return No.HAS_INDIVIDUAL_NUMBER if takes_another or (content.says and content.says.individual_number) else None
 
 

@@ -6,7 +6,7 @@ anew there, each under a key made of the decision and the old key, so that nothi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -22,8 +22,10 @@ from gateway.linkage_server.people.state import Kind as EventKind
 from gateway.linkage_server.people.store import Held, NewEvent
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.decision import Content, Kind
+from gateway.linkage_server.review.forgetting import forget_earlier_rows
+from gateway.linkage_server.review.parting import Parted, part
 from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
-from gateway.linkage_server.review.typed_numbers import first_items, going_along
+from gateway.linkage_server.review.typed_numbers import first_items
 from gateway.linkage_server.tenant import Agency
 from storage.database import Connection
 
@@ -84,9 +86,11 @@ async def _merge(work: Work, old: int, survivor: int) -> None:
     await people.keep_bases(connection, [old, survivor])
     pairs = await store.all_addressees(connection, old)
     await store.repoint(connection, old, survivor, pairs)
-    await _replay(work, held[old], survivor, pairs)
-    if held[old].person.individual_number and not held[survivor].person.individual_number:
-        await _take_number(work, held[old], held[survivor])
+    number = "" if held[survivor].person.individual_number else held[old].person.individual_number
+    parted = await _replay(work, held[old], survivor, pairs, number)
+    if number:
+        await _forget_base_number(work, held[old], number)
+        await _tell_from_the_start(work, held[survivor], number, told=parted)
     await _note(work, old, EventKind.MERGED)
     await _note(work, survivor, EventKind.LINKED)
     await _refold(work, [old, survivor])
@@ -113,9 +117,13 @@ async def _split(work: Work, wrong: int) -> None:
     await people.keep_bases(connection, [wrong, right])
     await store.unmerge(connection, right)
     await store.repoint(connection, wrong, right, content.addressees)
-    await _replay(work, held, right, content.addressees)
-    if content.number_goes:
-        await _take_number(work, held, (await people.read_held(connection, work.agency.keys, [right]))[right])
+    typed = content.says.individual_number if content.says is not None else ""
+    number = typed or (held.person.individual_number if content.number_goes else "")
+    parted = await _replay(work, held, right, content.addressees, number)
+    await _forget_base_number(work, held, number)
+    if number and not typed:
+        to = (await people.read_held(connection, work.agency.keys, [right]))[right]
+        await _tell_from_the_start(work, to, number, told=parted)
     if content.says is not None:
         await _say(work, right, EventKind.CORRECTION, content.says, work.agency.today())
     await _note(work, wrong, EventKind.SPLIT)
@@ -151,7 +159,7 @@ async def _close_hold(work: Work) -> None:
     now = work.agency.clock()
     await store.close_hold(work.connection, hold.id, state, now)
     if hold.row is not None and work.decision.kind is Kind.HOLD_LINK:
-        await store.forget_earlier_rows(work.connection, hold.id, now)
+        await forget_earlier_rows(work.connection, hold.id, now)
 
 
 async def _new_person_of_hold(work: Work, hold: Hold) -> int:
@@ -165,17 +173,21 @@ async def _new_person_of_hold(work: Work, hold: Hold) -> int:
 
 
 async def _register(work: Work, hold: Hold, number: int) -> None:
-    """The addressee number of a held row means this person from now on. What it had told of another goes along."""
+    """The addressee number of a held row means this person from now on. What it had told of another goes along, unless it had ended there: then it
+    was theirs, and is given anew.
+    """
     connection, row = work.connection, hold.row
     if row is None:
         raise RuntimeError("only a row names an addressee")
-    before = await store.person_of_addressee(connection, hold.pair)
+    known = await people.addressee_persons(connection, hold.system, [hold.addressee_number])
+    before, ended_on = known.get(hold.addressee_number, (None, None))
     concerned = [one for one in (before, number) if one is not None]
     await people.keep_bases(connection, concerned)
-    if before is not None and before != number:
-        held = (await people.read_held(connection, work.agency.keys, [before]))[before]
+    if before not in (None, number) and ended_on is None:
+        held = (await people.read_held(connection, work.agency.keys, concerned))[concerned[0]]
         await _replay(work, held, number, [hold.pair])
-    await people.undo_addressee_end(connection, hold.pair, work.decision.id)
+    if before == number:
+        await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     await store.put_addressee(connection, hold, number)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
@@ -197,32 +209,51 @@ async def _refold(work: Work, numbers: Sequence[int]) -> None:
     await store.touch(work.connection, numbers)
 
 
-async def _replay(work: Work, held: Held, to: int, pairs: Collection[Pair]) -> None:
-    """Changes of one person that came under these addressee numbers, undone there and put anew for another."""
-    moving = await store.moving_events(work.connection, held.integrated_number, pairs)
-    events = going_along(held, moving)
-    keys = {event.event_key for event in events}
-    await people.undo_events(work.connection, sorted(keys), work.decision.id)
-    await people.put_events(
-        work.connection, work.agency.keys, [_anew(work, event, moving[event.event_key], to, keys) for event in events]
-    )
+async def _replay(work: Work, held: Held, to: int, pairs: Collection[Pair], number: str = "") -> Parted:
+    """Changes of one person that came under these addressee numbers, undone there and put anew for another. `number`: as in `part`."""
+    everything = {*pairs, *(event.addressee for event in held.events)}
+    came = await store.events_that_came(work.connection, held.integrated_number, everything)
+    moving = {key for key, one in came.items() if one.pair in pairs}
+    parted = part(held, moving, number)
+    waiting = [event for event in held.events if event.event_key in moving and came[event.event_key].held_by]
+    left = {event.event_key for event in (*parted.along, *waiting)}
+    await people.undo_events(work.connection, sorted(parted.undone), work.decision.id)
+    leaving = sorted((*parted.along, *waiting), key=lambda event: event.event_no)
+    anew = [_anew(work, event, came, to, left) for event in leaving]
+    for event in parted.stays:
+        key = f"number/{event.event_key}" if event.event_key in left else event.event_key
+        anew.append(_anew(work, event, came, held.integrated_number, left, key=key))
+    await people.put_events(work.connection, work.agency.keys, anew)
+    for event in waiting:
+        await _follow(work, event, came[event.event_key].held_by or "")
+    return parted
+
+
+async def _follow(work: Work, event: Event, hold_id: str) -> None:
+    """A change that is held waits for its decision where its addressee number is now."""
+    key = _key(work, event.event_key)
+    await people.pass_on_held_event(work.connection, event.event_key, key, hold_id=hold_id, by=work.decision.id)
+    await store.follow_hold(work.connection, hold_id, key)
 
 
 def _key(work: Work, what: str) -> str:
     return people.key_anew(work.agency.keys, work.decision.system, work.decision.id, what)
 
 
-def _anew(work: Work, event: Event, came: Came, to: int, moving: Collection[str]) -> NewEvent:
+def _anew(
+    work: Work, event: Event, came: Mapping[str, Came], to: int, moving: Collection[str], *, key: str | None = None
+) -> NewEvent:
     cancels = event.cancels
+    system, addressee_number = event.addressee
     return NewEvent(
-        event_key=_key(work, event.event_key),
+        event_key=_key(work, key or event.event_key),
         integrated_number=to,
-        system=came.pair[0],
-        addressee_number=came.pair[1],
+        system=system,
+        addressee_number=addressee_number,
         kind=event.kind,
         effective_on=event.effective_on,
         recorded_at=event.recorded_at,
-        applied_at=came.applied_at,
+        applied_at=came[event.event_key].applied_at,
         says=event.says,
         digest=_digest(work, event.says),
         cancels=_key(work, cancels) if cancels is not None and cancels in moving else cancels,
@@ -258,12 +289,15 @@ async def _note(work: Work, number: int, kind: EventKind, *, pair: Pair = _NO_PA
     await _say(work, number, kind, NOTHING, work.agency.today(), pair=pair)
 
 
-async def _take_number(work: Work, held: Held, to: Held) -> None:
-    """The 個人番号 of one person is another's, and was from the start: forgotten where it was, said where it belongs."""
-    number = held.person.individual_number
-    said = [event.event_key for event in held.events if event.says.individual_number == number]
-    await people.undo_events(work.connection, said, work.decision.id)
-    if held.base.individual_number == number:
+async def _forget_base_number(work: Work, held: Held, number: str) -> None:
+    """A 個人番号 that one person had from the start is another's."""
+    if number and held.base.individual_number == number:
         await store.forget_base_number(work.connection, held.integrated_number)
-    says = Says(individual_number=number)
-    await _say(work, to.integrated_number, EventKind.INDIVIDUAL_NUMBER_CHANGE, says, to.base.registered_on)
+
+
+async def _tell_from_the_start(work: Work, to: Held, number: str, *, told: Parted) -> None:
+    """Whose 個人番号 it is had it always, unless what goes along tells since when."""
+    since = to.base.registered_on
+    if not told.tells(number, since):
+        says = Says(individual_number=number)
+        await _say(work, to.integrated_number, EventKind.INDIVIDUAL_NUMBER_CHANGE, says, since)

@@ -135,6 +135,7 @@ def shown_decision(sight: Sight, one: Decision) -> dict[str, Any]:
         "approved_at": one.approved_at.isoformat() if one.approved_at else None,
         "ended_at": one.ended_at.isoformat() if one.ended_at else None,
         "void_because": one.reason,
+        "forgotten_at": one.forgotten_at.isoformat() if one.forgotten_at else None,
     }
     if number and sight.shows_individual_number:
         shown["says"]["individual_number"] = number

@@ -5,8 +5,8 @@ select integrated_number, revision, frozen, lives_on(merged_into) as merged_into
 from person where integrated_number = any($1::bigint[])
 
 -- name: addressees_of
-select integrated_number, business_system_id, addressee_number from addressee
-where integrated_number = any($1::bigint[]) and state = 'held' order by business_system_id, addressee_number
+select integrated_number, business_system_id, addressee_number, replaced_by from addressee
+where integrated_number = any($1::bigint[]) order by business_system_id, addressee_number
 
 -- name: person_of_addressee
 select integrated_number from addressee where business_system_id = $1 and addressee_number = $2
@@ -46,9 +46,14 @@ select business_system_id, addressee_number from addressee where integrated_numb
 update person_base set individual_number_index = null, individual_number_sealed = null where integrated_number = $1
 
 -- name: events_of_addressees
-select e.event_key, e.business_system_id, e.addressee_number, e.applied_at from person_event e join unnest($2::text[], $3::text[]) as r (business_system_id, addressee_number)
-    using (business_system_id, addressee_number)
-where e.integrated_number = $1 and e.undone_by is null
+-- held_by: the open hold that alone takes it out of what counts.
+select e.event_key, e.business_system_id, e.addressee_number, e.applied_at, h.hold_id as held_by
+from person_event e join unnest($2::text[], $3::text[]) as r (business_system_id, addressee_number) using (business_system_id, addressee_number)
+    left join review_hold h on h.hold_id = e.undone_by
+where e.integrated_number = $1 and (e.undone_by is null or h.state = 'open')
+
+-- name: follow_hold
+update review_hold set event_key = $2 where hold_id = $1
 
 -- name: event_of_hold
 -- The change of a hold in the history, where it is: whether the hold alone takes it out of what counts, and whether its addressee number means
@@ -99,6 +104,14 @@ from review_hold h where h.decided_at <= $1 and h.forgotten_at is null order by 
 
 -- name: forget_holds
 update review_hold h set sealed = r.sealed, forgotten_at = $3 from unnest($1::text[], $2::bytea[]) as r (hold_id, sealed) where h.hold_id = r.hold_id
+
+-- name: decisions_to_forget
+-- Ended before $1.
+select decision_id, sealed from review_decision where ended_at <= $1 and forgotten_at is null order by ended_at limit $2 for update skip locked
+
+-- name: forget_decisions
+update review_decision d set sealed = r.sealed, forgotten_at = $3 from unnest($1::text[], $2::bytea[]) as r (decision_id, sealed)
+where d.decision_id = r.decision_id
 
 -- name: forget_earlier_rows
 -- Another row of the same addressee number is what staff linked last.

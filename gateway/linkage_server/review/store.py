@@ -26,8 +26,8 @@ _PROPOSE: Final = Statement("put_decision", SQL["put_decision"])
 _EDIT: Final = Statement("edit_decision", SQL["edit_decision"])
 _APPROVE: Final = Statement("approve_decision", SQL["approve_decision"])
 _END: Final = Statement("end_decision", SQL["end_decision"])
-_CONTENT = msgspec.json.Decoder(Content)
-_ROW = msgspec.json.Decoder(Row)
+CONTENT: Final = msgspec.json.Decoder(Content)
+ROW: Final = msgspec.json.Decoder(Row)
 _CHANGE = msgspec.json.Decoder(Change)
 
 Pair = tuple[str, str]
@@ -37,7 +37,7 @@ Pair = tuple[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Decision:
     """One row of `review_decision`. `seen`: person → revision that was looked at; `digest`: what an approval names; `proposed_client`: None where it
-    was not kept yet.
+    was not kept yet; `forgotten_at`: since when what staff typed is not in the content.
     """
 
     id: str
@@ -58,6 +58,7 @@ class Decision:
     approval: bytes | None
     ended_at: datetime | None
     reason: str | None
+    forgotten_at: datetime | None = None
 
     @property
     def subject(self) -> str:
@@ -128,7 +129,7 @@ def _decision(row: Record, keys: PersonalKeys) -> Decision:
         state=State(row["state"]),
         version=row["version"],
         seen=dict(zip(row["persons"], row["revisions"], strict=True)),
-        content=_CONTENT.decode(keys.open_decision(row["sealed"], row["decision_id"])),
+        content=CONTENT.decode(keys.open_decision(row["sealed"], row["decision_id"])),
         digest=row["content"],
         system=row["business_system_id"],
         affair=row["affair"],
@@ -140,6 +141,7 @@ def _decision(row: Record, keys: PersonalKeys) -> Decision:
         approval=row["approval"],
         ended_at=row["ended_at"],
         reason=row["reason"],
+        forgotten_at=row["forgotten_at"],
     )
 
 
@@ -224,7 +226,7 @@ def _hold(row: Record, keys: PersonalKeys) -> Hold:
         state=row["state"],
         held_at=row["held_at"],
         event_key=row["event_key"],
-        row=_ROW.decode(opened) if opened is not None and not of_a_change else None,
+        row=ROW.decode(opened) if opened is not None and not of_a_change else None,
         change=_CHANGE.decode(opened) if opened is not None and of_a_change else None,
         forgotten_at=row["forgotten_at"],
     )
@@ -238,7 +240,7 @@ async def read_hold(connection: Connection, keys: PersonalKeys, hold_id: str) ->
 async def row_that_was_linked(connection: Connection, keys: PersonalKeys, pair: Pair) -> Row | None:
     """What a system had sent when staff linked its addressee number, if they did."""
     row = await connection.fetchrow(SQL["hold_of_addressee"], *pair)
-    return _ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])) if row is not None else None
+    return ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])) if row is not None else None
 
 
 async def page_of_holds(
@@ -253,32 +255,13 @@ async def close_hold(connection: Connection, hold_id: str, state: str, at: datet
     await connection.execute(SQL["close_hold"], hold_id, state, at)
 
 
-async def forget_holds(
-    connection: Connection, keys: PersonalKeys, *, decided_before: datetime, now: datetime, most: int
-) -> int:
-    """Delete what lies in holds that were decided long ago, the 個人番号 alone of a row that undoing its link needs; returns how many holds it was."""
-    rows = await connection.fetch(SQL["holds_to_forget"], decided_before, most)
-    left = [_without_number(keys, row["hold_id"], row["sealed"]) if row["needed"] else None for row in rows]
-    await connection.execute(SQL["forget_holds"], [row["hold_id"] for row in rows], left, now)
-    return len(rows)
-
-
-def _without_number(keys: PersonalKeys, hold_id: str, sealed: bytes) -> bytes:
-    row = msgspec.structs.replace(_ROW.decode(keys.open_for_review(sealed, hold_id)), individual_number="")
-    return keys.seal_for_review(msgspec.json.encode(row), hold_id)
-
-
-async def forget_earlier_rows(connection: Connection, hold_id: str, at: datetime) -> None:
-    """Rows by which staff had linked the addressee number of this hold before."""
-    await connection.execute(SQL["forget_earlier_rows"], hold_id, at)
-
-
 async def read_standings(connection: Connection, numbers: Collection[int]) -> dict[int, Standing]:
     """People by integrated number; absent when there is nobody."""
     wanted = sorted(set(numbers))
-    held: dict[int, set[Pair]] = {}
+    held: dict[int, dict[Pair, str | None]] = {}
     for row in await connection.fetch(SQL["addressees_of"], wanted):
-        held.setdefault(row["integrated_number"], set()).add((row["business_system_id"], row["addressee_number"]))
+        pair = (row["business_system_id"], row["addressee_number"])
+        held.setdefault(row["integrated_number"], {})[pair] = row["replaced_by"]
     return {
         row["integrated_number"]: Standing(
             revision=row["revision"],
@@ -287,6 +270,7 @@ async def read_standings(connection: Connection, numbers: Collection[int]) -> di
             has_number=row["has_number"],
             code_state=row["code_state"],
             addressees=frozenset(held.get(row["integrated_number"], ())),
+            replaced={pair: by for pair, by in held.get(row["integrated_number"], {}).items() if by is not None},
         )
         for row in await connection.fetch(SQL["standings"], wanted)
     }
@@ -337,22 +321,32 @@ async def all_addressees(connection: Connection, number: int) -> list[Pair]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Came:
-    """How a change came: under which addressee number of which system, and when it was applied (None: its day has not come)."""
+    """How a change came: under which addressee number of which system, when it was applied (None: its day has not come), and which open hold it waits for."""
 
     pair: Pair
     applied_at: datetime | None
+    held_by: str | None
 
 
-async def moving_events(connection: Connection, number: int, pairs: Collection[Pair]) -> dict[str, Came]:
-    """Changes of one person that came under these addressee numbers and are not undone, by event key."""
+async def events_that_came(connection: Connection, number: int, pairs: Collection[Pair]) -> dict[str, Came]:
+    """Changes of one person that came under these addressee numbers and are not undone, or are held, by event key."""
     listed = sorted(pairs)
     rows = await connection.fetch(
         SQL["events_of_addressees"], number, [pair[0] for pair in listed], [pair[1] for pair in listed]
     )
     return {
-        row["event_key"]: Came(pair=(row["business_system_id"], row["addressee_number"]), applied_at=row["applied_at"])
+        row["event_key"]: Came(
+            pair=(row["business_system_id"], row["addressee_number"]),
+            applied_at=row["applied_at"],
+            held_by=row["held_by"],
+        )
         for row in rows
     }
+
+
+async def follow_hold(connection: Connection, hold_id: str, event_key: str) -> None:
+    """The change of a hold lies in the history under another key since a decision."""
+    await connection.execute(SQL["follow_hold"], hold_id, event_key)
 
 
 async def put_addressee(connection: Connection, hold: Hold, number: int) -> None:

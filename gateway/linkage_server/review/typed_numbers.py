@@ -1,11 +1,10 @@
-"""A 個人番号 that staff type for whom addressees are split off: what the resident network must agree to before it is theirs (LS-1.3, SC-18).
+"""A 個人番号 for whom addressees are split off, typed by staff or going along: what the resident network must agree to before it is theirs (LS-1.3, SC-18).
 
 The network is asked outside every transaction: when the split is proposed, when it is approved, and once more before it is carried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -13,15 +12,16 @@ import msgspec
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees.resident_network import Account
 from gateway.linkage_server.people import store as people
-from gateway.linkage_server.people.state import Event, Items, Kind, Person, Says, State, fold
+from gateway.linkage_server.people.state import NOTHING, Event, Items, Kind, Person, Says, State, fold
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.decision import Content, No
+from gateway.linkage_server.review.parting import part
 from gateway.linkage_server.tenant import Agency
 from storage.database import Connection
 
-_LAST: Final = 1 << 62
+_LAST: Final = 1 << 61
 
 
 async def first_items(connection: Connection, keys: PersonalKeys, content: Content, wrong: Held) -> Items:
@@ -29,20 +29,6 @@ async def first_items(connection: Connection, keys: PersonalKeys, content: Conte
     rows = [await store.row_that_was_linked(connection, keys, pair) for pair in content.addressees]
     name, kana, sex, birth_date, address = next((row.four_items() for row in rows if row is not None), wrong.base.items)
     return name, kana, sex, birth_date, address
-
-
-def going_along(wrong: Held, moving: Collection[str]) -> list[Event]:
-    """Of the changes that came under addressee numbers that leave a person, those that leave too, as they do.
-
-    A 個人番号 that was told stays: whose it is was decided. One to come goes along, and is judged on its day.
-    """
-    return [
-        msgspec.structs.replace(event, says=msgspec.structs.replace(event.says, individual_number=""))
-        if event.applied
-        else event
-        for event in wrong.events
-        if event.event_key in moving and not (event.applied and event.kind is Kind.INDIVIDUAL_NUMBER_CHANGE)
-    ]
 
 
 async def problem_of_typed_number(connection: Connection, keys: PersonalKeys, content: Content) -> No | None:
@@ -57,16 +43,17 @@ async def problem_of_typed_number(connection: Connection, keys: PersonalKeys, co
 
 
 async def account_of(agency: Agency, content: Content) -> Account | None:
-    """The typed number with the four items of its holder as the split will leave them; None when none is typed, or nobody is there to be split."""
-    says, wrong_number, other = content.says, content.person, content.other
-    if says is None or not says.individual_number or wrong_number is None:
+    """The number that a split gives with the four items of its holder as the split will leave them; None when it gives none, or nobody is there."""
+    says, wrong_number, other = content.says or NOTHING, content.person, content.other
+    splits = content.addressees and (says.individual_number or content.number_goes)
+    if wrong_number is None or not splits:
         return None
     async with agency.database.inside(agency.tenant) as connection:
         known = await people.read_held(connection, agency.keys, [wrong_number, *([other] if other is not None else [])])
         wrong, right = known.get(wrong_number), known.get(other) if other is not None else None
         if wrong is None or (other is not None and right is None):
             return None
-        moving = await store.moving_events(connection, wrong_number, content.addressees)
+        moving = await store.events_that_came(connection, wrong_number, content.addressees)
         base = (
             right.base
             if right is not None
@@ -78,17 +65,21 @@ async def account_of(agency: Agency, content: Content) -> Account | None:
                 registered_on=wrong.base.registered_on,
             )
         )
-    events: Sequence[Event] = [*(right.events if right is not None else ()), *going_along(wrong, moving)]
     today = max(agency.today(), base.registered_on)
+    along = [
+        msgspec.structs.replace(event, event_no=_LAST + nth)
+        for nth, event in enumerate(part(wrong, moving).along, start=1)
+    ]
     correction = Event(
-        event_no=_LAST, event_key="", kind=Kind.CORRECTION, effective_on=today, recorded_at=agency.clock(), applied=True, says=Says(*says.items()),
+        event_no=_LAST << 1, event_key="", kind=Kind.CORRECTION, effective_on=today, recorded_at=agency.clock(), applied=True, says=Says(*says.items()),
     )  # fmt: skip
-    after = fold(base, [*events, correction], on=today) or base
-    return says.individual_number, list(after.items)
+    after = fold(base, [*(right.events if right is not None else ()), *along, correction], on=today) or base
+    number = says.individual_number or wrong.person.individual_number
+    return (number, list(after.items)) if number else None
 
 
 async def refused_by_network(agency: Agency, content: Content) -> No | None:
-    """Why a typed number is not bound: the resident network does not know it, or disagrees. Raises ChannelError, StorageUnavailableError."""
+    """Why a number that a split gives is not bound: the resident network does not know it, or disagrees. Raises ChannelError, StorageUnavailableError."""
     account = await account_of(agency, content) if resident_network.is_asked(agency) else None
     if account is None:
         return None

@@ -27,10 +27,10 @@ _WORDS: Final = ("asked", "waiting", "given", "not_given", "corrected")
 
 
 class Search(Words, frozen=True, kw_only=True):
-    """検索: everything that the ward has on record about a person, page by page as an export takes it; `outcome`: of this kind alone."""
+    """検索: everything that the ward has on record about a person, page by page as an export takes it; `kind`: of this kind alone."""
 
     about: str
-    outcome: EntryKind | None = None
+    kind: EntryKind | None = None
     by: str = _WORKER
 
 
@@ -78,8 +78,8 @@ async def _number(play: Play, name: str) -> str:
 async def search(play: Play, words: Search) -> dict[str, Any]:
     """`kinds`, oldest first; `corrected`: whether a correction of one of them is approved; or the `reason` of a refusal."""
     asked: dict[str, Any] = {"person": await _number(play, words.about), "limit": _PAGE}
-    if words.outcome is not None:
-        asked["outcome"] = words.outcome.value
+    if words.kind is not None:
+        asked["kind"] = words.kind.value
     found: list[dict[str, Any]] = []
     after: str | None = None
     while True:

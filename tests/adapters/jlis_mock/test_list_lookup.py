@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.jlis_mock.core import list_lookup
+from gateway.registered_parties import party_of
 from keys.windows import PublicKeys
-from permission_lists.decide import Party, Question, Refused, decide
+from permission_lists.decide import Question, Refused, decide
 from permission_lists.model import Term, parse
 from storage.reference_data import read_permission_texts
-from transport.register import Agency
+from transport.register import ALWAYS, Agency, AssessedDays
 
 DOCUMENTS = [yaml.safe_load(text) for text in read_permission_texts()]
 LOOKUP = list_lookup.build(DOCUMENTS)
@@ -29,17 +30,18 @@ AGENCIES = st.builds(
     ),
     st.sampled_from(["a-agency", "b-agency", "c-agency"]),
     st.frozensets(st.sampled_from(KINDS), max_size=2),
-    st.sampled_from([True, True, True, False]),
+    st.sampled_from(
+        [ALWAYS, ALWAYS, ALWAYS, (), (AssessedDays(valid_from=date(2022, 7, 1), valid_to=date(2024, 12, 31)),)]
+    ),
 )
 
 
 def by_the_other(on: date, inquirer: Agency, provider: Agency, basis: str | None, item: str, what: str) -> str | None:
-    def party(agency: Agency) -> Party:
-        return Party(name=agency.name, kinds=agency.kinds, pia_duty_met=agency.assessed)
-
     decided = decide(
         LIST,
-        Question(on=on, inquirer=party(inquirer), provider=party(provider), basis=basis, item=item, information=what),
+        Question(
+            on=on, inquirer=party_of(inquirer), provider=party_of(provider), basis=basis, item=item, information=what
+        ),
     )
     return decided.reason.value if isinstance(decided, Refused) else None
 
@@ -87,10 +89,10 @@ def test_both_answer_every_row_and_grant_alike() -> None:
     asked = every_grant()
     for on, asking, giving, basis, item, what in asked:
         inquirer = Agency(
-            id="a-one", code="", name="甲", kinds=frozenset({asking}), signing_keys=PublicKeys(()), assessed=True
+            id="a-one", code="", name="甲", kinds=frozenset({asking}), signing_keys=PublicKeys(()), assessed=ALWAYS
         )
         provider = Agency(
-            id="b-one", code="", name="乙", kinds=frozenset({giving}), signing_keys=PublicKeys(()), assessed=True
+            id="b-one", code="", name="乙", kinds=frozenset({giving}), signing_keys=PublicKeys(()), assessed=ALWAYS
         )
         both_agree(on, inquirer, provider, basis, item, what)
     assert len(asked) > 300
@@ -104,7 +106,7 @@ def test_two_ids_of_one_name_are_one_agency_that_would_ask_itself() -> None:
             name="世田谷区長",
             kinds=frozenset({"特別区の区長"}),
             signing_keys=PublicKeys(()),
-            assessed=True,
+            assessed=ALWAYS,
         )
         for each in ("setagaya", "setagaya-2")
     )

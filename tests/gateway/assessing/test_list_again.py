@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,8 @@ from gateway.assessing.logs import ASKED, Said
 from gateway.assessing.measures import requirements
 from gateway.assessing.verdicts import Verdict
 from gateway.tracing.sources import Source
+from permission_lists.model import Period
+from permission_lists.versions import legal_day
 from tests.evidence.exchanges import START
 from tests.gateway.assessing.test_telling import logs
 from tests.gateway.tracing.test_judged_parties import ANSWERED_FOR, DELEGATED
@@ -45,16 +47,20 @@ def test_an_inquiry_of_somebody_of_whom_no_kind_is_known_cannot_be_judged_again(
 
 
 @pytest.mark.parametrize("then", ["assessed then", "not assessed then"])
-def test_a_standing_that_has_changed_since_is_unverified_with_its_cause(then):
-    """PL-6, SC-28: the register says of today alone whether the assessment (28条) is done."""
-    met = then == "not assessed then"
-    today = known(setagaya=replace(known()["setagaya"], pia_duty_met=met))
-    told = asked(K.PERMIT_REFUSED, today, reason="pia_duty_not_met") if met else asked(K.PERMIT_ISSUED, today)
-    assert told.verdict is Verdict.UNVERIFIED
-    assert "standing of another day" in told.what[0]
-    unchanged = known(setagaya=replace(known()["setagaya"], pia_duty_met=not met))
-    same = asked(K.PERMIT_REFUSED, unchanged, reason="pia_duty_not_met") if met else asked(K.PERMIT_ISSUED, unchanged)
-    assert same.verdict is Verdict.KEPT
+def test_a_standing_is_judged_as_it_was_on_the_day_of_the_record(then):
+    """PL-6, SC-28: what the register says of later days counts nothing; on the day of a change it does not tell before from after."""
+    day, one_day = legal_day(START), timedelta(days=1)
+    till = Period(first=date.min, last=day - one_day if then == "not assessed then" else day)
+    ward = replace(known()["setagaya"], assessed=(till,))
+    permitted, refused = (
+        asked(kind, known(setagaya=ward), reason=reason)
+        for kind, reason in ((K.PERMIT_ISSUED, None), (K.PERMIT_REFUSED, "pia_duty_not_met"))
+    )
+    met = then == "assessed then"
+    assert (permitted.verdict, refused.verdict) == (
+        (Verdict.KEPT, Verdict.BROKEN) if met else (Verdict.UNVERIFIED, Verdict.KEPT)
+    )
+    assert met or "standing changed that day" in permitted.what[0]
 
 
 def test_nothing_that_rests_on_logs_is_kept_while_one_is_unread():

@@ -25,8 +25,8 @@ def logs(backups) -> Logs:
 
 def row(outcome: str, exchanges: int, partner: str = "p", day: date = date(2022, 4, 1)) -> dict:
     return {
-        "month": day, "direction": "inquiry", "basis": "b", "item": "27", "partner": partner, "information": "i", "outcome": outcome,
-        "exchanges": exchanges,
+        "month": day, "basis": "b", "item": "27", "partner": partner, "inquirer_for": "", "provider_for": "", "information": "i",
+        "kind": "inquiry.answered", "outcome": outcome, "exchanges": exchanges,
     }  # fmt: skip
 
 

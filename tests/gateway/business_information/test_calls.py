@@ -148,18 +148,33 @@ async def test_children_belong_to_their_parents(both):
                 child,
                 child | {"record_id": "other", "addressee_number": f"{2:010d}"},
                 parent | {"operation": "delete"},
-                child | {"operation": "delete"},
-                parent | {"operation": "delete"},
             ],
         )
-    assert [result[1:3] for result in results] == [
-        ["rejected", "parent_unknown"],
-        ["superseded", ""],
-        ["superseded", ""],
-        ["rejected", "parent_unknown"],
-        ["rejected", "record_has_children"],
-        ["deleted", ""],
-        ["deleted", ""],
+        moved = parent | {"operation": "change", "addressee_number": f"{2:010d}"}
+        later = await send(
+            both,
+            [
+                moved,
+                child | {"record_id": "p", "operation": "change", "parent_record_id": None},
+                child | {"operation": "delete"},
+                moved,
+                parent | {"operation": "delete", "addressee_number": f"{2:010d}"},
+            ],
+            "later.ndjson",
+        )
+    assert [result[1:] for result in results] == [
+        ["rejected", "parent_unknown", "parent_record_id"],
+        ["registered", "", ""],
+        ["registered", "", ""],
+        ["rejected", "parent_unknown", "parent_record_id"],
+        ["rejected", "record_has_children", "record_id"],
+    ]
+    assert [result[1:] for result in later] == [
+        ["rejected", "record_has_children", "record_id"],  # the child would be another person's than its parent
+        ["rejected", "record_has_children", "record_id"],
+        ["deleted", "", ""],
+        ["superseded", "", ""],
+        ["deleted", "", ""],
     ]
 
 

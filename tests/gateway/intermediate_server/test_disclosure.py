@@ -68,7 +68,7 @@ COUNTS = st.dictionaries(KEYS, st.integers(1, 60), max_size=40)
 
 def members(number, counts):
     """The finest counts that a published number may stand for, as far as it says."""
-    said = (number.affair, number.partner, number.information, number.outcome)
+    said = (number.affair, number.parties, number.information, number.ended)
     return {key for key in counts if all(one is None or one == other for one, other in zip(said, key, strict=True))}
 
 
@@ -86,8 +86,8 @@ def test_every_number_is_large_and_all_of_them_together_are_everything(counts, t
 @settings(max_examples=200, deadline=None)
 def test_what_is_told_by_itself_is_right_and_totals_of_an_affair_are_whole(counts, threshold):
     told = publish(counts, threshold)
-    alone = [one for one in told if None not in (one.affair, one.partner, one.information, one.outcome)]
-    assert all(counts[(one.affair, one.partner, one.information, one.outcome)] == one.exchanges for one in alone)
+    alone = [one for one in told if None not in (one.affair, one.parties, one.information, one.ended)]
+    assert all(counts[(one.affair, one.parties, one.information, one.ended)] == one.exchanges for one in alone)
     by_affair = Counter()
     for one in told:
         by_affair[one.affair] += one.exchanges
@@ -130,7 +130,7 @@ def test_totals_by_row_and_by_column_do_not_solve_for_a_small_number(counts):
     alone = {key: 1 for one in told if len(found := members(one, counts)) == 1 for key in found}
     equations = []
     left = set(counts)
-    for one in sorted(told, key=lambda number: (number.affair, number.partner, number.outcome).count(None)):
+    for one in sorted(told, key=lambda number: (number.affair, number.parties, number.ended).count(None)):
         holds = members(one, counts) & left
         if sum(counts[key] for key in holds) == one.exchanges:
             equations.append((holds, one.exchanges))
@@ -154,13 +154,13 @@ def test_a_small_row_takes_the_least_of_the_others_with_it():
         (("m", "27"), "naikaku", "医療", "answered"): 500,
         (("m", "42"), "naikaku", "口座", "answered"): 80,
     }
-    told = [(one.affair, one.partner, one.exchanges) for one in publish(counts, 10)]
+    told = [(one.affair, one.parties, one.exchanges) for one in publish(counts, 10)]
     assert set(told) == {(("m", "27"), "naikaku", 500), (("m", "27"), None, 34), (("m", "42"), "naikaku", 80)}
 
 
 def test_a_rare_outcome_is_told_with_another_one():
     counts = {(("m", "27"), "suginami", "医療", "answered"): 400, (("m", "27"), "suginami", "医療", "expired"): 1}
-    assert [(one.partner, one.outcome, one.exchanges) for one in publish(counts, 10)] == [("suginami", None, 401)]
+    assert [(one.parties, one.ended, one.exchanges) for one in publish(counts, 10)] == [("suginami", None, 401)]
 
 
 def test_a_month_with_almost_nothing_tells_nothing():

@@ -30,8 +30,15 @@ def past():
     for kind, at, facts, times in (
         (provided, AUGUST, {}, 120),
         (provided, AUGUST, {"inquirer": "tokyo"}, 25),
+        (provided, AUGUST, {"inquirer_for": "koiki-rengo"}, 33),
+        (provided, AUGUST, {"provider_for": "koiki-rengo"}, 34),
         (provided, AUGUST, {"inquirer": "koiki-rengo"}, 4),
-        (refused, AUGUST, {}, 11),
+        (refused, AUGUST, {"reason": "refused_by_staff"}, 11),
+        (refused, AUGUST, {"reason": "inquirer_not_in_row"}, 12),
+        (refused, AUGUST, {"reason": "a text of a peer"}, 15),
+        (EntryKind.PROVISION_RELEASED, AUGUST, {}, 16),
+        (EntryKind.INQUIRY_ABORTED, AUGUST, {**asked, "reason": "deadline_passed"}, 17),
+        (EntryKind.INQUIRY_ABORTED, AUGUST, {**asked, "reason": "outcome_signature"}, 18),
         (EntryKind.PROVISION_HELD, AUGUST, {}, 50),
         (answered, AUGUST, {**asked, "item": "a text of a caller"}, 12),
         (answered, IN_SEPTEMBER_IN_JAPAN, {**asked}, 3),
@@ -62,14 +69,22 @@ async def test_exchanges_are_counted_by_month_partner_and_outcome_and_small_ones
     status, told = await ask(desk, await desk.entered(first(counted, "staff-1")))
     assert (status, told["threshold"]) == (200, 10)
     provisions = [number for number in told["numbers"] if number["direction"] == "provision"]
-    assert said(provisions, "month", "item", "partner", "outcome") == {
-        ("2022-08", "27", "suginami", "provided"): 120,
-        ("2022-08", "27", "suginami", "refused"): 11,
-        ("2022-08", "27", None, "provided"): 29,
-        ("2022-09", "42", "suginami", "provided"): 10,
+    parties = ("partner", "inquirer_for", "provider_for")
+    assert said(provisions, "month", "item", *parties, "kind", "outcome") == {
+        ("2022-08", "27", "suginami", "", "", "provision.made", "answered"): 120,
+        ("2022-08", "27", "suginami", "koiki-rengo", "", "provision.made", "answered"): 33,
+        ("2022-08", "27", "suginami", "", "koiki-rengo", "provision.made", "answered"): 34,
+        ("2022-08", "27", "suginami", "", "", "provision.released", "answered"): 16,
+        ("2022-08", "27", "suginami", "", "", "provision.refused", "refused_by_staff"): 11,
+        ("2022-08", "27", "suginami", "", "", "provision.refused", "refused_by_list"): 12,
+        ("2022-08", "27", "suginami", "", "", "provision.refused", "refused"): 15,
+        ("2022-08", "27", None, None, None, "provision.made", "answered"): 29,
+        ("2022-09", "42", "suginami", "", "", "provision.made", "answered"): 10,
     }
     inquiries = [number for number in told["numbers"] if number["direction"] == "inquiry"]
-    assert said(inquiries, "month", "basis", "item", "information") == {("2022-08", "", "unlisted", "unlisted"): 12}
+    unlisted = [one for one in inquiries if one["item"] == "unlisted"]
+    assert said(unlisted, "month", "basis", "item", "information") == {("2022-08", "", "unlisted", "unlisted"): 12}
+    assert {(one["outcome"], one["exchanges"]) for one in inquiries} >= {("timed_out", 17), ("aborted", 18)}
 
 
 async def test_an_entry_counts_once_however_often_somebody_asks_and_beside_another_counter(counted, desk, other_desk):
@@ -79,9 +94,10 @@ async def test_an_entry_counts_once_however_often_somebody_asks_and_beside_anoth
         more = [ended(EntryKind.PROVISION_MADE, AUGUST) for _ in range(STRETCH + 100)]
         await append(log, more)
     answers = await asyncio.gather(*(ask(*by) for _ in range(4) for by in ((desk, one), (other_desk, other))))
-    after = said(answers[0][1]["numbers"], "month", "item", "partner", "outcome")
-    place = ("2022-08", "27", "suginami", "provided")
-    assert after[place] == said(before, "month", "item", "partner", "outcome")[place] + len(more)
+    names = ("month", "item", "partner", "inquirer_for", "provider_for", "kind")
+    after = said(answers[0][1]["numbers"], *names)
+    place = ("2022-08", "27", "suginami", "", "", "provision.made")
+    assert after[place] == said(before, *names)[place] + len(more)
     assert all(answer == answers[0] for answer in answers)
 
 

@@ -85,17 +85,19 @@ async def test_only_listed_information_of_people_with_an_individual_number_goes_
                 record(1, record_id="x", information="健康診断の結果"),
                 record(1, record_id="y", items=record(1)["items"] | {"年収": {"value": "1"}}),
                 record(1, record_id="z", system="zeimu"),
+                record(1, record_id="w", data_set="年収"),
                 {"nothing": 1},
             ],
         )
-    assert [result[1:3] for result in results] == [
-        ["registered", ""],
-        ["withheld", "no_individual_number"],
-        ["rejected", "addressee_unknown"],
-        ["rejected", "information_not_listed"],
-        ["rejected", "unknown_item"],
-        ["rejected", "system_differs"],
-        ["rejected", "record_malformed"],
+    assert [result[1:] for result in results] == [
+        ["registered", "", ""],
+        ["withheld", "no_individual_number", ""],
+        ["rejected", "addressee_unknown", "addressee_number"],
+        ["rejected", "information_not_listed", "information"],
+        ["rejected", "unknown_item", "items"],
+        ["rejected", "system_differs", "system"],
+        ["rejected", "unknown_data_set", "data_set"],
+        ["rejected", "record_malformed", ""],
     ]
     assert list(world.neighbours.replicas) == ["kokuho/r1"]
     assert [row["record_id"] for row in await world.rows("select record_id from original order by 1")] == [

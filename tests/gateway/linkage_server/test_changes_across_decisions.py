@@ -117,6 +117,36 @@ async def test_a_change_goes_along_through_two_splits_and_a_merge(reviewed_alone
         assert (await desk.change(*sent, effective_on=day(2), address=MOVED))["outcome"] == "unchanged"
 
 
+async def test_a_number_and_an_addressee_number_that_were_replaced_since_a_merge_go_back_with_their_person(
+    reviewed_alone,
+):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        other = await desk.number("juki", row(1, individual_number=individual(1)))
+        one = await desk.number("kokuho", row(77, individual_number=individual(2)))
+        await desk.decided("links/merge", integrated_number=one, other_integrated_number=other)
+        split = {"integrated_number": other, "other_integrated_number": one, "individual_number_goes": True}
+        back = split | {"addressees": [{"business_system": "kokuho", "addressee_number": "78"}]}
+        await desk.change("kokuho", 77, "address_change", "a", address=MOVED)
+        await desk.change("kokuho", 77, "addressee_end", "r", replaced_by="78")
+        has_one = await desk.say("links/split", **back)
+        assert (has_one.status, has_one.body["reason"]) == (409, "has_individual_number")
+        told = await desk.change("kokuho", 78, "individual_number_change", "n", individual_number=individual(3))
+        assert told["outcome"] == "applied"
+        proposed = await desk.propose("links/split", **back)
+        await desk.approve(proposed)
+        await desk.ended(proposed)
+        assert [pair["addressee_number"] for pair in proposed["addressees"]] == ["77", "78"]
+        assert [await desk.person_of("kokuho", nth) for nth in (77, 78)] == [one, one]
+        found = [await desk.searched(number) for number in (other, one)]
+        formers = await reviewed_alone.linkage.rows("select integrated_number from former_individual_number")
+    assert [(each["individual_number"], each["address"]) for each in found] == [
+        (individual(1), row(1)["address"]),
+        (individual(3), MOVED),
+    ]
+    assert [f"{former['integrated_number']:015d}" for former in formers] == [one]
+
+
 async def test_a_change_that_waited_and_is_held_on_its_day_counts_once_it_is_approved(reviewed_alone):
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
@@ -134,19 +164,49 @@ async def test_a_change_that_waited_and_is_held_on_its_day_counts_once_it_is_app
         assert (await desk.searched(right))["address"] == MOVED
 
 
-async def test_a_held_change_whose_addressee_number_means_somebody_else_by_then_is_void_and_can_be_refused(
-    reviewed_alone,
-):
+async def held_on_its_day(reviewed_alone, caller) -> tuple[Desk, str, dict]:
+    """A change that waited and is held: the desk, whose it was when it came, and the hold."""
+    desk = Desk(world=reviewed_alone, caller=caller)
+    await nothing_waits(reviewed_alone)
+    [hold] = await desk.holds()
+    return desk, f"{(await reviewed_alone.linkage.rows('select integrated_number from person'))[0][0]:015d}", hold
+
+
+async def to_be_held(reviewed_alone) -> None:
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
-        number = await linked(desk)
+        await linked(desk)
         await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(2), address=MOVED)
         await desk.change("juki", 1, "death", "d1")
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+async def test_a_held_change_follows_its_addressee_number_through_splits_and_merges(reviewed_alone, taken_back):
+    await to_be_held(reviewed_alone)
     async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
-        desk = Desk(world=reviewed_alone, caller=caller)
-        await nothing_waits(reviewed_alone)
-        [hold] = await desk.holds()
-        await apart(desk, number)
+        desk, number, hold = await held_on_its_day(reviewed_alone, caller)
+        right = await apart(desk, number)
+        await desk.decided("links/merge", integrated_number=right, other_integrated_number=number)
+        assert await apart(desk, number, other_integrated_number=right) == right
+        again = await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(2), address=MOVED)
+        assert (again["outcome"], again["reason"]) == ("unchanged", "already_known")
+        if taken_back:
+            gone = await desk.change("kokuho", 77, "cancellation", "c1", cancels="e1")
+            assert (gone["outcome"], gone["reason"]) == ("applied", None)
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        assert await desk.holds() == []
+        address = row(1)["address"]
+        assert (await desk.searched(right))["address"] == (address if taken_back else MOVED)
+        assert (await desk.searched(number))["address"] == address
+
+
+async def test_a_held_change_that_was_left_behind_before_the_update_is_void_and_can_be_refused(reviewed_alone):
+    await to_be_held(reviewed_alone)
+    async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
+        desk, _, hold = await held_on_its_day(reviewed_alone, caller)
+        other = await desk.number("juki", row(5))
+        moved = "update addressee set integrated_number = $1 where business_system_id = 'kokuho'"
+        await reviewed_alone.linkage.rows(moved, int(other))
         decision = await desk.propose("holds/decide", hold_id=hold["hold_id"], action="link")
         await desk.approve(decision)
         assert (await desk.ended(decision, state="voided"))["void_because"] == "change_refused"

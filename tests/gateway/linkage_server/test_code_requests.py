@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+
 from gateway.linkage_server.code_requests import flow
+from tests.gateway.linkage_server.test_codes_continuous import ORDERS, order
 from tests.support.resident_files import four_items, individual_number, load, person
 
 
@@ -74,3 +77,31 @@ async def test_a_run_goes_on_after_a_neighbour_was_away_and_after_a_restart(worl
     async with world.served() as caller:
         after = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
     assert after.body["people"]["bound"] == 1
+
+
+async def test_an_order_about_somebody_whose_code_is_moved_on_meanwhile_is_told_so_and_holds_up_nobody_else(world):
+    """Not as a fault of the log: the person is looked at anew, and the others are ordered."""
+    await world.register(scopes=ORDERS)
+    async with world.served(continuous_codes=False) as caller:
+        await load(world.config.spool, [person(1), person(2)])
+        token = await caller.token()
+        numbers = [
+            row[0] for row in await world.rows("select integrated_number from addressee order by addressee_number")
+        ]
+        await world.rows(
+            "insert into code_standing (integrated_number, state, next_at, changed_at) select n, 'bound', now(), now() from unnest($1::bigint[]) n",
+            numbers,
+        )
+        async with world.connected() as other, other.transaction():
+            await other.execute(
+                "update code_standing set state = 'replacing', message_id = 'm' where integrated_number = $1",
+                numbers[0],
+            )
+            asked = asyncio.ensure_future(order(caller, "replace", token, "k1", 1, 2, ground="resident_record_changed"))
+            while not await world.rows("select from pg_stat_activity where wait_event_type = 'Lock'"):
+                await asyncio.sleep(0.02)
+        answer = await asked
+    assert answer.body["items"] == [
+        {"state": "replacing", "refused": {"reason": "code_under_way"}},
+        {"state": "replacing", "refused": None},
+    ]

@@ -70,6 +70,27 @@ async def test_an_open_hold_and_one_that_was_decided_lately_are_kept(reviewed_al
             assert (shown["forgotten_at"], shown["sent"]["individual_number"]) == (None, NUMBER)
 
 
+async def test_what_staff_typed_in_a_split_goes_with_what_lies_in_holds_and_what_was_decided_stays(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await desk.number("juki", row(1, individual_number=NUMBER))
+        assert await desk.number("kokuho", row(77, individual_number=NUMBER)) == number
+        addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
+        right = {"individual_number": individual(2), "name": A_CHILD["name"]}
+        ended = await desk.decided("links/split", integrated_number=number, addressees=addressees, right=right)
+        assert (ended["says"], ended["forgotten_at"]) == (right, None)
+    async with reviewed_alone.linkage.served(clock_offset_s=91 * DAY_S) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+
+        async def look() -> dict:
+            return (await desk.say("links/show", decision_id=ended["decision_id"])).body
+
+        shown = await until(look, lambda found: found["forgotten_at"] is not None)
+        assert (shown["says"], shown["reason"], shown["addressees"]) == ({}, ended["reason"], addressees)
+        child = await desk.searched(await desk.person_of("kokuho", 77))
+        assert (child["individual_number"], child["name"]) == (individual(2), A_CHILD["name"])
+
+
 async def test_of_a_linked_row_the_number_goes_and_the_link_can_be_undone_with_what_was_sent(reviewed_alone):
     async with reviewed_alone.linkage.served(decided_holds_keep_s=3600) as caller:
         desk = Desk(world=reviewed_alone, caller=caller)

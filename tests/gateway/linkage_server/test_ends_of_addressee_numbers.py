@@ -172,6 +172,23 @@ async def test_two_members_of_staff_give_an_ended_number_again(reviewed_ward):
     assert (addressee["state"], f"{addressee['integrated_number']:015d}") == ("held", somebody)
 
 
+async def test_an_ended_number_that_is_given_to_somebody_else_takes_nothing_along(reviewed_ward):
+    async with reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        somebody = await desk.number("juki", row(1, individual_number=individual(1)))
+        assert await changed(desk, "juki", "a", "address_change", address=NEW_ADDRESS) == ("applied", None)
+        assert await changed(desk, "juki", "e", "addressee_end") == ("applied", None)
+        [again] = await desk.register("juki", row(1, name="別人　太郎", individual_number=individual(2)))
+        assert (again["outcome"], again["reason"]) == ENDED
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="keep_as_new", individual_number_goes=True)
+        other = await desk.searched(await desk.person_of("juki", 1))
+        first = await desk.searched(somebody)
+        ends = await reviewed_ward.linkage.rows("select undone_by from person_event where kind = 'addressee_end'")
+    assert (other["name"], other["address"], first["address"]) == ("別人　太郎", row(1)["address"], NEW_ADDRESS)
+    assert [one["undone_by"] for one in ends] == [None]
+
+
 async def test_two_people_who_are_one_let_the_held_replacement_through(reviewed_ward):
     async with reviewed_ward.served() as caller:
         desk = Desk(world=reviewed_ward, caller=caller)

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.linkage_server.people import flow
 from gateway.linkage_server.people.changes import BadChange, ChangeReason
-from gateway.linkage_server.people.judging import Court, Snapshot
+from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
+from gateway.linkage_server.people.snapshot import Snapshot
 from tests.support.change_files import (
     as_of,
     change,
@@ -113,7 +114,7 @@ async def test_a_cancellation_takes_back_its_event_whichever_comes_first(ward):
     assert results[0] == ("applied", "")
     assert results[1] == ("rejected", "field_malformed")
     assert results[2:4] == [("applied", "cancelled_event_unknown"), ("applied", "")]
-    assert results[4:6] == [("applied", "cancelled_event_unknown"), ("applied", "")]
+    assert results[4:6] == [("rejected", "cancels_another_persons"), ("applied", "")]
     assert results[6] == ("rejected", "cancels_a_cancellation")
     assert states == ["living", "living", "cancelled"]
 

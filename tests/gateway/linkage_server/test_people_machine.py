@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
@@ -23,76 +22,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.support.people_model import EVENTS, Pair, Someone
 from tests.support.replica_world import build_both
 from tests.support.review_world import CARE, SYSTEMS, Desk, individual, row, with_clients
 from transport.clock import JST
 
 _NUMBERS = itertools.count(1_000)
 _ADDRESSEES = itertools.count(1_000_001)  # of one length: in the same order in every run
-_EVENTS = itertools.count(1)
 PICK = st.integers(min_value=0, max_value=10_000)
-Pair = tuple[str, str]
-
-
-@dataclass
-class Someone:
-    """One integrated number, known since so many days after today. `told`: every 個人番号 that was theirs, with the day since which and the order of
-    telling, the last one is; `events`: day, order, addressee, and the address and the name that were said.
-    """
-
-    number: str
-    base: str
-    base_name: str
-    since: int = 0
-    told: list[tuple[int, int, str]] = field(default_factory=list)
-    events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
-    merged_into: str | None = None
-
-    @property
-    def numbers(self) -> list[str]:
-        return [number for _, _, number in sorted(self.told)]
-
-    def has(self, number: str, day: int) -> None:
-        self.told.append((day, next(_EVENTS), number))
-
-    def gives_up(self) -> str:
-        """The number that is theirs, and was not."""
-        last = max(self.told)
-        self.told.remove(last)
-        return last[2]
-
-    @property
-    def individual(self) -> str | None:
-        return self.numbers[-1] if self.numbers else None
-
-    @property
-    def formers(self) -> list[str]:
-        return self.numbers[:-1]
-
-    @property
-    def address(self) -> str:
-        return self._said(3) or self.base
-
-    @property
-    def name(self) -> str:
-        return self._said(4) or self.base_name
-
-    def _said(self, what: int) -> str:
-        said = [event[what] for event in sorted(self.events) if event[what] and event[0] >= self.since]
-        return str(said[-1]) if said else ""
-
-    def tells(self, pair: Pair, day: int, address: str, name: str = "") -> None:
-        self.events.append((day, next(_EVENTS), pair, address, name))
-
-    def take(self, other: Someone, pairs: set[Pair]) -> None:
-        """What came under these addressee numbers counts here from now on."""
-        for day, _, pair, address, name in [event for event in sorted(other.events, key=_put) if event[2] in pairs]:
-            self.tells(pair, day, address, name)
-        other.events = [event for event in other.events if event[2] not in pairs]
-
-
-def _put(event: tuple[int, int, Pair, str, str]) -> int:
-    return event[1]
 
 
 class PeopleMachine(RuleBasedStateMachine):
@@ -106,6 +43,7 @@ class PeopleMachine(RuleBasedStateMachine):
         self.desk.tokens.clear()  # a token lives five minutes, the runs together longer
         self.people: dict[str, Someone] = {}
         self.means: dict[Pair, str] = {}
+        self.replaced: dict[Pair, Pair] = {}
         self.seen: dict[Pair, tuple[str, str]] = {}
         self.said: list[tuple[Pair, str, str]] = []
 
@@ -116,6 +54,13 @@ class PeopleMachine(RuleBasedStateMachine):
 
     def held_by(self, one: Someone) -> list[Pair]:
         return sorted(pair for pair, number in self.means.items() if number == one.number)
+
+    def with_replaced(self, pairs: list[Pair]) -> list[Pair]:
+        """These addressee numbers and those whose place they took."""
+        found = list(pairs)
+        for pair in found:
+            found += [old for old, new in self.replaced.items() if new == pair]
+        return sorted(found)
 
     def _items(self, one: Someone) -> tuple[str, str]:
         """What may differ of the four."""
@@ -143,6 +88,8 @@ class PeopleMachine(RuleBasedStateMachine):
             someone.tells(pair, days, line["address"], line["name"])
         if number:
             someone.has(number, days)
+        if number and days:
+            someone.has(number, days, pair)
         self.means[(system, f"{nth}")] = result["integrated_number"]
 
     @precondition(lambda self: any(one.individual for one in self.alive()))
@@ -164,8 +111,26 @@ class PeopleMachine(RuleBasedStateMachine):
         new = individual(next(_NUMBERS))
         changed = self._changed(pair, "individual_number_change", days=days, individual_number=new)
         assert changed["outcome"] == "applied"
-        if days >= self.people[self.means[pair]].since:
-            self.people[self.means[pair]].has(new, days)
+        self.people[self.means[pair]].has(new, days, pair)
+
+    @precondition(lambda self: self.means)
+    @rule(pick=PICK, days=st.sampled_from([0, -5, -20]), new=st.booleans())
+    def somebody_returns(self, pick: int, days: int, new: bool) -> None:
+        pair = sorted(self.means)[pick % len(self.means)]
+        one = self.people[self.means[pair]]
+        number = individual(next(_NUMBERS)) if new else one.individual or ""
+        line = row(0, address=f"架空県帰来市{next(_ADDRESSEES)}番", name=one.name, individual_number=number)
+        said = {name: text for name, text in line.items() if text and name != "addressee_number"}
+        result = self._changed(pair, "move_in", days=days, **said)
+        if new and one.individual and one.would_have(days):
+            assert (result["outcome"], result["reason"]) == ("held", "individual_number_differs")
+            hold = self._hold_of(pair[0], int(pair[1]), "individual_number_differs")
+            self._decide("holds/decide", hold_id=hold, action="link")
+        else:
+            assert result["outcome"] == "applied"
+        one.tells(pair, days, line["address"], line["name"])
+        if number:
+            one.has(number, days, pair)
 
     @precondition(lambda self: self.means and any(one.numbers for one in self.people.values()))
     @rule(pick=PICK, whose=PICK, of=PICK, days=st.sampled_from([0, -5, -20]))
@@ -202,10 +167,19 @@ class PeopleMachine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def somebody_moves(self, pick: int) -> None:
         pair = sorted(self.means)[pick % len(self.means)]
-        event, address = f"e{next(_EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
+        event, address = f"e{next(EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
         assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
         self.people[self.means[pair]].tells(pair, 0, address)
+
+    @precondition(lambda self: self.means)
+    @rule(pick=PICK)
+    def an_addressee_number_takes_the_place_of_another(self, pick: int) -> None:
+        pair = sorted(self.means)[pick % len(self.means)]
+        new = (pair[0], f"{next(_ADDRESSEES)}")
+        assert self._changed(pair, "addressee_end", replaced_by=new[1])["outcome"] == "applied"
+        self.means[new] = self.means.pop(pair)
+        self.replaced[pair] = new
 
     @precondition(lambda self: self.said)
     @rule(pick=PICK)
@@ -227,11 +201,13 @@ class PeopleMachine(RuleBasedStateMachine):
             assert (refused.status, refused.body["reason"]) == (409, "fewer_than_four_items")
             return
         self._decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
-        survivor.take(old, set(self.held_by(old)))
-        for pair in self.held_by(old):
+        held = self.held_by(old)
+        pairs = self.with_replaced(held)
+        survivor.take(old, set(pairs))
+        for pair in held:
             self.means[pair] = survivor.number
         if survivor.individual is None and old.individual is not None:
-            survivor.has(old.gives_up(), survivor.since)
+            old.gives(survivor, pairs)
         for one in self.people.values():
             if old.number in (one.number, one.merged_into):
                 one.merged_into = survivor.number
@@ -245,7 +221,10 @@ class PeopleMachine(RuleBasedStateMachine):
         moving = held[: 1 + count % len(held)]
         others = [one for one in self.people.values() if one is not wrong and one.merged_into in (None, wrong.number)]
         right = ([None, *others])[to % (len(others) + 1)]
-        goes = number_goes and wrong.individual is not None and (right is None or right.individual is None)
+        replaces = right is not None and right.individual is not None
+        leaving = self.with_replaced(moving)
+        told = wrong.told_under(wrong.individual, leaving)
+        goes = number_goes and wrong.individual is not None and (bool(told) or not replaces)
         self._decide(
             "links/split",
             integrated_number=wrong.number,
@@ -256,15 +235,15 @@ class PeopleMachine(RuleBasedStateMachine):
         if right is None:
             number = self.run.run(self.desk.person_of(*moving[0]))
             assert number not in self.people
-            seen = (self.seen[pair] for pair in moving if pair in self.seen)
+            seen = (self.seen[pair] for pair in leaving if pair in self.seen)
             name, base = next(seen, (wrong.base_name, wrong.base))
             right = self.people[number] = Someone(number=number, base=base, base_name=name, since=wrong.since)
         right.merged_into = None
-        right.take(wrong, set(moving))
+        right.take(wrong, set(leaving))
         for pair in moving:
             self.means[pair] = right.number
         if goes:
-            right.has(wrong.gives_up(), right.since)
+            wrong.gives(right, leaving)
 
     @precondition(lambda self: self.alive())
     @rule(pick=PICK)
@@ -297,7 +276,8 @@ class PeopleMachine(RuleBasedStateMachine):
             assert held[number]["has_number"] == (one.individual is not None)
             assert held[number]["formers"] == len(one.formers)
         for pair, number in self.means.items():
-            assert self.run.run(self.desk.person_of(*pair)) == number
+            for one_of_them in self.with_replaced([pair]):
+                assert self.run.run(self.desk.person_of(*one_of_them)) == number
         for one in self.alive():
             assert self._shown(one.number) == (one.address, one.individual)
 
@@ -307,12 +287,14 @@ class PeopleMachine(RuleBasedStateMachine):
         [result] = self.run.run(self.desk.register(system, line))
         return result
 
-    def _hold_of(self, system: str, addressee: int) -> str:
+    def _hold_of(self, system: str, addressee: int, reason: str = "individual_number_former") -> str:
         [found] = self.run.run(
             self.desk.world.linkage.rows(
-                "select hold_id from review_hold where business_system_id = $1 and addressee_number = $2",
+                "select hold_id from review_hold "
+                "where business_system_id = $1 and addressee_number = $2 and reason = $3 and state = 'open'",
                 system,
                 f"{addressee}",
+                reason,
             )
         )
         return found["hold_id"]
@@ -320,12 +302,12 @@ class PeopleMachine(RuleBasedStateMachine):
     def _changed(self, pair: Pair, kind: str, event: str | None = None, days: int = 0, **said: str) -> dict:
         on = (self.desk.world.linkage.config.clock().astimezone(JST).date() + timedelta(days=days)).isoformat()
         item = {
-            "event_id": event or f"e{next(_EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
+            "event_id": event or f"e{next(EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
         }  # fmt: skip
         body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
 
         async def call() -> dict:
-            key = f"machine-{next(_EVENTS)}"
+            key = f"machine-{next(EVENTS)}"
             answer = await self.desk.caller.post(
                 "/v1/person-changes", body, token=await self.desk.token(pair[0]), key=key
             )

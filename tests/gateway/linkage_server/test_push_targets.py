@@ -32,6 +32,16 @@ async def test_a_target_that_may_not_be_is_refused(ward, wanted, status, reason)
     assert (await ward.get("/v1/push-targets"))["reason"] == "no_push_target"
 
 
+async def test_a_call_with_a_nul_is_told_so_wherever_it_stands(ward):
+    await ward.target(kind="folder")
+    in_query = await ward.get("/v1/pushes/dead?after=%00")
+    in_body = (await ward.post("/v1/pushes/resend", {"staff": "s-1", "delivery_ids": ["sky2-\0"]})).body
+    in_header = (await ward.caller.token_answer("sky\0", "s")).body
+    assert {(one["status"], one["reason"]) for one in (in_query, in_body)} == {(400, "malformed_body")}
+    assert "U+0000" in in_query["detail"]
+    assert "internal_error" not in str(in_header)
+
+
 async def test_a_target_is_set_by_who_has_the_scope_for_its_own_system(ward):
     answer = await ward.target(client="plain-load", kind="folder")
     assert (answer.status, answer.body["reason"]) == (403, "scope_missing")

@@ -8,11 +8,20 @@ import hashlib
 import io
 import json
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 
 from tests.support.push_ward import NUMBER, TOWN, row, ward_of
+from tests.support.review_world import SCOPES as REVIEW
+from tests.support.review_world import Desk
 from transport.clock import JST
+
+
+def pushed_lines(ward, system):
+    """Every line of the files that a system was pushed, in order."""
+    files = [said.with_name(json.loads(said.read_text())["file"]) for said in ward.file(system)]
+    return [line for file in files for line in csv.DictReader(io.StringIO(file.read_text("utf-8")))]
 
 
 @pytest.fixture
@@ -77,6 +86,50 @@ async def test_a_change_of_its_own_beside_one_of_another_does_come(ward):
     assert [one["kind"] for one in push["changes"]] == ["address_change", "name_change"]
 
 
+async def test_a_change_of_its_own_does_not_hide_one_of_another_that_had_waited_for_its_day(ward):
+    await ward.change("individual_number_change")
+    await ward.world.rows("update person_event set applied_at = null, recorded_at = now() - interval '3 days'")
+    await ward.target(state="off")
+    await ward.change("address_change", by="sky2", address="東京都世田谷区見本町9-9")
+    await ward.world.rows("update person_event set applied_at = now() where applied_at is null")
+    await ward.target()
+    (push,) = await ward.pushed(1)
+    assert [one["kind"] for one in push["changes"]] == ["individual_number_change", "address_change"]
+    assert push["individual_number"] == NUMBER
+
+
+async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_that_of_who_decided(world):
+    """Two numbers become one and are two again; kokuho's staff decide."""
+    await world.register("kokuho-care", system="kokuho", scopes=REVIEW)
+    async with ward_of(world) as ward:
+        await ward.load(row())
+        await ward.load(row("81"), client="sky2")
+        desk = Desk(world=SimpleNamespace(linkage=world), caller=ward.caller)
+        desk.tokens["juki"] = await ward.caller.token("kokuho-care")
+        [other] = await desk.register("juki", row("3", individual_number=""))
+        await ward.target()
+        await ward.target(client="kokuho", kind="folder")
+        number = f"{await ward.number_of():015d}"
+        await desk.decided("links/merge", integrated_number=other["integrated_number"], other_integrated_number=number)
+        (merged,) = await ward.pushed(1)
+        await ward.quiet()
+        first = pushed_lines(ward, "kokuho")
+        split = {"integrated_number": number, "addressees": [{"business_system": "sky2", "addressee_number": "81"}]}
+        await desk.decided("links/split", **split)
+        *_, apart = await ward.pushed(2)
+        await ward.quiet()
+        second = pushed_lines(ward, "kokuho")[len(first) :]
+        alone = f"{await ward.number_of('81', 'sky2'):015d}"
+    assert ([one["kind"] for one in merged["changes"]], merged["addressee_numbers"]) == (["linked"], ["81"])
+    assert {one["addressee_number"] for one in first} == {"1", "3"}
+    assert [one["kind"] for one in apart["changes"]] == ["registered"]
+    assert apart["integrated_number"] == alone != number
+    assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in second} == {
+        ("1", "split"),
+        ("3", "split"),
+    }
+
+
 async def test_a_system_that_does_not_hold_the_person_gets_nothing(ward):
     await ward.target()
     await ward.target(client="juki", kind="folder")
@@ -94,6 +147,20 @@ async def test_who_no_longer_holds_the_person_gets_nothing(ward):
     await ward.change(address="東京都世田谷区見本町9-9")
     await ward.quiet()
     assert ward.receiver.got == []
+
+
+async def test_what_was_written_of_somebody_who_is_not_held_any_more_is_not_sent(ward):
+    ward.receiver.statuses = [500]
+    await ward.target()
+    await ward.change(address="東京都世田谷区見本町9-9")
+    await ward.until(lambda: ward.receiver.got, "the first attempt")
+    await ward.world.rows(
+        "update addressee set state = 'ended', ended_on = current_date where business_system_id = 'sky2'"
+    )
+    await ward.quiet()
+    assert ward.receiver.taken == []
+    stored = await ward.world.rows("select state, reason, sealed from push_delivery")
+    assert [tuple(one) for one in stored] == [("dropped", "not_held", None)]
 
 
 async def test_a_system_whose_client_is_suspended_or_may_not_be_pushed_to_learns_of_it_when_it_may_again(ward):

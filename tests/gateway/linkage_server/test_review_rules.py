@@ -96,6 +96,11 @@ def test_addressees_leave_a_person_who_has_them_for_one_who_can_take_them(standi
     assert problem_of_split(1, standing, content(**changes), to) is problem
 
 
+def test_a_number_that_was_told_under_what_leaves_replaces_the_number_of_whom_it_goes_to():
+    goes = content(number_goes=True, other=2)
+    assert problem_of_split(1, SOMEBODY, goes, SOMEBODY, number_came_along=True) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "held", "changes", "to", "differing", "problem"),
     [

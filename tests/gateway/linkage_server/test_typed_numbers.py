@@ -67,6 +67,39 @@ async def test_a_typed_number_is_compared_with_the_person_as_the_split_will_leav
     assert (child["individual_number"], child["name"]) == (CHILD, A_CHILD["name"])
 
 
+async def test_a_number_that_goes_along_is_compared_with_whom_it_goes_to(desk):
+    """The parent's number is never the child's; the child's own, told under the child's addressee number since, is."""
+    split = await wrongly_linked(desk) | {"individual_number_goes": True}
+    refused = await desk.say("links/split", **split)
+    assert (refused.status, refused.body["reason"]) == (409, "four_items_differ")
+    told = await desk.change("kokuho", 77, "individual_number_change", individual_number=CHILD)
+    assert told["outcome"] == "held"
+    [hold] = await desk.holds()
+    await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+    await desk.decided("links/split", **split)
+    child = await desk.searched(await desk.person_of("kokuho", 77))
+    parent = await desk.searched(split["integrated_number"])
+    assert (child["individual_number"], parent["individual_number"]) == (CHILD, PARENT)
+    formers = await desk.world.linkage.rows("select from former_individual_number")
+    assert formers == []
+
+
+async def test_a_typed_number_that_was_told_of_the_wrong_person_before_is_no_number_of_theirs(desk):
+    split = await wrongly_linked(desk)
+    told = await desk.change("kokuho", 77, "individual_number_change", individual_number=CHILD)
+    assert told["outcome"] == "held"
+    [hold] = await desk.holds()
+    await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+    desk.world.linkage.neighbours.people[individual(6)] = four_items()
+    again = await desk.change("juki", 1, "individual_number_change", individual_number=individual(6))
+    assert again["outcome"] == "applied"
+    await desk.decided("links/split", **split, right={"individual_number": CHILD})
+    child = await desk.person_of("kokuho", 77)
+    assert (await desk.searched(child))["individual_number"] == CHILD
+    formers = await desk.world.linkage.rows("select integrated_number from former_individual_number")
+    assert [f"{one[0]:015d}" for one in formers] == [split["integrated_number"]]  # the parent's first one
+
+
 async def test_the_network_is_asked_again_when_the_split_is_approved(desk):
     split = await wrongly_linked(desk)
     decision = await desk.propose("links/split", **split, right={"individual_number": CHILD})

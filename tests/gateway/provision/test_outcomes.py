@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from evidence.entry import EXCHANGE_KINDS, EntryKind
 from gateway.intermediate_server import metrics
 from gateway.intermediate_server.inquiry import driving
-from gateway.intermediate_server.inquiry.outcomes import REFUSALS, SEALED_KINDS, OutcomeKind, kind_of
-from gateway.intermediate_server.inquiry.states import MOVES, State
+from gateway.intermediate_server.outcomes import RECORDED, REFUSALS, SEALED_KINDS, OutcomeKind, outcome_of
 from permission_lists.decide import Reason
 from tests.gateway.provision.test_inquiry_machine import standing
 from tests.gateway.provision.test_late_answers import registered
@@ -22,32 +22,36 @@ def test_the_table_is_the_enumeration():
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "kind"),
+    ("entry", "reason", "kind"),
     [
-        ("answered", None, "answered"),
-        ("not_provided", None, "not_provided"),
-        ("held", None, "held"),
-        ("refused", "affair_not_listed", "refused_by_list"),
-        ("refused", "list_not_in_force", "refused_by_list"),
-        ("refused", "delegation_not_on_file", "refused_by_list"),
-        ("refused", "permit_expired", "refused_by_permit"),
-        ("refused", "refused_by_staff", "refused_by_staff"),
-        ("refused", "non_disclosure", "refused_for_non_disclosure"),
-        ("refused", "person_frozen", "refused"),
-        ("refused", "held_past_deadline", "expired"),
-        ("aborted", "deadline_passed", "timed_out"),
-        ("aborted", "outcome_signature", "aborted"),
+        ("inquiry.answered", None, "answered"),
+        ("inquiry.not_provided", None, "not_provided"),
+        ("inquiry.held", None, "held"),
+        ("provision.released", None, "answered"),
+        ("provision.held", "person_barred", "held"),
+        ("provision.expired", "held_past_deadline", "expired"),
+        ("inquiry.registered", None, None),
+        ("inquiry.refused_by_provider", "affair_not_listed", "refused_by_list"),
+        ("inquiry.refused_by_provider", "list_not_in_force", "refused_by_list"),
+        ("inquiry.refused_by_provider", "delegation_not_on_file", "refused_by_list"),
+        ("inquiry.refused_by_provider", "permit_expired", "refused_by_permit"),
+        ("inquiry.refused_by_provider", "refused_by_staff", "refused_by_staff"),
+        ("inquiry.refused_by_provider", "non_disclosure", "refused_for_non_disclosure"),
+        ("inquiry.refused_by_provider", "person_frozen", "refused"),
+        ("inquiry.refused_by_provider", "held_past_deadline", "expired"),
+        ("inquiry.aborted", "deadline_passed", "timed_out"),
+        ("inquiry.aborted", "outcome_signature", "aborted"),
     ],
 )
-def test_each_end_has_its_kind(state, reason, kind):
-    assert kind_of(State(state), reason) == kind
+def test_each_end_has_its_kind(entry, reason, kind):
+    assert outcome_of(EntryKind(entry), reason) == kind
 
 
-def test_every_end_of_an_inquiry_has_a_kind_of_its_own():
-    ends = {kind_of(state, None) for state, moves in MOVES.items() if not moves}
-    assert ends == {State.ANSWERED, State.NOT_PROVIDED, OutcomeKind.REFUSED, OutcomeKind.ABORTED}
+def test_every_end_of_an_exchange_has_a_kind_of_its_own_and_what_is_sealed_stands_in_none():
+    ends = {outcome_of(kind, None) for kind in EXCHANGE_KINDS} - {None}
+    assert ends == {"answered", "not_provided", "held", "refused", "expired", "aborted"}
     assert all(REFUSALS[reason.value] is OutcomeKind.REFUSED_BY_LIST for reason in Reason)
-    assert not SEALED_KINDS & set(REFUSALS.values())
+    assert {OutcomeKind.ANSWERED} == RECORDED & SEALED_KINDS
 
 
 async def test_whether_a_provider_has_somebody_stands_in_no_row_and_in_no_number(world):

@@ -11,7 +11,7 @@ from evidence import access_analysis
 from evidence.access_analysis import Rule
 from evidence.canonical import timestamp
 from gateway.intermediate_server.covering import EVERYTHING
-from gateway.intermediate_server.inquiry import registering
+from gateway.intermediate_server.inquiry import reading, registering
 from gateway.intermediate_server.inquiry.under_way import KeyStock
 from gateway.intermediate_server.records import searching
 from gateway.intermediate_server.staff import enrolling, reporting
@@ -75,6 +75,44 @@ async def test_whoever_asks_about_their_own_a_colleague_or_one_person_again_and_
     told = {number for one in report["findings"] for number in one["handles"]}
     assert set(asked) <= told
     assert not [number for number in (own, family, other) if number in str(report)]
+
+
+async def read(world: ProviderWorld, number: str, by: str) -> None:
+    """What came back is read at a business system, as IF_SKI_90013 does it (docs/adr/0077)."""
+    row, now = (await world.fetch("select * from inquiry where inquiry_number = $1", number))[0], world.now
+    wanted = reading.ResultItem(inquiry_number=number, system=row["system"], actor=by)
+    entry = reading._read_by(world.agency, wanted, row, now)
+    await world.agency.committer.apply(Commit(step=RELATED, entries=(entry,)))
+
+
+async def test_whoever_reads_results_is_told_as_whoever_asks_is(world):
+    """SC-12: one clerk asks, and others look at what came back."""
+    world.now = start = NOON + timedelta(days=2)
+    own, other = await world.person(), await world.person()
+    await relate(world, "staff-7", own, "self")
+    mine, theirs = await ask(world, "staff-1", own), await ask(world, "staff-1", other)
+    await read(world, mine, "staff-7")
+    await read(world, mine, "staff-8")
+    for _ in range(3):
+        world.now += timedelta(hours=1)
+        await read(world, theirs, "staff-9")
+    world.now += timedelta(hours=6)
+    for _ in range(12):
+        await read(world, theirs, "staff-2")
+    await read(world, theirs, "staff-3")
+    item = reporting.AnalysisItem(since=start, until=start + timedelta(days=1))
+    report = await reporting.report(world.desk, item, world.now)
+    assert report["entries"] == 20
+    assert {(one["rule"], one["staff_id"], one["count"]) for one in report["findings"]} == {
+        (Rule.COLLEAGUE, "kokuho/staff-1", 1),
+        (Rule.OWN_RECORD, "kokuho/staff-7", 1),
+        (Rule.COLLEAGUE, "kokuho/staff-8", 1),
+        (Rule.REPEATED_PERSON, "kokuho/staff-9", 3),
+        (Rule.OUTSIDE_HOURS, "kokuho/staff-2", 12),
+        (Rule.MORE_THAN_PEERS, "kokuho/staff-2", 12),
+        (Rule.OUTSIDE_HOURS, "kokuho/staff-3", 1),
+    }
+    assert {number for one in report["findings"] for number in one["handles"]} == {mine, theirs}
 
 
 async def test_of_too_many_records_the_newest_are_read_and_the_report_says_from_when(world, monkeypatch):

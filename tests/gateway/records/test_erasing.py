@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from evidence import checkpoint
+from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from evidence.findings import FindingName
 from evidence.proven_records import verify_records
@@ -18,14 +19,14 @@ from gateway.intermediate_server.agency import hour_of
 from gateway.intermediate_server.bars.states import Bar, BarState, Cause, Effect, Place
 from gateway.intermediate_server.inquiry import reading
 from gateway.intermediate_server.inquiry.under_way import result_aad
-from gateway.intermediate_server.network.wire import encode_payload
+from gateway.intermediate_server.network.wire import Asked, encode_payload
 from gateway.intermediate_server.records import extracting, searching, subjects
 from gateway.intermediate_server.records.exchange_entries import note_event
 from gateway.intermediate_server.retention import erasing
 from keys.errors import KeyUnusable
 from storage.committer import fiscal_year
 from storage.database import StorageUnavailableError
-from tests.support.records_world import reopened
+from tests.support.records_world import AGENCY, reopened
 
 ONE, OTHER = "100000000000001", "100000000000002"
 ERASED_ON = datetime(2030, 3, 31, 15, tzinfo=UTC)
@@ -44,11 +45,15 @@ async def put_result(records, hours: int, content: bytes = b"what was answered")
     number, until = agency.new_id("Q", now), now + timedelta(hours=hours)
     purpose = f"result/{hour_of(until)}"
     sealed = agency.keys.ensure(purpose).encrypt(purpose, content, result_aad(agency, number))
+    asked = Asked(
+        basis="b", expires_at=timestamp(now), information="i", inquirer=AGENCY, inquiry_number=number, item="27", items=(), key_hash="",
+        list_digest="", provider="naikaku",
+    )  # fmt: skip
     await records.inside(
         "insert into inquiry (inquiry_number, message_id, message_digest, system, actor, integrated_number, provider, basis, item,"
-        " information, items, state, list_digest, key_purpose, result_sealed, registered_at, answer_by, result_until)"
-        " values ($1, $1, '', 's', 'a', $2, 'naikaku', 'b', '27', 'i', '', 'answered', '', $3, $4, $5, $5, $6)",
-        number, ONE, purpose, sealed, now, until,
+        " information, items, state, list_digest, request, key_purpose, result_sealed, registered_at, answer_by, result_until)"
+        " values ($1, $1, '', 's', 'a', $2, 'naikaku', 'b', '27', 'i', '', 'answered', '', $7, $3, $4, $5, $5, $6)",
+        number, ONE, purpose, sealed, now, until, asked.encode(),
     )  # fmt: skip
     return number
 
@@ -228,7 +233,9 @@ async def test_an_older_copy_of_the_database_does_not_bring_a_person_back(record
                 "update log_entry set body = $3, personal = $4 where year = $1 and idx = $2", row["year"], row["idx"], row["body"], row["personal"]
             )  # fmt: skip
         for row in found_by:
-            await admin.execute("insert into log_record values ($1, $2, $3, $4, $5, $6, $7, $8, $9)", *row.values())
+            await admin.execute(
+                "insert into log_record values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", *row.values()
+            )
         await admin.execute("alter table log_entry enable trigger user")
     for agency in (records.agency, reopened(records)):
         assert [subjects.open_personal(agency, row) for row in copy] == [None]

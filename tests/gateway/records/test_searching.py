@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.covering import Covered
+from gateway.intermediate_server.outcomes import OutcomeKind, outcome_of
 from gateway.intermediate_server.records import indexing, searching, subjects
+from tests.house.sources import ROOT
 from tests.support.records_world import AGENCY, START
 from transport.problem import ProblemError
 
@@ -20,7 +22,17 @@ PEOPLE = ("100000000000001", "100000000000002", "100000000000003")
 PARTNERS = ("suginami", "nakano", "naikaku")
 ITEMS = ("27", "42")
 STAFF = ("juki/tanto-1", "juki/tanto-2", "auto")
-KINDS = (EntryKind.PROVISION_MADE, EntryKind.PROVISION_REFUSED, EntryKind.INQUIRY_ANSWERED)
+KINDS = (EntryKind.PROVISION_MADE, EntryKind.PROVISION_REFUSED, EntryKind.INQUIRY_ANSWERED, EntryKind.INQUIRY_ABORTED)
+REASONS = (
+    "affair_not_listed",
+    "permit_expired",
+    "refused_by_staff",
+    "non_disclosure",
+    "person_frozen",
+    "deadline_passed",
+    "outcome_signature",
+)
+DELEGATORS = (None, "koiki-rengo", None, "nakano", None)
 
 
 async def fill(records, count: int) -> list[dict]:
@@ -29,14 +41,16 @@ async def fill(records, count: int) -> list[dict]:
     records.clock.now = START.replace(month=3, day=29) + timedelta(days=365)
     for nth in range(count):
         records.clock.now += timedelta(hours=2)
-        kind = KINDS[nth % 3]
+        kind = KINDS[nth % 4]
         partner = PARTNERS[nth // 2 % 3]
         parties = {"inquirer": AGENCY, "provider": partner} if kind.startswith("inquiry.") else {"inquirer": partner}
         person = (*PEOPLE, None)[nth % 4]
-        said = {"item": ITEMS[nth // 3 % 2], "actor": STAFF[nth // 5 % 3]}
+        ended = kind in (EntryKind.PROVISION_REFUSED, EntryKind.INQUIRY_ABORTED)
+        said = {"item": ITEMS[nth // 3 % 2], "actor": STAFF[nth // 5 % 3], "reason": REASONS[nth % 7] if ended else None,
+                "inquirer_for": DELEGATORS[nth % 5], "provider_for": DELEGATORS[nth % 7 % 5]}  # fmt: skip
         entry = await records.put(person, kind, **parties, **said)
-        made.append({"id": entry.entry_id, "person": person, "agency": partner, "affair": said["item"], "staff": said["actor"],
-                     "outcome": kind, "at": records.clock.now})  # fmt: skip
+        made.append({"id": entry.entry_id, "person": person, "agency": {partner, said["inquirer_for"], said["provider_for"]}, "affair": said["item"], "staff": said["actor"],
+                     "kind": kind, "outcome": outcome_of(kind, said["reason"]), "at": records.clock.now})  # fmt: skip
     return made
 
 
@@ -45,7 +59,11 @@ def plain_look(made, conditions) -> list[str]:
     return [
         one["id"]
         for one in reversed(made)
-        if all(one[name] == value for name, value in conditions.items() if name in one)
+        if all(
+            value in one[name] if name == "agency" else one[name] == value
+            for name, value in conditions.items()
+            if name in one
+        )
         and (since is None or one["at"] >= since)
         and (until is None or one["at"] < until)
     ]
@@ -58,13 +76,13 @@ async def test_every_search_finds_what_a_plain_look_finds(records, monkeypatch):
     conditions = st.fixed_dictionaries(
         {},
         optional={
-            "person": st.sampled_from(PEOPLE), "agency": st.sampled_from(PARTNERS), "affair": st.sampled_from(ITEMS),
-            "staff": st.sampled_from(STAFF), "outcome": st.sampled_from(KINDS), "since": instants, "until": instants,
+            "person": st.sampled_from(PEOPLE), "agency": st.sampled_from([*PARTNERS, "koiki-rengo"]), "affair": st.sampled_from(ITEMS),
+            "staff": st.sampled_from(STAFF), "kind": st.sampled_from(KINDS), "outcome": st.sampled_from(OutcomeKind), "since": instants, "until": instants,
         },
     )  # fmt: skip
     asked = []
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(conditions, st.integers(1, 9))
     def collect(chosen, limit):
         asked.append((chosen, limit))
@@ -96,7 +114,7 @@ async def test_a_search_tells_nothing_of_what_the_right_does_not_cover(records):
     await records.put(PEOPLE[0], item="42")
     for conditions in (
         {"person": PEOPLE[0]}, {"person": PEOPLE[0], "affair": "26"}, {"person": PEOPLE[0], "affair": "30"}, {"person": PEOPLE[1]}, {},
-        {"person": PEOPLE[0], "affair": "26", "agency": "suginami", "outcome": EntryKind.PROVISION_MADE}, {"affair": "42"}, {"staff": "auto"},
+        {"person": PEOPLE[0], "affair": "26", "agency": "suginami", "kind": EntryKind.PROVISION_MADE}, {"affair": "42"}, {"staff": "auto"},
     ):  # fmt: skip
         item = searching.SearchItem(**conditions, limit=1)
         assert await searching.search(records.agency, item, FOR_27, records.clock()) == {"records": [], "next": None}
@@ -105,7 +123,13 @@ async def test_a_search_tells_nothing_of_what_the_right_does_not_cover(records):
 async def test_a_narrow_right_finds_all_of_its_own_page_by_page(records, monkeypatch):
     made = await fill(records, 40)
     monkeypatch.setattr(searching, "_LOOKED_AT", 3)
-    for conditions in ({}, {"person": PEOPLE[0]}, {"agency": "nakano"}, {"outcome": KINDS[0]}):
+    for conditions in (
+        {},
+        {"person": PEOPLE[0]},
+        {"agency": "nakano"},
+        {"kind": KINDS[0]},
+        {"outcome": OutcomeKind.REFUSED_BY_STAFF},
+    ):
         found = [one["id"] for one in await records.search(covered=FOR_27, **conditions, limit=2)]
         assert found == plain_look(made, {**conditions, "affair": "27"})
 
@@ -138,6 +162,39 @@ async def test_equal_people_show_as_equal_within_a_year_only(records):
     await records.put(PEOPLE[0])
     kept = [row["subject"] for row in await records.inside("select subject from log_record order by at")]
     assert kept[0] == kept[1] != kept[2]
+
+
+async def test_whoever_delegated_is_found_and_both_names_are_told(records):
+    """委任元 of either side, of a step of an exchange and of whatever else is on record about one (IS-5)."""
+    asked = await records.put(PEOPLE[0], inquirer_for="koiki-rengo")
+    await records.put(PEOPLE[0], provider_for="koiki-rengo", inquirer_for="koiki-rengo")
+    await records.put(PEOPLE[0])
+    corrected = await records.corrected(asked.entry_id, PEOPLE[1])
+    found = await records.search(agency="koiki-rengo", limit=1)
+    assert [(one.get("facts", one)["inquirer"], one.get("facts", one)["inquirer_for"]) for one in found] == [
+        ("suginami", "koiki-rengo")
+    ] * 3
+    assert corrected in [one["id"] for one in found]
+    assert len(await records.search(agency="suginami")) == 4
+    assert [one["differs"] for one in found] == [[]] * 3
+
+
+async def test_outcomes_are_found_and_told_apart(records):
+    made = await fill(records, 56)
+    found = {outcome: [one["outcome"] for one in await records.search(outcome=outcome)] for outcome in OutcomeKind}
+    assert {outcome for outcome, told in found.items() if told} == {one["outcome"] for one in made}
+    assert all(set(told) <= {outcome} for outcome, told in found.items())
+
+
+async def test_records_from_before_outcomes_and_delegators_were_columns_are_found_the_same(records):
+    await fill(records, 56)
+    migration = (ROOT / "storage/evidence_log/migrations/0076_delegators_and_outcomes.sql").read_text()
+    columns = "select year, idx, inquirer_for, provider_for, outcome from log_record order by year, idx"
+    before = await records.inside(columns)
+    async with records.administrator() as admin:
+        await admin.execute("update log_record set inquirer_for = null, provider_for = null, outcome = null")
+        await admin.execute(migration[migration.index("update ") : migration.index("create index")])
+    assert await records.inside(columns) == before
 
 
 async def test_records_from_before_there_were_rows_are_found_too(records):

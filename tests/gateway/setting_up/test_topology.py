@@ -68,21 +68,6 @@ def test_kinds_that_no_name_tells_are_given_beside_those_of_the_name():
     assert found.agencies["mura"].kinds == ("町村長", "福祉事務所を管理する町村長")
 
 
-@pytest.mark.parametrize(
-    ("said", "listed"),
-    [
-        ("東京都世田谷区長", "世田谷区長"),
-        ("東京都西多摩郡瑞穂町長", "瑞穂町長"),
-        ("東京都府中市長", "東京都府中市長"),
-        ("全国健康保険協会", "全国健康保険協会"),
-    ],
-)
-def test_an_agency_is_registered_under_the_name_by_which_a_list_means_it(said, listed):
-    """PL-5: whichever of its names the file has, a row that names the agency names this one."""
-    found = parse(topology(f"{{id: setagaya, code: '9999000000000001', name: {said}}}"))
-    assert found.agencies["setagaya"].name == listed
-
-
 def mistakes(text, *additions) -> list[tuple[int, str]]:
     with pytest.raises(TopologyError) as refused:
         parse(text, file="mine.yaml", additions=additions)
@@ -107,6 +92,10 @@ def role(rest: str) -> str:
                               ("横浜市長", "市長"), ("杉並区長", "特別区の区長, 福祉事務所を管理する町村長"))),
         (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000002', name: 東京都世田谷区長}}"), (2, "stands_twice")),
         (topology("{id: x1, code: '9999000000000001', name: 府中市長},\n {id: x2, code: '9999000000000002', name: 広島県府中市長}"), (1, "name_of_several")),
+        *((topology(f"{AGENCY[:-1]}, assessed: {said}}}"), (1, code)) for said, code in (
+            ("2026-01-01", "value_wrong"), ("[]", "assessed_empty"), ("[yes]", "not_a_mapping"), ("[{since: 2026-01-01}]", "key_unknown"),
+            ("[{valid_from: 2026-02-30}]", "no_such_value"), ("[{valid_from: 2026-01-02, valid_to: 2026-01-01}]", "days_reversed"),
+            ("[{valid_to: 2026-01-01}, {valid_from: 2026-01-01}]", "assessed_overlap"))),
         (topology("{id: setagaya, code: '123', name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: setagaya, code: 9999000000000001, name: 世田谷区長}"), (1, "value_wrong")),
         (topology("{id: Setagaya, code: '9999000000000001', name: 世田谷区長}"), (1, "value_wrong")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.intermediate_server.inquiry.outcomes import SEALED_KINDS, OutcomeKind
+from gateway.intermediate_server.outcomes import SEALED_KINDS, OutcomeKind
 from gateway.terminal import inquiries
 
 

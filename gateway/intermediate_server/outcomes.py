@@ -1,5 +1,5 @@
-"""結果の区分 (IS-2, IS-3): the kinds of end that an inquiry can have, kept apart. The table is docs/outcomes.md; metrics count by it, of
-what is sealed by the state alone. Pure.
+"""結果の区分 (IS-2, IS-3): the kinds of end that an exchange can have, kept apart. The table is docs/outcomes.md; metrics and statistics count
+by it, and records are found by it (IS-5, IS-10); what is sealed is `answered` or `not_provided` there. Pure.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from gateway.intermediate_server.inquiry.states import State
+from evidence.entry import EntryKind
 from permission_lists.decide import Reason
 from permission_lists.permit import PermitRefusal
 from permission_lists.versions import VersionRefusal
@@ -16,6 +16,8 @@ from permission_lists.versions import VersionRefusal
 class OutcomeKind(StrEnum):
     ANSWERED = "answered"
     EMPTY_BY_REASON = "empty_by_reason"
+    NOT_PROVIDED = "not_provided"
+    """What stands in clear of the next three (docs/adr/0015)."""
     NO_SUCH_PERSON = "no_such_person"
     NO_REPLICA = "no_replica"
     NONE_IN_PERIOD = "none_in_period"
@@ -65,17 +67,39 @@ REFUSALS: Final[dict[str, OutcomeKind]] = {
     "non_disclosure": OutcomeKind.REFUSED_FOR_NON_DISCLOSURE,
     "held_past_deadline": OutcomeKind.EXPIRED,
 }  # fmt: skip
-"""Reason of a refusal → its kind; what is not here is `refused`."""
+"""Reason of a refusal → its kind; what is not here is `refused`. Records are found by it: a change takes a migration of `log_record`."""
+DEADLINE_PASSED: Final = "deadline_passed"
+"""Reason of what was aborted because no answer came in time."""
 
 
-def kind_of(state: State, reason: str | None) -> str:
-    """What an inquiry that has ended or is held is counted as: its kind, or its state where the kind is sealed (docs/adr/0015)."""
-    match state:
-        case State.ANSWERED | State.NOT_PROVIDED:
-            return state
-        case State.HELD:
-            return OutcomeKind.HELD
-        case State.ABORTED:
-            return OutcomeKind.TIMED_OUT if reason == "deadline_passed" else OutcomeKind.ABORTED
+_ENDS: Final[dict[EntryKind, OutcomeKind]] = {
+    EntryKind.INQUIRY_ANSWERED: OutcomeKind.ANSWERED,
+    EntryKind.INQUIRY_HELD: OutcomeKind.HELD,
+    EntryKind.INQUIRY_NOT_PROVIDED: OutcomeKind.NOT_PROVIDED,
+    EntryKind.INQUIRY_REFUSED: OutcomeKind.REFUSED,
+    EntryKind.INQUIRY_DENIED: OutcomeKind.REFUSED,
+    EntryKind.INQUIRY_REFUSED_BY_PROVIDER: OutcomeKind.REFUSED,
+    EntryKind.INQUIRY_REFUSED_BY_NETWORK: OutcomeKind.REFUSED,
+    EntryKind.INQUIRY_ABORTED: OutcomeKind.ABORTED,
+    EntryKind.PROVISION_MADE: OutcomeKind.ANSWERED,
+    EntryKind.PROVISION_RELEASED: OutcomeKind.ANSWERED,
+    EntryKind.PROVISION_HELD: OutcomeKind.HELD,
+    EntryKind.PROVISION_NOT_PROVIDED: OutcomeKind.NOT_PROVIDED,
+    EntryKind.PROVISION_REFUSED: OutcomeKind.REFUSED,
+    EntryKind.PROVISION_EXPIRED: OutcomeKind.EXPIRED,
+}
+"""What each kind of record says came of it, where no reason says more."""
+RECORDED: Final = frozenset({*_ENDS.values(), *REFUSALS.values(), OutcomeKind.TIMED_OUT})
+"""What stands in clear, in records and numbers."""
+
+
+def outcome_of(kind: EntryKind, reason: str | None) -> OutcomeKind | None:
+    """What a record of this kind and reason says came of the exchange; None: it is no end, and nothing is held."""
+    found = _ENDS.get(kind)
+    match found:
+        case OutcomeKind.REFUSED:
+            return REFUSALS.get(reason or "", found)
+        case OutcomeKind.ABORTED:
+            return OutcomeKind.TIMED_OUT if reason == DEADLINE_PASSED else found
         case _:
-            return REFUSALS.get(reason or "", OutcomeKind.REFUSED)
+            return found

@@ -1,0 +1,23 @@
+"""What is held about a list of changes when it is judged (LS-1.2). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Snapshot:
+    """What is held about a list. `addressees`: number → integrated number and since when it means nobody; `by_number`: 個人番号 → integrated number;
+    `formerly`: the same of whoever had it and has it no more.
+    """
+
+    addressees: Mapping[str, tuple[int, date | None]]
+    people: Mapping[int, Held]
+    by_number: Mapping[str, int]
+    formerly: Mapping[str, int]
+    events: Mapping[str, KnownEvent]
+    holds: Mapping[str, KnownHold]
