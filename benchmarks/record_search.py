@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any, Final
 from benchmarks.machine import Watch
 from evidence.entry import EntryKind
 from gateway.intermediate_server.covering import EVERYTHING
+from gateway.intermediate_server.outcomes import OutcomeKind, outcome_of
 from gateway.intermediate_server.records import searching, subjects
 from storage.postgres import EmbeddedPostgres, discard
 from tests.support.records_world import Records, records_world
@@ -33,19 +35,23 @@ KINDS: Final = (
     "provision.refused",
     "inquiry.aborted",
 )
+_OUTCOMES: Final = json.dumps({kind: outcome_of(EntryKind(kind), None) for kind in KINDS})
 _BATCH: Final = 1_000_000
 _FILL: Final = """
 with made as (
     select n, $3::timestamptz + n * ($4::interval / $5::float8) as at, kinds[1 + case when n % 1000 = 7 then 5 when n % 100 = 3 then 4 else n % 4 end] as kind,
         'a-' || (abs(hashint8(n)) % 1700) as partner, (abs(hashint8(n + 1)) % 120)::text as item, 'juki/t-' || (abs(hashint8(n + 2)) % 400) as actor,
-        substring(sha256(('p' || abs(hashint8(n + 3)) % 300000)::bytea) for 16) as subject
+        substring(sha256(('p' || abs(hashint8(n + 3)) % 300000)::bytea) for 16) as subject,
+        case when n % 50 = 1 then 'koiki-' || (abs(hashint8(n + 4)) % 20) end as inquirer_for
     from generate_series($1::bigint, $2::bigint - 1) as n, (select $6::text[] as kinds) as k
 ), entries as (
     insert into log_entry (year, idx, entry_id, at, kind, inquiry_number, body, leaf)
     select 2022, n, 'E' || lpad(n::text, 26, '0'), at, kind, null,
-        convert_to('{"id":"E' || lpad(n::text, 26, '0') || '","item":"' || item || '","information":"i"}', 'UTF8'), sha256('x') from made
+        convert_to('{"actor":null,"at":"","id":"E' || lpad(n::text, 26, '0') || '","information":"i","inquirer":"' || partner || '","item":"' || item
+            || '","kind":"' || kind || '","provider":"setagaya","reason":null}', 'UTF8'), sha256('x') from made
 )
-insert into log_record select 2022, n, at, kind, partner, item, 'i', actor, subject from made
+insert into log_record (year, idx, at, kind, partner, item, information, actor, subject, inquirer_for, outcome)
+select 2022, n, at, kind, partner, item, 'i', actor, subject, inquirer_for, $7::jsonb ->> kind from made
 """
 
 
@@ -60,7 +66,7 @@ async def fill(world: Records, count: int) -> None:
             await admin.execute(f"drop index {index['indexname']}")
         for start in range(0, count, _BATCH):
             stop = min(start + _BATCH, count)
-            await admin.execute(_FILL, start, stop, FIRST, timedelta(days=360), float(count), list(KINDS))
+            await admin.execute(_FILL, start, stop, FIRST, timedelta(days=360), float(count), list(KINDS), _OUTCOMES)
         await admin.execute("set maintenance_work_mem = '512MB'")
         for index in indexes:
             await admin.execute(index["indexdef"])
@@ -80,14 +86,17 @@ def asked(draw: random.Random) -> dict[str, dict[str, Any]]:
         "agency": {"agency": partner},
         "affair in a period": {"affair": item, **period},
         "staff": {"staff": staff},
-        "rare outcome": {"outcome": EntryKind.INQUIRY_ABORTED},
+        "delegator": {"agency": f"koiki-{draw.randrange(20)}"},
+        "rare kind": {"kind": EntryKind.INQUIRY_ABORTED},
+        "rare outcome": {"outcome": OutcomeKind.REFUSED},
         "agency and affair": {"agency": partner, "affair": item},
-        "staff and outcome": {"staff": staff, "outcome": EntryKind.PROVISION_REFUSED},
+        "staff and outcome": {"staff": staff, "outcome": OutcomeKind.REFUSED},
         "all of them": {
             "agency": partner,
             "affair": item,
             "staff": staff,
-            "outcome": EntryKind.PROVISION_MADE,
+            "kind": EntryKind.PROVISION_MADE,
+            "outcome": OutcomeKind.ANSWERED,
             **period,
         },
         "nothing there": {"affair": item, "agency": "nobody"},

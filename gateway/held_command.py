@@ -21,6 +21,7 @@ _COLUMNS: Final = {
     "permit_id": "許可証 (permit)",
     "inquiry_number": "照会番号 (inquiry number)",
     "inquirer": "照会者 (inquirer)",
+    "inquirer_for": "照会の委任元 (in whose stead)",
     "information": "情報 (information)",
     "held_since": "保留 (held since)",
     "answer_by": "期限 (answer by)",

@@ -13,5 +13,6 @@ KINDS: Final = {
     "list_not_taken": "照合リストの新しい版を受け取れません",
     "log_not_writable": "記録を書けません（何も送り出しません）",
     "codes_not_renewed": "コアが更新しなかった符号があります（数字は件数）",
+    "bars_unchecked": "確認を待つ制限があります。副本とともに移ったものを含みます（数字は件数）",
     "intermediate_server_away": "中間サーバーから答えがありません",
 }

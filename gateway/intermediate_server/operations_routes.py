@@ -19,7 +19,7 @@ async def _counterparts(acting: Acting, envelope: wire.Envelope) -> list[Any]:
 async def _notices(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_SCM_90134: for every member of staff who is logged in."""
     items = wire.parse_items(envelope, counterparts.NOTHING_ASKED)
-    return [await notices.listed(acting.desk.agency) for _ in items]
+    return [await notices.listed(acting.desk.agency, to_staff=True) for _ in items]
 
 
 async def _post(acting: Acting, envelope: wire.Envelope) -> list[Any]:

@@ -33,6 +33,8 @@ from gateway.terminal.sessions import Seat
 from permission_lists.barring import HoldGround
 
 _ROOM: Final = "held"
+_MORE: Final = {"provider_for": "提供の委任元", "period": "尋ねた期間"}
+"""What is told of a held provision where its request says it."""
 _REASONS: Final = {
     "refused_by_staff": "職員の判断により提供しない",
     "non_disclosure": "不開示の情報にあたる",
@@ -78,9 +80,16 @@ async def _page(request: web.Request, whose: Seat, fields: Mapping[str, str], sa
             if refused.reason not in _NOTHING_SHOWN:
                 raise
             said, struck = said or bad(str(refused)), {**row, "content_hash": None}
-    found = {**row, "content_hash": struck.get("content_hash"), "inquirer": name_of(request, row.get("inquirer"))}
+    stead = name_of(request, row.get("provider_for"))
+    found = {**row, "content_hash": struck.get("content_hash"), "inquirer": _asker(request, row), "provider_for": stead}
     body = _one(whose, fields, found, strikes)
     return frame(request, "保留中の提供の内容", body, room=_ROOM, said=said, status=400 if said else 200)
+
+
+def _asker(request: web.Request, row: Mapping[str, Any]) -> str:
+    """Who asks, and in whose stead (委任元)."""
+    stead = row.get("inquirer_for")
+    return name_of(request, row.get("inquirer")) + (f"（委任元 {name_of(request, stead)}）" if stead else "")
 
 
 def _one(whose: Seat, fields: Mapping[str, str], row: Mapping[str, Any], strikes: Strikes) -> Html:
@@ -103,6 +112,9 @@ def _one(whose: Seat, fields: Mapping[str, str], row: Mapping[str, Any], strikes
         shown=_text(strikes),
         non_disclosure=checked(fields, "non_disclosure"),
         release=PAGES.fill("held_release") if content_hash else Html(""),
+        more=joined(
+            PAGES.fill("held_more", name=name, text=row[said]) for said, name in _MORE.items() if row.get(said)
+        ),
         **{name: row.get(name) or "" for name in names},
     )
 
@@ -214,7 +226,7 @@ async def _list(request: web.Request, whose: Seat, said: Html) -> web.Response:
         PAGES.fill(
             "held_row",
             form_key=whose.form_key,
-            inquirer=name_of(request, row["inquirer"]),
+            inquirer=_asker(request, row),
             held_since=local_time(row["held_since"]),
             answer_by=local_time(row["answer_by"]),
             urgent=PAGES.fill("urgent") if row.get("escalated_at") else Html(""),

@@ -23,6 +23,7 @@ class Someone:
     told: list[tuple[int, int, str, Pair | None]] = field(default_factory=list)
     events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
     merged_into: str | None = None
+    gave_number: bool = False
 
     @property
     def numbers(self) -> list[str]:
@@ -52,11 +53,12 @@ class Someone:
 
     @property
     def individual(self) -> str | None:
-        return self.numbers[-1] if self.numbers else None
+        """None too of whoever was merged and whose number is that of who lives on."""
+        return self.numbers[-1] if self.numbers and not self.gave_number else None
 
     @property
     def formers(self) -> list[str]:
-        return self.numbers[:-1]
+        return self.numbers if self.gave_number else self.numbers[:-1]
 
     @property
     def address(self) -> str:

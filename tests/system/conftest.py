@@ -1,4 +1,4 @@
-"""One system on which the whole job has run, for the tests that look at what it left behind."""
+"""One system on which the whole job has run, for the tests that look at what it left behind; and a ward with a partner beside it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from gateway.demonstration.run import STEPS
 from gateway.demonstration.stage import WARD, Stage
 from gateway.setting_up.ports import untaken
 from gateway.topology import shipped
+from partner.connection import Connection
 from synthetic.people import Person
+from tests.support.partner_world import connected
 from tests.support.running_system import System, quick_stage, started
+from transport.clock import Clock
 
 RESIDENTS = 800
 """Enough that two provisions are held (自動応答不可) and every kind of bad row is in the file once."""
@@ -50,6 +53,26 @@ def job(tmp_path_factory):
         made = Job(system=System(running=running), stage=quick_stage(running, RESIDENTS), terminal_port=port)
         asyncio.run(_do(made))
         yield made
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """For tests of partners: the ward at work, a folder of the partner's own, and the partner's port."""
+    with connected(tmp_path_factory.mktemp("partner")) as found:
+        yield found
+
+
+@pytest.fixture
+def connection(world) -> Connection:
+    """The partner's."""
+    system, own, _ = world
+    return Connection.read(own, system.running.data.clients / "partner")
+
+
+@pytest.fixture
+def clock(world) -> Clock:
+    """The network's."""
+    return world[0].running.role("network").clock
 
 
 async def _do(job: Job) -> None:

@@ -27,7 +27,6 @@ from tests.support.partner_world import (
     HOST,
     NETWORK,
     conformance,
-    connected,
     free_port,
     number_given_out,
     partner_server,
@@ -50,25 +49,6 @@ from tests.support.wrong_providers import (
     forgetting,
 )
 from transport.channel import ChannelError, post
-from transport.clock import Clock
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with connected(tmp_path_factory.mktemp("partner")) as found:
-        yield found
-
-
-@pytest.fixture
-def connection(world) -> Connection:
-    system, own, _ = world
-    return Connection.read(own, system.running.data.clients / "partner")
-
-
-@pytest.fixture
-def clock(world) -> Clock:
-    return world[0].running.role("network").clock
-
 
 QUESTION = {
     "provider": WARD,

@@ -7,8 +7,6 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from evidence.checkpoint import parse_vkey
 from evidence.verify import Export, verify
 from gateway.__main__ import main as sekisho
@@ -20,26 +18,9 @@ from partner.connection import Connection
 from partner.example import ask
 from partner.messages import Question
 from partner.providing import Provider
-from tests.support.partner_world import code_of, connected, run_against, run_example
+from tests.support.partner_world import code_of, run_against, run_example
 from tests.system.test_partner import QUESTION
 from transport.clock import Clock
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    with connected(tmp_path_factory.mktemp("partner-keys")) as found:
-        yield found
-
-
-@pytest.fixture
-def connection(world) -> Connection:
-    system, own, _ = world
-    return Connection.read(own, system.running.data.clients / "partner")
-
-
-@pytest.fixture
-def clock(world) -> Clock:
-    return world[0].running.role("network").clock
 
 
 def rotate(world, key: str, *more: str) -> int:

@@ -49,6 +49,8 @@ class Field(StrEnum):
     SUBJECT = "subject"
     INQUIRER = "inquirer"
     PROVIDER = "provider"
+    INQUIRER_FOR = "inquirer_for"
+    PROVIDER_FOR = "provider_for"
     BASIS = "basis"
     ITEM = "item"
     INFORMATION = "information"
@@ -67,7 +69,7 @@ class Reason(StrEnum):
 
 class ProposeItem(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_TKM_90063. `correction_id`: drawn by the caller, so that asking again asks for the same; `value`: what is right instead
-    (items of information set apart by commas; of `subject` the right integrated number).
+    (items of information set apart by commas; of `subject` the right integrated number; of 委任元 nothing where there was none).
     """
 
     correction_id: str
@@ -103,6 +105,8 @@ def _fits(agency: HostedAgency, field: Field, value: str) -> bool:
     match field:
         case Field.INQUIRER | Field.PROVIDER:
             return is_agency(value)
+        case Field.INQUIRER_FOR | Field.PROVIDER_FOR:
+            return value == "" or is_agency(value)
         case Field.BASIS | Field.ITEM:
             return is_code(value)
         case Field.INFORMATION:

@@ -1,8 +1,8 @@
 """Notices of running state (IS-10): what the operator posts, and what the server tells of itself while it is so.
 
 A posted notice has a kind, a text, and when it is shown; posting and withdrawing are on record. The server's own (circuit open, use suspended, a
-version of the permission list not taken, log not writable, codes not renewed) are read off how it stands at the moment: they come and go with it,
-and nobody withdraws them.
+version of the permission list not taken, log not writable, codes not renewed; for staff alone, bars that wait to be checked) are read off how it
+stands at the moment: they come and go with it, and nobody withdraws them.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class OwnKind(StrEnum):
     LIST_NOT_TAKEN = "list_not_taken"
     LOG_NOT_WRITABLE = "log_not_writable"
     CODES_NOT_RENEWED = "codes_not_renewed"
+    BARS_UNCHECKED = "bars_unchecked"
 
 
 class PostItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,17 +77,23 @@ POST_ITEM: Final = msgspec.json.Decoder(PostItem)
 WITHDRAW_ITEM: Final = msgspec.json.Decoder(WithdrawItem)
 
 
-async def listed(agency: HostedAgency) -> dict[str, Any]:
-    """IF_SCM_90134, IF_SCM_90137. While the database is away the server's own notices are told alone, and that it is away."""
+async def listed(agency: HostedAgency, *, to_staff: bool = False) -> dict[str, Any]:
+    """IF_SCM_90134 (`to_staff`), IF_SCM_90137. While the database is away the server's own notices are told alone, and that it is away."""
     try:
         async with agency.database.inside(agency.tenant) as connection:
             posted = await connection.fetch(_SQL["notices"], agency.clock())
             refused = await connection.fetchrow(_SQL["list_not_taken"])
             not_renewed = await connection.fetchval(_SQL["codes_not_renewed"])
+            unchecked = await connection.fetchrow(_SQL["bars_unchecked"]) if to_staff else None
     except (asyncpg.PostgresError, StorageUnavailableError):
         return {"notices": [*_own(agency, None), _told(OwnKind.LOG_NOT_WRITABLE, "storage_unavailable", None)]}
     codes = [_told(OwnKind.CODES_NOT_RENEWED, str(not_renewed), None)] if not_renewed else []
-    return {"notices": [*_own(agency, refused), *codes, *map(_shown, posted)]}
+    bars = (
+        [_told(OwnKind.BARS_UNCHECKED, str(unchecked["bars"]), unchecked["since"])]
+        if unchecked and unchecked["bars"]
+        else []
+    )
+    return {"notices": [*_own(agency, refused), *codes, *bars, *map(_shown, posted)]}
 
 
 def _own(agency: HostedAgency, refused: asyncpg.Record | None) -> list[dict[str, Any]]:

@@ -118,6 +118,10 @@ update job set state = 'done', finished_at = $2, done = $3, total = $3, counts =
 select epoch, state, total, renewed, refused, begun_at, settled_at from code_renewal
 where begun_at >= $1 or epoch = (select max(epoch) from code_renewal) and (state <> 'settled' or refused > 0) order by epoch desc limit $2
 
+-- name: bars_unchecked
+-- Bars that work and wait for one of the staff to look at them, those that came along with a copy among them, and since when.
+select count(*) as bars, min(set_at) as since from bar where state = 'unchecked'
+
 -- name: codes_not_renewed
 select count(*) from person_code where renewal_refused is not null
 

@@ -75,6 +75,10 @@ async def push(agency: HostedAgency, now: datetime) -> int:
     left = len(rows)
     for row in rows:
         content = row["sealed"] is not None
+        if now > row["answer_by"] + _PUSH_BEYOND:  # the inquirer has given it up long ago: nothing leaves for nobody
+            await _pushed(agency, row["permit_id"])
+            left -= 1
+            continue
         if agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content):
             await _push_later(agency, row["permit_id"], now)
             continue
@@ -88,13 +92,16 @@ async def push(agency: HostedAgency, now: datetime) -> int:
             found = await agency.late_outcomes.ask(message)
         except ChannelError:
             found = {}
-        over = now > row["answer_by"] + _PUSH_BEYOND  # the inquirer has given it up long ago
-        if over or (isinstance(found, dict) and found.get("received") is True):
-            await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (row["permit_id"],)),)))
+        if isinstance(found, dict) and found.get("received") is True:
+            await _pushed(agency, row["permit_id"])
             left -= 1
         else:
             await _push_later(agency, row["permit_id"], now)
     return left
+
+
+async def _pushed(agency: HostedAgency, permit_id: str) -> None:
+    await agency.committer.apply(Commit(step=_PUSHED_STEP, follow=(Write(_PUSHED, (permit_id,)),)))
 
 
 async def _push_later(agency: HostedAgency, permit_id: str, now: datetime) -> None:

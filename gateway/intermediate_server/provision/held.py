@@ -140,15 +140,20 @@ async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld
 async def shown(
     agency: HostedAgency, row: Record, withheld: Sequence[Withheld], staff_id: str, now: datetime
 ) -> dict[str, Any]:
-    """One held provision with exactly what would leave, and the hash by which this member of staff approves it; both None when a copy does not open."""
+    """One held provision with exactly what would leave, and the hash by which this member of staff approves it; both None when a copy does not open.
+
+    In whose stead it is answered (`provider_for`), and the period asked about.
+    """
+    permit = read_stored_permit(row["permit"])
+    asked = _row(agency, row) | {"provider_for": permit.provider_for, "period": permit.period}
     try:
         found = await leaving(agency, row, withheld, now)
     except ProblemError as problem:
         if problem.reason != answering.UNREADABLE:
             raise
-        return {**_row(agency, row), "content_hash": None, "would_leave": None}
+        return {**asked, "content_hash": None, "would_leave": None}
     told = hashes_for(agency, found.mark, staff_id)[0]
-    return {**_row(agency, row), "content_hash": told, "would_leave": found.records}
+    return {**asked, "content_hash": told, "would_leave": found.records}
 
 
 def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
@@ -158,6 +163,7 @@ def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
         "permit_id": row["permit_id"],
         "inquiry_number": row["inquiry_number"],
         "inquirer": row["inquirer"],
+        "inquirer_for": row["inquirer_for"],
         "provider": agency.id,
         "basis": row["basis"],
         "item": row["item"],

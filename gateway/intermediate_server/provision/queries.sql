@@ -26,7 +26,7 @@ returning provision.permit_id
 
 -- name: held
 -- A page of the held provisions that a right ($5) covers, the most urgent first; ($1, $2): the last one of the page before.
-select permit_id, inquiry_number, inquirer, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
     held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
@@ -34,7 +34,7 @@ where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not
 order by answer_by, permit_id limit $3
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, revision, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground, revision, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 

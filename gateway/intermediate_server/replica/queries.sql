@@ -31,9 +31,10 @@ delete from replica using unnest($1::text[], $2::bigint[]) as r (record_id, revi
 where replica.record_id = r.record_id and replica.revision <= r.revision returning replica.record_id
 
 -- name: remember_withdrawn
-insert into replica_withdrawn as held (record_id, revision)
-select r.record_id, r.revision from unnest($1::text[], $2::bigint[]) as r (record_id, revision)
-on conflict (record_id) do update set revision = greatest(held.revision, excluded.revision)
+insert into replica_withdrawn as held (record_id, revision, withdrawn_at)
+select r.record_id, r.revision, r.withdrawn_at from unnest($1::text[], $2::bigint[], $3::timestamptz[]) as r (record_id, revision, withdrawn_at)
+on conflict (record_id) do update set
+    revision = greatest(held.revision, excluded.revision), withdrawn_at = greatest(held.withdrawn_at, excluded.withdrawn_at)
 returning record_id
 
 -- name: replicas_of

@@ -176,19 +176,21 @@ async def _register_all(
             answers.append(_refused("record_id_twice"))
         else:
             seen.add(record.record_id)
-            answers.append(_delete(record, held) if record.operation == "delete" else _register(agency, record, held))
+            answers.append(
+                _delete(record, held, now) if record.operation == "delete" else _register(agency, record, held)
+            )
     await _commit(agency, held.writes, now, held.moves)
     return answers
 
 
-def _delete(record: ReplicaItem, held: _Held) -> dict[str, Any]:
+def _delete(record: ReplicaItem, held: _Held, now: datetime) -> dict[str, Any]:
     known = held.copies[record.record_id][0] if record.record_id in held.copies else None
     if known is not None and known > record.revision > 0:
         return _refused("revision_outdated", revision=known)
     if known is not None:
         held.writes.append(Write(_DELETE, (record.record_id, max(record.revision, known))))
     if record.revision > held.withdrawn.get(record.record_id, 0):
-        held.writes.append(Write(_REMEMBER, (record.record_id, record.revision)))
+        held.writes.append(Write(_REMEMBER, (record.record_id, record.revision, now)))
     return {"registered": True}
 
 
@@ -295,7 +297,7 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     async with agency.database.inside(agency.tenant) as connection:
         over = await connection.fetch(_SQL["copies_over"], agency.today(now), _EXPIRED_AT_ONCE)
     rows = [(row["record_id"], row["revision"]) for row in over]
-    writes = [Write(_DELETE, row) for row in rows] + [Write(_REMEMBER, row) for row in rows if row[1] > 0]
+    writes = [Write(_DELETE, row) for row in rows] + [Write(_REMEMBER, (*row, now)) for row in rows if row[1] > 0]
     await _commit(agency, writes, now)
     return len(rows)
 

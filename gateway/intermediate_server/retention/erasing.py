@@ -1,10 +1,10 @@
 """消去: what expires goes by a rule, its key first, and a certificate in the log says so (SC-3, SC-6, SC-16; 番号法施行令30条).
 
 Copies go when they are withdrawn or over (`replica.erasure`); a day of them is one certificate, and the key of somebody without copies goes with it.
-What is over and still names a person (a lifted bar, the end of a code, a relation of staff who have left) goes after `Limits.ended_kept_for`, a
-day of each kind one certificate (docs/adr/0078). Results go at their time, and the key of an hour once nothing is sealed under it. Seven years
-after the last record of a fiscal year its personal parts and the bodies of its entries go, with the rows of its inquiries and provisions; the
-hashes stay, and the log still verifies.
+What is over and still names a person (a lifted bar, the end of a code, a relation of staff who have left, the id of a record whose copy was
+withdrawn) goes after `Limits.ended_kept_for`, a day of each kind one certificate (docs/adr/0078). Results go at their time, and the key of an hour
+once nothing is sealed under it. Seven years after the last record of a fiscal year its personal parts and the bodies of its entries go, with the
+rows of its inquiries and provisions; the hashes stay, and the log still verifies.
 `TRANSITIONS`: begun (what is to go is written down) → certified (the key is gone, and it is in the log) → confirmed (`certificates`).
 """
 
@@ -56,9 +56,10 @@ class Kind(StrEnum):
     BARS = "bars"
     CODES = "codes"
     RELATIONS = "relations"
+    WITHDRAWALS = "withdrawals"
 
 
-_OF_ENDED: Final = frozenset({Kind.BARS, Kind.CODES, Kind.RELATIONS})
+_OF_ENDED: Final = frozenset({Kind.BARS, Kind.CODES, Kind.RELATIONS, Kind.WITHDRAWALS})
 
 
 class Rule(StrEnum):

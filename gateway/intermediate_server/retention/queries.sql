@@ -82,7 +82,8 @@ with page as (select record_id, revision from replica_withdrawn where record_id 
 select max(record_id) as last, exists (select from page join replica r using (record_id) where r.revision <= page.revision) as there from page
 
 -- name: erase_ended
--- What was over before $1: lifted bars, ends of codes, relations of staff who have left, at most $5 of each; noted under the day $2 in one statement.
+-- What was over before $1: lifted bars, ends of codes, relations of staff who have left, that copies were withdrawn; at most $5 of each, and
+-- noted under the day $2 in one statement.
 with bars as (
     delete from bar where bar_id in (select bar_id from bar where state = 'lifted' and changed_at < $1 limit $5) returning 1
 ), codes as (
@@ -91,8 +92,11 @@ with bars as (
     delete from staff_relation where (staff_id, relation, person_index) in (
         select r.staff_id, r.relation, r.person_index from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $1 limit $5
     ) returning 1
+), withdrawals as (
+    delete from replica_withdrawn where record_id in (select record_id from replica_withdrawn where withdrawn_at < $1 limit $5) returning 1
 ), gone (kind, erased) as (
     select 'bars', count(*) from bars union all select 'codes', count(*) from codes union all select 'relations', count(*) from relations
+    union all select 'withdrawals', count(*) from withdrawals
 )
 insert into erasure as held (key_purpose, kind, rule, state, erased, begun_at)
 select kind || '/' || $2::text, kind, $3::text, 'begun', erased, $4::timestamptz from gone where erased > 0
@@ -104,6 +108,7 @@ returning kind, erased
 select case $1::text
     when 'bars' then exists (select from bar where state = 'lifted' and changed_at < $2)
     when 'codes' then exists (select from former_code where ended_at < $2)
+    when 'withdrawals' then exists (select from replica_withdrawn where withdrawn_at < $2)
     else exists (select from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $2)
 end
 

@@ -49,7 +49,9 @@ select * from (
 ) as newest order by at
 
 -- name: personal_parts
+-- In the order of the log: whom an inquiry was about is what its last record says, a correction too.
 select entry_id, at, inquiry_number, body, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null
+order by year, idx
 
 -- name: found
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded

@@ -84,11 +84,11 @@ def _findings(
 
 
 def _asked(row: Record, people: _People) -> Access:
-    """An inquiry, or the reading of its result, as the analysis reads it."""
-    subject = row["subject"]
+    """An inquiry, or the reading of its result, as the analysis reads it. A system that reads by itself is nobody of its name: `system/`."""
+    subject, actor = row["subject"], row["actor"] or NOBODY
     return Access(
         at=row["at"],
-        staff_id=row["actor"] or NOBODY,
+        staff_id=actor if "/" in actor or actor == NOBODY else f"{actor}/",
         function=READ if row["kind"] == EntryKind.RESULT_READ else ASKED,
         affair=row["item"],
         person=None if subject is None else people.called(subject.hex()),

@@ -1,7 +1,7 @@
 """How far the files are, how fast they go, and an honest estimate of the time left. Pure but for the counter that is passed in.
 
 The rate is that of lines that got an answer over the last minute of work, all files of the agency together, since they share the way to
-the network. Lines that wait for a person at the provider are in no estimate: nobody can know.
+the network. Lines that were asked and wait for their provider are in no estimate: nobody can know.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Speed:
 def estimate(rate: Rate, *, left: int, waiting: int, files_not_counted: int, is_open: int) -> dict[str, Any]:
     """Seconds left for the lines that are not asked yet, None when nothing can be said, and on what it rests.
 
-    `left`: lines of files that were begun; `waiting`: lines of those that wait, by their manifests.
+    `left`: lines of files that were begun; `waiting`: lines of those that wait, by their manifests; `is_open`: lines that were asked and have no answer.
     """
     left += waiting
     known = rate.per_second is not None and rate.per_second > 0

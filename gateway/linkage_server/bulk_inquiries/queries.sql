@@ -112,5 +112,7 @@ select f.file_id, f.business_system_id, f.state, f.lines, f.taken_at, f.finished
 from inquiry_file f where f.taken_at >= $1 order by f.taken_at desc, f.file_id desc limit $2
 
 -- name: left_to_ask
-select coalesce(sum(f.lines - (select count(*) from inquiry_file_line l where l.file_id = f.file_id and not l.is_open)), 0)::bigint
-from inquiry_file f where f.state = 'asking'
+-- Lines of files under way that were not asked yet, and lines of all files that wait for an answer.
+select (select coalesce(sum(f.lines - (select count(*) from inquiry_file_line l where l.file_id = f.file_id)), 0)::bigint
+        from inquiry_file f where f.state = 'asking') as not_asked,
+    (select count(*) from inquiry_file_line where is_open) as waiting

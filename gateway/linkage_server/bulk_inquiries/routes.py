@@ -44,14 +44,12 @@ async def post_status(request: web.Request) -> web.Response:
     rows, uncounted = await asyncio.to_thread(
         partial(spool.promised, bulk.root, agency.id, CHANNEL, longest=MOST_LINES)
     )
-    left = await store.left_to_ask(agency)
-    shown = [_shown(one) for one in files]
-    open_lines = sum(one["lines_open"] for one in shown)
+    left, is_open = await store.left_to_ask(agency)
     return web.json_response(
         {
-            "files": shown,
+            "files": [_shown(one) for one in files],
             "all_files": estimate(
-                bulk.speed.rate(), left=left, waiting=rows, files_not_counted=uncounted, is_open=open_lines
+                bulk.speed.rate(), left=left, waiting=rows, files_not_counted=uncounted, is_open=is_open
             ),
         }
     )

@@ -293,8 +293,8 @@ async def files_since(agency: Agency, since: datetime, most: int) -> list[Record
         return list(await connection.fetch(_SQL["files_since"], since, most))
 
 
-async def left_to_ask(agency: Agency) -> int:
-    """Lines of all taken files without an answer."""
+async def left_to_ask(agency: Agency) -> tuple[int, int]:
+    """Of all files together: lines that were not asked yet, and lines that wait for an answer."""
     async with agency.database.inside(agency.tenant) as connection:
-        left: int = await connection.fetchval(_SQL["left_to_ask"])
-    return left
+        row = await connection.fetchrow(_SQL["left_to_ask"])
+    return (row["not_asked"], row["waiting"]) if row is not None else (0, 0)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from codebook.layouts import Layout, Why, check_record, in_force, is_valid, version_of
-from gateway.batch.text_forms import TextReason, TextRefused, decode_line
+from gateway.batch.text_forms import TextRefused, decode_line
 from gateway.linkage_server import free_text
 from transport import wire
 from transport.clock import JST
@@ -68,19 +68,19 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 def read(line: bytes, encoding: str, *, number: int) -> Record | Refused:
     """One line of a file; `number`: of the line in the file, from 1."""
-    text = decode_line(line, encoding, number=number) if encoding != "utf-8" else ""
-    if isinstance(text, TextRefused) and text.reason is TextReason.NOT_IN_ENCODING:
-        return _not_text(text)  # UTF-8 that CP932 can read is JSON still, of other characters
+    text = None if encoding == "utf-8" else decode_line(line, encoding, number=number)
+    if isinstance(text, TextRefused):
+        return _not_text(text)
     try:
-        return wire.decode_typed(line if encoding == "utf-8" else line.decode(encoding).encode(), RECORD)
-    except UnicodeDecodeError:
-        pass
+        return wire.decode_typed(line if text is None else text.encode(), RECORD)
     except wire.JsonBrokenError as broken:
         if broken.field:
             field = re.split(r"[.\[]", broken.field, maxsplit=1)[0]
             return Refused("field_missing" if broken.is_missing else "field_malformed", field)
-    text = decode_line(line, encoding, number=number)
-    return _not_text(text) if isinstance(text, TextRefused) else Refused("record_malformed")
+    found = (
+        decode_line(line, encoding, number=number) if text is None else text
+    )  # UTF-8 that JSON can be read from is not looked at as text before
+    return _not_text(found) if isinstance(found, TextRefused) else Refused("record_malformed")
 
 
 def _not_text(text: TextRefused) -> Refused:

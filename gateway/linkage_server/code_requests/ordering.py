@@ -149,7 +149,7 @@ async def listed(
         {
             "addressee_number": row["addressee_number"],
             "state": row["state"],
-            "reason": "frozen" if row["frozen"] and row["reason"] is None else row["reason"],
+            "reason": row["reason"],
             "since": row["changed_at"].isoformat() if row["changed_at"] else None,
         }
         for row in rows

@@ -90,7 +90,8 @@ order by c.next_at limit $3
 select min(c.next_at)
 from unnest(array['none', 'requested', 'refused', 'replacing', 'cancelling']) as wanted (state) cross join lateral (
     select s.next_at from code_standing s join person p using (integrated_number)
-    where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and not p.frozen
+    where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+        and (not p.frozen or s.state = 'cancelling')
     order by s.next_at limit 1) c
 
 -- name: advance
@@ -105,11 +106,15 @@ returning c.integrated_number
 select exists (
     select from unnest(array['none', 'requested', 'replacing', 'cancelling']) as wanted (state) cross join lateral (
         select from code_standing s join person p using (integrated_number)
-        where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and not p.frozen
+        where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+            and (not p.frozen or s.state = 'cancelling')
         order by s.next_at limit 1) c)
 
 -- name: counts
-select state, reason, count(*) as people from code_standing group by state, reason order by state, reason
+-- What keeps somebody who is frozen from a code is that, whatever was in the way before.
+select c.state, case when f.frozen and c.state in ('none', 'requested', 'refused', 'replacing') then 'frozen' else c.reason end as reason, count(*) as people
+from code_standing c left join person f on f.integrated_number = c.integrated_number and f.frozen
+group by 1, 2 order by 1, 2
 
 -- name: unseen
 -- Whoever was not looked at yet has changed since the last look.
@@ -117,7 +122,10 @@ select count(*) from person p where p.revision > (select revision from code_foll
     and not exists (select from code_standing c where c.integrated_number = p.integrated_number)
 
 -- name: people_of_system
-select a.addressee_number, a.integrated_number, coalesce(c.state, 'none') as state, c.reason, c.changed_at, p.frozen
+-- The reason as in `counts` and `unseen`.
+select a.addressee_number, a.integrated_number, coalesce(c.state, 'none') as state, c.changed_at,
+    case when c.state is null then 'not_looked_at' when p.frozen and c.state in ('none', 'requested', 'refused', 'replacing') then 'frozen'
+        else c.reason end as reason
 from addressee a join person p using (integrated_number) left join code_standing c using (integrated_number)
 where a.business_system_id = $1 and a.state = 'held' and a.addressee_number > $2 and coalesce(c.state, 'none') = any($3::text[])
 order by a.addressee_number limit $4

@@ -101,12 +101,14 @@ class FileWay:
         self._requests = place.folder / REQUESTS
         self._results = place.folder / RESULTS
         self._within = timedelta(seconds=place.answer_within_s)
-        self._recovered = False
+        self._in_order = False
+        """Whether every request is whole: its data file, its rows and its manifest."""
 
     async def send(self, asks: Sequence[Ask], now: datetime) -> list[Taken] | None:
         """The data file first, then the rows that say whose its lines are, then the manifest that hands it over."""
         name = f"codes-{new_sortable_id('F', milliseconds(now), secrets.token_bytes(10))}.csv"
         content = _request(asks)
+        self._in_order = False
         await asyncio.to_thread(self._put, name, content)
         _WRITE.before.reached()
         moves = [(ask.number, ask.held, settled(ask.held, State.REQUESTED, now, later=self._within)) for ask in asks]
@@ -115,6 +117,7 @@ class FileWay:
             await store.advance(connection, moves, now)
         _WRITE.after.reached()
         await asyncio.to_thread(durable_file.write, self._requests / f"{name}{_MANIFEST}", _manifest(name, content))
+        self._in_order = True
         return None
 
     def _put(self, name: str, content: bytes) -> None:
@@ -125,9 +128,9 @@ class FileWay:
     async def collect(self, now: datetime) -> int:
         """Take the results that are there; people whose answer is overdue are asked for anew."""
         awaited = await store.request_files(self._agency)
-        if not self._recovered:
+        if not self._in_order:
             await asyncio.to_thread(self._recover, awaited)
-            self._recovered = True
+            self._in_order = True
         seen = 0
         for name in await asyncio.to_thread(self._names):
             path = self._results / name
@@ -135,6 +138,7 @@ class FileWay:
             if file_name not in awaited:  # taken before, and cut off before it was removed; or nobody's
                 await asyncio.to_thread(path.unlink, missing_ok=True)
                 continue
+            del awaited[file_name]
             seen += await self._take(path, file_name, now)
         for file_name, answer_by in awaited.items():
             if answer_by <= now:
@@ -152,7 +156,7 @@ class FileWay:
             return []
 
     def _recover(self, awaited: Mapping[str, datetime]) -> None:
-        """What a crash left between the data file and its manifest."""
+        """What a crash, or a failure of the database or the folder, left between the data file and its manifest."""
         if not self._requests.exists():
             return
         for path in sorted(self._requests.glob("codes-*.csv")):

@@ -6,7 +6,7 @@ without small letters: only such differences of writing are folded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -49,20 +49,20 @@ def names_a_person(records: Any) -> bool:
 
 def compare(records: Any, held: FourItems | None) -> dict[str, Any]:
     """`{"result": …, "items": {item: …}}`; names no value."""
-    found: dict[str, Agreement] = {}
+    seen: dict[str, set[Agreement]] = {}
     for _, name, value in _values(records):
         if name in ITEMS:
-            now = _agreement(ITEMS[name], value, held)
-            before = found.get(name, now)
-            found[name] = now if before is not Agreement.DIFFER else before
-    return {"result": _worst(found.values()).value, "items": {name: one.value for name, one in found.items()}}
+            seen.setdefault(name, set()).add(_agreement(ITEMS[name], value, held))
+    found = {name: _first_of(some, Agreement.DIFFER, Agreement.NOT_COMPARABLE) for name, some in seen.items()}
+    return {
+        "result": _first_of(found.values(), Agreement.DIFFER, Agreement.AGREE).value,
+        "items": {name: one.value for name, one in found.items()},
+    }
 
 
-def _worst(found: Iterable[Agreement]) -> Agreement:
-    all_of_them = set(found)
-    if Agreement.DIFFER in all_of_them:
-        return Agreement.DIFFER
-    return Agreement.AGREE if Agreement.AGREE in all_of_them else Agreement.NOT_COMPARABLE
+def _first_of(found: Collection[Agreement], *weightiest: Agreement) -> Agreement:
+    """Of several findings the weightiest: an item agrees when it does in every record, a result when some items do and none differs."""
+    return next((one for one in weightiest if one in found), next(iter(found), Agreement.NOT_COMPARABLE))
 
 
 def _agreement(place: int, value: str | None, held: FourItems | None) -> Agreement:

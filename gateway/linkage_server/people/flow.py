@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,7 +31,7 @@ from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
-from gateway.linkage_server.people.state import fold, former_numbers, numbers_said
+from gateway.linkage_server.people.state import numbers_said
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
@@ -69,22 +69,6 @@ class ChangeList:
     last_line: int
     approved: Collection[str] = frozenset()
     stored: Sequence[intake.Result] | None = None
-
-
-async def refold(connection: Connection, keys: PersonalKeys, numbers: Sequence[int], today: date) -> None:
-    """`person` becomes the fold of base and events as of today, under a new revision where that changes anything.
-
-    Under the counter's lock, in the transaction that changed the events.
-    """
-    changed = {}
-    people = await store.read_held(connection, keys, numbers)
-    for number, held in people.items():
-        person = fold(held.base, held.events, on=max(today, held.base.registered_on))
-        if person is not None and person != held.person:
-            changed[number] = person
-    await store.write_persons(connection, keys, changed)
-    formers = {number: former_numbers(held.base, held.events, on=today) for number, held in people.items()}
-    await store.write_former_numbers(connection, keys, formers)
 
 
 async def take(

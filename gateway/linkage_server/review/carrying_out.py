@@ -18,6 +18,7 @@ from gateway.linkage_server.review import deciding, effects, store
 from gateway.linkage_server.review.assessing import assess
 from gateway.linkage_server.review.decision import MOVES_COPIES, Kind, No, State, Step, before
 from gateway.linkage_server.review.effects import Work
+from gateway.linkage_server.review.refolding import NumberTakenError
 from gateway.linkage_server.review.store import Decision, InHistory
 from gateway.linkage_server.review.typed_numbers import refused_by_network
 from gateway.linkage_server.tenant import Agency
@@ -80,18 +81,23 @@ async def _apply(agency: Agency, one: Decision) -> bool:
     problem = await _take_change(agency, one) or await refused_by_network(agency, one.content)
     APPLIED_STEP.before.reached()
     if problem is None:
-        async with agency.database.inside(agency.tenant) as connection:
-            await addressees.lock_counter(connection)
-            if await store.lock_decision(connection, agency.keys, one.id) != one:
-                return True
-            assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
-            taken = assessed.hold is not None and assessed.hold.change is not None
-            same = taken or one.state is State.WITHDRAWING or assessed.seen == one.seen
-            problem = assessed.problem or (None if same else No.CONTENT_CHANGED)
-            if problem is None:
-                whole = replace(one, content=assessed.content)  # a number that was replaced meanwhile goes along
-                await effects.carry_out(Work(agency=agency, connection=connection, decision=whole, hold=assessed.hold))
-                await store.move(connection, one, State.APPLIED, before(Step.APPLY))
+        try:
+            async with agency.database.inside(agency.tenant) as connection:
+                await addressees.lock_counter(connection)
+                if await store.lock_decision(connection, agency.keys, one.id) != one:
+                    return True
+                assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
+                taken = assessed.hold is not None and assessed.hold.change is not None
+                same = taken or one.state is State.WITHDRAWING or assessed.seen == one.seen
+                problem = assessed.problem or (None if same else No.CONTENT_CHANGED)
+                if problem is None:
+                    whole = replace(one, content=assessed.content)  # a number that was replaced meanwhile goes along
+                    await effects.carry_out(
+                        Work(agency=agency, connection=connection, decision=whole, hold=assessed.hold)
+                    )
+                    await store.move(connection, one, State.APPLIED, before(Step.APPLY))
+        except NumberTakenError:  # one that comes back to whom it was taken off is somebody else's by now
+            problem = No.INDIVIDUAL_NUMBER_TAKEN
     APPLIED_STEP.after.reached()
     return problem is None or await _end(agency, one, State.VOIDED, Step.VOID, problem)
 

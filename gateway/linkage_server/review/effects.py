@@ -15,7 +15,6 @@ import msgspec
 
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.business_information import repointing
-from gateway.linkage_server.people import flow as people_flow
 from gateway.linkage_server.people import store as people
 from gateway.linkage_server.people.state import NOTHING, Event, Says
 from gateway.linkage_server.people.state import Kind as EventKind
@@ -24,6 +23,7 @@ from gateway.linkage_server.review import store
 from gateway.linkage_server.review.decision import Content, Kind
 from gateway.linkage_server.review.forgetting import forget_earlier_rows
 from gateway.linkage_server.review.parting import Parted, part
+from gateway.linkage_server.review.refolding import refold
 from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
 from gateway.linkage_server.review.typed_numbers import first_items
 from gateway.linkage_server.tenant import Agency
@@ -93,7 +93,7 @@ async def _merge(work: Work, old: int, survivor: int) -> None:
         await _tell_from_the_start(work, held[survivor], number, told=parted)
     await _note(work, old, EventKind.MERGED)
     await _note(work, survivor, EventKind.LINKED)
-    await _refold(work, [old, survivor])
+    await _refold(work, [old, survivor], gave_number=[old] if number else [])
     await store.set_merged(connection, old, survivor)
     await repointing.withdraw(work.agency, old, connection=connection)
     await repointing.register_anew(work.agency, survivor, connection=connection)
@@ -202,10 +202,10 @@ async def _register(work: Work, hold: Hold, number: int) -> None:
 # --- the history
 
 
-async def _refold(work: Work, numbers: Sequence[int]) -> None:
+async def _refold(work: Work, numbers: Sequence[int], *, gave_number: Collection[int] = ()) -> None:
     """One after the other: a number is free on the one before the other takes it."""
     for number in dict.fromkeys(numbers):
-        await people_flow.refold(work.connection, work.agency.keys, [number], work.agency.today())
+        await refold(work.connection, work.agency.keys, number, work.agency.today(), gave_number=number in gave_number)
     await store.touch(work.connection, numbers)
 
 

@@ -240,6 +240,20 @@ async def test_ls_2_4_a_window_takes_what_changed_within_it_and_is_no_first_tran
         window = {"changed_from": "2026-10-01T00:00:00+09:00", "changed_to": "2026-11-01T00:00:00+09:00"}
         run = await caller.post(f"{PATH}/transfers", {**window, "wait_ms": 20_000}, token=token, key="k")
         assert run.body["counts"] == {"registered": 1}
+        turned = dict(zip(window, reversed(window.values()), strict=True))
+        for nth, (wanted, reason) in enumerate(
+            [
+                (turned, "window_reversed"),
+                (
+                    {"changed_from": days[0] + "T00:00:00Z", "changed_to": days[0] + "T09:00:00+09:00"},
+                    "window_reversed",
+                ),
+                ({"information": "健康診断の結果"}, "nothing_of_this_kind"),
+                ({"information": record(1)["information"], "version": "9999"}, "nothing_of_this_kind"),
+            ]
+        ):
+            answer = await caller.post(f"{PATH}/transfers", wanted, token=token, key=f"w{nth}")
+            assert (answer.status, answer.body["reason"]) == (400, reason)
         assert await first_transfers(caller, token) == [False]
     assert [row["record_id"] for row in await both.replicas()] == ["kokuho/r2026-10-01"]
 

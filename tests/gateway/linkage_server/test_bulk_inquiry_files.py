@@ -120,9 +120,13 @@ async def test_what_is_past_its_time_is_forgotten_and_never_asked_again(world, i
 
 async def test_the_status_counts_lines_and_says_on_what_the_estimate_rests(world, intermediate):
     intermediate.says = lambda item: said("held", "held") if item["integrated_number"][-1] in "02468" else answered()
-    async with world.served(inquiry_file_supplement_look_s=60) as caller:
+    await world.register("zeimu", system="zeimu", scopes=("inquiry-files:spool",))
+    async with world.served(inquiry_file_supplement_look_s=60, inquiry_file_patience_s=1) as caller:
         await load(world.config.spool, [person(nth) for nth in range(1, 21)])
         folder = send(world, file_of([request(nth) for nth in range(1, 21)]), "a.dat", count=20)
+        while not await world.rows("select 1 from inquiry_file where asked_at is not null"):
+            await asyncio.sleep(0.02)
+        asked = await caller.post("/v1/inquiry-files/status", {}, token=await caller.token("zeimu"))
         found = rows(await result_bytes(folder, "a.dat"))
         token = await caller.token()
         answer = await caller.post("/v1/inquiry-files/status", {}, token=token)
@@ -131,9 +135,13 @@ async def test_the_status_counts_lines_and_says_on_what_the_estimate_rests(world
     assert (file["file"], file["lines"], file["lines_done"], file["lines_open"]) == ("a.dat", 20, 20 - held, held)
     assert file["state"] == "finished"
     assert sum(file["classes"].values()) == 20
-    left = answer.body["all_files"]
-    assert left["seconds_left"] == 0
-    assert left["basis"]["lines_that_wait_for_providers"] == held
+    assert asked.body["files"] == []
+    for left in (
+        asked.body["all_files"],
+        answer.body["all_files"],
+    ):  # of the agency, also while a file waits for its held lines
+        assert (left["seconds_left"], left["basis"]["lines_left"]) == (0, 0)
+        assert left["basis"]["lines_that_wait_for_providers"] == held
 
 
 async def test_another_system_sees_nothing_of_a_file(world, intermediate):

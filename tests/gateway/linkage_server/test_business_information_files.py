@@ -91,6 +91,12 @@ def test_utf_8_that_cp932_can_read_is_refused_before_a_field_is_looked_at():
     assert read(line, "cp932", number=7) == place
 
 
+def test_a_character_of_the_senders_own_fonts_is_refused_in_cp932_by_its_place():
+    line = json.dumps(record(1) | {"record_id": "r-\ue000"}, ensure_ascii=False)
+    place = Refused("character_private_use", f"column {line.index(chr(0xE000)) + 1}")
+    assert read(line.encode("cp932"), "cp932", number=7) == place
+
+
 def _first_beyond_ascii(line: bytes) -> int:
     return next(at for at, one in enumerate(line, start=1) if one >= 0x80)
 

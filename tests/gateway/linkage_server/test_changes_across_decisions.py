@@ -147,6 +147,28 @@ async def test_a_number_and_an_addressee_number_that_were_replaced_since_a_merge
     assert [f"{former['integrated_number']:015d}" for former in formers] == [one]
 
 
+async def test_a_number_that_would_come_back_and_is_somebody_elses_by_now_voids_the_split_and_nothing_hangs(
+    reviewed_alone,
+):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        other = await desk.number("juki", row(5, name="別人　太郎"))
+        await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=individual(2))
+        told = await desk.change("juki", 5, "individual_number_change", "n2", individual_number=individual(1))
+        assert (told["outcome"], told["reason"]) == ("held", "individual_number_former")
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
+        split = {"integrated_number": number, "addressees": addressees, "individual_number_goes": True}
+        decision = await desk.propose("links/split", **split)
+        await desk.approve(decision)
+        assert (await desk.ended(decision, state="voided"))["void_because"] == "individual_number_taken"
+        found = [await desk.searched(one) for one in (number, other)]
+        assert [one["individual_number"] for one in found] == [individual(2), individual(1)]
+        assert await desk.person_of("kokuho", 77) == number
+
+
 async def test_a_change_that_waited_and_is_held_on_its_day_counts_once_it_is_approved(reviewed_alone):
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)

@@ -1,4 +1,4 @@
-"""Codes without a run: people who come, change and go are followed; staff order and ask who has none; and the way over files."""
+"""Codes without a run: people who come, change and go are followed; staff order and ask who has none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from adapters.jlis_mock.resident_network.existing_residents import ExistingResidents
 from tests.support.resident_files import four_items, individual_number, load, person
 
 ORDERS = (
@@ -42,6 +41,15 @@ async def standing(world, want=None, *, seconds=15.0):
         await asyncio.sleep(0.05)
 
 
+async def told(caller):
+    """The report: people by state and reason, and those of the system with theirs."""
+    report = (await caller.post("/v1/code-requests/report", {**STATED, "limit": 9}, token=await caller.token())).body
+    return (
+        {(one["state"], one["reason"]): one["people"] for one in report["counts"]},
+        [(one["addressee_number"], one["state"], one["reason"]) for one in report["people"]],
+    )
+
+
 async def change(world, nth, sets, *more):
     """What a change of a person does to its row, by the administrator."""
     await world.rows(
@@ -65,10 +73,11 @@ async def test_new_people_get_codes_without_anybodys_doing(ward):
 
 
 async def test_nobody_is_followed_where_it_is_switched_off(ward):
-    async with ward.served(continuous_codes=False):
+    async with ward.served(continuous_codes=False) as caller:
         await load(ward.config.spool, [person(1)])
         await asyncio.sleep(0.5)
         assert await standing(ward) == {1: (None, None)}
+        assert await told(caller) == ({("none", "not_looked_at"): 1}, [(f"{1:010d}", "none", "not_looked_at")])
 
 
 async def test_a_neighbour_who_is_away_costs_time_and_nothing_else(ward):
@@ -85,15 +94,24 @@ async def test_a_neighbour_who_is_away_costs_time_and_nothing_else(ward):
 
 async def test_a_frozen_person_is_not_asked_about_until_released(ward):
     ward.neighbours.away = {"acquisition-numbers"}
-    async with ward.served():
+    async with ward.served() as caller:
         await load(ward.config.spool, [person(1), person(2)])
         await standing(ward, {1: ("none", None), 2: ("none", None)})
         await change(ward, 1, "frozen = true")
+        assert await told(caller) == (
+            {("none", "frozen"): 1, ("none", None): 1},
+            [(f"{1:010d}", "none", "frozen"), (f"{2:010d}", "none", None)],
+        )
         ward.neighbours.away = set()
         assert await standing(ward, {1: ("none", None), 2: BOUND}) == {1: ("none", None), 2: BOUND}
         assert individual_number(1) not in {one["individual_number"] for one in ward.neighbours.requests}
         await change(ward, 1, "frozen = false")
         assert await standing(ward, {1: BOUND, 2: BOUND}) == {1: BOUND, 2: BOUND}
+        nos, yes = iter([{"cancelled": False}]), ward.neighbours._cancellation
+        ward.neighbours._cancellation = lambda item: next(nos, None) or yes(item)
+        await change(ward, 1, "frozen = true, state = 'cancelled'")
+        ended = await standing(ward, want := {1: ("cancelled", "record_cancelled"), 2: BOUND})
+    assert ended == want, "the end of a code waits for nobody's release"
 
 
 async def test_a_move_out_cancels_where_the_agency_says_so_and_a_return_asks_again(ward):
@@ -269,111 +287,3 @@ async def test_the_report_says_who_has_none_and_why_and_the_look_is_on_record(wa
     looks = [one["facts"] for one in await entries(ward, "persons.seen")]
     assert [one["look"] for one in looks] == ["code_report"] * 4
     assert [len(one["subjects"]) for one in looks] == [0, 2, 1, 1]
-
-
-# --- over the existing resident system
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "existing"
-
-
-def over_files(folder):
-    return {"code_requests_over": {"setagaya": "existing_residents"}, "existing_residents_folder": str(folder)}
-
-
-async def residents(world, folder):
-    """The simulated existing resident system; it answers from what the resident network knows."""
-
-    async def answering(_agency, asks):
-        return [
-            world.neighbours._code_request(
-                {"acquisition_number": ask.acquisition_number, "individual_number": ask.individual_number}
-            )
-            for ask in asks
-        ]
-
-    await ExistingResidents(folder=folder, agencies=lambda: ("setagaya",), answering=answering).run()
-
-
-def files(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-async def test_codes_come_over_files_and_no_file_stays(ward, folder):
-    async with asyncio.TaskGroup() as group, ward.served(**over_files(folder)) as caller:
-        working = group.create_task(residents(ward, folder))
-        await load(ward.config.spool, [person(1), person(2), person(9), person(3, individual_number="")])
-        answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key="c1")
-        found = await standing(ward)
-        working.cancel()
-    assert answer.body["state"] == "done"
-    assert found == {1: BOUND, 2: BOUND, 9: ("refused", "unknown_person"), 3: ("without_individual_number", None)}
-    assert files(folder) == []
-    assert not [one for one in ward.neighbours.lists if one[0] == "code-requests"]
-    assert await ward.rows("select 1 from code_request_file") == []
-
-
-async def test_a_request_file_holds_no_integrated_number_and_the_database_no_acquisition_number(ward, folder):
-    async with ward.served(**over_files(folder)):
-        await load(ward.config.spool, [person(1)])
-        await standing(ward, {1: ("requested", None)})
-        for _ in range(100):
-            if any(name.endswith(".manifest.json") for name in files(folder)):
-                break
-            await asyncio.sleep(0.05)
-    [text] = [path.read_text() for path in folder.rglob("*.csv")]
-    [given] = ward.neighbours.acquisitions.values()
-    assert text.splitlines() == ["acquisition_number,individual_number", f"{given},{individual_number(1)}"]
-    tables = await ward.rows("select tablename from pg_tables where schemaname = current_schema()")
-    rows = [str(dict(row)) for table in tables for row in await ward.rows(f"select * from {table['tablename']}")]
-    assert not [row for row in rows if given in row]
-    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*.csv")} == {0}
-
-
-@pytest.mark.parametrize(
-    ("result", "left"),
-    [
-        ("line,outcome,reason\n1,accepted,\n", "requested"),
-        ("line,outcome,reason\n1,refused,number_unknown\n", "refused"),
-        ("line,outcome,reason\n1,retry,core_unreachable\n", "none"),
-        ("line,outcome,reason\n", "none"),
-        ("line,outcome,reason\n2,accepted,\n", "none"),
-        ("line,outcome,reason\n1,accepted,\n1,accepted,\n", "none"),
-        ("line,outcome,reason\n1,perhaps,\n", "none"),
-        ("nonsense", "none"),
-        ("", "none"),
-        ("\x00\ufeff", "none"),
-    ],
-)
-async def test_whatever_the_result_says_nobody_is_lost_and_the_file_goes(ward, folder, result, left):
-    async with ward.served(**over_files(folder)):
-        await load(ward.config.spool, [person(1)])
-        await standing(ward, {1: ("requested", None)})
-        ward.neighbours.away = {"acquisition-numbers", "code-status"}
-        [row] = await ward.rows("select file_name from code_request_file")
-        part = folder / "setagaya" / "results" / ".part"
-        part.write_text(result)
-        part.rename(folder / "setagaya" / "results" / f"{row['file_name']}.result.csv")
-        for _ in range(200):
-            if not await ward.rows("select 1 from code_request_file"):
-                break
-            await asyncio.sleep(0.05)
-        found = await standing(ward)
-    assert found[1][0] == left
-    assert not (folder / "setagaya" / "results" / f"{row['file_name']}.result.csv").exists()
-
-
-async def test_an_answer_that_does_not_come_is_asked_for_anew(ward, folder):
-    options = over_files(folder) | {"existing_residents_answer_s": 0.2}
-    async with ward.served(**options):
-        await load(ward.config.spool, [person(1)])
-        for _ in range(200):
-            if len(ward.neighbours.lists) >= 2:
-                break
-            await asyncio.sleep(0.05)
-        [count] = await ward.rows("select tries from code_standing")
-    asked = [one for one in ward.neighbours.lists if one[0] == "acquisition-numbers"]
-    assert len(asked) >= 2
-    assert count["tries"] >= 1

@@ -266,6 +266,14 @@ def test_one_record_that_differs_is_enough_and_an_absent_person_is_not_compared(
     assert matching.compare(values, None)["result"] == "not_comparable"
 
 
+@pytest.mark.parametrize("kana", [("モギタロウ", ""), ("", "モギタロウ")], ids=["named first", "named last"])
+def test_a_record_that_names_nobody_keeps_its_item_from_agreeing_in_whatever_order(kana):
+    values = [{"items": {"名義人氏名カナ": {"value": one}}} for one in kana]
+    assert matching.compare(values, HELD)["result"] == "not_comparable"
+    values = [one | {"items": {**one["items"], "生年月日": {"value": "1980-01-31"}}} for one in values]
+    assert matching.compare(values, HELD)["result"] == "agree"
+
+
 @pytest.mark.parametrize(
     "values",
     [

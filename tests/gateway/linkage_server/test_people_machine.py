@@ -208,6 +208,7 @@ class PeopleMachine(RuleBasedStateMachine):
             self.means[pair] = survivor.number
         if survivor.individual is None and old.individual is not None:
             old.gives(survivor, pairs)
+            old.gave_number = True
         for one in self.people.values():
             if old.number in (one.number, one.merged_into):
                 one.merged_into = survivor.number
@@ -238,7 +239,7 @@ class PeopleMachine(RuleBasedStateMachine):
             seen = (self.seen[pair] for pair in leaving if pair in self.seen)
             name, base = next(seen, (wrong.base_name, wrong.base))
             right = self.people[number] = Someone(number=number, base=base, base_name=name, since=wrong.since)
-        right.merged_into = None
+        right.merged_into, right.gave_number = None, False
         right.take(wrong, set(leaving))
         for pair in moving:
             self.means[pair] = right.number

@@ -116,14 +116,21 @@ async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_th
         first = pushed_lines(ward, "kokuho")
         split = {"integrated_number": number, "addressees": [{"business_system": "sky2", "addressee_number": "81"}]}
         await desk.decided("links/split", **split)
-        *_, apart = await ward.pushed(2)
         await ward.quiet()
+        apart = ward.receiver.taken[1:]
         second = pushed_lines(ward, "kokuho")[len(first) :]
         alone = f"{await ward.number_of('81', 'sky2'):015d}"
+        said = {name: text for name, text in row().items() if name not in {"addressee_number", "individual_number"}}
+        await desk.change("juki", 1, "birth", "held", **said)
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        await ward.quiet()
+        let_through = pushed_lines(ward, "kokuho")[len(first) + len(second) :]
     assert ([one["kind"] for one in merged["changes"]], merged["addressee_numbers"]) == (["linked"], ["81"])
     assert {one["addressee_number"] for one in first} == {"1", "3"}
-    assert [one["kind"] for one in apart["changes"]] == ["registered"]
-    assert apart["integrated_number"] == alone != number
+    assert [one["kind"] for push in apart for one in push["changes"]] == ["registered"]
+    assert {push["integrated_number"] for push in apart} == {alone} != {number}
+    assert {one["changes"].partition(":")[0] for one in let_through} == {"birth"}  # its own, and no longer held
     assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in second} == {
         ("1", "split"),
         ("3", "split"),

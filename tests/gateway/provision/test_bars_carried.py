@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.intermediate_server.operations import notices
 from tests.support.copies import qualified
 from tests.support.provider_world import INFORMATION, ProviderWorld
 
@@ -43,6 +44,9 @@ async def test_sc_4_a_bar_follows_a_copy_to_another_number(world, effect, said):
     [entry] = [one for one in await world.entries() if one.get("facts", {}).get("carried_from") == bar["bar_id"]]
     assert (entry["kind"], entry["actor"], entry["facts"]["event"]) == ("bars.changed", "auto", "carried")
     assert other not in str(entry)
+    [told] = (await notices.listed(world.agency, to_staff=True))["notices"]
+    assert (told["kind"], told["text"]) == ("bars_unchecked", "1")
+    assert (await notices.listed(world.agency))["notices"] == []  # how many are barred is not the business systems'
 
 
 async def test_a_carried_bar_is_checked_by_one_of_the_staff_and_then_lifted(world):

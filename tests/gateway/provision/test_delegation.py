@@ -99,7 +99,9 @@ async def test_a_copy_is_answered_from_for_the_agency_alone_whose_it_is(delegati
     await delegating.bar(integrated_number=number)
     question = delegating.question(number, provider_for="koiki-rengo")
     await delegating.ask(question)
-    [seen] = (await delegating.held(question.permit_id))["would_leave"]
+    told = await delegating.held(question.permit_id)
+    assert (told["provider_for"], told["inquirer_for"], told["period"]) == ("koiki-rengo", None, None)
+    [seen] = told["would_leave"]
     assert seen["items"]["資格取得年月日"] == {"value": "2021-04-01"}
 
 
@@ -145,6 +147,7 @@ async def test_what_was_held_under_a_delegation_that_has_ended_is_not_released(d
     await delegating.ask(question)
     delegating.now += timedelta(days=1)
     seen = await delegating.held(question.permit_id)
+    assert (seen["inquirer"], seen["inquirer_for"]) == ("suginami", "koiki-rengo")
     with pytest.raises(ProblemError, match="delegation_not_on_file"):
         await delegating.decide(question.permit_id, seen["content_hash"])
     assert seen["information"] == INFORMATION

@@ -2,7 +2,8 @@
 
 1. nothing leaves without a permit of the core and a record of it in the log, committed with the very bytes;
 2. nothing is released but what two people have approved by its hash, and nothing after the deadline;
-3. nothing barred or frozen is answered without such a release.
+3. nothing barred or frozen is answered without such a release, whoever asks or has delegated asking (委任元);
+4. what is on its way is delivered once, and with content never while its person is frozen.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from hypothesis.stateful import (
 )
 
 from gateway.intermediate_server.network.wire import encode_payload
+from gateway.intermediate_server.provision import deadlines
 from gateway.intermediate_server.provision.held import content_marks, hashes_for
 from gateway.intermediate_server.provision.withholding import WhyWithheld, Withheld
 from permission_lists.permit import read_permit
+from tests.gateway.provision.test_what_bars_reach import delivery
 from tests.support.copies import qualified
 from tests.support.provider_world import INFORMATION, INQUIRER, LIMITS, OTHER, Answered, ProviderWorld, Question
 from transport.problem import ProblemError
@@ -36,6 +39,12 @@ from transport.problem import ProblemError
 PICK = st.integers(min_value=0, max_value=10_000)
 STAFF = st.sampled_from(["staff-1", "staff-2"])
 ITEMS = st.sampled_from([(), ("被保険者番号",), ("被保険者番号", "枝番")])
+STEAD = "koiki-rengo"
+"""委任元 of `INQUIRER`, with a row of the list of its own."""
+ASKERS = st.sampled_from([(INQUIRER,), (INQUIRER, STEAD), (OTHER,)])
+DELEGATED = {
+    "delegations": [{"delegator": STEAD, "delegate": INQUIRER, "side": "inquirer", "valid_from": "2022-04-01"}]
+}
 STRIKE = st.sampled_from([(), (Withheld(item="被保険者番号", reason=WhyWithheld.NON_DISCLOSURE),)])
 
 Hashes = dict[str, str]
@@ -63,9 +72,12 @@ class Bar:
 class Asked:
     question: Question
     someone: Someone
-    inquirer: str
+    askers: tuple[str, ...]
+    """Who asks, and who has delegated it."""
     deadline: object
     state: str
+    waits: bool = False
+    """Decided, and not delivered yet."""
     looks: list[tuple[Hashes, tuple[Withheld, ...], list]] = field(default_factory=list)
     """The hash of each member of staff, what was struck, what would leave: of each look since the last bar or copy came or went."""
     stale: list[tuple[Hashes, tuple[Withheld, ...]]] = field(default_factory=list)
@@ -87,7 +99,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         self.released: dict[str, str] = {}
         self.examined: set[tuple[str, str]] = set()
         self.somebody(flag=True)
-        self.ask(pick=0, inquirer=INQUIRER, items=())
+        self.ask(pick=0, askers=(INQUIRER,), items=())
 
     def teardown(self) -> None:
         for one in getattr(self, "asked", ()):
@@ -102,13 +114,16 @@ class ProvisionMachine(RuleBasedStateMachine):
 
     # --- what the model says
 
-    def touching(self, one: Asked | None, someone: Someone, inquirer: str) -> list[Bar]:
+    def touching(self, someone: Someone, askers: tuple[str, ...]) -> list[Bar]:
         return [
-            bar for bar in self.bars if bar.number == someone.number or bar.inquirer == inquirer or bar.item is not None
+            bar for bar in self.bars if bar.number == someone.number or bar.inquirer in askers or bar.item is not None
         ]
 
-    def expected(self, someone: Someone, inquirer: str, items: tuple[str, ...]) -> str:
-        found = self.touching(None, someone, inquirer)
+    def frozen(self, one: Asked) -> bool:
+        return any(bar.effect in {"freeze", "refuse"} for bar in self.bars if bar.number == one.someone.number)
+
+    def expected(self, someone: Someone, askers: tuple[str, ...], items: tuple[str, ...]) -> str:
+        found = self.touching(someone, askers)
         if any(bar.effect == "refuse" for bar in found):
             return "refused"
         if any(bar.effect == "freeze" for bar in found):
@@ -150,15 +165,16 @@ class ProvisionMachine(RuleBasedStateMachine):
                 self._void(one)
 
     @precondition(lambda self: self.people)
-    @rule(pick=PICK, inquirer=st.sampled_from([INQUIRER, OTHER]), items=ITEMS)
-    def ask(self, pick: int, inquirer: str, items: tuple[str, ...]) -> None:
+    @rule(pick=PICK, askers=ASKERS, items=ITEMS)
+    def ask(self, pick: int, askers: tuple[str, ...], items: tuple[str, ...]) -> None:
         someone = self.people[pick % len(self.people)]
-        question = self.world.question(someone.number, inquirer=inquirer, items=items)
+        stead = {"inquirer_for": STEAD, "item": "80"} if STEAD in askers else {}
+        question = self.world.question(someone.number, inquirer=askers[0], items=items, **stead)
         answer = self.run.run(self.world.ask(question))
-        assert answer.disposition == self.expected(someone, inquirer, items)
+        assert answer.disposition == self.expected(someone, askers, items)
         deadline = self.world.now + LIMITS.answer_within
         self.asked.append(
-            Asked(question=question, someone=someone, inquirer=inquirer, deadline=deadline, state=answer.disposition)
+            Asked(question=question, someone=someone, askers=askers, deadline=deadline, state=answer.disposition)
         )
 
     @precondition(lambda self: self.asked)
@@ -168,10 +184,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         one = self.asked[pick % len(self.asked)]
         if self.world.now > one.deadline:
             return
-        frozen = any(
-            bar.effect in {"freeze", "refuse"} for bar in self.touching(one, one.someone, one.inquirer) if bar.number
-        )
-        if frozen and self._now(one).payload is not None:
+        if self.frozen(one) and self._now(one).payload is not None:
             assert self.run.run(self.world.told(one.question)) == {"retry": "not_yet"}
             return
         assert self.run.run(self.world.ask(one.question)).outcome == self._now(one).outcome
@@ -187,7 +200,11 @@ class ProvisionMachine(RuleBasedStateMachine):
         someone = self.people[pick % len(self.people)]
         self._set(Bar(bar_id="", effect=effect, number=someone.number), by, "person", integrated_number=someone.number)
 
-    @rule(item=st.sampled_from(["枝番", "被保険者番号", None]), inquirer=st.sampled_from([INQUIRER, OTHER]), by=STAFF)
+    @rule(
+        item=st.sampled_from(["枝番", "被保険者番号", None]),
+        inquirer=st.sampled_from([INQUIRER, OTHER, STEAD]),
+        by=STAFF,
+    )
     def bar_inquirer_or_item(self, item: str | None, inquirer: str, by: str) -> None:
         if item is None:
             self._set(Bar(bar_id="", effect="hold", inquirer=inquirer), by, "inquirer", inquirer=inquirer)
@@ -200,9 +217,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         self._moved(bar)
 
     def _moved(self, bar: Bar) -> None:
-        self.changed(
-            lambda one: bar.number == one.someone.number or bar.inquirer == one.inquirer or bar.item is not None
-        )
+        self.changed(lambda one: bar.number == one.someone.number or bar.inquirer in one.askers or bar.item is not None)
 
     @precondition(lambda self: self.bars)
     @rule(pick=PICK, by=STAFF)
@@ -267,7 +282,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         hash_ = hashes["staff-1"]
         permit_id = one.question.permit_id
         call = self.world.decide(permit_id, hashes[by], by=by, withheld=list(struck))
-        found = self.touching(one, one.someone, one.inquirer)
+        found = self.touching(one.someone, one.askers)
         if any(bar.effect in ("freeze", "refuse") for bar in found):
             with pytest.raises(ProblemError, match="person_frozen"):
                 self.run.run(call)
@@ -282,7 +297,7 @@ class ProvisionMachine(RuleBasedStateMachine):
             one.approved = (by, hash_)
         else:
             assert self.run.run(call) == {"released": True}
-            one.state = "released"
+            one.state, one.waits = "released", True
             self.released[permit_id] = hash_
             payload = self._now(one).payload
             assert payload is not None
@@ -293,7 +308,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         one = self._held(pick)
         if one is not None:
             assert self.run.run(self.world.decide(one.question.permit_id, by=by)) == {"refused": True}
-            one.state = "refused"
+            one.state, one.waits = "refused", True
 
     @rule(hours=st.sampled_from([1, 30, 50]))
     def time_passes(self, hours: int) -> None:
@@ -301,7 +316,19 @@ class ProvisionMachine(RuleBasedStateMachine):
         self.run.run(self.world.time_passes())
         for one in self.asked:
             if one.state == "held" and self.world.now > one.deadline:
-                one.state = "refused"
+                one.state, one.waits = "refused", True
+
+    @rule()
+    def deliver(self) -> None:
+        """What was decided goes to its inquirer, whoever asks again meanwhile; what was frozen since waits, and goes when that is over."""
+        taken = delivery(self.world)
+        self.world.now += timedelta(minutes=1)
+        self.run.run(deadlines.push(self.world.agency, self.world.now))
+        for one in self.asked:
+            given_up = self.world.now > one.deadline + timedelta(days=1)
+            due = one.waits and not given_up and not (one.state == "released" and self.frozen(one))
+            assert taken.permits.count(one.question.permit_id) == due, one
+            one.waits = one.waits and not due and not given_up
 
     # --- what always holds
 
@@ -350,7 +377,7 @@ def test_the_provider_says_what_the_model_says(tmp_path, cluster):
     from tests.support.provider_world import provider_world
 
     with asyncio.Runner() as run:
-        opened = provider_world(tmp_path, cluster, mark="_machine", rules=BOTH)
+        opened = provider_world(tmp_path, cluster, mark="_machine", rules=BOTH, register=DELEGATED)
         machine = type("Machine", (ProvisionMachine,), {"world": run.run(opened.__aenter__()), "run": run})
         try:
             run_state_machine_as_test(

@@ -77,7 +77,7 @@ async def test_whoever_asks_about_their_own_a_colleague_or_one_person_again_and_
     assert not [number for number in (own, family, other) if number in str(report)]
 
 
-async def read(world: ProviderWorld, number: str, by: str) -> None:
+async def read(world: ProviderWorld, number: str, by: str | None) -> None:
     """What came back is read at a business system, as IF_SKI_90013 does it (docs/adr/0077)."""
     row, now = (await world.fetch("select * from inquiry where inquiry_number = $1", number))[0], world.now
     wanted = reading.ResultItem(inquiry_number=number, system=row["system"], actor=by)
@@ -100,17 +100,21 @@ async def test_whoever_reads_results_is_told_as_whoever_asks_is(world):
     for _ in range(12):
         await read(world, theirs, "staff-2")
     await read(world, theirs, "staff-3")
+    await relate(world, "kokuho", other, "self")
+    await read(world, theirs, None)  # the business system itself, which is not the member of staff of that name
     item = reporting.AnalysisItem(since=start, until=start + timedelta(days=1))
     report = await reporting.report(world.desk, item, world.now)
-    assert report["entries"] == 20
+    assert report["entries"] == 21
     assert {(one["rule"], one["staff_id"], one["count"]) for one in report["findings"]} == {
-        (Rule.COLLEAGUE, "kokuho/staff-1", 1),
         (Rule.OWN_RECORD, "kokuho/staff-7", 1),
         (Rule.COLLEAGUE, "kokuho/staff-8", 1),
         (Rule.REPEATED_PERSON, "kokuho/staff-9", 3),
         (Rule.OUTSIDE_HOURS, "kokuho/staff-2", 12),
         (Rule.MORE_THAN_PEERS, "kokuho/staff-2", 12),
         (Rule.OUTSIDE_HOURS, "kokuho/staff-3", 1),
+        (Rule.OUTSIDE_HOURS, "kokuho/", 1),
+        *((Rule.COLLEAGUE, f"kokuho/staff-{nth}", count) for nth, count in ((1, 1), (9, 3), (2, 12), (3, 1))),
+        (Rule.COLLEAGUE, "kokuho/", 1),
     }
     assert {number for one in report["findings"] for number in one["handles"]} == {mine, theirs}
 

@@ -60,6 +60,17 @@ async def decided(world: ProviderWorld, proposed: dict, *, approve: bool) -> str
     return refused.value.reason
 
 
+async def propose(world: ProviderWorld, entry_id: str, field: correcting.Field, value: str) -> dict:
+    item = correcting.ProposeItem(
+        correction_id=world._id("C"),
+        entry_id=entry_id,
+        field=field,
+        value=value,
+        reason=correcting.Reason.FOUND_BY_STAFF,
+    )
+    return await correcting.propose(at_a_card_of_their_own(world, "proposer"), item, world.now)
+
+
 async def test_sc_11_who_proposed_a_correction_may_still_do_so_when_it_is_approved(world):
     number = await world.person()
     await qualified(world, number)
@@ -67,17 +78,14 @@ async def test_sc_11_who_proposed_a_correction_may_still_do_so_when_it_is_approv
     await world.ask(question)
     [entry] = await world.entries(question.asked.inquiry_number)
     await employed(world, "proposer", question.asked.item)
-    proposed = await correcting.propose(
-        at_a_card_of_their_own(world, "proposer"),
-        correcting.ProposeItem(
-            correction_id=world._id("C"), entry_id=entry["id"], field=correcting.Field.DISPOSITION, value="not_provided",
-            reason=correcting.Reason.FOUND_BY_STAFF,
-        ),
-        world.now,
-    )  # fmt: skip
+    proposed = await propose(world, entry["id"], correcting.Field.DISPOSITION, "not_provided")
     assert await decided(world, proposed, approve=True) == "login_refused"
     await world.execute(
         "update staff_grant set state = 'revoked', revoked_by = requested_by, revoked_card = requested_card where staff_id = 'proposer'"
     )
     assert await decided(world, proposed, approve=True) == "asker_may_not"
     assert await decided(world, proposed, approve=False) == "login_refused"
+    for right in ("koiki-rengo", ""):  # in whose stead it was asked; in nobody's
+        assert (await propose(world, entry["id"], correcting.Field.INQUIRER_FOR, right))["value"] == right
+    with pytest.raises(ProblemError, match="malformed_item"):
+        await propose(world, entry["id"], correcting.Field.PROVIDER_FOR, "山田太郎")

@@ -11,10 +11,11 @@ from gateway.intermediate_server.retention import erasing
 
 ONE = "100000000000001"
 DAY = timedelta(days=1)
+KINDS = ("bars", "codes", "relations", "withdrawals")
 
 
 async def put(records) -> None:
-    """A bar that was lifted and one that stands, the end of a code, a relation of somebody who has left and one of somebody who has not."""
+    """A bar that was lifted and one that stands, the end of a code, a copy withdrawn, a relation of somebody who has left and one of somebody who has not."""
     now = records.clock()
     for bar_id, state in (("B-lifted", "lifted"), ("B-standing", "standing")):
         await records.inside(
@@ -26,6 +27,7 @@ async def put(records) -> None:
         "insert into former_code (acquisition_index, integrated_number, code_index, state, reason, ended_at) values ('a', $1, 'c', 'cancelled', 'r', $2)",
         ONE, now,
     )  # fmt: skip
+    await records.inside("insert into replica_withdrawn values ('juki/r-1', 5, $1)", now)
     for staff_id, state, left_at in (("tanto-1", "left", now), ("tanto-2", "active", None)):
         await records.inside(
             "insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by, left_at)"
@@ -35,12 +37,12 @@ async def put(records) -> None:
         await records.inside("insert into staff_relation values ($1, 'self', 'p')", staff_id)
 
 
-async def kept(records) -> tuple[int, int, int]:
+async def kept(records) -> tuple[int, ...]:
     counts = [
         (await records.inside(f"select count(*) as rows from {table}"))[0]["rows"]
-        for table in ("bar", "former_code", "staff_relation")
+        for table in ("bar", "former_code", "staff_relation", "replica_withdrawn")
     ]
-    return counts[0], counts[1], counts[2]
+    return tuple(counts)
 
 
 async def sweep(records) -> None:
@@ -53,30 +55,28 @@ async def test_what_is_over_is_kept_to_its_time_and_then_goes_with_a_certificate
     over = records.clock.now + records.agency.limits.ended_kept_for
     records.clock.now = over
     await sweep(records)
-    assert await kept(records) == (2, 1, 2)
+    assert await kept(records) == (2, 1, 2, 1)
     records.clock.now = over + timedelta(seconds=1)
     await sweep(records)
-    assert await kept(records) == (1, 0, 1)
+    assert await kept(records) == (1, 0, 1, 0)
     begun = await records.inside("select key_purpose, state, erased from erasure order by key_purpose")
     day = records.agency.today(records.clock.now).isoformat()
-    assert [tuple(row) for row in begun] == [(f"{kind}/{day}", "begun", 1) for kind in ("bars", "codes", "relations")]
+    assert [tuple(row) for row in begun] == [(f"{kind}/{day}", "begun", 1) for kind in KINDS]
     records.clock.now += DAY
     await sweep(records)
     rows = await records.inside("select kind, state, rule from erasure order by kind")
-    assert [tuple(row) for row in rows] == [
-        (kind, "certified", "番号法20条") for kind in ("bars", "codes", "relations")
-    ]
+    assert [tuple(row) for row in rows] == [(kind, "certified", "番号法20条") for kind in KINDS]
     bodies = [
         json.loads(row["body"])
         for row in await records.inside("select body from log_entry where kind = 'erasure.certified'")
     ]
     assert {(one["facts"]["erasure"], one["facts"]["erased"]) for one in bodies} == {
-        ("bars", 1), ("codes", 1), ("relations", 1),
+        ("bars", 1), ("codes", 1), ("relations", 1), ("withdrawals", 1),
     }  # fmt: skip
     assert not any("key_state" in one["facts"] or ONE in json.dumps(one) for one in bodies)
 
 
-@pytest.mark.parametrize("kind", ["bars", "codes", "relations"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_what_comes_back_with_an_older_database_is_no_certificates(records, kind):
     await put(records)
     records.clock.now += records.agency.limits.ended_kept_for + DAY
@@ -94,7 +94,7 @@ async def test_what_comes_back_with_an_older_database_is_no_certificates(records
     await erasing.certify(records.agency, records.clock())
     assert {row["state"] for row in await records.inside("select state from erasure")} == {"begun"}
     await sweep(records)
-    assert await kept(records) == (1, 0, 1)
+    assert await kept(records) == (1, 0, 1, 0)
 
 
 async def test_more_than_a_stretch_goes_in_several(records, monkeypatch):

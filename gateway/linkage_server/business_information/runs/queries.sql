@@ -61,3 +61,8 @@ update original o set
 from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as r (record_id, revision, above, replica_number)
 where o.record_id = r.record_id and o.revision = r.revision and o.record_id in (select record_id from locked)
 returning o.record_id
+
+-- name: has_records
+select exists (
+    select from first_transfer
+    where business_system_id = $1 and ($2 = '' or information = $2) and ($3 = '' or data_set = $3) and ($4 = '' or layout_version = $4))

@@ -66,8 +66,19 @@ _COPIES = msgspec.json.Decoder(_Copies)
 
 
 async def post_transfers(request: web.Request) -> web.Response:
-    await require(request, "business-information", "transfer")
+    """A window that holds no instant, or a selection that this system has no records of, would end as if all had gone: it is refused."""
+    caller = await require(request, "business-information", "transfer")
     body = await _body(request, _TRANSFER, _Transfer())
+    if body.changed_from is not None and body.changed_to is not None and body.changed_to <= body.changed_from:
+        raise ProblemError(400, "window_reversed", "`changed_to` is outside the window and after `changed_from`.")
+    agency = request.app[BUSINESS_RUNS][caller.agency].outbox.agency
+    if not await store.has_records(agency, caller.system, body.information, body.data_set, body.version):
+        raise ProblemError(
+            400,
+            "nothing_of_this_kind",
+            "This system has no record of this information, data set and version; "
+            "GET /v1/business-information/first-transfers tells which it has.",
+        )
     wanted = Wanted(
         information=body.information,
         data_set=body.data_set,

@@ -93,6 +93,14 @@ def counts_of(stored: str) -> Mapping[str, int]:
     return found
 
 
+async def has_records(agency: Agency, system: str, information: str, data_set: str, version: str) -> bool:
+    """Whether the system has brought records of this kind, deleted ones too; empty means any, and then it need not have any."""
+    if not (information or data_set or version):
+        return True
+    async with agency.database.inside(agency.tenant) as connection:
+        return bool(await connection.fetchval(SQL["has_records"], system, information, data_set, version))
+
+
 async def begin(agency: Agency, run_id: str, request_key: str, kind: Kind, system: str, wanted: Wanted) -> Run:
     """Begin a run, or find the one that this request began before. Raises ProblemError 409 for what may not leave a restored database."""
     if kind is Kind.TRANSFER or wanted.repair:
