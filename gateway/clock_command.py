@@ -28,6 +28,9 @@ _REAL: Final = "模擬環境ではないため、時計は動かせません / n
 _BACKWARDS: Final = (
     "今の模擬日時より前です。戻すなら --back を付けてください / that is before the simulated present; --back goes back"
 )
+LATEST: Final = datetime(2122, 12, 31, tzinfo=JST)
+"""How far a simulation's clock goes: whatever is made then still has an end."""
+_TOO_FAR: Final = f"{LATEST:%Y-%m-%d} より後にはできません / no simulation goes further than that day"
 _NO_INSTANT: Final = (
     "日時は 2024-05-27T00:00 のように書いてください（日本時間。+09:00 や Z も可） / an instant such as 2024-05-27T00:00"
 )
@@ -88,9 +91,10 @@ def parse_instant(text: str) -> datetime:
     """ISO 8601; Japanese time when no zone is written. Raises ClockWordsError."""
     try:
         found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=JST)).astimezone(UTC)
+        found = (found if found.tzinfo else found.replace(tzinfo=JST)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ClockWordsError(_NO_INSTANT) from None
+    return _near(found)
 
 
 def later(now: datetime, span: str) -> datetime:
@@ -103,9 +107,16 @@ def later(now: datetime, span: str) -> datetime:
         day = now.astimezone(JST)
         last = monthrange(day.year + years, day.month)[1]
         moved = day.replace(year=day.year + years, day=min(day.day, last))
-        return (moved + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)).astimezone(UTC)
+        moved = (moved + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ClockWordsError(_NO_SPAN) from None
+        raise ClockWordsError(_TOO_FAR) from None
+    return _near(moved)
+
+
+def _near(instant: datetime) -> datetime:
+    if instant > LATEST:
+        raise ClockWordsError(_TOO_FAR)
+    return instant
 
 
 def _off(data: DataFolder) -> Mapping[str, float]:

@@ -24,13 +24,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from partner.connection import USES, Connection, make_keys, make_next_key
+from partner.calling import NotYetError
+from partner.connection import USES, CodeRefusedError, Connection, make_keys, make_next_key
 from partner.inquiring import Ended, Inquirer, ends_line
 from partner.mailbox import Mailbox
-from partner.messages import Question
+from partner.messages import MessageBrokenError, Question
 from partner.providing import Found, Provider
 from partner.serving import application, serving
+from transport.channel import ChannelError
 from transport.clock import Clock
+from transport.register import RegisterBrokenError
 
 _RECORD: Final = {
     "data_set": "資格情報",
@@ -40,6 +43,12 @@ _RECORD: Final = {
 """What the example knows of the one person whom it knows; made up."""
 _PATIENCE_S: Final = 20.0
 _PATIENCE_IN_A_RUN_S: Final = 5.0
+_BAD_INPUT, _REFUSED, _UNKNOWN = 2, 3, 4
+_ASKED: Final = ("provider", "basis", "item", "information")
+
+
+class _BadInputError(Exception):
+    """Files that are not what they should be; the message names the file."""
 
 
 def agency_file(own: Path, named: dict[str, str], port: int) -> str:
@@ -134,19 +143,86 @@ async def _until_signalled(connection: Connection, people: list[dict[str, str]],
 
 
 def _read(path: str) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Raises _BadInputError."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _BadInputError(f"{path} を JSON として読めません / {path} cannot be read as JSON") from None
+
+
+def _people(path: str) -> list[dict[str, str]]:
+    """At least one. Raises _BadInputError."""
+    found = _read(path)
+    if not (
+        isinstance(found, list) and found and all(isinstance(one, dict) and "individual_number" in one for one in found)
+    ):
+        raise _BadInputError(
+            f"{path} は sekisho residents が書いた人の並びではありません / not the people that it writes"
+        )
+    return found
+
+
+def _question(path: str) -> dict[str, Any]:
+    """Raises _BadInputError."""
+    found = _read(path)
+    if not (isinstance(found, dict) and set(_ASKED) <= set(found) <= {*_ASKED, "items"}):
+        raise _BadInputError(
+            f"{path} は {', '.join(_ASKED)}（と items）の並びではありません / it names these, and items"
+        )
+    return found
+
+
+def _connection(own: str, given: str) -> Connection:
+    """Raises _BadInputError."""
+    try:
+        connection = Connection.read(Path(own), Path(given))
+        if connection.agency in connection.register().agencies:
+            return connection
+        raise _BadInputError(f"登録簿はまだ {connection.agency} を知りません / the register does not name it yet")
+    except (OSError, ValueError, KeyError, TypeError, RegisterBrokenError):
+        raise _BadInputError(
+            f"{given} は運用者から渡されたフォルダー (clients/<id>/) ではありません / not the folder that the operator hands over"
+        ) from None
 
 
 def main(words: list[str], clock: Clock) -> int:
+    """Exit codes: 0 done, 2 the input is wrong, 3 the network refuses, 4 nothing is known: again later."""
+    try:
+        return _do(words, clock)
+    except _BadInputError as wrong:
+        return _end(str(wrong), _BAD_INPUT)
+    except CodeRefusedError as no:
+        return _end(f"この人の符号は出ません: {no.reason} / the network gives no code of this person", _REFUSED)
+    except (NotYetError, ChannelError) as late:
+        return _end(
+            f"まだ答えがありません: {late.reason}。網が動いているかを見て、あとでもう一度"
+            " / no answer yet: see whether the network runs, and try again later",
+            _UNKNOWN,
+        )
+    except (MessageBrokenError, ValueError) as wrong:
+        return _end(f"このままでは進めません / it does not go on like this: {wrong}", _BAD_INPUT)
+    except OSError as wrong:
+        return _end(
+            f"ファイルか待ち受けるポートを使えません / a file or our port cannot be used: {wrong.strerror}", _BAD_INPUT
+        )
+
+
+def _end(text: str, code: int) -> int:
+    sys.stderr.write(f"{text}\n")
+    return code
+
+
+def _do(words: list[str], clock: Clock) -> int:
+    """Raises what `main` tells."""
     match words:
-        case ["keys", own, id_, code, name, host, port]:
+        case ["keys", own, id_, code, name, host, port] if port.isascii() and port.isdecimal():
             text = agency_file(Path(own), {"id": id_, "code": code, "name": name, "host": host}, int(port))
             (Path(own) / "agency.yaml").write_text(text, encoding="utf-8")
         case ["new-key", own, ("signing" | "log") as purpose]:
             sys.stdout.write(f"{make_next_key(Path(own), purpose)}\n")
         case ["ask", own, given, people, question]:
-            connection = Connection.read(Path(own), Path(given))
-            [ended] = asyncio.run(ask(connection, _read(people)[0], _read(question), clock))
+            connection = _connection(own, given)
+            [ended] = asyncio.run(ask(connection, _people(people)[0], _question(question), clock))
             payload = ended.payload or {}
             told = {
                 "inquiry_number": ended.inquiry_number,
@@ -156,14 +232,15 @@ def main(words: list[str], clock: Clock) -> int:
             }
             sys.stdout.write(json.dumps(told | {"records": len(payload.get("records", ()))}) + "\n")
         case ["serve", own, given, people]:
-            asyncio.run(_until_signalled(Connection.read(Path(own), Path(given)), _read(people), clock))
+            asyncio.run(_until_signalled(_connection(own, given), _people(people), clock))
         case ["rehearse", own, given, people, question, at, count, ends]:
-            connection = Connection.read(Path(own), Path(given))
-            found = asyncio.run(ask(connection, _read(people)[0], _read(question), clock, count=int(count), at=at))
+            connection = _connection(own, given)
+            found = asyncio.run(
+                ask(connection, _people(people)[0], _question(question), clock, count=int(count), at=at)
+            )
             Path(ends).write_text("".join(map(ends_line, found)), encoding="utf-8")
         case _:
-            sys.stderr.write(__doc__ or "")
-            return 2
+            return _end(__doc__ or "", _BAD_INPUT)
     return 0
 
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from adapters.jlis_mock.core.codes import CodeBook
+from gateway.conformance import impostor
 from gateway.conformance.played_network import PlayedNetwork
 from gateway.conformance.trial import TrialError, hosting, inquirers, list_in_force
 from gateway.conformance.turns import TURNS, Step, report
@@ -59,7 +60,8 @@ async def listen(
     ends: Path | None,
     told: Callable[[str], object],
 ) -> list[Step]:
-    """Play until every inquiry of the script came and nothing more for `settle_s`, and its ends are handed over, or until the time is over.
+    """First somebody else in the network's place, until one call has come. Then play until every inquiry of the script came and nothing
+    more for `settle_s`, and its ends are handed over, or until the time is over.
 
     `told`: what the engineer is to know meanwhile. Raises TrialError, OSError.
     """
@@ -70,17 +72,23 @@ async def listen(
     url = f"{config.peers.get(f'intermediate/{network.agency}', '')}/{network.agency}/outcomes"
     async with AsyncExitStack() as stack:
         try:
-            listening = serving(network.application(), config.server, host=config.host, port=port)
-            found = await stack.enter_async_context(listening)
+            with impostor.at(config.host, port) as listening:
+                found = listening.getsockname()[1]
+                told(
+                    f"https://{config.host}:{found} を網として、{len(TURNS)} 件を照会してください。項目を名指して、答えの来る人を一人"
+                    f" / make this your network and send {len(TURNS)} inquiries that name an item, about somebody whom you know"
+                )
+                spoken_to = await impostor.spoken_to(listening, config.host, config.clock(), until - loop.time())
+            await stack.enter_async_context(serving(network.application(), config.server, host=config.host, port=found))
         except OSError:
             raise TrialError(
                 f"{config.host}:{port} で待ち受けられません。--port で変えられます / cannot listen there, the port is taken or not ours; choose another with --port"
             ) from None
+        if spoken_to:
+            network.broken["network_certificate"] = (
+                "別の CA の証明書の相手と話した / it talked to a certificate of another CA"
+            )
         client = await stack.enter_async_context(channel.session(tls.client_context(identity, identity.ca)))
-        told(
-            f"https://{config.host}:{found} を網として、{len(TURNS)} 件を照会してください。項目を名指して、答えの来る人を一人"
-            f" / make this your network and send {len(TURNS)} inquiries that name an item, about somebody whom you know"
-        )
         before = -1
         while loop.time() < until and not _through(network, ends, loop.time() - network.last > settle_s):
             if network.played != before:

@@ -35,6 +35,11 @@ RULES: Final = (
         "自機関の中間サーバーの証明書で呼ぶ / calls with its own intermediate certificate",
         "docs/architecture.md, Who may call what; SC-2",
     ),
+    Rule(
+        "network_certificate",
+        "この CA の証明書を持たない相手とは話さない / talks to nobody without a certificate of this CA",
+        "docs/architecture.md, Who may call what; SC-2, SC-21",
+    ),
     Rule("request_form", "要求が正準形の JSON で、項目が文書どおり / a request in canonical form", _REQUEST),
     Rule("request_signature", "登録された鍵で署名する / signed by the registered key", f"{_REQUEST}; SC-1"),
     Rule("request_expiry", "期限が先にあり、長すぎない / an expiry to come, and not too late", _REQUEST),

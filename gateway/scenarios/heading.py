@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from codebook.marked_yaml import Marked
 from gateway.clock_command import ClockWordsError, parse_instant
 from gateway.scenarios.findings import Findings, converted, shown
-from gateway.scenarios.scenario import DEFAULT, LONGEST, Known, Person
+from gateway.scenarios.scenario import DEFAULT, Known, Person
 from transport.clock import JST
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -64,14 +64,6 @@ def begins_at(document: Written, marked: Marked, known: Known, findings: Finding
             f"begins: 「{shown(document.begins)}」は模擬の初めより前です / before the simulation itself begins",
             f"{known.begins.astimezone(JST):%Y-%m-%dT%H:%M} より後にするか、除いてください / after that, or leave it out",
         )
-    if begins > known.begins + LONGEST:
-        findings.add(
-            marked.line_of("begins"),
-            "instant",
-            f"begins: 「{shown(document.begins)}」は遠すぎます / too far away",
-            f"{known.begins + LONGEST:%Y-%m-%d} までにしてください / no later than that",
-        )
-        return None
     return begins
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
 DEFAULT: Final = "default"
-LONGEST: Final = timedelta(days=100 * 366)
-"""How far behind its beginning a simulation's clock goes: whatever is made then still has an end."""
 WARD: Final = "setagaya"
 
 Holding = Literal["none", "given", "barred"]

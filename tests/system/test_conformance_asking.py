@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,8 @@ from permission_lists.versions import legal_day
 from storage.reference_data import read_permission_list
 from synthetic.business import MEDICAL_INSURANCE
 from tests.support.wrong_providers import TakesAnything
-from transport.channel import ChannelError
+from transport import tls
+from transport.channel import ChannelError, session
 
 ITEMS = ("被保険者番号",)
 
@@ -36,6 +38,10 @@ class Careful:
     def __init__(self, asker: Asker, register, question: Question, clock, mailbox: Mailbox) -> None:
         self.asker, self.register, self.question, self.clock = asker, register, question, clock
         self.mailbox = mailbox
+
+    @staticmethod
+    def context(identity):
+        return tls.client_context(identity, identity.ca)
 
     def signed(self):
         return self.asker.build(self.question, self.clock())
@@ -89,6 +95,16 @@ class Careful:
 
 def signed_digest(signed) -> str:
     return hexdigest(signed.request)
+
+
+class TalksToAnybody(Careful):
+    """It looks at no certificate of a server."""
+
+    @staticmethod
+    def context(identity):
+        context = tls.client_context(identity, identity.ca)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
 
 class BelievesAnyPermit(Careful):
@@ -167,9 +183,12 @@ async def asking(job, kind, port: int, ends) -> None:
     """So many inquiries as a run has, to whoever listens at the port, and their ends in a file."""
     now = job.system.running.role("intermediate").clock
     person = next(one for one in job.stage.insured if not job.stage.business.is_barred(one))
-    async with vendor(job.stage, kind.mailbox_of()) as playing:
+    identity = job.system.running.elsewhere(AGENCY).hosted[AGENCY].identity
+    async with vendor(job.stage, kind.mailbox_of()) as playing, session(kind.context(identity)) as client:
         code = await playing.code_of(person, now())
-        asker = replace(playing.peer, core=f"https://127.0.0.1:{port}", interface=f"https://127.0.0.1:{port}")
+        asker = replace(
+            playing.peer, client=client, core=f"https://127.0.0.1:{port}", interface=f"https://127.0.0.1:{port}"
+        )
         question = Question(
             provider="setagaya", item="42", information=MEDICAL_INSURANCE, basis="beppyo2-2022", items=ITEMS,
             list_digest=read_permission_list(legal_day(now())).digest,
@@ -187,7 +206,7 @@ async def insisting(inquirer: Careful, code: bytes) -> tuple[str, str]:
         try:
             return await inquirer.inquire(code)
         except ChannelError as failure:
-            if failure.reason != "peer_unreachable":
+            if failure.reason not in {"peer_unreachable", "peer_tls"}:
                 raise
             await asyncio.sleep(0.1)
     raise AssertionError("nobody listens")
@@ -223,6 +242,7 @@ def test_an_inquirer_made_of_the_library_does_everything_right(conformance):
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
+        (TalksToAnybody, {"network_certificate"}),
         (BelievesAnyPermit, {"permit_signature", "permit_request_differs"}),
         (
             BelievesAnyAnswer,

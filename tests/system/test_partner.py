@@ -101,6 +101,30 @@ def test_a_passing_trouble_is_told_from_a_no_and_a_code_is_asked_for_again(world
     asyncio.run(trouble_that_passes())
 
 
+@pytest.mark.parametrize(
+    ("number", "network", "code", "told"),
+    [
+        ("000000000000", None, 3, "number_"),
+        (None, "https://127.0.0.1:1", 4, "peer_unreachable"),
+        ("not read", None, 2, "people.json"),
+    ],
+    ids=["no code", "no network", "bad file"],
+)
+def test_the_example_says_in_words_why_it_does_not_go_on(world, tmp_path, number, network, code, told):
+    """Nothing of it is a traceback: an engineer reads what the matter is, and whether to try again."""
+    system, own, _ = world
+    given = shutil.copytree(system.running.data.clients / "partner", tmp_path / "given")
+    there = json.loads((given / "network.json").read_bytes())
+    (given / "network.json").write_text(json.dumps(there | ({} if network is None else {"network": network})))
+    people, question = tmp_path / "people.json", tmp_path / "question.json"
+    people.write_text("{" if number == "not read" else json.dumps([{"individual_number": number}]))
+    question.write_text(json.dumps(QUESTION))
+    ended = run_example("ask", own, given, people, question)
+    assert ended.returncode == code
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_partner_far_away_gets_the_newer_register_from_the_network(world, connection, tmp_path):
     """Nobody hands it a file; and the network gives what it has to those alone who are registered."""
     system, own, _ = world

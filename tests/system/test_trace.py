@@ -35,14 +35,17 @@ def number_of(log: bytes, kind: str, **facts) -> str:
     return str(next(found)["inquiry_number"])
 
 
-def test_a_refusal_by_the_desk_is_traced_with_its_proof(job, tmp_path, capsys):
+@pytest.mark.parametrize(("agency", "asking"), [(WARD, RESIDENTS), ("suginami", "suginami-gyomu")])
+def test_a_refusal_by_the_desk_is_traced_with_its_proof(job, tmp_path, capsys, agency, asking):
+    """The ward's own, and a neighbour's: each has an auditor's client."""
     question = job.system.from_the_ward(job.stage.people[0], addressee_number="999999999999999")
-    refused = asyncio.run(job.system.ask(RESIDENTS, question))
+    refused = asyncio.run(job.system.ask(asking, question))
     document, page = traced(job, refused["inquiry_number"], tmp_path, capsys)
     assert [(one["party"], one["server"], one["kind"], one["reason"]) for one in document["entries"]] == [
-        (WARD, "linkage", "inquiry.refused", "addressee_unknown")
+        (agency, "linkage", "inquiry.refused", "addressee_unknown")
     ]
-    assert f"sekisho.example/{WARD}/linkage/2022" in page
+    assert document["desks_not_readable"] == []
+    assert f"sekisho.example/{agency}/linkage/2022" in page
     assert "1 / 1 検証" in page
     assert page.count("it never came here") == 3
 

@@ -63,9 +63,11 @@ def test_a_fault_is_ended_that_was_begun_by_a_step_or_may_have_been_by_a_command
         ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T09:59'}", [(7, "form")]),
         ("2022-11-01T10:00", "{to: '2022-11-03T00:00'}", "{to: '2022-11-02T00:00'}", [(7, "form")]),
         ("2022-11-01T10:00", "{by: 1d}", "{to: '2022-11-02T10:01'}", []),
+        ("2022-11-01T10:00", "{to: '2122-12-30T00:00'}", "{by: 2d}", [(7, "form")]),
+        ("2022-11-01T10:00", "{to: '2123-01-01T00:00'}", "{by: 1d}", [(6, "form")]),
     ],
 )
-def test_the_clock_of_a_scenario_goes_forwards_only(begins, first, second, where):
+def test_the_clock_of_a_scenario_goes_forwards_only_and_not_without_end(begins, first, second, where):
     text = f"scenario: 時\nsays: 進む。\nbegins: {begins!r}\nsteps:\n  - pause: {{}}\n  - clock: {first}\n  - clock: {second}\n"
     found = parse("x.yaml", text, known())
     assert ([] if isinstance(found, Scenario) else [(one.line, one.code) for one in found]) == where
