@@ -48,9 +48,9 @@ update code_follower set revision = $1 where revision < $1
 -- name: changed_people
 select p.integrated_number, p.revision, p.individual_number_index, p.state as person_state, p.merged_into is not null as merged,
     c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at,
-    exists (
-        select from former_individual_number f
-        where f.integrated_number = p.integrated_number and f.individual_number_index = c.number_index and f.by_law) as lawfully_changed
+    coalesce((
+        select f.by_law from former_individual_number f
+        where f.integrated_number = p.integrated_number and f.individual_number_index = c.number_index limit 1), false) as lawfully_changed
 from person p left join code_standing c using (integrated_number)
 where p.revision > $1 order by p.revision limit $2
 
