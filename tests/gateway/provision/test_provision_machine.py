@@ -148,11 +148,12 @@ class ProvisionMachine(RuleBasedStateMachine):
 
     # --- people and questions
 
-    @rule(flag=st.booleans())
-    def somebody(self, flag: bool) -> None:
+    @rule(flag=st.sampled_from([None, False, True]))
+    def somebody(self, flag: bool | None) -> None:
+        """With a copy of this flag, or without any."""
         someone = Someone(number=self.run.run(self.world.person()))
         self.people.append(someone)
-        if flag:
+        if flag is not None:
             self.copy(pick=len(self.people) - 1, flag=flag)
 
     @rule(pick=PICK, flag=st.booleans())
@@ -310,7 +311,7 @@ class ProvisionMachine(RuleBasedStateMachine):
             assert self.run.run(self.world.decide(one.question.permit_id, by=by)) == {"refused": True}
             one.state, one.waits = "refused", True
 
-    @rule(hours=st.sampled_from([1, 30, 50]))
+    @rule(hours=st.sampled_from([1, 30, 50, 100]))
     def time_passes(self, hours: int) -> None:
         self.world.now += timedelta(hours=hours)
         self.run.run(self.world.time_passes())
