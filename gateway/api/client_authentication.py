@@ -31,7 +31,7 @@ class _Assertion(msgspec.Struct, frozen=True):
     sub: str
     aud: str | list[str]
     exp: float
-    jti: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,120}$")]
+    jti: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,120}\Z")]
 
 
 _ASSERTION = msgspec.json.Decoder(_Assertion)

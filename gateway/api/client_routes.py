@@ -13,7 +13,7 @@ from gateway.api.authorization import DOORS, idempotency_key, require
 from transport import wire
 from transport.problem import ProblemError
 
-_STAFF: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
+_STAFF: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _DETAILS: Final = {
     No.MALFORMED: "A client id, business system id or scope does not have its form; see /openapi.json.",

@@ -202,7 +202,7 @@ async def post_save(request: web.Request, whose: Seat, fields: Mapping[str, str]
     changing = bool(fields.get("edition"))
     if changing:
         now = await _one(request, whose, fields)
-        if str(now["edition"]) != fields["edition"] and now["items"] != items:
+        if str(now["edition"]) != fields["edition"] and not record_form.says_the_same(now, record, layout):
             raise AskedWrongError(_SOMEBODY_ELSE)
     result = await _send(request, whose, fields, "change" if changing else "register", record)
     if result["outcome"] == "rejected":

@@ -167,6 +167,26 @@ def record(data_set: DataSet, layout: Layout, items: Items, fields: Mapping[str,
     return said | {name: text for name, text in others.items() if text}
 
 
+def says_the_same(one: Mapping[str, Any], said: Mapping[str, Any], layout: Layout) -> bool:
+    """Whether a record as the API shows it says what a form says (`record`). Ids may be written without the business system's name;
+
+    without a first public day it is that of the layout.
+    """
+    system = one["record_id"].partition("/")[0]
+    ids = {
+        name: said[name] if said[name].startswith(f"{system}/") else f"{system}/{said[name]}"
+        for name in ("record_id", "parent_record_id")
+        if name in said
+    }
+    bare = {
+        "public_from": layout.valid_from.isoformat(),
+        "public_to": None,
+        "parent_record_id": None,
+        "delegator": None,
+    }
+    return all(one[name] == value for name, value in (bare | dict(said) | ids).items())
+
+
 def refusal(result: Mapping[str, Any]) -> tuple[str, str]:
     """Of a rejected record: the field at which it is told (empty: none), and the words."""
     reason = str(result.get("reason") or "")

@@ -212,6 +212,8 @@ async def test_a_record_is_changed_and_deleted_as_it_was_opened(job):
         assert await browser.post("/business/save", **{**about, **opened, **late, "once": "0" * 32}) == 400
         assert "変わっています" in browser.said
         assert browser.field("value-被保険者番号") == "90000003"
+        lifts = {**about, **opened, **changed, "once": "1" * 32, "auto_response": "allowed"}
+        assert await browser.post("/business/save", **lifts) == 400, "opened before the bar was set"
         assert await browser.post("/business/delete", **about, **record) == 200
         sure = {**record, "sure": "1", **{name: browser.field(name) for name in ("edition", "once")}}
         assert await browser.post("/business/delete", **about, **sure) == 400

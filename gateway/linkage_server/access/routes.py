@@ -27,10 +27,10 @@ _LAST: Final = "F"  # after every entry id
 
 
 class _Wanted(Stated, frozen=True, kw_only=True):
-    integrated_number: Annotated[str, msgspec.Meta(pattern="^([0-9]{15})?$")] = ""
+    integrated_number: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{15})?\Z")] = ""
     business_system: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    addressee_number: Annotated[str, msgspec.Meta(pattern="^[0-9]{0,15}$")] = ""
-    before: Annotated[str, msgspec.Meta(pattern="^(E[0-9A-HJKMNP-TV-Z]{26})?$")] = ""
+    addressee_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,15}\Z")] = ""
+    before: Annotated[str, msgspec.Meta(pattern=r"^(E[0-9A-HJKMNP-TV-Z]{26})?\Z")] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 
 

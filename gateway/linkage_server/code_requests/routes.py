@@ -22,7 +22,7 @@ from transport.problem import ProblemError
 CODE_REQUESTS: web.AppKey[Mapping[str, CodeRequests]] = web.AppKey("code_requests", Mapping[str, Any])
 _LONGEST_WAIT_MS: Final = 600_000
 _WITHOUT_CODE: Final = tuple(state for state in State if state is not State.BOUND)
-AddresseeNumberText = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
+AddresseeNumberText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}\Z")]
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class _Report(Stated, frozen=True, kw_only=True):
     """`limit` 0: counts alone. `after`: the last 宛名番号 of the page before."""
 
     states: Annotated[tuple[State, ...], msgspec.Meta(max_length=8)] = ()
-    after: Annotated[str, msgspec.Meta(pattern="^[0-9]{0,15}$")] = ""
+    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,15}\Z")] = ""
     limit: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
 
 

@@ -78,7 +78,7 @@ class Inquiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class InquiryNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An inquiry by its number."""
 
-    inquiry_number: Annotated[str, Meta(pattern=r"^Q[0-9A-HJKMNP-TV-Z]{26}$")]
+    inquiry_number: Annotated[str, Meta(pattern=r"^Q[0-9A-HJKMNP-TV-Z]{26}\Z")]
 
 
 class ResultWanted(InquiryNamed, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from transport.problem import ProblemError
 
 _MOST: Final = 100
 _Text = Annotated[str, msgspec.Meta(max_length=300)]
-_Addressee = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
+_Addressee = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}\Z")]
 
 
 class _FourItems(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,13 +20,13 @@ _Text = Annotated[str, msgspec.Meta(max_length=300)]
 
 
 class _Wanted(Stated, frozen=True, kw_only=True):
-    integrated_number: Annotated[str, msgspec.Meta(pattern="^([0-9]{15})?$")] = ""
+    integrated_number: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{15})?\Z")] = ""
     individual_number: Annotated[str, msgspec.Meta(max_length=12)] = ""
     business_system: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    addressee_number: Annotated[str, msgspec.Meta(pattern="^[0-9]{0,15}$")] = ""
+    addressee_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,15}\Z")] = ""
     kana: _Text = ""
     name: _Text = ""
-    birth_date: Annotated[str, msgspec.Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
+    birth_date: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")] = ""
     address: _Text = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     cursor: Annotated[str, msgspec.Meta(max_length=4_000)] = ""

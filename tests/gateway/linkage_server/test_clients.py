@@ -375,6 +375,7 @@ async def test_a_new_client_has_what_it_was_given_and_no_more(kanri):
         ({"client_id": "a b"}, "client_malformed"),
         ({"staff": ""}, "malformed_body"),
         ({"staff": "世田谷太郎"}, "malformed_body"),
+        ({"staff": "kanri-1\n"}, "malformed_body"),
         ({"expires_at": "2027-01-01T00:00:00"}, "malformed_body"),
         ({"act": "own"}, "malformed_body"),
         ({"more": 1}, "malformed_body"),

@@ -121,6 +121,7 @@ async def test_two_keys_or_a_number_find_those_who_agree_in_full(ward, asked, ex
         ({"name": "架", "address": AT_TOWN}, "keys_too_short"),
         ({"kana": "カクウ", "birth_date": "1980-04-01", "cursor": "AAAA"}, "cursor_malformed"),
         ({"individual_number": "123456789012"}, "keys_malformed"),
+        ({"addressee_number": "1\n"}, "malformed_body"),
         ({"business_system": "kokuho", "kana": "カクウ", "birth_date": "1980-04-01"}, "keys_malformed"),
     ],
 )

@@ -112,3 +112,31 @@ layouts:
         "全角で 10 字まで",
         "カナ 30 字まで",
     ]
+
+
+SHOWN = {
+    "record_id": "kokuho/c", "edition": 2, "addressee_number": "1", "information": INSURED, "data_set": "給付情報", "version": "0002",
+    "parent_record_id": "kokuho/p", "public_from": "2025-04-01", "public_to": None, "auto_response": "barred", "delegator": None,
+    "items": {"給付種類": {"value": "01"}}, "deleted": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"record_id": "c", "parent_record_id": "p"}, True),
+        ({"auto_response": "allowed"}, False),
+        ({"public_from": "2025-05-01"}, False),
+        ({"public_to": "2026-03-31"}, False),
+        ({"parent_record_id": ""}, False),
+        ({"delegator": "tokyo"}, False),
+        ({"value-給付種類": "02"}, False),
+    ],
+)
+def test_what_somebody_else_changed_meanwhile_shows_in_every_field_and_not_in_the_items_alone(changes, same):
+    layout, data_set = next(one for one in EVERY if one[1].name == "給付情報" and one[0].version == "0002")
+    fields = {name: SHOWN[name] for name in ("record_id", "addressee_number", "parent_record_id", "auto_response")}
+    fields |= {"value-給付種類": "01"} | changes
+    said = record_form.record(data_set, layout, record_form.read(data_set, fields), fields)
+    assert record_form.says_the_same(SHOWN, said, layout) is same
