@@ -24,7 +24,8 @@ from gateway.setting_up.authority import fingerprint_of, open_authority
 from gateway.setting_up.key_files import LOG, SIGNING
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import Places
-from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate, without_certificate
+from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate
+from gateway.setting_up.suspension import take_up
 from gateway.staff_calls import add_data_argument
 from gateway.taking_part import bring_to, changing, not_taken
 from gateway.topology import Addition, Agency, Program, Topology
@@ -196,12 +197,13 @@ def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology)
 
 
 def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
-    """A run that dies before the register is published is completed by the same command again, or by set-up; none brings a certificate back."""
+    """A run that dies before the register is published is completed by whoever publishes next; nobody brings a certificate back."""
     if not issued.revoke(data.issued(agency.id), sha256.lower()):
         return end("その証明書はありません / no such certificate; see `sekisho agency certificate`", BAD_INPUT)
+    take_up(data, sha256.lower())  # one of its holder that comes later is no successor of a suspended one
     authority = open_authority(data.authority, Clock()())
     if data.register.exists():
-        publish(data, authority, lambda before: without_certificate(before or {}, sha256.lower()))
+        publish(data, authority, lambda before: before or {})  # none names what was revoked
     return end("失効させました。動作中の役割にも 1 秒で効きます / revoked, at running roles within a second", OK)
 
 

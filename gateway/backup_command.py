@@ -104,7 +104,9 @@ def _run(args: argparse.Namespace) -> int:
         return _lift(data, args)
     database = BackedUp(args.database)
     role = backup_restoring.role_of(data, args.agency, database)
-    private = backup_keys.open_private(data.backup_key(args.agency), args.agency, _passphrase(data, args.agency))
+    with args.file.open("rb") as file:
+        number = backup_keys.number_of(data, args.agency, read_head(file)[0].recipient)
+    private = backup_keys.open_private(data, args.agency, number, _passphrase(data, args.agency, number))
     if args.action == "verify":
         with args.file.open("rb") as file:
             tables = verify(file, private, role.register.logs[f"sekisho.example/{args.agency}/{database}"])
@@ -139,9 +141,13 @@ def _create(data: DataFolder, args: argparse.Namespace) -> int:
     return end(f"作りました / made: {out} ({size:,} bytes)", OK)
 
 
-def _passphrase(data: DataFolder, agency: str) -> str:
-    known = staff_cards.read_secrets(data.backup_secrets(agency))
-    return known.passphrase if known else getpass.getpass("バックアップ鍵の暗証 (passphrase of the backup key): ")
+def _passphrase(data: DataFolder, agency: str, number: int) -> str:
+    known = staff_cards.read_secrets(data.backup_secrets(agency, number))
+    return (
+        known.passphrase
+        if known
+        else getpass.getpass(f"バックアップ鍵 {number} の暗証 (passphrase of backup key {number}): ")
+    )
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +21,15 @@ from transport.tls import Identity
 
 CLOCK_FILE: Final = "clock"
 LINES_FOLDER: Final = "lines"
+ISSUED: Final = "issued"
 SKEW_FILE: Final = "clock-skew"
 """In the folder of a role of a simulation: by how much its clock alone is wrong at this moment."""
 FIRST_STAFF: Final = "staff-1"
 STAFF: Final = (FIRST_STAFF, "staff-2")
 """Terminals of every agency's staff: a name, a certificate and a line in the register each; and the people who usually sit at them."""
+
+
+_BACKUP_KEY: Final = re.compile(r"backup-key(-(?P<number>[0-9]+))?\.json")
 
 
 class FolderBusyError(Exception):
@@ -94,7 +99,7 @@ class DataFolder:
 
     def issued(self, agency: str) -> Path:
         """Certificates issued on requests of an agency elsewhere: `<use>-<first 16 hex digits of its SHA-256>.pem`."""
-        return self.clients / agency / "issued"
+        return self.clients / agency / ISSUED
 
     @property
     def orders(self) -> Path:
@@ -125,18 +130,27 @@ class DataFolder:
         """The session that `sekisho staff login` has opened on this machine."""
         return self.staff(agency) / f"{staff_id}.session"
 
-    def backup_key(self, agency: str) -> Path:
-        """The private half of the agency's backup key, sealed under its administrators' passphrase."""
-        return self.staff(agency) / "backup-key.json"
+    def backup_key(self, agency: str, number: int) -> Path:
+        """The private half of an agency's backup key (the first one's number is 1), sealed under its administrators' passphrase."""
+        return self.staff(agency) / f"backup-key{_numbered(number)}.json"
 
-    def backup_secrets(self, agency: str) -> Path:
+    def backup_secrets(self, agency: str, number: int) -> Path:
         """That passphrase, of a synthetic agency; a real one has it in no file."""
-        return self.staff(agency) / "backup-key.secrets.json"
+        return self.staff(agency) / f"backup-key{_numbered(number)}.secrets.json"
+
+    def backup_keys(self, agency: str) -> list[int]:
+        """The numbers of the backup keys whose private halves lie here, rising."""
+        found = (_BACKUP_KEY.fullmatch(path.name) for path in self.staff(agency).glob("backup-key*.json"))
+        return sorted(int(one["number"] or 1) for one in found if one)
 
     def staff_identity(self, agency: str, name: str = FIRST_STAFF) -> Identity:
         """The certificate of a terminal (at `network` and `resident-network` it stands for a person); the files may not be there."""
         folder = self.staff(agency)
         return Identity(certificate=folder / f"{name}.pem", key=folder / f"{name}.key.pem", ca=folder / "ca.pem")
+
+
+def _numbered(number: int) -> str:
+    return "" if number == 1 else f"-{number}"
 
 
 def private_folder(path: Path) -> Path:

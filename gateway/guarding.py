@@ -27,7 +27,7 @@ from storage.key_store import KeyStore
 from transport.role import RoleConfig
 
 BOTH: Final = "二人で守る鍵束のとき: 開ける二人 (of a ring that two people keep: both)"
-_SHORTEST: Final = 12
+SHORTEST: Final = 12
 _TWO: Final = "二人以上の、それぞれの合い言葉が要ります / two people or more, each with a passphrase"
 _SAID: Final[Mapping[str, str]] = {
     "opened": "開きました / opened",
@@ -149,8 +149,8 @@ def _chosen(people: Sequence[str]) -> dict[str, Secret]:
         raise ValueError("at least two different people")
     chosen = {person: _passphrase(person) for person in people}
     # reveal: measured, and written nowhere
-    if any(len(passphrase.reveal()) < _SHORTEST for passphrase in chosen.values()):
-        raise ValueError(f"a passphrase has at least {_SHORTEST} bytes")
+    if any(len(passphrase.reveal()) < SHORTEST for passphrase in chosen.values()):
+        raise ValueError(f"a passphrase has at least {SHORTEST} bytes")
     return chosen
 
 

@@ -7,6 +7,7 @@ things for ever by its first version cannot be rotated (docs/adr/0064).
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -19,9 +20,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, guarding, key_destruction, staff_calls
+from gateway import backup_restoring, config, guarding, key_destruction, staff_calls, staff_cards
+from gateway.backup_key_rotation import PURPOSE as BACKUPS
+from gateway.backup_key_rotation import BackupKeyRotation
 from gateway.ca_rotation import PURPOSE as CA
 from gateway.ca_rotation import CaRotation
+from gateway.client_calls import linkage_role
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
@@ -39,6 +43,7 @@ from gateway.setting_up.succession import KEYS_OVERLAP
 from gateway.topology import NETWORK
 from keys.errors import KeyMissing, RingRefused
 from storage import fault_points
+from storage.backups.form import BackedUp
 from storage.database import StorageUnavailableError
 from storage.erasure_journal import PURPOSE as ERASED
 from storage.key_store import KeyStore, KeyStoreError
@@ -118,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "purpose",
         metavar="PURPOSE",
         help=f"用途 (purpose), e.g. signing。{LISTS} は照合リストの発行者の鍵、{ROOT} は登録簿の根、{CA} は認証局で、役割と機関は要らない "
-        "(the list's publisher, the register's root, the CA: no role, no agency)",
+        f"(the list's publisher, the register's root, the CA: no role, no agency)。{BACKUPS} は機関のバックアップ鍵で、役割は要らない (an agency's: no role)",
     )
     unlock = actions.add_parser("unlock", help="二人で守る鍵束を開ける (open a ring that two people keep)")
     guarding.add_person_argument(unlock, "開ける人 (who opens)")
@@ -140,8 +145,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action in key_destruction.ACTIONS:
         fault_points.arm(config.read().fault)
         return _hindered(lambda: key_destruction.run(args))
-    if args.action == "rotate" and args.purpose in _OF_THE_FOLDER:
-        return _hindered(lambda: staff_calls.guarded(lambda: _OF_THE_FOLDER[args.purpose](args)))
+    if args.action == "rotate" and args.purpose in _OF_NO_RING:
+        return _hindered(lambda: staff_calls.guarded(lambda: _OF_NO_RING[args.purpose](args)))
     if args.role is None or args.agency is None:
         return end("--role と --agency を示してください / --role and --agency are needed", BAD_INPUT)
     folder = DataFolder(args.data).role(args.role)
@@ -290,6 +295,42 @@ def _rotate_ca(args: argparse.Namespace) -> int:
     return end(f"新しい版 / new version: {number}{said if left else ''}", OK)
 
 
+def _rotate_backup_key(args: argparse.Namespace) -> int:
+    """The one before opens what was sealed to it as long as its file is kept: there is no overlap to give it."""
+    data = _data_of(args)
+    if args.agency is None:
+        return end("--agency を示してください / --agency is needed", BAD_INPUT)
+    server = backup_restoring.role_of(data, args.agency, BackedUp.INTERMEDIATE)
+    linkage = linkage_role(data, args.agency)
+    rotation = BackupKeyRotation(
+        data=data,
+        agency=args.agency,
+        server=server,
+        others=(linkage,) if linkage is not None else (),
+        ring=guarding.open_store(server, args.agency, args.person).ring,
+        passphrase=lambda number: _new_passphrase(data, args.agency, number),
+    )
+    try:
+        number, kept = rotation.rotate()
+    except staff_cards.CardFileError as wrong:
+        return end(f"バックアップ鍵は元のままです / the backup key stays as it is: {wrong}", BAD_INPUT)
+    said = f"新しい版 / new version: {number}。古い鍵のファイルは、それで封をしたバックアップがある間だけ残してください / keep the one before as long as its backups"
+    own = f"\n自前の鍵を使い続けます / these keep a key of their own: {', '.join(kept)}" if kept else ""
+    return end(f"{said}{own}", OK)
+
+
+def _new_passphrase(data: DataFolder, agency: str, number: int) -> str:
+    """Of a synthetic agency, whose passphrases lie in files, one that is drawn; else what its administrators type. Raises CardFileError."""
+    if not data.backup_secrets(agency, number - 1).exists():
+        typed = [getpass.getpass(f"新しい鍵 {number} の暗証 (passphrase of the new key): ") for _ in range(2)]
+        if typed[0] != typed[1] or len(typed[0]) < guarding.SHORTEST:
+            raise staff_cards.CardFileError("the passphrase is too short, or was not typed alike twice")
+        return typed[0]
+    known = staff_cards.drawn()
+    staff_cards.write_secrets(data.backup_secrets(agency, number), known)
+    return known.passphrase
+
+
 def _data_of(args: argparse.Namespace) -> DataFolder:
     """The data folder whose key is rotated. Raises UnknownPartyError, _WrongSpanError."""
     data = DataFolder(args.data)
@@ -301,8 +342,8 @@ def _data_of(args: argparse.Namespace) -> DataFolder:
     return data
 
 
-_OF_THE_FOLDER: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
-    LISTS: _rotate_publisher, ROOT: _rotate_root, CA: _rotate_ca,
+_OF_NO_RING: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    LISTS: _rotate_publisher, ROOT: _rotate_root, CA: _rotate_ca, BACKUPS: _rotate_backup_key,
 }  # fmt: skip
 """Keys that no ring has."""
 

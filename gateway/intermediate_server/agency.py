@@ -111,7 +111,7 @@ class HostedAgency:
     """Everything a flow may use.
 
     `known`: what is looked at before registering, for all agencies of the process at once. `permits`, `inquiries` and the like are the
-    channels to core and interface system. `backup_key`: public half of the key that backups are sealed to; None where there is none.
+    channels to core and interface system. `backup_key`: public half of the key that backups are sealed to now; None where there is none.
     `destroying`: held by whoever destroys a version of a key of the ring.
     """
 
@@ -135,7 +135,7 @@ class HostedAgency:
     code_renewals: Channel
     circuits: tuple[Circuit, ...]
     erasures: ErasureJournal
-    backup_key: bytes | None
+    backup_key: Callable[[], bytes | None]
     peer_note: Callable[[str], None]
     bars: StandingBars = field(default_factory=StandingBars)
     broom: Broom = field(default_factory=Broom)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from evidence.entry import EntryKind
+from gateway.batch.backups import public_key
 from gateway.intermediate_server.agency import SIGNING, HostedAgency
 from gateway.intermediate_server.bars.standing import StandingBars, seal_those_in_clear
 from gateway.intermediate_server.codes import renewing
@@ -338,17 +339,10 @@ async def _open_agency(
         code_renewals=channel("code-renewals", "code_renewals", SEND_RENEWALS, renewing.BATCH),
         circuits=(to_core, to_interface),
         erasures=ErasureJournal.beside(hosted.keys, keys.ring),
-        backup_key=_backup_key(config, hosted.id),
+        backup_key=partial(public_key, config.folder, hosted.id),
         peer_note=note,
         bars=bars,
     )
-
-
-def _backup_key(config: RoleConfig, agency: str) -> bytes | None:
-    try:
-        return (config.folder / "backup" / f"{agency}.public").read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 def _founding(config: RoleConfig, agency: str) -> Founded | None:

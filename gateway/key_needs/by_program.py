@@ -33,8 +33,6 @@ _TOKENS: Final = Young(
 )
 _UNSEEN: Final = frozenset({(Program.SKY2, "ledger"), (Program.SKY2, "individual-number")})
 """Sealed in columns of ledgers that only their business system knows: what is left of them is not seen here."""
-_NAMES: Final = frozenset({"inquiry-line"})
-"""Purposes whose version 1 also names things, whatever is sealed under it."""
 
 
 async def need(config: RoleConfig, agency: str, purpose: str, version: int) -> str | None:
@@ -42,8 +40,6 @@ async def need(config: RoleConfig, agency: str, purpose: str, version: int) -> s
     program = Program(config.options["program"])
     if (program, purpose) in _UNSEEN:
         return "業務台帳の列。ここからは数えられません (columns of ledgers, which cannot be counted here)"
-    if purpose in _NAMES and version == 1:
-        return "この版で付けた名前 (names that were given under this version)"
     if purpose == ERASED:
         return of_journal(ErasureJournal.beside(config.hosted[agency].keys, Keyring.new()), version)
     needs = Needs(

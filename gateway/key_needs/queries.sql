@@ -20,7 +20,9 @@ select (select count(*) from log_entry where year = $2::integer and substring(pe
 select count(*) from log_entry where substring(personal from 2 for 4) = int4send($1)
 
 -- name: inquiry_lines
-select count(*) from inquiry_file_line where substring(sealed from 2 for 4) = int4send($1)
+-- Lines that are sealed under it, and those of files under way that it names.
+select (select count(*) from inquiry_file_line where substring(sealed from 2 for 4) = int4send($1))
+    + (select coalesce(sum(lines), 0) from inquiry_file where state = 'asking' and named_under = $1)
 
 -- name: insured_people
 select count(*) from insured_person where substring(personal from 2 for 4) = int4send($1)

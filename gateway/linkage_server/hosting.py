@@ -16,6 +16,7 @@ from evidence.access_analysis import measures_from
 from gateway.api.authorization import Door
 from gateway.api.clients import ClientStore, client_ids
 from gateway.api.standings import Standings
+from gateway.batch.backups import public_key
 from gateway.linkage_server import jobs, waiting_work
 from gateway.linkage_server.affairs import read_affairs
 from gateway.linkage_server.backups import standing
@@ -120,7 +121,7 @@ async def _open(
         log_key=lambda: ring.signer("log").public_key,
         erasures=ErasureJournal.beside(hosted.keys, ring),
         marks=Marks.beside(hosted.keys),
-        backup_key=standing.backup_key(config.folder, hosted.id),
+        backup_key=partial(public_key, config.folder, hosted.id),
         earlier_log_keys=lambda key: renewal.register().log_keys_before(f"sekisho.example/{hosted.id}/linkage", key),
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),

@@ -1,5 +1,5 @@
 """What runs in batches at the linkage server (IS-10): files, runs over business information, inquiry files, runs of code requests,
-rows that are sealed anew. /v1/jobs.
+rows that are sealed anew, backups. /v1/jobs.
 
 Each kind is read from its own rows, files that failed as a whole from what lies in `failed/`. Past `jobs_keep_s` it is no more in the history,
 and finished runs go from the database.
@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +23,10 @@ from aiohttp import web
 
 from codebook.identifiers import new_sortable_id
 from gateway.api.authorization import CALLER, idempotency_key, require
-from gateway.batch import jobs, spool
+from gateway.batch import backups, jobs, spool
 from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source
 from gateway.linkage_server import intake
+from gateway.linkage_server.backups import history
 from gateway.linkage_server.bulk_inquiries import store as inquiry_files
 from gateway.linkage_server.business_information.runs import store as runs_store
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
@@ -67,6 +69,7 @@ class Jobs:
             Source(kind="business_run", latest=self._business_runs, retry=self._repeat_business_run),
             Source(kind="code_run", latest=self._code_runs, retry=self._repeat_code_run),
             self.resealing,
+            Source(kind=backups.KIND, latest=partial(history.latest, self.agency)),
         )
 
     async def run(self) -> None:
@@ -74,10 +77,12 @@ class Jobs:
         while True:
             with contextlib.suppress(StorageUnavailableError):
                 await jobs.watch(self.sources, "linkage", self.agency.id, self.since)
+                await history.watch(self.agency, self.since)
                 await self._forget()
             await asyncio.sleep(self.agency.look_s(_WATCH_S))
 
     async def _forget(self) -> None:
+        await history.forget(self.agency, self.since)
         await runs_store.forget(self.agency, self.since)
         await code_runs.forget_runs(self.agency, self.since)
 

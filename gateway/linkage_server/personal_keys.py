@@ -186,9 +186,14 @@ class PersonalKeys:
         """Whether an inquiry was asked at the desk, and not by a line of a file."""
         return _OF_THE_DESK in identity
 
-    def line_identity(self, system: str, sha256: bytes, line: int) -> str:
-        """The retry identity of one line of an inquiry file. Version 1 for ever: a line is asked once, also after the key was rotated."""
-        digest = self._ring.index(INQUIRY_LINE, bind(_LINE_IDENTITY_LABEL, system, sha256, line), version=1)
+    @property
+    def version_of_lines(self) -> int:
+        """The version of the key that the lines of a file which comes now are named under."""
+        return self._ring.primary(INQUIRY_LINE)
+
+    def line_identity(self, system: str, sha256: bytes, line: int, *, under: int) -> str:
+        """The retry identity of one line of an inquiry file. `under`: the version that its file says, so that a line is asked once. Raises KeyUnusable."""
+        digest = self._ring.index(INQUIRY_LINE, bind(_LINE_IDENTITY_LABEL, system, sha256, line), version=under)
         return f"{system}/{digest.hex()}"
 
     def seal_inquiry_line(self, encoded: bytes, file_id: int, line: int) -> bytes:

@@ -37,7 +37,7 @@ ENTRY_PREFIX: Final = "E"
 class Agency:
     """番号連携サーバー of one agency. `log_key`: the public key that its log is signed with now; `earlier_log_keys`: those before that one.
 
-    `backup_key`: public half of the key that backups are sealed to; None where there is none. `release`: whether data may leave.
+    `backup_key`: public half of the key that backups are sealed to now; None where there is none. `release`: whether data may leave.
     `compare_with_resident_network`: whether four items are compared with the resident network's too; `measures`: what the analysis of looks finds remarkable;
     `clients_that_decide_alone`: those that know their staff, so that one of them may bring both names of a decision; None: every client (docs/adr/0081).
     """
@@ -58,7 +58,7 @@ class Agency:
     erasures: ErasureJournal
     marks: Marks
     earlier_log_keys: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
-    backup_key: bytes | None = None
+    backup_key: Callable[[], bytes | None] = lambda: None
     hosted_together: int = 1
     release: Release = field(default_factory=Release)
     limits: LoadLimits = field(default_factory=LoadLimits)

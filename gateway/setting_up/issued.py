@@ -16,6 +16,7 @@ from gateway.setting_up.authority import Authority, fingerprint_of
 from gateway.setting_up.enrolment import Enrolment
 from gateway.topology import Agency
 from gateway.topology_parts import CertificateUse
+from storage import durable_file
 from transport.register import Use
 
 REVOKED: Final = "revoked"
@@ -59,7 +60,7 @@ def revoke(folder: Path, sha256: str) -> bool:
     """Take a certificate out of those that set-up enrols; False when there is none of this digest. It is kept, so that its key is not certified again by itself."""
     for _, path, certificate in listed(folder):
         if fingerprint_of(certificate) == sha256:
-            path.replace(private_folder(folder / REVOKED) / path.name)
+            durable_file.put(path, private_folder(folder / REVOKED) / path.name)
             return True
     return any(fingerprint_of(certificate) == sha256 for _, _, certificate in listed(folder / REVOKED))
 

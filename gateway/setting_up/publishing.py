@@ -6,13 +6,15 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
-from gateway.data_folder import DataFolder, write_private
-from gateway.setting_up.authority import Authority, open_authority
+from gateway.data_folder import ISSUED, DataFolder, write_private
+from gateway.setting_up.authority import Authority, fingerprint_of, open_authority
+from gateway.setting_up.issued import REVOKED, listed
 from gateway.setting_up.register_roots import drop_those_over
-from gateway.setting_up.succession import Body, with_root
+from gateway.setting_up.succession import Body, with_root, without_certificate
 from storage import durable_file
 from transport.register import RegisterBrokenError, build, sign_register, signed_body
 from transport.register_forms import present_form
@@ -40,11 +42,12 @@ def publish(data: DataFolder, authority: Authority, change: Callable[[Body | Non
 
     `change` is given it in its present form, or None when there is none yet. Equal content keeps its number. The data folder's own copy comes first: a run that was
     killed behind it is completed by the next. Raises RegisterBrokenError when the register in force is not under the authority's root.
+    A certificate that was revoked is in none, also when the run that revoked it was killed before it came here.
     Roots of before sign too, the oldest first for whoever reads one signature alone, until their time is over; the body says who comes after them.
     """
     with authority_held(data):
         before = in_force(data, authority)
-        body = change(before)
+        body = reduce(without_certificate, _revoked(data), change(before))
         if authority.roots_before or body.get("root"):
             body = with_root(body, authority.root.public_key.hex())
         build(body)  # what nobody would read is not signed
@@ -64,6 +67,11 @@ def in_force(data: DataFolder, authority: Authority) -> Body | None:
     found = [data.register] if data.register.exists() else _copies(data)
     read = [present_form(_signed(path.read_bytes(), authority)) for path in found]
     return max(read, key=lambda body: int(body["sequence"]), default=None)
+
+
+def _revoked(data: DataFolder) -> list[str]:
+    folders = data.clients.glob(f"*/{ISSUED}/{REVOKED}")
+    return [fingerprint_of(certificate) for folder in folders for _, _, certificate in listed(folder)]
 
 
 def _signed(signed: bytes, authority: Authority) -> Body:

@@ -31,7 +31,7 @@ from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.publishing import publish
 from gateway.setting_up.role_files import CLIENT_FILE, Places
 from gateway.setting_up.succession import follow
-from gateway.setting_up.suspension import suspended
+from gateway.setting_up.suspension import carry_over, suspended
 from gateway.topology import (
     NETWORK,
     RESIDENT_NETWORK,
@@ -239,7 +239,9 @@ def _write_register(plan: SetUp, authority: Authority, enrolment: Enrolment) -> 
     enrolment.list_keys = (authority.lists.public_key,)
     enrolment.delegations = plan.topology.delegations
     now = plan.data.present()
-    body, held_back = enrolment.body(), suspended(plan.data)
+    body = enrolment.body()
+    carry_over(plan.data, body["certificates"])
+    held_back = suspended(plan.data)
     body["certificates"] = [one for one in body["certificates"] if one["sha256"] not in held_back]
     publish(plan.data, authority, lambda before: follow(before, body, now))
     for folder in (*(plan.data.role(name) for name in plan.topology.roles), *elsewhere):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,17 @@ def suspend(data: DataFolder, sha256: str, entry: Mapping[str, str]) -> None:
 def take_up(data: DataFolder, sha256: str) -> None:
     """After the register has been published with it."""
     _write(data, {name: entry for name, entry in suspended(data).items() if name != sha256})
+
+
+def carry_over(data: DataFolder, certificates: Sequence[Mapping[str, str]]) -> None:
+    """A suspended certificate that lies here no more was renewed: its holder stays suspended. `certificates`: those that lie here, as the register names them."""
+    lying = {one["sha256"] for one in certificates}
+    for sha256, whose in suspended(data).items():
+        successors = [one["sha256"] for one in certificates if all(one[name] == whose[name] for name in FIELDS)]
+        if sha256 not in lying and successors:
+            for successor in successors:
+                suspend(data, successor, whose)
+            take_up(data, sha256)
 
 
 def _write(data: DataFolder, entries: Mapping[str, Mapping[str, str]]) -> None:

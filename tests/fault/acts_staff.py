@@ -253,9 +253,9 @@ async def an_administrator_has_the_linkage_server_backed_up(trial: Trial) -> Non
 
 def _read(trial: Trial, made: bytes, database: str) -> None:
     running = trial.system.running
-    known = staff_cards.read_secrets(running.data.backup_secrets(WARD))
+    known = staff_cards.read_secrets(running.data.backup_secrets(WARD, 1))
     assert known is not None
-    private = backup_keys.open_private(running.data.backup_key(WARD), WARD, known.passphrase)
+    private = backup_keys.open_private(running.data, WARD, 1, known.passphrase)
     log_keys = running.role("intermediate").register.logs[f"sekisho.example/{WARD}/{database}"]
     assert filling.verify(io.BytesIO(made), private, log_keys)["log_entry"] > 0
 

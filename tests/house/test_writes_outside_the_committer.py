@@ -180,6 +180,10 @@ ALLOWED = {
         "how far a job is: progress; who began it is recorded with its row",
     ),
     **dict.fromkeys(
+        (("gateway.linkage_server.backups", name) for name in ("advance_backup", "end_backup", "interrupt_backups", "forget_backups")),
+        "how far a backup is: progress; who had it made is recorded with its row",
+    ),
+    **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
             for name in ("leave_out_of_replica", "leave_out_of_person_code", "end_people", "end_cards", "end_grants", "ask_passwords_anew", "ask_grants_anew", "suspend_use", "complete_job")

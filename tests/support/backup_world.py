@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -70,3 +71,13 @@ class BackupWorld:
         async with self.system.administrator() as connection:
             await connection.execute(f"set search_path to {self.schema}")
             return list(await connection.fetch(query, *values))
+
+    def add_keeper(self) -> None:
+        """Somebody, `keeper`, with a right to backups of the linkage server's database alone."""
+        self.done("staff", "add", "keeper", "--office", "joho-security", "--until", "2026-04-01")
+        self.done("staff", "password", by="keeper")
+        right = ("--function", "backup", "--file", "addressees", "--office", "joho-security", "--until", "2026-04-01")
+        self.done("staff", "grant", "keeper", *right)
+        listed = json.loads(self.done("staff", "grants", "--json", by="admin-2"))
+        [grant] = [one for one in listed if one["staff_id"] == "keeper"]
+        self.done("staff", "approve", grant["grant_id"], "--hash", grant["content_hash"], by="admin-2")

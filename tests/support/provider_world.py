@@ -365,7 +365,7 @@ async def provider_world(
             id=PROVIDER, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys, register=lambda: found[-1],
             lists=lists, layouts=read_layouts(), limits=LIMITS, clock=clock, permits=channel, inquiries=channel, late_outcomes=channel,
             list_versions=channel, held_checkpoints=channel, code_epochs=channel, code_renewals=channel, circuits=(), erasures=ErasureJournal.beside(folder / f"keys{mark}.json", keys.ring),
-            backup_key=None, peer_note=lambda _note: None, bars=bars,
+            backup_key=lambda: None, peer_note=lambda _note: None, bars=bars,
         )  # fmt: skip
         desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST))
         worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk, registers=found))

@@ -190,7 +190,7 @@ async def records_world(folder: Path, cluster_dsn: str, *, mark: str) -> AsyncIt
             id=AGENCY, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys,
             register=lambda: register, lists=Lists(ListShelf(lambda: register), clock), layouts=read_layouts(), limits=_LIMITS, clock=clock,
             permits=away, inquiries=away, late_outcomes=away, list_versions=away, held_checkpoints=away, code_epochs=away, code_renewals=away, circuits=(), erasures=ErasureJournal.beside(folder / "keys.json", keys.ring),
-            backup_key=None, peer_note=lambda _note: None,
+            backup_key=lambda: None, peer_note=lambda _note: None,
         )  # fmt: skip
         work = group.create_task(commit([committer]))
         yield Records(agency=agency, clock=clock, keys=folder / "keys.json", admin_dsn=admin_dsn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import io
 import secrets
 import signal
 from dataclasses import replace
@@ -21,6 +21,7 @@ from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import OK, REFUSED, UNREACHABLE
 from gateway.launcher import RoleNotStartedError
+from storage.backups.form import read_head
 from storage.marks import Marks
 from synthetic.people import Person
 from tests.support.backup_world import BackupWorld
@@ -86,7 +87,8 @@ def _make(world: BackupWorld) -> None:
     found["by staff"] = world.backup("create", str(world.folder / "x.backup"), "--staff", "staff-1")
     found["made"] = world.backup("create", str(world.file))
     found["verified"] = world.backup("verify", str(world.file))
-    _keeper(world)
+    found["key rotated"] = world.sekisho("keys", "rotate", "backup-key", "--agency", WARD)
+    world.add_keeper()
     found["by a keeper"] = [
         world.sekisho("backup", "create", str(world.folder / f"{name}.by-keeper"), "--database", name, *KEEPER)
         for name in ("linkage", "intermediate")
@@ -99,17 +101,6 @@ def _make(world: BackupWorld) -> None:
     found["orders"] += [_carried(linkage, lift), _carried(linkage, lift, "/lift")]
 
 
-def _keeper(world: BackupWorld) -> None:
-    """Somebody with a right to backups of the linkage server's database alone."""
-    world.done("staff", "add", "keeper", "--office", "joho-security", "--until", "2026-04-01")
-    world.done("staff", "password", by="keeper")
-    right = ("--function", "backup", "--file", "addressees", "--office", "joho-security", "--until", "2026-04-01")
-    world.done("staff", "grant", "keeper", *right)
-    listed = json.loads(world.done("staff", "grants", "--json", by="admin-2"))
-    [grant] = [one for one in listed if one["staff_id"] == "keeper"]
-    world.done("staff", "approve", grant["grant_id"], "--hash", grant["content_hash"], by="admin-2")
-
-
 def _carried(linkage: staff_calls.Party, order: str, path: str = "") -> str:
     try:
         return f"{len(staff_calls.answer_for(linkage, f'/backups/{WARD}{path}', order.encode())) > 1_000}"
@@ -120,6 +111,8 @@ def _carried(linkage: staff_calls.Party, order: str, path: str = "") -> str:
 async def _after(world: BackupWorld) -> None:
     """What is lost with the schema: people with codes, a change and a deletion of originals, another secret of a business system."""
     system, cast, new = world.system, _people(world), world.found["new"]
+    async with system.stage.system("kanri") as caller:
+        world.found["jobs"] = (await caller.post("/v1/jobs", {"kind": "backup"}))["items"]
     await system.register(RESIDENTS, new[:2])
     await system.obtain_codes(RESIDENTS)
     world.numbers["lost"] = {await _number(world, person) for person in new[:2]}
@@ -266,6 +259,24 @@ async def test_orders_are_on_record_at_both_servers(world):
     assert [one["facts"]["event"] for one in made[:2]] == ["begun", "made"]
     assert made[0]["facts"]["order"] in {one["facts"]["order"] for one in ordered}
     assert "order_signature_invalid" in {one["reason"] for one in entries(world.found["log"], kind="access.refused")}
+
+
+async def test_is_8_the_backup_key_is_rotated_while_the_servers_run_and_each_opens_its_own_backups(world):
+    """The backup that is restored later is sealed to the key of before."""
+    assert world.found["key rotated"][0] == OK, world.found["key rotated"]
+    files = (world.file, world.folder / "linkage.by-keeper")
+    assert [world.backup("verify", str(file))[0] for file in files] == [OK, OK]
+    assert len({read_head(io.BytesIO(file.read_bytes()))[0].recipient for file in files}) == 2
+    said = [one["facts"] for one in entries(await world.system.export(WARD), kind="key.rotated")]
+    assert [one["version"] for one in said if one["purpose"] == "backup-key"] == [2]
+
+
+async def test_is_10_backups_of_the_linkage_server_are_jobs(world):
+    """A restored one tells of the backup that it came from as one that was not finished: its end was written after it."""
+    told = {(one["state"], one["done"] == one["total"], one["counts"]["person"] > 0) for one in world.found["jobs"]}
+    assert told == {("done", True, True)}
+    rows = await world.ask_database("select backup_id, reason from backup_run")
+    assert [tuple(row) for row in rows] == [(world.found["backup id"], "server_stopped")]
 
 
 def test_nothing_readable_lies_in_the_file(world):

@@ -9,12 +9,15 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from codebook.identifiers import new_sortable_id
-from evidence.canonical import timestamp
 from evidence.entry import EntryKind, other_entry
 from evidence.orders import Order
+from gateway.batch import backups
+from gateway.batch.backups import Backup
+from gateway.linkage_server.backups import history
 from gateway.linkage_server.tenant import Agency, milliseconds, new_entry, new_entry_id
 from keys.signing import Signer
 from storage import sql
@@ -30,7 +33,6 @@ _BEGUN: Final = commit_step("linkage", "backup.begun")
 _MADE: Final = commit_step("linkage", "backup.made")
 LEFT_OUT: Final = frozenset({"oauth_assertion", "oauth_revoked_token"})
 """Spent assertions and revoked tokens: a restore leaves no secret and no token that they could be about."""
-_busy: set[str] = set()
 
 
 def carried(order: Order, now: datetime) -> Write:
@@ -41,38 +43,46 @@ def carried(order: Order, now: datetime) -> Write:
 @asynccontextmanager
 async def begun(agency: Agency, order: Order, signer: Signer) -> AsyncIterator[Writer]:
     """A backup that may be made, on record. `signer`: of the agency's log. Raises ProblemError 409, StorageUnavailableError."""
-    if agency.backup_key is None:
-        raise ProblemError(409, "backup_key_missing", "No backup key is set up for this agency; see `sekisho backup`.")
-    if agency.id in _busy:
-        raise ProblemError(409, "backup_running", "A backup of this agency is being made; wait for its end.")
-    _busy.add(agency.id)
     now = agency.clock()
     backup_id = new_sortable_id("B", milliseconds(now), secrets.token_bytes(10))
-    try:
-        writer = Writer(
-            agency.backup_key,
-            backup_id=backup_id,
-            agency=agency.id,
-            database=BackedUp.LINKAGE,
-            made_at=timestamp(now),
-            signer=signer,
-        )
+
+    async def begin() -> None:
         said: dict[str, str | int] = {"event": "begun", "backup": backup_id, "order": order.order_id}
         entry = note(EntryKind.BACKUP_MADE, now, order, said)
-        commit = Commit(step=_BEGUN, guard=carried(order, now), entries=(entry,))
+        follow = (history.opening(backup_id, now),)
+        commit = Commit(step=_BEGUN, guard=carried(order, now), follow=follow, entries=(entry,))
         if not isinstance(await agency.committer.apply(commit), Applied):
             raise ProblemError(409, "order_carried_out", "This order was carried out already; ask for another one.")
+
+    async def made(writer: Writer) -> None:
+        said: dict[str, str | int] = {"event": "made", "backup": backup_id}
+        said |= {"bytes": writer.size, "rows": sum(writer.counts.values())}
+        entry = note(EntryKind.BACKUP_MADE, agency.clock(), order, said)
+        await agency.committer.apply(Commit(step=_MADE, entries=(entry,)))
+
+    backup = Backup(
+        agency=agency.id,
+        database=BackedUp.LINKAGE,
+        backup_id=backup_id,
+        at=now,
+        public=agency.backup_key(),
+        signer=signer,
+        clock=agency.clock,
+        begin=begin,
+        made=made,
+        end=partial(history.end, agency, backup_id),
+    )
+    async with backups.begun(backup) as writer:
         yield writer
-        said = {"event": "made", "backup": backup_id, "bytes": writer.size, "rows": sum(writer.counts.values())}
-        made = note(EntryKind.BACKUP_MADE, agency.clock(), order, said)
-        await agency.committer.apply(Commit(step=_MADE, entries=(made,)))
-    finally:
-        _busy.discard(agency.id)
 
 
 async def write(agency: Agency, writer: Writer, send: Send) -> None:
     """Send a whole backup. Raises as `storage.backups.making.write`."""
-    await making.write(agency.database, agency.tenant, writer, send, left_out=LEFT_OUT)
+
+    async def told(done: int, total: int) -> None:
+        await history.advance(agency, writer.backup_id, done, total, writer.counts)
+
+    await making.write(agency.database, agency.tenant, writer, send, left_out=LEFT_OUT, told=told)
 
 
 def note(kind: EntryKind, now: datetime, order: Order, facts: Mapping[str, str | int]) -> NewEntry:

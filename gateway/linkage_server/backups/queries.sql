@@ -1,6 +1,25 @@
 -- name: carry_order
 insert into carried_order (order_id, carried_at) select * from unnest($1::text[], $2::timestamptz[]) on conflict do nothing returning order_id
 
+-- name: open_backup
+insert into backup_run (backup_id, started_at) select * from unnest($1::text[], $2::timestamptz[]) on conflict do nothing returning backup_id
+
+-- name: advance_backup
+update backup_run set done = $2, total = $3, counts = $4 where backup_id = $1 and finished_at is null
+
+-- name: end_backup
+update backup_run set finished_at = $2, reason = $3 where backup_id = $1 and finished_at is null
+
+-- name: interrupt_backups
+-- Nobody works on what an earlier process began.
+update backup_run set finished_at = $1, reason = 'server_stopped' where finished_at is null
+
+-- name: backups
+select * from backup_run where started_at >= $1 order by started_at desc, backup_id desc limit $2
+
+-- name: forget_backups
+delete from backup_run where finished_at < $1
+
 -- name: not_lifted
 select backup_id, restored_at, restored_by from restore where lifted_at is null
 

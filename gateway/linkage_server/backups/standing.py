@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from evidence.entry import EntryKind, other_entry
 from gateway.linkage_server import numbers
+from gateway.linkage_server.backups import history
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from storage import sql
 from storage.committer import NewEntry, commit_step
@@ -34,14 +34,6 @@ class Restore:
     backup_id: str
     restored_at: datetime
     restored_by: str
-
-
-def backup_key(folder: Path, agency: str) -> bytes | None:
-    """The public half of the key that backups of this agency are sealed to, as set-up has put it into the role's folder."""
-    try:
-        return (folder / "backup" / f"{agency}.public").read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 def log_standing(agency: Agency, register: Callable[[], Register]) -> LogStanding:
@@ -94,3 +86,4 @@ async def begin(agency: Agency, standing: LogStanding) -> None:
         agency.release.hold()
     async with agency.database.inside(agency.tenant) as connection:
         await numbers.taken(agency.marks, await connection.fetchval(_SQL["counted_to"]))
+    await history.interrupt(agency)

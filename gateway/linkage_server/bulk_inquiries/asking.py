@@ -304,7 +304,7 @@ class FileAsker:
         return [(line, number[at:]) for at in range(filled + 1)]
 
     def _identity(self, line: int) -> str:
-        return self._agency.keys.line_identity(self._file.system, self._file.sha256, line)
+        return self._agency.keys.line_identity(self._file.system, self._file.sha256, line, under=self._file.named_under)
 
 
 def _best(holders: Sequence[Holder]) -> Holder:

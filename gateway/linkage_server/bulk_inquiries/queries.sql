@@ -1,10 +1,10 @@
 -- name: open_file
-insert into inquiry_file (business_system_id, sha256, name, form, encoding, lines, taken_at)
-values ($1, $2, $3, $4, $5, $6, $7) on conflict (business_system_id, sha256) do nothing
+insert into inquiry_file (business_system_id, sha256, name, form, encoding, lines, taken_at, named_under)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (business_system_id, sha256) do nothing
 
 -- name: file
 select file_id, business_system_id, sha256, name, form, encoding, lines, state, taken_at, asked_at, finished_at, supplements, supplements_written,
-    supplement_at
+    supplement_at, named_under
 from inquiry_file where business_system_id = $1 and sha256 = $2
 
 -- name: name_file
@@ -46,7 +46,7 @@ select line, class, null as left_as, inquiry_number, sealed from inquiry_file_li
 
 -- name: not_settled
 select file_id, business_system_id, sha256, name, form, encoding, lines, state, taken_at, asked_at, finished_at, supplements, supplements_written,
-    supplement_at
+    supplement_at, named_under
 from inquiry_file where state = 'finished' order by file_id
 
 -- name: new_supplement

@@ -34,7 +34,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InquiryFile:
-    """照会依頼ファイル as it stands. `asked_at`: when every line had been asked."""
+    """照会依頼ファイル as it stands. `asked_at`: when every line had been asked; `named_under`: the version of the key that names its lines."""
 
     id: int
     system: str
@@ -49,6 +49,7 @@ class InquiryFile:
     supplements: int
     supplements_written: int
     supplement_at: datetime | None
+    named_under: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ def _file(row: Any) -> InquiryFile:
         supplements=row["supplements"],
         supplements_written=row["supplements_written"],
         supplement_at=row["supplement_at"],
+        named_under=row["named_under"],
     )
 
 
@@ -110,7 +112,8 @@ async def open_file(
 ) -> InquiryFile:
     """The file, begun now or found. One that is still asked goes by the name under which it came last."""
     async with agency.database.inside(agency.tenant) as connection:
-        await connection.execute(_SQL["open_file"], system, sha256, name, form.value, encoding, lines, agency.clock())
+        said = (system, sha256, name, form.value, encoding, lines, agency.clock(), agency.keys.version_of_lines)
+        await connection.execute(_SQL["open_file"], *said)
         row = await connection.fetchrow(_SQL["file"], system, sha256)
         if row is None:
             raise StorageUnavailableError("a file that was just written is not there")

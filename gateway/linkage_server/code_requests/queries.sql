@@ -48,11 +48,9 @@ update code_follower set revision = $1 where revision < $1
 -- name: changed_people
 select p.integrated_number, p.revision, p.individual_number_index, p.state as person_state, p.merged_into is not null as merged,
     c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at,
-    case when c.number_index is distinct from p.individual_number_index and c.number_index is not null then coalesce((
-        select e.kind = 'individual_number_change' and e.undone_by is null from person_event e
-        where e.integrated_number = p.integrated_number and e.applied_at is not null
-            and e.kind in ('individual_number_change', 'correction', 'cancellation', 'linked', 'unlinked', 'merged', 'split')
-        order by e.event_no desc limit 1), false) else false end as lawfully_changed
+    coalesce((
+        select f.by_law from former_individual_number f
+        where f.integrated_number = p.integrated_number and f.individual_number_index = c.number_index limit 1), false) as lawfully_changed
 from person p left join code_standing c using (integrated_number)
 where p.revision > $1 order by p.revision limit $2
 

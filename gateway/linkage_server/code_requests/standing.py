@@ -77,7 +77,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """What of a person decides. `lawfully_changed`: the last change of the number was the law's (番号法7条2項), not a correction."""
+    """What of a person decides. `lawfully_changed`: the number of the standing was theirs until the law gave them another (番号法7条2項), and was not put right."""
 
     number_index: bytes | None
     state: str

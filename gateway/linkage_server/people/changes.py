@@ -55,7 +55,7 @@ class ChangeReason(StrEnum):
     EVENT_ID_REUSED = "event_id_reused"
     ALREADY_KNOWN = "already_known"
     REFUSED_IN_REVIEW = "refused_in_review"
-    ALREADY_REGISTERED = "already_registered"
+    ALREADY_REGISTERED = "already_registered"  # a birth under an addressee number that is somebody's
     BEFORE_REGISTRATION = "before_registration"
     CANCELS_ANOTHER_PERSONS = "cancels_another_persons"
     CANCELS_A_CANCELLATION = "cancels_a_cancellation"

@@ -133,6 +133,9 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     by_number = await store.by_number(connection, keys, said)
     formerly = await store.formerly_by_number(connection, keys, said)
     concerned = [number for number, _ in held.values()] + list(by_number.values()) + list(formerly.values())
+    concerned += [
+        event.integrated_number for event in events.values() if event.integrated_number not in (None, event.lives_on)
+    ]
     people = await store.read_held(connection, keys, concerned)
     back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
     by_number |= back
@@ -206,16 +209,11 @@ async def _write(
         await store.put_successors(connection, taken_up.successors(judged, one.rights.system, taken.id))
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await _write_waiting(connection, keys, one.rights.system, judged)
-    withdraw = {each.key: (each.withdraws, each.digest) for each in judged if each.withdraws}
-    await store.withdraw_registrations(connection, withdraw)
-    await store.drop_waiting_changes(
-        connection,
-        [
-            keys.event_key(one.rights.system, each.change.event_id)
-            for each in judged
-            if each.change is not None and each.outcome is not ChangeOutcome.WAITING
-        ],
-    )
+    await store.withdraw_registrations(connection, taken_up.withdrawn(judged))
+    over = [
+        one.change.event_id for one in judged if one.change is not None and one.outcome is not ChangeOutcome.WAITING
+    ]
+    await store.drop_waiting_changes(connection, [keys.event_key(one.rights.system, event_id) for event_id in over])
     await write_holds(connection, agency, one.rights.system, judged)
 
 
@@ -322,7 +320,7 @@ async def write_holds(connection: Connection, agency: Agency, system: str, judge
 
 def _result(one: Judged, rights: SystemRights) -> list[Any]:
     """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), and where the change is wrong."""
-    number = one.someone.number if one.someone is not None else None
+    number = one.someone.alive.number if one.someone is not None else None
     shown = f"{number:015d}" if number is not None and rights.may("integrated-numbers", "read") else None
     return [one.line, one.outcome.value, str(one.reason) if one.reason else None, shown, one.where]
 

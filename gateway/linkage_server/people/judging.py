@@ -94,7 +94,9 @@ class Court:
         someone = self._someone(change)
         if isinstance(someone, Judged):
             return someone
-        return self._registration(change, key) if someone is None else self._change(change, key, someone)
+        if someone is None:
+            return self._registration(change, key)
+        return self._change(change, key, self._of_before_a_merge(change, someone))
 
     # --- what came before
 
@@ -141,6 +143,15 @@ class Court:
         if self._addressees.comes_after_end(change, someone) and not self._is_free(change, key, someone):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.ADDRESSEE_ENDED)
         return someone
+
+    def _of_before_a_merge(self, change: Change, someone: Someone) -> Someone:
+        """Of whom a cancellation takes something back: a number that was told before a merge may stand with whoever was merged into `someone`."""
+        known = self.snapshot.events.get(self.key_of(change.cancels)) if change.cancels else None
+        if known is None or known.integrated_number in (None, someone.number) or known.lives_on != someone.number:
+            return someone
+        merged = self._held(known.integrated_number)
+        merged.lives_on = someone
+        return merged
 
     def _held(self, number: int) -> Someone:
         if number not in self._people:
@@ -225,6 +236,9 @@ class Court:
         if (replaces := self._addressees.replaces_wrongly(change, someone)) is not None:
             return judged_as(change, key, ChangeOutcome.HELD, replaces)
         before, after = someone.on(self.today), later.on(self.today)
+        if someone.lives_on is not None:
+            items = someone.lives_on.on(self.today).items
+            before, after = (msgspec.structs.replace(one, items=items) for one in (before, after))
         changes_number = after.individual_number != before.individual_number
         said = change.says.individual_number
         if any(
@@ -250,7 +264,7 @@ class Court:
 
     def _is_anothers(self, number: str, someone: Someone) -> bool:
         holder = self._holder(number) if number else None
-        return holder is not None and holder is not someone
+        return holder is not None and holder is not someone.alive
 
     def _against_today(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
         if (after.items, after.individual_number) == (before.items, before.individual_number):

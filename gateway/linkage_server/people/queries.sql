@@ -20,8 +20,10 @@ from person p where p.individual_number_index = any($1::bytea[])
 
 -- name: known_events
 -- decided_by: the business system of the decision that undid it; it may have been put anew for another person then.
-select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by
-from person_event e left join review_decision d on d.decision_id = e.undone_by where e.event_key = any($1::text[])
+select e.event_key, e.digest, e.integrated_number, e.applied_at, e.undone_by, d.business_system_id as decided_by,
+    coalesce(lives_on(p.merged_into), p.integrated_number) as lives_on
+from person_event e join person p using (integrated_number) left join review_decision d on d.decision_id = e.undone_by
+where e.event_key = any($1::text[])
 
 -- name: known_holds
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
@@ -96,8 +98,11 @@ where p.integrated_number = r.integrated_number
 delete from former_individual_number where integrated_number = $1 and individual_number_index <> all($2::bytea[])
 
 -- name: put_former_number
-insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed)
-select $1, $2, $3 where not exists (select from former_individual_number where integrated_number = $1 and individual_number_index = any($4::bytea[]))
+with known as (
+    update former_individual_number set by_law = $5 where integrated_number = $1 and individual_number_index = any($4::bytea[]) returning former_no
+)
+insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed, by_law)
+select $1, $2, $3, $5 where not exists (select from known)
 
 -- name: put_change_hold
 insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)

@@ -57,6 +57,9 @@ _AFTER_DEATH: Final = frozenset(
     {Kind.MOVE_IN, Kind.MOVE_OUT, Kind.BIRTH, Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.INDIVIDUAL_NUMBER_CHANGE}
 )
 
+_PUT_BACK: Final = REGISTERING | {Kind.CANCELLATION}
+"""Of a person whose record was taken out the others change no state: a death puts no record back, and is in the history."""
+
 ITEMS: Final = ("name", "kana", "sex", "birth_date", "address")
 Items = tuple[str, str, str, str, str]
 
@@ -186,21 +189,22 @@ def fold(
     return found
 
 
-def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> tuple[str, ...]:
-    """個人番号 that the person had and has no more on a day, in the order in which they were given up.
+def former_numbers(base: Person, events: Sequence[Event], *, on: date) -> dict[str, bool]:
+    """個人番号 that the person had and has no more on a day, in the order in which they were given up → whether by a change of the number.
 
     Of a number that was taken back, or was decided to be another's, the history knows nothing.
     """
-    had = [base.individual_number]
+    given_up: dict[str, bool] = {}
     found = base
     for event in standing(events):
         if event.effective_on > max(on, base.registered_on):
             break
         if event.applied:
-            found = _after(found, event)
-            had.append(found.individual_number)
-    last = {number: nth for nth, number in enumerate(had)}
-    return tuple(number for number in sorted(last, key=last.__getitem__) if number not in ("", found.individual_number))
+            before, found = found.individual_number, _after(found, event)
+            if found.individual_number != before:
+                given_up.pop(before, None)
+                given_up[before] = event.kind is Kind.INDIVIDUAL_NUMBER_CHANGE
+    return {number: by_law for number, by_law in given_up.items() if number not in ("", found.individual_number)}
 
 
 class AddresseeEnd(msgspec.Struct, frozen=True, gc=False):
@@ -244,7 +248,7 @@ def numbers_said(base: Person, events: Sequence[Event]) -> set[str]:
 
 def _after(before: Person, event: Event) -> Person:
     state = None if event.cancels is not None else STATE_OF.get(event.kind)
-    if state is not None:
+    if state is not None and (event.kind in _PUT_BACK or before.state is not State.CANCELLED):
         before = msgspec.structs.replace(before, state=state, state_since=event.effective_on)
     if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
         return before

@@ -60,7 +60,8 @@ class KnownEvent:
     """An event that came before: its digest tells whether it is the same one. `key`: under which it counts now, another than it came under once a
     decision has put it anew for another person; what it says of the person is said under that key.
 
-    `to_come`: a registration that waits for its day, and is nobody's until then; `withdrawn`: it was taken back before, or is what took it back.
+    `lives_on`: the person to whom their number leads since a merge, or they themselves; `to_come`: a registration that waits for its day, and is
+    nobody's until then; `withdrawn`: it was taken back before, or is what took it back.
     """
 
     key: str
@@ -68,6 +69,7 @@ class KnownEvent:
     integrated_number: int | None
     applied: bool
     undone: bool
+    lives_on: int | None = None
     to_come: Change | None = None
     withdrawn: bool = False
 
@@ -190,8 +192,10 @@ async def formerly_by_number(connection: Connection, keys: PersonalKeys, numbers
     return {indexes[index]: number for index, number in holders.items()}
 
 
-async def write_former_numbers(connection: Connection, keys: PersonalKeys, people: Mapping[int, Sequence[str]]) -> None:
-    """Integrated number → every 個人番号 that the person had and has no more; others of them are forgotten."""
+async def write_former_numbers(
+    connection: Connection, keys: PersonalKeys, people: Mapping[int, Mapping[str, bool]]
+) -> None:
+    """Integrated number → `former_numbers` of the person; others of them are forgotten."""
     for number, formers in people.items():
         indexes = {individual: list(keys.indexes_of(individual)) for individual in formers}
         await connection.execute(
@@ -199,7 +203,10 @@ async def write_former_numbers(connection: Connection, keys: PersonalKeys, peopl
         )
         for individual, known_by in indexes.items():
             sealed = keys.seal_individual_number(individual, number)
-            await connection.execute(_SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by)
+            by_law = formers[individual]
+            await connection.execute(
+                _SQL["put_former_number"], number, keys.index_of(individual), sealed, known_by, by_law
+            )
 
 
 def key_anew(keys: PersonalKeys, system: str, decision_id: str, event_key: str) -> str:
@@ -222,6 +229,7 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
                 integrated_number=row["integrated_number"],
                 applied=row["applied_at"] is not None,
                 undone=row["undone_by"] is not None,
+                lives_on=row["lives_on"],
             )
             if row["decided_by"] is not None:
                 anew[key_anew(keys, row["decided_by"], row["undone_by"], key)] = sent

@@ -29,8 +29,8 @@ def giving_up(judged: Sequence[Judged], today: date) -> list[int]:
     ]
 
 
-def formers(judged: Sequence[Judged], today: date) -> dict[int, tuple[str, ...]]:
-    """Integrated number → 個人番号 that are former ones, of whoever may have any or have had any."""
+def formers(judged: Sequence[Judged], today: date) -> dict[int, dict[str, bool]]:
+    """Integrated number → `former_numbers`, of whoever may have any or have had any."""
     return {
         number: someone.formers(today)
         for _, someone, number in _people(judged)
@@ -45,6 +45,11 @@ def successors(judged: Sequence[Judged], system: str, intake_id: int) -> list[tu
         for one, _, _ in _people(judged)
         if one.change is not None and one.event is not None and one.event.registers and one.event.replaced_by
     ]
+
+
+def withdrawn(judged: Sequence[Judged]) -> dict[str, tuple[str, bytes]]:
+    """Cancellations of registrations to come: as `store.withdraw_registrations` takes them."""
+    return {one.key: (one.withdraws, one.digest) for one in judged if one.withdraws}
 
 
 def ends(judged: Sequence[Judged], today: date) -> dict[int, dict[Addressee, AddresseeEnd | None]]:

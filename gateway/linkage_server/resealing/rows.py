@@ -1,6 +1,6 @@
 """Which tables of a linkage server are sealed under which purpose of the ring, and how each row is sealed anew.
 
-Not here: what is found or named by version 1 for ever (`inquiry-line`, which goes by itself after its time), reasons of looks (append-only),
+Not here: lines of inquiry files (`inquiry-line`), which go by themselves after their time, reasons of looks (append-only),
 and access tokens, which live for minutes.
 """
 

@@ -28,7 +28,7 @@ async def refold(
     person = fold(held.base, held.events, on=max(today, held.base.registered_on)) or held.base
     formers = former_numbers(held.base, held.events, on=today)
     if gave_number and person.individual_number:
-        formers = (*formers, person.individual_number)
+        formers |= {person.individual_number: False}
         person = msgspec.structs.replace(person, individual_number="")
     individual_number = person.individual_number
     holders = await people.by_number(connection, keys, [individual_number] if individual_number else [])

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.batch.resealing import outdated
 from gateway.intermediate_server.person_keys import PersonKeys
+from gateway.key_needs.by_program import need
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.resealing.rows import PURPOSES
 from keys.masked import Secret
@@ -28,7 +29,7 @@ AT = datetime(2026, 4, 1, tzinfo=UTC)
 DAY = date(2026, 4, 1)
 TEXTS = ["架空 太郎", "カクウ タロウ", "男", "1980-01-01", "架空市架空町1"]
 NOT_SEALED_ANEW = {
-    ("inquiry_file_line", "sealed"): "named by version 1 for ever; goes by itself after its time",
+    ("inquiry_file_line", "sealed"): "goes by itself after its time",
     ("access_reason", "sealed"): "append-only, beside the log",
 }
 
@@ -263,6 +264,24 @@ async def test_is_8_every_sealed_table_of_the_linkage_server_comes_under_the_new
         assert opened(PersonalKeys(rotated), row)
     async with both.served() as caller:
         assert await caller.token("kanri")
+
+
+async def test_is_8_an_old_version_that_names_lines_of_inquiry_files_goes_when_none_of_them_is_asked_any_more(both):
+    world = both.linkage
+    file = ("kokuho", b"f" * 32, 1)
+    path = world.config.hosted["setagaya"].keys
+    named = PersonalKeys(KeyStore.open(path, PASSPHRASE).ring).line_identity(*file, under=1)
+    keys = PersonalKeys(change_ring(path, lambda one: one.rotate("inquiry-line")))
+    assert (keys.version_of_lines, keys.line_identity(*file, under=1)) == (2, named)
+    assert keys.line_identity(*file, under=2) != named
+    await world.rows(
+        "insert into inquiry_file (business_system_id, sha256, name, form, encoding, lines, taken_at, named_under)"
+        " values ('kokuho', $1, 'f', 'csv', 'utf-8', 3, $2, 1)", b"f" * 32, AT,
+    )  # fmt: skip
+    config = replace(world.config, options={"program": "linkage"})
+    assert "3" in (await need(config, "setagaya", "inquiry-line", 1) or "")
+    await world.rows("update inquiry_file set state = 'finished', finished_at = taken_at")
+    assert await need(config, "setagaya", "inquiry-line", 1) is None
 
 
 def test_without_an_earlier_version_that_opens_there_is_nothing_to_do():

@@ -234,3 +234,31 @@ async def test_a_held_change_that_was_left_behind_before_the_update_is_void_and_
         assert (await desk.ended(decision, state="voided"))["void_because"] == "change_refused"
         await desk.decided("holds/decide", hold_id=hold["hold_id"], action="refuse")
         assert await desk.holds() == []
+
+
+@pytest.mark.parametrize(
+    ("told_by", "survivor"),
+    [("individual_number_change", individual(9)), ("individual_number_change", ""), ("move_in", "")],
+)
+async def test_a_number_that_is_taken_back_after_a_merge_leads_nowhere_and_the_one_before_to_who_lives_on(
+    reviewed_alone, survivor, told_by
+):
+    first = individual(1) if told_by == "individual_number_change" else ""
+    said = {name: text for name, text in row(77).items() if name != "addressee_number"} if not first else {}
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await desk.number("kokuho", row(77, individual_number=first))
+        await desk.change("kokuho", 77, told_by, "n1", individual_number=individual(2), **said)
+        right = await desk.number("juki", row(1, individual_number=survivor))
+        await desk.decided("links/merge", integrated_number=number, other_integrated_number=right)
+        assert (await desk.number("juki", row(2, individual_number=individual(2)))) == right
+        taken_back = await desk.change("kokuho", 77, "cancellation", "c1", cancels="n1")
+        assert (taken_back["outcome"], taken_back["reason"]) == ("applied", None), taken_back
+        again = await desk.change("kokuho", 77, "cancellation", "c1", cancels="n1")
+        assert (again["outcome"], again["reason"]) == ("unchanged", "already_known")
+        [anew] = await desk.register("juki", row(3, individual_number=individual(2), name="別人　太郎"))
+        assert anew["outcome"] == "issued"
+        if survivor:
+            [before] = await desk.register("juki", row(4, individual_number=first))
+            assert (before["outcome"], before.get("integrated_number")) == ("linked", right), before
+        assert (await desk.searched(right)).get("individual_number", "") == survivor

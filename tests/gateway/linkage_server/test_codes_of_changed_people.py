@@ -50,6 +50,29 @@ async def test_a_lawful_change_of_the_number_replaces_the_code_and_ends_nothing(
     assert individual_number(50) not in message
 
 
+async def test_whatever_comes_behind_a_lawful_change_of_the_number_ends_no_code(ward):
+    async with ward.served():
+        await loaded(ward, 3)
+        await standing(ward, {1: BOUND, 2: BOUND, 3: BOUND})
+        changed = [
+            change("a", 1, "individual_number_change", day(), individual_number=individual_number(50)),
+            change("b", 1, "correction", day(), kana="モギ　テイセイ"),
+            change("m", 2, "address_change", day(), address="東京都世田谷区架空99番地"),
+            change("n", 2, "individual_number_change", day(-1), individual_number=individual_number(51)),
+            change("c", 2, "cancellation", day(), cancels="m"),
+            change("d", 3, "individual_number_change", day(-2), individual_number=individual_number(52)),
+            change("e", 3, "individual_number_change", day(-1), individual_number=individual_number(53)),
+            change("f", 3, "cancellation", day(), cancels="e"),
+        ]
+        assert await take(ward, changed, name="day.csv") == [("applied", "")] * 8
+        await settled(ward, lambda: len(ward.neighbours.replaced) == 3)
+        found = await standing(ward, {1: BOUND, 2: BOUND, 3: BOUND})
+    assert found == {1: BOUND, 2: BOUND, 3: BOUND}
+    assert ward.neighbours.cancelled == {}
+    asked = [one["individual_number"] for one in ward.neighbours.requests][3:]
+    assert sorted(asked) == sorted(individual_number(nth) for nth in (50, 51, 52))
+
+
 async def test_a_change_of_the_number_that_is_taken_back_ends_the_code_and_asks_under_the_right_one(ward):
     async with ward.served():
         await loaded(ward, 2)

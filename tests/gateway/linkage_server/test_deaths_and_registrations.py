@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib import resources
 
 import pytest
@@ -97,3 +98,46 @@ async def test_who_was_held_as_moved_out_on_the_day_of_their_death_is_dead_after
         [int(one) for one in numbers],
     )
     assert [row["state"] for row in rows] == ["dead", "moved_out", "living"]
+
+
+async def test_a_record_that_was_taken_out_stays_out_whatever_happened_on_that_day_until_somebody_comes_back(ward):
+    async with ward.served() as caller:
+        await loaded(ward, 5)
+        results = await take(
+            ward,
+            [
+                change("a", 1, "death", day(-2)),
+                change("b", 1, "cancellation", day(-2)),
+                change("c", 2, "cancellation", day(-2)),
+                change("d", 2, "death", day(-2)),
+                change("e", 3, "cancellation", day(-3)),
+                change("f", 3, "death", day(-2)),
+                change("g", 4, "cancellation", day(-2)),
+                registering("h", 4, "move_in", day(-2)),
+                change("i", 4, "death", day(-2)),
+                change("j", 5, "cancellation", day(-3)),
+                registering("k", 5, "move_in", day(-1)),
+                change("l", 1, "address_change", day(-1), address="東京都世田谷区架空1-1"),
+            ],
+            name="1.csv",
+        )
+        now = [await as_of(caller, nth, day()) for nth in (1, 2, 3, 4, 5)]
+        await ward.rows(
+            "update person set state = 'dead', state_since = $1 where state = 'cancelled' returning 1",
+            date.fromisoformat(day(-2)),
+        )
+        migration = resources.files("gateway.linkage_server.migrations").joinpath("0084_records_that_are_out.sql")
+        await ward.rows(f"{migration.read_text('utf-8').rstrip().removesuffix(';')} returning 1")
+    assert results == [("applied", "")] * 11 + [("held", "event_after_death")]
+    states = [
+        ("cancelled", day(-2)),
+        ("cancelled", day(-2)),
+        ("cancelled", day(-3)),
+        ("dead", day(-2)),
+        ("living", day(-1)),
+    ]
+    assert [(one["state"], one["state_since"]) for one in now] == states
+    rows = await ward.rows(
+        "select p.state, p.state_since::text from person p join addressee a using (integrated_number) order by a.addressee_number"
+    )
+    assert [tuple(row) for row in rows] == states

@@ -78,6 +78,8 @@ def model(events: list[Event], on: date) -> tuple[str, str, State]:
                 name = one.says.name
             if one.kind is Kind.CORRECTION or (one.kind is Kind.ADDRESS_CHANGE and day >= 0):
                 address = one.says.address
+            if state is State.CANCELLED and one.kind in {Kind.DEATH, Kind.MOVE_OUT}:  # the record is out
+                continue
             if one.kind in {Kind.DEATH, Kind.MOVE_OUT, Kind.MOVE_IN} or (
                 one.kind is Kind.CANCELLATION and not one.cancels
             ):

@@ -99,6 +99,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         self.released: dict[str, str] = {}
         self.examined: set[tuple[str, str]] = set()
         self.somebody(flag=True)
+        self.somebody(flag=False)
         self.ask(pick=0, askers=(INQUIRER,), items=())
 
     def teardown(self) -> None:
@@ -148,11 +149,12 @@ class ProvisionMachine(RuleBasedStateMachine):
 
     # --- people and questions
 
-    @rule(flag=st.booleans())
-    def somebody(self, flag: bool) -> None:
+    @rule(flag=st.sampled_from([None, False, True]))
+    def somebody(self, flag: bool | None) -> None:
+        """With a copy of this flag, or without any."""
         someone = Someone(number=self.run.run(self.world.person()))
         self.people.append(someone)
-        if flag:
+        if flag is not None:
             self.copy(pick=len(self.people) - 1, flag=flag)
 
     @rule(pick=PICK, flag=st.booleans())
@@ -200,15 +202,14 @@ class ProvisionMachine(RuleBasedStateMachine):
         someone = self.people[pick % len(self.people)]
         self._set(Bar(bar_id="", effect=effect, number=someone.number), by, "person", integrated_number=someone.number)
 
-    @rule(
-        item=st.sampled_from(["枝番", "被保険者番号", None]),
-        inquirer=st.sampled_from([INQUIRER, OTHER, STEAD]),
-        by=STAFF,
-    )
-    def bar_inquirer_or_item(self, item: str | None, inquirer: str, by: str) -> None:
-        if item is None:
-            self._set(Bar(bar_id="", effect="hold", inquirer=inquirer), by, "inquirer", inquirer=inquirer)
-            return
+    @rule(inquirer=st.sampled_from([INQUIRER, OTHER, STEAD]), by=STAFF, pick=PICK, askers=ASKERS)
+    def bar_inquirer(self, inquirer: str, by: str, pick: int, askers: tuple[str, ...]) -> None:
+        """And somebody asks at once, they or another."""
+        self._set(Bar(bar_id="", effect="hold", inquirer=inquirer), by, "inquirer", inquirer=inquirer)
+        self.ask(pick=pick, askers=askers, items=())
+
+    @rule(item=st.sampled_from(["枝番", "被保険者番号"]), by=STAFF)
+    def bar_item(self, item: str, by: str) -> None:
         self._set(Bar(bar_id="", effect="hold", item=item), by, "item", information=INFORMATION, data_item=item)
 
     def _set(self, bar: Bar, by: str, place: str, **said: str) -> None:
@@ -310,7 +311,7 @@ class ProvisionMachine(RuleBasedStateMachine):
             assert self.run.run(self.world.decide(one.question.permit_id, by=by)) == {"refused": True}
             one.state, one.waits = "refused", True
 
-    @rule(hours=st.sampled_from([1, 30, 50]))
+    @rule(hours=st.sampled_from([1, 30, 50, 100]))
     def time_passes(self, hours: int) -> None:
         self.world.now += timedelta(hours=hours)
         self.run.run(self.world.time_passes())

@@ -18,10 +18,13 @@ from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, UNREACHABLE
 from gateway.launcher import Running
 from gateway.own_topology import read as read_topology
+from gateway.setting_up.authority import open_authority
 from gateway.setting_up.partner_keys import replace_key
+from gateway.setting_up.publishing import publish
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
+from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError, Use
 
 HOSTED = """agency: {id: kawasaki, code: "9999000000000101", name: 川崎市長, assessed: false}
@@ -218,7 +221,7 @@ def test_a_revoked_certificate_is_out_of_the_register(running, requested, capsys
     assert sekisho(running, "certificate", "partner", "--revoke", "0" * 64) == BAD_INPUT
 
 
-def test_a_revocation_that_did_not_come_through_is_completed_by_the_same_command(running, requested):
+def test_a_revocation_that_did_not_come_through_is_completed_by_whoever_publishes_next(running, requested):
     digest = requested[1].fingerprint(hashes.SHA256())
     signed = running.data.register.read_bytes()
     running.data.register.write_bytes(b"damaged")
@@ -226,7 +229,12 @@ def test_a_revocation_that_did_not_come_through_is_completed_by_the_same_command
     with pytest.raises(RegisterBrokenError):
         sekisho(running, *words)
     running.data.register.write_bytes(signed)
+    assert digest in register(running).peers
+    sequence = register(running).sequence
+    publish(running.data, open_authority(running.data.authority, Clock()()), lambda before: before)
+    assert (digest in register(running).peers, register(running).sequence) == (False, sequence + 1)
     assert sekisho(running, *words) == OK
+    assert register(running).sequence == sequence + 1
     assert digest not in register(running).peers
     running.set_up()
     running.stop()

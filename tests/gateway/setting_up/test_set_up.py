@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 
 from adapters.jlis_mock.core.permit_desk import CODE_PURPOSE, SIGNING_PURPOSE
+from gateway.__main__ import main
+from gateway.exit_codes import OK
 from gateway.intermediate_server import hosting
 from gateway.setting_up.authority import fingerprint
 from gateway.setting_up.databases import dsn_of
@@ -97,6 +99,21 @@ def test_a_certificate_near_its_end_is_renewed(folder):
     again(folder, now=Clock()() + timedelta(days=800))
     assert found.read_bytes() != before
     again(folder)
+
+
+def test_is_4_whoever_was_suspended_stays_so_when_their_certificate_is_renewed(folder):
+    identity = folder.data.staff_identity("setagaya")
+    before = fingerprint(identity)
+    words = [before, "--data", str(folder.data.root)]
+    assert main(["certificates", "suspend", *words]) == OK
+    again(folder, now=Clock()() + timedelta(days=800))
+    again(folder)
+    renewed = fingerprint(identity)
+    named = {one.hex() for one in folder.role("network").register.peers}
+    assert (renewed != before, before in named, renewed in named) == (True, False, False)
+    assert main(["certificates", "resume", renewed, "--data", str(folder.data.root)]) == OK
+    again(folder)
+    assert renewed in {one.hex() for one in folder.role("network").register.peers}
 
 
 @pytest.mark.parametrize("name", ROLES)
