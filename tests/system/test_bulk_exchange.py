@@ -170,8 +170,15 @@ async def test_online_inquiries_are_answered_beside_a_file(system):
 
 
 async def test_no_number_of_a_person_is_in_the_servers_logs_or_metrics(system):
+    deposit(
+        folder_of(system),
+        file_of([line(system, one, user_id="logged") for one in system.many]),
+        "logged.dat",
+        count=MANY,
+    )
+    await result_bytes(folder_of(system), "logged.dat")
     numbers = {system.number(RESIDENTS, one) for one in system.many} | {one.individual_number for one in system.many}
     logs = "".join(path.read_text(encoding="utf-8") for path in system.running.data.root.glob("roles/*/server.log*"))
     assert not [number for number in numbers if number in logs]
-    manifest = json.loads((await until_there(folder_of(system) / "done" / "killed.dat.manifest.json")).decode())
+    manifest = json.loads((await until_there(folder_of(system) / "done" / "logged.dat.manifest.json")).decode())
     assert manifest["count"] == MANY
