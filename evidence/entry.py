@@ -71,6 +71,7 @@ class EntryKind(StrEnum):
     KEY_DESTROYED = "key.destroyed"
     KEY_DESTRUCTION = "key.destruction"
     CERTIFICATE_CHANGED = "certificate.changed"
+    KEY_ANNOUNCED = "key.announced"
 
     STAFF_FOUNDED = "staff.founded"
     STAFF_LOGGED_IN = "staff.logged_in"
@@ -121,6 +122,7 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.KEY_DESTROYED,
         EntryKind.KEY_DESTRUCTION,
         EntryKind.CERTIFICATE_CHANGED,
+        EntryKind.KEY_ANNOUNCED,
         EntryKind.STAFF_FOUNDED,
         EntryKind.STAFF_LOGGED_IN,
         EntryKind.STAFF_LOGGED_OUT,

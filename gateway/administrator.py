@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from gateway import config
@@ -21,7 +22,7 @@ def administrator_dsn(data: DataFolder) -> Iterator[str]:
         yield urlunsplit((parts.scheme, parts.netloc, f"/{DATABASE}", parts.query, ""))
         return
     server = EmbeddedPostgres(data.root)
-    password = (data.authority / "postgres-password").read_text().strip()
+    password = _password(data).read_text().strip()
     try:
         with held(data.root):
             server.start(password)
@@ -31,3 +32,14 @@ def administrator_dsn(data: DataFolder) -> Iterator[str]:
                 server.stop()
     except FolderBusyError:  # `sekisho up` runs it
         yield server.admin_dsn(password, DATABASE)
+
+
+@contextmanager
+def database_at_work(data: DataFolder) -> Iterator[None]:
+    """The embedded server runs while the block lasts, where the folder has one; another one is up to whoever runs it. Raises EmbeddedPostgresError."""
+    with administrator_dsn(data) if _password(data).exists() else nullcontext():
+        yield
+
+
+def _password(data: DataFolder) -> Path:
+    return data.authority / "postgres-password"

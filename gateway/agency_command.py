@@ -13,11 +13,13 @@ from typing import Any, Final
 import yaml
 from cryptography import x509
 
+from evidence.entry import EntryKind
 from gateway import assessed_days, delegations, own_topology, partner_key
 from gateway.assessed_days import Assessed
 from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
+from gateway.key_records import record_elsewhere
 from gateway.list_sources import SourceWrongError, register
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
@@ -32,6 +34,9 @@ from gateway.topology import Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
+from storage.database import StorageUnavailableError
+from storage.key_store import KeyStoreError
+from storage.postgres import EmbeddedPostgresError
 from transport.clock import JST, Clock
 
 _DAY: Final = timedelta(days=1)
@@ -104,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
         return end(str(wrong), BAD_INPUT)
     except FolderBusyError:
         return end(_BUSY, REFUSED)
+    except (StorageUnavailableError, EmbeddedPostgresError, KeyStoreError) as unrecorded:
+        hindered, code = hindrance(unrecorded)
+        return end(f"{hindered}\n{_UNCHANGED}", code)
 
 
 def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> int:
@@ -177,34 +185,44 @@ def _certificate(args: argparse.Namespace, data: DataFolder, topology: Topology)
         found = _certificates(data, agency)
         return _print(json.dumps(found, indent=1) if args.json else "\n".join(map(_plain, found)))
     if args.revoke is not None:
-        return _revoke(args.revoke, data, agency)
+        return _revoke(args.revoke.lower(), data, agency)
     try:
         request = args.csr.read_bytes()
     except OSError:
         return end("要求を読めません / the request cannot be read", BAD_INPUT)
     authority, use = open_authority(data.authority, Clock()()), CertificateUse(args.use)
     hosts = Places(topology=topology, ports={}).certified(agency.id)
-    path = issued.issue(data.issued(agency.id), agency, use, request, authority, hosts)
+    pem = issued.issue(agency, use, request, authority, hosts)
+    sha256 = fingerprint_of(x509.load_pem_x509_certificate(pem))
+    _record(data, agency, use, sha256, "issued")
+    issued.keep(data.issued(agency.id), use, pem)
     if use is not CertificateUse.SERVER and data.register.exists():  # else set-up enrols what lies there
-        sha256 = fingerprint_of(x509.load_pem_x509_certificate(path.read_bytes()))
         whose = (agency.id, use.value, agency.id)
         publish(data, authority, lambda before: with_certificate(before or {}, sha256, *whose))
     if args.out is not None:
-        write_private(args.out, path.read_bytes())
+        write_private(args.out, pem)
     else:
-        sys.stdout.write(path.read_text())
+        sys.stdout.write(pem.decode())
     return end(f"{agency.id} に {args.use} の証明書を発行しました / issued", OK)
 
 
 def _revoke(sha256: str, data: DataFolder, agency: Agency) -> int:
     """A run that dies before the register is published is completed by whoever publishes next; nobody brings a certificate back."""
-    if not issued.revoke(data.issued(agency.id), sha256.lower()):
+    for use, _, certificate in issued.listed(data.issued(agency.id)):
+        if fingerprint_of(certificate) == sha256:
+            _record(data, agency, use, sha256, "revoked")
+    if not issued.revoke(data.issued(agency.id), sha256):
         return end("その証明書はありません / no such certificate; see `sekisho agency certificate`", BAD_INPUT)
-    take_up(data, sha256.lower())  # one of its holder that comes later is no successor of a suspended one
+    take_up(data, sha256)  # one of its holder that comes later is no successor of a suspended one
     authority = open_authority(data.authority, Clock()())
     if data.register.exists():
         publish(data, authority, lambda before: before or {})  # none names what was revoked
     return end("失効させました。動作中の役割にも 1 秒で効きます / revoked, at running roles within a second", OK)
+
+
+def _record(data: DataFolder, agency: Agency, use: CertificateUse, sha256: str, change: str) -> None:
+    facts = {"certificate": sha256, "change": change, "use": use.value}
+    record_elsewhere(data, EntryKind.CERTIFICATE_CHANGED, agency.id, facts)
 
 
 def _key(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:

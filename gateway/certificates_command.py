@@ -11,11 +11,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from evidence.entry import EntryKind
 from gateway import config, staff_calls
 from gateway.certificates import IN_FORCE, SERVER, SUSPENDED, Certificate, Certificates, has_key, listed
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
-from gateway.key_records import record_certificate
+from gateway.key_records import record_trust
 from gateway.key_rotation import NotTakenError
 from gateway.setting_up.authority import open_authority
 from storage import fault_points
@@ -109,7 +110,7 @@ def _change(data: DataFolder, action: str, one: Certificate) -> int:
 
 def _record(data: DataFolder, one: Certificate, change: str) -> None:
     facts = {"certificate": one.sha256, "change": change, "agency": one.agency, "use": one.use}
-    record_certificate(data, one.path, one.agency, facts)
+    record_trust(data, EntryKind.CERTIFICATE_CHANGED, one.path, one.agency, facts)
 
 
 def _list(rows: list[Certificate], *, as_json: bool) -> int:

@@ -18,6 +18,7 @@ import asyncpg
 
 from codebook.identifiers import new_sortable_id
 from evidence.entry import EntryKind, encode_entry, other_entry
+from gateway.administrator import database_at_work
 from gateway.data_folder import DataFolder
 from gateway.setting_up.key_files import LOG, PUBLIC
 from gateway.topology import NETWORK, Program
@@ -77,7 +78,18 @@ def core_of(data: DataFolder) -> RoleConfig | None:
     return next((one for one in configs if _program(one) is Program.NETWORK), None)
 
 
-def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: Mapping[str, str | int]) -> None:
+def record_elsewhere(data: DataFolder, kind: EntryKind, agency: str, facts: Mapping[str, str | int]) -> None:
+    """What an agency elsewhere is about to be trusted by, or no more, in the core's log; also while the folder stands still.
+
+    Raises StorageUnavailableError, EmbeddedPostgresError, KeyStoreError, OSError, ValueError: then the caller may not do it.
+    """
+    with database_at_work(data):
+        record_trust(data, kind, None, agency, {"agency": agency, **facts})
+
+
+def record_trust(
+    data: DataFolder, kind: EntryKind, path: Path | None, agency: str, facts: Mapping[str, str | int]
+) -> None:
     """In the log of the role whose folder the certificate lies in, else of its agency's intermediate server, else of the core.
 
     The next of them when a ring does not open. Nothing where none of them is here. Raises StorageUnavailableError, KeyStoreError, OSError, ValueError.
@@ -103,7 +115,7 @@ def record_certificate(data: DataFolder, path: Path | None, agency: str, facts: 
             shut = kept
             continue
         origin = origin_of(_program(config), whose)
-        asyncio.run(_append(config, whose, origin, ring, EntryKind.CERTIFICATE_CHANGED, facts))
+        asyncio.run(_append(config, whose, origin, ring, kind, facts))
         return
     if shut is not None:
         raise shut

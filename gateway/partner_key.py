@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import timedelta
 from typing import Final
 
+from evidence.entry import EntryKind
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, end
-from gateway.key_records import origin_of
+from gateway.key_records import origin_of, record_elsewhere
 from gateway.key_rotation import NotTakenError, await_register
 from gateway.setting_up.authority import open_authority
 from gateway.setting_up.key_files import LOG, SIGNING
@@ -44,6 +46,7 @@ def replace(data: DataFolder, agency: Agency, purpose: str, key: str, overlap: t
     """The exit code. `purpose`: `signing` or `log`.
 
     The new key counts at every running role when this ends; the old one for so long yet. A run that died is finished by the same command.
+    It is on record before it counts: what `record_elsewhere` raises leaves everything as it was.
     """
     where = agency.elsewhere
     if where is None or where.signing_key is None or where.log_key is None:
@@ -56,12 +59,15 @@ def replace(data: DataFolder, agency: Agency, purpose: str, key: str, overlap: t
         told, whose = where.log_key, origin_of(Program.INTERMEDIATE, agency.id)
     else:
         told, whose = where.signing_key, agency.id
+    digest = hashlib.sha256(bytes.fromhex(wanted)).hexdigest()
+    facts: dict[str, str | int] = {"purpose": purpose, "key": digest, "overlap_s": int(overlap.total_seconds())}
 
     def change(before: Body | None) -> Body:
         if before is None or agency.id not in {one["id"] for one in before["agencies"]}:
             raise _RefusedError(_NOT_ENROLLED)
-        if wanted in _named(before) and open_keys(before, purpose, whose) != [wanted]:
-            raise _RefusedError(_TAKEN)
+        if open_keys(before, purpose, whose) != [wanted]:
+            _check_free(before, wanted)
+            record_elsewhere(data, EntryKind.KEY_ANNOUNCED, agency.id, facts)
         # the file comes first: a set-up that comes in between completes this
         replace_key(data.clients / agency.id, purpose, told, wanted)
         return with_keys(before, purpose, whose, [wanted], now, overlap)
@@ -79,6 +85,12 @@ def replace(data: DataFolder, agency: Agency, purpose: str, key: str, overlap: t
         f"{agency.id} の{_SAID[purpose]}を替えました。古い鍵は {overlap.days} 日のあいだ受け入れます / replaced; the old key is accepted for so many days",
         OK,
     )
+
+
+def _check_free(register: Body, key: str) -> None:
+    """Raises _RefusedError when it is anybody's, or once was."""
+    if key in _named(register):
+        raise _RefusedError(_TAKEN)
 
 
 def _named(register: Body) -> set[str]:

@@ -22,10 +22,8 @@ from transport.register import Use
 REVOKED: Final = "revoked"
 
 
-def issue(
-    folder: Path, agency: Agency, use: CertificateUse, request: bytes, authority: Authority, hosts: tuple[str, ...]
-) -> Path:
-    """Answer a request (PEM) and keep the certificate; the same key again gets another certificate. `hosts`: where its server is found.
+def issue(agency: Agency, use: CertificateUse, request: bytes, authority: Authority, hosts: tuple[str, ...]) -> bytes:
+    """The certificate (PEM) that answers a request (PEM); the same key again gets another one. `hosts`: where its server is found.
 
     Raises RequestRefusedError.
     """
@@ -34,16 +32,18 @@ def issue(
             "この機関の鍵はこちらで作っています。elsewhere に signing_key と log_key を書いた機関だけです"
             " / we make this agency's keys; only an agency with signing_key and log_key under elsewhere asks with keys of its own"
         )
-    pem = authority.answer(
+    return authority.answer(
         read_request(request),
         subject=f"{agency.id}/{use.value}/{agency.id}",
         hosts=hosts if use is CertificateUse.SERVER else None,
         days=agency.elsewhere.certificates.days,
     )
+
+
+def keep(folder: Path, use: CertificateUse, pem: bytes) -> None:
+    """From now on it is one of those that set-up enrols."""
     sha256 = fingerprint_of(x509.load_pem_x509_certificate(pem))
-    path = private_folder(folder) / f"{use.value}-{sha256[:16]}.pem"
-    write_private(path, pem)
-    return path
+    write_private(private_folder(folder) / f"{use.value}-{sha256[:16]}.pem", pem)
 
 
 def answer_once(
@@ -53,7 +53,7 @@ def answer_once(
     key = read_request(request)
     had = [*listed(folder), *listed(folder / REVOKED)]
     if not any(one is use and certificate.public_key() == key for one, _, certificate in had):
-        issue(folder, agency, use, request, authority, hosts)
+        keep(folder, use, issue(agency, use, request, authority, hosts))
 
 
 def revoke(folder: Path, sha256: str) -> bool:

@@ -161,12 +161,13 @@ class Ward:
         """Two turns of the loop after everything that is open was delivered."""
 
         async def idle():
-            open_ones = await self.world.rows("select 1 from push_delivery where state in ('waiting', 'ready')")
             behind = await self.world.rows(
                 "select 1 from push_target where state = 'on' and (person_revision < (select coalesce(max(revision), 0) from person)"
                 " or addressee_revision < (select coalesce(max(revision), 0) from addressee))"
             )
-            return not open_ones and not behind
+            if behind:  # looked at first: what is taken in hand meanwhile is open
+                return False
+            return not await self.world.rows("select 1 from push_delivery where state in ('waiting', 'ready')")
 
         await self.until(idle, "nothing open")
 

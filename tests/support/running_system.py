@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 from gateway.demonstration.run import DEMO_DAY
 from gateway.launcher import Running
@@ -56,3 +59,16 @@ class System(Driver):
 def business(export: bytes) -> list[dict[str, Any]]:
     """The entries of an export without the access log: reading a log is an entry too."""
     return [one for one in entries(export) if not one["kind"].startswith("staff.")]
+
+
+def asked(dsn: str, statement: str, *words: str) -> list[asyncpg.Record]:
+    """What the database says to the login of this DSN."""
+
+    async def ask() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await connection.fetch(statement, *words)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())

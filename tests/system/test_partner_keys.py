@@ -19,6 +19,7 @@ from partner.example import ask
 from partner.messages import Question
 from partner.providing import Provider
 from tests.support.partner_world import code_of, run_against, run_example
+from tests.support.running_system import entries
 from tests.system.test_partner import QUESTION
 from transport.clock import Clock
 
@@ -81,6 +82,10 @@ def test_a_partner_s_signing_key_is_replaced_while_everything_runs(world, connec
     last = Connection.read(own, given)
     assert asked_by(last, stolen, code, clock) == {"refused": {"reason": "signature_invalid"}}
     assert "outcome" in asked_by(last, last.signer, code, clock)
+    said = [one["facts"] for one in entries(asyncio.run(system.export("network")), kind="key.announced")]
+    assert [(one["agency"], one["purpose"], one["overlap_s"]) for one in said] == [
+        ("partner", "signing", 60 * 86_400), ("partner", "signing", 0),
+    ]  # fmt: skip
     code_, found = run_against(world, last, clock, Provider, tmp_path, capsys)
     assert {check: saw for check, saw in found.items() if saw is not None} == {}
     assert code_ == OK

@@ -28,7 +28,7 @@ select person_revision, addressee_revision from push_target where business_syste
 -- own: nothing happened since the last push but what the system itself sent and was taken as it came. What a decision made, or let through, is told
 -- to all who hold the person, the system of whoever decided too.
 with changed as (
-    select integrated_number, revision from person where revision > $2 order by revision limit $3
+    select integrated_number, revision, frozen and merged_into is null as frozen from person where revision > $2 order by revision limit $3
 ), put as (
     insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
     select $1 || '-p' || c.revision, $1, c.integrated_number, coalesce(latest.event_no, 0), $4, $4
@@ -40,7 +40,7 @@ with changed as (
         from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number and d.state <> 'dropped'
     ) told
     cross join lateral (
-        select coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null
+        select count(*) as events, coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null
             and e.kind not in ('registered', 'linked', 'unlinked', 'merged', 'split')
             and not exists (select from review_hold h where h.event_key = e.event_key)), false) as own
         from person_event e
@@ -49,22 +49,39 @@ with changed as (
     ) since
     where exists (select from person_base b where b.integrated_number = c.integrated_number)
         and exists (select from addressee a where a.integrated_number = c.integrated_number and a.business_system_id = $1 and a.state = 'held')
-        and not since.own
+        and not since.own and not (c.frozen and since.events = 0) -- that somebody is frozen is not told; whoever thaws has another revision
     order by c.revision
     on conflict (delivery_id) do nothing
 )
 select max(revision) as revision, count(*) as taken from changed
 
 -- name: take_addressees
+-- A number that was given, to whoever learns integrated numbers; and to the system whose it is the end that a decision let through, where it still
+-- holds the person. One that `take_persons` told of in the same turn says both already.
 with changed as (
     select integrated_number, business_system_id, state, revision from addressee where revision > $2 order by revision limit $3
 ), put as (
     insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
-    select $1 || '-a' || c.revision, $1, c.integrated_number,
-        coalesce((select max(d.event_no) from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number), 0), $4, $4
+    select $1 || '-a' || max(c.revision), $1, c.integrated_number, greatest(max(told.event_no), max(let_through.event_no)), $4, $4
     from changed c
-    where c.business_system_id = $1 and c.state = 'held' and $5
-    order by c.revision
+    cross join lateral (
+        select coalesce(max(d.event_no), 0) as event_no, max(d.made_at) as made_at, coalesce(bool_or(d.made_at = $4), false) as this_turn
+        from push_delivery d where d.business_system_id = $1 and d.integrated_number = c.integrated_number and d.state <> 'dropped'
+    ) told
+    join push_target t on t.business_system_id = $1
+    cross join lateral (
+        select max(e.event_no) as event_no
+        from person_event e join review_hold h using (event_key)
+        where e.integrated_number = c.integrated_number and e.business_system_id = $1 and e.kind = 'addressee_end'
+            and e.applied_at is not null and e.undone_by is null
+            and (e.event_no > greatest(told.event_no, t.event_no)
+                or (e.applied_at > e.recorded_at and e.applied_at > coalesce(told.made_at, t.configured_at) - interval '10 minutes'))
+    ) let_through
+    where c.business_system_id = $1 and not told.this_turn
+        and (c.state = 'held' and $5 or let_through.event_no is not null)
+        and exists (select from addressee a where a.integrated_number = c.integrated_number and a.business_system_id = $1 and a.state = 'held')
+    group by c.integrated_number
+    order by max(c.revision)
     on conflict (delivery_id) do nothing
 )
 select max(revision) as revision, count(*) as taken from changed

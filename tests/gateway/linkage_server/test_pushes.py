@@ -8,20 +8,11 @@ import hashlib
 import io
 import json
 from datetime import datetime
-from types import SimpleNamespace
 
 import pytest
 
 from tests.support.push_ward import NUMBER, TOWN, row, ward_of
-from tests.support.review_world import SCOPES as REVIEW
-from tests.support.review_world import Desk
 from transport.clock import JST
-
-
-def pushed_lines(ward, system):
-    """Every line of the files that a system was pushed, in order."""
-    files = [said.with_name(json.loads(said.read_text())["file"]) for said in ward.file(system)]
-    return [line for file in files for line in csv.DictReader(io.StringIO(file.read_text("utf-8")))]
 
 
 @pytest.fixture
@@ -96,45 +87,6 @@ async def test_a_change_of_its_own_does_not_hide_one_of_another_that_had_waited_
     (push,) = await ward.pushed(1)
     assert [one["kind"] for one in push["changes"]] == ["individual_number_change", "address_change"]
     assert push["individual_number"] == NUMBER
-
-
-async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_that_of_who_decided(world):
-    """Two numbers become one and are two again; kokuho's staff decide."""
-    await world.register("kokuho-care", system="kokuho", scopes=REVIEW)
-    async with ward_of(world) as ward:
-        await ward.load(row())
-        await ward.load(row("81"), client="sky2")
-        desk = Desk(world=SimpleNamespace(linkage=world), caller=ward.caller)
-        desk.tokens["juki"] = await ward.caller.token("kokuho-care")
-        [other] = await desk.register("juki", row("3", individual_number=""))
-        await ward.target()
-        await ward.target(client="kokuho", kind="folder")
-        number = f"{await ward.number_of():015d}"
-        await desk.decided("links/merge", integrated_number=other["integrated_number"], other_integrated_number=number)
-        (merged,) = await ward.pushed(1)
-        await ward.quiet()
-        first = pushed_lines(ward, "kokuho")
-        split = {"integrated_number": number, "addressees": [{"business_system": "sky2", "addressee_number": "81"}]}
-        await desk.decided("links/split", **split)
-        await ward.quiet()
-        apart = ward.receiver.taken[1:]
-        second = pushed_lines(ward, "kokuho")[len(first) :]
-        alone = f"{await ward.number_of('81', 'sky2'):015d}"
-        said = {name: text for name, text in row().items() if name not in {"addressee_number", "individual_number"}}
-        await desk.change("juki", 1, "birth", "held", **said)
-        [hold] = await desk.holds()
-        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
-        await ward.quiet()
-        let_through = pushed_lines(ward, "kokuho")[len(first) + len(second) :]
-    assert ([one["kind"] for one in merged["changes"]], merged["addressee_numbers"]) == (["linked"], ["81"])
-    assert {one["addressee_number"] for one in first} == {"1", "3"}
-    assert [one["kind"] for push in apart for one in push["changes"]] == ["registered"]
-    assert {push["integrated_number"] for push in apart} == {alone} != {number}
-    assert {one["changes"].partition(":")[0] for one in let_through} == {"birth"}  # its own, and no longer held
-    assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in second} == {
-        ("1", "split"),
-        ("3", "split"),
-    }
 
 
 async def test_a_system_that_does_not_hold_the_person_gets_nothing(ward):

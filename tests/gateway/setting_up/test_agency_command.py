@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import json
 
-import asyncpg
 import pytest
 import yaml
 from cryptography import x509
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from gateway.__main__ import main
+from gateway.administrator import administrator_dsn, database_at_work
 from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK, REFUSED, UNREACHABLE
 from gateway.launcher import Running
@@ -24,6 +24,7 @@ from gateway.setting_up.publishing import publish
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
+from tests.support.running_system import asked
 from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError, Use
 
@@ -69,19 +70,9 @@ def request(key, name: str = "whatever") -> bytes:
 
 def entered(running, tenant: str) -> bool:
     """Whether the login of the role that hosts the neighbours may enter this tenant."""
-
-    async def ask() -> bool:
-        connection = await asyncpg.connect(running.role("neighbours-linkage").dsn)
-        try:
-            return bool(await connection.fetchval("select pg_has_role($1, 'member')", tenant))
-        finally:
-            await connection.close()
-
-    running._start_postgres()
-    try:
-        return asyncio.run(ask())
-    finally:
-        running.stop()
+    with database_at_work(running.data):
+        [[found]] = asked(running.role("neighbours-linkage").dsn, "select pg_has_role($1, 'member')", tenant)
+    return bool(found)
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +333,40 @@ def test_a_signing_key_that_was_replaced_stays_so_through_a_set_up(running, part
         assert sekisho(running, "key", agency, Signer(generate_seed()).public_key.hex()) == code
     assert sekisho(running, "key", "partner", new.hex(), "--overlap", "-1") == BAD_INPUT
     assert sekisho(running, "key", "partner", new.hex()) == REFUSED
+
+
+def on_record(running) -> list[tuple[str, dict[str, object]]]:
+    """What the core's log says of certificates and keys, oldest first: the kind, and its facts."""
+    log = f"{running.role('network').hosted['network'].tenant}.log_entry"
+    with administrator_dsn(running.data) as dsn:
+        rows = asked(dsn, f"select kind, body from {log} where kind ~ '^(certificate|key)' order by year, idx")
+    return [(row["kind"], json.loads(row["body"])["facts"]) for row in rows]
+
+
+def test_sc_7_trust_in_an_agency_elsewhere_is_on_record_before_it_counts(running, requested, tmp_path, monkeypatch):
+    """Once each, also while everything stands still; what cannot be recorded is not done."""
+    sha256, key = requested[1].fingerprint(hashes.SHA256()).hex(), Signer(generate_seed()).public_key
+    files, signed = set(running.data.clients.rglob("*")), running.data.register.read_bytes()
+    csr = ("certificate", "partner", "--csr", tmp_path / "csr.pem")
+    revoke = ("certificate", "partner", "--revoke", sha256.upper())
+    change = ("key", "partner", key.hex(), "--overlap", "0")
+    before = on_record(running)
+    with monkeypatch.context() as away:
+        away.setenv("SEKISHO_DSN", "postgresql://nobody@127.0.0.1:1/nothing")  # nobody starts the one that stands still
+        assert [sekisho(running, *words) for words in (csr, revoke, change)] == [UNREACHABLE] * 3
+    assert (set(running.data.clients.rglob("*")), running.data.register.read_bytes()) == (files, signed)
+
+    for words in (revoke, change):
+        assert [sekisho(running, *words), sekisho(running, *words)] == [OK, OK]
+    certificate = {"agency": "partner", "use": "intermediate", "certificate": sha256}
+    assert before[-1] == ("certificate.changed", certificate | {"change": "issued"})
+    assert on_record(running)[len(before) :] == [
+        ("certificate.changed", certificate | {"change": "revoked"}),
+        (
+            "key.announced",
+            {"agency": "partner", "purpose": "signing", "key": hashlib.sha256(key).hexdigest(), "overlap_s": 0},
+        ),
+    ]
 
 
 def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(running, kawasaki, capsys):

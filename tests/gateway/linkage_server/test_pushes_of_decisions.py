@@ -1,0 +1,71 @@
+"""LS-1.5, LS-1.6: what staff decided of links and holds reaches the systems that hold the person, once and with its changes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from types import SimpleNamespace
+
+from tests.support.push_ward import row, ward_of
+from tests.support.review_world import SCOPES as REVIEW
+from tests.support.review_world import Desk
+
+
+def pushed_lines(ward, system):
+    """Every line of the files that a system was pushed, in order."""
+    files = [said.with_name(json.loads(said.read_text())["file"]) for said in ward.file(system)]
+    return [line for file in files for line in csv.DictReader(io.StringIO(file.read_text("utf-8")))]
+
+
+async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_that_of_who_decided(world):
+    """Two numbers become one and are two again; kokuho's staff decide."""
+    await world.register("kokuho-care", system="kokuho", scopes=REVIEW)
+    async with ward_of(world) as ward:
+        await ward.load(row())
+        await ward.load(row("81"), client="sky2")
+        desk = Desk(world=SimpleNamespace(linkage=world), caller=ward.caller)
+        desk.tokens["juki"] = await ward.caller.token("kokuho-care")
+        [other] = await desk.register("juki", row("3", individual_number=""))
+        await ward.target()
+        await ward.target(client="kokuho", kind="folder")
+        number = f"{await ward.number_of():015d}"
+        await desk.decided("links/merge", integrated_number=other["integrated_number"], other_integrated_number=number)
+        (merged,) = await ward.pushed(1)
+        await ward.quiet()
+        first = pushed_lines(ward, "kokuho")
+        split = {"integrated_number": number, "addressees": [{"business_system": "sky2", "addressee_number": "81"}]}
+        await desk.decided("links/split", **split)
+        await ward.quiet()
+        apart = ward.receiver.taken[1:]
+        second = pushed_lines(ward, "kokuho")[len(first) :]
+        alone = f"{await ward.number_of('81', 'sky2'):015d}"
+        said = {name: text for name, text in row().items() if name not in {"addressee_number", "individual_number"}}
+        await desk.change("juki", 1, "birth", "held", **said)
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        await ward.quiet()
+        let_through = pushed_lines(ward, "kokuho")[len(first) + len(second) :]
+        [other] = await desk.register("juki", row("5", individual_number=""))
+        await desk.change("juki", 1, "addressee_end", "replaced", replaced_by="5")
+        [hold] = await desk.holds()
+        await desk.decided("links/merge", integrated_number=other["integrated_number"], other_integrated_number=number)
+        await ward.quiet()
+        before, others = len(pushed_lines(ward, "kokuho")), len(ward.receiver.taken)
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        await ward.quiet()
+        ended = pushed_lines(ward, "kokuho")[before:]
+        assert len(ward.receiver.taken) == others
+    assert ([one["kind"] for one in merged["changes"]], merged["addressee_numbers"]) == (["linked"], ["81"])
+    assert {one["addressee_number"] for one in first} == {"1", "3"}
+    assert [[one["kind"] for one in push["changes"]] for push in apart] == [["registered"]]
+    assert {push["integrated_number"] for push in apart} == {alone} != {number}
+    assert {one["changes"].partition(":")[0] for one in let_through} == {"birth"}  # its own, and no longer held
+    assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in ended} == {
+        ("3", "addressee_end"),
+        ("5", "addressee_end"),
+    }
+    assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in second} == {
+        ("1", "split"),
+        ("3", "split"),
+    }
