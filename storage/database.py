@@ -43,6 +43,10 @@ NUL_IN_TEXT: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.Untranslata
 """A text has U+0000, which PostgreSQL stores nowhere: the caller's fault, and not a database's that is away."""
 
 
+IN_EACH_OTHERS_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Others held for too long what a statement needs: nothing was done, and the same may be asked again."""
+
+
 class CommitUnknownError(StorageUnavailableError):
     """The connection was lost or slow while it committed: the transaction may have happened."""
 
