@@ -28,7 +28,7 @@ class DeskAct(msgspec.Struct, forbid_unknown_fields=True):
 
     affair: AffairText
     information: Annotated[str, Meta(max_length=100)] = ""
-    inquiry_number: Annotated[str, Meta(pattern=r"^(Q[0-9A-HJKMNP-TV-Z]{26})?$")] = ""
+    inquiry_number: Annotated[str, Meta(pattern=r"^(Q[0-9A-HJKMNP-TV-Z]{26})?\Z")] = ""
 
 
 _DESK_ACT = msgspec.json.Decoder(DeskAct)
@@ -98,7 +98,7 @@ class DeskReview(msgspec.Struct, forbid_unknown_fields=True):
 
     affair: AffairText
     act: ReviewAct
-    about: Annotated[str, Meta(pattern=r"^([HD][0-9A-Za-z-]{1,60})?$")] = ""
+    about: Annotated[str, Meta(pattern=r"^([HD][0-9A-Za-z-]{1,60})?\Z")] = ""
 
 
 _DESK_REVIEW = msgspec.json.Decoder(DeskReview)

@@ -15,8 +15,8 @@ import yaml
 from codebook.four_items import Field
 from gateway.api.clients import SystemRights
 
-_CODE: Final = r"^[a-z][a-z0-9-]{1,39}$"
-_SYSTEM: Final = r"^[a-z][a-z0-9-]{0,39}$"
+_CODE: Final = r"^[a-z][a-z0-9-]{1,39}\Z"
+_SYSTEM: Final = r"^[a-z][a-z0-9-]{0,39}\Z"
 
 
 class AffairsError(Exception):

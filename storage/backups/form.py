@@ -58,7 +58,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     sekisho_backup: Literal[1] = 1
-    backup_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][0-9A-HJKMNP-TV-Z]{26}$")]
+    backup_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Z][0-9A-HJKMNP-TV-Z]{26}\Z")]
     agency: str
     database: BackedUp = BackedUp.INTERMEDIATE
     made_at: str

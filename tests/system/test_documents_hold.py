@@ -1,7 +1,8 @@
 """Whatever the OpenAPI documents allow, and what they do not, never ends in a 5xx, and every answer is one that the document declares.
 
-Schemathesis draws requests from each document, right and wrong ones, other ones in every run; they go to the running roles over mutual TLS and
-OAuth, as callers who may. Beside what is wrong stands the request that found it.
+Schemathesis draws requests from each document, right and wrong ones; they go to the running roles over mutual TLS and OAuth, as callers
+who may. Beside what is wrong stands the request that found it. The same requests in every run of the suite; with SEKISHO_EXAMPLES=25 so many of
+each, and other ones every time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import secrets
 import ssl
@@ -40,7 +42,8 @@ from tests.support.running_system import System, started
 from tests.support.staff_terminal import first, terminal
 from transport.tls import Identity
 
-EXAMPLES = 4
+WANTED = os.environ.get("SEKISHO_EXAMPLES")
+EXAMPLES = int(WANTED or 4)
 """Right and wrong requests to each operation: so many of each."""
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 LONGEST_LINE = 8_000
@@ -213,6 +216,7 @@ def _fuzz(
         max_examples=EXAMPLES,
         deadline=None,
         database=None,
+        derandomize=WANTED is None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -39,7 +39,7 @@ class _Head(Struct, forbid_unknown_fields=True, frozen=True):
     v: Literal[1]
     number: Annotated[int, Meta(ge=1, le=1_000_000)]
     content_digest: Digest
-    valid_from: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    valid_from: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     supersedes: Digest | None
 
 

@@ -18,13 +18,13 @@ LARGEST_REQUEST: Final = 10 * 1024
 """So that a permit, which repeats the request in base64, stays within the 16 KiB that its readers take."""
 LARGEST_OUTCOME: Final = 16 * 1024
 
-Agency = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,30}$")]
-InquiryNumberText = Annotated[str, Meta(pattern="^Q[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-PermitIdText = Annotated[str, Meta(pattern="^K[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-AcquisitionNumberText = Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Instant = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-PeriodText = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d\Z")]
+Agency = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,30}\Z")]
+InquiryNumberText = Annotated[str, Meta(pattern=r"^Q[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
+PermitIdText = Annotated[str, Meta(pattern=r"^K[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
+AcquisitionNumberText = Annotated[str, Meta(pattern=r"^P[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Instant = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")]
+PeriodText = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 OPTIONAL: Final = ("non_disclosure", "period", "inquirer_for", "provider_for")
 Words = Annotated[str, Meta(min_length=1, max_length=4_000, pattern=r"\A[^\x00]*\Z")]
 

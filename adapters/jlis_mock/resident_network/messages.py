@@ -15,7 +15,7 @@ Number = Annotated[str, Meta(max_length=40)]
 class CodeRequest(Struct, forbid_unknown_fields=True):
     """IF_FGU_90007."""
 
-    acquisition_number: Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    acquisition_number: Annotated[str, Meta(pattern=r"^P[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
     individual_number: Number
 
 
@@ -37,7 +37,7 @@ class CardHolderRequest(Struct, forbid_unknown_fields=True):
 
     card_key: bytes
     certificate: bytes
-    acquisition_number: Annotated[str, Meta(pattern="^P[0-7][0-9A-HJKMNP-TV-Z]{25}$")] | None = None
+    acquisition_number: Annotated[str, Meta(pattern=r"^P[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")] | None = None
 
 
 class ResidentItem(Struct, forbid_unknown_fields=True):

@@ -52,7 +52,7 @@ class ReplaceItem(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_FGU_90022. `message_id`: of this replacement; asked again under it, the same answer."""
 
     integrated_number: str
-    message_id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,160}$")]
+    message_id: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,160}\Z")]
     reason: Ending
 
 

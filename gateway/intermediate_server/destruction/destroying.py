@@ -46,7 +46,7 @@ _ASKED_FOR: Final = ("destruction_id", "server", "purpose", "version", "cause", 
 _ASKED: Final = commit_step("intermediate", "key.destruction_asked")
 _DECIDED: Final = commit_step("intermediate", "key.destruction_decided")
 
-DestructionId = Annotated[str, Meta(pattern="^D[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+DestructionId = Annotated[str, Meta(pattern=r"^D[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 KeyPurpose = Annotated[str, Meta(pattern=r"^(?!.*[0-9]{10})[a-z][0-9A-Za-z-]{0,39}(/[0-9A-Za-z-]{1,40}){0,2}\Z")]
 """Nothing as long as a number of a person, since it is recorded."""
 

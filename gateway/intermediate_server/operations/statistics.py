@@ -46,7 +46,7 @@ _BY_REASON: Final = [
 _ENDED: Final = [list(column) for column in zip(*_BY_REASON, strict=True)]
 """Kinds, reasons and outcomes; the empty reason stands for every one that says no more than its kind."""
 
-Month = Annotated[str, msgspec.Meta(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+Month = Annotated[str, msgspec.Meta(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])\Z")]
 
 
 class StatisticsItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,7 +34,7 @@ from storage import sql
 from storage.committer import Applied, Commit, Lost, NewEntry, Statement, Write, commit_step
 from transport.problem import ProblemError
 
-BarId = Annotated[str, Meta(pattern="^B[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+BarId = Annotated[str, Meta(pattern=r"^B[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
 _SQL = sql.load("gateway.intermediate_server.bars")
 _CHANGE = Statement("change_bar", _SQL["change_bar"])

@@ -29,8 +29,8 @@ _MOST: Final = 1_000
 _MOST_SHOWN: Final = 100
 _Text = Annotated[str, msgspec.Meta(max_length=400)]
 _Fields = Annotated[dict[_Text, _Text], msgspec.Meta(max_length=len(COLUMNS) + 1)]
-_Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-_Addressee = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
+_Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+_Addressee = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}\Z")]
 
 
 class _Changes(Stated, frozen=True, kw_only=True):

@@ -14,12 +14,12 @@ from gateway.linkage_server.people.state import Says
 from gateway.linkage_server.review.decision import Content, Kind
 from transport.problem import ProblemError
 
-Number = Annotated[str, msgspec.Meta(pattern="^[0-9]{15}$")]
-MaybeNumber = Annotated[str, msgspec.Meta(pattern="^([0-9]{15})?$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{15}\Z")]
+MaybeNumber = Annotated[str, msgspec.Meta(pattern=r"^([0-9]{15})?\Z")]
 System = Annotated[str, msgspec.Meta(max_length=40)]
-AddresseeNumberText = Annotated[str, msgspec.Meta(pattern="^[0-9]{0,15}$")]
-HoldId = Annotated[str, msgspec.Meta(pattern="^H[0-9A-Za-z-]{1,60}$")]
-DecisionId = Annotated[str, msgspec.Meta(pattern="^D[0-9A-HJKMNP-TV-Z]{26}$")]
+AddresseeNumberText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,15}\Z")]
+HoldId = Annotated[str, msgspec.Meta(pattern=r"^H[0-9A-Za-z-]{1,60}\Z")]
+DecisionId = Annotated[str, msgspec.Meta(pattern=r"^D[0-9A-HJKMNP-TV-Z]{26}\Z")]
 _Text = Annotated[str, msgspec.Meta(max_length=300)]
 _HOLD_KINDS: Final = {"link": Kind.HOLD_LINK, "keep_as_new": Kind.HOLD_KEEP, "refuse": Kind.HOLD_REFUSE}
 
@@ -41,8 +41,8 @@ class Proposal(Stated, frozen=True, kw_only=True):
 
 
 class HoldsWanted(Stated, frozen=True, kw_only=True):
-    after: Annotated[str, msgspec.Meta(pattern="^(H[0-9A-Za-z-]{1,60})?$")] = ""
-    because: Annotated[str, msgspec.Meta(pattern="^[a-z_]{0,60}$")] = ""
+    after: Annotated[str, msgspec.Meta(pattern=r"^(H[0-9A-Za-z-]{1,60})?\Z")] = ""
+    because: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{0,60}\Z")] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 
 
@@ -83,8 +83,8 @@ class CandidatesWanted(Stated, frozen=True, kw_only=True):
     addressee_number: AddresseeNumberText = ""
     name: _Text = ""
     kana: _Text = ""
-    sex: Annotated[str, msgspec.Meta(pattern="^[0129]?$")] = ""
-    birth_date: Annotated[str, msgspec.Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
+    sex: Annotated[str, msgspec.Meta(pattern=r"^[0129]?\Z")] = ""
+    birth_date: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")] = ""
     address: _Text = ""
 
     def items(self) -> list[str]:
@@ -103,7 +103,7 @@ class Two(Proposal, frozen=True, kw_only=True):
 
 class Addressee(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     business_system: System
-    addressee_number: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,15}$")]
+    addressee_number: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}\Z")]
 
 
 class Right(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +111,8 @@ class Right(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: _Text = ""
     kana: _Text = ""
-    sex: Annotated[str, msgspec.Meta(pattern="^[0129]?$")] = ""
-    birth_date: Annotated[str, msgspec.Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")] = ""
+    sex: Annotated[str, msgspec.Meta(pattern=r"^[0129]?\Z")] = ""
+    birth_date: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")] = ""
     address: _Text = ""
     individual_number: Annotated[str, msgspec.Meta(max_length=12)] = ""
 
@@ -152,7 +152,7 @@ class One(Proposal, frozen=True, kw_only=True):
 
 class Approval(Stated, frozen=True, kw_only=True):
     decision_id: DecisionId
-    content_hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    content_hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class DecisionWanted(Stated, frozen=True, kw_only=True):
@@ -160,7 +160,7 @@ class DecisionWanted(Stated, frozen=True, kw_only=True):
 
 
 class DecisionsWanted(Stated, frozen=True, kw_only=True):
-    after: Annotated[str, msgspec.Meta(pattern="^(D[0-9A-HJKMNP-TV-Z]{26})?$")] = ""
+    after: Annotated[str, msgspec.Meta(pattern=r"^(D[0-9A-HJKMNP-TV-Z]{26})?\Z")] = ""
     states: Annotated[tuple[str, ...], msgspec.Meta(max_length=8)] = ()
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
 

@@ -1,0 +1,25 @@
+r"""The form of a text in a message ends with \Z, since $ lets a line feed through behind it, and names its digits, since \d takes those of every script."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.house.sources import parsed, production_modules
+
+
+def _forms() -> list[tuple[str, str]]:
+    """Where a form stands, and its text; a form that is put together or named elsewhere tells the parts that stand here."""
+    return [
+        (f"{module}:{part.lineno}", part.value)
+        for module in production_modules()
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.keyword) and node.arg == "pattern"
+        for part in ast.walk(node.value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
+
+
+def test_a_form_lets_nothing_through_behind_its_end_and_no_foreign_digits():
+    forms = _forms()
+    assert len(forms) > 50
+    assert [place for place, form in forms if form.endswith("$") or r"\d" in form] == []
