@@ -346,7 +346,7 @@ def on_record(running) -> list[tuple[str, dict[str, object]]]:
 def test_sc_7_trust_in_an_agency_elsewhere_is_on_record_before_it_counts(running, requested, tmp_path, monkeypatch):
     """Once each, also while everything stands still; what cannot be recorded is not done."""
     sha256, key = requested[1].fingerprint(hashes.SHA256()).hex(), Signer(generate_seed()).public_key
-    files, signed = set(running.data.clients.rglob("*")), running.data.register.read_bytes()
+    files = {path: path.read_bytes() for path in (running.data.register, *running.data.clients.rglob("*.*"))}
     csr = ("certificate", "partner", "--csr", tmp_path / "csr.pem")
     revoke = ("certificate", "partner", "--revoke", sha256.upper())
     change = ("key", "partner", key.hex(), "--overlap", "0")
@@ -354,7 +354,7 @@ def test_sc_7_trust_in_an_agency_elsewhere_is_on_record_before_it_counts(running
     with monkeypatch.context() as away:
         away.setenv("SEKISHO_DSN", "postgresql://nobody@127.0.0.1:1/nothing")  # nobody starts the one that stands still
         assert [sekisho(running, *words) for words in (csr, revoke, change)] == [UNREACHABLE] * 3
-    assert (set(running.data.clients.rglob("*")), running.data.register.read_bytes()) == (files, signed)
+    assert {path: path.read_bytes() for path in (running.data.register, *running.data.clients.rglob("*.*"))} == files
 
     for words in (revoke, change):
         assert [sekisho(running, *words), sekisho(running, *words)] == [OK, OK]
