@@ -200,7 +200,7 @@ def _scope(item: ScopeItem, known: frozenset[str], now: datetime) -> Scope:
             "malformed_scope",
             "Office, affair, information, file or period of the grant is not of its form; see /openapi.json.",
         )
-    return Scope(
+    scope = Scope(
         function=item.function,
         office=item.office,
         affair=item.affair,
@@ -209,6 +209,13 @@ def _scope(item: ScopeItem, known: frozenset[str], now: datetime) -> Scope:
         valid_from=since,
         valid_until=item.valid_until,
     )
+    if not scope.fits_function:
+        raise ProblemError(
+            400,
+            "malformed_scope",
+            "This function is about every affair and kind of information at once: ask for it with * as affair and as information.",
+        )
+    return scope
 
 
 def _informations(agency: HostedAgency) -> frozenset[str]:

@@ -9,6 +9,7 @@ import secrets
 import asyncpg
 import pytest
 
+from gateway.intermediate_server.staff.rights import WITHOUT_LIMITS
 from storage.database import Database
 from tests.support.staff_terminal import Person, first, somebody, terminal
 
@@ -211,15 +212,59 @@ async def test_whoever_does_business_administers_nothing_and_the_other_way_round
         assert await desk.call(admin, path) == NO_RIGHT
 
 
-async def test_a_right_for_one_affair_does_not_open_the_whole_log(people, desk):
+async def test_a_right_for_one_file_opens_no_other(people, desk):
     one, other, holder = people
-    await desk.granted(one, other, holder, "log.export", affair="27")
-    async with desk.session.get(
-        f"{desk.base}/setagaya/log", headers={"Authorization": f"Bearer {holder.token}"}
-    ) as answer:
-        assert answer.status == 403
     await desk.granted(one, other, holder, "log.search", file="staff_records")
     assert await desk.call(holder, "log/search") == NO_RIGHT
+
+
+ABOUT_EVERYTHING = {
+    "log.export": "log",
+    "records.extract": "records/extract",
+    "erasures.confirm": "erasures",
+    "operations": "jobs",
+    "backup": "backups",
+    "keys.destroy": "keys",
+    "staff.administer": "staff/members",
+    "staff.approve": "staff/grants/check",
+    "staff.analyse": "staff/analysis",
+}
+
+
+async def test_a_right_for_one_affair_or_information_does_nothing_that_is_about_every_one(running, people, desk):
+    """SC-24: none is asked for, and one that was granted before this was refused opens nothing."""
+    one, other, holder = people
+    assert set(ABOUT_EVERYTHING) == WITHOUT_LIMITS
+    limits = ({"affair": "42"}, {"information": "医療保険給付関係情報"})
+    for function in ABOUT_EVERYTHING:
+        for limit in limits:
+            assert await desk.ask(one, holder, function, **limit) == (400, "malformed_scope"), function
+        await desk.granted(one, other, holder, function)
+    for path in ABOUT_EVERYTHING.values():
+        assert (await _tried(desk, holder, path))[0] in (200, 400), path
+    database = await Database.open(running.role("intermediate").dsn, connections=1)
+    try:
+        for affair, information in (("42", "*"), ("*", "医療保険給付関係情報")):
+            async with database.inside("a_setagaya_intermediate") as connection:
+                await connection.execute(
+                    "update staff_grant set affair = $2, information = $3 where staff_id = $1",
+                    holder.staff_id,
+                    affair,
+                    information,
+                )
+            for path in ABOUT_EVERYTHING.values():
+                assert await _tried(desk, holder, path) == NO_RIGHT, path
+    finally:
+        await database.close()
+
+
+async def _tried(desk, person: Person, path: str) -> tuple[int, str]:
+    """Status and reason, of an export (which is no list) too."""
+    if path != "log":
+        return await desk.call(person, path)
+    url, headers = f"{desk.base}/setagaya/log", {"Authorization": f"Bearer {person.token}"}
+    async with desk.session.get(url, headers=headers) as answer:
+        return answer.status, (await answer.json())["reason"] if answer.status != 200 else ""
 
 
 @pytest.mark.parametrize(
