@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import secrets
+from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
+from codebook.identifiers import new_sortable_id
 from gateway.intermediate_server.staff.rights import WITHOUT_LIMITS
 from storage.database import Database
-from tests.support.staff_terminal import Person, first, somebody, terminal
+from tests.support.staff_terminal import Person, Terminal, first, somebody, terminal
 
 HELD = "held-provisions"
 NO_RIGHT = (403, "right_missing")
@@ -133,6 +137,42 @@ async def test_whoever_leaves_or_moves_has_nothing_left_at_once(people, desk):
     _, grants = await desk.call(one, "staff/grants")
     assert {row["state"] for row in grants if row["staff_id"] == holder.staff_id} == {"revoked"}
     assert grant["grant_id"] in {row["grant_id"] for row in grants}
+
+
+async def test_whoever_leaves_while_they_send_does_nothing_with_that_call(people, desk):
+    """SC-11: headers and the first bytes of a body are nothing that a right is kept by."""
+    one, other, holder = people
+    for function in ("bars.change", "operations", "backup"):
+        await desk.granted(one, other, holder, function)
+    bar = {"bar_id": new_sortable_id("B", 0, secrets.token_bytes(10)), "place": "person", "cause": "support_measures"}
+    assert (await desk.call(holder, "bars/set", {**bar, "integrated_number": "100000000000000"}))[0] == 200
+    assert (await desk.call(holder, "code-counts"))[0] == 200
+    left = asyncio.Event()
+    lift = {"bar_id": bar["bar_id"], "event": "lift"}
+    calls = [
+        asyncio.create_task(_sent_slowly(desk, holder, path, items, left))
+        for path, items in (("bars/change", [lift]), ("code-counts", []), ("backups", []))
+    ]
+    await asyncio.sleep(0.5)
+    assert (await desk.call(one, "staff/members/change", {"operation": "leave", "staff_id": holder.staff_id}))[0] == 200
+    left.set()
+    assert await asyncio.gather(*calls) == [(401, "session_ended")] * 3
+
+
+async def _sent_slowly(
+    desk: Terminal, person: Person, path: str, items: list[Any], rest: asyncio.Event
+) -> tuple[int, str]:
+    """Status and reason of a call whose body is begun at once and goes on with `rest`."""
+    body = json.dumps({"items": items}).encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield body[:5]
+        await rest.wait()
+        yield body[5:]
+
+    headers = {"Authorization": f"Bearer {person.token}", "Content-Type": "application/json"}
+    async with desk.session.post(f"{desk.base}/{person.agency}/{path}", data=parts(), headers=headers) as answer:
+        return answer.status, (await answer.json(content_type=None)).get("reason", "")
 
 
 async def test_an_id_and_a_card_are_one_persons_for_ever(people, desk):
