@@ -216,6 +216,8 @@ def _said(answer: dict[str, Any]) -> str:
         return "提供を許しました。照会者に届けます"
     if answer.get("approved"):
         return "1 人目の承認を記録しました。別の職員の承認で提供されます"
+    if answer.get("reason"):
+        return "照会者の鍵が使えないため、提供できませんでした。そのことを照会者に伝えます"
     return "提供を拒みました。理由を照会者に伝えます"
 
 

@@ -147,8 +147,9 @@ class ProviderWorld:
     def question(
         self, number: str, *, inquirer: str = INQUIRER, item: str = "", items: Iterable[str] = (), **more: Any
     ) -> Question:
-        """A question with the core's permit for it."""
+        """A question with the core's permit for it; `public_key`: another than one that opens the answer."""
         key = new_one_time_key()
+        public_key = more.pop("public_key", key.public)
         asked = Asked(
             basis=BASIS,
             expires_at=timestamp(self.now + LIMITS.answer_within),
@@ -157,7 +158,7 @@ class ProviderWorld:
             inquiry_number=self._id("Q"),
             item=item or ITEM[inquirer],
             items=tuple(sorted(items)),
-            key_hash=key_hash(key.public).hex(),
+            key_hash=key_hash(public_key).hex(),
             list_digest=self.agency.lists.on(self.agency.today(self.now)).digest,
             provider=PROVIDER,
             **more,
@@ -176,7 +177,7 @@ class ProviderWorld:
         )
         arriving = ProvisionItem(
             permit=write_permit(claims, self.core),
-            public_key=key.public,
+            public_key=public_key,
             request=request,
             signature=self.signers[inquirer].sign(labels.INQUIRY, request),
             code=code,

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -21,7 +21,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.answering import PROVIDED, Answer
+from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
@@ -39,6 +39,12 @@ _APPROVE = Statement("approve_held", _SQL["approve_held"])
 _SECOND = Statement("second_held", _SQL["second_held"])
 _APPROVED_STEP = commit_step("intermediate", "provision.approved")
 _DECIDED_STEP = commit_step("intermediate", "provision.decided")
+_RELEASED: Final = {
+    PROVIDED: ("released", EntryKind.PROVISION_RELEASED),
+    NOT_PROVIDED: ("released", EntryKind.PROVISION_NOT_PROVIDED),
+}
+_REFUSED: Final = ("rejected", EntryKind.PROVISION_REFUSED)
+"""State and kind of entry by what the inquirer is told: a release of what cannot be sealed for it is a refusal."""
 REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person"})
 
 
@@ -99,16 +105,22 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
                 "Two people release this kind of information; another one must approve it too.",
             )
         second = (Write(_SECOND, (permit.permit_id, decider.staff_id, row["approved_digest"])),)
-    disposition, marked = left.disposition, _marked(agency, decision, row)
     made = answering.conclude(
-        agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
+        agency, permit, row["exchange_digest"], row["public_key"], now, left.disposition, left.why, left.records, row["integrated_number"],
+        marked=_marked(agency, decision, row),
     )  # fmt: skip
-    kind = EntryKind.PROVISION_RELEASED if disposition == PROVIDED else EntryKind.PROVISION_NOT_PROVIDED
-    entry = decider.entry(released="part" if decision.withheld else "whole", **_said(decision, row, left))
+    state, kind = _RELEASED.get(made.disposition, _REFUSED)
+    said = _said(decision, row, left)
+    if made.reason is not None:  # nothing leaves: the inquirer's key cannot be sealed for
+        answer: dict[str, Any] = {"refused": True, "reason": made.reason}
+        entry = decider.entry(refused=made.reason, **said)
+    else:
+        answer = {"released": True}
+        entry = decider.entry(released="part" if decision.withheld else "whole", **said)
     await conclude(
-        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
+        agency, permit, made, state, kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
-    return {"released": True}
+    return answer
 
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
@@ -132,8 +144,7 @@ async def _refuse(
         agency,
         permit,
         made,
-        "rejected",
-        EntryKind.PROVISION_REFUSED,
+        *_REFUSED,
         decider.staff_id,
         now,
         entries=(

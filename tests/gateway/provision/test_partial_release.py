@@ -11,6 +11,7 @@ from gateway.intermediate_server.network.wire import encode_payload
 from gateway.intermediate_server.provision import held
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
 from keys.binding import bind
+from keys.sealing import new_one_time_key
 from tests.support.copies import paid, qualified
 from tests.support.provider_world import ProviderWorld, Question
 from transport.problem import ProblemError
@@ -62,6 +63,27 @@ async def test_a_decision_is_on_record_with_its_permit_and_inquiry(world):
     }
     assert told[released.permit_id] == (released.asked.inquiry_number, "whole")
     assert told[refused.permit_id] == (refused.asked.inquiry_number, "refused_by_staff")
+
+
+async def test_is_5_a_release_for_a_key_that_cannot_be_used_is_recorded_and_told_as_a_refusal(world):
+    number = await world.person()
+    await qualified(world, number, auto_response="barred")
+    question = world.question(number, public_key=new_one_time_key().public[:-32] + bytes(32))
+    assert (await world.ask(question)).disposition == "held"
+    seen = await world.held(question.permit_id)
+    answer = await world.decide(question.permit_id, seen["content_hash"])
+    assert answer == {"refused": True, "reason": "public_key_unusable"}
+    assert (await world.later(question)).reason == "public_key_unusable"
+    [row] = await world.fetch("select state from provision where permit_id = $1", question.permit_id)
+    assert row["state"] == "rejected"
+    log = await world.entries(question.asked.inquiry_number)
+    assert [one["kind"] for one in log] == ["provision.held", "provision.refused"]
+    [own] = [
+        one["facts"]
+        for one in await world.entries()
+        if one["kind"] == "staff.operated" and one["facts"].get("permit_id") == question.permit_id
+    ]
+    assert own["refused"] == "public_key_unusable"
 
 
 async def test_one_record_of_several_can_be_struck(world):
