@@ -172,7 +172,8 @@ def _before(row: Mapping[str, Any]) -> Html:
     if not row.get("approved_by"):
         return Html("")
     left_out = len(row.get("approved_withheld") or [])
-    return good(f"1 人目の承認: {row['approved_by']}{f'（{left_out} 項目を除く）' if left_out else ''}")
+    marked = "、不開示とする" if row.get("approved_non_disclosure") else ""
+    return good(f"1 人目の承認: {row['approved_by']}{f'（{left_out} 項目を除く）' if left_out else ''}{marked}")
 
 
 async def _show(request: web.Request, whose: Seat, fields: Mapping[str, str]) -> web.Response:

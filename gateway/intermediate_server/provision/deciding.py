@@ -51,7 +51,7 @@ REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person
 class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_SYM_90016. `content_hash` as IF_SYM_90015 has shown it to the same person for this `withheld`; `reason` is told the inquirer when `approve` is false.
 
-    `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項).
+    `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項), whichever of two people says so.
     """
 
     permit_id: str
@@ -110,7 +110,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
         marked=_marked(agency, decision, row),
     )  # fmt: skip
     state, kind = _RELEASED.get(made.disposition, _REFUSED)
-    said = _said(decision, row, left)
+    said = _said(decision, row, left, marked=_by_staff(decision, row))
     if made.reason is not None:  # nothing leaves: the inquirer's key cannot be sealed for
         answer: dict[str, Any] = {"refused": True, "reason": made.reason}
         entry = decider.entry(refused=made.reason, **said)
@@ -125,8 +125,12 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
     """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    barred = agency.bars.look(row["integrated_number"], row["information"])
-    return decision.non_disclosure or barred.marked
+    return _by_staff(decision, row) or agency.bars.look(row["integrated_number"], row["information"]).marked
+
+
+def _by_staff(decision: HeldDecision, row: Record) -> bool:
+    """不開示 by one of those who decide: what the first of two has said counts, whatever the second says."""
+    return decision.non_disclosure or bool(row["approved_non_disclosure"])
 
 
 async def _refuse(
@@ -195,7 +199,7 @@ async def _first(
     agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
 ) -> dict[str, Any]:
     """The first of two people: nothing leaves. When somebody else was first in the meantime, this one decides anew."""
-    entry = decider.entry(approved="first", **_said(decision, row, left))
+    entry = decider.entry(approved="first", **_said(decision, row, left, marked=decision.non_disclosure))
     values = (
         row["permit_id"],
         decider.staff_id,
@@ -203,6 +207,7 @@ async def _first(
         row["first_staff"] or "",
         encode(decision.withheld),
         row["revision"],
+        decision.non_disclosure,
     )
     commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
     if not isinstance(await agency.committer.apply(commit), Applied):
@@ -210,13 +215,14 @@ async def _first(
     return {"approved": True}
 
 
-def _said(decision: HeldDecision, row: Record, left: Leaving) -> dict[str, str]:
+def _said(decision: HeldDecision, row: Record, left: Leaving, *, marked: bool) -> dict[str, str | int]:
     """What the access log says of an approval or a release: ids, a keyed hash, names of items and words of ours."""
     return {
         "permit_id": decision.permit_id,
         "inquiry_number": row["inquiry_number"],
         "content_hash": left.mark,
         **({"withheld": encode(decision.withheld)} if decision.withheld else {}),
+        **({"non_disclosure": True} if marked else {}),
     }
 
 

@@ -115,6 +115,27 @@ async def test_two_people_must_have_struck_the_same(two):
     }
 
 
+@pytest.mark.parametrize("by", ["staff-1", "staff-2"])
+async def test_whichever_of_two_people_says_so_the_release_is_marked_as_not_to_be_disclosed(two, by):
+    """番号法23条2項."""
+    question = await asked(two)
+    for who in ("staff-1", "staff-2"):
+        seen = await two.held(question.permit_id, by=who)
+        if who == "staff-2":
+            assert (
+                seen["approved_non_disclosure"]
+                is (await listed(two, question))["approved_non_disclosure"]
+                is (by == "staff-1")
+            )
+        await two.decide(question.permit_id, seen["content_hash"], by=who, non_disclosure=who == by)
+    assert (await two.later(question)).outcome["non_disclosure"] is True
+    [*_, entry] = await two.entries(question.asked.inquiry_number)
+    assert (entry["kind"], entry["non_disclosure"]) == ("provision.released", True)
+    facts = [one["facts"] for one in await two.entries() if one["kind"] == "staff.operated"]
+    said = [one.get("non_disclosure", False) for one in facts if one.get("permit_id") == question.permit_id]
+    assert said == [by == "staff-1", True]
+
+
 async def listed(world: ProviderWorld, question: Question) -> dict:
     """Its line in the list."""
     rows = (await held.page(world.agency, held.PageItem(), EVERYTHING))["held"]
