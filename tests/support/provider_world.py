@@ -145,9 +145,16 @@ class ProviderWorld:
     # --- questions and answers
 
     def question(
-        self, number: str, *, inquirer: str = INQUIRER, item: str = "", items: Iterable[str] = (), **more: Any
+        self,
+        number: str,
+        *,
+        inquirer: str = INQUIRER,
+        item: str = "",
+        items: Iterable[str] = (),
+        permit_id: str = "",
+        **more: Any,
     ) -> Question:
-        """A question with the core's permit for it; `public_key`: another than one that opens the answer."""
+        """A question with the core's permit for it. `permit_id`: a dishonest core has given that id before; `public_key`: none that opens the answer."""
         key = new_one_time_key()
         public_key = more.pop("public_key", key.public)
         asked = Asked(
@@ -168,7 +175,7 @@ class ProviderWorld:
         said = {name: value for name, value in json.loads(request).items() if name not in ("v", "expires_at")}
         claims = PermitClaims(
             **said,
-            permit_id=self._id("K"),
+            permit_id=permit_id or self._id("K"),
             request_digest=sha256(request).hexdigest(),
             code_binding=sha256(nonce + code).hexdigest(),
             issued_at=timestamp(self.now),
