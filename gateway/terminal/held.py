@@ -172,7 +172,8 @@ def _before(row: Mapping[str, Any]) -> Html:
     if not row.get("approved_by"):
         return Html("")
     left_out = len(row.get("approved_withheld") or [])
-    return good(f"1 人目の承認: {row['approved_by']}{f'（{left_out} 項目を除く）' if left_out else ''}")
+    marked = "、不開示とする" if row.get("approved_non_disclosure") else ""
+    return good(f"1 人目の承認: {row['approved_by']}{f'（{left_out} 項目を除く）' if left_out else ''}{marked}")
 
 
 async def _show(request: web.Request, whose: Seat, fields: Mapping[str, str]) -> web.Response:
@@ -216,6 +217,8 @@ def _said(answer: dict[str, Any]) -> str:
         return "提供を許しました。照会者に届けます"
     if answer.get("approved"):
         return "1 人目の承認を記録しました。別の職員の承認で提供されます"
+    if answer.get("reason"):
+        return "照会者の鍵が使えないため、提供できませんでした。そのことを照会者に伝えます"
     return "提供を拒みました。理由を照会者に伝えます"
 
 

@@ -60,7 +60,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
-            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar")),
+            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar", "write_replica_withdrawn")),
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),

@@ -154,8 +154,9 @@ class ProviderWorld:
         permit_id: str = "",
         **more: Any,
     ) -> Question:
-        """A question with the core's permit for it, which a dishonest core has given an id that it has given before (`permit_id`)."""
+        """A question with the core's permit for it. `permit_id`: a dishonest core has given that id before; `public_key`: none that opens the answer."""
         key = new_one_time_key()
+        public_key = more.pop("public_key", key.public)
         asked = Asked(
             basis=BASIS,
             expires_at=timestamp(self.now + LIMITS.answer_within),
@@ -164,7 +165,7 @@ class ProviderWorld:
             inquiry_number=self._id("Q"),
             item=item or ITEM[inquirer],
             items=tuple(sorted(items)),
-            key_hash=key_hash(key.public).hex(),
+            key_hash=key_hash(public_key).hex(),
             list_digest=self.agency.lists.on(self.agency.today(self.now)).digest,
             provider=PROVIDER,
             **more,
@@ -183,7 +184,7 @@ class ProviderWorld:
         )
         arriving = ProvisionItem(
             permit=write_permit(claims, self.core),
-            public_key=key.public,
+            public_key=public_key,
             request=request,
             signature=self.signers[inquirer].sign(labels.INQUIRY, request),
             code=code,

@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -21,7 +21,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.answering import PROVIDED, Answer
+from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
@@ -39,13 +39,19 @@ _APPROVE = Statement("approve_held", _SQL["approve_held"])
 _SECOND = Statement("second_held", _SQL["second_held"])
 _APPROVED_STEP = commit_step("intermediate", "provision.approved")
 _DECIDED_STEP = commit_step("intermediate", "provision.decided")
+_RELEASED: Final = {
+    PROVIDED: ("released", EntryKind.PROVISION_RELEASED),
+    NOT_PROVIDED: ("released", EntryKind.PROVISION_NOT_PROVIDED),
+}
+_REFUSED: Final = ("rejected", EntryKind.PROVISION_REFUSED)
+"""State and kind of entry by what the inquirer is told: a release of what cannot be sealed for it is a refusal."""
 REASONS = frozenset({"refused_by_staff", "non_disclosure", "protection_of_person"})
 
 
 class HeldDecision(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_SYM_90016. `content_hash` as IF_SYM_90015 has shown it to the same person for this `withheld`; `reason` is told the inquirer when `approve` is false.
 
-    `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項).
+    `non_disclosure`: the records of all parties mark it as 不開示 (番号法23条2項), whichever of two people says so.
     """
 
     permit_id: str
@@ -99,22 +105,32 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
                 "Two people release this kind of information; another one must approve it too.",
             )
         second = (Write(_SECOND, (permit.permit_id, decider.staff_id, row["approved_digest"])),)
-    disposition, marked = left.disposition, _marked(agency, decision, row)
     made = answering.conclude(
-        agency, permit, row["exchange_digest"], row["public_key"], now, disposition, left.why, left.records, row["integrated_number"], marked=marked
+        agency, permit, row["exchange_digest"], row["public_key"], now, left.disposition, left.why, left.records, row["integrated_number"],
+        marked=_marked(agency, decision, row),
     )  # fmt: skip
-    kind = EntryKind.PROVISION_RELEASED if disposition == PROVIDED else EntryKind.PROVISION_NOT_PROVIDED
-    entry = decider.entry(released="part" if decision.withheld else "whole", **_said(decision, row, left))
+    state, kind = _RELEASED.get(made.disposition, _REFUSED)
+    said = _said(decision, row, left, marked=_by_staff(decision, row))
+    if made.reason is not None:  # nothing leaves: the inquirer's key cannot be sealed for
+        answer: dict[str, Any] = {"refused": True, "reason": made.reason}
+        entry = decider.entry(refused=made.reason, **said)
+    else:
+        answer = {"released": True}
+        entry = decider.entry(released="part" if decision.withheld else "whole", **said)
     await conclude(
-        agency, permit, made, "released", kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
+        agency, permit, made, state, kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
-    return {"released": True}
+    return answer
 
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
     """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    barred = agency.bars.look(row["integrated_number"], row["information"])
-    return decision.non_disclosure or barred.marked
+    return _by_staff(decision, row) or agency.bars.look(row["integrated_number"], row["information"]).marked
+
+
+def _by_staff(decision: HeldDecision, row: Record) -> bool:
+    """不開示 by one of those who decide: what the first of two has said counts, whatever the second says."""
+    return decision.non_disclosure or bool(row["approved_non_disclosure"])
 
 
 async def _refuse(
@@ -132,8 +148,7 @@ async def _refuse(
         agency,
         permit,
         made,
-        "rejected",
-        EntryKind.PROVISION_REFUSED,
+        *_REFUSED,
         decider.staff_id,
         now,
         entries=(
@@ -184,7 +199,7 @@ async def _first(
     agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
 ) -> dict[str, Any]:
     """The first of two people: nothing leaves. When somebody else was first in the meantime, this one decides anew."""
-    entry = decider.entry(approved="first", **_said(decision, row, left))
+    entry = decider.entry(approved="first", **_said(decision, row, left, marked=decision.non_disclosure))
     values = (
         row["permit_id"],
         decider.staff_id,
@@ -192,6 +207,7 @@ async def _first(
         row["first_staff"] or "",
         encode(decision.withheld),
         row["revision"],
+        decision.non_disclosure,
     )
     commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
     if not isinstance(await agency.committer.apply(commit), Applied):
@@ -199,13 +215,14 @@ async def _first(
     return {"approved": True}
 
 
-def _said(decision: HeldDecision, row: Record, left: Leaving) -> dict[str, str]:
+def _said(decision: HeldDecision, row: Record, left: Leaving, *, marked: bool) -> dict[str, str | int]:
     """What the access log says of an approval or a release: ids, a keyed hash, names of items and words of ours."""
     return {
         "permit_id": decision.permit_id,
         "inquiry_number": row["inquiry_number"],
         "content_hash": left.mark,
         **({"withheld": encode(decision.withheld)} if decision.withheld else {}),
+        **({"non_disclosure": True} if marked else {}),
     }
 
 

@@ -176,4 +176,5 @@ def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
         "approved_by": row["first_staff"],
         "approved_hash": row["approved_digest"],
         "approved_withheld": msgspec.json.decode(row["withheld"] or "[]"),
+        "approved_non_disclosure": row["approved_non_disclosure"] or False,
     }

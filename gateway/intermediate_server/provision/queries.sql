@@ -28,7 +28,7 @@ returning provision.permit_id
 -- name: held
 -- A page of the held provisions that a right ($5) covers, the most urgent first; ($1, $2): the last one of the page before.
 select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
-    held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
+    held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
     and array['*/*', '*/' || information, item || '/*', item || '/' || information] && $5::text[]
@@ -36,16 +36,18 @@ order by answer_by, permit_id limit $3
 
 -- name: held_one
 select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground, revision, integrated_number, permit, request, public_key, exchange_digest,
-    list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld
+    list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 
 -- name: approve_held
 -- Only while the bars are those that the approver saw. In the place of somebody who may no longer decide, or of an approval of something else.
-insert into held_approval (permit_id, first_staff, content_digest, withheld)
-select r.permit_id, r.first_staff, r.content_digest, r.withheld
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) as r (permit_id, first_staff, content_digest, instead_of, withheld, revision)
+insert into held_approval (permit_id, first_staff, content_digest, withheld, non_disclosure)
+select r.permit_id, r.first_staff, r.content_digest, r.withheld, r.non_disclosure
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::boolean[])
+    as r (permit_id, first_staff, content_digest, instead_of, withheld, revision, non_disclosure)
 join provision p on p.permit_id = r.permit_id and p.state = 'held' and p.revision = r.revision
-on conflict (permit_id) do update set first_staff = excluded.first_staff, content_digest = excluded.content_digest, withheld = excluded.withheld
+on conflict (permit_id) do update set first_staff = excluded.first_staff, content_digest = excluded.content_digest, withheld = excluded.withheld,
+    non_disclosure = excluded.non_disclosure
     where held_approval.second_staff is null and (held_approval.first_staff = any($4::text[]) or held_approval.content_digest <> excluded.content_digest)
 returning permit_id
 

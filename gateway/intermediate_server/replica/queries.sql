@@ -5,7 +5,7 @@ select integrated_number, wrapped from person_key where integrated_number = any(
 select record_id, revision, content_index, integrated_number from replica where record_id = any($1::text[])
 
 -- name: withdrawn_by_id
-select record_id, revision from replica_withdrawn where record_id = any($1::text[])
+select record_id, revision, number_sealed from replica_withdrawn where record_id = any($1::text[])
 
 -- name: keep_person_key
 insert into person_key (integrated_number, wrapped)
@@ -31,10 +31,12 @@ delete from replica using unnest($1::text[], $2::bigint[]) as r (record_id, revi
 where replica.record_id = r.record_id and replica.revision <= r.revision returning replica.record_id
 
 -- name: remember_withdrawn
-insert into replica_withdrawn as held (record_id, revision, withdrawn_at)
-select r.record_id, r.revision, r.withdrawn_at from unnest($1::text[], $2::bigint[], $3::timestamptz[]) as r (record_id, revision, withdrawn_at)
+-- Whose the copy was: of the last one that was there.
+insert into replica_withdrawn as held (record_id, revision, withdrawn_at, person_index, number_sealed)
+select r.* from unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bytea[], $5::bytea[]) as r (record_id, revision, withdrawn_at, person_index, number_sealed)
 on conflict (record_id) do update set
-    revision = greatest(held.revision, excluded.revision), withdrawn_at = greatest(held.withdrawn_at, excluded.withdrawn_at)
+    revision = greatest(held.revision, excluded.revision), withdrawn_at = greatest(held.withdrawn_at, excluded.withdrawn_at),
+    person_index = coalesce(excluded.person_index, held.person_index), number_sealed = coalesce(excluded.number_sealed, held.number_sealed)
 returning record_id
 
 -- name: replicas_of
@@ -90,7 +92,7 @@ select count(*) from person_key where (substring(wrapped from 2 for 4) = int4sen
 
 -- name: copies_over
 -- Copies whose last public day was before this one.
-select record_id, revision from replica where public_to < $1 order by public_to limit $2
+select record_id, revision, integrated_number from replica where public_to < $1 order by public_to limit $2
 
 -- name: note_erased_copies
 insert into erasure (key_purpose, kind, rule, state, begun_at, erased)

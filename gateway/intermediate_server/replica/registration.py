@@ -1,8 +1,8 @@
 """副本 (replica) registration (DBM, IS-6): format check first, then sealed under the person's own key.
 
 Record id and revision are the retry identity: the same again is registered already, another content under them is refused
-(「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number, and the bars of the number of before
-follow it (replica.carrying); a lower one is out of date.
+(「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number, or stands in the place of one that was
+withdrawn; the bars of the number of before follow it (replica.carrying). A lower one is out of date.
 A bad record is answered with item and reason; good ones of the same list go on (LS-2).
 """
 
@@ -25,7 +25,7 @@ from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
-from gateway.intermediate_server.replica import carrying, erasure
+from gateway.intermediate_server.replica import carrying, erasure, withdrawn
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
@@ -134,7 +134,7 @@ class _Held:
     """What is held of the records of one list; `writes` and `moves` (numbers of before and of now) grow while the list is judged."""
 
     copies: dict[str, tuple[int, bytes, str]]
-    withdrawn: dict[str, int]
+    withdrawn: dict[str, Record]
     wrapped: dict[str, bytes]
     keys: dict[str, Box] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
@@ -146,11 +146,11 @@ async def _read_held(agency: HostedAgency, records: list[ReplicaItem]) -> _Held:
     numbers = sorted({record.integrated_number for record in records if record.operation == "register"})
     async with agency.database.inside(agency.tenant) as connection:
         copies = await connection.fetch(_SQL["records_by_id"], ids)
-        withdrawn = await connection.fetch(_SQL["withdrawn_by_id"], ids)
+        gone = await connection.fetch(_SQL["withdrawn_by_id"], ids)
         wrapped = await connection.fetch(_SQL["keys_of"], numbers) if numbers else []
     return _Held(
         copies={row["record_id"]: (row["revision"], row["content_index"], row["integrated_number"]) for row in copies},
-        withdrawn={row["record_id"]: row["revision"] for row in withdrawn},
+        withdrawn={row["record_id"]: row for row in gone},
         wrapped={row["integrated_number"]: row["wrapped"] for row in wrapped},
     )
 
@@ -177,28 +177,29 @@ async def _register_all(
         else:
             seen.add(record.record_id)
             answers.append(
-                _delete(record, held, now) if record.operation == "delete" else _register(agency, record, held)
+                _delete(agency, record, held, now) if record.operation == "delete" else _register(agency, record, held)
             )
     await _commit(agency, held.writes, now, held.moves)
     return answers
 
 
-def _delete(record: ReplicaItem, held: _Held, now: datetime) -> dict[str, Any]:
-    known = held.copies[record.record_id][0] if record.record_id in held.copies else None
+def _delete(agency: HostedAgency, record: ReplicaItem, held: _Held, now: datetime) -> dict[str, Any]:
+    known, _, number = held.copies.get(record.record_id, (None, b"", None))
+    before = held.withdrawn.get(record.record_id)
     if known is not None and known > record.revision > 0:
         return _refused("revision_outdated", revision=known)
     if known is not None:
         held.writes.append(Write(_DELETE, (record.record_id, max(record.revision, known))))
-    if record.revision > held.withdrawn.get(record.record_id, 0):
-        held.writes.append(Write(_REMEMBER, (record.record_id, record.revision, now)))
+    if known is not None or record.revision > (0 if before is None else before["revision"]):
+        held.writes.append(Write(_REMEMBER, withdrawn.row(agency, record.record_id, record.revision, number, now)))
     return {"registered": True}
 
 
 def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[str, Any]:
-    withdrawn = held.withdrawn.get(record.record_id)
-    if withdrawn is not None and withdrawn >= record.revision:
-        return _refused("revision_outdated", revision=withdrawn)
-    known, known_index, before = held.copies.get(record.record_id, (-1, b"", record.integrated_number))
+    gone = held.withdrawn.get(record.record_id)
+    if gone is not None and gone["revision"] >= record.revision:
+        return _refused("revision_outdated", revision=gone["revision"])
+    known, known_index, before = held.copies.get(record.record_id, (-1, b"", None))
     if known == record.revision:
         same = known_index in _possible_indexes(agency.keys.ring, record)
         return {"registered": True} if same else _refused("record_id_reused", revision=known)
@@ -208,7 +209,9 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
     if number not in held.keys:
         held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
     held.writes.append(_register_write(agency, record, held.keys[number]))
-    if before != number:
+    if before is None and gone is not None:
+        before = withdrawn.number_of(agency, gone)
+    if before not in (None, number):
         held.moves.add((before, number))
     return {"registered": True}
 
@@ -296,10 +299,13 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     """Withdraw copies whose last public day is over, some at a time; how many went. An owner that makes one public again sends it anew."""
     async with agency.database.inside(agency.tenant) as connection:
         over = await connection.fetch(_SQL["copies_over"], agency.today(now), _EXPIRED_AT_ONCE)
-    rows = [(row["record_id"], row["revision"]) for row in over]
-    writes = [Write(_DELETE, row) for row in rows] + [Write(_REMEMBER, (*row, now)) for row in rows if row[1] > 0]
+    writes: list[Write] = []
+    async for row in with_turns(over):
+        record_id, revision = row["record_id"], row["revision"]
+        writes.append(Write(_DELETE, (record_id, revision)))
+        writes.append(Write(_REMEMBER, withdrawn.row(agency, record_id, revision, row["integrated_number"], now)))
     await _commit(agency, writes, now)
-    return len(rows)
+    return len(over)
 
 
 def open_record(agency: HostedAgency, row: Record) -> dict[str, dict[str, str]]:

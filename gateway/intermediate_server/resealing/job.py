@@ -1,4 +1,4 @@
-"""The re-sealing of one agency's rows at an intermediate server (copies, codes, whose look-ups staff must not make, whose bars they have set), and
+"""The re-sealing of one agency's rows at an intermediate server (copies, whose they were, codes, whose look-ups staff must not make, whose bars they have set), and
 its entries of the log.
 
 A code and the index that finds it are made anew together, and so is a relation of staff: each row is found under its earlier key until then (docs/adr/0064).
@@ -17,7 +17,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding
 from gateway.intermediate_server.records.exchange_entries import note_about
-from gateway.intermediate_server.replica import registration, rekeying
+from gateway.intermediate_server.replica import registration, rekeying, withdrawn
 from gateway.intermediate_server.replica.rekeying import PersonKeyRows
 from gateway.intermediate_server.staff import factors
 from storage import sql
@@ -53,6 +53,7 @@ _TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
     (CODES, "person_code", _code),
     (STAFF, "staff_relation", _relation),
     (whose.PURPOSE, "bar", _bar),
+    (whose.PURPOSE, "replica_withdrawn", withdrawn.anew),
 )
 """Purpose, name of its table's statements, and how a row is made anew."""
 PURPOSES: Final = (registration.PURPOSE, CODES, STAFF)

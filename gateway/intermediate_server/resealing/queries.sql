@@ -32,6 +32,21 @@ from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (bar_id, person_index, nu
 -- name: count_bar
 select count(*) from bar where number_sealed is not null and (substring(number_sealed from 2 for 4) = int4send($1)) = $2
 
+-- name: page_of_replica_withdrawn
+-- Those that have their number beside them.
+with page as (select record_id from replica_withdrawn where number_sealed is not null and record_id > $1 order by record_id limit $2),
+held as materialized (
+    select p.* from replica_withdrawn p join page using (record_id) where substring(p.number_sealed from 2 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(record_id) from page) as last, held.record_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_replica_withdrawn
+update replica_withdrawn p set person_index = r.person_index, number_sealed = r.number_sealed
+from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (record_id, person_index, number_sealed) where p.record_id = r.record_id
+
+-- name: count_replica_withdrawn
+select count(*) from replica_withdrawn where number_sealed is not null and (substring(number_sealed from 2 for 4) = int4send($1)) = $2
+
 -- name: page_of_staff_relation
 -- Those that have their number beside them.
 with page as (select distinct staff_id from staff_relation where number_sealed is not null and staff_id > $1 order by staff_id limit $2),

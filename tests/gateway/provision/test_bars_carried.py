@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import pytest
 
 from gateway.intermediate_server.operations import notices
+from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.replica.registration import ReplicaItem
+from gateway.intermediate_server.retention import erasing
 from tests.support.copies import qualified
 from tests.support.provider_world import INFORMATION, ProviderWorld
 
@@ -104,3 +109,51 @@ async def test_what_was_approved_before_a_bar_came_with_a_copy_is_looked_at_agai
     await moved(world, number, other)
     [after] = await world.fetch("select revision from provision where permit_id = $1", question.permit_id)
     assert after["revision"] == before["revision"] + 1
+
+
+async def withdraw(world: ProviderWorld, record_id: str, number: str, revision: int) -> None:
+    item = ReplicaItem(
+        record_id=record_id, revision=revision, operation="delete", integrated_number=number, information="", data_set="", version="",
+        public_from=date(1970, 1, 1), auto_response="", items={},
+    )  # fmt: skip
+    assert await registration.register(world.agency, [item], world.now) == [{"registered": True}]
+
+
+@pytest.mark.parametrize("revision", [0, 3])
+@pytest.mark.parametrize("how", ["withdrawn", "over"])
+async def test_sc_4_a_bar_follows_a_copy_that_is_withdrawn_first_as_a_merge_and_a_split_do(world, how, revision):
+    number, other = await world.person(), await world.person()
+    record_id = await qualified(world, number, revision=revision, public_to=date(2029, 12, 31))
+    await world.bar(integrated_number=number)
+    if how == "withdrawn":
+        await withdraw(world, record_id, number, revision and 4)
+        await withdraw(world, record_id, other, revision and 5)  # nothing is there any more: whose it was stays
+    else:
+        assert await registration.expire(world.agency, datetime(2030, 1, 1, tzinfo=UTC)) == 1
+    await qualified(world, other, record_id=record_id, revision=revision and 6)
+    assert await bars_of(world, other) == [("hold", "support_measures", "unchecked", "auto")]
+    assert await disposition(world, other) == "held"
+
+
+async def test_whose_a_withdrawn_copy_was_is_kept_while_they_are_barred_and_in_clear_nowhere(world):
+    number, other = await world.person(), await world.person()
+    records = {who: await qualified(world, who, revision=3) for who in (number, other)}
+    bar = await world.bar(integrated_number=number)
+    for who, record_id in records.items():
+        await withdraw(world, record_id, who, 4)
+    rows = await world.fetch("select * from replica_withdrawn where record_id = any($1)", [*records.values()])
+    assert len(rows) == 2
+    assert not [row for row in rows if number in str(tuple(row)) or number.encode() in row["number_sealed"]]
+    kept_for = world.agency.limits.ended_kept_for + timedelta(seconds=1)
+
+    async def left_after(times: int) -> list[str]:
+        await erasing.erase_ended(world.agency, world.now + times * kept_for)
+        rows = await world.fetch(
+            "select record_id from replica_withdrawn where record_id = any($1)", [*records.values()]
+        )
+        return [row["record_id"] for row in rows]
+
+    assert await left_after(1) == [records[number]]
+    assert await left_after(2) == [records[number]]
+    await world.change_bar(bar["bar_id"], "lift")
+    assert await left_after(3) == []

@@ -11,6 +11,7 @@ from gateway.intermediate_server.network.wire import encode_payload
 from gateway.intermediate_server.provision import held
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, WhyWithheld, Withheld, strike
 from keys.binding import bind
+from keys.sealing import new_one_time_key
 from tests.support.copies import paid, qualified
 from tests.support.provider_world import ProviderWorld, Question
 from transport.problem import ProblemError
@@ -64,6 +65,27 @@ async def test_a_decision_is_on_record_with_its_permit_and_inquiry(world):
     assert told[refused.permit_id] == (refused.asked.inquiry_number, "refused_by_staff")
 
 
+async def test_is_5_a_release_for_a_key_that_cannot_be_used_is_recorded_and_told_as_a_refusal(world):
+    number = await world.person()
+    await qualified(world, number, auto_response="barred")
+    question = world.question(number, public_key=new_one_time_key().public[:-32] + bytes(32))
+    assert (await world.ask(question)).disposition == "held"
+    seen = await world.held(question.permit_id)
+    answer = await world.decide(question.permit_id, seen["content_hash"])
+    assert answer == {"refused": True, "reason": "public_key_unusable"}
+    assert (await world.later(question)).reason == "public_key_unusable"
+    [row] = await world.fetch("select state from provision where permit_id = $1", question.permit_id)
+    assert row["state"] == "rejected"
+    log = await world.entries(question.asked.inquiry_number)
+    assert [one["kind"] for one in log] == ["provision.held", "provision.refused"]
+    [own] = [
+        one["facts"]
+        for one in await world.entries()
+        if one["kind"] == "staff.operated" and one["facts"].get("permit_id") == question.permit_id
+    ]
+    assert own["refused"] == "public_key_unusable"
+
+
 async def test_one_record_of_several_can_be_struck(world):
     question = await asked(world)
     seen = await world.held(question.permit_id)
@@ -91,6 +113,27 @@ async def test_two_people_must_have_struck_the_same(two):
     assert await two.decide(question.permit_id, part["content_hash"], by="staff-1", withheld=[AMOUNT]) == {
         "released": True
     }
+
+
+@pytest.mark.parametrize("by", ["staff-1", "staff-2"])
+async def test_whichever_of_two_people_says_so_the_release_is_marked_as_not_to_be_disclosed(two, by):
+    """番号法23条2項."""
+    question = await asked(two)
+    for who in ("staff-1", "staff-2"):
+        seen = await two.held(question.permit_id, by=who)
+        if who == "staff-2":
+            assert (
+                seen["approved_non_disclosure"]
+                is (await listed(two, question))["approved_non_disclosure"]
+                is (by == "staff-1")
+            )
+        await two.decide(question.permit_id, seen["content_hash"], by=who, non_disclosure=who == by)
+    assert (await two.later(question)).outcome["non_disclosure"] is True
+    [*_, entry] = await two.entries(question.asked.inquiry_number)
+    assert (entry["kind"], entry["non_disclosure"]) == ("provision.released", True)
+    facts = [one["facts"] for one in await two.entries() if one["kind"] == "staff.operated"]
+    said = [one.get("non_disclosure", False) for one in facts if one.get("permit_id") == question.permit_id]
+    assert said == [by == "staff-1", True]
 
 
 async def listed(world: ProviderWorld, question: Question) -> dict:

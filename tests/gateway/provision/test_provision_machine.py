@@ -83,6 +83,8 @@ class Asked:
     stale: list[tuple[Hashes, tuple[Withheld, ...]]] = field(default_factory=list)
     approved: tuple[str, str] | None = None
     """Who first, and of which content: the hash that staff-1 is shown of it."""
+    marked: bool = False
+    """Whether that approval says 不開示."""
 
 
 class ProvisionMachine(RuleBasedStateMachine):
@@ -257,11 +259,13 @@ class ProvisionMachine(RuleBasedStateMachine):
         one.looks.append((hashes, struck, seen["would_leave"]))
         return one
 
-    @rule(pick=PICK, struck=STRIKE, by=STAFF, then=st.sampled_from(["staff-1", "staff-2", None]))
-    def look_and_approve(self, pick: int, struck: tuple[Withheld, ...], by: str, then: str | None) -> None:
+    @rule(pick=PICK, struck=STRIKE, by=STAFF, then=st.sampled_from(["staff-1", "staff-2", None]), marked=st.booleans())
+    def look_and_approve(
+        self, pick: int, struck: tuple[Withheld, ...], by: str, then: str | None, marked: bool
+    ) -> None:
         one = self._look(pick, struck)
         if one is not None:
-            self._approve(one, one.looks[-1], by)
+            self._approve(one, one.looks[-1], by, marked=marked)
         if one is not None and then is not None and one.state == "held":
             self._approve(one, one.looks[-1], then)
 
@@ -278,11 +282,13 @@ class ProvisionMachine(RuleBasedStateMachine):
             ):
                 self.run.run(self.world.decide(one.question.permit_id, hashes[by], by=by, withheld=list(struck)))
 
-    def _approve(self, one: Asked, seen: tuple[Hashes, tuple[Withheld, ...], list], by: str) -> None:
+    def _approve(
+        self, one: Asked, seen: tuple[Hashes, tuple[Withheld, ...], list], by: str, marked: bool = False
+    ) -> None:
         hashes, struck, records = seen
         hash_ = hashes["staff-1"]
         permit_id = one.question.permit_id
-        call = self.world.decide(permit_id, hashes[by], by=by, withheld=list(struck))
+        call = self.world.decide(permit_id, hashes[by], by=by, withheld=list(struck), non_disclosure=marked)
         found = self.touching(one.someone, one.askers)
         if any(bar.effect in ("freeze", "refuse") for bar in found):
             with pytest.raises(ProblemError, match="person_frozen"):
@@ -295,14 +301,15 @@ class ProvisionMachine(RuleBasedStateMachine):
                 self.run.run(call)
         elif one.approved is None or one.approved[1] != hash_:
             assert self.run.run(call) == {"approved": True}
-            one.approved = (by, hash_)
+            one.approved, one.marked = (by, hash_), marked
         else:
             assert self.run.run(call) == {"released": True}
             one.state, one.waits = "released", True
             self.released[permit_id] = hash_
-            payload = self._now(one).payload
-            assert payload is not None
-            assert payload.records == records
+            answer = self._now(one)
+            assert answer.payload is not None
+            assert answer.payload.records == records
+            assert answer.outcome.get("non_disclosure", False) is (marked or one.marked)
 
     @rule(pick=PICK, by=STAFF)
     def refuse(self, pick: int, by: str) -> None:

@@ -19,7 +19,9 @@ from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.codes.states import Ending
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
+from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.resealing.job import CODES, STAFF, resealing_of
+from gateway.intermediate_server.retention import erasing
 from gateway.intermediate_server.staff import barring, enrolling, reporting
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, commit_step
@@ -274,3 +276,16 @@ async def test_a_bar_works_and_is_found_under_either_key_and_the_old_one_may_go(
     assert not await answers(world, number)
     found = await barring._fetch(agency, "bars_of_person", whose.indexes(ring, number))
     assert [one.integrated_number for one in found] == [number]
+
+
+async def test_a_bar_follows_a_withdrawn_copy_whatever_key_says_whose_it_was(world):
+    number, other, agency = await world.person(), await world.person(), world.agency
+    record_id = await qualified(world, number, public_to=world.now.date())
+    await registration.expire(agency, world.now + timedelta(days=1))
+    rotate(world, STAFF)
+    await world.bar(integrated_number=number)
+    await erasing.erase_ended(agency, world.now + agency.limits.ended_kept_for + timedelta(days=2))
+    assert await made_anew(world, STAFF) == 1
+    destroy(world, STAFF)
+    await qualified(world, other, record_id=record_id, revision=5)
+    assert not await answers(world, other)
