@@ -229,7 +229,7 @@ def read_texts(files: Sequence[Path]) -> list[Text]:
 
 def _in_force(permission_list: PermissionList, day: date) -> tuple[PermissionRow, ...]:
     rows = permission_list.rows.values()
-    return tuple(row for row in rows if row.basis.in_force.covers(day) and row.in_force.covers(day))
+    return tuple(row for row in rows if row.counts_on(day))
 
 
 def _published(head: Head, document: Any) -> Text:

@@ -122,7 +122,7 @@ async def serve(connection: Connection, people: list[dict[str, str]], clock: Clo
         signer=connection.signer,
         register=connection.register,
         lists=frozenset({listed.digest}),
-        permitted=lambda claims: listed.names(claims["basis"], claims["item"], claims["information"]),
+        permitted=lambda claims: listed.permits(claims, connection.register()),
         look=lambda code, _information: known.get(code),
     )
     async with _at_work(connection, clock, provider) as mailbox:

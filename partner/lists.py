@@ -16,26 +16,71 @@ from evidence import canonical
 from keys import labels
 from keys.publisher import PublisherKeys
 from partner.messages import MessageBrokenError, hexdigest, octets
+from partner.providing import parties
+from transport.register import Agency, Register
 
 _JST: Final = timezone(timedelta(hours=9))
 _LARGEST: Final = 16 * 1024 * 1024
+_STATUTORY: Final = frozenset({"statute", "order"})
+_OPEN: Final = date.max.isoformat()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class List:
-    """One version: its digest (hex), its documents as they were signed. Whose row is meant for whom is for the server to judge (`parties`)."""
+    """One version: its digest (hex), its documents as they were signed."""
 
     digest: str
     documents: Sequence[Mapping[str, Any]]
 
-    def names(self, basis: str | None, item: str, information: str) -> bool:
-        """Whether some row of the basis has this item and gives this kind of information."""
+    def permits(self, claims: Mapping[str, Any], register: Register) -> bool:
+        """Whether a row permits what a permit claims, on the legal day on which it was issued (番号法第19条第8号; PL-4).
+
+        1. who asks and who answers, or has delegated it (`parties`), are registered, two, and assessed (番号法第28条)  2. basis and row are in force
+        3. the row has this inquirer  4. it has this information of this provider. Whom only other law could place in a row is not in it.
+        """
+        day = legal_day(datetime.fromisoformat(claims["issued_at"]))
+        # 1
+        inquirer, provider = map(register.agencies.get, parties(claims))
+        if inquirer is None or provider is None or inquirer.name == provider.name:
+            return False
+        if not (inquirer.assessed_on(day) and provider.assessed_on(day)):
+            return False
+        # 2, 3, 4
         return any(
-            row["item"] == item and any(information in grant.get("information", ()) for grant in row.get("grants", ()))
+            row["item"] == claims["item"]
+            and not row.get("deleted", False)
+            and _covers(row.get("in_force", document["basis"]["in_force"]), day)
+            and _permits(document, row, inquirer, provider, claims["information"])
             for document in self.documents
-            if document.get("basis", {}).get("id") == basis
-            for row in document.get("rows", ())
+            if _is_meant(document["basis"], claims["basis"]) and _covers(document["basis"]["in_force"], day)
+            for row in document["rows"]
         )
+
+
+def _is_meant(basis: Mapping[str, Any], named: str | None) -> bool:
+    """Without a name it is the statute or order of the day."""
+    return basis["kind"] in _STATUTORY if named is None else bool(basis["id"] == named)
+
+
+def _covers(period: Mapping[str, str | None], day: date) -> bool:
+    """Days in ISO form, `to` the last one inside, None for open."""
+    return str(period["from"]) <= day.isoformat() <= (period["to"] or _OPEN)
+
+
+def _permits(
+    document: Mapping[str, Any], row: Mapping[str, Any], inquirer: Agency, provider: Agency, information: str
+) -> bool:
+    terms = document["definitions"]["terms"]
+    asker = terms[row["inquirer"]]
+    if document["basis"]["kind"] == "ordinance":  # it lets those ask whom it names, nobody by a kind (docs/adr/0085)
+        asker = {**asker, "kinds": ()}
+    return _is(asker, inquirer) and any(
+        information in grant["information"] and _is(terms[grant["provider"]], provider) for grant in row["grants"]
+    )
+
+
+def _is(term: Mapping[str, Any], agency: Agency) -> bool:
+    return agency.name in term.get("agencies", ()) or not agency.kinds.isdisjoint(term["kinds"])
 
 
 def list_in_force(versions: Iterable[Mapping[str, str]], keys: PublisherKeys, now: datetime) -> List:

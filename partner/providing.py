@@ -59,7 +59,7 @@ PROVIDES_NOTHING: Final[Mapping[str, Any]] = {"refused": {"reason": "agency_prov
 Look = Callable[[bytes, str], Found | None]
 """The agency's own code of a person, and the kind of information → what it knows."""
 Permitted = Callable[[Mapping[str, Any]], bool]
-"""Whether the agency's own copy of the permission list permits these claims: by the rows of `parties(claims)`."""
+"""Whether the agency's own copy of the permission list permits these claims: by the rows of `parties(claims)`, as `partner.lists.List.permits` does."""
 
 
 @dataclass(slots=True, kw_only=True)

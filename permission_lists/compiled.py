@@ -64,7 +64,7 @@ class CompiledList:
         self._rows: dict[tuple[str | None, str], _Row] = {}
         statutory = permission_list.statutory_basis(on)
         for (basis_id, item), row in permission_list.rows.items():
-            if row.basis.in_force.covers(on) and row.in_force.covers(on):
+            if row.counts_on(on):
                 self._rows[basis_id, item] = compiled = _compile(row, examples, on)
                 if row.basis is statutory:
                     self._rows[None, item] = compiled

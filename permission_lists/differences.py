@@ -82,11 +82,11 @@ def compare_on(
     """The differences between two versions, each looked at on its first day; `before`, `after`: all of their rows."""
     one, other = ({row.id: row for row in rows} for rows in (before, after))
     asleep = frozenset(
-        id_ for rows, day in ((one, first), (other, second)) for id_, row in rows.items() if not _in_force(row, day)
+        id_ for rows, day in ((one, first), (other, second)) for id_, row in rows.items() if not row.counts_on(day)
     )
     awake = compare(
-        (row for row in one.values() if _in_force(row, first)),
-        (row for row in other.values() if _in_force(row, second)),
+        (row for row in one.values() if row.counts_on(first)),
+        (row for row in other.values() if row.counts_on(second)),
     )
     rest = [(one.get(id_), other.get(id_)) for id_ in sorted(asleep, key=[*one, *other].index)]
     moved = tuple(
@@ -102,10 +102,6 @@ def compare_on(
         same=awake.same,
         dormant=asleep,
     )  # fmt: skip
-
-
-def _in_force(row: PermissionRow, day: date) -> bool:
-    return row.basis.in_force.covers(day) and row.in_force.covers(day)
 
 
 def _predecessor(row: PermissionRow, left: dict[tuple[str, str], PermissionRow]) -> PermissionRow | None:

@@ -124,6 +124,10 @@ class PermissionRow:
     def id(self) -> str:
         return f"{self.basis.id}:{self.item}"
 
+    def counts_on(self, day: date) -> bool:
+        """Whether it and its basis are in force on a legal day."""
+        return self.basis.in_force.covers(day) and self.in_force.covers(day)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionList:
@@ -144,9 +148,7 @@ class PermissionList:
         return [
             row
             for row in self.rows.values()
-            if row.basis.in_force.covers(on)
-            and row.in_force.covers(on)
-            and any(information in grant.information for grant in row.grants)
+            if row.counts_on(on) and any(information in grant.information for grant in row.grants)
         ]
 
 

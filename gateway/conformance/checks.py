@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from evidence import canonical
-from gateway.conformance import bends, delegated, taking
+from gateway.conformance import bends, by_list, delegated, taking
 from gateway.conformance.answers import (
     BY_LIST,
     NOT_SENT,
@@ -286,7 +286,7 @@ CHECKS: Final = (
     ),
     Check(
         "not_permitted",
-        "リストが許さない照会を、許可証があっても拒む / what the list does not permit, permit or not",
+        "リストにない項の照会を、許可証があっても拒む / an item that the list has not, permit or not",
         f"{_PERMIT}; PL-4",
         _bent(lambda trial: trial.presented(request={"item": "9999"}), *BY_LIST),
     ),
@@ -307,7 +307,7 @@ CHECKS: Final = (
 )
 
 
-_ALL: Final = (*CHECKS, *delegated.CHECKS, *taking.CHECKS)
+_ALL: Final = (*CHECKS, *by_list.CHECKS, *delegated.CHECKS, *taking.CHECKS)
 
 
 def not_made(trial: Trial) -> list[NotJudged]:

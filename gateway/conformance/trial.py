@@ -32,7 +32,7 @@ from partner.messages import Question, SignedRequest, envelope, hexdigest, sign_
 from permission_lists import versions
 from permission_lists.compiled import CompiledList
 from permission_lists.decide import Permitted
-from permission_lists.model import PermissionList
+from permission_lists.model import PermissionList, PermissionRow
 from permission_lists.versions import SignedVersion, legal_day
 from storage import list_files
 from storage.database import Database
@@ -91,7 +91,8 @@ class Trial:
     """`url`: the server's base with the agency in it. `asking`: who asks. `stranger`: an identity that must be turned away.
 
     `in_stead`: an inquiry that the list gives to who has delegated it, and not to who makes it. `strangers`: by side, an agency that has delegated
-    nothing to the inquirer, or to the provider. None: there is none here.
+    nothing to the inquirer, or to the provider. None: there is none here. `unassessed`: who here may not ask today (28条), with the same question.
+    `rows`: of the list that counts today, and those of other versions that are not in force today.
     """
 
     url: str
@@ -106,6 +107,8 @@ class Trial:
     now: datetime
     in_stead: Asking | None
     strangers: Mapping[Side, str | None]
+    rows: tuple[PermissionRow, ...]
+    unassessed: tuple[Asking, ...]
 
     @property
     def inquirer(self) -> str:
@@ -230,32 +233,36 @@ async def prepare(
         now=now,
         in_stead=_in_stead(data, listed, register, asking.question, now),
         strangers={side: _stranger_to(listed, register, asking, side, legal_day(now)) for side in Side},
+        rows=_rows(config, register, listed[1], legal_day(now)),
+        unassessed=tuple(
+            replace(asking, agency=one, signer=_signer(data, one))
+            for one in inquirers(data)
+            if one != agency and not register.agencies[one].assessed_on(legal_day(now))
+        ),
     )
 
 
 def hosting(data: DataFolder, agency: str) -> RoleConfig:
     """The role of this folder that hosts an agency's intermediate server. Raises TrialError."""
-    for path in sorted((data.root / "roles").glob("*/role.json")):
-        found = role_file.load(path.parent)
-        if found.options.get("program") == Program.INTERMEDIATE.value and agency in found.hosted:
+    for found in _intermediate_servers(data):
+        if agency in found.hosted:
             return found
     raise TrialError("照会者の役割がありません / no role here hosts the inquirer")
 
 
 def inquirers(data: DataFolder) -> list[str]:
     """The agencies whose intermediate servers are in this folder."""
-    return [
-        agency
-        for path in sorted((data.root / "roles").glob("*/role.json"))
-        if (found := role_file.load(path.parent)).options.get("program") == Program.INTERMEDIATE.value
-        for agency in found.hosted
-    ]
+    return [agency for found in _intermediate_servers(data) for agency in found.hosted]
+
+
+def _intermediate_servers(data: DataFolder) -> list[RoleConfig]:
+    roles = (role_file.load(path.parent) for path in sorted((data.root / "roles").glob("*/role.json")))
+    return [one for one in roles if one.options.get("program") == Program.INTERMEDIATE.value]
 
 
 def _asking(data: DataFolder, listed: Listed, agency: str, information: str, now: datetime) -> Asking:
     """An inquirer of this data folder and an inquiry that the list in force gives it."""
-    day = legal_day(now)
-    digest, found, compiled = listed
+    day, (digest, found, compiled) = legal_day(now), listed
     basis = found.statutory_basis(day)
     for inquirer in inquirers(data):
         for item in _items(found, day) if inquirer != agency else ():
@@ -266,7 +273,7 @@ def _asking(data: DataFolder, listed: Listed, agency: str, information: str, now
                     information=information,
                     list_digest=digest,
                     basis=basis.id if basis else None,
-                    items=_one_item(information, day),
+                    items=one_item(information, day),
                 )
                 return Asking(agency=inquirer, signer=_signer(data, inquirer), question=question)
     raise TrialError(
@@ -324,19 +331,30 @@ def _signer(data: DataFolder, agency: str) -> Signer:
 
 def list_in_force(config: RoleConfig, register: Register, day: date) -> Listed:
     """Digest, content and rows of the permission list that counts on a legal day. Raises TrialError, OSError."""
+    held = _versions(config, register)
+    head = versions.in_force(tuple(held), day)
+    if head is None:
+        raise TrialError("今日効力のある照合リストがありません / no permission list is in force today")
+    content = versions.read_content(held[head].content)
+    return head.content_digest, content, CompiledList(content, parties_of(register), day)
+
+
+def _versions(config: RoleConfig, register: Register) -> dict[versions.Head, SignedVersion]:
     heads: dict[versions.Head, SignedVersion] = {}
     for signed in list_files.read(config.folder / list_files.FILE_NAME):
         head = versions.check(signed, tuple(heads), register.list_keys)
         if isinstance(head, versions.Head):
             heads[head] = signed
-    head = versions.in_force(tuple(heads), day)
-    if head is None:
-        raise TrialError("今日効力のある照合リストがありません / no permission list is in force today")
-    content = versions.read_content(heads[head].content)
-    return head.content_digest, content, CompiledList(content, parties_of(register), day)
+    return heads
 
 
-def _one_item(information: str, day: Any) -> tuple[str, ...]:
+def _rows(config: RoleConfig, register: Register, listed: PermissionList, day: date) -> tuple[PermissionRow, ...]:
+    contents = (versions.read_content(one.content) for one in _versions(config, register).values())
+    others = {place: row for content in contents for place, row in content.rows.items() if not row.counts_on(day)}
+    return tuple({**others, **listed.rows}.values())
+
+
+def one_item(information: str, day: date) -> tuple[str, ...]:
     """One item of the layout, so that whatever else comes is too much."""
     layout = layouts.in_force(read_layouts(), information, day)
     first = next(iter(layout.data_sets.values()), None) if layout is not None else None

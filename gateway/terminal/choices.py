@@ -66,7 +66,7 @@ def permitted(
     parties = {agency.id: listed_party(agency) for agency in known.values()}
     compiled = CompiledList(listed, parties, on)
     statute = listed.statutory_basis(on)
-    rows = [row for row in listed.rows.values() if row.basis.in_force.covers(on) and row.in_force.covers(on)]
+    rows = [row for row in listed.rows.values() if row.counts_on(on)]
     bases = {row.id: None if row.basis is statute else row.basis.id for row in rows}
 
     def allows(pair: _Pair, row: PermissionRow, information: str) -> bool:

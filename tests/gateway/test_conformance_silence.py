@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.conformance.by_list import CHECKS as BY_LIST
 from gateway.conformance.checks import CHECKS
 from gateway.conformance.delegated import CHECKS as DELEGATED
 from gateway.conformance.not_judged import AS_INQUIRER, AS_PROVIDER
@@ -42,5 +43,5 @@ def test_every_call_is_judged_or_it_is_said_why_not():
 
 def test_every_check_that_a_run_may_lack_something_for_says_what():
     always = CHECKS[0].possible
-    for check in (*CHECKS, *DELEGATED, *TAKING):
+    for check in (*CHECKS, *BY_LIST, *DELEGATED, *TAKING):
         assert bool(check.lacking) == (check.possible is not always), check.id

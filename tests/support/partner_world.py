@@ -57,6 +57,7 @@ def connected(root):
     options = {role: {"continuous_codes": False} for role in ROLES}
     standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
     standing = standing.replace("program: resident-network,", "program: resident-network, reached_at: localhost,")
+    standing = standing.replace("name: 東京都知事,", "name: 東京都知事, assessed: false,")
     first = Running(
         data,
         roles=(),
@@ -115,13 +116,13 @@ async def partner_server(
     """The partner's server at work, with codes of both people that it obtained as every agency does; yields what it awaits."""
     system, _, port = world
     known, mailbox = Known(), box()
-    digest = connection.list_in_force(clock()).digest
+    listed = connection.list_in_force(clock())
     provider = kind(
         agency="partner",
         signer=connection.signer,
         register=connection.register,
-        lists=frozenset({digest}),
-        permitted=lambda claims: claims["item"] != "9999",
+        lists=frozenset({listed.digest}),
+        permitted=lambda claims: listed.permits(claims, connection.register()),
         look=known.look,
     )
     app = application(connection.register, mailbox, provider, "partner", clock)

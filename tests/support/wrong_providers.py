@@ -99,6 +99,23 @@ class JudgesByTheDelegate(Provider):
         return "inquirer_not_in_row" if found is None and "inquirer_for" in claims else found
 
 
+class LooksAtTheItemAlone(Provider):
+    """Of the list it knows which items there are, and neither whose nor which information nor when."""
+
+    def refusal(self, item, claims, now):
+        found = super().refusal(item, claims, now)
+        return None if found == "not_permitted" and claims["item"] != "9999" else found
+
+
+class LooksAtNoProvider(Provider):
+    """It looks who may ask for what, and not from whom."""
+
+    def refusal(self, item, claims, now):
+        found = super().refusal(item, claims, now)
+        others = ({**claims, "provider": one} for one in self.register().agencies)
+        return None if found == "not_permitted" and any(map(self.permitted, others)) else found
+
+
 class TakesAnything(Mailbox):
     """It takes in whatever comes."""
 

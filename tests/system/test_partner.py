@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from gateway.__main__ import main as sekisho
-from gateway.conformance import checks, delegated, taking
+from gateway.conformance import by_list, checks, delegated, taking
 from gateway.conformance.turns import TURNS
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
@@ -40,6 +40,8 @@ from tests.support.wrong_providers import (
     BindsOnce,
     GivesEverything,
     JudgesByTheDelegate,
+    LooksAtNoProvider,
+    LooksAtTheItemAlone,
     MakesReasonsUp,
     ReleasesBarred,
     SealsToAnotherKey,
@@ -193,11 +195,12 @@ def test_a_server_made_of_the_library_conforms(world, connection, clock, tmp_pat
     assert set(found) == EVERY
 
 
-EVERY = {check.id for check in (*checks.CHECKS, *delegated.CHECKS, *taking.CHECKS)}
+EVERY = {check.id for check in (*checks.CHECKS, *by_list.CHECKS, *delegated.CHECKS, *taking.CHECKS)}
+COLUMNS = {check.id for check in by_list.CHECKS}
 SIGNED_REFUSALS = {
     "permit_replayed", "permit_expired", "deadline_not_signed", "permit_other_party", "inquirer_signature", "permit_request_differs",
     "permit_key_differs", "permit_other_person", "list_digest_unknown", "not_permitted", "inquirer_delegation_not_on_file",
-    "provider_delegation_not_on_file",
+    "provider_delegation_not_on_file", *COLUMNS,
 }  # fmt: skip
 
 
@@ -211,7 +214,9 @@ SIGNED_REFUSALS = {
         (forgetting("permit_other_person"), {"permit_other_person"}),
         (forgetting("permit_expired"), {"permit_expired"}),
         (forgetting("list_digest_unknown"), {"list_digest_unknown"}),
-        (forgetting("not_permitted"), {"not_permitted"}),
+        (forgetting("not_permitted"), {"not_permitted", *COLUMNS}),
+        (LooksAtTheItemAlone, COLUMNS),
+        (LooksAtNoProvider, {"list_provider"}),
         (AnswersAnew, {"same_again"}),
         (GivesEverything, {"exactly_asked"}),
         (SealsToAnotherKey, {"provided", "exactly_asked", "unknown_person"}),
