@@ -141,7 +141,7 @@ def _show(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int
 
 
 def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int:
-    addition = Addition(str(args.file), own_topology.text_of(args.file))
+    addition = Addition(str(args.file), own_topology.text_of(args.file), new=True)
     with changing(data) as still:
         topology, wanted = own_topology.read(data), own_topology.read(data, more=addition)
         new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))

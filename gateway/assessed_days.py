@@ -13,11 +13,14 @@ Assessed = bool | tuple[AssessedDays, ...]
 _KEYS: Final = ("valid_from", "valid_to")
 
 
-def read(agency: Fields) -> Assessed:
-    """Under `assessed` of an agency; true when it is not there. What is wrong is noted."""
+def read(agency: Fields, *, left: bool) -> Assessed:
+    """Under `assessed` of an agency; true when it is not there. What is wrong is noted.
+
+    `left`: in the file of an agency that has left, which has the days of the register: those may have neither beginning nor end.
+    """
     if not isinstance(agency.mapping.get("assessed"), list):
         return agency.truth("assessed", default=True)
-    found = [_days(agency, each) for each in agency.elements("assessed")]
+    found = [_days(agency, each, left=left) for each in agency.elements("assessed")]
     if not found:
         agency.wrong("assessed", "assessed_empty")
     in_order = sorted(found, key=lambda one: one.valid_from or date.min)
@@ -26,9 +29,11 @@ def read(agency: Fields) -> Assessed:
     return tuple(in_order)
 
 
-def _days(agency: Fields, item: object) -> AssessedDays:
+def _days(agency: Fields, item: object, *, left: bool) -> AssessedDays:
     line = agency.mapping.line_of("assessed")
     fields = Fields(item, _KEYS, line=line, what=f"{agency.what} assessed", findings=agency.findings)
+    if isinstance(item, dict) and not left and all(fields.mapping.get(key) is None for key in _KEYS):
+        fields.wrong(None, "assessed_empty")
     since, until = (fields.day(key) if fields.mapping.get(key) is not None else None for key in _KEYS)
     if since is not None and until is not None and until < since:
         fields.wrong("valid_to", "days_reversed")

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
-from transport.register import Delegation
+from gateway.topology_fields import Fields, shown
+from transport.register import Delegation, Side
 
 KEYS: Final = ("delegator", "delegate", "side", "valid_from", "valid_to", "information")
 """Of one delegation in a topology or in an agency's own file."""
+
+
+def read(
+    fields: Fields, agencies: Collection[str], information: Callable[[Fields, str], frozenset[str]]
+) -> Delegation | None:
+    """One between two of these agencies; None, and noted, when something is wrong with it. `information`: reads its kinds."""
+    before = len(fields.findings.found)
+    delegator, delegate = (fields.named(key, agencies) for key in ("delegator", "delegate"))
+    side = fields.named("side", [one.value for one in Side])
+    since = fields.day("valid_from")
+    until = fields.day("valid_to") if fields.mapping.get("valid_to") is not None else None
+    kinds = information(fields, "information")
+    if fields.mapping.get("information") == []:
+        fields.wrong("information", "information_empty")
+    if delegator and delegator == delegate:
+        fields.wrong("delegate", "delegation_to_itself", agency=shown(delegate))
+    if since is not None and until is not None and until < since:
+        fields.wrong("valid_to", "days_reversed")
+    if len(fields.findings.found) > before or since is None:
+        return None
+    return Delegation(
+        delegator=delegator,
+        delegate=delegate,
+        side=Side(side),
+        valid_from=since,
+        valid_to=until,
+        information=kinds,
+    )
 
 
 def overlap(one: Delegation, other: Delegation) -> bool:

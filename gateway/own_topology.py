@@ -25,7 +25,8 @@ _LARGEST: Final = 16 * 1024 * 1024
 def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Addition | None = None) -> Topology:
     """`given`: another topology (file, text) in place of the folder's; files that its options name must be there and right.
 
-    `more`: an agency that is not in the folder yet, or its file as it shall be.
+    `more`: an agency that is not in the folder yet, or its file as it shall be. It is read last, so a mistake is told of it and not of those that are
+    right; what is taken is right in any order (`topology_reading.additions`).
 
     Raises TopologyError.
     """

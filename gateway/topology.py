@@ -16,6 +16,7 @@ from gateway.topology_options import WrongFile
 from gateway.topology_parts import (
     NETWORK,
     RESIDENT_NETWORK,
+    Addition,
     Agency,
     BusinessSystem,
     Departed,
@@ -50,14 +51,6 @@ class Topology:
         return next((role for role in fitting if agency is None or agency in role.hosts), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """One agency in a file of its own: `agency` as in a topology, `hosted_by` (program → role), and `left` once it has left."""
-
-    file: str
-    text: str
-
-
 def shipped() -> Topology:
     """The default: the ward, its neighbours, the simulated surroundings."""
     return parse(shipped_text())
@@ -83,15 +76,14 @@ def parse(
     """
     reading = Reading(published=published, awaited=[_agency_of(one.text) for one in additions], wrong_file=wrong_file)
     reading.topology(file, text)
-    for addition in additions:
-        reading.addition(addition.file, addition.text)
+    reading.additions(additions)
     return Topology(
         agencies=reading.agencies,
         roles=reading.roles,
         departed=reading.departed,
         added=frozenset(reading.added),
         delegations=tuple(reading.delegations),
-        routes=tuple(reading.servers.routes),
+        routes=tuple(reading.routes),
     )
 
 

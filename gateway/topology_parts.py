@@ -169,3 +169,15 @@ class Departed:
     agency: Agency
     left_on: str
     hosted_by: Mapping[Program, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """One agency in a file of its own: `agency` as in a topology, `hosted_by` (program → role), and `left` once it has left.
+
+    `new`: it is to be taken in, and so delegates to nobody who has left; in a file of before such a delegation is over.
+    """
+
+    file: str
+    text: str
+    new: bool = False

@@ -17,17 +17,19 @@ from gateway.topology_parts import (
     NETWORK,
     RESIDENT_NETWORK,
     WRITTEN_FOR,
+    Addition,
     Agency,
     BusinessSystem,
     Departed,
     Program,
     Role,
+    Route,
 )
 from gateway.topology_servers import ROLE_KEYS, ROUTE_KEYS, Servers
 from gateway.topology_texts import A_CODE, A_NAME, A_SYSTEM, AN_ID
 from permission_lists.parties import fit, listed_name, resolve
 from storage.reference_data import read_party_rules, read_permission_list
-from transport.register import Delegation, Side
+from transport.register import Delegation
 
 _ROLE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _CODE: Final = re.compile(r"9999[0-9]{12}")
@@ -73,7 +75,7 @@ class Reading:
             self._agency(item, document.mapping.line_of("agencies"))
         self._roles(document)
         for item in document.elements("delegations"):
-            self._delegation(item, document.mapping.line_of("delegations"))
+            self._delegation(item, document.mapping.line_of("delegations"), self.agencies)
         self._needed(document)
         for item in document.elements("routes"):
             fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
@@ -82,7 +84,14 @@ class Reading:
 
     @property
     def delegations(self) -> list[Delegation]:
-        return [one for one, _ in self._delegated]
+        """Those with an agency that has left are over."""
+        return [one for one, _ in self._delegated if self.departed.keys().isdisjoint({one.delegator, one.delegate})]
+
+    @property
+    def routes(self) -> list[Route]:
+        """None leads to the server of an agency that has left."""
+        gone = {one.agency.id for one in self.departed.values() if one.agency.elsewhere is not None}
+        return [one for one in self.servers.routes if one.called not in gone]
 
     @property
     def _elsewhere(self) -> list[str]:
@@ -103,62 +112,70 @@ class Reading:
             if agency.elsewhere is None and agency.systems and (Program.LINKAGE, agency.id) not in hosted:
                 self.findings.add(self._lines[agency.id], "systems_nowhere", what=f"機関 {agency.id}")
 
-    def addition(self, file: str, text: str) -> None:
-        """One agency more, in a file of its own. Raises TopologyError."""
-        self.findings = Findings(file)
+    def additions(self, additions: Iterable[Addition]) -> None:
+        """Agencies in files of their own, right or wrong in any order: who has left, who takes part, what they say of each other. Raises TopologyError."""
         known = ("agency", "hosted_by", "left", "delegations", "routes")
-        document = self._fields(load(text, self.findings), known, 1, "機関のファイル (agency file)")
-        leaving = self._leaving(document.mapping) if "left" in document.mapping else None
+        documents: list[tuple[Fields, bool]] = []
+        for one in additions:
+            self.findings = Findings(one.file)
+            document = self._fields(load(one.text, self.findings), known, 1, "機関のファイル (agency file)")
+            documents.append((document, one.new))
+        documents.sort(key=lambda one: "left" not in one[0].mapping)
+        agencies = [self._left(one) if "left" in one.mapping else self._added(one) for one, _ in documents]
+        for (document, new), agency in zip(documents, agencies, strict=True):
+            self._says(document, agency, self.agencies if new else {**self.agencies, **self.departed})
+        for document, _ in documents:
+            document.findings.check()
+
+    def _left(self, document: Fields) -> Agency | None:
+        """An agency that has left: nobody gets its id, its code or its keys; its name and its place are free."""
+        self.findings = document.findings
+        named = document.mapping.get("agency")
+        for one in [one for one in self.agencies.values() if isinstance(named, dict) and one.id == named.get("id")]:
+            self._leaves(one)
+        agency = self._agency(named, document.mapping.line_of("agency"), left=True)
+        hosted_by, day = self._hosted_by(document, agency), document.day("left")
+        if agency is not None and day is not None:
+            self.departed[agency.id] = Departed(agency=agency, left_on=day.isoformat(), hosted_by=hosted_by)
+        return agency
+
+    def _leaves(self, agency: Agency) -> None:
+        """An agency of the topology itself that a file takes out of it: what it had is that file's, or free."""
+        del self.agencies[agency.id]
+        systems = [("business system", one.id) for one in agency.systems]
+        for claim in (("agency", agency.id), ("code", agency.code), ("name", agency.name), *systems):
+            self._taken.pop(claim, None)
+        if agency.elsewhere is not None:
+            self.servers.leave(agency.id, agency.elsewhere)
+        for role in self.roles.values():
+            self.roles[role.name] = replace(role, hosts=tuple(host for host in role.hosts if host != agency.id))
+
+    def _added(self, document: Fields) -> Agency | None:
+        self.findings = document.findings
         agency = self._agency(document.mapping.get("agency"), document.mapping.line_of("agency"))
         hosted_by = self._hosted_by(document, agency)
         if agency is not None and agency.systems and hosted_by and Program.LINKAGE not in hosted_by:
             self.findings.add(self._lines[agency.id], "systems_nowhere", what=f"機関 {agency.id}")
-        left = document.day("left") if "left" in document.mapping else None
+        if agency is not None and not self.findings.found:
+            self.added.add(agency.id)
+            for name in hosted_by.values():
+                self.roles[name] = replace(self.roles[name], hosts=(*self.roles[name].hosts, agency.id))
+        return agency
+
+    def _says(self, document: Fields, agency: Agency | None, known: Collection[str]) -> None:
+        """The delegations, with those who are `known`, and the routes of an agency's own file."""
+        self.findings = document.findings
         for item in document.elements("delegations"):
-            self._delegation(item, document.mapping.line_of("delegations"), of=agency)
+            self._delegation(item, document.mapping.line_of("delegations"), known, of=agency)
         for item in document.elements("routes"):
             fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
             own = [agency.id] if agency is not None and agency.elsewhere is not None else []
             self.servers.route(fields, self.roles, own)
-        self.findings.check()
-        if agency is None:
-            return
-        if left is not None:
-            del self.agencies[agency.id]
-            self._taken.pop(("name", agency.name), None)
-            self.servers.leave(agency.id, agency.elsewhere, with_keys=False)
-            self._delegated = [
-                (one, at) for one, at in self._delegated if agency.id not in {one.delegator, one.delegate}
-            ]
-            self.departed[agency.id] = Departed(agency=agency, left_on=left.isoformat(), hosted_by=hosted_by)
-            for role in self.roles.values() if leaving is not None else ():
-                self.roles[role.name] = replace(role, hosts=tuple(host for host in role.hosts if host != agency.id))
-            return
-        self.added.add(agency.id)
-        for name in hosted_by.values():
-            self.roles[name] = replace(self.roles[name], hosts=(*self.roles[name].hosts, agency.id))
-
-    def _leaving(self, mapping: Marked) -> Agency | None:
-        """The agency of the topology itself that this file takes out of it; its id and code are this file's from now on."""
-        named = mapping.get("agency")
-        found = self.agencies.get(named.get("id", "")) if isinstance(named, dict) else None
-        if found is None or found.id in self.added:
-            return None
-        claims: list[tuple[str, object]] = [
-            ("agency", found.id),
-            ("code", found.code),
-            ("name", found.name),
-            *(("business system", one.id) for one in found.systems),
-        ]
-        self.servers.leave(found.id, found.elsewhere, with_keys=True)
-        for claim in claims:
-            self._taken.pop(claim, None)
-        return found
 
     def _fields(self, mapping: object, known: Collection[str], line: int, what: str) -> Fields:
         return Fields(mapping, known, line=line, what=what, findings=self.findings)
 
-    def _agency(self, item: object, line: int) -> Agency | None:
+    def _agency(self, item: object, line: int, *, left: bool = False) -> Agency | None:
         """None when something is wrong with it; whoever names its id is right all the same."""
         known = ("id", "code", "name", "kinds", "assessed", "staff", "systems", "elsewhere")
         fields = self._fields(item, known, line, "機関 (agency)")
@@ -166,8 +183,8 @@ class Reading:
         id_ = self._id(fields)
         fields.what = f"機関 {id_}" if id_ else fields.what
         name = self._name(fields)
-        elsewhere = self.servers.elsewhere(fields, id_)
-        systems = tuple(self._system(each, fields) for each in fields.elements("systems"))
+        elsewhere = self.servers.elsewhere(fields, id_, left=left)
+        systems = tuple(self._system(each, fields, left=left) for each in fields.elements("systems"))
         if elsewhere is not None and systems:
             fields.wrong("systems", "systems_elsewhere")
         agency = Agency(
@@ -175,46 +192,29 @@ class Reading:
             code=fields.text("code", _CODE, A_CODE),
             name=name,
             kinds=self._kinds(fields, name),
-            assessed=assessed_days.read(fields),
+            assessed=assessed_days.read(fields, left=left),
             staff=fields.truth("staff", default=True),
             systems=systems,
             elsewhere=elsewhere,
         )
         self._once(fields, "id", [("agency", id_)], f"id {shown(id_)}")
         self._once(fields, "code", [("code", agency.code)], f"機関コード {shown(agency.code)}")
-        self._once(fields, "name", [("name", name)], f"名称 {shown(name)}")
-        if id_:
+        if not left:
+            self._once(fields, "name", [("name", name)], f"名称 {shown(name)}")
+        if id_ and not left:
             self.agencies.setdefault(id_, agency)
             self._lines.setdefault(id_, fields.line)
         return agency if len(self.findings.found) == before else None
 
-    def _delegation(self, item: object, line: int, *, of: Agency | None = None) -> None:
+    def _delegation(self, item: object, line: int, known: Collection[str], *, of: Agency | None = None) -> None:
         """`of`: the agency in whose file it stands, which must be one of the two."""
         fields = self._fields(item, delegations.KEYS, line, "委任 (delegation)")
-        before = len(self.findings.found)
-        delegator, delegate = (fields.named(key, self.agencies) for key in ("delegator", "delegate"))
-        side = fields.named("side", [one.value for one in Side])
-        since = fields.day("valid_from")
-        until = fields.day("valid_to") if fields.mapping.get("valid_to") is not None else None
-        information = self._information(fields, "information")
-        if fields.mapping.get("information") == []:
-            fields.wrong("information", "information_empty")
-        if delegator and delegator == delegate:
-            fields.wrong("delegate", "delegation_to_itself", agency=shown(delegate))
-        if since is not None and until is not None and until < since:
-            fields.wrong("valid_to", "days_reversed")
-        if of is not None and delegator and delegate and of.id not in {delegator, delegate}:
-            fields.wrong(None, "delegation_of_others", agency=of.id)
-        if len(self.findings.found) > before or since is None:
+        found = delegations.read(fields, known, self._information)
+        if found is None:
             return
-        found = Delegation(
-            delegator=delegator,
-            delegate=delegate,
-            side=Side(side),
-            valid_from=since,
-            valid_to=until,
-            information=information,
-        )
+        if of is not None and of.id not in {found.delegator, found.delegate}:
+            fields.wrong(None, "delegation_of_others", agency=of.id)
+            return
         first = next((where for one, where in self._delegated if delegations.overlap(one, found)), None)
         if first is not None:
             fields.wrong(None, "delegation_twice", first=first)
@@ -266,7 +266,7 @@ class Reading:
             fields.wrong("kinds", "kinds_contrary", name=shown(name), told=", ".join(sorted(party.kinds)))
         return tuple(sorted(kinds))
 
-    def _system(self, item: object, of: Fields) -> BusinessSystem:
+    def _system(self, item: object, of: Fields, *, left: bool) -> BusinessSystem:
         known = ("id", "name", "individual_number", "grants")
         fields = self._fields(item, known, of.mapping.line_of("systems"), f"{of.what} の業務システム (system)")
         id_ = fields.text("id", _SYSTEM, A_SYSTEM)
@@ -274,7 +274,8 @@ class Reading:
         for grant in grants:
             if grant not in GRANTS:
                 fields.unknown("grants", "grant_unknown", grant, GRANTS)
-        self._once(fields, "id", [("business system", id_)], f"業務システムの id {shown(id_)}")
+        if not left:
+            self._once(fields, "id", [("business system", id_)], f"業務システムの id {shown(id_)}")
         return BusinessSystem(
             id=id_,
             name=fields.text("name", _TEXT, A_NAME),

@@ -40,8 +40,8 @@ class Servers:
     places: dict[str, tuple[Place, str]] = field(default_factory=dict)
     routes: list[Route] = field(default_factory=list)
 
-    def elsewhere(self, fields: Fields, agency: str) -> Elsewhere | None:
-        """An agency's server that we do not start."""
+    def elsewhere(self, fields: Fields, agency: str, *, left: bool) -> Elsewhere | None:
+        """An agency's server that we do not start; of one that has `left`, whose place is free for others and whose keys are not."""
         if "elsewhere" not in fields.mapping:
             return None
         if (there := self.places.get(agency)) is not None and there[0].ours:
@@ -54,7 +54,8 @@ class Servers:
             inner.wrong(None, "keys_incomplete")
         for name, key in keys.items():
             self._key(inner, name, key)
-        self._place(inner, "port", agency, Place.of(host, port=port, ours=False))
+        if not left:
+            self._place(inner, "port", agency, Place.of(host, port=port, ours=False))
         return Elsewhere(
             host=host,
             port=port,
@@ -97,13 +98,11 @@ class Servers:
         if len(fields.findings.found) == before:
             self.routes.append(Route(caller=caller, called=called, host=host, port=port))
 
-    def leave(self, agency: str, elsewhere: Elsewhere | None, *, with_keys: bool) -> None:
-        """Its place is free again, and no way leads there; its keys are free too, when the file that follows says them anew."""
+    def leave(self, agency: str, elsewhere: Elsewhere) -> None:
+        """Its place is free again, and its keys are for the file that says them anew."""
         self.places.pop(agency, None)
-        self.routes = [one for one in self.routes if one.called != agency]
-        if elsewhere is not None and with_keys:
-            for key in filter(None, (elsewhere.signing_key, elsewhere.log_key)):
-                self.keys.pop(key, None)
+        for key in filter(None, (elsewhere.signing_key, elsewhere.log_key)):
+            self.keys.pop(key, None)
 
     def _key(self, fields: Fields, name: str, key: str) -> None:
         if not key:

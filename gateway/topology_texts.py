@@ -57,7 +57,7 @@ MISTAKES: Final = {
     ),
     "assessed_empty": (
         "{what}: assessed に期間がありません / assessed has no days",
-        "済んでいなければ assessed: false と書いてください / write assessed: false where it is not done",
+        "valid_from か valid_to を書いてください。済んでいなければ assessed: false / give valid_from or valid_to; write assessed: false where it is not done",
     ),
     "assessed_overlap": (
         "{what}: assessed の期間が重なっています / days of assessed overlap",

@@ -385,6 +385,11 @@ def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(runni
     capsys.readouterr()
     assert sekisho(running, "add", written(running, HOSTED)) == BAD_INPUT
     assert "kawasaki" in capsys.readouterr().err
+    late = HOSTED.replace("kawasaki", "zushi").replace("101", "110").replace("川崎", "逗子") + (
+        "delegations: [{delegator: zushi, delegate: kawasaki, side: inquirer, valid_from: 2026-04-01}]"
+    )
+    assert sekisho(running, "add", written(running, late)) == BAD_INPUT
+    assert "agency.yaml:3: " in capsys.readouterr().err
     assert sekisho(running, "remove", kawasaki) == BAD_INPUT
 
 

@@ -93,7 +93,7 @@ def role(rest: str) -> str:
         (topology(f"{AGENCY},\n {{id: x1, code: '9999000000000002', name: 東京都世田谷区長}}"), (2, "stands_twice")),
         (topology("{id: x1, code: '9999000000000001', name: 府中市長},\n {id: x2, code: '9999000000000002', name: 広島県府中市長}"), (1, "name_of_several")),
         *((topology(f"{AGENCY[:-1]}, assessed: {said}}}"), (1, code)) for said, code in (
-            ("2026-01-01", "value_wrong"), ("[]", "assessed_empty"), ("[yes]", "not_a_mapping"), ("[{since: 2026-01-01}]", "key_unknown"),
+            ("2026-01-01", "value_wrong"), ("[]", "assessed_empty"), ("[{}]", "assessed_empty"), ("[{valid_from: , valid_to: }]", "assessed_empty"), ("[yes]", "not_a_mapping"), ("[{since: 2026-01-01}]", "key_unknown"),
             ("[{valid_from: 2026-02-30}]", "no_such_value"), ("[{valid_from: 2026-01-02, valid_to: 2026-01-01}]", "days_reversed"),
             ("[{valid_to: 2026-01-01}, {valid_from: 2026-01-01}]", "assessed_overlap"))),
         (topology("{id: setagaya, code: '123', name: 世田谷区長}"), (1, "value_wrong")),
