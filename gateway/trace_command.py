@@ -23,7 +23,7 @@ from gateway.list_sources import SourceWrongError
 from gateway.topology import NETWORK
 from gateway.tracing import gathering
 from gateway.tracing.decisions import decisions
-from gateway.tracing.gathering import NOT_REACHABLE, Evidence, Found
+from gateway.tracing.gathering import NOT_REACHABLE, Found
 from gateway.tracing.handed_over import ExportRefusedError, with_exports
 from gateway.tracing.lanes import Exchange
 from gateway.tracing.page import Trace, page
@@ -147,7 +147,7 @@ def _exchange(lines: list[tuple[Source, Entry]], asked: Sources) -> str:
 
 
 def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) -> int:
-    """Export, verify, prove, and write the page; a page with something wrong is written too, and says so with exit code 1."""
+    """Export, verify, prove, and write the page; a page with something wrong or not read is written too, and says so with exit code 1."""
     try:
         register = Register.read(data.register.read_bytes(), bytes.fromhex(data.register_root.read_text()))
         library = list_sources.open_library(data.root)
@@ -174,9 +174,4 @@ def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) ->
         write_private(target, page(trace).encode())
     except OSError:
         return end(f"{target} に書けません / it cannot be written", BAD_INPUT)
-    return end(f"書きました / written: {target}", OK if _sound(evidence) else FAILED)
-
-
-def _sound(evidence: Evidence) -> bool:
-    wrong = (*evidence.findings, *evidence.disagreements, *evidence.differing)
-    return not wrong and all(one.proof.verified for one in evidence.records)
+    return end(f"書きました / written: {target}", OK if trace.sound else FAILED)
