@@ -20,6 +20,7 @@ from gateway import list_sources, staff_calls
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
 from gateway.list_sources import SourceWrongError
+from gateway.target_file import target_file
 from gateway.topology import NETWORK
 from gateway.tracing import gathering
 from gateway.tracing.decisions import decisions
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     parser.add_argument(
         "--html",
-        type=Path,
+        type=target_file,
         metavar="FILE",
         help="一枚のページに書く。各当事者の書き出しを検証し、包含証明をつける (a page, from verified exports, with proofs)",
     )
@@ -63,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
         return end(
             "照会番号の形式が正しくありません。Q と 26 文字です / not an inquiry number: Q and 26 characters", BAD_INPUT
         )
-    if args.html is not None and not args.html.parent.is_dir():
-        return end("--html のフォルダーがありません / the folder of --html is not there", BAD_INPUT)
     return staff_calls.guarded(lambda: _trace(DataFolder(args.data), args, number))
 
 

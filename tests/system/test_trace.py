@@ -175,9 +175,3 @@ def test_an_export_that_proves_nothing_is_not_shown(job, elsewhere, tmp_path, ca
         assert main(["trace", number, *words, "--data", str(job.system.running.data.root)]) == BAD_INPUT
         told = capsys.readouterr()
         assert (str(files[-1]) in told.err, told.out) == (True, "")
-
-
-def test_a_page_that_cannot_be_written_is_said_before_anybody_is_asked(job, tmp_path, capsys):
-    words = ["trace", "Q01JZZZZZZZ0000000000000000", "--html", str(tmp_path / "nowhere" / "a.html")]
-    assert main([*words, "--data", str(job.system.running.data.root)]) == BAD_INPUT
-    assert "--html" in capsys.readouterr().err
