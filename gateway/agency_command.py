@@ -30,6 +30,7 @@ from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate
 from gateway.setting_up.suspension import take_up
 from gateway.staff_calls import add_data_argument
 from gateway.taking_part import bring_to, changing, not_taken
+from gateway.target_file import target_file
 from gateway.topology import Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
@@ -91,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     uses = [use.value for use in CertificateUse]
     certificate.add_argument("--use", choices=uses, default=uses[0], help="用途 (what for; default: intermediate)")
     certificate.add_argument(
-        "--out", type=Path, metavar="FILE", help="証明書の置き場所 (where to; else standard output)"
+        "--out", type=target_file, metavar="FILE", help="証明書の置き場所 (where to; else standard output)"
     )
     certificate.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
     for action in (listing, show, certificate):

@@ -26,6 +26,7 @@ from gateway.assessing.verdicts import Verdict
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, end
 from gateway.launcher import ROOT
+from gateway.target_file import target_file
 from transport.clock import JST, Clock
 from transport.register import RegisterBrokenError
 
@@ -46,14 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='最後の試験の結果、JUnit XML (result of the last test run: make test T="--junit-xml FILE")',
     )
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="一枚のページに書く (a page)")
+    parser.add_argument("--html", type=target_file, metavar="FILE", help="一枚のページに書く (a page)")
     staff_calls.add_staff_argument(parser)
     staff_calls.add_data_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.html is not None and not args.html.parent.is_dir():
-        return end("--html のフォルダーがありません / the folder of --html is not there", BAD_INPUT)
     try:
         tests = None if args.tests is None else test_runs.read_run(args.tests, Clock()())
     except (OSError, test_runs.RunUnreadableError):

@@ -21,6 +21,7 @@ from gateway import backup_keys, backup_orders, backup_restoring, guarding, staf
 from gateway.data_folder import DataFolder, FolderBusyError
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.operations import backing_up
+from gateway.target_file import target_file
 from storage.backups.filling import RestoreRefusedError, verify
 from storage.backups.form import BackedUp, BackupBrokenError, read_head
 from storage.key_store import KeyStoreError
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=BackedUp.INTERMEDIATE.value,
             help="どのデータベースか。既定 intermediate (which database)",
         )
-    create.add_argument("file", type=Path, metavar="OUT", help="書き出し先 (file)")
+    create.add_argument("file", type=target_file, metavar="OUT", help="書き出し先 (file)")
     for action in (verify, restore):
         action.add_argument("file", type=Path, metavar="FILE", help="バックアップ (file)")
     listing.add_argument("folder", type=Path, metavar="FOLDER", help="フォルダー (folder)")

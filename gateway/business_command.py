@@ -6,7 +6,6 @@ import argparse
 import json
 import secrets
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from gateway import staff_calls
@@ -14,6 +13,7 @@ from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.staff_calls import NotReachableError, RefusedError
+from gateway.target_file import target_file
 
 _PATH: Final = "/v1/business-information"
 _WAIT_MS: Final = 20_000
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (transfer, compare):
         action.add_argument("--per-part", type=int, metavar="N", default=argparse.SUPPRESS, help="分割件数 (1-1000)")
         action.add_argument(
-            "--report", type=Path, metavar="FILE", help="一件ごとの結果を CSV で書く (CSV, one line a record)"
+            "--report", type=target_file, metavar="FILE", help="一件ごとの結果を CSV で書く (CSV, one line a record)"
         )
     runs = actions.add_parser("runs", help="実行の一覧 (runs and their progress)")
     for action in (transfer, compare, runs):
@@ -51,9 +51,6 @@ def run(args: argparse.Namespace) -> int:
         caller = Client.of(DataFolder(args.data), args.client)
     except ClientFileError:
         return end("そのクライアントのファイルがありません / no file of this client in the data folder", BAD_INPUT)
-    report = getattr(args, "report", None)
-    if report is not None and not report.parent.is_dir():
-        return end("--report のフォルダーがありません / the folder of --report is not there", BAD_INPUT)
     try:
         if args.action == "runs":
             return _show(caller.get(f"{_PATH}/runs"))

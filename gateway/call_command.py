@@ -18,6 +18,7 @@ from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.staff_calls import NotReachableError, RefusedError
+from gateway.target_file import target_file
 
 _DOCUMENT: Final = "/openapi.json"
 _METHODS: Final = frozenset({"get", "post"})
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--key", metavar="TEXT", help="Idempotency-Key。送り直すときは前と同じものを (of a retry)")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="JSON でない答えを置く所 (for an answer that is no JSON)"
+        "--out", type=target_file, metavar="FILE", help="JSON でない答えを置く所 (for an answer that is no JSON)"
     )
     staff_calls.add_data_argument(parser)
 

@@ -11,10 +11,11 @@ from gateway import staff_calls
 from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, OK, end
+from gateway.target_file import target_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="書き出し先 (file, NDJSON)")
+    parser.add_argument("out", type=target_file, metavar="OUT", help="書き出し先 (file, NDJSON)")
     whose = parser.add_mutually_exclusive_group(required=True)
     whose.add_argument("--agency", metavar="ID", help="機関の id、または network (agency id or network)")
     whose.add_argument(
@@ -31,8 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
-    if not args.out.parent.is_dir():
-        return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
     path = "/log" if args.year is None else f"/log?year={args.year}"
     if args.client is None:
         return staff_calls.guarded(

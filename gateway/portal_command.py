@@ -16,6 +16,7 @@ from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import FIRST_STAFF, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.staff_calls import Party, UnknownPartyError
+from gateway.target_file import target_file
 from gateway.topology import RESIDENT_NETWORK
 from keys.signing import Signer
 from storage import durable_file
@@ -38,12 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="本人として自己情報を見る (one's own information)")
     show.add_argument("--information", required=True, metavar="NAME", help="情報の名 (kind), e.g. 医療保険給付関係情報")
     records = actions.add_parser("records", help="本人として情報提供等記録の開示を受ける (one's own exchange records)")
-    records.add_argument("--out", type=Path, required=True, metavar="FILE", help="開示ファイルの名 (file to write)")
+    records.add_argument(
+        "--out", type=target_file, required=True, metavar="FILE", help="開示ファイルの名 (file to write)"
+    )
     notices = actions.add_parser("notices", help="機関からのお知らせを本人として読む (notices to oneself)")
     notices.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     for action in (card, show, records, notices):
         action.epilog = EPILOG
-        action.add_argument("--card", type=Path, required=True, metavar="FILE", help="カードのファイル (card file)")
+        kind = target_file if action is card else Path
+        action.add_argument("--card", type=kind, required=True, metavar="FILE", help="カードのファイル (card file)")
         staff_calls.add_data_argument(action)
     for action in (show, records, notices):
         action.add_argument("--provider", required=True, metavar="ID", help="どの機関に (agency id)")

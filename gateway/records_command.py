@@ -25,6 +25,7 @@ from gateway.intermediate_server.outcomes import RECORDED
 from gateway.intermediate_server.records.searching import LARGEST_PAGE
 from gateway.intermediate_server.retention.certificates import PAGE, together
 from gateway.staff_calls import Party
+from gateway.target_file import target_file
 from transport.clock import JST, Clock
 
 _KINDS: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
@@ -59,9 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     added["search"].add_argument("--limit", type=int, default=50, help="件数 (how many). 既定 50")
     for name in ("show", "correct"):
         added[name].add_argument("entry_id", metavar="ENTRY_ID", help="記録の番号 (id of the record)")
-    added["show"].add_argument("--proof", type=Path, metavar="FILE", help="証明のファイル (write its proof)")
+    added["show"].add_argument("--proof", type=target_file, metavar="FILE", help="証明のファイル (write its proof)")
     for name in ("export", "extract"):
-        added[name].add_argument("out", type=Path, metavar="OUT", help="書き出し先 (file)")
+        added[name].add_argument("out", type=target_file, metavar="OUT", help="書き出し先 (file)")
     added["export"].add_argument("--format", choices=("csv", "ndjson"), default="csv", help="形式。既定 csv (format)")
     added["correct"].add_argument("--field", required=True, choices=[one.value for one in Field], help="項目 (field)")
     told = "正しい値。本人 (subject) なら標準入力から番号 (the right value; a number on standard input)"
@@ -189,15 +190,11 @@ def _show(args: argparse.Namespace, party: Party) -> int:
 
 
 def _written(path: Path, text: str) -> int:
-    if not path.parent.is_dir():
-        return end("書き出し先のフォルダーがありません / the folder of that file is not there", BAD_INPUT)
     path.write_text(text, encoding="utf-8")
     return end(f"書き出しました。確かめる (check it): sekisho verify --extract {path}", OK)
 
 
 def _export(args: argparse.Namespace, party: Party) -> int:
-    if not args.out.parent.is_dir():
-        return end("書き出し先のフォルダーがありません / the folder of OUT is not there", BAD_INPUT)
     part = args.out.with_name(f".{args.out.name}.part")
     with part.open("w", encoding="utf-8", newline="") as file:
         count = _WRITERS[args.format](file, _found(party, _conditions(args), None))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Final
 
 from gateway import staff_calls
@@ -13,6 +12,7 @@ from gateway.demonstration.loading import resident
 from gateway.demonstration.stage import SEED
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, end
 from gateway.staff_calls import Party
+from gateway.target_file import target_file
 from gateway.topology import RESIDENT_NETWORK
 from synthetic.people import MOST_RESIDENTS, PersonMaker
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"母集団の何人目から (the first one's place in the population)。既定 {_FIRST:,}",
     )  # fmt: skip
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE",
+        "--out", type=target_file, required=True, metavar="FILE",
         help="個人番号と四情報の置き場所 (where their numbers and four items go), JSON, 0600",
     )  # fmt: skip
     parser.epilog = EPILOG

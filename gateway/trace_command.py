@@ -20,10 +20,11 @@ from gateway import list_sources, staff_calls
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, UNREACHABLE, end
 from gateway.list_sources import SourceWrongError
+from gateway.target_file import target_file
 from gateway.topology import NETWORK
 from gateway.tracing import gathering
 from gateway.tracing.decisions import decisions
-from gateway.tracing.gathering import NOT_REACHABLE, Evidence, Found
+from gateway.tracing.gathering import NOT_REACHABLE, Found
 from gateway.tracing.handed_over import ExportRefusedError, with_exports
 from gateway.tracing.lanes import Exchange
 from gateway.tracing.page import Trace, page
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     parser.add_argument(
         "--html",
-        type=Path,
+        type=target_file,
         metavar="FILE",
         help="一枚のページに書く。各当事者の書き出しを検証し、包含証明をつける (a page, from verified exports, with proofs)",
     )
@@ -63,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
         return end(
             "照会番号の形式が正しくありません。Q と 26 文字です / not an inquiry number: Q and 26 characters", BAD_INPUT
         )
-    if args.html is not None and not args.html.parent.is_dir():
-        return end("--html のフォルダーがありません / the folder of --html is not there", BAD_INPUT)
     return staff_calls.guarded(lambda: _trace(DataFolder(args.data), args, number))
 
 
@@ -147,7 +146,7 @@ def _exchange(lines: list[tuple[Source, Entry]], asked: Sources) -> str:
 
 
 def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) -> int:
-    """Export, verify, prove, and write the page; a page with something wrong is written too, and says so with exit code 1."""
+    """Export, verify, prove, and write the page; a page with something wrong or not read is written too, and says so with exit code 1."""
     try:
         register = Register.read(data.register.read_bytes(), bytes.fromhex(data.register_root.read_text()))
         library = list_sources.open_library(data.root)
@@ -174,9 +173,4 @@ def _write_page(data: DataFolder, asked: Sources, found: Found, target: Path) ->
         write_private(target, page(trace).encode())
     except OSError:
         return end(f"{target} に書けません / it cannot be written", BAD_INPUT)
-    return end(f"書きました / written: {target}", OK if _sound(evidence) else FAILED)
-
-
-def _sound(evidence: Evidence) -> bool:
-    wrong = (*evidence.findings, *evidence.disagreements, *evidence.differing)
-    return not wrong and all(one.proof.verified for one in evidence.records)
+    return end(f"書きました / written: {target}", OK if trace.sound else FAILED)

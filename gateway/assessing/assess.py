@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,13 @@ def _evidence(installation: Installation, staff: str) -> list[Result]:
     try:
         with tempfile.TemporaryDirectory(prefix="sekisho-assess-") as folder:
             asked = sources(installation.data, staff)
+            used = asyncio.run(rights.desks_in_use(installation))
+            asked = replace(asked, unread_desks=tuple(one for one in asked.unread_desks if one in used))
             logs = log_reading.gather(installation.data, asked, installation.agencies, Path(folder), installation.now)
         library = open_library(installation.data.root)
-    except (UnknownPartyError, RegisterBrokenError, SourceWrongError, OSError, ValueError) as failure:
+    except (
+        UnknownPartyError, RegisterBrokenError, SourceWrongError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError,
+    ) as failure:  # fmt: skip
         return [
             unverified(name, f"証跡を読めない (logs: {type(failure).__name__})") for name in (*_OF_LOGS, *_COMPARED)
         ]

@@ -27,6 +27,7 @@ _YEARS: Final = 8
 _SAID: Final = ("actor", "reason")
 _SAID_FACTS: Final = ("function", "file", "office", "terminal")
 _LEFT: Final = frozenset({EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value})
+_NO_CLIENT: Final = "読むクライアントがない。sekisho clients add --grant log:read (no client with log:read)"
 _ANALYSED: Final = "staff.analyse"
 ASKED: Final = (
     "kind", "list_digest", "inquirer", "provider", "inquirer_for", "provider_for", "basis", "item", "information", "reason",
@@ -83,7 +84,7 @@ class Logs:
 def gather(data: DataFolder, sources: Sources, hosted: frozenset[str], folder: Path, now: datetime) -> Logs:
     """Download every log of those hosted here, of every year that is kept, and read them. Raises RegisterBrokenError, OSError, ValueError."""
     files: dict[str, tuple[Source, int, Path]] = {}
-    unread: dict[str, str] = {}
+    unread = {f"{one}/linkage": _NO_CLIENT for one in sources.unread_desks if one in hosted}
     ours = [source for source in sources.logs if source.agency in hosted]
     for source in ours:
         try:

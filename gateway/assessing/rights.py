@@ -188,6 +188,11 @@ async def exchange_counts(installation: Installation) -> dict[str, list[asyncpg.
     return found
 
 
+async def desks_in_use(installation: Installation) -> set[str]:
+    """Agencies whose linkage server has something of theirs: the log of every other desk is empty. Raises as `_login`."""
+    return {hosted.id async for _, hosted, _ in _in_use(installation, Program.LINKAGE)}
+
+
 async def refused_numbers(installation: Installation) -> dict[tuple[str, str], list[str]]:
     """(agency, server) → inquiry numbers that its rows say were refused. Raises as `_login`."""
     found: dict[tuple[str, str], list[str]] = {}

@@ -19,6 +19,7 @@ from gateway.demonstration import exchanging, held, loading, recording, refusing
 from gateway.demonstration.stage import Stage
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, end
 from gateway.launcher import Running
+from gateway.target_file import target_file
 from gateway.topology import Program, Topology, parse, shipped, shipped_text
 from storage.postgres import discard
 from synthetic.business import MEDICAL_INSURANCE
@@ -36,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="架空の住民の人数（1000 以上、既定 10000） / synthetic residents",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="結果を JSON で書く / write the results as JSON")
+    parser.add_argument(
+        "--json", type=target_file, metavar="FILE", help="結果を JSON で書く / write the results as JSON"
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -97,8 +100,6 @@ def _wrong(args: argparse.Namespace) -> str | None:
     """What is wrong with the arguments, found before anything is made."""
     if not 1_000 <= args.residents <= 1_000_000:
         return "--residents は 1000 から 1000000 まで / 1,000 to 1,000,000"
-    if args.json is not None and not args.json.resolve().parent.is_dir():
-        return "--json のフォルダーがありません / the folder of --json is not there"
     if args.data.exists() and not args.data.is_dir():
         return "--data はフォルダーではありません / --data is no folder"
     if args.data.exists() and not (args.data / "demo").exists() and any(args.data.iterdir()):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from evidence.entry import EntryKind
-from evidence.export import LogParty
 from evidence.findings import Finding, LogChecked
 from evidence.trusted import TrustedKeys
 from evidence.verify import Export
@@ -51,12 +50,16 @@ class Found:
         """Whoever an entry names as inquirer or provider, and the core."""
         return {NETWORK} | {str(entry[side]) for _, entry in self.lines() for side in _PARTIES if entry.get(side)}
 
+    def concerns(self, source: str) -> bool:
+        """Whether something of this inquiry can stand in that log: its inquirer's two, the core's, its provider's; and whoever has an entry."""
+        lines = self.lines()
+        agency, _, desk = source.partition("/")
+        among = {str(entry["inquirer"]) for _, entry in lines if entry.get("inquirer")} if desk else self.parties()
+        return agency in among or any(one.name == source for one, _ in lines)
+
     def missed(self) -> dict[str, str]:
-        """Who did not answer and may hold a part of this: of the parties of the inquiry, or everybody when nothing was found."""
-        if not self.lines():
-            return dict(self.silent)
-        parties = self.parties()
-        return {name: why for name, why in self.silent.items() if name.partition("/")[0] in parties}
+        """Who did not answer and may hold a part of this: of the logs that it concerns, or everybody when nothing was found."""
+        return {name: why for name, why in self.silent.items() if not self.lines() or self.concerns(name)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +93,6 @@ def search(sources: Sources, number: str) -> Found:
     return Found(number=number, entries=entries, silent=silent)
 
 
-def concerned(found: Found, sources: Sources) -> list[Source]:
-    """The logs in which something of this inquiry can stand: its inquirer's two, the core's, its provider's; and whoever has an entry."""
-    parties = found.parties()
-    inquirers = {str(entry["inquirer"]) for _, entry in found.lines() if entry.get("inquirer")}
-    having = {source.name for source, entry in found.lines()}
-
-    def can(source: Source) -> bool:
-        among = inquirers if source.server is LogParty.LINKAGE else parties
-        return source.agency in among or source.name in having
-
-    return [source for source in sources.logs if can(source)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded:
     """Exports on disk, by `source/year`; `unread`: source → why there is none. `again`: one of them anew, None when it cannot be had."""
@@ -117,7 +107,7 @@ def download(found: Found, sources: Sources, folder: Path) -> Downloaded:
     years = sorted({int(entry["log"]["year"]) for _, entry in found.lines()})
     files: dict[str, Path] = {}
     unread = found.missed()
-    for source in concerned(found, sources):
+    for source in (one for one in sources.logs if found.concerns(one.name)):
         for year in years:
             target = folder / f"{len(files)}.ndjson"
             try:

@@ -47,7 +47,8 @@ def with_exports(asked: Sources, files: Sequence[Path], trusted: Mapping[str, Tr
     given = [_source(*log, years, trusted) for log, years in by_log.items()]
     names = {one.name for one in given}
     return Sources(
-        logs=(*(one for one in asked.logs if one.name not in names), *given), unread_desks=asked.unread_desks
+        logs=(*(one for one in asked.logs if one.name not in names), *given),
+        unread_desks=tuple(one for one in asked.unread_desks if (one, LogParty.LINKAGE) not in by_log),
     )
 
 

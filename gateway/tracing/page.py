@@ -50,6 +50,19 @@ class Trace:
         reasons = {str(one.entry["reason"]) for one in self.evidence.records if one.entry.get("reason")}
         return frozenset(one.kind for one in self.evidence.records) | reasons
 
+    @property
+    def unread(self) -> int:
+        """How many logs that may hold a part of the inquiry are not here, its inquirer's desk among them."""
+        return len(self.evidence.unread) + (self.exchange.inquirer in self.unread_desks)
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything was read and proved, and nothing says otherwise: neither the logs of each other nor the list of a decision."""
+        evidence = self.evidence
+        wrong = (*evidence.findings, *evidence.disagreements, *evidence.differing)
+        against = any(one.confirmed is False for one in self.decisions)
+        return not (wrong or against or self.unread) and all(one.proof.verified for one in evidence.records)
+
 
 def page(trace: Trace) -> Html:
     """The whole document."""
@@ -103,17 +116,20 @@ def _facts(trace: Trace) -> list[Html]:
     every = len(evidence.records)
     again = [one.confirmed for one in trace.decisions if one.confirmed is not None]
     disagree = evidence.disagreements
+    whole = "" if trace.unread else "good"
+    exports = f"{len(evidence.logs)} 本、異常なし" + (f"、未確認 {trace.unread} 本 not read" if trace.unread else "")
     return [
         _T.fill("fact", name="記録 entries", value=f"{every} 件", tone=""),
         _T.fill("fact", name="包含証明 proofs", value=f"{proved} / {every} 検証", tone="good" if proved == every else "bad"),
         _T.fill(
             "fact", name="書き出しの検証 exports",
-            value=f"異常 {len(evidence.findings)} 件" if evidence.findings else f"{len(evidence.logs)} 本、異常なし",
-            tone="bad" if evidence.findings else "good",
+            value=f"異常 {len(evidence.findings)} 件" if evidence.findings else exports,
+            tone="bad" if evidence.findings else whole,
         ),
         _T.fill(
             "fact", name="当事者の突合 agreement",
-            value=f"食い違い {len(disagree)} 件" if disagree else "一致", tone="bad" if disagree else "good",
+            value=f"食い違い {len(disagree)} 件" if disagree else "未確認 not compared" if trace.unread else "一致",
+            tone="bad" if disagree else whole,
         ),
         _T.fill(
             "fact", name="リストの再判定 list again",

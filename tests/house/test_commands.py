@@ -108,7 +108,6 @@ def test_without_a_command_the_list_of_commands_is_shown(capsys):
         (("up", "--port-offset", "-9000"), "there is no port"),
         (("up", "--data", "/proc/x"), "cannot be made or written"),
         (("demo", "--residents", "10"), "--residents"),
-        (("demo", "--json", "/proc/x/result.json"), "--json"),
         (("demo", "--data", "/proc"), "--data"),
         (("demo", "--data", "/dev/null"), "--data"),
         (("migrate", "--data", "/dev/null/x"), "cannot be made or written"),
@@ -129,6 +128,34 @@ def test_what_cannot_be_is_refused_in_one_line(words, said, capsys, tmp_path):
     told = capsys.readouterr().err
     assert said in told
     assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo", "--json"),
+        ("trace", f"Q{0:026}", "--html"),
+        ("assess", "--html"),
+        ("agency", "certificate", "partner", "--csr", "csr.pem", "--out"),
+        ("portal", "card", "1", "--client", "kokuho", "--card"),
+        ("portal", "records", "--provider", "setagaya", "--card", "card.json", "--out"),
+        ("records", "show", "--agency", "setagaya", "1", "--proof"),
+        ("records", "export", "--agency", "setagaya"),
+        ("export", "--agency", "setagaya"),
+        ("residents", "--out"),
+        ("call", "/v1/log", "--client", "kansa", "--out"),
+        ("business", "compare", "--client", "kokuho", "--report"),
+        ("backup", "create", "--agency", "setagaya"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_done(words, capsys, tmp_path):
+    for bad in (tmp_path / "nowhere" / "file", tmp_path, tmp_path / ("x" * 300), "/dev/null/file"):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, str(bad), "--data", str(tmp_path)])
+        told = capsys.readouterr().err
+        assert (ended.value.code, len(told.splitlines())) == (BAD_INPUT, 1)
+        assert f"{bad} に書けません" in told
 
 
 def test_a_topology_with_a_mistake_makes_nothing(capsys, tmp_path):

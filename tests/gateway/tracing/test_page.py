@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -114,6 +115,12 @@ def of(tmp_path, three: Three, *, parties=None, **changes) -> Trace:
     return trace(tmp_path, *(source(log, changes.get(log.agency)) for log in logs), keys=logs, parties=parties)
 
 
+def facts(shown: Trace) -> dict[str, tuple[str, str]]:
+    """What stands at the top of the page: name → tone and value."""
+    found = re.findall(r'<div class="(\w*)"><dt>([^<]*)</dt><dd>([^<]*)</dd></div>', page(shown))
+    return {name: (tone, value) for tone, name, value in found}
+
+
 class Elements(HTMLParser):
     """Every tag with its attributes, and every text."""
 
@@ -145,6 +152,11 @@ def test_every_step_of_the_inquiry_is_taken_from_the_exports_and_proved(tmp_path
     assert shown.evidence.findings == ()
     assert shown.evidence.disagreements == ()
     assert shown.evidence.differing == ()
+    assert shown.sound
+    assert (facts(shown)["当事者の突合 agreement"], facts(shown)["書き出しの検証 exports"]) == (
+        ("good", "一致"),
+        ("good", "3 本、異常なし"),
+    )
 
 
 @pytest.mark.parametrize("before", [0, 1, 255, 256, 700])
@@ -221,6 +233,14 @@ def test_a_party_that_is_away_is_said_to_be_unread_and_not_to_have_seen_nothing(
     text = page(shown)
     assert "記録を読めなかった" in text
     assert "it never came here" not in text
+    assert_not_vouched_for(shown, "2 本、異常なし、未確認 1 本 not read")
+
+
+def assert_not_vouched_for(shown: Trace, exports: str) -> None:
+    """Whoever was not read was not compared either: nothing of it is green, and the command does not end with 0."""
+    assert facts(shown)["当事者の突合 agreement"] == ("", "未確認 not compared")
+    assert facts(shown)["書き出しの検証 exports"] == ("", exports)
+    assert not shown.sound
 
 
 def test_a_desk_whose_log_nobody_may_read_is_said_so(tmp_path):
@@ -229,6 +249,24 @@ def test_a_desk_whose_log_nobody_may_read_is_said_so(tmp_path):
     shown = trace(tmp_path, *map(source, logs), keys=logs, unread=("suginami",))
     assert "no client here may read that desk" in page(shown)
     assert 'class="lanes-3"' in page(shown)
+    assert_not_vouched_for(shown, "3 本、異常なし、未確認 1 本 not read")
+
+
+def test_a_provider_s_desk_that_is_away_is_missed_by_nobody(tmp_path):
+    """A linkage server's log holds what its own agency asked, not what it was asked."""
+    three = provided()
+
+    def away(*_) -> int:
+        raise NotReachableError
+
+    desks = [
+        Source(agency=one, server=LogParty.LINKAGE, search=away, download=away) for one in ("setagaya", "suginami")
+    ]
+    logs = [three.inquirer, three.core, three.provider]
+    assert trace(tmp_path, *map(source, logs), desks[0], keys=logs).sound
+    assert trace(tmp_path, *map(source, logs), *desks, keys=logs).evidence.unread == {
+        "suginami/linkage": "not_reachable"
+    }
 
 
 def test_commitments_to_the_person_are_not_on_the_page(tmp_path):
@@ -329,6 +367,7 @@ def test_each_party_s_decision_is_made_again_on_the_row_that_it_names(tmp_path):
 def test_a_permission_that_the_list_does_not_give_is_shown_as_such(tmp_path):
     shown = of(tmp_path, provided(information="戸籍関係情報"))
     assert {one.confirmed for one in shown.decisions} == {False}
+    assert not shown.sound
     text = page(shown)
     assert "許可と記録、再判定は逆" in text
     assert "リストが言うこと" in text
