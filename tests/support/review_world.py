@@ -107,6 +107,12 @@ class Desk:
         assert answer.status == 200, answer
         return list(answer.body["events"])
 
+    async def as_of(self, system: str, addressee: int, on: str) -> dict[str, Any]:
+        """Whom an addressee number meant on a day, as its system is shown them."""
+        answer = await self.say("persons/as-of", system=system, as_of=on, addressee_numbers=[f"{addressee}"])
+        assert answer.status == 200, answer
+        return dict(answer.body["items"][0])
+
     async def say(self, path: str, *, staff: str = "a.sato", system: str = "juki", **body: Any) -> Answer:
         stated = {"staff": staff, "affair": CARE, "reason": "届出の確認"}
         return await self.caller.post(f"/v1/{path}", stated | body, token=await self.token(system))

@@ -10,6 +10,15 @@ from person_base where integrated_number = any($1::bigint[])
 select event_no, event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, cancels, undone_by, replaced_by, registers
 from person_event where integrated_number = any($1::bigint[]) order by event_no
 
+-- name: merged
+-- Those who live on, each with everybody who was merged into them, also by way of others.
+with recursive one (lives_on, integrated_number) as (
+    select number, number from unnest($1::bigint[]) as number
+    union
+    select one.lives_on, p.integrated_number from person p join one on p.merged_into = one.integrated_number
+)
+select lives_on, integrated_number from one where integrated_number <> lives_on
+
 -- name: addressee_persons
 select addressee_number, integrated_number, ended_on from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])

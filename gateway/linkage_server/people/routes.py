@@ -17,6 +17,7 @@ from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
 from gateway.linkage_server.file_layouts import REPLACED_BY
 from gateway.linkage_server.people import flow, store
+from gateway.linkage_server.people.before_merges import before, read_merged
 from gateway.linkage_server.people.changes import BadChange, ChangeReason, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList
 from gateway.linkage_server.people.state import ITEMS, Event, Person, addressee_ends, fold, standing
@@ -133,10 +134,20 @@ async def post_persons_as_of(request: web.Request) -> web.Response:
     except ValueError:
         raise ProblemError(400, "date_malformed", "`as_of` is a day, YYYY-MM-DD.") from None
     people = await _read(sight, wanted.addressee_numbers, ended=True)
+    async with sight.agency.database.inside(sight.agency.tenant) as connection:
+        later = [held.integrated_number for held in people.values() if on < held.base.registered_on]
+        merged = await read_merged(connection, sight.agency.keys, later)
+
+    def then(number: str, held: Held) -> Person | None:
+        if on < held.base.registered_on:
+            those = merged.get(held.integrated_number, [])
+            return before(held, those, (sight.system, number), on=on, with_waiting=wanted.with_waiting)
+        return fold(held.base, held.events, on=on, with_waiting=wanted.with_waiting)
+
     found = {
         number: (held, person)
         for number, held in people.items()
-        if (person := fold(held.base, held.events, on=on, with_waiting=wanted.with_waiting)) is not None
+        if (person := then(number, held)) is not None
         and addressee_ends(held.events, on=on, with_waiting=wanted.with_waiting).get((sight.system, number)) is None
     }
     await record_look_up(sight, Look.PERSON, {held.integrated_number for held, _ in found.values()}, keys=["as_of"])

@@ -102,6 +102,40 @@ async def test_the_history_of_who_is_left_tells_nothing_that_was_split_off(revie
     assert individual(5) in [one.get("individual_number") for one in gone]
 
 
+async def test_a_day_before_the_one_who_lives_on_was_registered_is_told_as_before_the_merges(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+
+        async def on_each_day() -> list[dict]:
+            found = [await desk.as_of("kokuho", 77, day(on)) for on in (-301, -250, -100)]
+            return [{name: text for name, text in one.items() if name != "integrated_number"} for one in found]
+
+        said = {name: text for name, text in row(77).items() if name != "addressee_number"}
+        await desk.change(
+            "kokuho", 77, "move_in", "m1", effective_on=day(-300), individual_number=individual(7), **said
+        )
+        await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(-200), address=MOVED)
+        await desk.change("kokuho", 77, "address_change", "e2", address=row(1)["address"])
+        first = await on_each_day()
+        assert [one.get("address") for one in first] == [None, row(77)["address"], MOVED]
+        assert first[2]["individual_number"] == individual(7)
+        two, one, last = (
+            await desk.person_of("kokuho", 77),
+            await desk.number("juki", row(1)),
+            await desk.number("juki", row(2)),
+        )
+        await desk.decided("links/merge", integrated_number=two, other_integrated_number=one)
+        assert await on_each_day() == first
+        await desk.decided("links/merge", integrated_number=one, other_integrated_number=last)
+        assert await on_each_day() == first
+        assert not (await desk.as_of("juki", 1, day(-100)))["known"]
+        late = {"effective_on": day(-150), "address": "架空県転居市一丁目１番"}
+        await desk.change("kokuho", 77, "address_change", "e3", **late)
+        assert [one.get("address") for one in await on_each_day()] == [None, row(77)["address"], late["address"]]
+        await apart(desk, last)
+        assert not (await desk.as_of("juki", 2, day(-100)))["known"]
+
+
 async def test_a_change_of_before_a_split_is_taken_back_after_it_and_one_to_come_before_its_day(reviewed_alone):
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
