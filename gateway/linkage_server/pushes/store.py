@@ -20,7 +20,9 @@ WRITE_DELIVERY: Final = Statement("write_delivery", _SQL["write_delivery"])
 
 
 class DeliveryState(StrEnum):
-    """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more."""
+    """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more, or
+    another push took its place when the person was frozen.
+    """
 
     WAITING = "waiting"
     READY = "ready"
@@ -163,6 +165,11 @@ async def drop_notices(connection: Connection, system: str, now: datetime) -> No
 async def write_again(connection: Connection, target: Target) -> None:
     """Deliveries that were written for another kind of target are written anew."""
     await connection.execute(_SQL["write_again"], target.system, target.kind is TargetKind.WEBHOOK)
+
+
+async def supersede(connection: Connection, numbers: Sequence[int], now: datetime) -> None:
+    """Of people who are frozen or thaw: what was written and is not delivered, also what was given up, leaves no more and is due again under new ids."""
+    await connection.execute(_SQL["supersede"], numbers, now)
 
 
 async def end(connection: Connection, delivery_ids: Sequence[str], now: datetime) -> None:
