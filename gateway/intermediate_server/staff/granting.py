@@ -31,6 +31,7 @@ from gateway.intermediate_server.staff.rights import (
 from gateway.intermediate_server.staff.second_person import check_asker, prove_for
 from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 GRANT_PREFIX: Final = "G"
 AFFAIR: Final = re.compile(r"\*|(?!.*[0-9]{10})[0-9A-Za-z.-]{1,60}")
@@ -50,7 +51,7 @@ _WHY: Final = {
 }
 
 
-class ScopeItem(msgspec.Struct, forbid_unknown_fields=True):
+class ScopeItem(Dated, frozen=True, forbid_unknown_fields=True):
     function: Function
     office: str
     valid_until: datetime
