@@ -183,10 +183,23 @@ where business_system_id = $1 and state = 'dead' and delivery_id = any($2::text[
 returning delivery_id
 
 -- name: forget_ended
-delete from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped')
-    and (d.integrated_number is null
-        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
-            and (l.state <> 'dropped' or d.state = 'dropped')))
+-- The next ones whose time is over go, with what was kept before them, or are kept as the last of their person; none is looked at twice.
+with past as materialized (
+    select d.delivery_id, d.business_system_id, d.integrated_number, d.place, d.state, d.integrated_number is null or exists (
+        select from push_delivery l
+        where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
+            and (l.state <> 'dropped' or d.state = 'dropped')) as goes
+    from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped') and not d.kept order by d.ended_at limit $2
+), gone as (
+    delete from push_delivery d using past where d.delivery_id = past.delivery_id and past.goes
+), gone_before as (
+    delete from push_delivery d using past l
+    where d.kept and d.business_system_id = l.business_system_id and d.integrated_number = l.integrated_number and d.place < l.place
+        and (l.state <> 'dropped' or d.state = 'dropped')
+), stays as (
+    update push_delivery d set kept = true from past where d.delivery_id = past.delivery_id and not past.goes
+)
+select count(*) from past
 
 -- name: counts
 select business_system_id, state, count(*) as deliveries, min(made_at) as oldest from push_delivery

@@ -195,9 +195,9 @@ async def revive(connection: Connection, system: str, delivery_ids: Sequence[str
     return len(await connection.fetch(_SQL["revive"], system, delivery_ids, now))
 
 
-async def forget(connection: Connection, before: datetime) -> None:
-    """Rows of what was delivered before; the last of each person stays, it says what the system knows."""
-    await connection.execute(_SQL["forget_ended"], before)
+async def forget(connection: Connection, before: datetime, most: int) -> int:
+    """Rows of what was delivered before, so many at once; how many were looked at. The last of each person stays, it says what the system knows."""
+    return int(await connection.fetchval(_SQL["forget_ended"], before, most))
 
 
 async def counts(connection: Connection, system: str | None = None) -> dict[str, dict[str, int]]:
