@@ -157,6 +157,7 @@ ALLOWED = {
     ("gateway.linkage_server.pushes", "give_up"): "tried often enough: somebody is told by the alarm; that it leaves was recorded before",
     ("gateway.linkage_server.pushes", "revive"): "tried again; who said so is recorded just before",
     ("gateway.linkage_server.pushes", "pull_out"): "a push that waits for a release after all, or is not sent: nothing of it has left",
+    ("gateway.linkage_server.pushes", "supersede"): "a push that does not leave as it is, with the freeze or thaw that is on record",
     ("gateway.linkage_server.pushes", "drop_unheld"): "a push that is not sent: the system holds the person no more",
     ("gateway.linkage_server.pushes", "write_again"): "bytes for another kind of target: what leaves is recorded anew",
     ("gateway.linkage_server.pushes", "forget_ended"): "rows of deliveries past their time go; the log keeps what left",

@@ -33,6 +33,7 @@ _ATTEMPTS: Final = 16
 _FIRST_WAIT_S: Final = 5.0
 _KEPT: Final = timedelta(days=30)
 _FORGET_EVERY_S: Final = 3_600.0
+_MOST_FORGOTTEN: Final = 1_000
 OPEN = Gauge("sekisho_pushes_open", "Pushes that are not delivered", ["agency", "system", "state"])
 DEAD = Gauge(
     "sekisho_pushes_dead", "Pushes that were given up and wait for somebody to send them again", ["agency", "system"]
@@ -136,8 +137,10 @@ class Pushes:
         if now.timestamp() - self._forgotten_at < _FORGET_EVERY_S:
             return
         try:
-            async with self.agency.database.inside(self.agency.tenant) as connection:
-                await store.forget(connection, now - _KEPT)
+            looked_at = _MOST_FORGOTTEN
+            while looked_at == _MOST_FORGOTTEN:
+                async with self.agency.database.inside(self.agency.tenant) as connection:
+                    looked_at = await store.forget(connection, now - _KEPT, _MOST_FORGOTTEN)
         except (StorageUnavailableError, asyncpg.PostgresError):
             return
         self._forgotten_at = now.timestamp()

@@ -183,10 +183,23 @@ where business_system_id = $1 and state = 'dead' and delivery_id = any($2::text[
 returning delivery_id
 
 -- name: forget_ended
-delete from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped')
-    and (d.integrated_number is null
-        or exists (select from push_delivery l where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
-            and (l.state <> 'dropped' or d.state = 'dropped')))
+-- The next ones whose time is over go, with what was kept before them, or are kept as the last of their person; none is looked at twice.
+with past as materialized (
+    select d.delivery_id, d.business_system_id, d.integrated_number, d.place, d.state, d.integrated_number is null or exists (
+        select from push_delivery l
+        where l.business_system_id = d.business_system_id and l.integrated_number = d.integrated_number and l.place > d.place
+            and (l.state <> 'dropped' or d.state = 'dropped')) as goes
+    from push_delivery d where d.ended_at < $1 and d.state in ('delivered', 'dropped') and not d.kept order by d.ended_at limit $2
+), gone as (
+    delete from push_delivery d using past where d.delivery_id = past.delivery_id and past.goes
+), gone_before as (
+    delete from push_delivery d using past l
+    where d.kept and d.business_system_id = l.business_system_id and d.integrated_number = l.integrated_number and d.place < l.place
+        and (l.state <> 'dropped' or d.state = 'dropped')
+), stays as (
+    update push_delivery d set kept = true from past where d.delivery_id = past.delivery_id and not past.goes
+)
+select count(*) from past
 
 -- name: counts
 select business_system_id, state, count(*) as deliveries, min(made_at) as oldest from push_delivery
@@ -203,6 +216,23 @@ update push_delivery d set state = 'waiting', sealed = null, file = null from pe
 where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.integrated_number = d.integrated_number
     and (p.frozen or not exists (
         select from addressee a where a.integrated_number = d.integrated_number and a.business_system_id = $1 and a.state = 'held'))
+
+-- name: supersede
+-- What was written of somebody before they were frozen, or as they were, leaves no more: what is due is written anew, under another id, when they thaw.
+-- A push that waits behind it says all of it too.
+with old as (
+    update push_delivery d set state = 'dropped', sealed = null, reason = 'superseded', ended_at = $2
+    from push_target t cross join unnest($1::bigint[]) as n (integrated_number)
+    where d.business_system_id = t.business_system_id and d.integrated_number = n.integrated_number and d.state in ('ready', 'dead')
+    returning d.business_system_id, d.integrated_number, d.event_no, d.made_at
+)
+insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
+select o.business_system_id || '-r' || p.revision, o.business_system_id, o.integrated_number, o.event_no, $2, o.made_at
+from old o join person p using (integrated_number)
+where not exists (
+    select from push_delivery w
+    where w.business_system_id = o.business_system_id and w.integrated_number = o.integrated_number and w.state = 'waiting')
+on conflict (delivery_id) do nothing
 
 -- name: write_again
 update push_delivery set state = 'waiting', sealed = null, file = null

@@ -20,7 +20,9 @@ WRITE_DELIVERY: Final = Statement("write_delivery", _SQL["write_delivery"])
 
 
 class DeliveryState(StrEnum):
-    """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more."""
+    """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more, or
+    another push took its place when the person was frozen.
+    """
 
     WAITING = "waiting"
     READY = "ready"
@@ -165,6 +167,11 @@ async def write_again(connection: Connection, target: Target) -> None:
     await connection.execute(_SQL["write_again"], target.system, target.kind is TargetKind.WEBHOOK)
 
 
+async def supersede(connection: Connection, numbers: Sequence[int], now: datetime) -> None:
+    """Of people who are frozen or thaw: what was written and is not delivered, also what was given up, leaves no more and is due again under new ids."""
+    await connection.execute(_SQL["supersede"], numbers, now)
+
+
 async def end(connection: Connection, delivery_ids: Sequence[str], now: datetime) -> None:
     await connection.execute(_SQL["end_deliveries"], delivery_ids, now)
 
@@ -188,9 +195,9 @@ async def revive(connection: Connection, system: str, delivery_ids: Sequence[str
     return len(await connection.fetch(_SQL["revive"], system, delivery_ids, now))
 
 
-async def forget(connection: Connection, before: datetime) -> None:
-    """Rows of what was delivered before; the last of each person stays, it says what the system knows."""
-    await connection.execute(_SQL["forget_ended"], before)
+async def forget(connection: Connection, before: datetime, most: int) -> int:
+    """Rows of what was delivered before, so many at once; how many were looked at. The last of each person stays, it says what the system knows."""
+    return int(await connection.fetchval(_SQL["forget_ended"], before, most))
 
 
 async def counts(connection: Connection, system: str | None = None) -> dict[str, dict[str, int]]:

@@ -69,7 +69,7 @@ async def _freeze_first(agency: Agency, one: Decision) -> bool:
         assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
         problem = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
         if problem is None:
-            await store.set_frozen(connection, [effects.given_up(one)], frozen=True)
+            await store.set_frozen(connection, [effects.given_up(one)], agency.clock(), frozen=True)
             await repointing.withdraw(agency, effects.given_up(one), connection=connection)
             await store.move(connection, one, State.WITHDRAWING, before(Step.FREEZE_FIRST))
     FROZEN_STEP.after.reached()

@@ -70,10 +70,10 @@ async def carry_out(work: Work) -> Given | None:
     """The number that is given, if any. Raises NumberTakenError, and RuntimeError for a decision that `assess` would have refused."""
     match work.decision.kind:
         case Kind.FREEZE:
-            await store.set_frozen(work.connection, [given_up(work.decision)], frozen=True)
+            await store.set_frozen(work.connection, [given_up(work.decision)], work.agency.clock(), frozen=True)
             await repointing.withdraw(work.agency, given_up(work.decision), connection=work.connection)
         case Kind.RELEASE:
-            await store.set_frozen(work.connection, [given_up(work.decision)], frozen=False)
+            await store.set_frozen(work.connection, [given_up(work.decision)], work.agency.clock(), frozen=False)
             await repointing.register_anew(work.agency, given_up(work.decision), connection=work.connection)
         case Kind.LINK | Kind.MERGE:
             await _merge(work, given_up(work.decision), _lives_on(work.decision))
@@ -137,7 +137,7 @@ async def _split(work: Work, wrong: int) -> Given | None:
     await _note(work, wrong, EventKind.SPLIT)
     await _note(work, right, EventKind.REGISTERED if content.other is None else EventKind.LINKED)
     await _refold(work, [wrong, right])
-    await store.set_frozen(connection, thaw, frozen=False)
+    await store.set_frozen(connection, thaw, work.agency.clock(), frozen=False)
     await repointing.register_anew(work.agency, wrong, connection=connection)
     await repointing.register_anew(work.agency, right, connection=connection)
     return Given(number=number, to=right) if number else None

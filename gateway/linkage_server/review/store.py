@@ -15,6 +15,7 @@ from asyncpg import Record
 from gateway.linkage_server.addressees.rows import Row
 from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.personal_keys import PersonalKeys
+from gateway.linkage_server.pushes import store as pushes
 from gateway.linkage_server.review.decision import Content, Kind, Standing, State, staff_differ
 from keys.binding import bind
 from storage import sql
@@ -286,9 +287,10 @@ async def person_of_index(connection: Connection, indexes: Sequence[bytes]) -> i
     return number
 
 
-async def set_frozen(connection: Connection, numbers: Collection[int], *, frozen: bool) -> None:
-    """A number that was merged stays frozen."""
+async def set_frozen(connection: Connection, numbers: Collection[int], now: datetime, *, frozen: bool) -> None:
+    """A number that was merged stays frozen. Pushes written before, in a race also while somebody is frozen, do not leave as they are."""
     await connection.execute(SQL["set_frozen"], sorted(numbers), frozen)
+    await pushes.supersede(connection, sorted(numbers), now)
 
 
 async def touch(connection: Connection, numbers: Collection[int]) -> None:

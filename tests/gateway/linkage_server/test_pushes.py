@@ -7,10 +7,11 @@ import csv
 import hashlib
 import io
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
+from storage import sql
 from tests.support.push_ward import NUMBER, TOWN, row, ward_of
 from transport.clock import JST
 
@@ -237,6 +238,19 @@ async def test_pushes_of_one_person_keep_their_order_through_failures(ward):
     first = [one for one in ward.receiver.got if one["delivery"] == pushes[0]["delivery"]]
     assert len(first) == 3
     assert len({one["bytes"] for one in first}) == 1
+    await ward.quiet()
+    forget = sql.load("gateway.linkage_server.pushes")["forget_ended"]
+    soon = datetime.now(JST) + timedelta(days=1)
+    looked_at = [(await ward.world.rows(forget, soon, 1))[0]["count"] for _ in range(3)]
+    assert looked_at == [1, 1, 0]  # the one that is kept is looked at once
+    assert [tuple(one) for one in await ward.world.rows("select delivery_id, kept from push_delivery")] == [
+        (pushes[1]["delivery"], True)
+    ]
+    await ward.change(address="東京都世田谷区見本町3-3")
+    third = (await ward.pushed(3))[2]["delivery"]
+    await ward.quiet()
+    await ward.world.rows(forget, soon, 10)
+    assert [one["delivery_id"] for one in await ward.world.rows("select delivery_id from push_delivery")] == [third]
 
 
 async def test_after_the_last_attempt_a_push_waits_for_somebody(ward):

@@ -7,7 +7,7 @@ import io
 import json
 from types import SimpleNamespace
 
-from tests.support.push_ward import NUMBER, row, ward_of
+from tests.support.push_ward import NUMBER, TOWN, row, ward_of
 from tests.support.review_world import SCOPES as REVIEW
 from tests.support.review_world import Desk
 
@@ -73,3 +73,28 @@ async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_th
         ("1", "split"),
         ("3", "split"),
     }
+
+
+async def test_what_was_written_before_a_freeze_does_not_leave_after_the_thaw(world):
+    """It was tried and not taken; the person is frozen, changes, and is released: the push that comes is another one, of then."""
+    await world.register("kokuho-care", system="kokuho", scopes=REVIEW)
+    async with ward_of(world, push_attempts=50) as ward:
+        await ward.load(row())
+        await ward.load(row("81"), client="sky2")
+        desk = Desk(world=SimpleNamespace(linkage=world), caller=ward.caller)
+        desk.tokens["juki"] = await ward.caller.token("kokuho-care")
+        number = f"{await ward.number_of():015d}"
+        await ward.target()
+        ward.receiver.statuses = [500] * 50
+        await desk.change("juki", 1, "address_change", "written", address=f"{TOWN}4")
+        await ward.until(lambda: ward.receiver.got, "the first attempt")
+        await desk.propose("links/freeze", integrated_number=number)
+        await desk.change("juki", 1, "address_change", "later", address=f"{TOWN}5")
+        tried, ward.receiver.statuses = {one["delivery"] for one in ward.receiver.got}, []
+        await desk.decided("links/release", integrated_number=number)
+        await ward.pushed(1)
+        await ward.quiet()
+        assert tried.isdisjoint({one["delivery"] for one in ward.receiver.taken})
+        assert {one["items"]["address"] for one in ward.receiver.taken} == {f"{TOWN}5"}
+        told = [change["kind"] for one in ward.receiver.taken for change in one["changes"]]
+        assert told == ["address_change", "address_change"]
