@@ -210,9 +210,7 @@ async def _write(
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await _write_waiting(connection, keys, one.rights.system, judged)
     await store.withdraw_registrations(connection, taken_up.withdrawn(judged))
-    over = [
-        one.change.event_id for one in judged if one.change is not None and one.outcome is not ChangeOutcome.WAITING
-    ]
+    over = taken_up.wait_no_longer(judged)
     await store.drop_waiting_changes(connection, [keys.event_key(one.rights.system, event_id) for event_id in over])
     await write_holds(connection, agency, one.rights.system, judged)
 
