@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
@@ -18,6 +20,8 @@ PEER = web.RequestKey("peer", Peer)
 ACCESS_REFUSED = Counter("sekisho_access_refused", "Calls that were refused before they reached a function", ["reason"])
 _LOOPBACK = "127.0.0.1"
 MAX_BODY = 32 * 1024 * 1024
+BODY_S: Final = 60.0
+"""Seconds in which the body of a call arrives."""
 
 
 def fingerprint(request: web.Request) -> bytes | None:
@@ -26,6 +30,19 @@ def fingerprint(request: web.Request) -> bytes | None:
     socket = transport.get_extra_info("ssl_object") if transport else None
     der = socket.getpeercert(binary_form=True) if socket else None
     return hashlib.sha256(der).digest() if der else None
+
+
+async def whole_body(request: web.Request, within_s: float = BODY_S) -> bytes:
+    """The body of a call. Read before anybody's right is looked at: what a caller may do must not be as old as a body that takes its time. Raises ProblemError 400."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await request.read()
+    except TimeoutError:
+        raise ProblemError(
+            400,
+            "malformed_body",
+            f"The body was not there within {within_s:.0f} seconds; send it at once, in smaller lists.",
+        ) from None
 
 
 def require_peer(

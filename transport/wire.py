@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -19,6 +20,19 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
     wait_ms: int = 0
 
 
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class Dated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message that says instants: each has a zone and lies where arithmetic with zones and the database's own works, else it is not as documented (400)."""
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            said = getattr(self, field)
+            if isinstance(said, datetime) and (said.tzinfo is None or not _EARLIEST < said < _LATEST):
+                raise ValueError(f"{_NO_INSTANT}{field}")
+
+
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ANYTHING: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 MOST_ITEMS = 5_000
@@ -27,6 +41,7 @@ Item = TypeVar("Item")
 
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<place>[\w.\[\]]+)`\Z")
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>\w+)`")
+_NO_INSTANT: Final = "No instant: "
 _UNKNOWN: Final = "Object contains unknown field "
 
 
@@ -53,6 +68,10 @@ def _broken(failure: Exception) -> JsonBrokenError:
     if missing:
         field = f"{place}.{missing['field']}" if place else missing["field"]
         return JsonBrokenError(f"`{field}` is missing", field, is_missing=True)
+    if text.startswith(_NO_INSTANT):
+        field = text.removeprefix(_NO_INSTANT).partition(" - at ")[0]
+        field = f"{place}.{field}" if place else field
+        return JsonBrokenError(f"`{field}` is no instant with a time zone between the years 1900 and 9000", field)
     if text.startswith(_UNKNOWN):
         return JsonBrokenError(
             f"`{place}` has a field that is not documented" if place else "a field is not documented"

@@ -32,12 +32,15 @@ class PushRefused(StrEnum):
 
 
 class Push(msgspec.Struct, frozen=True):
-    """What we use of a push; it says more. `items`: of name, kana, sex, birth_date, address those that our affairs need."""
+    """What we use of a push; it says more. `items`: of name, kana, sex, birth_date, address those that our affairs need.
+
+    `individual_number`: None when it is not told, empty when the person has none (any more).
+    """
 
     delivery_id: str
     addressee_numbers: list[str]
     items: dict[str, str]
-    individual_number: str = ""
+    individual_number: str | None = None
 
     def __repr__(self) -> str:
         return "<Push>"
@@ -66,12 +69,14 @@ async def take(connection: Connection, push: Push, seals: Seals) -> dict[str, An
     for addressee_number, sealed in held.items():
         values = seals.open_person(sealed, addressee_number) | push.items
         rows.append((addressee_number, _number(push, addressee_number, seals), seals.person(values, addressee_number)))
+    if push.individual_number == "":
+        await store.forget_numbers(connection, list(held))
     await store.put_people(connection, rows)
     return {"updated": len(rows)}
 
 
 def _number(push: Push, addressee_number: str, seals: Seals) -> bytes | None:
-    """The changed number, sealed; None leaves the one that is there."""
+    """The number that is told, sealed; None leaves what is there."""
     try:
         number = IndividualNumber.parse(push.individual_number) if push.individual_number else None
     except CodebookError:

@@ -15,6 +15,9 @@ on conflict (addressee_number) do update set
     individual_number = coalesce(excluded.individual_number, insured_person.individual_number),
     personal = excluded.personal
 
+-- name: forget_numbers
+update insured_person set individual_number = null where addressee_number = any($1::text[])
+
 -- name: known_people
 select addressee_number from insured_person where addressee_number = any($1::text[])
 

@@ -226,6 +226,10 @@ async def put_people(connection: Connection, rows: Sequence[tuple[Any, ...]]) ->
     await connection.execute(_SQL["put_people"], *columns)
 
 
+async def forget_numbers(connection: Connection, addressee_numbers: Sequence[str]) -> None:
+    await connection.execute(_SQL["forget_numbers"], list(addressee_numbers))
+
+
 async def known_people(connection: Connection, addressee_numbers: Sequence[str]) -> frozenset[str]:
     rows = await connection.fetch(_SQL["known_people"], list(addressee_numbers))
     return frozenset(row["addressee_number"] for row in rows)

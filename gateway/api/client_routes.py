@@ -12,6 +12,7 @@ from gateway.api.administration import RESOURCE, Act, By, Desk, No, Order, admin
 from gateway.api.authorization import DOORS, idempotency_key, require
 from transport import wire
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 _STAFF: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}\Z"
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -32,14 +33,14 @@ _DETAILS: Final = {
 _STATUS: Final = {No.MALFORMED: 400, No.SCOPE_UNKNOWN: 400, No.UNKNOWN: 404, No.OWN: 403, No.NOT_GRANTABLE: 403}
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Body(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     act: Act
     client_id: Annotated[str, msgspec.Meta(max_length=80)]
     staff: Annotated[str, msgspec.Meta(pattern=_STAFF)]
     system: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    scopes: Annotated[list[str], msgspec.Meta(max_length=100)] = []
+    scopes: Annotated[list[str], msgspec.Meta(max_length=100)] = msgspec.field(default_factory=list)
     individual_number: bool = False
-    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    expires_at: datetime | None = None
     secret_id: Annotated[str, msgspec.Meta(max_length=16)] = ""
 
 

@@ -36,7 +36,7 @@ from storage.database import StorageUnavailableError
 from storage.keepers import KeysClosedError
 from transport import openapi, wire
 from transport.channel import ChannelError
-from transport.listener import ACCESS_REFUSED, PEER, fingerprint
+from transport.listener import ACCESS_REFUSED, PEER, fingerprint, whole_body
 from transport.problem import ProblemError
 from transport.refusals import Refusals
 from transport.register import Peer, Register, Use
@@ -168,9 +168,10 @@ def _listed(server: Server, handle: Handle, *uses: Use) -> Callable[[web.Request
 
     async def route(request: web.Request) -> web.Response:
         agency, peer = await _addressed(server, request, allowed)
+        body = await whole_body(request)
         if peer.use is Use.STAFF:
             await admitted(request, server.staff[agency.id], Function.OPERATIONS)
-        envelope = wire.read_envelope(await request.read())
+        envelope = wire.read_envelope(body)
         if envelope.checkpoint is not None:
             agency.peer_note(envelope.checkpoint)
         answers = await handle(agency, peer, envelope)

@@ -254,6 +254,7 @@ ALLOWED = {
                 "number_unemployment_inquiry",
                 "settle_unemployment_inquiry",
                 "put_push_secret",
+                "forget_numbers",
             )
         ),
         SKY2,

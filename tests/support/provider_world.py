@@ -145,9 +145,16 @@ class ProviderWorld:
     # --- questions and answers
 
     def question(
-        self, number: str, *, inquirer: str = INQUIRER, item: str = "", items: Iterable[str] = (), **more: Any
+        self,
+        number: str,
+        *,
+        inquirer: str = INQUIRER,
+        item: str = "",
+        items: Iterable[str] = (),
+        permit_id: str = "",
+        **more: Any,
     ) -> Question:
-        """A question with the core's permit for it."""
+        """A question with the core's permit for it, which a dishonest core has given an id that it has given before (`permit_id`)."""
         key = new_one_time_key()
         asked = Asked(
             basis=BASIS,
@@ -167,7 +174,7 @@ class ProviderWorld:
         said = {name: value for name, value in json.loads(request).items() if name not in ("v", "expires_at")}
         claims = PermitClaims(
             **said,
-            permit_id=self._id("K"),
+            permit_id=permit_id or self._id("K"),
             request_digest=sha256(request).hexdigest(),
             code_binding=sha256(nonce + code).hexdigest(),
             issued_at=timestamp(self.now),

@@ -20,7 +20,7 @@ SYSTEMS = ("juki", "kokuho")
 SCOPES = (
     "addressees:register", "persons:search", "integrated-numbers:read", "business-information:register", "business-information:change",
     "inquiries:create", "log:read", "persons:change", "person-changes:register", "holds:read", "holds:decide", "links:propose", "links:approve",
-    "links:split", "links:merge",
+    "links:split", "links:merge", "persons:read",
 )  # fmt: skip
 _KEYS = itertools.count(1)
 
@@ -100,6 +100,12 @@ class Desk:
         answer = await self.say("persons/search", integrated_number=number)
         assert answer.status == 200, answer
         return dict(answer.body["items"][0])
+
+    async def history(self, system: str, addressee: int) -> list[dict[str, Any]]:
+        """The events of whom an addressee number means, as its system is shown them."""
+        answer = await self.say("persons/history", system=system, addressee_number=f"{addressee}")
+        assert answer.status == 200, answer
+        return list(answer.body["events"])
 
     async def say(self, path: str, *, staff: str = "a.sato", system: str = "juki", **body: Any) -> Answer:
         stated = {"staff": staff, "affair": CARE, "reason": "届出の確認"}

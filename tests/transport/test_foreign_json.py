@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Annotated
 
@@ -197,3 +198,30 @@ async def test_a_certificate_that_keeps_coming_is_recorded_once_and_again_when_a
 async def _status(client: aiohttp.ClientSession, port: int) -> int:
     async with client.get(f"https://localhost:{port}/") as response:
         return response.status
+
+
+async def test_a_body_that_does_not_come_is_refused_in_time(tmp_path):
+    authority = Authority(tmp_path / "ca")
+    server, _ = authority.issue("server")
+    caller, _ = authority.issue("caller")
+    never = asyncio.Event()
+
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(body=await listener.whole_body(request, 0.2))
+
+    async def begun() -> AsyncIterator[bytes]:
+        yield b'{"it'
+        await never.wait()
+
+    app = listener.application()
+    app.router.add_post("/", read)
+    context: ssl.SSLContext = tls.server_context(server, require_client=True)
+    async with (
+        listener.listening(app, host="127.0.0.1", port=0, context=context, metrics_port=0) as port,
+        channel.session(tls.client_context(caller, caller.ca)) as client,
+        asyncio.timeout(5),
+    ):
+        async with client.post(f"https://localhost:{port}/", data=b"whole") as answer:
+            assert await answer.read() == b"whole"
+        async with client.post(f"https://localhost:{port}/", data=begun()) as answer:
+            assert (answer.status, (await answer.json(content_type=None))["reason"]) == (400, "malformed_body")

@@ -27,6 +27,7 @@ from storage.committer import Applied, Commit, Statement, Write, commit_step
 from storage.database import StorageUnavailableError
 from transport.circuit import CircuitState
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 NOTICE_PREFIX: Final = "N"
 _SQL = sql.load("gateway.intermediate_server.operations")
@@ -57,7 +58,7 @@ class OwnKind(StrEnum):
     BARS_UNCHECKED = "bars_unchecked"
 
 
-class PostItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PostItem(Dated, frozen=True, forbid_unknown_fields=True):
     """Item of IF_SCM_90135. `notice_id`: drawn by the caller, so that a repetition is the same notice. Shown from now on unless told."""
 
     notice_id: NoticeId
@@ -140,8 +141,8 @@ async def post(acting: Acting, item: PostItem, now: datetime) -> dict[str, Any]:
     """IF_SCM_90135. Raises ProblemError 400, 409."""
     agency = acting.desk.agency
     first = item.shown_from or now
-    if first.tzinfo is None or item.shown_until.tzinfo is None or not max(first, now) < item.shown_until:
-        raise ProblemError(400, "notice_malformed", "A notice ends in the future, after its beginning; say the zone.")
+    if not max(first, now) < item.shown_until:
+        raise ProblemError(400, "notice_malformed", "A notice ends in the future, after its beginning.")
     if not item.text.isprintable() or _NUMBER.search(item.text):
         raise ProblemError(
             400,

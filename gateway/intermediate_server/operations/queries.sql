@@ -74,7 +74,7 @@ delete from person_code where acquisition_index = any($1::bytea[])
 select m.password_hash from staff_member m
 join staff_card c on c.staff_id = m.staff_id and c.card_id = $2 and c.state = 'active' and c.valid_until > $4
 where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
-    and exists (select from staff_grant g where g.staff_id = m.staff_id and g.function = $3 and g.state = 'effective' and g.office = m.office and g.file in ('*', 'system')
+    and exists (select from staff_grant g where g.staff_id = m.staff_id and g.function = $3 and g.state = 'effective' and g.office = m.office and g.file in ('*', 'system') and g.affair = '*' and g.information = '*'
         and g.valid_from <= $4 and g.valid_until > $4)
 
 -- name: end_people

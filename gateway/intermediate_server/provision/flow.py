@@ -7,6 +7,7 @@ A request that did not get so far leaves a record only, so that nobody can spend
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -53,6 +54,8 @@ KINDS = {
 }
 REPLAYED = "permit_replayed"
 ANSWERED_BEFORE = "inquiry_answered_before"
+NOT_YET = "not_yet"
+_MOST_LOOKS = 5
 UNAUTHENTIC = frozenset(
     {
         "permit_signature", "permit_request_differs", "inquirer_signature", "permit_other_party", "permit_key_differs", "permit_expired",
@@ -69,56 +72,78 @@ def _names_a_person(reason: str | None) -> bool:
     return reason not in UNAUTHENTIC or reason in _BY_OUR_LISTS
 
 
+class _Stored:
+    """What was honoured before, of the inquiries and permits of a list."""
+
+    def __init__(self, rows: Iterable[Record]) -> None:
+        self._by_permit = {row["permit_id"]: row for row in rows}
+        self._by_inquiry = {(row["inquirer"], row["inquiry_number"]): row for row in self._by_permit.values()}
+
+    def of(self, permit: Permit) -> Record | None:
+        """Of this inquirer's inquiry; else of this permit, whosever inquiry that was: a permit is good once (SC-6)."""
+        asked = (permit.inquirer, permit.inquiry_number)
+        return self._by_inquiry.get(asked) or self._by_permit.get(permit.permit_id)
+
+
 async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any]]:
-    """IF_TKY_90003: answer every request of a list, in order."""
+    """IF_TKY_90003: answer every request of a list, in order. What others write meanwhile is decided anew; after some looks the inquirer sends it again."""
+    answers: list[dict[str, Any]] = [{"retry": NOT_YET} for _ in items]
+    left = list(range(len(items)))
     with PROVISION_SECONDS.time():
-        checked = [check(agency, item, now) async for item in with_turns(items)]
-        stored, persons = await _read(agency, items, checked, now)
-        persons = await _with_records(agency, persons, now)
-        answers: list[dict[str, Any] | None] = [None] * len(items)
-        commits: list[Commit] = []
-        waiting: list[tuple[int, Answer | None]] = []
-        async for position, (item, (permit, asked, reason)) in with_turns(enumerate(zip(items, checked, strict=True))):
-            digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
-            row = stored.get((permit.inquirer, permit.inquiry_number)) if permit else None
-            if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
-                content = row["sealed"] is not None
-                why = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
-                answers[position] = {"retry": why} if why else _stored(row)
-                continue
-            if permit is None:
-                commits.append(_no_permit(agency, item, reason or "permit_signature", now))
-                waiting.append((position, None))
-                continue
-            if row is not None:
-                again = REPLAYED if row["permit_id"] == permit.permit_id else ANSWERED_BEFORE
-                commits.append(_replayed(agency, permit, digest, again, now))
-                waiting.append((position, refuse(agency, permit, digest, now, again)))
-                continue
-            nobody = Person(integrated_number=None, replicas=())
-            person = persons.get((item.code, permit.information), nobody) if _names_a_person(reason) else nobody
-            barred = agency.bars.look(person.integrated_number, permit.information, *permit.askers)
-            if barred is not FREE:
-                person = replace(person, barred=barred)
-            decided = (
-                refuse(agency, permit, digest, now, reason, person.integrated_number, marked=barred.marked)
-                if reason
-                else answer(agency, permit, digest, item.public_key, person, now)
-            )
-            commits.append(_commit(agency, item, permit, asked, decided, digest, now))
-            waiting.append((position, decided))
-        results = await agency.committer.apply_all(commits)
-        for (position, made), result in zip(waiting, results, strict=True):
-            if isinstance(result, Applied):
-                answers[position] = _fresh(made, checked[position][2])
-        lost = [position for position, found in enumerate(answers) if found is None]
-        if lost:  # somebody recorded the same permit, or set or lifted a bar, between our reading and our writing: decide anew
+        for _ in range(_MOST_LOOKS):
+            found = await _look(agency, [items[position] for position in left], now)
+            for position, answer_ in zip(left, found, strict=True):
+                if answer_ is not None:
+                    answers[position] = answer_
+            left = [position for position, answer_ in zip(left, found, strict=True) if answer_ is None]
+            if not left:
+                break
             await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
-            for position, found in zip(
-                lost, await provide(agency, [items[position] for position in lost], now), strict=True
-            ):
-                answers[position] = found
-    return [found for found in answers if found is not None]
+    return answers
+
+
+async def _look(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any] | None]:
+    """Decide and record once. None where somebody recorded the same permit, or set or lifted a bar, between our reading and our writing."""
+    checked = [check(agency, item, now) async for item in with_turns(items)]
+    stored, persons = await _read(agency, items, checked, now)
+    persons = await _with_records(agency, persons, now)
+    answers: list[dict[str, Any] | None] = [None] * len(items)
+    commits: list[Commit] = []
+    waiting: list[tuple[int, Answer | None]] = []
+    async for position, (item, (permit, asked, reason)) in with_turns(enumerate(zip(items, checked, strict=True))):
+        digest = exchange_digest(item.permit, item.request, item.public_key, item.signature)
+        row = stored.of(permit) if permit else None
+        if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
+            content = row["sealed"] is not None
+            why = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
+            answers[position] = {"retry": why} if why else _stored(row)
+            continue
+        if permit is None:
+            commits.append(_no_permit(agency, item, reason or "permit_signature", now))
+            waiting.append((position, None))
+            continue
+        if row is not None:
+            again = REPLAYED if row["permit_id"] == permit.permit_id else ANSWERED_BEFORE
+            commits.append(_replayed(agency, permit, digest, again, now))
+            waiting.append((position, refuse(agency, permit, digest, now, again)))
+            continue
+        nobody = Person(integrated_number=None, replicas=())
+        person = persons.get((item.code, permit.information), nobody) if _names_a_person(reason) else nobody
+        barred = agency.bars.look(person.integrated_number, permit.information, *permit.askers)
+        if barred is not FREE:
+            person = replace(person, barred=barred)
+        decided = (
+            refuse(agency, permit, digest, now, reason, person.integrated_number, marked=barred.marked)
+            if reason
+            else answer(agency, permit, digest, item.public_key, person, now)
+        )
+        commits.append(_commit(agency, item, permit, asked, decided, digest, now))
+        waiting.append((position, decided))
+    results = await agency.committer.apply_all(commits)
+    for (position, made), result in zip(waiting, results, strict=True):
+        if isinstance(result, Applied):
+            answers[position] = _fresh(made, checked[position][2])
+    return answers
 
 
 async def _read(
@@ -126,17 +151,17 @@ async def _read(
     items: list[ProvisionItem],
     checked: list[tuple[Permit | None, Asked | None, str | None]],
     now: datetime,
-) -> tuple[dict[tuple[str, str], Record], dict[tuple[bytes, str], Person]]:
+) -> tuple[_Stored, dict[tuple[bytes, str], Person]]:
     """One transaction for the whole list: what was answered before, whom the codes name, and the replicas."""
-    numbers = [permit.inquiry_number for permit, _, _ in checked if permit]
+    permits = [permit for permit, _, _ in checked if permit]
+    numbers = [[one.inquiry_number for one in permits], [one.permit_id for one in permits]]
     wanted = [
         (item.code, permit.information)
         for item, (permit, _, reason) in zip(items, checked, strict=True)
         if permit and _names_a_person(reason)
     ]
     async with agency.database.inside(agency.tenant) as connection:
-        before = await connection.fetch(_SQL["provisions_before"], numbers) if numbers else []
-        stored = {(row["inquirer"], row["inquiry_number"]): row for row in before}
+        stored = _Stored(await connection.fetch(_SQL["provisions_before"], *numbers) if permits else ())
         if not wanted:
             return stored, {}
         known_by = indexes_of_codes(agency, [code for code, _ in wanted])

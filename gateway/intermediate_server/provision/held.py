@@ -23,6 +23,7 @@ from keys.errors import KeyUnusable, SealBroken
 from permission_lists.permit import read_stored_permit
 from storage import sql
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.provision")
 _REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
@@ -39,10 +40,10 @@ class HeldItem(msgspec.Struct, forbid_unknown_fields=True):
     withheld: Annotated[list[Withheld], Meta(max_length=200)] = []
 
 
-class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Place(Dated, frozen=True, forbid_unknown_fields=True):
     """A place in the list: the last one of a page."""
 
-    answer_by: Annotated[datetime, Meta(tz=True)]
+    answer_by: datetime
     permit_id: str
 
 

@@ -1,5 +1,6 @@
 -- name: provisions_before
-select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, signature, sealed, integrated_number, information from provision where inquiry_number = any($1::text[])
+select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, signature, sealed, integrated_number, information
+from provision where inquiry_number = any($1::text[]) or permit_id = any($2::text[])
 
 -- name: record_provision
 -- Only under the bars that it was decided under (epoch): one that was set meanwhile makes the answer be decided anew.

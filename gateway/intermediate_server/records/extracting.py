@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -26,6 +26,7 @@ from storage import sql
 from storage.evidence_log import store as log_store
 from storage.evidence_log.store import Proven
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.records")
 _WORDS: Final = {
@@ -50,12 +51,12 @@ _OF_EXCHANGE: Final = ("basis", "items")
 _OF_CORRECTION: Final = ("corrects", "field", "value")
 
 
-class ExtractItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExtractItem(Dated, frozen=True, forbid_unknown_fields=True):
     """Item of IF_TKM_90065. `person`: integrated number; `since` ≤ at < `until`, all that there is unless told."""
 
     person: str
-    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 EXTRACT_ITEM = msgspec.json.Decoder(ExtractItem)

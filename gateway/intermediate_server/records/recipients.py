@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -23,21 +23,20 @@ from gateway.intermediate_server.records import places, subjects
 from gateway.intermediate_server.records.places import Place
 from storage import sql
 from storage.committer import fiscal_year
+from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.records")
 _LEFT: Final = (EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value)
 _STRETCH: Final = 10_000
 _STRETCHES_A_CALL: Final = 20
 _SLICE: Final = 500
-_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-"""No entry lies outside, and arithmetic with time zones works inside."""
 
 
-class RecipientsItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RecipientsItem(Dated, frozen=True, forbid_unknown_fields=True):
     """Item of IF_TKM_90020. `after`: the `next` of the answer before, to go on from there."""
 
     integrated_number: str
-    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    since: datetime
     after: Place | None = None
 
 
@@ -54,7 +53,7 @@ async def _one(agency: HostedAgency, item: RecipientsItem) -> dict[str, Any]:
         number = IntegratedAddresseeNumber.parse(item.integrated_number).reveal()  # reveal: compared with the records
     except CodebookError:
         return {"refused": {"reason": "integrated_number_malformed"}}
-    since = min(max(item.since, _EARLIEST), _LATEST)
+    since = item.since
     at = item.after or Place(year=fiscal_year(since), index=0)
     found: list[dict[str, Any]] = []
     unreadable = 0

@@ -33,6 +33,7 @@ from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.records")
 _LOOKED_AT: Final = 10_000
@@ -80,15 +81,15 @@ def _opened(agency: HostedAgency, text: str) -> _Place:
     return _Place(at=_EPOCH + at * _MICROSECOND, year=year, index=index)
 
 
-class SearchItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SearchItem(Dated, frozen=True, forbid_unknown_fields=True):
     """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of either side.
 
     `staff`: as the record names who acted; `kind`: of record; `outcome`: what came of it (docs/outcomes.md), as far as that stands in clear.
     """
 
     person: str | None = None
-    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     agency: str | None = None
     affair: str | None = None
     information: str | None = None

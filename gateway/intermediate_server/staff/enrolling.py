@@ -34,6 +34,7 @@ from gateway.intermediate_server.staff.people import (
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 PASSWORD: Final = "password"  # noqa: S105 (a purpose's name)
 REGISTER: Final = "register"
@@ -42,7 +43,7 @@ _OWN = commit_step("intermediate", "staff.own_changed")
 _KEY_SIZE: Final = 32
 
 
-class AddItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operation", tag="add"):
+class AddItem(Dated, frozen=True, forbid_unknown_fields=True, tag_field="operation", tag="add"):
     """Item of IF_STF_90034. `password`: for the first log-in alone; `card_key`: the card's Ed25519 public key."""
 
     staff_id: str

@@ -31,6 +31,7 @@ from gateway.intermediate_server.staff.rights import (
 from gateway.intermediate_server.staff.second_person import check_asker, prove_for
 from storage.committer import Applied, Commit, Write, commit_step
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 GRANT_PREFIX: Final = "G"
 AFFAIR: Final = re.compile(r"\*|(?!.*[0-9]{10})[0-9A-Za-z.-]{1,60}")
@@ -50,7 +51,7 @@ _WHY: Final = {
 }
 
 
-class ScopeItem(msgspec.Struct, forbid_unknown_fields=True):
+class ScopeItem(Dated, frozen=True, forbid_unknown_fields=True):
     function: Function
     office: str
     valid_until: datetime
@@ -200,7 +201,7 @@ def _scope(item: ScopeItem, known: frozenset[str], now: datetime) -> Scope:
             "malformed_scope",
             "Office, affair, information, file or period of the grant is not of its form; see /openapi.json.",
         )
-    return Scope(
+    scope = Scope(
         function=item.function,
         office=item.office,
         affair=item.affair,
@@ -209,6 +210,13 @@ def _scope(item: ScopeItem, known: frozenset[str], now: datetime) -> Scope:
         valid_from=since,
         valid_until=item.valid_until,
     )
+    if not scope.fits_function:
+        raise ProblemError(
+            400,
+            "malformed_scope",
+            "This function is about every affair and kind of information at once: ask for it with * as affair and as information.",
+        )
+    return scope
 
 
 def _informations(agency: HostedAgency) -> frozenset[str]:

@@ -100,6 +100,20 @@ FILE_OF: Final[Mapping[Function, File]] = {
 
 FURTHER_FILES: Final[Mapping[Function, frozenset[File]]] = {Function.BACKUP: frozenset({File.ADDRESSEES})}
 """Files that a grant may name beside the function's own: then it is good for that one alone."""
+WITHOUT_LIMITS: Final = frozenset(
+    {
+        Function.LOG_EXPORT,
+        Function.RECORDS_EXTRACT,
+        Function.ERASURES_CONFIRM,
+        Function.OPERATIONS,
+        Function.BACKUP,
+        Function.KEYS_DESTROY,
+        Function.STAFF_ADMINISTER,
+        Function.STAFF_APPROVE,
+        Function.STAFF_ANALYSE,
+    }
+)
+"""Functions that are about every affair and every kind of information at once: no grant of them is limited to one (SC-24)."""
 
 
 class GrantState(StrEnum):
@@ -149,6 +163,11 @@ class Scope:
     file: str
     valid_from: datetime
     valid_until: datetime
+
+    @property
+    def fits_function(self) -> bool:
+        """Whether its function looks at the limits that are set."""
+        return self.function not in WITHOUT_LIMITS or self.affair == self.information == EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +221,9 @@ class Grant:
         )
 
     def names(self, function: Function, file: File) -> bool:
-        """Whether it is for this function on this file."""
-        return self.scope.function is function and self.scope.file in (EVERYTHING, file.value)
+        """Whether it is for this function on this file; one whose limits the function does not look at is for nothing."""
+        scope = self.scope
+        return scope.function is function and scope.fits_function and scope.file in (EVERYTHING, file.value)
 
     def covers(self, function: Function, affair: str = EVERYTHING, information: str = EVERYTHING) -> bool:
         scope = self.scope

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from codebook.four_items import Field
@@ -20,11 +19,12 @@ from gateway.linkage_server.affairs import STAFF, Affair
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.masked import Masked
 from transport.problem import ProblemError
+from transport.wire import Dated
 
 _LONGEST_REASON: Final = 100
 
 
-class Stated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Stated(Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every call says that shows or changes a person: the id of the member of staff, the affair, and why."""
 
     staff: str

@@ -15,6 +15,7 @@ from gateway.batch.text_forms import TextRefused, decode_line
 from gateway.linkage_server import free_text
 from transport import wire
 from transport.clock import JST
+from transport.wire import Dated
 
 AddresseeText = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
 AgencyText = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,30}\Z")]
@@ -27,7 +28,7 @@ Name = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f]*\Z")]
 """The name of an information, a data set or a version, or nothing."""
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Record(Dated, frozen=True, forbid_unknown_fields=True):
     """One line or one item of a call. `public_from`/`public_to`: days on which the copy may be answered from; `information` may be left out where the data set tells it.
 
     `register` brings a record in, `change` gives the whole of it anew, `delete` takes it away. `changed_at`: when it changed in the business
@@ -40,13 +41,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data_set: str
     version: str = ""
     information: str = ""
-    items: dict[str, dict[str, Any]] = {}
+    items: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     operation: Literal["register", "change", "delete"] = "register"
     public_from: date | None = None
     public_to: date | None = None
     auto_response: Literal["allowed", "barred"] = "allowed"
     system: str | None = None
-    changed_at: Annotated[datetime, Meta(tz=True)] | None = None
+    changed_at: datetime | None = None
     parent_record_id: RecordId | None = None
     delegator: AgencyText | None = None
 

@@ -28,6 +28,9 @@ where e.event_key = any($1::text[])
 -- name: known_holds
 select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
 
+-- name: hold_states
+select hold_id, state from review_hold where hold_id = any($1::text[])
+
 -- name: waiting_changes
 select event_key, digest, sealed from waiting_change where event_key = any($1::text[])
 

@@ -160,26 +160,54 @@ async def post_persons_history(request: web.Request) -> web.Response:
     await record_look_up(sight, Look.HISTORY, [held.integrated_number] if held else [])
     if held is None:
         return web.json_response({"known": False})
+    async with sight.agency.database.inside(sight.agency.tenant) as connection:
+        undone = [event for event in held.events if event.undone_by is not None]
+        holds = await store.hold_states(connection, {event.undone_by or "" for event in undone})
+        own = {number for system, number in (event.addressee for event in undone) if system == sight.system}
+        means = await store.addressee_persons(connection, sight.system, list(own))
     counting = {event.event_key for event in standing(held.events)}
+    still_own = {(sight.system, number) for number, (one, _) in means.items() if one == held.integrated_number}
     return web.json_response(
         {
             "known": True,
             "registered_on": held.base.registered_on.isoformat(),
             "first": _shown(sight, held, held.base),
-            "events": [_event(sight, event, counts=event.event_key in counting) for event in held.events],
+            "events": [
+                _event(
+                    sight,
+                    event,
+                    status=_status(event, counts=event.event_key in counting, hold=holds.get(event.undone_by or "")),
+                    with_items=event.undone_by is None or event.addressee in still_own,
+                )
+                for event in held.events
+            ],
         }
     )
 
 
-def _event(sight: Sight, event: Event, *, counts: bool) -> dict[str, Any]:
-    says = {name: text for name in ITEMS if (text := getattr(event.says, name))}
+def _status(event: Event, *, counts: bool, hold: str | None) -> str:
+    """`hold`: the state of the hold that took it out of what counts; what no hold took out, a decision about links did."""
+    if event.undone_by is not None and hold is None:
+        return "moved"
+    if hold == "open":
+        return "held"
+    if not counts:
+        return "taken_back"
+    return "applied" if event.applied else "waiting"
+
+
+def _event(sight: Sight, event: Event, *, status: str, with_items: bool) -> dict[str, Any]:
+    """`with_items`: not of what a decision or a hold took out. It may be somebody else's, and is told only to whom it is still said to be of this
+    person: the system that sent it, while its addressee number means them.
+    """
     shown: dict[str, Any] = {
         "kind": event.kind.value,
         "effective_on": event.effective_on.isoformat(),
         "recorded_at": event.recorded_at.isoformat(),
-        "status": "taken_back" if not counts else "applied" if event.applied else "waiting",
-        **sight.only(says),
+        "status": status,
     }
-    if sight.shows_individual_number and event.says.individual_number:
-        shown["individual_number"] = event.says.individual_number
+    if with_items:
+        shown |= sight.only({name: text for name in ITEMS if (text := getattr(event.says, name))})
+        if sight.shows_individual_number and event.says.individual_number:
+            shown["individual_number"] = event.says.individual_number
     return shown

@@ -256,6 +256,12 @@ async def known_holds(connection: Connection, event_keys: Sequence[str]) -> dict
     }
 
 
+async def hold_states(connection: Connection, hold_ids: Collection[str]) -> dict[str, str]:
+    """Hold → its state; absent when the id is not of a hold."""
+    found = await connection.fetch(_SQL["hold_states"], list(hold_ids)) if hold_ids else ()
+    return {row["hold_id"]: row["state"] for row in found}
+
+
 async def keep_bases(connection: Connection, numbers: Sequence[int]) -> None:
     """Copy what people are before their first change; again changes nothing. Before their first event is put."""
     await connection.execute(_SQL["keep_bases"], numbers)

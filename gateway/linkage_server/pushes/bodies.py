@@ -28,17 +28,22 @@ COLUMNS: Final = (
     "state",
     "state_since",
     "changes",
+    "individual_number_told",
 )
+"""`individual_number_told`: `1` where `individual_number` says what holds, empty for none; else it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Person:
-    """A person as one system may see him: `items` cut to its affairs; numbers empty when it may not have them or needs none now."""
+    """A person as one system may see him: `items` cut to its affairs; `integrated_number` empty when it may not have it.
+
+    `individual_number`: None when the system may not have it or nothing can have changed it; empty when the person has none.
+    """
 
     addressee_numbers: tuple[str, ...]
     items: Mapping[str, str]
     integrated_number: str
-    individual_number: str
+    individual_number: str | None
     state: str
     state_since: date | None
     changes: tuple[tuple[str, date], ...]
@@ -57,8 +62,10 @@ def as_json(person: Person, *, delivery_id: str, system: str, at: datetime) -> b
         "items": person.items,
         "changes": [{"kind": kind, "effective_on": effective_on} for kind, effective_on in person.changes],
     }
-    numbers = {"integrated_number": person.integrated_number, "individual_number": person.individual_number}
-    body |= {name: number for name, number in numbers.items() if number}
+    if person.integrated_number:
+        body["integrated_number"] = person.integrated_number
+    if person.individual_number is not None:
+        body["individual_number"] = person.individual_number
     return msgspec.json.encode(body)
 
 
@@ -85,10 +92,11 @@ def as_lines(person: Person, *, delivery_id: str, encoding: str) -> bytes | NotC
     lines = []
     for addressee_number in person.addressee_numbers:
         values = (
-            delivery_id, addressee_number, person.integrated_number, person.individual_number,
+            delivery_id, addressee_number, person.integrated_number, person.individual_number or "",
             *(person.items.get(field.value, "") for field in Field),
             person.state, person.state_since.isoformat() if person.state_since else "",
             " ".join(f"{kind}:{effective_on.isoformat()}" for kind, effective_on in person.changes),
+            "" if person.individual_number is None else "1",
         )  # fmt: skip
         encoded = encode_line(_line(values), encoding, number=1)
         if isinstance(encoded, TextRefused):

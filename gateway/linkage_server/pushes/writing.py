@@ -12,6 +12,7 @@ from codebook.four_items import Field
 from evidence.entry import EntryKind, other_entry
 from gateway.api.clients import SystemRights
 from gateway.linkage_server.access.look_ups import subjects
+from gateway.linkage_server.people.state import Kind
 from gateway.linkage_server.pushes import bodies, store
 from gateway.linkage_server.pushes.bodies import NotCarried, Person
 from gateway.linkage_server.pushes.store import WRITE_DELIVERY, DeliveryState, ToWrite
@@ -25,7 +26,8 @@ SENT_STEP: Final = commit_step("linkage", "pushes.sent")
 _MOST_TAKEN: Final = 2_000
 MOST_WRITTEN: Final = 1_000
 """Deliveries in one record, and in one file."""
-_NUMBER_CHANGES: Final = frozenset({"individual_number_change", "correction", "cancellation", "registered"})
+_NUMBER_STAYS: Final = frozenset({Kind.MOVE_OUT, Kind.DEATH, Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.ADDRESSEE_END})
+"""Changes that neither bring a 個人番号 nor take one away; after any other one it is told, also that there is none."""
 
 
 async def take(agency: Agency, rights: SystemRights) -> int:
@@ -47,10 +49,10 @@ def _person(agency: Agency, rights: SystemRights, one: ToWrite) -> Person:
     items = dict(zip(Field, agency.keys.open_four_items(one.four_items_sealed, one.integrated_number), strict=True))
     needed = agency.affairs.items_of(rights.system)
     may_use = rights.may_use_individual_number and agency.affairs.uses_individual_number(rights.system)
-    changed = any(kind in _NUMBER_CHANGES for kind, _ in one.changes)
-    individual_number = ""
-    if may_use and changed and one.individual_number_sealed is not None:
-        individual_number = agency.keys.open_individual_number(one.individual_number_sealed, one.integrated_number)
+    individual_number = None
+    if may_use and any(kind not in _NUMBER_STAYS for kind, _ in one.changes):
+        sealed = one.individual_number_sealed
+        individual_number = agency.keys.open_individual_number(sealed, one.integrated_number) if sealed else ""
     return Person(
         addressee_numbers=one.addressee_numbers,
         items={field.value: text for field, text in items.items() if field in needed},

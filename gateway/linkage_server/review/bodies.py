@@ -128,7 +128,7 @@ class Split(Proposal, frozen=True, kw_only=True):
     other_integrated_number: MaybeNumber = ""
     individual_number_goes: bool = False
     right: Right | None = None
-    wrong_since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    wrong_since: datetime | None = None
 
     def content(self, sight: Sight) -> Content:
         """Raises ProblemError 400, 403."""
@@ -167,7 +167,7 @@ class DecisionsWanted(Stated, frozen=True, kw_only=True):
 
 class RecipientsWanted(Stated, frozen=True, kw_only=True):
     integrated_number: Number
-    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    since: datetime
 
 
 def number_of(text: str) -> int | None:

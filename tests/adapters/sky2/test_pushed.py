@@ -58,6 +58,19 @@ async def test_what_a_push_does_not_say_stays(pushed_to):
     assert await matched(pushed_to)
 
 
+async def test_an_individual_number_that_is_told_to_be_none_goes_and_one_that_is_not_told_stays(pushed_to):
+    async def numbers():
+        rows = await pushed_to.fetch("select individual_number is not null as held from insured_person")
+        return [row["held"] for row in rows]
+
+    await pushed_to.push(change(kana=ANN.kana), delivery="sky2-p1")
+    assert await numbers() == [True]
+    answer = await pushed_to.push(change() | {"individual_number": ""}, delivery="sky2-p2")
+    assert (answer, await numbers()) == ((200, {"updated": 1}), [False])
+    await pushed_to.push(change() | {"individual_number": ANN.individual_number}, delivery="sky2-p3")
+    assert await numbers() == [True]
+
+
 async def test_a_push_that_comes_again_changes_nothing_again(pushed_to):
     await pushed_to.push(change(kana="ミホン ベツメイ"), delivery="sky2-p1")
     await pushed_to.push(change(kana=ANN.kana), delivery="sky2-p2")

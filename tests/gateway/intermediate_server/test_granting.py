@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import secrets
+from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
+from codebook.identifiers import new_sortable_id
+from gateway.intermediate_server.staff.rights import WITHOUT_LIMITS
 from storage.database import Database
-from tests.support.staff_terminal import Person, first, somebody, terminal
+from tests.support.staff_terminal import Person, Terminal, first, somebody, terminal
 
 HELD = "held-provisions"
 NO_RIGHT = (403, "right_missing")
@@ -134,6 +139,42 @@ async def test_whoever_leaves_or_moves_has_nothing_left_at_once(people, desk):
     assert grant["grant_id"] in {row["grant_id"] for row in grants}
 
 
+async def test_whoever_leaves_while_they_send_does_nothing_with_that_call(people, desk):
+    """SC-11: headers and the first bytes of a body are nothing that a right is kept by."""
+    one, other, holder = people
+    for function in ("bars.change", "operations", "backup"):
+        await desk.granted(one, other, holder, function)
+    bar = {"bar_id": new_sortable_id("B", 0, secrets.token_bytes(10)), "place": "person", "cause": "support_measures"}
+    assert (await desk.call(holder, "bars/set", {**bar, "integrated_number": "100000000000000"}))[0] == 200
+    assert (await desk.call(holder, "code-counts"))[0] == 200
+    left = asyncio.Event()
+    lift = {"bar_id": bar["bar_id"], "event": "lift"}
+    calls = [
+        asyncio.create_task(_sent_slowly(desk, holder, path, items, left))
+        for path, items in (("bars/change", [lift]), ("code-counts", []), ("backups", []))
+    ]
+    await asyncio.sleep(0.5)
+    assert (await desk.call(one, "staff/members/change", {"operation": "leave", "staff_id": holder.staff_id}))[0] == 200
+    left.set()
+    assert await asyncio.gather(*calls) == [(401, "session_ended")] * 3
+
+
+async def _sent_slowly(
+    desk: Terminal, person: Person, path: str, items: list[Any], rest: asyncio.Event
+) -> tuple[int, str]:
+    """Status and reason of a call whose body is begun at once and goes on with `rest`."""
+    body = json.dumps({"items": items}).encode()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield body[:5]
+        await rest.wait()
+        yield body[5:]
+
+    headers = {"Authorization": f"Bearer {person.token}", "Content-Type": "application/json"}
+    async with desk.session.post(f"{desk.base}/{person.agency}/{path}", data=parts(), headers=headers) as answer:
+        return answer.status, (await answer.json(content_type=None)).get("reason", "")
+
+
 async def test_an_id_and_a_card_are_one_persons_for_ever(people, desk):
     one, _, holder = people
     assert (await desk.call(one, "staff/members/change", {"operation": "leave", "staff_id": holder.staff_id}))[0] == 200
@@ -211,15 +252,59 @@ async def test_whoever_does_business_administers_nothing_and_the_other_way_round
         assert await desk.call(admin, path) == NO_RIGHT
 
 
-async def test_a_right_for_one_affair_does_not_open_the_whole_log(people, desk):
+async def test_a_right_for_one_file_opens_no_other(people, desk):
     one, other, holder = people
-    await desk.granted(one, other, holder, "log.export", affair="27")
-    async with desk.session.get(
-        f"{desk.base}/setagaya/log", headers={"Authorization": f"Bearer {holder.token}"}
-    ) as answer:
-        assert answer.status == 403
     await desk.granted(one, other, holder, "log.search", file="staff_records")
     assert await desk.call(holder, "log/search") == NO_RIGHT
+
+
+ABOUT_EVERYTHING = {
+    "log.export": "log",
+    "records.extract": "records/extract",
+    "erasures.confirm": "erasures",
+    "operations": "jobs",
+    "backup": "backups",
+    "keys.destroy": "keys",
+    "staff.administer": "staff/members",
+    "staff.approve": "staff/grants/check",
+    "staff.analyse": "staff/analysis",
+}
+
+
+async def test_a_right_for_one_affair_or_information_does_nothing_that_is_about_every_one(running, people, desk):
+    """SC-24: none is asked for, and one that was granted before this was refused opens nothing."""
+    one, other, holder = people
+    assert set(ABOUT_EVERYTHING) == WITHOUT_LIMITS
+    limits = ({"affair": "42"}, {"information": "医療保険給付関係情報"})
+    for function in ABOUT_EVERYTHING:
+        for limit in limits:
+            assert await desk.ask(one, holder, function, **limit) == (400, "malformed_scope"), function
+        await desk.granted(one, other, holder, function)
+    for path in ABOUT_EVERYTHING.values():
+        assert (await _tried(desk, holder, path))[0] in (200, 400), path
+    database = await Database.open(running.role("intermediate").dsn, connections=1)
+    try:
+        for affair, information in (("42", "*"), ("*", "医療保険給付関係情報")):
+            async with database.inside("a_setagaya_intermediate") as connection:
+                await connection.execute(
+                    "update staff_grant set affair = $2, information = $3 where staff_id = $1",
+                    holder.staff_id,
+                    affair,
+                    information,
+                )
+            for path in ABOUT_EVERYTHING.values():
+                assert await _tried(desk, holder, path) == NO_RIGHT, path
+    finally:
+        await database.close()
+
+
+async def _tried(desk, person: Person, path: str) -> tuple[int, str]:
+    """Status and reason, of an export (which is no list) too."""
+    if path != "log":
+        return await desk.call(person, path)
+    url, headers = f"{desk.base}/setagaya/log", {"Authorization": f"Bearer {person.token}"}
+    async with desk.session.get(url, headers=headers) as answer:
+        return answer.status, (await answer.json())["reason"] if answer.status != 200 else ""
 
 
 @pytest.mark.parametrize(

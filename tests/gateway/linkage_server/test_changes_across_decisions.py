@@ -9,6 +9,7 @@ from tests.support.review_world import Desk, individual, row, until
 
 DAY_S = 86_400
 MOVED = "架空県他所市一丁目１番"
+APPLIED_DEATH = ("death", "applied", None)
 
 
 async def linked(desk: Desk) -> str:
@@ -78,6 +79,27 @@ async def test_a_number_to_come_goes_along_and_one_that_was_told_stays(reviewed_
         await nothing_waits(reviewed_alone)
         assert (await desk.searched(right))["individual_number"] == to_come
         assert (await desk.searched(number))["individual_number"] == told
+
+
+async def test_the_history_of_who_is_left_tells_nothing_that_was_split_off(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await linked(desk)
+        await desk.change("juki", 1, "address_change", "e0", address="架空県転居市一丁目１番")
+        await desk.change("kokuho", 77, "address_change", "e1", address=MOVED)
+        await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=individual(5))
+        await apart(desk, number, individual_number_goes=True)
+        left, gone = await desk.history("juki", 1), await desk.history("kokuho", 77)
+    assert not [one for one in left if one.get("address") == MOVED or "individual_number" in one], left
+    assert [(one["kind"], one["status"], "address" in one) for one in left] == [
+        ("address_change", "applied", True),
+        ("address_change", "moved", False),
+        ("individual_number_change", "moved", False),
+        ("split", "applied", False),
+    ]
+    assert {one["status"] for one in gone} == {"applied"}
+    assert [one["address"] for one in gone if "address" in one] == [MOVED]
+    assert individual(5) in [one.get("individual_number") for one in gone]
 
 
 async def test_a_change_of_before_a_split_is_taken_back_after_it_and_one_to_come_before_its_day(reviewed_alone):
@@ -223,6 +245,10 @@ async def held_on_its_day(reviewed_alone, caller) -> tuple[Desk, str, dict]:
     return desk, f"{(await reviewed_alone.linkage.rows('select integrated_number from person'))[0][0]:015d}", hold
 
 
+def shown(event: dict) -> tuple[str, str, str | None]:
+    return event["kind"], event["status"], event.get("address")
+
+
 async def to_be_held(reviewed_alone) -> None:
     async with reviewed_alone.linkage.served() as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
@@ -236,7 +262,14 @@ async def test_a_held_change_follows_its_addressee_number_through_splits_and_mer
     await to_be_held(reviewed_alone)
     async with reviewed_alone.linkage.served(clock_offset_s=3 * DAY_S) as caller:
         desk, number, hold = await held_on_its_day(reviewed_alone, caller)
+        assert [shown(one) for one in await desk.history("juki", 1)] == [
+            ("address_change", "held", None),
+            APPLIED_DEATH,
+        ]
+        assert ("address_change", "held", MOVED) in [shown(one) for one in await desk.history("kokuho", 77)]
         right = await apart(desk, number)
+        assert ("address_change", "moved", None) in [shown(one) for one in await desk.history("juki", 1)]
+        assert ("address_change", "held", MOVED) in [shown(one) for one in await desk.history("kokuho", 77)]
         await desk.decided("links/merge", integrated_number=right, other_integrated_number=number)
         assert await apart(desk, number, other_integrated_number=right) == right
         again = await desk.change("kokuho", 77, "address_change", "e1", effective_on=day(2), address=MOVED)

@@ -7,7 +7,7 @@ import io
 import json
 from types import SimpleNamespace
 
-from tests.support.push_ward import row, ward_of
+from tests.support.push_ward import NUMBER, row, ward_of
 from tests.support.review_world import SCOPES as REVIEW
 from tests.support.review_world import Desk
 
@@ -57,9 +57,13 @@ async def test_what_is_decided_reaches_every_system_that_holds_the_person_and_th
         ended = pushed_lines(ward, "kokuho")[before:]
         assert len(ward.receiver.taken) == others
     assert ([one["kind"] for one in merged["changes"]], merged["addressee_numbers"]) == (["linked"], ["81"])
+    assert merged["individual_number"] == NUMBER
     assert {one["addressee_number"] for one in first} == {"1", "3"}
     assert [[one["kind"] for one in push["changes"]] for push in apart] == [["registered"]]
     assert {push["integrated_number"] for push in apart} == {alone} != {number}
+    assert {push["individual_number"] for push in apart} == {""}  # the other one's: what sky2 held of it goes
+    assert {(one["individual_number"], one["individual_number_told"]) for one in second} == {(NUMBER, "1")}
+    assert {(one["individual_number"], one["individual_number_told"]) for one in ended} == {("", "")}
     assert {one["changes"].partition(":")[0] for one in let_through} == {"birth"}  # its own, and no longer held
     assert {(one["addressee_number"], one["changes"].partition(":")[0]) for one in ended} == {
         ("3", "addressee_end"),

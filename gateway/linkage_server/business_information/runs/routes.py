@@ -36,15 +36,14 @@ _SHOWN: Final = 50
 _RUN_ID: Final = re.compile(r"[TV][0-9A-HJKMNP-TV-Z]{26}")
 _Part = Annotated[int, Meta(ge=1, le=1_000)]
 _Wait = Annotated[int, Meta(ge=0, le=600_000)]
-_Instant = Annotated[datetime, Meta(tz=True)]
 
 
-class _Transfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Transfer(wire.Dated, frozen=True, kw_only=True, forbid_unknown_fields=True):
     information: Name = ""
     data_set: Name = ""
     version: Name = ""
-    changed_from: _Instant | None = None
-    changed_to: _Instant | None = None
+    changed_from: datetime | None = None
+    changed_to: datetime | None = None
     per_part: _Part = 1_000
     wait_ms: _Wait = 0
 
