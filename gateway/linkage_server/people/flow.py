@@ -6,7 +6,7 @@ nothing is written, the lock is given back, the network is asked, and the list i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -32,7 +32,7 @@ from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import numbers_said
-from gateway.linkage_server.people.store import Held
+from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from storage.committer import Commit, commit_step
@@ -60,7 +60,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeList:
-    """One list on its way. `approved`: event keys that a review has decided to take as they are; `last_line` of the file that it stands for;
+    """One list on its way. `approved`: event keys that a review has decided just now to take as they are; `last_line` of the file that it stands for;
     `stored`: results of the chunk of the file whose lines these are, when they are judged anew.
     """
 
@@ -127,6 +127,8 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     def key_of(event_id: str) -> str:
         return now_as.get(sent := sent_as(event_id), sent)
 
+    holds = await store.known_holds(connection, list({*event_keys, *now_as.values()}))
+
     addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
     held = await store.addressee_persons(connection, system, addressees_named)
     said = {change.says.individual_number for change in good if change.says.individual_number}
@@ -147,7 +149,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             by_number=by_number,
             formerly=formerly,
             events={event.key: event for event in events.values()},
-            holds=await store.known_holds(connection, [now_as.get(sent, sent) for sent in event_keys]),
+            holds=holds,
         ),
         verdicts=verdicts,
         system=system,
@@ -156,9 +158,17 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
         today=agency.today(),
         now=agency.clock(),
         asks=resident_network.is_asked(agency),
-        approved=one.approved,
+        approved={*one.approved, *_decided_before_their_day(events, holds)},
         ages=agency.limits.ages.get(system),
     )
+
+
+def _decided_before_their_day(events: Mapping[str, KnownEvent], holds: Mapping[str, KnownHold]) -> Iterator[str]:
+    """Keys of changes that wait and were held when they came: that they are taken as they are was decided then. A decided hold keeps its key."""
+    for sent, event in events.items():
+        hold = holds.get(event.key) or holds.get(sent)
+        if not event.applied and not event.undone and hold is not None and hold.state == "linked":
+            yield event.key
 
 
 def _may_come_back(people: Iterable[Held]) -> set[str]:
@@ -210,9 +220,7 @@ async def _write(
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await _write_waiting(connection, keys, one.rights.system, judged)
     await store.withdraw_registrations(connection, taken_up.withdrawn(judged))
-    over = [
-        one.change.event_id for one in judged if one.change is not None and one.outcome is not ChangeOutcome.WAITING
-    ]
+    over = taken_up.wait_no_longer(judged)
     await store.drop_waiting_changes(connection, [keys.event_key(one.rights.system, event_id) for event_id in over])
     await write_holds(connection, agency, one.rights.system, judged)
 
@@ -293,7 +301,10 @@ def hold_id(event_key: str) -> str:
 
 
 async def write_holds(connection: Connection, agency: Agency, system: str, judged: Sequence[Judged]) -> None:
-    """What a person has to look at: the change as it came, sealed, under an id that the same event finds again."""
+    """What a person has to look at: the change as it came, sealed, under an id that the same event finds again.
+
+    One whose hold was decided before its day, and that something else speaks against on it, is to be looked at once more.
+    """
     now = agency.clock()
     rows = []
     for one in judged:

@@ -117,5 +117,9 @@ insert into former_individual_number (integrated_number, individual_number_index
 select $1, $2, $3, $5 where not exists (select from known)
 
 -- name: put_change_hold
+-- One that was decided is open again.
 insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)
-values ($1, $2, $3, $4, $5, $6, $7, 'change', $8, $9) on conflict (event_key) do nothing
+values ($1, $2, $3, $4, $5, $6, $7, 'change', $8, $9)
+on conflict (event_key) do update set state = 'open', reason = excluded.reason, differing = excluded.differing, sealed = excluded.sealed,
+    held_at = excluded.held_at, decided_at = null, forgotten_at = null
+where review_hold.state <> 'open'

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from gateway.linkage_server.people.judged import Judged
+from gateway.linkage_server.people.changes import ChangeReason
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.state import Addressee, AddresseeEnd, Person, addressee_ends, numbers_said
 from gateway.linkage_server.people.whose_numbers import Someone
 
@@ -45,6 +46,15 @@ def successors(judged: Sequence[Judged], system: str, intake_id: int) -> list[tu
         for one, _, _ in _people(judged)
         if one.change is not None and one.event is not None and one.event.registers and one.event.replaced_by
     ]
+
+
+def wait_no_longer(judged: Sequence[Judged]) -> set[str]:
+    """Event ids of changes that are over: applied, held, or refused. One that was refused because its id is another change's ends nothing of that."""
+    ids: dict[bool, set[str]] = {True: set(), False: set()}
+    for one in judged:
+        if one.change is not None and one.reason is not ChangeReason.EVENT_ID_REUSED:
+            ids[one.outcome is ChangeOutcome.WAITING].add(one.change.event_id)
+    return ids[False] - ids[True]
 
 
 def withdrawn(judged: Sequence[Judged]) -> dict[str, tuple[str, bytes]]:

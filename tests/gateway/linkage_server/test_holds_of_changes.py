@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.change_files import day
-from tests.support.review_world import Desk, individual, row
+from tests.support.review_world import Desk, individual, row, until
 
 NUMBER, OTHER = individual(1), individual(2)
 ELSEWHERE = "架空県新市新町９番"
@@ -115,3 +115,43 @@ async def test_a_link_that_could_not_be_is_void_for_its_reason_and_can_be_decide
         assert ended["void_because"] == ("individual_number_taken" if taken else None)
         await desk.change("juki", 1, "cancellation", "c2", cancels="n2")
     assert (await desk.searched(number))["individual_number"] == NUMBER
+
+
+async def test_a_change_to_come_that_was_linked_counts_on_its_day_or_is_to_be_looked_at_once_more(reviewed_alone):
+    linkage = reviewed_alone.linkage
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await desk.number("juki", row(1, individual_number=NUMBER))
+        assert await desk.number("kokuho", row(77, individual_number=NUMBER)) == number
+        gone, third = [await desk.number("kokuho", row(nth)) for nth in (78, 79)]
+        await linkage.rows(
+            "update addressee set state = 'ended', ended_on = current_date - 1 where addressee_number = '78'"
+        )
+        child = said(name="架空　若葉")
+        for nth, kind, more in (
+            (77, "birth", child),
+            (78, "address_change", {"address": ELSEWHERE}),
+            (79, "birth", child | {"individual_number": OTHER}),
+        ):
+            came = await desk.change("kokuho", nth, kind, f"e{nth}", effective_on=day(1), **more)
+            assert came["outcome"] == "held", came
+            [hold] = await desk.holds()
+            await linked(desk, hold["hold_id"])
+        addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
+        await desk.decided("links/split", integrated_number=number, addressees=addressees)
+        born = await desk.person_of("kokuho", 77)
+        await desk.number("juki", row(5, individual_number=OTHER))
+    async with linkage.served(clock_offset_s=86_400) as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        assert not await until(lambda: linkage.rows("select 1 from waiting_change"), lambda rows: not rows)
+        [again] = await desk.holds()
+        assert (again["hold_id"], again["reason"]) == (hold["hold_id"], "individual_number_taken")
+        found = [await desk.searched(one) for one in (number, born, gone, third)]
+        assert [(one["name"], one["address"] == ELSEWHERE) for one in found] == [
+            ("架空　花子", False), ("架空　若葉", False), ("架空　花子", True), ("架空　花子", False),
+        ]  # fmt: skip
+        given_up = await desk.change("juki", 5, "individual_number_change", individual_number=individual(3))
+        assert given_up["outcome"] == "applied"
+        await linked(desk, again["hold_id"])
+        last = await desk.searched(third)
+        assert (last["name"], last["individual_number"]) == ("架空　若葉", OTHER)

@@ -194,15 +194,27 @@ async def test_the_cancellation_of_another_persons_event_is_refused(ward):
     assert results == [("rejected", "cancels_another_persons")]
 
 
-async def test_what_is_to_come_waits_for_its_day(ward):
+async def test_what_is_to_come_waits_for_its_day_whatever_else_comes_under_its_event_id(ward):
     rows = [
         change("a", 1, "move_out", day(1)),
         change("b", 2, "address_change", day(1), address="東京都世田谷区架空転居先"),
         registering("c", 9, "move_in", day(1)),
+        registering("d", 10, "birth", day(1)),
+        change("e", 8, "move_out", day(1)),
+        change("e", 3, "move_out", day(1)),
     ]
+    others = [
+        change("a", 1, "death", day(1)),
+        change("b", 2, "address_change", day(1), address="東京都世田谷区架空別"),
+        registering("c", 9, "move_in", day(2)),
+        registering("d", 10, "birth", day(2)),
+    ]
+    waits, reused = ("waiting", "not_yet"), ("rejected", "event_id_reused")
     async with ward.served() as caller:
         await loaded(ward)
-        assert await take(ward, rows, name="1.csv") == [("waiting", "not_yet")] * 3
+        in_one_list = await take(ward, [*rows, *others[1:3]], name="1.csv")
+        assert in_one_list == [*[waits] * 4, reused, waits, *[reused] * 2]
+        assert await take(ward, [others[0], others[3]], name="2.csv") == [reused] * 2
         assert await take(ward, [rows[2]], name="again.csv") == [("waiting", "already_known")]
         assert (await as_of(caller, 1, day()))["state"] == "living"
         assert (await as_of(caller, 1, day(1), with_waiting=True))["state"] == "moved_out"
@@ -212,9 +224,9 @@ async def test_what_is_to_come_waits_for_its_day(ward):
             if not await ward.rows("select 1 from waiting_change"):
                 break
             await caller.token("juki")
-        assert (await as_of(caller, 1, day(1)))["state"] == "moved_out"
-        assert (await as_of(caller, 2, day(1)))["address"] == "東京都世田谷区架空転居先"
-        assert (await as_of(caller, 9, day(1)))["state"] == "living"
+        now = [await as_of(caller, nth, day(1)) for nth in (1, 2, 3, 9, 10)]
+        assert [one.get("state") for one in now] == ["moved_out", "living", "moved_out", "living", "living"]
+        assert now[1]["address"] == "東京都世田谷区架空転居先"
         assert (await as_of(caller, 1, day()))["state"] == "living"
 
 
