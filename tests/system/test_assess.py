@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from gateway.__main__ import main
 from gateway.assessing import doors, files, logs, records, rights, telling
@@ -26,6 +23,7 @@ from gateway.setting_up.authority import open_authority
 from gateway.topology import shipped
 from gateway.tracing.parties import known_parties
 from gateway.tracing.sources import sources
+from tests.support.open_doors import altered, lax_server
 from tests.support.running_system import INSURANCE, RESIDENTS, System, started
 from transport.clock import Clock
 
@@ -85,16 +83,6 @@ def by_the_administrator(system: System, *statements: str) -> None:
                 await connection.execute(statement)
 
     asyncio.run(execute())
-
-
-@contextmanager
-def altered(path: Path, content: bytes):
-    before = path.read_bytes()
-    path.write_bytes(content)
-    try:
-        yield
-    finally:
-        path.write_bytes(before)
 
 
 def test_a_system_as_set_up_breaks_nothing_and_keeps_what_it_shows(system, tmp_path, capsys):
@@ -311,22 +299,6 @@ def test_a_result_that_outlives_its_time_is_named(system):
     ahead = tuple(replace(role, clock=Clock(role.clock.offset + timedelta(days=40))) for role in installation.roles)
     found = asyncio.run(rights.results_expire(replace(installation, roles=ahead)))
     assert any("期限を過ぎた照会結果が" in what for what in found.what)
-
-
-@asynccontextmanager
-async def lax_server(identity):
-    """A server that takes TLS 1.2 and asks nobody for a certificate, with a role's own certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(identity.certificate, identity.key)
-    runner = web.AppRunner(web.Application())
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_door_that_is_open_is_named(system):

@@ -10,7 +10,6 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 
 from gateway.__main__ import main
 from gateway.administrator import administrator_dsn, database_at_work
@@ -24,6 +23,7 @@ from gateway.setting_up.publishing import publish
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
+from tests.support.certificate_requests import request
 from tests.support.running_system import asked
 from transport.clock import Clock
 from transport.register import Register, RegisterBrokenError, Use
@@ -58,14 +58,6 @@ def written(running, text: str):
     path = running.data.root.parent / "agency.yaml"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def request(key, name: str = "whatever") -> bytes:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    return (
-        x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )  # fmt: skip
 
 
 def entered(running, tenant: str) -> bool:
