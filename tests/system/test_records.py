@@ -69,7 +69,7 @@ def test_everything_found_goes_into_a_file(sekisho, tmp_path):
     out = tmp_path / "records.csv"
     assert sekisho("records", "export", str(out), "--partner", "suginami")[0] == OK
     header, *rows = out.read_text().splitlines()
-    assert header.startswith("id,at,kind,inquiry_number,inquirer,provider")
+    assert header.startswith("id,at,kind,outcome,inquiry_number,inquirer,inquirer_for,provider")
     lines = tmp_path / "records.ndjson"
     assert sekisho("records", "export", str(lines), "--partner", "suginami", "--format", "ndjson")[0] == OK
     records = [json.loads(line) for line in lines.read_text().splitlines()]
