@@ -87,7 +87,7 @@ async def test_ls_2_6_the_copies_of_a_number_that_ends_go_and_those_of_one_that_
         said = [record(1, addressee_number="0000000011", operation="delete"), record(1, record_id="r9")]
         assert await send(both, said, "c.ndjson") == [
             ["1", "deleted", "", ""],
-            ["2", "rejected", "addressee_unknown", ""],
+            ["2", "rejected", "addressee_unknown", "addressee_number"],
         ]
         back = [change("c2", 2, "cancellation", day(), system="kokuho", cancels="e2")]
         assert await take(both.linkage, back, name="back.csv", system="kokuho") == [("applied", "")]
