@@ -28,7 +28,7 @@ from transport.wire import Dated
 _SQL = sql.load("gateway.intermediate_server.provision")
 _REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
 MOST: Final = 2_000
-_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
+_FIRST: Final = datetime(1900, 1, 2, tzinfo=UTC)
 Covers = Callable[[str, str], bool]
 """Whether somebody's right covers an affair and a kind of information."""
 
