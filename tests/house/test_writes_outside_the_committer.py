@@ -105,6 +105,7 @@ ALLOWED = {
                 "put_successor",
                 "put_waiting_changes",
                 "reinstate_events",
+                "take_over_numbers",
                 "undo_addressee_end",
                 "undo_events",
                 "undo_held_event",
