@@ -24,14 +24,19 @@ def place_of(failure: BaseException) -> str:
     return f"{where.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{where.tb_lineno}" if where else "unknown"
 
 
+def tell_broken(loop: str, agency: str, failure: Exception) -> None:
+    """Count it, and log type and place."""
+    BROKE.labels(loop).inc()
+    _LOG.error("loop:broke", loop=loop, agency=agency, error=type(failure).__name__, place=place_of(failure))
+
+
 async def supervised(loop: str, agency: str, run: Callable[[], Awaitable[None]], *, pause_s: float = _PAUSE_S) -> None:
     """Run a loop until it is cancelled; when it breaks, log type and place, count it, and begin it again after a pause."""
     while True:
         try:
             await run()
         except Exception as failure:  # noqa: BLE001 (a server must outlive one bad item of one loop)
-            BROKE.labels(loop).inc()
-            _LOG.error("loop:broke", loop=loop, agency=agency, error=type(failure).__name__, place=place_of(failure))
+            tell_broken(loop, agency, failure)
         else:
             return
         await asyncio.sleep(pause_s)

@@ -13,7 +13,8 @@ Pair = tuple[str, str]
 @dataclass
 class Someone:
     """One integrated number, known since so many days after today. `told`: every 個人番号 that was theirs, with the day since which, the order of
-    telling, and the addressee under which it was told; `events`: day, order, addressee, and the address and the name that were said.
+    telling, and the addressee under which it was told; `events`: day, order, addressee, and the address and the name that were said;
+    `since_taken_over`: whoever lives on was told to have the number, which is both's.
     """
 
     number: str
@@ -24,6 +25,7 @@ class Someone:
     events: list[tuple[int, int, Pair, str, str]] = field(default_factory=list)
     merged_into: str | None = None
     gave_number: bool = False
+    since_taken_over: bool = False
 
     @property
     def numbers(self) -> list[str]:

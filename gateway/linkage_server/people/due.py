@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
 import structlog
 
 from gateway.linkage_server.people import flow, store
+from gateway.linkage_server.people.changes import Change
+from gateway.linkage_server.supervision import tell_broken
 from gateway.linkage_server.tenant import Agency
 from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
@@ -35,7 +38,7 @@ class DueChanges:
             await alarm.rest(_LOOK_S)
 
     async def catch_up(self) -> int:
-        """Apply or hold what is due; returns how many changes it was. Raises StorageUnavailableError, ChannelError."""
+        """Apply or hold what is due; returns how many changes it was, without those that broke. Raises StorageUnavailableError, ChannelError."""
         today = self._agency.today()
         done = 0
         while taken := await self._some(today):
@@ -45,6 +48,17 @@ class DueChanges:
     async def _some(self, today: date) -> int:
         async with self._agency.database.inside(self._agency.tenant) as connection:
             due = await store.due_changes(connection, self._agency.keys, today, _AT_ONCE)
-        for system, changes in due.items():
+        return sum([await self._taken(system, changes) for system, changes in due.items()])
+
+    async def _taken(self, system: str, changes: Sequence[Change]) -> int:
+        """How many of them were taken. One that breaks holds back no other, and is tried again at the next look."""
+        try:
             await flow.apply(self._agency, changes, system=system)
-        return sum(map(len, due.values()))
+        except (StorageUnavailableError, ChannelError):
+            raise
+        except Exception as failure:  # noqa: BLE001 (logged and counted; the change goes on waiting)
+            if (half := len(changes) // 2) > 0:
+                return await self._taken(system, changes[:half]) + await self._taken(system, changes[half:])
+            tell_broken("due_changes", self._agency.id, failure)
+            return 0
+        return len(changes)

@@ -99,6 +99,22 @@ where business_system_id = $1 and addressee_number = $2 and kind = 'addressee_en
 -- name: free_numbers
 update person set individual_number_index = null, individual_number_sealed = null where integrated_number = any($1::bigint[])
 
+-- name: take_over_numbers
+-- A number that somebody ($1) is about to have ($2, by all its indexes) and that stands on a row merged into them is a former one there.
+with merged as (
+    select p.integrated_number, p.individual_number_index, p.individual_number_sealed, p.four_items_sealed
+    from unnest($1::bigint[], $2::bytea[]) as r (integrated_number, index) join person p on p.individual_number_index = r.index
+    where p.merged_into is not null and p.integrated_number <> r.integrated_number
+), base as (
+    insert into person_base (integrated_number, individual_number_index, individual_number_sealed, four_items_sealed)
+    select integrated_number, individual_number_index, individual_number_sealed, four_items_sealed from merged on conflict (integrated_number) do nothing
+), former as (
+    insert into former_individual_number (integrated_number, individual_number_index, individual_number_sealed, by_law)
+    select integrated_number, individual_number_index, individual_number_sealed, false from merged
+)
+update person p set individual_number_index = null, individual_number_sealed = null, revision = nextval('person_revision')
+from merged m where p.integrated_number = m.integrated_number
+
 -- name: update_persons
 update person p set individual_number_index = r.index, individual_number_sealed = r.number_sealed, four_items_sealed = r.items_sealed,
     state = r.state, state_since = r.state_since, revision = nextval('person_revision')

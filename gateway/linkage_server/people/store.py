@@ -369,9 +369,12 @@ async def drop_waiting_changes(connection: Connection, event_keys: Sequence[str]
 
 
 async def write_persons(connection: Connection, keys: PersonalKeys, people: Mapping[int, Person]) -> None:
-    """Integrated number → what `person` says from now on, under a new revision."""
+    """Integrated number → what `person` says from now on, under a new revision. A number that they had before a merge leaves the row of then."""
     if not people:
         return
+    having = {number: one.individual_number for number, one in people.items() if one.individual_number}
+    has = [(number, index) for number, individual in having.items() for index in keys.indexes_of(individual)]
+    await connection.execute(_SQL["take_over_numbers"], [number for number, _ in has], [index for _, index in has])
     rows = [
         (
             number,

@@ -9,7 +9,7 @@ import structlog
 
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.carrying_out import advance
-from gateway.linkage_server.supervision import BROKE, place_of
+from gateway.linkage_server.supervision import tell_broken
 from gateway.linkage_server.tenant import Agency
 from gateway.linkage_server.waiting_work import Work
 from storage.database import StorageUnavailableError
@@ -47,11 +47,4 @@ class Reviews:
             reason = getattr(failure, "reason", "storage_unavailable")
             _LOG.warning("review:waits", agency=self.agency.id, reason=reason)
         except Exception as failure:  # noqa: BLE001 (logged and counted; the decision stays where it is)
-            BROKE.labels("reviews").inc()
-            _LOG.error(
-                "loop:broke",
-                loop="reviews",
-                agency=self.agency.id,
-                error=type(failure).__name__,
-                place=place_of(failure),
-            )
+            tell_broken("reviews", self.agency.id, failure)

@@ -358,3 +358,30 @@ async def test_a_number_that_is_taken_back_after_a_merge_leads_nowhere_and_the_o
             [before] = await desk.register("juki", row(4, individual_number=first))
             assert (before["outcome"], before.get("integrated_number")) == ("linked", right), before
         assert (await desk.searched(right)).get("individual_number", "") == survivor
+
+
+@pytest.mark.parametrize("decided", [False, True])
+async def test_whoever_lives_on_takes_the_number_of_whom_they_were_merged_with(reviewed_alone, decided):
+    """Told by a change, or with a held row that is linked."""
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        right = await desk.number("juki", row(1, individual_number=individual(1)))
+        old = await desk.number("kokuho", row(77, individual_number=individual(2)))
+        await desk.decided("links/merge", integrated_number=old, other_integrated_number=right)
+        if decided:
+            await desk.register("juki", row(3, individual_number=individual(2), name="別人　太郎"))
+            [hold] = await desk.holds()
+            link = {"hold_id": hold["hold_id"], "action": "link"}
+            await desk.decided("holds/decide", **link, individual_number_goes=True)
+        else:
+            told = await desk.change("juki", 1, "individual_number_change", "n1", individual_number=individual(2))
+            assert (told["outcome"], told["reason"]) == ("applied", None), told
+        assert (await desk.searched(right))["individual_number"] == individual(2)
+        formers = await reviewed_alone.linkage.rows("select integrated_number from former_individual_number")
+        assert sorted(one[0] for one in formers) == sorted([int(old), int(right)])
+        assert (await desk.person(old))["individual_number_index"] is None
+        assert await desk.number("juki", row(4, individual_number=individual(2))) == right
+        on = await desk.change("juki", 1, "individual_number_change", "n2", individual_number=individual(3))
+        assert on["outcome"] == "applied"
+        [before] = await desk.register("juki", row(5, individual_number=individual(2)))
+        assert (before["outcome"], before["reason"]) == ("held", "individual_number_former")

@@ -69,6 +69,11 @@ class PeopleMachine(RuleBasedStateMachine):
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
 
+    def merged_with_number(self) -> list[tuple[Someone, list[Pair]]]:
+        """Who was merged and has a number of their own still, with the addressee numbers of who lives on."""
+        merged = [one for one in self.people.values() if one.merged_into and one.individual]
+        return [(one, pairs) for one in merged if (pairs := self.held_by(self.people[one.merged_into or ""]))]
+
     # --- loads and changes
 
     @rule(system=st.sampled_from(SYSTEMS), has_number=st.booleans(), days=st.sampled_from([0, -30]))
@@ -113,6 +118,16 @@ class PeopleMachine(RuleBasedStateMachine):
         assert changed["outcome"] == "applied"
         self.people[self.means[pair]].has(new, days, pair)
 
+    @precondition(lambda self: self.merged_with_number())
+    @rule(pick=PICK, of=PICK)
+    def somebody_gets_the_number_of_whom_they_were_merged_with(self, pick: int, of: int) -> None:
+        old, pairs = self.merged_with_number()[pick % len(self.merged_with_number())]
+        pair, number = pairs[of % len(pairs)], old.individual
+        changed = self._changed(pair, "individual_number_change", individual_number=number)
+        assert changed["outcome"] == "applied"
+        self.people[self.means[pair]].has(number, 0, pair)
+        old.gave_number = old.since_taken_over = True
+
     @precondition(lambda self: self.means)
     @rule(pick=PICK, days=st.sampled_from([0, -5, -20]), new=st.booleans())
     def somebody_returns(self, pick: int, days: int, new: bool) -> None:
@@ -139,18 +154,17 @@ class PeopleMachine(RuleBasedStateMachine):
         having = [one for one in self.people.values() if one.numbers]
         one = having[whose % len(having)]
         number = one.numbers[of % len(one.numbers)]
-        if self.means[pair] in (one.number, one.merged_into):
+        taken = any(number == each.individual for each in self.people.values())
+        if self.means[pair] in (one.number, one.merged_into) or number in self.people[self.means[pair]].numbers:
             return
         result = self._changed(pair, "individual_number_change", days=days, individual_number=number)
         assert result["outcome"] == "held"
-        assert result["reason"] == (
-            "individual_number_taken" if number == one.individual else "individual_number_former"
-        )
+        assert result["reason"] == ("individual_number_taken" if taken else "individual_number_former")
 
-    @precondition(lambda self: any(one.formers for one in self.people.values()))
+    @precondition(lambda self: any(one.formers and not one.since_taken_over for one in self.people.values()))
     @rule(system=st.sampled_from(SYSTEMS), pick=PICK, of=PICK, accepted=st.booleans())
     def somebody_comes_with_a_number_of_before(self, system: str, pick: int, of: int, accepted: bool) -> None:
-        having = [one for one in self.people.values() if one.formers]
+        having = [one for one in self.people.values() if one.formers and not one.since_taken_over]
         had = having[pick % len(having)]
         now = self.people[had.merged_into or had.number]
         nth = next(_ADDRESSEES)
@@ -220,7 +234,11 @@ class PeopleMachine(RuleBasedStateMachine):
         wrong = several[pick % len(several)]
         held = self.held_by(wrong)
         moving = held[: 1 + count % len(held)]
-        others = [one for one in self.people.values() if one is not wrong and one.merged_into in (None, wrong.number)]
+        others = [
+            one
+            for one in self.people.values()
+            if one is not wrong and one.merged_into in (None, wrong.number) and not one.since_taken_over
+        ]
         right = ([None, *others])[to % (len(others) + 1)]
         replaces = right is not None and right.individual is not None
         leaving = self.with_replaced(moving)
