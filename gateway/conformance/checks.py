@@ -77,23 +77,29 @@ async def _provided(trial: Trial) -> Saw:
     if said["disposition"] != "provided":
         return f"provided ではなく {said['disposition']} / {said['disposition']} in place of provided"
     payload = payload_of(presented, answer)
+    if payload["kind"] != "answered" or not payload["records"]:
+        return "answered でないか、記録がない / not answered, or no records"
+    told = any("value" in value for record in payload["records"] for value in record["items"].values())
     return (
-        None if payload["kind"] in {"answered", "empty_by_reason"} and payload["records"] else "記録がない / no records"
+        None
+        if told
+        else "どの項目にも値がない（--people の known は値のある人に） / no item has a value: known must be somebody of whom there is one"
     )
 
 
 async def _exactly_asked(trial: Trial) -> Saw:
     presented = trial.presented()
     payload = payload_of(presented, await one_answer(trial, presented))
-    wanted = set(trial.question.items)
+    wanted, given = set(trial.question.items), set[str]()
     for record in payload["records"]:
         if set(record) != {"data_set", "version", "items"} or not isinstance(record["items"], dict):
             return "記録の形が違う / a record is not {data_set, version, items}"
-        if set(record["items"]) - wanted:
-            return "求めていない項目が入っている / items that were not asked for"
         if not all(set(value) in ({"value"}, {"null_reason"}) for value in record["items"].values()):
             return "項目が value か null_reason の一方でない / an item is not one of value and null_reason"
-    return None if payload["records"] else "記録がない / no records"
+        given |= set(record["items"])
+    if given - wanted:
+        return "求めていない項目が入っている / items that were not asked for"
+    return "求めた項目が入っていない / items that were asked for are missing" if wanted - given else None
 
 
 async def _same_again(trial: Trial) -> Saw:
@@ -201,9 +207,11 @@ CHECKS: Final = (
     ),
     Check(
         "exactly_asked",
-        "求めた項目だけを出す / exactly the items asked for",
+        "求めた項目を、それだけ出す / exactly the items asked for",
         "docs/architecture.md, Payload; SC-5",
         _exactly_asked,
+        lambda trial: bool(trial.question.items),
+        "この情報のレイアウトがなく、項目を名指せない / no layout of this information, hence no item to name",
     ),
     Check(
         "same_again", "同じバイト列に同じ答え / the same answer to the same bytes", f"{_PROVISION}; SC-4", _same_again

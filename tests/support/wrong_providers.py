@@ -33,21 +33,35 @@ class AnswersAnew(Provider):
         return super().answer(item, now)
 
 
-class GivesEverything(Provider):
-    """It gives the whole record whatever was asked for."""
+class _GivesOtherwise(Provider):
+    """It answers whom it must, with what `given` makes of the records whatever was asked for."""
 
     def _provide(self, item, claims, exchange, now):
         found = self.look(octets(item["code"]), claims["information"])
         if found is None or found.held:
             return super()._provide(item, claims, exchange, now)
         payload = json.dumps(
-            {"kind": "answered", "records": list(found.records)},
+            {"kind": "answered", "records": self.given(found.records)},
             separators=(",", ":"),
             sort_keys=True,
             ensure_ascii=False,
         )
         sealed = seal(octets(item["public_key"]), payload_info(claims), Plaintext(payload.encode()))
         return self._signed(claims, exchange, now, "provided", sealed=sealed)
+
+
+class GivesEverything(_GivesOtherwise):
+    """It gives the whole record whatever was asked for."""
+
+    def given(self, records):
+        return list(records)
+
+
+class GivesEmptyRecords(_GivesOtherwise):
+    """It gives records with nothing in them."""
+
+    def given(self, records):
+        return [{**record, "items": {}} for record in records]
 
 
 class SealsToAnotherKey(Provider):
