@@ -85,5 +85,9 @@ async def test_business_information_that_is_killed_is_registered_once_by_record_
         assert await asyncio.wait_for(killed.wait(), 60) == -signal.SIGKILL
     async with world.served():
         result = await through(folder, "b.ndjson")
-    assert result.splitlines()[1:] == ["1,registered,,", "2,registered,,", "3,rejected,addressee_unknown,addressee_number"]
+    assert result.splitlines()[1:] == [
+        "1,registered,,",
+        "2,registered,,",
+        "3,rejected,addressee_unknown,addressee_number",
+    ]
     assert sorted(world.neighbours.replicas) == ["kokuho/r1", "kokuho/r2"]
