@@ -100,12 +100,15 @@ def _is_a_command(words: Command, names: Names) -> Iterator[Unfit]:
     if name not in names["command"]:
         mend = f"{_NOT_ENDING}{', '.join(ENDING)}" if name in COMMANDS else None
         yield Unfit("run", "command", name, names["command"], mend)
-    elif (wrong := mistake(given)) is not None:
+        return
+    folder = Path(*names["here"])
+    missing = list(_missing(given, folder))
+    for word in missing:
+        mend = "シナリオのフォルダーから数えて、ある所を書いてください / {here} is the scenario's folder: name what is there"
+        yield Unfit("run", "ないファイル / a file that is not there", word, mend=mend)
+    wrong = None if missing else mistake([word.replace(_HERE, str(folder)) for word in given])
+    if wrong is not None:
         yield Unfit("run", "コマンドの言葉 / words of the command", " ".join(given), mend=wrong)
-    else:
-        for word in _missing(given, Path(*names["here"])):
-            mend = "シナリオのフォルダーから数えて、ある所を書いてください / {here} is the scenario's folder: name what is there"
-            yield Unfit("run", "ないファイル / a file that is not there", word, mend=mend)
 
 
 def _missing(given: Sequence[str], folder: Path) -> Iterator[str]:

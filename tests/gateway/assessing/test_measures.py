@@ -13,7 +13,8 @@ from gateway.assessing.measures import CHECKS, Requirement, of_measure, of_requi
 from gateway.assessing.page import page
 from gateway.assessing.test_runs import Outcome, Run, RunUnreadableError, Stated, named_tests, read_page, read_run
 from gateway.assessing.verdicts import Result, Verdict, judged, unverified, worst
-from tests.gateway.tracing.test_page import HOSTILE, Elements
+from tests.gateway.tracing.test_page import Elements
+from tests.gateway.tracing.test_page_text import HOSTILE
 from tests.house.sources import ROOT
 from tests.house.test_documents import REQUIREMENT_IDS
 

@@ -317,7 +317,6 @@ async def _tried(desk, person: Person, path: str) -> tuple[int, str]:
         {"affair": "123456789018"},
         {"information": "山田太郎の情報"},
         {"valid_until": "2020-01-01T00:00:00Z"},
-        {"valid_until": "2026-01-01T00:00:00"},
     ],
     ids=str,
 )
