@@ -16,6 +16,7 @@ from aiohttp import web
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars.standing import NOT_YET, USE_SUSPENDED
 from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.inquiry import driving, endings, reading, registering
 from gateway.intermediate_server.inquiry.registering import Unregistered
@@ -246,7 +247,7 @@ async def take_late(
             continue
         mine = found[item.permit_id]
         if mine is not None and agency.bars.suspends(mine.integrated_number, mine.information):
-            answers.append({"retry": "use_suspended"})
+            answers.append({"retry": USE_SUSPENDED})
             continue
         doubt = None
         if mine is not None and mine.state in (State.HELD, State.PERMITTED):
@@ -255,7 +256,7 @@ async def take_late(
             await refusals.record(doubt, ("none", _OUTCOMES))
             answers.append({"refused": {"reason": doubt}})
         else:
-            answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": "not_yet"})
+            answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": NOT_YET})
     return answers
 
 

@@ -20,6 +20,8 @@ from storage import sql
 from storage.database import Database, StorageUnavailableError
 
 USE_SUSPENDED = "use_suspended"
+NOT_YET = "not_yet"
+"""Retry: the same bytes may be answered later."""
 _SQL = sql.load("gateway.intermediate_server.bars")
 
 
@@ -128,7 +130,7 @@ class StandingBars:
         """
         if self.suspends(integrated_number, information):
             return USE_SUSPENDED
-        return "not_yet" if with_content and self.look(integrated_number, information).frozen else None
+        return NOT_YET if with_content and self.look(integrated_number, information).frozen else None
 
     def look(self, integrated_number: str | None, information: str, *inquirers: str) -> Barred:
         """What stands between this person's information of one kind and these inquirers: who asks, and who has delegated it (`Permit.askers`)."""

@@ -17,7 +17,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars.standing import FREE
+from gateway.intermediate_server.bars.standing import FREE, NOT_YET
 from gateway.intermediate_server.codes.binding import indexes_of_codes
 from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
@@ -54,7 +54,6 @@ KINDS = {
 }
 REPLAYED = "permit_replayed"
 ANSWERED_BEFORE = "inquiry_answered_before"
-NOT_YET = "not_yet"
 _MOST_LOOKS = 5
 UNAUTHENTIC = frozenset(
     {
@@ -87,19 +86,18 @@ class _Stored:
 
 async def provide(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any]]:
     """IF_TKY_90003: answer every request of a list, in order. What others write meanwhile is decided anew; after some looks the inquirer sends it again."""
-    answers: list[dict[str, Any]] = [{"retry": NOT_YET} for _ in items]
+    answers: list[dict[str, Any] | None] = [None] * len(items)
     left = list(range(len(items)))
     with PROVISION_SECONDS.time():
         for _ in range(_MOST_LOOKS):
-            found = await _look(agency, [items[position] for position in left], now)
-            for position, answer_ in zip(left, found, strict=True):
-                if answer_ is not None:
-                    answers[position] = answer_
-            left = [position for position, answer_ in zip(left, found, strict=True) if answer_ is None]
+            looked = await _look(agency, [items[position] for position in left], now)
+            for position, found in zip(left, looked, strict=True):
+                answers[position] = found
+            left = [position for position in left if answers[position] is None]
             if not left:
                 break
             await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
-    return answers
+    return [{"retry": NOT_YET} if found is None else found for found in answers]
 
 
 async def _look(agency: HostedAgency, items: list[ProvisionItem], now: datetime) -> list[dict[str, Any] | None]:

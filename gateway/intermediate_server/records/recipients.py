@@ -53,12 +53,11 @@ async def _one(agency: HostedAgency, item: RecipientsItem) -> dict[str, Any]:
         number = IntegratedAddresseeNumber.parse(item.integrated_number).reveal()  # reveal: compared with the records
     except CodebookError:
         return {"refused": {"reason": "integrated_number_malformed"}}
-    since = item.since
-    at = item.after or Place(year=fiscal_year(since), index=0)
+    at = item.after or Place(year=fiscal_year(item.since), index=0)
     found: list[dict[str, Any]] = []
     unreadable = 0
     for _ in range(_STRETCHES_A_CALL):
-        rows, following = await _stretch(agency, at, since)
+        rows, following = await _stretch(agency, at, item.since)
         for start in range(0, len(rows), _SLICE):
             for row in rows[start : start + _SLICE]:
                 whose = subjects.open_personal(agency, row)
