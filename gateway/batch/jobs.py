@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
+from asyncpg import Record
 from prometheus_client import Gauge
 
 from transport.problem import ProblemError
@@ -40,6 +41,21 @@ class Job:
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str | None = None
     tries: int = 1
+
+
+def job_of(row: Record, kind: str, job_id: str, state: JobState) -> Job:
+    """Of a row of a slice's own table of runs: when it began and ended, how far it is, its outcomes as JSON, and why it failed."""
+    return Job(
+        kind=kind,
+        id=job_id,
+        state=state,
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        done=row["done"],
+        total=row["total"],
+        counts=msgspec.json.decode(row["counts"]),
+        reason=row["reason"],
+    )
 
 
 Latest = Callable[[datetime, int], Awaitable[list[Job]]]

@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from gateway.batch import jobs
-from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source
+from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source, job_of
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import statistics
 from gateway.intermediate_server.resealing.job import resealing_of
@@ -115,20 +115,7 @@ async def _of_table(agency: HostedAgency, kind: str, since: datetime, most: int)
             rows = await connection.fetch(_SQL["jobs"], kind, since, most)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the jobs could not be read") from None
-    return [
-        Job(
-            kind=kind,
-            id=row["job_id"],
-            state=JobState(row["state"]),
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-            done=row["done"],
-            total=row["total"],
-            counts=json.loads(row["counts"]),
-            reason=row["reason"],
-        )
-        for row in rows
-    ]
+    return [job_of(row, kind, row["job_id"], JobState(row["state"])) for row in rows]
 
 
 async def _renewals(agency: HostedAgency, since: datetime, most: int) -> list[Job]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from gateway.batch import backups
-from gateway.batch.jobs import MOST, Job, JobState
+from gateway.batch.jobs import MOST, Job, JobState, job_of
 from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.backups.form import BackedUp
@@ -53,20 +53,7 @@ async def latest(agency: Agency, since: datetime, most: int) -> list[Job]:
             rows = await connection.fetch(_SQL["backups"], since, most)
     except asyncpg.PostgresError:
         raise StorageUnavailableError("the backups could not be read") from None
-    return [
-        Job(
-            kind=backups.KIND,
-            id=row["backup_id"],
-            state=_state(row),
-            started_at=row["started_at"],
-            finished_at=row["finished_at"],
-            done=row["done"],
-            total=row["total"],
-            counts=json.loads(row["counts"]),
-            reason=row["reason"],
-        )
-        for row in rows
-    ]
+    return [job_of(row, backups.KIND, row["backup_id"], _state(row)) for row in rows]
 
 
 async def watch(agency: Agency, since: datetime) -> None:
