@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from gateway.assessed_days import Assessed
 from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
-from gateway.key_records import record_elsewhere
+from gateway.key_records import record_elsewhere, record_trust
 from gateway.list_sources import SourceWrongError, register
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
@@ -31,7 +32,7 @@ from gateway.setting_up.suspension import take_up
 from gateway.staff_calls import add_data_argument
 from gateway.taking_part import bring_to, changing, not_taken
 from gateway.target_file import target_file
-from gateway.topology import Addition, Agency, Program, Topology
+from gateway.topology import NETWORK, Addition, Agency, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
@@ -149,7 +150,7 @@ def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int
         if len(new) != 1 or new[0] not in wanted.agencies:
             return end("left は書けません / an agency that is added has not left", BAD_INPUT)
         said = f"{new[0]} を加えました / added"
-        return _apply(data, new[0], addition.text, wanted, said, still=still)
+        return _apply(data, wanted.agencies[new[0]], addition.text, wanted, "added", said, still=still)
 
 
 def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int:
@@ -165,11 +166,13 @@ def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> 
                 " / these roles host nobody else; change the topology file instead",
                 REFUSED,
             )
-        text = yaml.safe_dump(_leaving(topology, agency, _assessed(data, agency)), allow_unicode=True, sort_keys=False)
+        text = yaml.safe_dump(
+            _leaving(topology, agency, _assessed(data, agency), data.present()), allow_unicode=True, sort_keys=False
+        )
         file = str(data.agencies / f"{agency.id}.yaml")
         wanted = own_topology.read(data, more=Addition(file, text))
         said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
-        return _apply(data, agency.id, text, wanted, said, still=still)
+        return _apply(data, agency, text, wanted, "removed", said, still=still)
 
 
 def _assessed(data: DataFolder, agency: Agency) -> Assessed:
@@ -240,20 +243,24 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], i
 }  # fmt: skip
 
 
-def _apply(data: DataFolder, agency: str, text: str, wanted: Topology, said: str, *, still: bool) -> int:
-    """Bring the data folder to what is wanted, and wait until every running role has taken it.
+def _apply(
+    data: DataFolder, agency: Agency, text: str, wanted: Topology, change: str, said: str, *, still: bool
+) -> int:
+    """Bring the data folder to what is wanted, and wait until every running role has taken it. `change`: as the core's log says it.
 
     The agency's file comes last: without it a run that failed or was killed has changed nothing that the next set-up does not take back.
     """
+    file = hashlib.sha256(text.encode()).hexdigest()
+    facts = {"agency": agency.id, "code": agency.code, "change": change, "file": file}
     try:
-        bring_to(data, wanted, still=still)
+        bring_to(data, wanted, lambda: record_trust(data, EntryKind.AGENCY_CHANGED, None, NETWORK, facts), still=still)
     except Exception as error:
         hindered, code = hindrance(error)
         if hindered is None:
             raise
         return end(f"{hindered}\n{_UNCHANGED}", code)
     private_folder(data.agencies)
-    write_private(data.agencies / f"{agency}.yaml", text.encode())
+    write_private(data.agencies / f"{agency.id}.yaml", text.encode())
     late = not_taken(data)
     restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(late)}" if late else ""
     return end(f"{said}{restart}", OK)
@@ -300,11 +307,11 @@ def _certificates(data: DataFolder, agency: Agency) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _leaving(topology: Topology, agency: Agency, assessed: Assessed) -> dict[str, Any]:
+def _leaving(topology: Topology, agency: Agency, assessed: Assessed, now: datetime) -> dict[str, Any]:
     """The agency's file once it has left; `assessed`: with its days, for its records are judged still."""
     facts: dict[str, Any] = {"id": agency.id, "code": agency.code, "name": agency.name, "kinds": list(agency.kinds)}
     facts["assessed"] = assessed_days.body(assessed)
-    document: dict[str, Any] = {"agency": facts, "left": Clock()().astimezone(JST).date().isoformat()}
+    document: dict[str, Any] = {"agency": facts, "left": now.astimezone(JST).date().isoformat()}
     if agency.elsewhere is not None:
         named = {"host": agency.elsewhere.host, "port": agency.elsewhere.port}
         keys = {"signing_key": agency.elsewhere.signing_key, "log_key": agency.elsewhere.log_key}

@@ -11,6 +11,7 @@ import yaml
 from gateway import own_topology
 from gateway.agency_command import _leaving
 from gateway.data_folder import DataFolder
+from gateway.demonstration.run import DEMO_DAY
 from gateway.topology import Addition, Topology, TopologyError
 from keys.masked import Secret
 from keys.signing import Signer
@@ -59,7 +60,7 @@ class Folder:
     def remove(self, agency: str) -> None:
         """With the days of the register, which may be all days."""
         topology = own_topology.read(self.data)
-        document = _leaving(topology, topology.agencies[agency], next(self.days))
+        document = _leaving(topology, topology.agencies[agency], next(self.days), DEMO_DAY)
         self._take(agency, document, str(self.data.agencies / f"{agency}.yaml"))
 
     def _take(self, agency: str, document: object, file: str, *, new: bool = False) -> None:
