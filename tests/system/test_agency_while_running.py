@@ -140,3 +140,29 @@ async def test_sc_7_who_was_added_and_removed_is_in_the_cores_log_and_what_was_r
     gone = digest((system.running.data.agencies / "kawasaki.yaml").read_bytes())
     atami = {"agency": "atami", "code": "9999000000000102", "change": "added", "file": digest(ATAMI.encode())}
     assert changed == [added, added | {"change": "removed", "file": gone}, atami]
+
+
+async def test_what_an_agency_that_has_left_has_on_record_is_traced_and_exported_still(system, tmp_path, capsys):
+    core = entries(await system.export("network"), kind="permit.issued")
+    number = next(one["inquiry_number"] for one in core if one["inquirer"] == "kawasaki")
+    root, page, out = str(system.running.data.root), tmp_path / "trace.html", tmp_path / "kawasaki.ndjson"
+
+    def commands(*words: object) -> int:
+        return main([*map(str, words), "--data", root])
+
+    assert await asyncio.to_thread(commands, "trace", number, "--json", "--html", page) == OK
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["party"], one["kind"]) for one in found["entries"]] == [
+        ("kawasaki", "inquiry.registered"),
+        ("network", "permit.issued"),
+        ("kawasaki", "inquiry.permitted"),
+        (WARD, "provision.made"),
+        ("network", "provision.relayed"),
+        ("kawasaki", "inquiry.answered"),
+    ]
+    assert found["left"] == {"kawasaki": "2022-10-03"}
+    assert "6 / 6 検証" in page.read_text()
+    assert await asyncio.to_thread(commands, "trace", number) == OK
+    assert "kawasaki は 2022-10-03 に外れた" in capsys.readouterr().out
+    assert await asyncio.to_thread(commands, "export", "--agency", "kawasaki", out) == OK
+    assert await asyncio.to_thread(commands, "verify", out) == OK
