@@ -31,8 +31,8 @@ from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate
 from gateway.setting_up.suspension import take_up
 from gateway.staff_calls import add_data_argument
 from gateway.taking_part import bring_to, changing, not_taken
-from gateway.target_file import target_file
-from gateway.topology import NETWORK, Addition, Agency, Program, Topology
+from gateway.target_file import existing_folder, target_file
+from gateway.topology import NETWORK, Addition, Agency, Departed, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
@@ -79,9 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for action in (show, remove, certificate, key):
         action.add_argument("agency", metavar="AGENCY", help="機関の id (agency id)")
-    certificate.add_argument(
-        "--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)"
-    )
+    one_of = certificate.add_mutually_exclusive_group()
+    one_of.add_argument("--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)")
     key.add_argument(
         "--log", action="store_true", help="署名鍵でなく証跡の鍵を (its log key in place of its signing key)"
     )
@@ -95,12 +94,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     certificate.add_argument(
         "--out", type=target_file, metavar="FILE", help="証明書の置き場所 (where to; else standard output)"
     )
-    certificate.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
+    one_of.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
     for action in (listing, show, certificate):
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     for action in (listing, show, add, remove, certificate, key):
         action.epilog = action.epilog or EPILOG
-        add_data_argument(action)
+        add_data_argument(action, existing_folder)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,10 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> int:
     found = [_facts(topology, agency) for agency in topology.agencies.values()]
-    left = [
-        {"id": one.agency.id, "code": one.agency.code, "name": one.agency.name, "left": one.left_on}
-        for one in topology.departed.values()
-    ]
+    left = [_departed(one) for one in topology.departed.values()]
     if args.json:
         return _print(json.dumps({"agencies": found, "left": left}, ensure_ascii=False, indent=1))
     lines = [
@@ -133,10 +129,14 @@ def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> in
 
 
 def _show(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
-    agency = topology.agencies.get(args.agency)
-    if agency is None:
+    agency, gone = topology.agencies.get(args.agency), topology.departed.get(args.agency)
+    facts: dict[str, Any]
+    if gone is not None:
+        facts = {**_departed(gone)}
+    elif agency is not None:
+        facts = _facts(topology, agency) | {"certificates": _certificates(data, agency)}
+    else:
         return end(_UNKNOWN, BAD_INPUT)
-    facts = _facts(topology, agency) | {"certificates": _certificates(data, agency)}
     if args.json:
         return _print(json.dumps(facts, ensure_ascii=False, indent=1))
     return _print("\n".join(f"{name:<12} {_plain(value)}" for name, value in facts.items()))
@@ -283,6 +283,10 @@ def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
             one for one in delegations.body(topology.delegations) if agency.id in {one["delegator"], one["delegate"]}
         ],
     }
+
+
+def _departed(gone: Departed) -> dict[str, str]:
+    return {"id": gone.agency.id, "code": gone.agency.code, "name": gone.agency.name, "left": gone.left_on}
 
 
 def _routes(topology: Topology, agency: Agency) -> list[dict[str, str]]:

@@ -29,6 +29,7 @@ from storage.key_store import KeyStoreError
 from transport.clock import Clock
 
 _LARGEST_PORT: Final = 65_535
+_LONGEST_S: Final = 86_400
 _INFORMATION: Final = "医療保険給付関係情報"
 _NOT_A_FOLDER: Final = "動いている模擬環境のデータフォルダーではありません / not the data folder of a simulated network"
 _ONE_OF: Final = (
@@ -52,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='照会者のサーバーでの結末、一行ずつ (how its inquiries ended): {"inquiry_number": "…", "state": "answered"}',
     )  # fmt: skip
     parser.add_argument(
-        "--for", type=float, default=600.0, dest="seconds", metavar="S", help="待つ秒数 (seconds to wait at most)"
+        "--for", type=_seconds, default=600.0, dest="seconds", metavar="S", help="待つ秒数 (seconds to wait at most)"
     )
     parser.add_argument(
-        "--settle", type=float, default=15.0, metavar="S", help="送り直しを待つ秒数 (seconds to wait for resends)"
+        "--settle", type=_seconds, default=15.0, metavar="S", help="送り直しを待つ秒数 (seconds to wait for resends)"
     )
     parser.add_argument(
         "--people", type=Path, metavar="FILE",
@@ -67,10 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    """Raises ValueError, which argparse tells."""
+    """Raises ArgumentTypeError, which argparse tells."""
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _LARGEST_PORT:
         raise argparse.ArgumentTypeError(f"1〜{_LARGEST_PORT} の数です / a number from 1 to {_LARGEST_PORT}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Raises ArgumentTypeError, which argparse tells; also for `nan`."""
+    try:
+        if 0 <= (found := float(text)) <= _LONGEST_S:
+            return found
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"0〜{_LONGEST_S:,} の秒数です / seconds, 0 to {_LONGEST_S:,}")
 
 
 def run(args: argparse.Namespace) -> int:

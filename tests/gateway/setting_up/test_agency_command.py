@@ -396,3 +396,5 @@ def test_an_agency_of_the_topology_itself_can_leave(running, capsys):
     assert "suginami" not in register(running).agencies
     assert sekisho(running, "list") == OK
     assert "外れた" in capsys.readouterr().out
+    assert sekisho(running, "show", "suginami") == OK
+    assert "left" in capsys.readouterr().out
