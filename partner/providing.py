@@ -101,15 +101,16 @@ class Provider:
     def release(self, permit_id: str, now: datetime) -> dict[str, Any]:
         """What was held, after a person has looked at it: deliver it by `Caller.late_outcome` until it is received. From now on it is the answer to the same bytes too.
 
-        After the deadline that the inquirer signed nothing leaves any more. Raises KeyError: nothing is held under this permit.
+        Every check is made again: after the deadline, say, or the end of a delegation it is refused. Raises KeyError: nothing is held under this permit.
         """
         item = self.held.pop(permit_id)
         claims, exchange = permit_claims(item["permit"]), exchange_digest(item)
-        if canonical.timestamp(now) > claims["answer_by"]:
-            answer = self._signed(claims, exchange, now, "refused", reason="permit_expired")
-        else:
+        reason = self.refusal(item, claims, now)
+        if reason is None:
             found = self.look(octets(item["code"]), claims["information"])
             answer = self._given(item, claims, exchange, now, found)
+        else:
+            answer = self._signed(claims, exchange, now, "refused", reason=reason)
         self.answered[(str(claims["inquirer"]), str(claims["inquiry_number"]))] = (exchange, answer)
         return answer
 

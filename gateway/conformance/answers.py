@@ -119,6 +119,8 @@ def outcome(trial: Trial, presented: Presented, answer: Mapping[str, Any]) -> di
 
 def payload_of(presented: Presented, answer: Mapping[str, Any]) -> dict[str, Any]:
     """What was sealed, opened with the one-time key in the permit's context. Raises WrongError."""
+    if answer.get("sealed") is None:
+        raise WrongError("封をした答えがない / nothing sealed was given")
     info = payload_info(permit_claims(presented.item["permit"]))
     try:
         # reveal: the run looks whether exactly what was asked came; its people are synthetic
