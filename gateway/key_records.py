@@ -125,6 +125,20 @@ def _program(config: RoleConfig) -> Program:
     return Program(config.options["program"])
 
 
+def check_log(config: RoleConfig, agency: str) -> None:
+    """A change could be recorded now: looked at before anything is begun that has to be. Raises StorageUnavailableError."""
+    if _program(config) in LOGS:
+        asyncio.run(_check(config, agency))
+
+
+async def _check(config: RoleConfig, agency: str) -> None:
+    database = await Database.open(config.dsn, connections=1)
+    try:
+        await in_use(database, [config.hosted[agency].tenant])
+    finally:
+        await database.close()
+
+
 async def _append(
     config: RoleConfig,
     agency: str,

@@ -31,6 +31,7 @@ from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
 from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as intermediate_rows
+from gateway.key_records import check_log, core_of
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
 from gateway.list_sources import SourceWrongError
@@ -332,12 +333,15 @@ def _new_passphrase(data: DataFolder, agency: str, number: int) -> str:
 
 
 def _data_of(args: argparse.Namespace) -> DataFolder:
-    """The data folder whose key is rotated. Raises UnknownPartyError, _WrongSpanError."""
+    """The data folder whose key is rotated, where that can be recorded now. Raises UnknownPartyError, _WrongSpanError, StorageUnavailableError."""
     data = DataFolder(args.data)
     if not data.marker.exists():
         raise staff_calls.UnknownPartyError
     if args.overlap < 0 or (args.lead or 0) < 0:
         raise _WrongSpanError
+    core = core_of(data)
+    if core is not None:
+        check_log(core, NETWORK)
     fault_points.arm(config.read().fault)
     return data
 

@@ -71,7 +71,10 @@ async def order(acting: Acting, item: BackupOrderItem, now: datetime) -> dict[st
         backup=item.backup_id,
         order=order_id,
     )
-    await agency.committer.apply(Commit(step=_ORDERED, entries=(entry,)))
+    await acting.commit(
+        Commit(step=_ORDERED, entries=(entry,)),
+        lambda grant: grant.names(Function.BACKUP, FILE_OF_DATABASE[item.database]),
+    )
     signed = orders.sign(
         item.act,
         order_id=order_id,
