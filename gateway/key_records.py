@@ -42,8 +42,8 @@ _NOTHING: Final[Mapping[str, str | int]] = MappingProxyType({})
 
 
 def origin_of(program: Program, agency: str) -> str:
-    """Of a party's log, without the year. Raises KeyError for a program without a log."""
-    return f"sekisho.example/{agency}/{LOGS[program]}"
+    """Under which the register names the key of a party's log, without the year; of a program without a log the key that signs its backups."""
+    return f"sekisho.example/{agency}/{LOGS.get(program, program.value)}"
 
 
 def record(

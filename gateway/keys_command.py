@@ -25,7 +25,7 @@ from gateway.backup_key_rotation import PURPOSE as BACKUPS
 from gateway.backup_key_rotation import BackupKeyRotation
 from gateway.ca_rotation import PURPOSE as CA
 from gateway.ca_rotation import CaRotation
-from gateway.client_calls import linkage_role
+from gateway.client_calls import role_hosting
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
@@ -41,7 +41,7 @@ from gateway.root_rotation import PURPOSE as ROOT
 from gateway.root_rotation import RootRotation
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.succession import KEYS_OVERLAP
-from gateway.topology import NETWORK
+from gateway.topology import NETWORK, Program
 from keys.errors import KeyMissing, RingRefused
 from storage import fault_points
 from storage.backups.form import BackedUp
@@ -302,12 +302,12 @@ def _rotate_backup_key(args: argparse.Namespace) -> int:
     if args.agency is None:
         return end("--agency を示してください / --agency is needed", BAD_INPUT)
     server = backup_restoring.role_of(data, args.agency, BackedUp.INTERMEDIATE)
-    linkage = linkage_role(data, args.agency)
+    others = [role_hosting(data, program, args.agency) for program in (Program.LINKAGE, Program.SKY2)]
     rotation = BackupKeyRotation(
         data=data,
         agency=args.agency,
         server=server,
-        others=(linkage,) if linkage is not None else (),
+        others=tuple(one for one in others if one is not None),
         ring=guarding.open_store(server, args.agency, args.person).ring,
         passphrase=lambda number: _new_passphrase(data, args.agency, number),
     )

@@ -15,8 +15,6 @@ from typing import Final
 import msgspec
 
 from evidence.entry import EntryKind
-from gateway.batch import backups
-from gateway.batch.backups import Backup
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.staff.entering import Proof
@@ -27,6 +25,8 @@ from storage.backups import making
 from storage.backups.form import BackedUp, Writer
 from storage.backups.making import Send
 from storage.committer import Commit, commit_step
+from transport import backups
+from transport.backups import Backup
 from transport.problem import ProblemError
 
 _BEGUN = commit_step("intermediate", "backup.begun")

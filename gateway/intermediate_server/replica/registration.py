@@ -21,7 +21,6 @@ from codebook import layouts
 from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.entry import EntryKind
-from gateway.batch.turns import with_turns
 from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
@@ -35,6 +34,7 @@ from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
+from storage.turns import with_turns
 from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.replica")
