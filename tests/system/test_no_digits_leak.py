@@ -122,7 +122,7 @@ def _spool_files(job):
 
 
 def test_the_job_ran_as_expected(job):
-    assert [step.name for step in job.stage.steps if not step.ok] == []
+    assert {step.name: list(step.lines()) for step in job.stage.steps if not step.ok} == {}
     assert len(job.stage.steps) == 8
 
 
