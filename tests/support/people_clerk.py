@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from tests.support.people_model import EVENTS, Pair
-from tests.support.review_world import CARE, Desk
+from tests.support.review_world import CARE, SYSTEMS, Desk
 from transport.clock import JST
 
 _T = TypeVar("_T")
@@ -57,6 +57,18 @@ class Clerk:
             return answer.body["items"][0]
 
         return self.ask(call())
+
+    def as_of(self, pairs: Collection[Pair], days: int) -> dict[Pair, dict]:
+        """Whom these addressee numbers meant so many days after today, as their systems are shown them."""
+        found: dict[Pair, dict] = {}
+        for system in SYSTEMS:
+            numbers = sorted(number for of, number in pairs if of == system)
+            if numbers:
+                asked = {"as_of": self.day(days), "addressee_numbers": numbers}
+                answer = self.ask(self.desk.say("persons/as-of", system=system, **asked))
+                assert answer.status == 200, answer
+                found |= {(system, one["addressee_number"]): one for one in answer.body["items"]}
+        return found
 
     def decide(self, path: str, **body: object) -> None:
         self.ask(self.desk.decided(path, **body))

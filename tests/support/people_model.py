@@ -181,7 +181,7 @@ class People(dict[str, Someone]):
     def takes_place(self, new: Pair, old: Pair) -> None:
         for known in (self.came, self.belongs):
             if old in known:
-                known[new] = known[old]  # type: ignore[index]
+                known[new] = known[old]
 
     def merge(self, old: Someone, survivor: Someone, pairs: list[Pair]) -> None:
         survivor.take(old, set(pairs))
