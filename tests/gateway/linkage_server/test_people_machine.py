@@ -47,6 +47,9 @@ class PeopleMachine(RuleBasedStateMachine):
         self.replaced: dict[Pair, Pair] = {}
         self.said: list[tuple[Pair, str, str]] = []
         self.can_be_taken_back: list[tuple[Pair, str]] = []
+        self.somebody_new_is_loaded_or_moves_in("juki", has_number=True, days=-30)
+        self.somebody_known_is_loaded_by_another_addressee_number("kokuho", pick=0)
+        self.somebody_new_is_loaded_or_moves_in("juki", has_number=True, days=0)
 
     # --- what the model says
 
@@ -252,18 +255,18 @@ class PeopleMachine(RuleBasedStateMachine):
         self.people.merge(old, survivor, self.with_replaced(held))
 
     @precondition(lambda self: self.of_several())
-    @rule(pick=PICK, count=PICK, to=PICK, number_goes=st.booleans())
-    def somebody_is_two_people(self, pick: int, count: int, to: int, number_goes: bool) -> None:
+    @rule(pick=PICK, count=PICK, to=PICK, number_goes=st.booleans(), new=st.booleans(), last=st.booleans())
+    def somebody_is_two_people(self, pick: int, count: int, to: int, number_goes: bool, new: bool, last: bool) -> None:
         several = self.of_several()
         wrong = several[pick % len(several)]
         held = self.held_by(wrong)
-        moving = held[: 1 + count % len(held)]
+        moving = held[-1:] if last else held[: 1 + count % len(held)]
         others = [
             one
             for one in self.people.values()
             if one is not wrong and self.people.lives_on(one.number) in (one, wrong) and not one.since_taken_over
         ]
-        right = ([None, *others])[to % (len(others) + 1)]
+        right = others[to % len(others)] if others and not new else None
         replaces = right is not None and right.individual is not None
         leaving = self.with_replaced(moving)
         told = wrong.told_under(wrong.individual, leaving)
