@@ -68,7 +68,15 @@ TABLES = {
         "registered_on",
         "migrated",
     ),
-    "addressee": ("business_system_id", "addressee_number", "integrated_number", "resident_kind", "intake_id"),
+    "addressee": (
+        "business_system_id",
+        "addressee_number",
+        "integrated_number",
+        "resident_kind",
+        "intake_id",
+        "known_since",
+        "came_at",
+    ),
 }
 HEADER = "system,addressee_number,individual_number,name,kana,sex,birth_date,address,resident_kind"
 ASKED_AT_ONCE = 4

@@ -54,6 +54,7 @@ IN_JAPANESE: Final = {
     "individual_number_taken": "この個人番号はほかの人のものです。どちらのものかを先に決めてください",
     "no_individual_number": "引き継ぐ個人番号がありません",
     "addressee_not_of_person": "その宛名番号は、いまこの人のものではありません",
+    "items_not_known": "分ける宛名番号について送られた内容が分かりません。本人の氏名・性別・生年月日・住所を入力してください",
     "no_addressee_named": "分ける宛名番号を選んでください",
     "not_for_this_hold": "異動の保留には使えません。受けるか、受け付けないかを選んでください",
     "decision_unknown": "その決裁はありません。一覧で確かめてください",

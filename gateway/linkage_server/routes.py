@@ -15,6 +15,7 @@ from gateway.linkage_server.business_information.runs import routes as business_
 from gateway.linkage_server.code_requests import routes as code_routes
 from gateway.linkage_server.inquiry_desk import routes as desk_routes
 from gateway.linkage_server.people import routes as people_routes
+from gateway.linkage_server.people import to_come
 from gateway.linkage_server.pushes import routes as push_routes
 from gateway.linkage_server.resident_look_ups import routes as look_up_routes
 from gateway.linkage_server.review import routes as review_routes
@@ -30,6 +31,7 @@ def add_routes(app: web.Application) -> None:
     backup_routes.add_routes(app)
     app.router.add_post("/v1/addressees", addressee_routes.post_addressees)
     app.router.add_post("/v1/person-changes", people_routes.post_person_changes)
+    app.router.add_post("/v1/person-changes/to-come", to_come.post_changes_to_come)
     app.router.add_post("/v1/persons/as-of", people_routes.post_persons_as_of)
     app.router.add_post("/v1/persons/history", people_routes.post_persons_history)
     app.router.add_post("/v1/inquiries", desk_routes.post_inquiries)

@@ -95,6 +95,7 @@ ALLOWED = {
         (
             ("gateway.linkage_server.people", name)
             for name in (
+                "cancel_holds",
                 "drop_former_numbers",
                 "drop_waiting_changes",
                 "free_numbers",
@@ -105,6 +106,7 @@ ALLOWED = {
                 "put_successor",
                 "put_waiting_changes",
                 "reinstate_events",
+                "set_aside",
                 "take_over_numbers",
                 "undo_addressee_end",
                 "undo_events",

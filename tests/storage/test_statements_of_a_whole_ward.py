@@ -41,6 +41,7 @@ MAY = {
     ("codes", "code_counts"): COUNTS,
     ("operations", "codes_held"): COUNTS,
     ("access", "looks_between"): "the analysis of the access log over the days that staff name",
+    ("people", "count_to_come"): COUNTS,
     ("business_information", "any_original"): "ends at the first row",
     ("business_information", "any_due"): OPEN_ONES,
     ("business_information", "count_due"): OPEN_ONES,

@@ -40,6 +40,7 @@ class Receiver:
         self.got = []
         self.statuses = []
         self.secret = ""
+        self.hung = []
         self.hanging = asyncio.Event()
         self.released = asyncio.Event()
 
@@ -62,7 +63,7 @@ class Receiver:
 
     async def hang(self, request):
         """Takes a push and says nothing until it is released."""
-        await request.read()
+        self.hung.append(json.loads(await request.read()))
         self.hanging.set()
         await self.released.wait()
         return web.Response()

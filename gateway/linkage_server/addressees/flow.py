@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -168,7 +168,7 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
         await store.lock_counter(connection)
         decisions = await decide_chunk(connection, agency, chunk, intake_id=taken.id)
         await write_people(connection, agency, chunk, decisions)
-        await _write_addressees(connection, system, taken, decisions)
+        await _write_addressees(connection, system, taken, decisions, chunk.as_of, agency.clock())
         await _write_holds(connection, agency, system, taken, decisions)
         learns = chunk.rights.may("integrated-numbers", "read")
         results = [_result(one, learns=learns) for one in decisions]
@@ -221,11 +221,21 @@ async def write_people(connection: Connection, agency: Agency, chunk: Prepared, 
     await store.insert_persons(connection, people)
 
 
-async def _write_addressees(connection: Connection, system: str, taken: Intake, decisions: Sequence[Decided]) -> None:
+async def _write_addressees(
+    connection: Connection, system: str, taken: Intake, decisions: Sequence[Decided], as_of: date, now: datetime
+) -> None:
     await store.insert_addressees(
         connection,
         [
-            (system, one.row.addressee_number, one.person.integrated_number, one.row.resident_kind, taken.id)
+            (
+                system,
+                one.row.addressee_number,
+                one.person.integrated_number,
+                one.row.resident_kind,
+                taken.id,
+                as_of,
+                now,
+            )
             for one in decisions
             if one.outcome in _REGISTERED
             and one.row is not None

@@ -25,7 +25,15 @@ _PERSON = (
     "registered_on",
     "migrated",
 )
-_ADDRESSEE = ("business_system_id", "addressee_number", "integrated_number", "resident_kind", "intake_id")
+_ADDRESSEE = (
+    "business_system_id",
+    "addressee_number",
+    "integrated_number",
+    "resident_kind",
+    "intake_id",
+    "known_since",
+    "came_at",
+)
 PersonRow = tuple[int, bytes | None, bytes | None, bytes, date, bool]
 
 
@@ -135,7 +143,9 @@ async def insert_persons(connection: Connection, rows: Sequence[PersonRow]) -> N
         await connection.copy_records_to_table("person", records=rows, columns=_PERSON)
 
 
-async def insert_addressees(connection: Connection, rows: Sequence[tuple[str, str, int, str, int]]) -> None:
+async def insert_addressees(
+    connection: Connection, rows: Sequence[tuple[str, str, int, str, int, date, datetime]]
+) -> None:
     if rows:
         await connection.copy_records_to_table("addressee", records=rows, columns=_ADDRESSEE)
 

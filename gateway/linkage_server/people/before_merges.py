@@ -12,7 +12,7 @@ from datetime import date
 import msgspec
 
 from gateway.linkage_server.people import store
-from gateway.linkage_server.people.state import Addressee, Kind, Person, fold, standing
+from gateway.linkage_server.people.state import Person, fold, standing
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.personal_keys import PersonalKeys
 from storage import sql
@@ -32,26 +32,23 @@ async def read_merged(connection: Connection, keys: PersonalKeys, numbers: Seque
 
 
 def before(
-    held: Held, merged: Sequence[Held], addressee: Addressee, *, on: date, with_waiting: bool = False
+    held: Held, merged: Sequence[Held], merged_from: int | None, *, on: date, with_waiting: bool = False
 ) -> Person | None:
-    """Who the addressee number meant on a day before `held` is known: the one of `merged` under whom something came by it, or by one whose place it
-    took; of several the one of the latest day. None when none of them was registered by then.
+    """Who an addressee number meant on a day before `held` is known. None when nobody was known by then.
 
-    `merged`: all who were merged into `held`.
+    `merged`: all who were merged into `held`; `merged_from`: the one whom the number meant before the merges. When that one was merged into another of
+    them first, it meant the other from the day on since which the other is known.
     """
-    own = {addressee}
-    for event in reversed(standing(held.events)):
-        if event.kind is Kind.ADDRESSEE_END and (event.addressee[0], event.replaced_by) in own:
-            own.add(event.addressee)
-    theirs = [
-        one for one in merged if one.base.registered_on <= on and any(event.addressee in own for event in one.events)
-    ]
-    if not theirs:
+    of = {one.integrated_number: one for one in merged}
+    meant, number = None, merged_from
+    while number is not None and (one := of.get(number)) is not None:
+        meant = one if one.base.registered_on <= on else meant
+        number = one.merged_into
+    if meant is None:
         return None
-    one = max(theirs, key=lambda each: each.base.registered_on)
-    person = fold(one.base, (*one.events, *held.events), on=on, with_waiting=with_waiting)
+    person = fold(meant.base, (*meant.events, *held.events), on=on, with_waiting=with_waiting)
     if person is not None and not person.individual_number:
-        return msgspec.structs.replace(person, individual_number=_from_the_start(one, held))
+        return msgspec.structs.replace(person, individual_number=_from_the_start(meant, held))
     return person
 
 

@@ -24,9 +24,10 @@ from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.intake import Intake
-from gateway.linkage_server.people import store
+from gateway.linkage_server.people import store, waiting
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
+from gateway.linkage_server.people.holding import write_holds
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
@@ -127,7 +128,8 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     def key_of(event_id: str) -> str:
         return now_as.get(sent := sent_as(event_id), sent)
 
-    holds = await store.known_holds(connection, list({*event_keys, *now_as.values()}))
+    cancels = {*cancelled, *(now_as[key] for key in cancelled if key in now_as)}
+    holds = await store.known_holds(connection, keys, list({*event_keys, *now_as.values(), *cancels}), cancels)
 
     addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
     held = await store.addressee_persons(connection, system, addressees_named)
@@ -135,10 +137,10 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     by_number = await store.by_number(connection, keys, said)
     formerly = await store.formerly_by_number(connection, keys, said)
     concerned = [number for number, _ in held.values()] + list(by_number.values()) + list(formerly.values())
-    concerned += [
+    merged = [
         event.integrated_number for event in events.values() if event.integrated_number not in (None, event.lives_on)
     ]
-    people = await store.read_held(connection, keys, concerned)
+    people = await store.read_held(connection, keys, concerned + merged)
     back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
     by_number |= back
     people |= await store.read_held(connection, keys, [number for number in back.values() if number not in people])
@@ -148,6 +150,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             people=people,
             by_number=by_number,
             formerly=formerly,
+            rows=await store.rows_by_number(connection, keys, list(by_number)) if merged else {},
             events={event.key: event for event in events.values()},
             holds=holds,
         ),
@@ -219,9 +222,9 @@ async def _write(
         await store.put_successors(connection, taken_up.successors(judged, one.rights.system, taken.id))
         await store.write_addressee_ends(connection, taken_up.ends(judged, agency.today()))
     await _write_waiting(connection, keys, one.rights.system, judged)
-    await store.withdraw_registrations(connection, taken_up.withdrawn(judged))
+    await waiting.withdraw_registrations(connection, taken_up.withdrawn(judged))
     over = taken_up.wait_no_longer(judged)
-    await store.drop_waiting_changes(connection, [keys.event_key(one.rights.system, event_id) for event_id in over])
+    await waiting.drop(connection, [keys.event_key(one.rights.system, event_id) for event_id in over])
     await write_holds(connection, agency, one.rights.system, judged)
 
 
@@ -253,7 +256,15 @@ async def _register(
     await addressees.insert_addressees(
         connection,
         [
-            (system, one.change.addressee_number, number, one.change.resident_kind, taken.id)
+            (
+                system,
+                one.change.addressee_number,
+                number,
+                one.change.resident_kind,
+                taken.id,
+                one.change.effective_on,
+                agency.clock(),
+            )
             for one, number in taken_up.recorded(judged)
             if one.registers and one.change is not None
         ],
@@ -282,8 +293,8 @@ def _new_event(system: str, one: Judged, number: int, now: datetime) -> store.Ne
 
 async def _write_waiting(connection: Connection, keys: PersonalKeys, system: str, judged: Sequence[Judged]) -> None:
     """Changes to come lie as they came until their day, when they are judged."""
-    waiting = [
-        store.WaitingChange(
+    changes = [
+        waiting.WaitingChange(
             event_key=one.key,
             system=system,
             effective_on=one.change.effective_on,
@@ -293,40 +304,7 @@ async def _write_waiting(connection: Connection, keys: PersonalKeys, system: str
         for one in judged
         if one.outcome is ChangeOutcome.WAITING and one.reason is ChangeReason.NOT_YET and one.change is not None
     ]
-    await store.put_waiting_changes(connection, waiting)
-
-
-def hold_id(event_key: str) -> str:
-    return f"HE{event_key[:40]}"
-
-
-async def write_holds(connection: Connection, agency: Agency, system: str, judged: Sequence[Judged]) -> None:
-    """What a person has to look at: the change as it came, sealed, under an id that the same event finds again.
-
-    One whose hold was decided before its day, and that something else speaks against on it, is to be looked at once more.
-    """
-    now = agency.clock()
-    rows = []
-    for one in judged:
-        if one.outcome is not ChangeOutcome.HELD or one.change is None or not isinstance(one.reason, ChangeReason):
-            continue
-        name = hold_id(one.key)
-        rows.append(
-            (
-                name,
-                system,
-                one.change.addressee_number,
-                one.reason.value,
-                sorted(field.value for field in one.differing),
-                agency.keys.seal_for_review(_ENCODE(one.change), name),
-                now,
-                one.key,
-                one.change.effective_on,
-            )
-        )
-    await store.put_change_holds(connection, rows)
-    for name, *_, key, _on in rows:
-        await store.undo_events(connection, [key], name)
+    await waiting.put(connection, changes)
 
 
 def _result(one: Judged, rights: SystemRights) -> list[Any]:

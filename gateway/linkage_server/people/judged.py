@@ -27,8 +27,8 @@ class ChangeOutcome(StrEnum):
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
-    `reinstates`: the event is there and did not count, as it waited or was held; `withdraws`: key of the registration to come that it takes back;
-    `digest`: of what the change says.
+    `reinstates`: the event is there and did not count, as it waited or was held; `withdraws`: key of the registration that it takes back before anybody
+    is registered, `withdrawn_digest` of what that said; `digest`: of what the change says.
     """
 
     change: Change | None
@@ -42,6 +42,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     registers: bool = False
     reinstates: bool = False
     withdraws: str = ""
+    withdrawn_digest: bytes = b""
     differing: frozenset[Field] = frozenset()
     digest: bytes = b""
 

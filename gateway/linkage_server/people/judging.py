@@ -28,7 +28,7 @@ from gateway.linkage_server.people.state import (
     happens_after_death,
     taken_back,
 )
-from gateway.linkage_server.people.taking_back import Withdrawals, cancels_wrongly
+from gateway.linkage_server.people.taking_back import TakingBack
 from gateway.linkage_server.people.whose_addressees import WhoseAddressees
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
@@ -56,21 +56,28 @@ class Court:
     approved: Collection[str] = frozenset()
     ages: tuple[int, int] | None = None
     missing: dict[int, Account] = field(default_factory=dict)
-    numbers: WhoseNumbers = field(default_factory=WhoseNumbers)
+    numbers: WhoseNumbers = field(init=False)
     _people: dict[int, Someone] = field(default_factory=dict)
     _addressees: WhoseAddressees = field(init=False)
     _judged: dict[str, Judged] = field(default_factory=dict)
-    _withdrawals: Withdrawals = field(init=False)
+    _taking_back: TakingBack = field(init=False)
 
     def __post_init__(self) -> None:
+        self.numbers = WhoseNumbers(by_number=self.snapshot.by_number, rows=self.snapshot.rows)
         self._addressees = WhoseAddressees(
             system=self.system, held=self.snapshot.addressees, today=self.today, person=self._held
         )
-        self._withdrawals = Withdrawals(known=self.snapshot.events, key_of=self.key_of, today=self.today)
+        self._taking_back = TakingBack(
+            snapshot=self.snapshot,
+            key_of=self.key_of,
+            digest_of=self.digest_of,
+            whose=self._addressees.whose,
+            today=self.today,
+        )
 
     def anew(self) -> Court:
         """The same court before it has judged anything: with the answers that have come meanwhile."""
-        return replace(self, missing={}, _people={}, numbers=WhoseNumbers(), _judged={})
+        return replace(self, missing={}, _people={}, _judged={})
 
     def judge(self, changes: Sequence[ParsedChange]) -> list[Judged]:
         """In order: a change sees those before it."""
@@ -85,7 +92,7 @@ class Court:
         known = self._known(change, key, digest)
         if known is not None:
             return known
-        judged = self._withdrawals.judge(change, key, self._judged) or self._about(change, key)
+        judged = self._taking_back.withdraw(change, key, self._judged) or self._about(change, key)
         judged = msgspec.structs.replace(judged, digest=digest)
         self._judged[key] = judged
         return judged
@@ -111,7 +118,7 @@ class Court:
             outcome = ChangeOutcome.UNCHANGED if event.applied or event.undone else ChangeOutcome.WAITING
             return self._again(change, key, same=event.digest == digest, outcome=outcome)
         hold = self.snapshot.holds.get(key)
-        if hold is None or key in self.approved:
+        if hold is None or hold.state == "cancelled" or key in self.approved:
             return None
         if hold.state == "open":
             return judged_as(change, key, ChangeOutcome.HELD, hold.reason)
@@ -150,7 +157,7 @@ class Court:
         if known is None or known.integrated_number in (None, someone.number) or known.lives_on != someone.number:
             return someone
         merged = self._held(known.integrated_number)
-        merged.lives_on = someone
+        merged.lives_on, merged.numbers = someone, self.numbers
         return merged
 
     def _held(self, number: int) -> Someone:
@@ -161,7 +168,8 @@ class Court:
 
     def _holder(self, individual_number: str) -> Someone | None:
         if individual_number in self.numbers.now:
-            return self.numbers.now[individual_number]
+            holder = self.numbers.now[individual_number]
+            return holder.alive if holder is not None else None
         number = self.snapshot.by_number.get(individual_number)
         return self._held(number) if number is not None else None
 
@@ -220,7 +228,7 @@ class Court:
     def _change(self, change: Change, key: str, someone: Someone) -> Judged:
         if change.kind is Kind.BIRTH and not self._is_free(change, key, someone):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.ALREADY_REGISTERED)
-        reason = self._cancels_wrongly(change, someone)
+        reason = self._taking_back.wrongly(change, someone, self._judged)
         if reason is not None:
             return judged_as(change, key, ChangeOutcome.REJECTED, reason)
         later = someone.having(self._event(change, key, someone))
@@ -307,18 +315,10 @@ class Court:
         reason = ChangeReason.NUMBER_OF_A_HOUSEHOLD_MEMBER if household else ChangeReason.FOUR_ITEMS_DIFFER
         return msgspec.structs.replace(judged_as(change, key, ChangeOutcome.HELD, reason), differing=fields)
 
-    def _cancels_wrongly(self, change: Change, someone: Someone) -> ChangeReason | None:
-        if not change.cancels:
-            return None
-        cancelled = self.key_of(change.cancels)
-        here, known = self._judged.get(cancelled), self.snapshot.events.get(cancelled)
-        whose = here.someone if here is not None else known.integrated_number if known is not None else None
-        return cancels_wrongly(cancelled, someone, whose)
-
     @staticmethod
     def _is_taken_back(change: Change, key: str, someone: Someone) -> bool:
         """Whether a change was taken back before it came, or before its day: it counts nowhere, and nothing speaks against that."""
-        return change.kind is not Kind.CANCELLATION and key in taken_back(someone.events)
+        return not change.cancels and key in taken_back(someone.events)
 
     def _is_free(self, change: Change, key: str, someone: Someone) -> bool:
         return key in self.approved or self._is_taken_back(change, key, someone)

@@ -23,9 +23,16 @@ select lives_on, integrated_number from one where integrated_number <> lives_on
 select addressee_number, integrated_number, ended_on from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])
 
+-- name: merged_from
+select addressee_number, merged_from from addressee
+where business_system_id = $1 and addressee_number = any($2::text[]) and merged_from is not null
+
 -- name: persons_by_index
 select p.individual_number_index, coalesce(lives_on(p.merged_into), p.integrated_number) as integrated_number
 from person p where p.individual_number_index = any($1::bytea[])
+
+-- name: rows_by_index
+select individual_number_index, integrated_number from person where individual_number_index = any($1::bytea[])
 
 -- name: known_events
 -- decided_by: the business system of the decision that undid it; it may have been put anew for another person then.
@@ -35,24 +42,42 @@ from person_event e join person p using (integrated_number) left join review_dec
 where e.event_key = any($1::text[])
 
 -- name: known_holds
-select event_key, hold_id, reason, state from review_hold where event_key = any($1::text[])
+select event_key, hold_id, reason, state, sealed from review_hold where event_key = any($1::text[])
+
+-- name: cancel_holds
+with named as materialized (select hold_id, state from review_hold where event_key = any($1::text[]))
+update review_hold h set state = 'cancelled', decided_at = $2 from named where h.hold_id = named.hold_id and named.state = 'open'
 
 -- name: hold_states
 select hold_id, state from review_hold where hold_id = any($1::text[])
 
 -- name: waiting_changes
-select event_key, digest, sealed from waiting_change where event_key = any($1::text[])
+select * from waiting_change where event_key = any($1::text[])
 
 -- name: withdrawn_registrations
 select event_key, digest from withdrawn_registration where event_key = any($1::text[])
 
 -- name: withdraw_registrations
-with gone as (delete from waiting_change where event_key = any($1::text[]) returning event_key, digest)
-insert into withdrawn_registration (event_key, digest)
-select event_key, digest from gone union all select * from unnest($2::text[], $3::bytea[]) on conflict (event_key) do nothing
+with gone as (delete from waiting_change where event_key = any($1::text[]))
+insert into withdrawn_registration (event_key, digest) select * from unnest($1::text[], $2::bytea[]) on conflict (event_key) do nothing
 
 -- name: due_changes
-select event_key, business_system_id, sealed from waiting_change where effective_on <= $1 order by effective_on, waiting_no limit $2
+select * from waiting_change where effective_on <= $1 and (set_aside_at is null or set_aside_at < $2)
+order by set_aside_at is not null, effective_on, waiting_no limit $3
+
+-- name: set_aside
+update waiting_change set set_aside_because = $2, set_aside_at = $3 where event_key = $1
+
+-- name: count_of_those_set_aside
+select count(*) from waiting_change where set_aside_at is not null
+
+-- name: changes_to_come
+select * from waiting_change
+where ($1::text is null or business_system_id = $1) and (not $2 or set_aside_at is not null) and (effective_on, waiting_no) > ($3, $4::bigint)
+order by effective_on, waiting_no limit $5
+
+-- name: count_to_come
+select count(*) from waiting_change where ($1::text is null or business_system_id = $1) and (not $2 or set_aside_at is not null)
 
 -- name: put_waiting_changes
 insert into waiting_change (event_key, business_system_id, effective_on, sealed, digest)
@@ -81,8 +106,8 @@ update person_event e set undone_by = null, applied_at = $3, registers = r.regis
 from unnest($1::text[], $2::boolean[]) as r (event_key, registers) where e.event_key = r.event_key
 
 -- name: put_successor
-insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id)
-select business_system_id, $3, integrated_number, resident_kind, $4 from addressee where business_system_id = $1 and addressee_number = $2
+insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id, merged_from, known_since, came_at)
+select business_system_id, $3, integrated_number, resident_kind, $4, merged_from, known_since, came_at from addressee where business_system_id = $1 and addressee_number = $2
 on conflict (business_system_id, addressee_number) do nothing
 
 -- name: write_addressee_ends

@@ -137,11 +137,12 @@ async def post_persons_as_of(request: web.Request) -> web.Response:
     async with sight.agency.database.inside(sight.agency.tenant) as connection:
         later = [held.integrated_number for held in people.values() if on < held.base.registered_on]
         merged = await read_merged(connection, sight.agency.keys, later)
+        merged_from = await store.merged_from(connection, sight.system, wanted.addressee_numbers)
 
     def then(number: str, held: Held) -> Person | None:
         if on < held.base.registered_on:
             those = merged.get(held.integrated_number, [])
-            return before(held, those, (sight.system, number), on=on, with_waiting=wanted.with_waiting)
+            return before(held, those, merged_from.get(number), on=on, with_waiting=wanted.with_waiting)
         return fold(held.base, held.events, on=on, with_waiting=wanted.with_waiting)
 
     found = {

@@ -12,12 +12,14 @@ from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Snapshot:
     """What is held about a list. `addressees`: number → integrated number and since when it means nobody; `by_number`: 個人番号 → integrated number;
-    `formerly`: the same of whoever had it and has it no more.
+    `formerly`: the same of whoever had it and has it no more; `rows`: with whom it stands, who may have been merged, where a change of somebody
+    who was merged is taken back.
     """
 
     addressees: Mapping[str, tuple[int, date | None]]
     people: Mapping[int, Held]
     by_number: Mapping[str, int]
     formerly: Mapping[str, int]
+    rows: Mapping[str, int]
     events: Mapping[str, KnownEvent]
     holds: Mapping[str, KnownHold]

@@ -159,8 +159,8 @@ def taken_back(events: Sequence[Event], *, ahead_to: date | None = None) -> set[
 
 
 def may_be_taken_back(event: Event) -> bool:
-    """A cancellation is not, the change is sent anew; nor is what registered an addressee number, whose record is taken out instead."""
-    return event.kind is not Kind.CANCELLATION and not (event.registers and event.kind in REGISTERING)
+    """What takes a change back is not, the change is sent anew; nor is what registered an addressee number, whose record is taken out instead."""
+    return event.cancels is None and not (event.registers and event.kind in REGISTERING)
 
 
 def fold(

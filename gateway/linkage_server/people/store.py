@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.linkage_server.addressees import store as addressees
+from gateway.linkage_server.people import waiting
 from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.people.state import Addressee, AddresseeEnd, Event, Items, Kind, Person, Says, State
 from gateway.linkage_server.personal_keys import PersonalKeys
@@ -18,7 +19,6 @@ from storage import sql
 from storage.database import Connection
 
 _SQL = sql.load("gateway.linkage_server.people")
-_CHANGE = msgspec.json.Decoder(Change)
 _SAYS = msgspec.json.Decoder(Says)
 _ENCODE = msgspec.json.encode
 
@@ -76,20 +76,12 @@ class KnownEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownHold:
+    """`change`: what is held, where a cancellation names it and nobody has decided it."""
+
     hold_id: str
     reason: str
     state: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class WaitingChange:
-    """A change to come, under the key as it was sent, whatever decisions make of it before its day; `sealed`: as it came, bound to that key."""
-
-    event_key: str
-    system: str
-    effective_on: date
-    sealed: bytes
-    digest: bytes
+    change: Change | None = None
 
 
 def _items(texts: Sequence[str]) -> Items:
@@ -172,6 +164,12 @@ async def addressee_persons(
     return {row["addressee_number"]: (row["integrated_number"], row["ended_on"]) for row in found}
 
 
+async def merged_from(connection: Connection, system: str, numbers: Sequence[str]) -> dict[str, int]:
+    """Addressee number of a system → the integrated number that it meant before merges, where another lives on since."""
+    found = await connection.fetch(_SQL["merged_from"], system, numbers)
+    return {row["addressee_number"]: row["merged_from"] for row in found}
+
+
 async def persons_by_index(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
     """Blind index → integrated number of whoever has the 個人番号, or lives on from one who had it."""
     found = await connection.fetch(_SQL["persons_by_index"], indexes) if indexes else ()
@@ -183,6 +181,13 @@ async def by_number(connection: Connection, keys: PersonalKeys, numbers: Collect
     indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
     holders = await persons_by_index(connection, list(indexes))
     return {indexes[index]: number for index, number in holders.items()}
+
+
+async def rows_by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
+    """個人番号 → integrated number of whom it stands with: its holder, or somebody who was merged into them."""
+    indexes = {index: number for number in numbers for index in keys.indexes_of(number)}
+    found = await connection.fetch(_SQL["rows_by_index"], list(indexes)) if indexes else ()
+    return {indexes[row["individual_number_index"]]: row["integrated_number"] for row in found}
 
 
 async def formerly_by_number(connection: Connection, keys: PersonalKeys, numbers: Collection[str]) -> dict[str, int]:
@@ -234,13 +239,15 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
             if row["decided_by"] is not None:
                 anew[key_anew(keys, row["decided_by"], row["undone_by"], key)] = sent
         looked_for = anew
-    for row in await connection.fetch(_SQL["waiting_changes"], event_keys):
-        key = row["event_key"]
-        if key not in found:
-            to_come = _CHANGE.decode(keys.open_for_review(row["sealed"], key))
-            found[key] = KnownEvent(
-                key=key, digest=row["digest"], integrated_number=None, applied=False, undone=False, to_come=to_come
-            )
+    for one in await waiting.named(connection, keys, [key for key in event_keys if key not in found]):
+        found[one.event_key] = KnownEvent(
+            key=one.event_key,
+            digest=one.digest,
+            integrated_number=None,
+            applied=False,
+            undone=False,
+            to_come=one.change if isinstance(one.change, Change) else None,
+        )
     for row in await connection.fetch(_SQL["withdrawn_registrations"], event_keys):
         key = row["event_key"]
         found[key] = KnownEvent(
@@ -249,11 +256,29 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
     return found
 
 
-async def known_holds(connection: Connection, event_keys: Sequence[str]) -> dict[str, KnownHold]:
+async def known_holds(
+    connection: Connection, keys: PersonalKeys, event_keys: Sequence[str], cancelled: Collection[str]
+) -> dict[str, KnownHold]:
+    """Holds of changes by event key. `cancelled`: keys that cancellations name."""
+
+    def change(row: Any) -> Change | None:
+        if row["event_key"] not in cancelled or row["state"] != "open":
+            return None
+        held = waiting.opened(keys, row["sealed"], row["hold_id"])
+        return held if isinstance(held, Change) else None
+
     return {
-        row["event_key"]: KnownHold(hold_id=row["hold_id"], reason=row["reason"], state=row["state"])
+        row["event_key"]: KnownHold(
+            hold_id=row["hold_id"], reason=row["reason"], state=row["state"], change=change(row)
+        )
         for row in await connection.fetch(_SQL["known_holds"], event_keys)
     }
+
+
+async def cancel_holds(connection: Connection, event_keys: Sequence[str], at: datetime) -> None:
+    """Changes that were taken back are held no longer."""
+    if event_keys:
+        await connection.execute(_SQL["cancel_holds"], event_keys, at)
 
 
 async def hold_states(connection: Connection, hold_ids: Collection[str]) -> dict[str, str]:
@@ -336,36 +361,6 @@ async def write_addressee_ends(
 async def undo_addressee_end(connection: Connection, pair: Addressee, by: str) -> None:
     """The number is held again, as a decision has it; its ends stay in the history. `by`: the decision's id."""
     await connection.execute(_SQL["undo_addressee_end"], *pair, by)
-
-
-async def due_changes(connection: Connection, keys: PersonalKeys, today: date, most: int) -> dict[str, list[Change]]:
-    """Business system → its changes whose day has come, in the order in which they hold; what takes one of them back comes first."""
-    found: dict[str, list[Change]] = defaultdict(list)
-    for row in await connection.fetch(_SQL["due_changes"], today, most):
-        change = _CHANGE.decode(keys.open_for_review(row["sealed"], row["event_key"]))
-        found[row["business_system_id"]].append(change)
-    for changes in found.values():
-        changes.sort(key=lambda change: (change.effective_on, not change.cancels))
-    return found
-
-
-async def put_waiting_changes(connection: Connection, waiting: Sequence[WaitingChange]) -> None:
-    if not waiting:
-        return
-    rows = [(one.event_key, one.system, one.effective_on, one.sealed, one.digest) for one in waiting]
-    await connection.execute(_SQL["put_waiting_changes"], *(list(column) for column in zip(*rows, strict=True)))
-
-
-async def withdraw_registrations(connection: Connection, withdraw: Mapping[str, tuple[str, bytes]]) -> None:
-    """Cancellation → the registration to come that it takes back, and its own digest: both are known, and when they come again nothing happens."""
-    if withdraw:
-        registrations, digests = zip(*withdraw.values(), strict=True)
-        await connection.execute(_SQL["withdraw_registrations"], registrations, list(withdraw), digests)
-
-
-async def drop_waiting_changes(connection: Connection, event_keys: Sequence[str]) -> None:
-    """They wait no longer: applied, held, or refused. Keys as they were sent."""
-    await connection.execute(_SQL["drop_waiting_changes"], event_keys)
 
 
 async def write_persons(connection: Connection, keys: PersonalKeys, people: Mapping[int, Person]) -> None:

@@ -57,9 +57,19 @@ def wait_no_longer(judged: Sequence[Judged]) -> set[str]:
     return ids[False] - ids[True]
 
 
-def withdrawn(judged: Sequence[Judged]) -> dict[str, tuple[str, bytes]]:
-    """Cancellations of registrations to come: as `store.withdraw_registrations` takes them."""
-    return {one.key: (one.withdraws, one.digest) for one in judged if one.withdraws}
+def withdrawn(judged: Sequence[Judged]) -> dict[str, bytes]:
+    """Registrations that were taken back before anybody was registered, and their cancellations: as `waiting.withdraw_registrations` takes them."""
+    back = [one for one in judged if one.withdraws]
+    return {one.withdraws: one.withdrawn_digest for one in back} | {one.key: one.digest for one in back}
+
+
+def taken_back(judged: Sequence[Judged]) -> list[str]:
+    """Keys of what cancellations that count have taken back: nobody decides any more whether it is to be taken."""
+    return [
+        key
+        for one in judged
+        if (key := (one.event.cancels if one.event and one.event.applied else None) or one.withdraws)
+    ]
 
 
 def ends(judged: Sequence[Judged], today: date) -> dict[int, dict[Addressee, AddresseeEnd | None]]:

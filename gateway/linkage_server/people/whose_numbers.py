@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import msgspec
@@ -15,7 +15,7 @@ from gateway.linkage_server.people.state import Event, Person, fold, former_numb
 class Someone:
     """A person as the list leaves it so far: `number` None until one is issued; `person`: what is held, the base of whoever is new.
 
-    `lives_on`: into whom this one was merged.
+    `lives_on`: into whom this one was merged; `numbers`: of the list, which says then what is theirs.
     """
 
     number: int | None
@@ -23,6 +23,7 @@ class Someone:
     person: Person
     events: Sequence[Event]
     lives_on: Someone | None = None
+    numbers: WhoseNumbers | None = None
     _on: tuple[date, Person] | None = None
 
     @property
@@ -31,15 +32,19 @@ class Someone:
         return self.lives_on or self
 
     def on(self, day: date) -> Person:
-        if self._on is None or self._on[0] != day:
+        if self.lives_on is not None:  # what others of the list are told may change it
             found = self._fold(day)
-            self._on = day, msgspec.structs.replace(found, individual_number="") if self._gave_number else found
+            return msgspec.structs.replace(found, individual_number="") if self._given(found) else found
+        if self._on is None or self._on[0] != day:
+            self._on = day, self._fold(day)
         return self._on[1]
 
-    @property
-    def _gave_number(self) -> bool:
-        """Whether the number is that of who lives on: then all of this history are former ones."""
-        return self.lives_on is not None and not self.person.individual_number
+    def _given(self, found: Person) -> str:
+        """Of whoever was merged the number that is that of who lives on, or stands with another who was merged into them: for this one a former one."""
+        if self.lives_on is None or self.numbers is None:
+            return ""
+        number = found.individual_number
+        return number if not self.person.individual_number or self.numbers.stands_beside(number, self) else ""
 
     def _fold(self, day: date) -> Person:
         return fold(self.base, self.events, on=max(day, self.base.registered_on)) or self.base
@@ -49,7 +54,7 @@ class Someone:
         if not numbers_said(self.base, self.events) - {self.on(day).individual_number}:
             return {}
         found = former_numbers(self.base, self.events, on=day)
-        given = self._fold(day).individual_number if self._gave_number else ""
+        given = self._given(self._fold(day))
         return found | {given: False} if given else found
 
     def without(self, key: str) -> list[Event]:
@@ -58,7 +63,7 @@ class Someone:
     def having(self, event: Event) -> Someone:
         """The person with the event, which takes the place of itself where it was there before."""
         events = [*self.without(event.event_key), event]
-        return Someone(number=self.number, base=self.base, person=self.person, events=events, lives_on=self.lives_on)
+        return replace(self, events=events, _on=None)
 
     def become(self, after: Someone) -> None:
         self.events, self._on = after.events, after._on
@@ -66,8 +71,13 @@ class Someone:
 
 @dataclass(slots=True, repr=False)
 class WhoseNumbers:
-    """What the list has changed of whose numbers are and were; None: nobody's. What it has not changed is as it is held."""
+    """What the list has changed of whose numbers are and were; None: nobody's. What it has not changed is as it is held.
 
+    `by_number`, `rows`: to whom a number leads as held, and with whom it stands, who may have been merged.
+    """
+
+    by_number: Mapping[str, int]
+    rows: Mapping[str, int]
     now: dict[str, Someone | None] = field(default_factory=dict)
     formerly: dict[str, Someone | None] = field(default_factory=dict)
 
@@ -81,8 +91,16 @@ class WhoseNumbers:
         if had:
             self.now[had] = None
         if has:
-            self.now[has] = someone.alive
+            self.now[has] = someone
         self._formers(someone, after, day)
+
+    def stands_beside(self, number: str, someone: Someone) -> bool:
+        """Whether a number stands with another of those who are one person with `someone`, who was merged."""
+        if number in self.now:
+            holder = self.now[number]
+            return holder is not None and holder.alive is someone.alive and holder.number != someone.number
+        is_theirs = self.by_number.get(number) == someone.alive.number
+        return is_theirs and self.rows.get(number, someone.number) != someone.number
 
     def _formers(self, someone: Someone, after: Someone, day: date) -> None:
         before, then = someone.formers(day), after.formers(day)

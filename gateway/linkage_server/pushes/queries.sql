@@ -219,20 +219,16 @@ where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.inte
 
 -- name: supersede
 -- What was written of somebody before they were frozen, or as they were, leaves no more: what is due is written anew, under another id, when they thaw.
--- A push that waits behind it says all of it too.
+-- So is what waits: whoever has read it to write it, and comes too late, finds it no more. One push says all of it.
 with old as (
     update push_delivery d set state = 'dropped', sealed = null, reason = 'superseded', ended_at = $2
     from push_target t cross join unnest($1::bigint[]) as n (integrated_number)
-    where d.business_system_id = t.business_system_id and d.integrated_number = n.integrated_number and d.state in ('ready', 'dead')
+    where d.business_system_id = t.business_system_id and d.integrated_number = n.integrated_number and d.state in ('waiting', 'ready', 'dead')
     returning d.business_system_id, d.integrated_number, d.event_no, d.made_at
 )
 insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)
-select o.business_system_id || '-r' || p.revision, o.business_system_id, o.integrated_number, o.event_no, $2, o.made_at
-from old o join person p using (integrated_number)
-where not exists (
-    select from push_delivery w
-    where w.business_system_id = o.business_system_id and w.integrated_number = o.integrated_number and w.state = 'waiting')
-on conflict (delivery_id) do nothing
+select business_system_id || '-r' || nextval('person_revision'), business_system_id, integrated_number, max(event_no), $2, max(made_at)
+from old group by business_system_id, integrated_number
 
 -- name: write_again
 update push_delivery set state = 'waiting', sealed = null, file = null

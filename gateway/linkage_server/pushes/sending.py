@@ -51,12 +51,16 @@ def sign(secret: bytes, *, delivery_id: str, at: int, body: bytes) -> str:
 
 
 async def send_webhooks(agency: Agency, client: aiohttp.ClientSession, target: Target, rules: Rules) -> int:
-    """Send what is due; how many were delivered. Raises StorageUnavailableError."""
-    async with agency.database.inside(agency.tenant) as connection:
-        due = await store.read_ready(connection, target.system, agency.clock(), _MOST_SENT)
+    """Send what is due; how many were delivered. Raises StorageUnavailableError.
+
+    Each part is looked up when its turn comes: who is frozen while the part before is on its way is not sent any more.
+    """
     delivered = 0
-    for start in range(0, len(due), _IN_FLIGHT):
-        part = due[start : start + _IN_FLIGHT]
+    for _ in range(_MOST_SENT // _IN_FLIGHT):
+        async with agency.database.inside(agency.tenant) as connection:
+            part = await store.read_ready(connection, target.system, agency.clock(), _IN_FLIGHT)
+        if not part:
+            break
         failures = await asyncio.gather(*(_post(agency, client, target, rules, one) for one in part))
         await _keep(agency, target, rules, part, failures)
         delivered += failures.count(None)

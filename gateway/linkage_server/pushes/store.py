@@ -115,10 +115,12 @@ async def read_to_write(connection: Connection, system: str, most: int) -> list[
 
 async def read_ready(connection: Connection, system: str, now: datetime, most: int) -> list[Ready]:
     """What is due, in order; what is about somebody whom the system holds no more is dropped, it is none of its own people by now."""
-    rows = await connection.fetch(_SQL["to_send"], system, now, most)
-    unheld = [row["delivery_id"] for row in rows if not row["held"]]
-    if unheld:
-        await connection.execute(_SQL["drop_unheld"], unheld, now)
+    while rows := await connection.fetch(_SQL["to_send"], system, now, most):
+        unheld = [row["delivery_id"] for row in rows if not row["held"]]
+        if unheld:
+            await connection.execute(_SQL["drop_unheld"], unheld, now)
+        if len(unheld) < len(rows):
+            break
     return [
         Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=row["attempts"])
         for row in rows
@@ -168,7 +170,7 @@ async def write_again(connection: Connection, target: Target) -> None:
 
 
 async def supersede(connection: Connection, numbers: Sequence[int], now: datetime) -> None:
-    """Of people who are frozen or thaw: what was written and is not delivered, also what was given up, leaves no more and is due again under new ids."""
+    """Of people who are frozen or thaw: what is not delivered, written or not or given up, leaves no more and is due again under a new id."""
     await connection.execute(_SQL["supersede"], numbers, now)
 
 

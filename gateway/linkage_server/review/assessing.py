@@ -14,6 +14,7 @@ from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people import store as people
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.review import decision, store
+from gateway.linkage_server.review.beginning import beginning
 from gateway.linkage_server.review.decision import Content, Held, Kind, No, Standing
 from gateway.linkage_server.review.parting import part
 from gateway.linkage_server.review.store import Hold
@@ -56,6 +57,10 @@ async def assess(
         case _:
             problem = decision.problem_of_freezing(subject)
     problem = problem or await _problem_of_typed_number(connection, keys, content)
+    if problem is None and kind is Kind.SPLIT and content.other is None and content.person is not None:
+        wrong = (await people.read_held(connection, keys, [content.person]))[content.person]
+        if await beginning(connection, keys, wrong, content) is None:
+            problem = No.ITEMS_NOT_KNOWN
     return Assessed(
         problem=problem,
         content=content,

@@ -105,6 +105,7 @@ class No(StrEnum):
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
     NO_INDIVIDUAL_NUMBER = "no_individual_number"
     ADDRESSEE_NOT_OF_PERSON = "addressee_not_of_person"
+    ITEMS_NOT_KNOWN = "items_not_known"
     NO_ADDRESSEE_NAMED = "no_addressee_named"
     NOT_FOR_THIS_HOLD = "not_for_this_hold"
     CHANGE_REFUSED = "change_refused"

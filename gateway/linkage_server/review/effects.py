@@ -20,11 +20,13 @@ from gateway.linkage_server.people.state import NOTHING, Event, Says
 from gateway.linkage_server.people.state import Kind as EventKind
 from gateway.linkage_server.people.store import Held, NewEvent
 from gateway.linkage_server.review import store
+from gateway.linkage_server.review.beginning import beginning
 from gateway.linkage_server.review.decision import Content, Kind
 from gateway.linkage_server.review.forgetting import forget_earlier_rows
 from gateway.linkage_server.review.parting import Parted, part
 from gateway.linkage_server.review.refolding import refold
 from gateway.linkage_server.review.store import Came, Decision, Hold, Pair
+from gateway.linkage_server.review.whose import Repoints, repoint
 from gateway.linkage_server.tenant import Agency
 from storage.database import Connection
 
@@ -93,7 +95,7 @@ async def _merge(work: Work, old: int, survivor: int) -> None:
     held = await people.read_held(connection, work.agency.keys, [old, survivor])
     await people.keep_bases(connection, [old, survivor])
     pairs = await store.all_addressees(connection, old)
-    await store.repoint(connection, old, survivor, pairs)
+    await repoint(connection, old, survivor, pairs, Repoints.MERGE)
     number = "" if held[survivor].person.individual_number else held[old].person.individual_number
     parted = await _replay(work, held[old], survivor, pairs, number)
     if number:
@@ -124,7 +126,8 @@ async def _split(work: Work, wrong: int) -> Given | None:
     thaw = [wrong] if right in known and known[right].merged_into is None else [wrong, right]
     await people.keep_bases(connection, [wrong, right])
     await store.unmerge(connection, right)
-    await store.repoint(connection, wrong, right, content.addressees)
+    how = Repoints.NEW if content.other is None else Repoints.SPLIT
+    await repoint(connection, wrong, right, content.addressees, how)
     typed = content.says.individual_number if content.says is not None else ""
     number = typed or (held.person.individual_number if content.number_goes else "")
     parted = await _replay(work, held, right, content.addressees, number)
@@ -144,14 +147,13 @@ async def _split(work: Work, wrong: int) -> Given | None:
 
 
 async def _new_person_beside(work: Work, held: Held) -> int:
-    """A fresh number, with what staff saw sent for an addressee number that goes, or else with what the wrong person was first."""
-    rows = [
-        await store.row_that_was_linked(work.connection, work.agency.keys, pair) for pair in work.content.addressees
-    ]
-    items = next((row.four_items() for row in rows if row is not None), held.base.items)
+    """A fresh number, with what was sent for the addressee numbers that go."""
+    found = await beginning(work.connection, work.agency.keys, held, work.content)
+    if found is None:
+        raise RuntimeError("a decision about somebody new knows what they begin with")
     [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
-    sealed = work.agency.keys.seal_four_items(msgspec.json.encode(items), number)
-    await store.new_person(work.connection, number, sealed, held.integrated_number)
+    sealed = work.agency.keys.seal_four_items(msgspec.json.encode(found.items), number)
+    await store.new_person(work.connection, number, sealed, found.since)
     return number
 
 
@@ -201,7 +203,9 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
         await _replay(work, held, number, [hold.pair])
     if before == number:
         await people.undo_addressee_end(connection, hold.pair, work.decision.id)
-    await store.put_addressee(connection, hold, number)
+    is_new = work.decision.kind is Kind.HOLD_KEEP
+    since = (work.agency.today(), work.agency.clock()) if is_new else None
+    await store.put_addressee(connection, hold, number, since)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
         says = msgspec.structs.replace(says, individual_number=row.individual_number)

@@ -24,6 +24,7 @@ _ALL: Final = (
     ProblemError(409, "not_in_resident_network", "The resident network does not know this individual number: check it, or leave it out."),
     ProblemError(409, "no_individual_number", "There is no individual number here that could go along."),
     ProblemError(409, "addressee_not_of_person", "An addressee number that is named does not belong to this person now."),
+    ProblemError(409, "items_not_known", "What was sent for these addressee numbers is not known any more: say name, sex, birth date and address of whom they are."),
     ProblemError(400, "no_addressee_named", "Name the addressee numbers that are another person's."),
     ProblemError(409, "not_for_this_hold", "This hold is about a change: link takes it as it is for whom its numbers name; otherwise refuse it."),
     ProblemError(404, "decision_unknown", "There is no such decision that this call may touch."),

@@ -23,9 +23,11 @@ where integrated_number = any($1::bigint[]) and frozen <> $2 and merged_into is 
 update person set revision = nextval('person_revision') where integrated_number = any($1::bigint[])
 
 -- name: new_person
--- Somebody new beside another of whom they were a part by mistake: known since the same day, frozen until the decision is through.
-insert into person (integrated_number, four_items_sealed, registered_on, frozen)
-select $1, $2, registered_on, true from person where integrated_number = $3
+-- Somebody new beside another of whom they were a part by mistake, frozen until the decision is through.
+insert into person (integrated_number, four_items_sealed, registered_on, frozen) values ($1, $2, $3, true)
+
+-- name: addressees_since
+select business_system_id, addressee_number, merged_from, known_since, came_at from addressee where integrated_number = $1
 
 -- name: set_merged
 update person set merged_into = $2, frozen = true, revision = nextval('person_revision') where integrated_number = $1
@@ -34,7 +36,14 @@ update person set merged_into = $2, frozen = true, revision = nextval('person_re
 update person set merged_into = null, revision = nextval('person_revision') where integrated_number = $1 and merged_into is not null
 
 -- name: repoint
-update addressee set integrated_number = $2, revision = nextval('addressee_revision')
+-- $5: how. By a merge nothing of before is lost; a split that goes back to whom a number meant before a merge keeps it too, and one to somebody new
+-- when they begin with what was sent for it. Of any other it is not known what was sent for its person.
+update addressee set integrated_number = $2, revision = nextval('addressee_revision'),
+    merged_from = case
+        when $5 = 'merge' then coalesce(addressee.merged_from, $1)
+        when addressee.merged_from <> $2 and lives_on(addressee.merged_from) = $2 then addressee.merged_from end,
+    known_since = case when $5 in ('merge', 'new') or lives_on(addressee.merged_from) = $2 then addressee.known_since end,
+    came_at = case when $5 in ('merge', 'new') or lives_on(addressee.merged_from) = $2 then addressee.came_at end
 from unnest($3::text[], $4::text[]) as r (business_system_id, addressee_number)
 where addressee.business_system_id = r.business_system_id and addressee.addressee_number = r.addressee_number
     and addressee.integrated_number = $1
@@ -65,9 +74,11 @@ where h.hold_id = $1
 
 -- name: put_addressee
 -- An addressee number as a held row of a load named it; one that is there means another person from now on.
-insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id) values ($1, $2, $3, $4, $5)
+insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id, known_since, came_at)
+values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (business_system_id, addressee_number) do update
-set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null, revision = nextval('addressee_revision')
+set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null, merged_from = null,
+    known_since = excluded.known_since, came_at = excluded.came_at, revision = nextval('addressee_revision')
 
 -- name: hold
 select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on, forgotten_at
@@ -87,7 +98,7 @@ select count(*) from review_hold where state = 'open'
 
 -- name: hold_of_addressee
 -- What a system last sent about an addressee number and staff linked.
-select hold_id, sealed from review_hold
+select hold_id, sealed, held_at from review_hold
 where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' and sealed is not null
 order by held_at desc, hold_id desc limit 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -238,10 +238,12 @@ async def read_hold(connection: Connection, keys: PersonalKeys, hold_id: str) ->
     return _hold(row, keys) if row is not None else None
 
 
-async def row_that_was_linked(connection: Connection, keys: PersonalKeys, pair: Pair) -> Row | None:
-    """What a system had sent when staff linked its addressee number, if they did."""
+async def row_that_was_linked(connection: Connection, keys: PersonalKeys, pair: Pair) -> tuple[Row, datetime] | None:
+    """What a system had sent when staff linked its addressee number, if they did, and when."""
     row = await connection.fetchrow(SQL["hold_of_addressee"], *pair)
-    return ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])) if row is not None else None
+    return (
+        (ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])), row["held_at"]) if row is not None else None
+    )
 
 
 async def page_of_holds(
@@ -298,8 +300,8 @@ async def touch(connection: Connection, numbers: Collection[int]) -> None:
     await connection.execute(SQL["touch"], sorted(set(numbers)))
 
 
-async def new_person(connection: Connection, number: int, four_items_sealed: bytes, beside: int) -> None:
-    await connection.execute(SQL["new_person"], number, four_items_sealed, beside)
+async def new_person(connection: Connection, number: int, four_items_sealed: bytes, since: date) -> None:
+    await connection.execute(SQL["new_person"], number, four_items_sealed, since)
 
 
 async def set_merged(connection: Connection, number: int, into: int) -> None:
@@ -308,12 +310,6 @@ async def set_merged(connection: Connection, number: int, into: int) -> None:
 
 async def unmerge(connection: Connection, number: int) -> None:
     await connection.execute(SQL["unmerge"], number)
-
-
-async def repoint(connection: Connection, number: int, to: int, pairs: Collection[Pair]) -> None:
-    """These addressee numbers of one person mean another from now on."""
-    listed = sorted(pairs)
-    await connection.execute(SQL["repoint"], number, to, [pair[0] for pair in listed], [pair[1] for pair in listed])
 
 
 async def all_addressees(connection: Connection, number: int) -> list[Pair]:
@@ -351,11 +347,16 @@ async def follow_hold(connection: Connection, hold_id: str, event_key: str) -> N
     await connection.execute(SQL["follow_hold"], hold_id, event_key)
 
 
-async def put_addressee(connection: Connection, hold: Hold, number: int) -> None:
-    """The addressee number of a held row means this person. The load that held it is the first part of the hold's id."""
+async def put_addressee(connection: Connection, hold: Hold, number: int, since: tuple[date, datetime] | None) -> None:
+    """The addressee number of a held row means this person. The load that held it is the first part of the hold's id.
+
+    `since`: day and instant since which whoever is new by this row is known; None: what was sent lies in the hold.
+    """
     if hold.row is not None:
         intake_id = int(hold.id.removeprefix("H").partition("-")[0])
-        await connection.execute(SQL["put_addressee"], *hold.pair, number, hold.row.resident_kind, intake_id)
+        await connection.execute(
+            SQL["put_addressee"], *hold.pair, number, hold.row.resident_kind, intake_id, *(since or (None, None))
+        )
 
 
 class InHistory(StrEnum):

@@ -167,7 +167,7 @@ async def test_a_file_of_several_lists_is_taken_as_if_each_had_come_alone(ward, 
 
 def test_what_was_judged_is_good_while_nobody_else_has_written():
     court = Court(
-        snapshot=Snapshot(addressees={}, people={}, by_number={}, formerly={}, events={}, holds={}),
+        snapshot=Snapshot(addressees={}, people={}, by_number={}, formerly={}, rows={}, events={}, holds={}),
         verdicts={}, system="juki", key_of=str, digest_of=lambda _change: b"", today=TODAY, now=datetime.now(UTC), asks=False,
     )  # fmt: skip
     judged = court.judge([BadChange(line, ChangeReason.FIELD_MISSING, "kind") for line in (1, 2)])

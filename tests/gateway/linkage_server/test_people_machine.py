@@ -1,7 +1,9 @@
-"""LS-1.2, LS-1.3, SC-18: loads, changes, merges and splits in any order end where a small model ends, in a real database.
+"""LS-1.2, LS-1.3, SC-18: loads, changes, cancellations, merges and splits in any order end where a small model ends, in a real database, and any day can be
+looked back at.
 
-The model knows four rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
-the order of their days, and on a day in that in which they were put; an 個人番号 is one person's, on whatever day; one that somebody had before makes nobody new, and nobody else had it.
+The model knows six rules: an addressee number means one person; a person is a base and the changes that came under their addressee numbers, in
+the order of their days, and on a day in that in which they were put; an 個人番号 is one person's, on whatever day; one that somebody had before makes nobody
+new, and nobody else had it; what is taken back never was; somebody new who is split off begins with what was sent for them.
 Everything else is the server's business.
 """
 
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,30 +23,33 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.people_model import EVENTS, Pair, Someone
+from tests.support.people_clerk import Clerk
+from tests.support.people_model import EVENTS, Came, Pair, People, Someone
 from tests.support.replica_world import build_both
-from tests.support.review_world import CARE, SYSTEMS, Desk, individual, row, with_clients
-from transport.clock import JST
+from tests.support.review_world import SYSTEMS, Desk, individual, row, with_clients
 
 _NUMBERS = itertools.count(1_000)
 _ADDRESSEES = itertools.count(1_000_001)  # of one length: in the same order in every run
+_DAYS = itertools.cycle((-1, -25, -3, -31, -10))
 PICK = st.integers(min_value=0, max_value=10_000)
 
 
 class PeopleMachine(RuleBasedStateMachine):
-    """`desk` and `run` are the class's own: one server for all runs, new people for each."""
+    """`clerk`: the class's own; one server for all runs, new people for each."""
 
-    desk: Desk
-    run: asyncio.Runner
+    clerk: Clerk
 
     @initialize()
     def begin(self) -> None:
-        self.desk.tokens.clear()  # a token lives five minutes, the runs together longer
-        self.people: dict[str, Someone] = {}
+        self.clerk.desk.tokens.clear()  # a token lives five minutes, the runs together longer
+        self.people = People()
         self.means: dict[Pair, str] = {}
         self.replaced: dict[Pair, Pair] = {}
-        self.seen: dict[Pair, tuple[str, str]] = {}
         self.said: list[tuple[Pair, str, str]] = []
+        self.can_be_taken_back: list[tuple[Pair, str]] = []
+        self.somebody_new_is_loaded_or_moves_in("juki", has_number=True, days=-30)
+        self.somebody_known_is_loaded_by_another_addressee_number("kokuho", pick=0)
+        self.somebody_new_is_loaded_or_moves_in("juki", has_number=True, days=0)
 
     # --- what the model says
 
@@ -62,9 +66,11 @@ class PeopleMachine(RuleBasedStateMachine):
             found += [old for old, new in self.replaced.items() if new == pair]
         return sorted(found)
 
-    def _items(self, one: Someone) -> tuple[str, str]:
-        """What may differ of the four."""
-        return one.name, one.address
+    def meant_by(self, pair: Pair) -> Someone:
+        """Also of an addressee number whose place another took."""
+        while pair in self.replaced:
+            pair = self.replaced[pair]
+        return self.people[self.means[pair]]
 
     def of_several(self) -> list[Someone]:
         return [one for one in self.alive() if self.held_by(one)]
@@ -72,7 +78,7 @@ class PeopleMachine(RuleBasedStateMachine):
     def merged_with_number(self) -> list[tuple[Someone, list[Pair]]]:
         """Who was merged and has a number of their own still, with the addressee numbers of who lives on."""
         merged = [one for one in self.people.values() if one.merged_into and one.individual]
-        return [(one, pairs) for one in merged if (pairs := self.held_by(self.people[one.merged_into or ""]))]
+        return [(one, pairs) for one in merged if (pairs := self.held_by(self.people.lives_on(one.number)))]
 
     # --- loads and changes
 
@@ -83,14 +89,16 @@ class PeopleMachine(RuleBasedStateMachine):
         line = row(nth, address=f"架空県見本市{nth}番", name=f"架空　{nth}子", individual_number=number or "")
         said = {name: text for name, text in line.items() if text and name != "addressee_number"}
         pair = (system, f"{nth}")
-        result = self._changed(pair, "move_in", days=days, **said) if days else self._registered(system, line)
+        result = self.clerk.changed(pair, "move_in", days=days, **said) if days else self.clerk.registered(system, line)
         assert result["outcome"] == "issued"
         assert result["integrated_number"] not in self.people
         someone = self.people[result["integrated_number"]] = Someone(
             number=result["integrated_number"], base=line["address"], base_name=line["name"], since=days
         )
         if days:
-            someone.tells(pair, days, line["address"], line["name"])
+            someone.tells(pair, days, line["address"], line["name"], registers=True)
+        else:
+            self.people.came[pair] = Came(0, next(EVENTS))
         if number:
             someone.has(number, days)
         if number and days:
@@ -104,28 +112,31 @@ class PeopleMachine(RuleBasedStateMachine):
         one = known[pick % len(known)]
         nth = next(_ADDRESSEES)
         line = row(nth, address=one.address, name=one.name, individual_number=one.individual or "")
-        result = self._registered(system, line)
+        result = self.clerk.registered(system, line)
         assert (result["outcome"], result["integrated_number"]) == ("linked", one.number)
         self.means[(system, f"{nth}")] = one.number
+        self.people.came[(system, f"{nth}")] = Came(0, next(EVENTS))
 
     @precondition(lambda self: any(self.people[number].individual for number in self.means.values()))
     @rule(pick=PICK, days=st.sampled_from([0, -5, -20]))
     def somebody_gets_another_individual_number(self, pick: int, days: int) -> None:
         having = sorted(pair for pair, number in self.means.items() if self.people[number].individual)
         pair = having[pick % len(having)]
-        new = individual(next(_NUMBERS))
-        changed = self._changed(pair, "individual_number_change", days=days, individual_number=new)
+        new, event = individual(next(_NUMBERS)), f"e{next(EVENTS)}"
+        changed = self.clerk.changed(pair, "individual_number_change", event, days=days, individual_number=new)
         assert changed["outcome"] == "applied"
-        self.people[self.means[pair]].has(new, days, pair)
+        self.people[self.means[pair]].has(new, days, pair, event)
+        self.can_be_taken_back.append((pair, event))
 
     @precondition(lambda self: self.merged_with_number())
     @rule(pick=PICK, of=PICK)
     def somebody_gets_the_number_of_whom_they_were_merged_with(self, pick: int, of: int) -> None:
         old, pairs = self.merged_with_number()[pick % len(self.merged_with_number())]
-        pair, number = pairs[of % len(pairs)], old.individual
-        changed = self._changed(pair, "individual_number_change", individual_number=number)
+        pair, number, event = pairs[of % len(pairs)], old.individual, f"e{next(EVENTS)}"
+        changed = self.clerk.changed(pair, "individual_number_change", event, individual_number=number)
         assert changed["outcome"] == "applied"
-        self.people[self.means[pair]].has(number, 0, pair)
+        self.people[self.means[pair]].has(number, 0, pair, event)
+        self.can_be_taken_back.append((pair, event))
         old.gave_number = old.since_taken_over = True
 
     @precondition(lambda self: self.means)
@@ -136,11 +147,11 @@ class PeopleMachine(RuleBasedStateMachine):
         number = individual(next(_NUMBERS)) if new else one.individual or ""
         line = row(0, address=f"架空県帰来市{next(_ADDRESSEES)}番", name=one.name, individual_number=number)
         said = {name: text for name, text in line.items() if text and name != "addressee_number"}
-        result = self._changed(pair, "move_in", days=days, **said)
+        result = self.clerk.changed(pair, "move_in", days=days, **said)
         if new and one.individual and one.would_have(days):
             assert (result["outcome"], result["reason"]) == ("held", "individual_number_differs")
-            hold = self._hold_of(pair[0], int(pair[1]), "individual_number_differs")
-            self._decide("holds/decide", hold_id=hold, action="link")
+            hold = self.clerk.hold_of(pair[0], int(pair[1]), "individual_number_differs")
+            self.clerk.decide("holds/decide", hold_id=hold, action="link")
         else:
             assert result["outcome"] == "applied"
         one.tells(pair, days, line["address"], line["name"])
@@ -155,9 +166,10 @@ class PeopleMachine(RuleBasedStateMachine):
         one = having[whose % len(having)]
         number = one.numbers[of % len(one.numbers)]
         taken = any(number == each.individual for each in self.people.values())
-        if self.means[pair] in (one.number, one.merged_into) or number in self.people[self.means[pair]].numbers:
+        theirs = self.people.family(self.people[self.means[pair]])
+        if one in theirs or any(number in each.numbers for each in theirs):
             return
-        result = self._changed(pair, "individual_number_change", days=days, individual_number=number)
+        result = self.clerk.changed(pair, "individual_number_change", days=days, individual_number=number)
         assert result["outcome"] == "held"
         assert result["reason"] == ("individual_number_taken" if taken else "individual_number_former")
 
@@ -166,40 +178,62 @@ class PeopleMachine(RuleBasedStateMachine):
     def somebody_comes_with_a_number_of_before(self, system: str, pick: int, of: int, accepted: bool) -> None:
         having = [one for one in self.people.values() if one.formers and not one.since_taken_over]
         had = having[pick % len(having)]
-        now = self.people[had.merged_into or had.number]
+        now = self.people.lives_on(had.number)
         nth = next(_ADDRESSEES)
         number = had.formers[of % len(had.formers)]
         came = row(nth, address=now.address, individual_number=number)
-        result = self._registered(system, came)
+        result = self.clerk.registered(system, came)
         assert (result["outcome"], result["reason"]) == ("held", "individual_number_former")
         if accepted:
-            self._decide("holds/decide", hold_id=self._hold_of(system, nth), action="link")
+            self.clerk.decide("holds/decide", hold_id=self.clerk.hold_of(system, nth), action="link")
             self.means[(system, f"{nth}")] = now.number
-            self.seen[(system, f"{nth}")] = (came["name"], came["address"])
+            self.people.seen[(system, f"{nth}")] = (came["name"], came["address"])
 
     @precondition(lambda self: self.means)
     @rule(pick=PICK)
     def somebody_moves(self, pick: int) -> None:
         pair = sorted(self.means)[pick % len(self.means)]
         event, address = f"e{next(EVENTS)}", f"架空県移転市{next(_ADDRESSEES)}番"
-        assert self._changed(pair, "address_change", event, address=address)["outcome"] == "applied"
+        assert self.clerk.changed(pair, "address_change", event, address=address)["outcome"] == "applied"
         self.said.append((pair, event, address))
-        self.people[self.means[pair]].tells(pair, 0, address)
+        self.can_be_taken_back.append((pair, event))
+        self.people[self.means[pair]].tells(pair, 0, address, event=event)
 
     @precondition(lambda self: self.means)
     @rule(pick=PICK)
     def an_addressee_number_takes_the_place_of_another(self, pick: int) -> None:
         pair = sorted(self.means)[pick % len(self.means)]
         new = (pair[0], f"{next(_ADDRESSEES)}")
-        assert self._changed(pair, "addressee_end", replaced_by=new[1])["outcome"] == "applied"
+        assert self.clerk.changed(pair, "addressee_end", replaced_by=new[1])["outcome"] == "applied"
         self.means[new] = self.means.pop(pair)
         self.replaced[pair] = new
+        self.people.takes_place(new, pair)
 
     @precondition(lambda self: self.said)
     @rule(pick=PICK)
     def a_change_comes_again(self, pick: int) -> None:
         pair, event, address = self.said[pick % len(self.said)]
-        assert self._changed(pair, "address_change", event, address=address)["outcome"] == "unchanged"
+        assert self.clerk.changed(pair, "address_change", event, address=address)["outcome"] == "unchanged"
+
+    @precondition(lambda self: self.can_be_taken_back)
+    @rule(pick=PICK, days=st.sampled_from([0, -3]))
+    def a_change_is_taken_back(self, pick: int, days: int) -> None:
+        pair, event = self.can_be_taken_back[pick % len(self.can_be_taken_back)]
+        stands_with = [
+            one for one in self.people.values() if any(each.event == event for each in (*one.events, *one.told))
+        ]
+        if not stands_with:
+            return  # a decision has said that it was never so
+        [one] = stands_with
+        theirs = self.people.family(self.meant_by(pair))
+        result = self.clerk.changed(pair, "cancellation", days=days, cancels=event)
+        if one not in theirs:
+            assert (result["outcome"], result["reason"]) == ("rejected", "cancels_another_persons")
+            return
+        assert (result["outcome"], result["reason"]) == ("applied", None)
+        one.takes_back(event)
+        if one.merged_into and any(one.individual == each.individual for each in theirs if each is not one):
+            one.gave_number = one.since_taken_over = one.individual is not None or one.gave_number
 
     # --- reviews
 
@@ -209,56 +243,53 @@ class PeopleMachine(RuleBasedStateMachine):
         alive = self.alive()
         old = alive.pop(pick % len(alive))
         survivor = alive[other % len(alive)]
-        if not (old.individual and survivor.individual) and self._items(old) != self._items(survivor):
+        if not (old.individual and survivor.individual) and old.shown != survivor.shown:
             body = {"integrated_number": old.number, "other_integrated_number": survivor.number}
-            refused = self.run.run(self.desk.say("links/merge", **body))
+            refused = self.clerk.ask(self.clerk.desk.say("links/merge", **body))
             assert (refused.status, refused.body["reason"]) == (409, "fewer_than_four_items")
             return
-        self._decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
+        self.clerk.decide("links/merge", integrated_number=old.number, other_integrated_number=survivor.number)
         held = self.held_by(old)
-        pairs = self.with_replaced(held)
-        survivor.take(old, set(pairs))
         for pair in held:
             self.means[pair] = survivor.number
-        if survivor.individual is None and old.individual is not None:
-            old.gives(survivor, pairs)
-            old.gave_number = True
-        for one in self.people.values():
-            if old.number in (one.number, one.merged_into):
-                one.merged_into = survivor.number
+        self.people.merge(old, survivor, self.with_replaced(held))
 
     @precondition(lambda self: self.of_several())
-    @rule(pick=PICK, count=PICK, to=PICK, number_goes=st.booleans())
-    def somebody_is_two_people(self, pick: int, count: int, to: int, number_goes: bool) -> None:
+    @rule(pick=PICK, count=PICK, to=PICK, number_goes=st.booleans(), new=st.booleans(), last=st.booleans())
+    def somebody_is_two_people(self, pick: int, count: int, to: int, number_goes: bool, new: bool, last: bool) -> None:
         several = self.of_several()
         wrong = several[pick % len(several)]
         held = self.held_by(wrong)
-        moving = held[: 1 + count % len(held)]
+        moving = held[-1:] if last else held[: 1 + count % len(held)]
         others = [
             one
             for one in self.people.values()
-            if one is not wrong and one.merged_into in (None, wrong.number) and not one.since_taken_over
+            if one is not wrong and self.people.lives_on(one.number) in (one, wrong) and not one.since_taken_over
         ]
-        right = ([None, *others])[to % (len(others) + 1)]
+        right = others[to % len(others)] if others and not new else None
         replaces = right is not None and right.individual is not None
         leaving = self.with_replaced(moving)
         told = wrong.told_under(wrong.individual, leaving)
         goes = number_goes and wrong.individual is not None and (bool(told) or not replaces)
-        self._decide(
-            "links/split",
-            integrated_number=wrong.number,
-            other_integrated_number=right.number if right else "",
-            addressees=[{"business_system": pair[0], "addressee_number": pair[1]} for pair in moving],
-            individual_number_goes=goes,
-        )
-        if right is None:
-            number = self.run.run(self.desk.person_of(*moving[0]))
+        body = {
+            "integrated_number": wrong.number,
+            "other_integrated_number": right.number if right else "",
+            "addressees": [{"business_system": pair[0], "addressee_number": pair[1]} for pair in moving],
+            "individual_number_goes": goes,
+        }
+        begins, is_new = self.people.beginning(wrong, leaving), right is None
+        if is_new and begins is None:
+            refused = self.clerk.ask(self.clerk.desk.say("links/split", **body))
+            assert (refused.status, refused.body["reason"]) == (409, "items_not_known")
+            return
+        self.clerk.decide("links/split", **body)
+        if right is None and begins is not None:
+            number = self.clerk.ask(self.clerk.desk.person_of(*moving[0]))
             assert number not in self.people
-            seen = (self.seen[pair] for pair in leaving if pair in self.seen)
-            name, base = next(seen, (wrong.base_name, wrong.base))
-            right = self.people[number] = Someone(number=number, base=base, base_name=name, since=wrong.since)
-        right.merged_into, right.gave_number = None, False
-        right.take(wrong, set(leaving))
+            since, (name, base) = begins
+            right = self.people[number] = Someone(number=number, base=base, base_name=name, since=since)
+        assert right is not None
+        self.people.part(wrong, right, leaving, is_new=is_new)
         for pair in moving:
             self.means[pair] = right.number
         if goes:
@@ -268,9 +299,9 @@ class PeopleMachine(RuleBasedStateMachine):
     @rule(pick=PICK)
     def somebody_is_frozen_and_released(self, pick: int) -> None:
         one = self.alive()[pick % len(self.alive())]
-        frozen = self.run.run(self.desk.propose("links/freeze", integrated_number=one.number))
+        frozen = self.clerk.ask(self.clerk.desk.propose("links/freeze", integrated_number=one.number))
         assert frozen["state"] == "done"
-        self._decide("links/release", integrated_number=one.number)
+        self.clerk.decide("links/release", integrated_number=one.number)
 
     # --- what must hold after every step
 
@@ -278,8 +309,8 @@ class PeopleMachine(RuleBasedStateMachine):
     def the_database_says_what_the_model_says(self) -> None:
         if not getattr(self, "people", None):
             return
-        rows = self.run.run(
-            self.desk.world.linkage.rows(
+        rows = self.clerk.ask(
+            self.clerk.desk.world.linkage.rows(
                 "select integrated_number, merged_into, frozen, individual_number_index is not null as has_number, "
                 "(select count(*) from former_individual_number f where f.integrated_number = p.integrated_number) as formers from person p "
                 "where integrated_number = any($1::bigint[])",
@@ -296,53 +327,19 @@ class PeopleMachine(RuleBasedStateMachine):
             assert held[number]["formers"] == len(one.formers)
         for pair, number in self.means.items():
             for one_of_them in self.with_replaced([pair]):
-                assert self.run.run(self.desk.person_of(*one_of_them)) == number
+                assert self.clerk.ask(self.clerk.desk.person_of(*one_of_them)) == number
         for one in self.alive():
-            assert self._shown(one.number) == (one.address, one.individual)
+            assert self.clerk.shown(one.number) == (one.address, one.individual)
 
-    # --- calls
-
-    def _registered(self, system: str, line: dict[str, str]) -> dict:
-        [result] = self.run.run(self.desk.register(system, line))
-        return result
-
-    def _hold_of(self, system: str, addressee: int, reason: str = "individual_number_former") -> str:
-        [found] = self.run.run(
-            self.desk.world.linkage.rows(
-                "select hold_id from review_hold "
-                "where business_system_id = $1 and addressee_number = $2 and reason = $3 and state = 'open'",
-                system,
-                f"{addressee}",
-                reason,
-            )
-        )
-        return found["hold_id"]
-
-    def _changed(self, pair: Pair, kind: str, event: str | None = None, days: int = 0, **said: str) -> dict:
-        on = (self.desk.world.linkage.config.clock().astimezone(JST).date() + timedelta(days=days)).isoformat()
-        item = {
-            "event_id": event or f"e{next(EVENTS)}", "addressee_number": pair[1], "kind": kind, "effective_on": on, **said,
-        }  # fmt: skip
-        body = {"staff": "a.sato", "affair": CARE, "reason": "異動", "items": [item]}
-
-        async def call() -> dict:
-            key = f"machine-{next(EVENTS)}"
-            answer = await self.desk.caller.post(
-                "/v1/person-changes", body, token=await self.desk.token(pair[0]), key=key
-            )
-            assert answer.status == 200, answer
-            return answer.body["items"][0]
-
-        return self.run.run(call())
-
-    def _decide(self, path: str, **body: object) -> None:
-        self.run.run(self.desk.decided(path, **body))
-
-    def _shown(self, number: str) -> tuple[str, str | None]:
-        answer = self.run.run(self.desk.say("persons/search", integrated_number=number))
-        assert answer.status == 200, answer
-        [found] = answer.body["items"]
-        return found["address"], found.get("individual_number") or None
+    @invariant()
+    def any_day_can_be_looked_back_at(self) -> None:
+        day = next(_DAYS)
+        for pair, found in self.clerk.as_of(getattr(self, "means", {}), day).items():
+            one = self.people[self.means[pair]]
+            expected = self.people.as_of(one, pair, day)
+            assert (found["name"], found["address"]) == expected if found["known"] else expected is None
+            if day >= one.since:
+                assert (found.get("individual_number") or None) == (one.numbers_on(day) or [None])[-1]
 
 
 async def _serve(tmp_path, cluster, standing: asyncio.Future[Desk], over: asyncio.Event) -> None:
@@ -368,12 +365,12 @@ async def _failed(serving: asyncio.Task[None]) -> Desk:
 def test_loads_changes_merges_and_splits_in_any_order_end_where_the_model_ends(tmp_path, linkage_cluster):
     with asyncio.Runner() as runner:
         serving, over, desk = runner.run(_begin(tmp_path, linkage_cluster))
-        PeopleMachine.desk, PeopleMachine.run = desk, runner
+        PeopleMachine.clerk = Clerk(desk, runner)
         try:
             run_state_machine_as_test(
                 PeopleMachine,
                 settings=settings(
-                    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+                    max_examples=20, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
                 ),
             )
         finally:
