@@ -72,6 +72,7 @@ _LARGE: Final = str.maketrans(
 )
 _OLD: Final = _pairs(_OLD_AND_NEW)
 _VARIANT: Final = _pairs(_VARIANTS)
+_DIGITS: Final = frozenset("0123456789０１２３４５６７８９")
 _HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]+")
 
 _ROWS: Final = {
@@ -100,6 +101,14 @@ def _long_vowels(text: str) -> str:
     return "".join(made)
 
 
+def _without_spaces(text: str) -> str:
+    """One space stays between two digits: １丁目１ １２ and １丁目１１ ２ are two addresses."""
+    made, *others = text.split() or [""]
+    for part in others:
+        made += f" {part}" if made[-1] in _DIGITS and part[0] in _DIGITS else part
+    return made
+
+
 def _without_iteration_mark(text: str) -> str:
     made = ""
     for letter in text:
@@ -112,7 +121,7 @@ _APPLY: Final[dict[Fold, Callable[[str], str]]] = {
     Fold.HALF_WIDTH_KANA: lambda text: _HALF_WIDTH.sub(lambda kana: unicodedata.normalize("NFKC", kana[0]), text),
     Fold.COMPATIBILITY: lambda text: unicodedata.normalize("NFKC", text),
     Fold.HYPHENS: lambda text: text.translate(_HYPHENS),
-    Fold.SPACES: lambda text: "".join(text.split()),
+    Fold.SPACES: _without_spaces,
     Fold.HIRAGANA: lambda text: text.translate(_TO_KATAKANA),
     Fold.SMALL_KANA: lambda text: text.translate(_LARGE),
     Fold.LONG_VOWELS: _long_vowels,
@@ -169,7 +178,7 @@ def _compiled(folds: frozenset[Fold]) -> Callable[[str], str]:
     lengthens, repeats = Fold.LONG_VOWELS in folds, Fold.ITERATION_MARK in folds
 
     def at_once(text: str) -> str:
-        joined = "".join(unicodedata.normalize("NFKC", text).translate(marks).split())
+        joined = _without_spaces(unicodedata.normalize("NFKC", text).translate(marks))
         made = unicodedata.normalize("NFC", joined).translate(forms)
         if repeats and "々" in made:
             made = _without_iteration_mark(made)

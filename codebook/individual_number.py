@@ -12,6 +12,8 @@ from codebook.errors import CodebookError
 from keys.masked import Masked
 
 LENGTH: Final = 12
+BLANK: Final = "0" * LENGTH
+"""What fills an empty field of digits: its check digit is right, and nobody has it."""
 
 _WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 0)
 
@@ -27,14 +29,19 @@ _EXPECTED: Final = tuple("0" if remainder <= 1 else str(11 - remainder) for rema
 
 
 def is_valid(text: str) -> bool:
-    """True for 12 ASCII digits with the right check digit (平成26年総務省令第85号5条); four look-ups, made for bulk."""
-    if len(text) != LENGTH:
+    """True for 12 ASCII digits, not all zero, with the right check digit (平成26年総務省令第85号5条); four look-ups, made for bulk."""
+    if len(text) != LENGTH or text == BLANK:
         return False
     try:
         total = _A[text[:3]] + _B[text[3:6]] + _C[text[6:9]] + _D[text[9:]]
     except KeyError:
         return False
     return text[11] == _EXPECTED[total % 11]
+
+
+def has_form(text: str) -> bool:
+    """True for 12 ASCII digits that are not all zero, whatever the last is."""
+    return is_digits(text, LENGTH) and text != BLANK
 
 
 class IndividualNumber(Masked[str]):

@@ -52,6 +52,7 @@ IN_JAPANESE: Final = {
     "fewer_than_four_items": "氏名・性別・生年月日・住所のすべてが一致しなければ、つなげません",
     "has_individual_number": "この人には個人番号があります。個人番号でまとめるか、分けてください",
     "individual_number_taken": "この個人番号はほかの人のものです。どちらのものかを先に決めてください",
+    "integrated_number_taken": "この行の統合宛名番号はほかの人のものです。その人に結び付けるか、拒んで番号なしで送り直してもらってください",
     "no_individual_number": "引き継ぐ個人番号がありません",
     "addressee_not_of_person": "その宛名番号は、いまこの人のものではありません",
     "items_not_known": "分ける宛名番号について送られた内容が分かりません。本人の氏名・性別・生年月日・住所を入力してください",

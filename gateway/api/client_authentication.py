@@ -32,6 +32,7 @@ class _Assertion(msgspec.Struct, frozen=True):
     aud: str | list[str]
     exp: float
     jti: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,120}\Z")]
+    nbf: float = 0.0
 
 
 _ASSERTION = msgspec.json.Decoder(_Assertion)
@@ -60,7 +61,7 @@ def _audiences(request: web.Request) -> frozenset[str]:
     return frozenset(
         f"{name}{path}"
         for name in (*hosts, *([issuer] if issuer else []))
-        for path in ("", "/oauth/token", "/oauth/introspect")
+        for path in ("", "/oauth/token", "/oauth/introspect", "/oauth/revoke")
     )
 
 
@@ -101,8 +102,9 @@ def _secret_of(shown: _Shown, client: Client, audiences: frozenset[str], now: da
         # reveal: the key of the signature
         if hmac.compare_digest(hmac.digest(one.value.reveal(), shown.signed, "sha256"), shown.tag)
     ]
-    in_time = bool(meant_for & audiences) and 0 < claims.exp - now.timestamp() <= _LONGEST_LIFE
-    return signed_by[0] if signed_by and in_time else None
+    at = now.timestamp()
+    in_time = claims.nbf <= at and 0 < claims.exp - at <= _LONGEST_LIFE
+    return signed_by[0] if signed_by and in_time and meant_for & audiences else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,9 +130,19 @@ def _leave(file: SpoolFile, folder: str) -> None:
     _drop_data(file.data)
 
 
+def _forget_earlier(file: SpoolFile) -> None:
+    """A file that failed under this name has come again and is taken: what was said against it counts no more."""
+    for earlier in (file.reason, file.folder / "failed" / file.manifest.name):
+        try:
+            earlier.unlink(missing_ok=True)
+        except OSError as failure:
+            _in_the_way("reason", earlier, failure)
+
+
 def finish(file: SpoolFile, result: bytes | Path) -> None:
     """The result first, then the manifest, then the data goes: whatever of it a crash leaves out is done at the next start."""
     durable(file.result, result)
+    _forget_earlier(file)
     _leave(file, "done")
 
 

@@ -170,14 +170,20 @@ def encode_line(text: str, encoding: str, *, number: int, newline: str = "\r\n")
     return encoded + newline.encode(encoding)
 
 
-def split_csv(text: str) -> list[str] | None:
-    """The fields of one physical line; None when its quotation marks do not close. A line without any is only cut."""
+_WHOLE_FIELD: Final = re.compile(r'(?:"(?:[^"]|"")*"|[^",][^,]*|)(?:,|\Z)')
+
+
+def split_csv(text: str, *, number: int) -> list[str] | TextRefused:
+    """The fields of one physical line; refused where the first field begins whose quotation marks do not close. A line without any is only cut."""
     if '"' not in text:
         return text.split(",")
     try:
         return next(csv.reader([text], strict=True), [])
     except csv.Error:
-        return None
+        at = 0
+        while (whole := _WHOLE_FIELD.match(text, at)) is not None and whole.end() > at:
+            at = whole.end()
+        return TextRefused(number, at + 1, TextReason.QUOTATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

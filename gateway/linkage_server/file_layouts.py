@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import yaml
 
-from gateway.batch.text_forms import Fill, Fixed, FixedLayout, Unit, decode_line, split_csv
+from gateway.batch.text_forms import Fill, Fixed, FixedLayout, TextRefused, Unit, decode_line, split_csv
 
 ADDRESSEE_COLUMNS: Final = (
     "system",
@@ -105,7 +105,8 @@ def read_file_layouts(path: Path | None = None) -> Mapping[str, FixedLayout]:
 def columns_of(header: bytes, encoding: str) -> list[str]:
     """The columns that the first line of a CSV file names; none when it is no line of text."""
     text = decode_line(header, encoding, number=1)
-    return (split_csv(text) or []) if isinstance(text, str) else []
+    names = split_csv(text, number=1) if isinstance(text, str) else text
+    return [] if isinstance(names, TextRefused) else names
 
 
 def missing_column(header: bytes, encoding: str, columns: Sequence[str]) -> str:

@@ -109,12 +109,14 @@ def counted(counts: Mapping[str, int], results: Sequence[Result]) -> dict[str, i
     )
 
 
-async def keep_results(connection: Connection, intake: Intake, results: Sequence[Result], last_line: int) -> Intake:
-    """Write a chunk's results in the chunk's own transaction; returns the intake after it.
+async def keep_results(
+    connection: Connection, intake: Intake, results: Sequence[Result], last_line: int, *, also: Mapping[str, int] = {}
+) -> Intake:
+    """Write a chunk's results in the chunk's own transaction; returns the intake after it. `also`: what else of them is counted.
 
     Raises StorageUnavailableError when another process committed a chunk of it meanwhile.
     """
-    counts = counted(intake.counts, results)
+    counts = dict(Counter(counted(intake.counts, results)) + Counter(also))
     advanced = await connection.fetchval(
         _SQL["advance_intake"], intake.id, last_line, json.dumps(counts), intake.lines_done
     )

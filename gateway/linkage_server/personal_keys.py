@@ -47,6 +47,7 @@ _ORIGINAL_LABEL: Final = b"sekisho/original/v1"
 _TEXTS = msgspec.json.Decoder(list[str])
 _REVIEW_LABEL: Final = b"sekisho/review-hold/v1"
 _DECISION_LABEL: Final = b"sekisho/review-decision/v1"
+_ROW_LABEL: Final = b"sekisho/held-row/v1"
 _RETRY_LABEL: Final = b"sekisho/retry-identity/v1"
 _EVENT_LABEL: Final = b"sekisho/person-event/v1"
 _EVENT_KEY_LABEL: Final = b"sekisho/person-event-key/v1"
@@ -159,6 +160,10 @@ class PersonalKeys:
     def digest_of_decision(self, encoded: bytes) -> bytes:
         """Keyed, 32 bytes: what an approval approves."""
         return self._ring.index(REQUEST_DIGEST, bind(_DECISION_LABEL, encoded))
+
+    def digest_of_row(self, encoded: bytes) -> bytes:
+        """Keyed, 32 bytes: a row of a load, by which it is known when it comes again; under another `request-digest` key it is another."""
+        return self._ring.index(REQUEST_DIGEST, bind(_ROW_LABEL, encoded))
 
     def digest_of_request(self, body: bytes) -> bytes:
         """A keyed digest: an unkeyed one of a request with one number in it would be found by trying all numbers."""

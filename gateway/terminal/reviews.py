@@ -40,6 +40,7 @@ _WHY: Final = {
     "integrated_number_taken": "統合宛名番号がほかの人のもの",
     "integrated_number_differs": "統合宛名番号が違う",
     "event_after_death": "死亡のあとの異動",
+    "event_before_birth": "出生より前の異動",
     "already_registered": "登録のある人の出生",
 }
 _OPEN: Final = ("proposed", "approved", "withdrawing", "applied")

@@ -78,12 +78,18 @@ def test_what_is_not_digits_has_no_check_digit(compute, text):
 @given(ELEVEN)
 def test_exactly_one_last_digit_is_valid_and_it_is_the_ordinance_s(eleven):
     valid = [digit for digit in "0123456789" if is_valid(eleven + digit)]
-    assert valid == [str(individual_number_check_digit(eleven))]
+    assert valid == [str(individual_number_check_digit(eleven))] * (int(eleven) > 0)
+
+
+def test_a_field_that_is_filled_with_zeros_is_no_individual_number():
+    assert individual_number_check_digit("0" * 11) == 0
+    assert not is_valid("0" * 12)
 
 
 @given(st.text(max_size=14) | st.text("0123456789", min_size=11, max_size=13))
 def test_bulk_check_and_ordinance_agree_on_any_text(text):
-    expected = is_digits(text, 12) and individual_number_check_digit(text[:11]) == int(text[11])
+    digits = is_digits(text, 12) and int(text) > 0
+    expected = digits and individual_number_check_digit(text[:11]) == int(text[11])
     assert is_valid(text) is expected
 
 

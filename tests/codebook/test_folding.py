@@ -25,7 +25,7 @@ ALL = frozenset(Fold)
 TEXTS = st.text(
     st.one_of(
         st.characters(),
-        st.sampled_from("ーｰ-アイウエオコゴソトノンッャ゛゜ﾞｶｱかがぁヶ々髙邊斎\u3099\U000e0100\ufe00 　"),
+        st.sampled_from("ーｰ-アイウエオコゴソトノンッャ゛゜ﾞｶｱかがぁヶ々髙邊斎\u3099\U000e0100\ufe00 　1２①"),
     ),
     max_size=12,
 )
@@ -51,6 +51,9 @@ TEXTS = st.text(
         ("オオノ", "オーノ", KANA, {Fold.LONG_VOWELS}),
         ("ケイコ", "ケーコ", KANA, {Fold.LONG_VOWELS}),
         ("サト−", "サトー", KANA, {Fold.HYPHENS}),
+        ("架空１丁目１　１２", "架空1丁目1 12", ADDRESS, {Fold.COMPATIBILITY}),
+        ("架空町 １−１", "架空町１−１", ADDRESS, {Fold.SPACES}),
+        ("架空１丁目１  １２", "架空１丁目１ １２", ADDRESS, {Fold.SPACES}),
         ("霞ヶ関1-1", "霞ケ関１−１", ADDRESS, {Fold.COMPATIBILITY, Fold.HYPHENS, Fold.SMALL_KANA}),
     ],
 )
@@ -70,6 +73,9 @@ def test_the_folds_that_make_two_texts_one_are_named(one, other, folds, took):
         ("斉藤", "斎藤", NAME),
         ("見本", "実本", NAME),
         ("太郎", "次郎", NAME),
+        ("架空１丁目１ １２", "架空１丁目１１ ２", ADDRESS),
+        ("架空1-1　101", "架空1-1101", ADDRESS),
+        ("架空1-1 101", "架空１－１－１０１", ADDRESS),
     ],
 )
 def test_other_texts_stay_different(one, other, folds):

@@ -105,6 +105,6 @@ async def through(folder: Path, name: str) -> str:
 async def load(
     spool: Path, rows: list[dict[str, str]], *, name: str = "people.csv", system: str = "kokuho"
 ) -> list[list[str]]:
-    """Load rows through the spool and return the result's lines without the header and without the last column (where)."""
+    """Load rows through the spool and return the result's lines without the header and without the last two columns (where, folds)."""
     folder = put(spool, csv_bytes(rows), name=name, count=len(rows), system=system)
-    return [line.split(",")[:-1] for line in (await through(folder, name)).splitlines()[1:]]
+    return [line.split(",")[:-2] for line in (await through(folder, name)).splitlines()[1:]]

@@ -150,6 +150,14 @@ class Desk:
         assert found["state"] == state, found
         return found
 
+    async def forgotten(self, hold_id: str) -> dict[str, Any]:
+        """The hold, once nothing is kept of it that is not needed."""
+
+        async def look() -> dict[str, Any]:
+            return dict((await self.say("holds/show", hold_id=hold_id)).body)
+
+        return dict(await until(look, lambda shown: shown["forgotten_at"] is not None))
+
     async def person_of(self, system: str, addressee: int | str) -> str:
         [found] = await self.world.linkage.rows(
             "select integrated_number from addressee where business_system_id = $1 and addressee_number = $2",

@@ -2,7 +2,8 @@
 
 Equality of the 個人番号 decides, but only binds when the four items agree with those held and with the resident network's, and when nothing
 speaks against it (people.plausibility); any disagreement is held for a person, and so is a number that somebody had before and nobody has now.
-A migrated integrated number is kept when nobody else has it.
+A migrated integrated number is kept when nobody else has it; of somebody who was merged it leads to the one who lives on.
+What two members of staff decided about a row binds: the same row says nothing new, however much it differs from what is held.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -12,11 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 
 from codebook.errors import CodebookError
-from codebook.four_items import Field, FourItems, compare
+from codebook.folding import Fold
+from codebook.four_items import Field, FourItems, compare, folds_between
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import Malformed, Parsed, Reason, Row
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
@@ -53,7 +56,9 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """One row's outcome. `person` when the row leads to one; `differing` names fields of the four items, never their content."""
+    """One row's outcome. `person` when the row leads to one; `differing` names fields of the four items, never their content; `folds` finds
+    out which folds of which fields it took for the row and the person to agree (`folds_told`).
+    """
 
     row: Row | None
     line: int
@@ -62,6 +67,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     person: Known | None = None
     differing: frozenset[Field] = frozenset()
     where: str | None = None
+    folds: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(slots=True, repr=False)
@@ -73,6 +79,8 @@ class Ledger:
     by_addressee: dict[str, Registered] = field(default_factory=dict)
     former: frozenset[bytes] = frozenset()
     """Blind indexes of numbers that somebody had and has no more."""
+    settled: frozenset[int] = frozenset()
+    """Lines of the rows that are the same as the one by which staff last decided whom their addressee number means."""
 
     @property
     def is_empty(self) -> bool:
@@ -109,6 +117,14 @@ def differing(held: Sequence[str], shown: Sequence[str]) -> frozenset[Field]:
         return frozenset(Field)
 
 
+def folds_told(held: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
+    """`field:fold` for what it takes for two accounts that agree to be one, in the order of both; nothing for equal texts."""
+    if list(held) == list(shown):
+        return ()
+    took = folds_between(_items(held), _items(shown))
+    return tuple(f"{name}:{fold}" for name in Field for fold in Fold if fold in took.get(name, ()))
+
+
 def _items(texts: Sequence[str]) -> FourItems:
     return FourItems.parse(dict(zip((name.value for name in Field), texts, strict=True)))
 
@@ -123,10 +139,11 @@ def _disagreement(row: Row, fields: frozenset[Field]) -> Decided:
 
 
 def _against(row: Row, person: Known, agreed: Outcome) -> Decided:
-    fields = differing(person.four_items(), row.four_items())
+    held, shown = person.four_items(), row.four_items()
+    fields = differing(held, shown)
     if fields:
         return _disagreement(row, fields)
-    return Decided(row=row, line=row.line, outcome=agreed, person=person)
+    return Decided(row=row, line=row.line, outcome=agreed, person=person, folds=partial(folds_told, held, shown))
 
 
 def _implausible(row: Row, index: bytes, around: Surroundings) -> Decided | None:
@@ -155,9 +172,15 @@ def _as_registered(row: Row, index: bytes | None, registered: Registered, ledger
             holder is None or number is None or holder.integrated_number != number
         ):  # not a number of a merged person either
             return _held(row, Reason.INDIVIDUAL_NUMBER_DIFFERS)
-    if row.integrated_number and number != int(row.integrated_number):
+    if row.integrated_number and not _has_had(registered.person, int(row.integrated_number), ledger):
         return _held(row, Reason.INTEGRATED_NUMBER_DIFFERS)
     return _against(row, registered.person, Outcome.UNCHANGED)
+
+
+def _has_had(person: Known, migrated: int, ledger: Ledger) -> bool:
+    """Whether a migrated number is a person's, or of somebody who was merged into them."""
+    holder = ledger.by_integrated_number.get(migrated)
+    return person.integrated_number == (migrated if holder is None else holder.integrated_number)
 
 
 def _as_new(row: Row, index: bytes | None, ledger: Ledger) -> Decided:
@@ -166,7 +189,7 @@ def _as_new(row: Row, index: bytes | None, ledger: Ledger) -> Decided:
     migrated = int(row.integrated_number) if row.integrated_number else None
     holder = ledger.by_integrated_number.get(migrated) if migrated is not None else None
     if person is not None:
-        if migrated is not None and person.integrated_number != migrated:
+        if migrated is not None and not _has_had(person, migrated, ledger):
             return _held(row, Reason.INTEGRATED_NUMBER_DIFFERS)
         return _against(row, person, Outcome.LINKED)
     if holder is not None:
@@ -181,6 +204,16 @@ def _decide(row: Row, index: bytes | None, ledger: Ledger, around: Surroundings)
     registered = ledger.by_addressee.get(row.addressee_number)
     if registered is not None and registered.intake_id == around.intake_id:
         return Decided(row=row, line=row.line, outcome=Outcome.REJECTED, reason=Reason.DUPLICATE_ROW)
+    compared = _compared(row, index, registered, ledger, around)
+    settled = compared.outcome is Outcome.HELD and row.line in ledger.settled
+    if settled and registered is not None and not registered.ended:
+        return Decided(row=row, line=row.line, outcome=Outcome.UNCHANGED, person=registered.person)
+    return compared
+
+
+def _compared(
+    row: Row, index: bytes | None, registered: Registered | None, ledger: Ledger, around: Surroundings
+) -> Decided:
     if index in ledger.former and index not in ledger.by_index:
         return _held(row, Reason.INDIVIDUAL_NUMBER_FORMER)
     implausible = _implausible(row, index, around) if index is not None else None
@@ -204,6 +237,8 @@ def decide(rows: Iterable[tuple[Parsed, bytes | None]], ledger: Ledger, around: 
         person = decided.person
         if person is not None and not around.alone:
             ledger.by_addressee[row.addressee_number] = Registered(person=person, intake_id=intake_id)
+            if row.line in ledger.settled:
+                continue  # its numbers may be another's
             if index is not None:
                 ledger.by_index[index] = person
             if row.integrated_number:

@@ -7,13 +7,14 @@ had issued is passed over; and a number that somebody has, had, or was merged ou
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from codebook.issuing import issue_many
 from evidence.entry import EntryKind, other_entry
@@ -41,7 +42,7 @@ _REGISTERED: Final = (Outcome.ISSUED, Outcome.KEPT, Outcome.LINKED)
 """Tuples of outcomes: a look into a set costs the hash of an enum, a look into a tuple compares identities."""
 _NEW: Final = (Outcome.ISSUED, Outcome.KEPT)
 _ENCODE: Final = msgspec.json.encode
-PERSONS = Counter("sekisho_persons_total", "Rows of people by what became of them", ["outcome"])
+PERSONS = Metric("sekisho_persons_total", "Rows of people by what became of them", ["outcome"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +172,10 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
         await _write_addressees(connection, system, taken, decisions, chunk.as_of, agency.clock())
         await _write_holds(connection, agency, system, taken, decisions)
         learns = chunk.rights.may("integrated-numbers", "read")
-        results = [_result(one, learns=learns) for one in decisions]
-        advanced = await intake.keep_results(connection, taken, results, chunk.last_line)
+        folds = [one.folds() for one in decisions]
+        results = [_result(one, took, learns=learns) for one, took in zip(decisions, folds, strict=True)]
+        counted = Counter(f"fold:{fold}" for took in folds for fold in took)
+        advanced = await intake.keep_results(connection, taken, results, chunk.last_line, also=counted)
     CHUNK_STEP.after.reached()
     for outcome in Outcome:
         PERSONS.labels(outcome.value).inc(advanced.counts.get(outcome, 0) - taken.counts.get(outcome, 0))
@@ -248,23 +251,32 @@ async def _write_addressees(
 async def _write_holds(
     connection: Connection, agency: Agency, system: str, taken: Intake, decisions: Sequence[Decided]
 ) -> None:
+    """A row that waits for a decision already, word for word, waits there."""
     now = agency.clock()
+    held = [
+        (one, one.row, store.digest_of_row(agency.keys, one.row))
+        for one in decisions
+        if one.outcome is Outcome.HELD and one.row is not None
+    ]
+    waiting = await store.open_rows(connection, system, [digest for _, _, digest in held])
     holds = []
-    for one in decisions:
-        if one.outcome is not Outcome.HELD or one.row is None or one.reason is None:
+    for one, row, digest in held:
+        if digest in waiting or one.reason is None:
             continue
+        waiting.add(digest)
         hold_id = f"H{taken.id}-{one.line}"
-        sealed = agency.keys.seal_for_review(_ENCODE(one.row), hold_id)
+        sealed = agency.keys.seal_for_review(_ENCODE(row), hold_id)
         fields = sorted(name.value for name in one.differing)
-        holds.append((hold_id, system, one.row.addressee_number, one.reason.value, fields, sealed, now))
+        holds.append((hold_id, system, row.addressee_number, one.reason.value, fields, sealed, now, digest))
     await store.put_holds(connection, holds)
 
 
-def _result(one: Decided, *, learns: bool) -> list[Any]:
-    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), and where the row is wrong."""
+def _result(one: Decided, folds: Sequence[str], *, learns: bool) -> list[Any]:
+    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), where the row is wrong, and the folds by which it agrees."""
     number = one.person.integrated_number if one.person is not None else None
     shown = f"{number:015d}" if learns and number is not None else None
-    return [one.line, one.outcome.value, one.reason.value if one.reason else None, shown, one.where]
+    reason = one.reason.value if one.reason else None
+    return [one.line, one.outcome.value, reason, shown, one.where, " ".join(folds) or None]
 
 
 async def close(agency: Agency, taken: Intake, *, system: str) -> None:

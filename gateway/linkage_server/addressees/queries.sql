@@ -27,13 +27,27 @@ select f.individual_number_index, coalesce(lives_on(p.merged_into), p.integrated
 from former_individual_number f join person p using (integrated_number) where f.individual_number_index = any($1::bytea[]) order by f.former_no
 
 -- name: persons_by_number
-select integrated_number, individual_number_index, four_items_sealed from person where integrated_number = any($1::bigint[])
+-- asked: the number that was looked for; of somebody merged whoever lives on answers for it.
+select p.integrated_number as asked, s.integrated_number, s.individual_number_index, s.four_items_sealed
+from person p join person s on s.integrated_number = coalesce(lives_on(p.merged_into), p.integrated_number)
+where p.integrated_number = any($1::bigint[])
 
 -- name: addressees
 select a.addressee_number, a.intake_id, a.state, p.integrated_number, p.individual_number_index, p.four_items_sealed
 from addressee a join person p using (integrated_number)
 where a.business_system_id = $1 and a.addressee_number = any($2::text[])
 
+-- name: settled_rows
+-- The row by which staff last decided whom an addressee number means.
+select distinct on (addressee_number) addressee_number, digest from review_hold
+where business_system_id = $1 and addressee_number = any($2::text[]) and subject = 'addressee' and state in ('linked', 'kept')
+order by addressee_number, decided_at desc, hold_id desc
+
+-- name: open_rows
+-- Which of these rows wait for a decision. Materialized: else all open holds may be read.
+with known as materialized (select digest, state from review_hold where digest = any($2::bytea[]) and business_system_id = $1)
+select digest from known where state = 'open'
+
 -- name: put_hold
-insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at)
-values ($1, $2, $3, $4, $5, $6, $7) on conflict (hold_id) do nothing
+insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, digest)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold_id) do nothing

@@ -48,7 +48,7 @@ def _fields(system: str, item: _Item) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _parsed(number: int, item: _Item, rights: SystemRights, affairs: Affairs) -> Parsed:
+def _parsed(number: int, item: _Item, rights: SystemRights, affairs: Affairs, today: str) -> Parsed:
     fields = _fields(rights.system, item)
     for name, text in zip(COLUMNS, fields, strict=True):
         if (refused := refused_in(text)) is not None:
@@ -59,6 +59,7 @@ def _parsed(number: int, item: _Item, rights: SystemRights, affairs: Affairs) ->
         system=rights.system,
         may_use_individual_number=affairs.may_bring_individual_number(rights),
         needs_kana=Field.KANA in affairs.may_bring(rights.system),
+        today=today,
     )
 
 
@@ -104,13 +105,16 @@ async def _register(
         )
     if not taken.done:
         if not taken.lines_done and items:
-            parsed = [_parsed(number, item, rights, agency.affairs) for number, item in enumerate(items, start=1)]
+            today = agency.today().isoformat()
+            parsed = [
+                _parsed(number, item, rights, agency.affairs, today) for number, item in enumerate(items, start=1)
+            ]
             prepared = await flow.prepare(agency, parsed, rights=rights, last_line=len(items))
             taken = await flow.register(agency, taken, prepared)
         await flow.close(agency, taken, system=system)
     return [
         {"outcome": outcome, "reason": reason}
         | ({"integrated_number": number} if number else {})
-        | ({"where": where[0]} if where and where[0] else {})
-        for _, outcome, reason, number, *where in await intake.read_results(agency, taken)
+        | {name: text for name, text in zip(("where", "folds"), more, strict=False) if text}
+        for _, outcome, reason, number, *more in await intake.read_results(agency, taken)
     ]

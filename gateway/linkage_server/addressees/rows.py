@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from codebook import individual_number
+from codebook.check_digits import is_digits
 from codebook.identifiers import INTEGRATED_NUMBER_LENGTH
 from gateway.batch.text_forms import FixedLayout, TextReason, TextRefused, decode_lines, split_csv
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS as COLUMNS
@@ -78,7 +79,7 @@ Parsed = Row | Malformed
 _Wrong = tuple[Reason, str]
 
 
-def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool) -> _Wrong | None:
+def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool, today: str) -> _Wrong | None:
     """The first thing wrong with nine fields in the order of `COLUMNS`, or None."""
     of_system, addressee, individual, name, kana, sex, birth_date, address, kind = fields
     if not (
@@ -105,19 +106,20 @@ def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool
         and len(kana) <= _LONGEST
         and len(address) <= _LONGEST
         and is_date(birth_date)
+        and birth_date <= today
     ):
-        return Reason.FIELD_MALFORMED, _first_malformed(fields)
+        return Reason.FIELD_MALFORMED, _first_malformed(fields, today)
     return _form_of_number(individual, may_use_individual_number=may_use_individual_number) if individual else None
 
 
-def _first_malformed(fields: Sequence[str]) -> str:
+def _first_malformed(fields: Sequence[str], today: str) -> str:
     _, addressee, _, name, kana, sex, birth_date, address, kind = fields
     good = {
         "addressee_number": addressee.isascii() and addressee.isdigit() and len(addressee) <= 15,
         "name": len(name) <= _LONGEST,
         "kana": len(kana) <= _LONGEST,
         "sex": sex in SEXES,
-        "birth_date": is_date(birth_date),
+        "birth_date": is_date(birth_date) and birth_date <= today,
         "address": len(address) <= _LONGEST,
         "resident_kind": kind in RESIDENT_KINDS,
     }
@@ -134,8 +136,8 @@ def _form_of_number(individual: str, *, may_use_individual_number: bool) -> _Wro
         return Reason.INDIVIDUAL_NUMBER_NOT_ALLOWED, "individual_number"
     if individual_number.is_valid(individual):
         return None
-    digits = len(individual) == individual_number.LENGTH and individual.isascii() and individual.isdigit()
-    return Reason.INDIVIDUAL_NUMBER_CHECK_DIGIT if digits else Reason.FIELD_MALFORMED, "individual_number"
+    reason = Reason.INDIVIDUAL_NUMBER_CHECK_DIGIT if individual_number.has_form(individual) else Reason.FIELD_MALFORMED
+    return reason, "individual_number"
 
 
 @lru_cache(maxsize=1 << 16)
@@ -151,13 +153,13 @@ def is_date(text: str) -> bool:
 
 
 def check(
-    line: int, fields: Sequence[str], *, system: str, may_use_individual_number: bool, needs_kana: bool
+    line: int, fields: Sequence[str], *, system: str, may_use_individual_number: bool, needs_kana: bool, today: str
 ) -> Parsed:
-    """A row of nine texts in the order of `COLUMNS`, and the migrated integrated number if there is a tenth.
+    """A row of nine texts in the order of `COLUMNS`, and the migrated integrated number if there is a tenth. `today`: YYYY-MM-DD; nobody is born later.
 
     The four items tell people apart, whatever affair they come for; a reading that no affair needs is dropped here (SC-14).
     """
-    wrong = _form(fields[:9], system=system, may_use_individual_number=may_use_individual_number)
+    wrong = _form(fields[:9], system=system, may_use_individual_number=may_use_individual_number, today=today)
     if wrong is not None:
         return Malformed(line, *wrong)
     if len(fields) > len(COLUMNS) and not _is_integrated_number(fields[9]):
@@ -167,7 +169,8 @@ def check(
 
 
 def _is_integrated_number(text: str) -> bool:
-    return not text or (len(text) == INTEGRATED_NUMBER_LENGTH and text.isascii() and text.isdigit())
+    """Whether there is none, or one: a field that is filled with zeros has none, and says it wrongly."""
+    return not text or (is_digits(text, INTEGRATED_NUMBER_LENGTH) and int(text) > 0)
 
 
 class RowReader:
@@ -182,6 +185,7 @@ class RowReader:
         system: str,
         may_use_individual_number: bool,
         needs_kana: bool,
+        today: str,
     ) -> None:
         self.migrates = MIGRATED in names
         wanted = (*COLUMNS, MIGRATED) if self.migrates else COLUMNS
@@ -192,10 +196,11 @@ class RowReader:
         self._system = system
         self._may = may_use_individual_number
         self._needs_kana = needs_kana
+        self._today = today
 
     @classmethod
     def from_header(
-        cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool, needs_kana: bool
+        cls, header: bytes, *, encoding: str, system: str, may_use_individual_number: bool, needs_kana: bool, today: str
     ) -> RowReader | None:
         """None when the header does not have exactly the columns (in any order; a byte order mark is passed over)."""
         names = columns_of(header, encoding)
@@ -208,11 +213,19 @@ class RowReader:
             system=system,
             may_use_individual_number=may_use_individual_number,
             needs_kana=needs_kana,
+            today=today,
         )
 
     @classmethod
     def of_layout(
-        cls, layout: FixedLayout, *, encoding: str, system: str, may_use_individual_number: bool, needs_kana: bool
+        cls,
+        layout: FixedLayout,
+        *,
+        encoding: str,
+        system: str,
+        may_use_individual_number: bool,
+        needs_kana: bool,
+        today: str,
     ) -> RowReader:
         names = [field.name for field in layout.fields]
         return cls(
@@ -222,6 +235,7 @@ class RowReader:
             system=system,
             may_use_individual_number=may_use_individual_number,
             needs_kana=needs_kana,
+            today=today,
         )
 
     def read(self, first_line: int, lines: Sequence[bytes]) -> list[Parsed]:
@@ -235,12 +249,7 @@ class RowReader:
         return [self._one(number, text) for number, text in enumerate(texts, start=first_line)]
 
     def _one(self, number: int, text: str | TextRefused) -> Parsed:
-        if isinstance(text, TextRefused):
-            return self._fields(number, text)
-        fields = split_csv(text)
-        if fields is None:
-            return Malformed(number, TextReason.QUOTATION)
-        return self._fields(number, fields)
+        return self._fields(number, text if isinstance(text, TextRefused) else split_csv(text, number=number))
 
     def _fields(self, number: int, fields: list[str] | TextRefused) -> Parsed:
         if isinstance(fields, TextRefused):
@@ -255,4 +264,5 @@ class RowReader:
             system=self._system,
             may_use_individual_number=self._may,
             needs_kana=self._needs_kana,
+            today=self._today,
         )

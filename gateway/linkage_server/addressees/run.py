@@ -33,7 +33,7 @@ CHANNEL: Final = "addressees"
 HEADER_LINES: Final = 1
 _SLICE: Final = 200
 _STOPPED: Final = "mismatch_rate_over_limit"
-_COLUMNS: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
+_COLUMNS: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4, "folds": 5}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _COLUMNS.items() if name != "integrated_number"}
 
 
@@ -101,15 +101,16 @@ def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
     encoding = ENCODINGS[manifest.encoding.lower()]
     may = agency.affairs.may_bring_individual_number(rights)
     kana = Field.KANA in agency.affairs.may_bring(rights.system)
+    today = agency.today().isoformat()
     if manifest.form == FIXED_WIDTH:
         layout = agency.file_layouts[CHANNEL]
         return RowReader.of_layout(
-            layout, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana
+            layout, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana, today=today
         )
     with file.data.open("rb") as data:
         header = data.readline(LONGEST_LINE)
     reader = RowReader.from_header(
-        header, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana
+        header, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana, today=today
     )
     return reader or Rejected(reason="header_unknown", where=missing_column(header, encoding, ADDRESSEE_COLUMNS))
 

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from codebook.issuing import issue_many
 from gateway.linkage_server import numbers
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
@@ -107,7 +109,7 @@ async def read_ledger(
     ledger.former = frozenset(known_by[index] for index in await former_holders(connection, list(known_by)))
     for row in await connection.fetch(_SQL["persons_by_number"], migrated) if migrated else ():
         person = known(row)
-        ledger.by_integrated_number[row["integrated_number"]] = ledger.by_index.get(person.index or b"") or person
+        ledger.by_integrated_number[row["asked"]] = ledger.by_index.get(person.index or b"") or person
     addressees = [row.addressee_number for row in good]
     for row in await connection.fetch(_SQL["addressees"], system, addressees) if addressees else ():
         person = known(row)
@@ -116,7 +118,26 @@ async def read_ledger(
             intake_id=row["intake_id"],
             ended=row["state"] == "ended",
         )
+    registered = [row for row in good if row.addressee_number in ledger.by_addressee]
+    ledger.settled = await _settled(connection, keys, system, registered) if registered else frozenset()
     return ledger
+
+
+async def _settled(connection: Connection, keys: PersonalKeys, system: str, rows: Sequence[Row]) -> frozenset[int]:
+    found = await connection.fetch(_SQL["settled_rows"], system, [row.addressee_number for row in rows])
+    digests = {row["addressee_number"]: row["digest"] for row in found}
+    decided = [row for row in rows if digests.get(row.addressee_number) is not None]
+    return frozenset(row.line for row in decided if digest_of_row(keys, row) == digests[row.addressee_number])
+
+
+def digest_of_row(keys: PersonalKeys, row: Row) -> bytes:
+    """Keyed, 32 bytes: what a row says, wherever it stands in whichever load."""
+    return keys.digest_of_row(msgspec.json.encode(msgspec.structs.replace(row, line=0)))
+
+
+async def open_rows(connection: Connection, system: str, digests: Sequence[bytes]) -> set[bytes]:
+    """Which of these rows of a system are held and not decided."""
+    return {row["digest"] for row in await connection.fetch(_SQL["open_rows"], system, digests)} if digests else set()
 
 
 async def former_holders(connection: Connection, indexes: Sequence[bytes]) -> dict[bytes, int]:
@@ -151,7 +172,7 @@ async def insert_addressees(
 
 
 async def put_holds(
-    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime]]
+    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, bytes]]
 ) -> None:
     if rows:
         await connection.executemany(_SQL["put_hold"], rows)

@@ -76,7 +76,7 @@ STATUSES: Final[Mapping[LineClass, Status]] = {
     LineClass.PERSON_CHANGED: Status("12", "44", "照会の途中で宛名番号の指す人が変わりました", again=True),
     LineClass.PERSON_FROZEN: Status("12", "45", "この人の照会は確認のため止められています", again=True),
     LineClass.USE_SUSPENDED: Status("12", "46", "利用停止中です（照会した機関または照会先）", again=True),
-    LineClass.NOT_IN_ENCODING: Status("13", "51", "回答にこのファイルの文字コードで書けない文字があります。UTF-8 のファイルか照会番号で受け取ってください"),
+    LineClass.NOT_IN_ENCODING: Status("13", "51", "{where}にこのファイルの文字コードで書けない文字があります。UTF-8 のファイルか照会番号で受け取ってください"),
     LineClass.MALFORMED: Status("21", "", "{where}の書き方が正しくありません"),
     LineClass.CODE_UNKNOWN: Status("22", "", "{where}のコードは登録されていないか、この団体のものではありません"),
     LineClass.PROVIDER_UNKNOWN: Status("23", "", "照会先がありません（国外、または登録のない団体）"),

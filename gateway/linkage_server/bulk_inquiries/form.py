@@ -111,9 +111,9 @@ def _csv(line: bytes, encoding: str, number: int) -> list[str] | TextRefused:
     text = decode_line(line, encoding, number=number)
     if isinstance(text, TextRefused):
         return text
-    values = split_csv(text)
-    if values is None:
-        return TextRefused(number, 1, TextReason.QUOTATION)
+    values = split_csv(text, number=number)
+    if isinstance(values, TextRefused):
+        return values
     return values if len(values) == len(FIELDS) else TextRefused(number, 1, TextReason.LENGTH)
 
 

@@ -72,6 +72,7 @@ class ChangeReason(StrEnum):
     REPLACED_BY_ENDED = "replaced_by_ended"
     ADDRESSEE_ENDED = "addressee_ended"
     EVENT_AFTER_DEATH = "event_after_death"
+    EVENT_BEFORE_BIRTH = "event_before_birth"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
     AGE_AGAINST_AFFAIR = "age_against_affair"
 
@@ -106,15 +107,17 @@ class BadChange(msgspec.Struct, frozen=True, gc=False):
 ParsedChange = Change | BadChange
 
 
-def check(line: int, fields: Mapping[str, str], *, system: str, may_use_individual_number: bool) -> ParsedChange:
-    """A change of texts named as in `COLUMNS`; an absent one is empty."""
+def check(
+    line: int, fields: Mapping[str, str], *, system: str, may_use_individual_number: bool, today: date
+) -> ParsedChange:
+    """A change of texts named as in `COLUMNS`; an absent one is empty. Nobody is born after `today`."""
     found = _kind(fields)
     if isinstance(found, tuple):
         return BadChange(line, *found)
     wrong = (
         _identity(fields, system)
         or _said(fields, found)
-        or _form(fields, may_use_individual_number=may_use_individual_number)
+        or _form(fields, may_use_individual_number=may_use_individual_number, today=today)
     )
     if wrong is not None:
         return BadChange(line, *wrong)
@@ -181,11 +184,14 @@ def _said(fields: Mapping[str, str], kind: Kind) -> tuple[ChangeReason, str] | N
     return next(((ChangeReason.FIELD_NOT_OF_KIND, name) for name, said in not_of_kind.items() if said), None)
 
 
-def _form(fields: Mapping[str, str], *, may_use_individual_number: bool) -> tuple[ChangeReason, str] | None:
+def _form(
+    fields: Mapping[str, str], *, may_use_individual_number: bool, today: date
+) -> tuple[ChangeReason, str] | None:
     sex, birth_date, kind = (fields.get(name, "") for name in ("sex", "birth_date", "resident_kind"))
     good = {name: len(text := fields.get(name, "")) <= LONGEST and (not text or bool(text.strip())) for name in _TEXTS}
     good["sex"] = not sex or sex in SEXES
-    good["birth_date"] = not birth_date or is_date(birth_date)
+    good["birth_date"] = not birth_date or (is_date(birth_date) and birth_date <= today.isoformat())
+    good["cancels"] = not fields.get("cancels") or fields["cancels"] != fields["event_id"]
     good["resident_kind"] = not kind or kind in RESIDENT_KINDS
     successor = fields.get(REPLACED_BY, "")
     good[REPLACED_BY] = not successor or (_is_addressee_number(successor) and successor != fields["addressee_number"])
@@ -197,5 +203,7 @@ def _form(fields: Mapping[str, str], *, may_use_individual_number: bool) -> tupl
         return None
     if not may_use_individual_number:
         return ChangeReason.INDIVIDUAL_NUMBER_NOT_ALLOWED, "individual_number"
-    digits = len(number) == individual_number.LENGTH and number.isascii() and number.isdigit()
-    return (ChangeReason.INDIVIDUAL_NUMBER_CHECK_DIGIT if digits else ChangeReason.FIELD_MALFORMED), "individual_number"
+    has_form = individual_number.has_form(number)
+    return (
+        ChangeReason.INDIVIDUAL_NUMBER_CHECK_DIGIT if has_form else ChangeReason.FIELD_MALFORMED
+    ), "individual_number"

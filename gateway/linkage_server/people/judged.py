@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from codebook.four_items import Field
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.people.changes import Change, ChangeReason
-from gateway.linkage_server.people.state import Event
+from gateway.linkage_server.people.state import Event, State, happens_after_death, happens_before_birth
 from gateway.linkage_server.people.whose_numbers import Someone
 
 
@@ -48,6 +49,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "<Judged>"
+
+
+def outside_life(change: Change, state: State, birth_date: str, events: Sequence[Event]) -> ChangeReason | None:
+    """Why a change holds from a day on which the person did not live. `state`: as of today; `birth_date`: with the change; `events`: without it."""
+    if happens_after_death(change.kind, change.effective_on, state, events):
+        return ChangeReason.EVENT_AFTER_DEATH
+    before = happens_before_birth(change.kind, change.effective_on, birth_date)
+    return ChangeReason.EVENT_BEFORE_BIRTH if before else None
 
 
 def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None = None) -> Judged:

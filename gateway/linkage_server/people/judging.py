@@ -16,7 +16,7 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged, judged_as
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged, judged_as, outside_life
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
     REGISTERING,
@@ -26,6 +26,7 @@ from gateway.linkage_server.people.state import (
     Person,
     State,
     happens_after_death,
+    happens_before_birth,
     taken_back,
 )
 from gateway.linkage_server.people.taking_back import TakingBack
@@ -214,6 +215,8 @@ class Court:
         """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
         if someone is not None and self._former_holder(change.says.individual_number) is someone:
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_FORMER)
+        if happens_before_birth(change.kind, change.effective_on, change.says.birth_date):
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_BEFORE_BIRTH)
         wrong = self._against(change.says.individual_number, change.says.items(), change, key)
         if wrong is not None or someone is None:
             return wrong
@@ -255,17 +258,14 @@ class Court:
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
-        reason = None
+        reason = outside_life(change, before.state, after.items[3], someone.without(key))
         if self._names_former(change, someone, changes_number=changes_number):
             reason = ChangeReason.INDIVIDUAL_NUMBER_FORMER
-        elif happens_after_death(change.kind, change.effective_on, before.state, someone.without(key)):
-            reason = ChangeReason.EVENT_AFTER_DEATH
         if reason is not None:
             return judged_as(change, key, ChangeOutcome.HELD, reason)
         if said not in {"", before.individual_number, after.individual_number, *someone.formers(self.today)}:
-            wrong = self._against(
-                said, after.items, change, key
-            )  # told late: it is in the history alone, and is to be theirs too
+            # told late: it is in the history alone, and is to be theirs too
+            wrong = self._against(said, after.items, change, key)
             if wrong is not None:
                 return wrong
         return self._against_today(change, key, before, after)
@@ -327,12 +327,8 @@ class Court:
         """What the sender should know of a change that was taken."""
         if change.cancels and all(one.event_key != self.key_of(change.cancels) for one in someone.events):
             return ChangeReason.CANCELLED_EVENT_UNKNOWN
-        before = change.effective_on < someone.base.registered_on
-        return (
-            ChangeReason.BEFORE_REGISTRATION
-            if before and change.says.said() and change.kind is not Kind.CORRECTION
-            else None
-        )
+        before = change.effective_on < someone.base.registered_on and change.kind is not Kind.CORRECTION
+        return ChangeReason.BEFORE_REGISTRATION if before and change.says.said() else None
 
     # --- taking it
 

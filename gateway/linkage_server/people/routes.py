@@ -63,7 +63,13 @@ def _parsed(sight: Sight, nth: int, fields: dict[str, str]) -> ParsedChange:
     not_needed = sight.not_needed(name for name, text in fields.items() if text)
     if not_needed:
         return BadChange(nth, ChangeReason.ITEM_NOT_NEEDED, not_needed[0])
-    return check(nth, fields, system=sight.system, may_use_individual_number=sight.shows_individual_number)
+    return check(
+        nth,
+        fields,
+        system=sight.system,
+        may_use_individual_number=sight.shows_individual_number,
+        today=sight.agency.today(),
+    )
 
 
 async def post_person_changes(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -59,6 +60,7 @@ class ChangeFile:
     rights: SystemRights
     count: int
     not_needed: frozenset[Field]
+    today: date
 
     @property
     def header_lines(self) -> int:
@@ -78,13 +80,11 @@ class ChangeFile:
             return [self._change(nth, fields) for nth, fields in enumerate(split, start=first)]
         texts = decode_lines(lines, self.encoding, first=first)
         return [
-            self._change(nth, text if isinstance(text, TextRefused) else split_csv(text))
+            self._change(nth, text if isinstance(text, TextRefused) else split_csv(text, number=nth))
             for nth, text in enumerate(texts, start=first)
         ]
 
-    def _change(self, line: int, fields: list[str] | TextRefused | None) -> ParsedChange:
-        if fields is None:
-            return BadChange(line, TextReason.QUOTATION, "")
+    def _change(self, line: int, fields: list[str] | TextRefused) -> ParsedChange:
         if isinstance(fields, TextRefused):
             return BadChange(line, fields.reason, f"column {fields.column}")
         if len(fields) != len(self.names):
@@ -98,6 +98,7 @@ class ChangeFile:
             named,
             system=self.rights.system,
             may_use_individual_number=self.rights.may_use_individual_number,
+            today=self.today,
         )
 
 
@@ -120,6 +121,7 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
         rights=replace(rights, may_use_individual_number=agency.affairs.may_bring_individual_number(rights)),
         count=manifest.count,
         not_needed=frozenset(Field) - agency.affairs.may_bring(rights.system),
+        today=agency.today(),
     )
 
 

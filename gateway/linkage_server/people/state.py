@@ -263,6 +263,11 @@ def _after(before: Person, event: Event) -> Person:
     )
 
 
+def happens_before_birth(kind: Kind, effective_on: date, birth_date: str) -> bool:
+    """Whether a change of somebody's life holds from a day on which they were not born. What happens to their record alone may."""
+    return kind not in {Kind.CANCELLATION, Kind.ADDRESSEE_END} and effective_on.isoformat() < birth_date
+
+
 def happens_after_death(kind: Kind, effective_on: date, state: State, events: Sequence[Event]) -> bool:
     """P-4 of `plausibility`. `state`: of the person as of today; `events`: the person's history."""
     if kind not in _AFTER_DEATH:

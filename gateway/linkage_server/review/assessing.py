@@ -41,8 +41,8 @@ async def assess(
         return await _hold(connection, keys, kind, content, hold_id or "")
     people_of = [number for number in (content.person, content.other) if number is not None]
     standings = await store.read_standings(connection, people_of)
-    subject = standings.get(content.person or -1)
-    other = standings.get(content.other or -1)
+    subject = standings.get(content.person) if content.person is not None else None
+    other = standings.get(content.other) if content.other is not None else None
     match kind:
         case Kind.LINK | Kind.MERGE:
             fields = await _differing(connection, keys, people_of)
@@ -122,6 +122,11 @@ async def around_hold(connection: Connection, keys: PersonalKeys, hold: Hold) ->
     return Around(number_of=number_of, registered_to=registered_to, formerly_of=formerly.get(number))
 
 
+async def _migrated_is_taken(connection: Connection, hold: Hold) -> bool:
+    migrated = int(hold.row.integrated_number) if hold.row is not None and hold.row.integrated_number else None
+    return migrated is not None and bool(await store.read_standings(connection, [migrated]))
+
+
 async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content: Content, hold_id: str) -> Assessed:
     hold = await store.read_hold(connection, keys, hold_id)
     if hold is None:
@@ -139,6 +144,7 @@ async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content:
         number_of=around.number_of,
         registered_to=around.registered_to,
         formerly_of=around.formerly_of,
+        migrated_is_taken=await _migrated_is_taken(connection, hold),
     )
     target = standings.get(content.person) if content.person is not None else None
     fields: frozenset[Field] = frozenset()

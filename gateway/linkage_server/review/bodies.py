@@ -203,6 +203,8 @@ def _says(right: Right, sight: Sight) -> Says | None:
         if text and not text.strip():
             raise ProblemError(400, "field_malformed", f"`right.{name}` is blank: say what is right, or leave it out.")
     said = Says(**texts, birth_date=_date(right.birth_date), individual_number=number)
+    if said.birth_date > sight.agency.today().isoformat():
+        raise ProblemError(400, "birth_date_malformed", "`right.birth_date` is still to come.")
     if sight.not_needed(said.said()):
         raise ProblemError(403, "item_not_needed", "This affair does not need an item that is said; leave it out.")
     return said if said.said() else None

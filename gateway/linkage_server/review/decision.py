@@ -101,6 +101,7 @@ class No(StrEnum):
     HAS_INDIVIDUAL_NUMBER = "has_individual_number"
     INDIVIDUAL_NUMBER_TAKEN = "individual_number_taken"
     INDIVIDUAL_NUMBER_FORMER = "individual_number_former"
+    INTEGRATED_NUMBER_TAKEN = "integrated_number_taken"
     FOUR_ITEMS_DIFFER = "four_items_differ"
     NOT_IN_RESIDENT_NETWORK = "not_in_resident_network"
     NO_INDIVIDUAL_NUMBER = "no_individual_number"
@@ -232,7 +233,7 @@ class Held:
 
     `number_of`: the person who has the row's 個人番号; `registered_to`: the person to whom the addressee number belongs; `formerly_of`: the person who
     had the row's 個人番号, when nobody has it; None: nobody.
-    `has_number`: the row has one at all.
+    `has_number`: the row has one at all; `migrated_is_taken`: the integrated number that it brings is somebody's, or was.
     """
 
     state: str
@@ -241,6 +242,7 @@ class Held:
     number_of: int | None
     registered_to: int | None
     formerly_of: int | None = None
+    migrated_is_taken: bool = False
 
 
 def problem_of_hold(
@@ -253,6 +255,8 @@ def problem_of_hold(
         return None
     if held.of_a_change:
         return No.NOT_FOR_THIS_HOLD if kind is Kind.HOLD_KEEP else _problem_of_change(held, content, to)
+    if kind is Kind.HOLD_KEEP and held.migrated_is_taken:
+        return No.INTEGRATED_NUMBER_TAKEN
     return _problem_of_number(held, content) or (
         _problem_of_target(held, content, to, differing) if kind is Kind.HOLD_LINK else None
     )

@@ -178,12 +178,19 @@ async def _close_hold(work: Work) -> Given | None:
 
 
 async def _new_person_of_hold(work: Work, hold: Hold) -> int:
-    """Somebody new as the row says, without its number; a number that is theirs comes as a change."""
+    """Somebody new as the row says, with the integrated number that an earlier system gave them, if any, and without its 個人番号: one that is theirs
+    comes as a change.
+    """
     if hold.row is None:
         raise RuntimeError("only a row names somebody new")
-    [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
+    migrated = hold.row.integrated_number
+    if migrated:
+        number = int(migrated)
+    else:
+        [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(hold.row.four_items()), number)
-    await addressees.insert_persons(work.connection, [(number, None, None, sealed, work.agency.today(), False)])
+    person = (number, None, None, sealed, work.agency.today(), bool(migrated))
+    await addressees.insert_persons(work.connection, [person])
     return number
 
 

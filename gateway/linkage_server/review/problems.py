@@ -20,6 +20,7 @@ _ALL: Final = (
     ProblemError(409, "has_individual_number", "The person has an individual number of their own: merge or split by that number instead."),
     ProblemError(409, "individual_number_taken", "Another person has this individual number; decide whose it is first."),
     ProblemError(409, "individual_number_former", "Somebody else had this individual number before; find out whose it is."),
+    ProblemError(409, "integrated_number_taken", "Somebody has, or had, the integrated number of this row: link it, or refuse it and have it sent without that number."),
     ProblemError(409, "four_items_differ", "The resident network has other items under this individual number than the person will have; say what is right."),
     ProblemError(409, "not_in_resident_network", "The resident network does not know this individual number: check it, or leave it out."),
     ProblemError(409, "no_individual_number", "There is no individual number here that could go along."),

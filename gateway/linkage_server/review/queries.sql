@@ -114,7 +114,9 @@ select h.hold_id, h.sealed, h.state = 'linked' and h.subject = 'addressee' and n
 from review_hold h where h.decided_at <= $1 and h.forgotten_at is null order by h.decided_at limit $2 for update of h skip locked
 
 -- name: forget_holds
-update review_hold h set sealed = r.sealed, forgotten_at = $3 from unnest($1::text[], $2::bytea[]) as r (hold_id, sealed) where h.hold_id = r.hold_id
+-- What was decided about a row binds longer than what it said is kept.
+update review_hold h set sealed = r.sealed, forgotten_at = $3, digest = case when h.state in ('linked', 'kept') then h.digest end
+from unnest($1::text[], $2::bytea[]) as r (hold_id, sealed) where h.hold_id = r.hold_id
 
 -- name: decisions_to_forget
 -- Ended before $1.
@@ -126,7 +128,7 @@ where d.decision_id = r.decision_id
 
 -- name: forget_earlier_rows
 -- Another row of the same addressee number is what staff linked last.
-update review_hold h set sealed = null, forgotten_at = $2
+update review_hold h set sealed = null, forgotten_at = $2, digest = null
 from review_hold n
 where n.hold_id = $1 and (n.business_system_id, n.addressee_number) = (h.business_system_id, h.addressee_number) and n.hold_id <> h.hold_id
     and h.subject = 'addressee' and h.state = 'linked'

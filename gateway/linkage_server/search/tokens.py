@@ -14,7 +14,7 @@ from typing import Final
 
 from codebook import folding
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the rules below and the folds they use: a change of them is a new version, and all tokens are made anew."""
 _BORN: Final = (2, 1)
 """Letters of kana and of name beside a birth date."""

@@ -92,6 +92,15 @@ async def test_a_bad_manifest_fails_the_file_before_a_line_is_read(tmp_path, fol
     assert said == {"file": "a.csv", "message": TEXTS[told["reason"]], **told}
 
 
+async def test_a_file_that_failed_and_comes_again_under_its_name_leaves_no_reason_behind(tmp_path, folder):
+    put(folder, count=3)
+    await run(tmp_path, [], folder / "failed" / "a.csv.reason.json")
+    put(folder)
+    await run(tmp_path, [], folder / "done" / "a.csv.result.csv")
+    assert list((folder / "failed").iterdir()) == []
+    assert spool.failed(tmp_path, "setagaya", [CHANNEL]) == []
+
+
 def test_every_reason_of_a_whole_file_is_told_in_words():
     """By the list in docs/architecture.md."""
     lines = (Path(__file__).parents[3] / "docs/architecture.md").read_text(encoding="utf-8").splitlines()

@@ -137,14 +137,19 @@ def test_a_mark_at_the_head_of_a_file_is_dropped_on_the_first_line_alone():
 
 @given(line=st.text(st.characters(exclude_characters="\n\r", exclude_categories=("Cs",))))
 def test_a_csv_line_never_raises(line):
-    fields = split_csv(line)
-    assert fields is None or all(isinstance(one, str) for one in fields)
+    fields = split_csv(line, number=1)
+    refused = isinstance(fields, TextRefused) and 1 <= fields.column <= len(line)
+    assert refused or all(isinstance(one, str) for one in fields)
 
 
-def test_a_quotation_that_does_not_close_is_refused_and_one_that_does_is_read():
-    assert split_csv('a,"b') is None
-    assert split_csv('a,"b,c","d ""e"""') == ["a", "b,c", 'd "e"']
-    assert split_csv("") == [""]
+def test_quotations_that_close_are_read():
+    assert split_csv('a,"b,c","d ""e"""', number=2) == ["a", "b,c", 'd "e"']
+    assert split_csv("", number=2) == [""]
+
+
+@pytest.mark.parametrize(("line", "column"), [('a,"b', 3), ('"a,b', 1), ('"a"b,c', 1), ('"a","b""c",d,"e', 14)])
+def test_a_quotation_that_is_broken_is_refused_where_its_field_begins(line, column):
+    assert split_csv(line, number=2) == TextRefused(2, column, TextReason.QUOTATION)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

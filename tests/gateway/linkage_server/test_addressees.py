@@ -185,7 +185,7 @@ async def test_a_file_waits_while_the_resident_network_is_away(world):
             await asyncio.sleep(0.02)
         world.neighbours.away = set()
         result = await through(folder, "a.csv")
-    assert result.splitlines()[1] == "2,issued,,"
+    assert result.splitlines()[1] == "2,issued,,,"
 
 
 async def test_registration_by_api_is_the_same_flow_and_repeats_its_answer(world):
@@ -221,7 +221,42 @@ async def test_one_line_with_a_stray_quotation_mark_spoils_itself_alone(world):
     async with world.served():
         folder = put(world.config.spool, b"\n".join(lines), name="a.csv", count=3)
         result = await through(folder, "a.csv")
-    assert result.splitlines()[1:] == ["2,issued,,", "3,rejected,quotation_broken,", "4,issued,,"]
+    assert result.splitlines()[1:] == ["2,issued,,,", "3,rejected,quotation_broken,column 32,", "4,issued,,,"]
+
+
+async def test_the_folds_by_which_a_row_is_somebody_are_told_with_it_and_counted(world):
+    await world.register("zeimu", system="zeimu")
+    written = [
+        person(1, name="髙橋　一郎", kana="タカハシ　イチロー"),
+        person(2, name="模擬　次郎"),
+        person(3, name="模擬　三郎"),
+    ]
+    again = [
+        person(1, system="zeimu", name="高橋 一郎", kana="ﾀｶﾊｼ ｲﾁﾛｳ"),
+        person(2, system="zeimu", name="模擬次郎"),
+        person(3, system="zeimu", name="模擬　三郎"),
+    ]
+    async with world.served() as caller:
+        await load(world.config.spool, written)
+        folder = put(world.config.spool, csv_bytes(again), name="z.csv", count=3, system="zeimu")
+        first = (await through(folder, "z.csv")).splitlines()
+        by_call = await caller.post(
+            "/v1/addressees",
+            {"items": [item(2, name="模擬次郎")]},
+            token=await caller.token("zeimu"),
+            key="k",
+        )
+    folds = "name:spaces name:variant_forms kana:half_width_kana kana:spaces kana:long_vowels"
+    assert first == [
+        "line,outcome,reason,where,folds",
+        f"2,linked,,,{folds}",
+        "3,linked,,,name:spaces",
+        "4,linked,,,",
+    ]
+    assert by_call.body["items"] == [{"outcome": "unchanged", "reason": None, "folds": "name:spaces"}]
+    facts = (await entries(world))[1]["facts"]
+    counted = {name: count for name, count in facts.items() if name.startswith("fold:")}
+    assert counted == {f"fold:{one}": 1 for one in folds.split()} | {"fold:name:spaces": 2}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
@@ -230,7 +265,7 @@ async def test_the_encoding_is_the_one_that_the_manifest_declares(world, encodin
     async with world.served():
         folder = put(world.config.spool, data, name="a.csv", count=1, encoding=encoding)
         result = await through(folder, "a.csv")
-    assert result.splitlines()[1] == "2,issued,,"
+    assert result.splitlines()[1] == "2,issued,,,"
 
 
 async def test_a_line_that_the_encoding_does_not_carry_is_refused_not_replaced(world):
@@ -238,7 +273,7 @@ async def test_a_line_that_the_encoding_does_not_carry_is_refused_not_replaced(w
     async with world.served():
         folder = put(world.config.spool, data, name="a.csv", count=2)
         result = await through(folder, "a.csv")
-    assert result.splitlines()[1:] == ["2,issued,,", "3,rejected,character_not_in_encoding,column 61"]
+    assert result.splitlines()[1:] == ["2,issued,,,", "3,rejected,character_not_in_encoding,column 61,"]
 
 
 async def test_two_loads_at_once_issue_one_number_per_person(world):

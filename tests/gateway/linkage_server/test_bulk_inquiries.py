@@ -339,6 +339,7 @@ async def test_a_result_that_cannot_be_written_in_the_files_encoding_says_so_and
     _, result = await through(world, [request(1), request(2)])
     assert [row[19] for row in rows(result)] == ["answered", "not_in_encoding"]
     assert rows(result)[1][18]
+    assert rows(result)[1][26].startswith("列 46「名義人氏名カナ」にこの")
     assert "?" not in result.decode("cp932")
 
 
@@ -382,6 +383,7 @@ async def test_the_same_file_in_an_encoding_that_does_not_hold_its_own_lines_is_
         second = await result_bytes(folder, "again.csv")
     assert [row[19] for row in rows(first, "utf-8")] == ["answered", "malformed"]
     assert [(row[0], row[19]) for row in rows(second)] == [("01", "answered"), ("", "not_in_encoding")]
+    assert rows(second)[1][26].startswith("列 4「情報照会者部署コード」にこの")
 
 
 async def test_a_holder_who_is_somebody_else_is_said_and_nothing_is_withheld(world, intermediate):

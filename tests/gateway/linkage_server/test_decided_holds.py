@@ -21,15 +21,6 @@ async def held(desk: Desk, addressee: int = 77, **more: str) -> str:
     return str((await desk.holds())[-1]["hold_id"])
 
 
-async def forgotten(desk: Desk, hold_id: str) -> dict:
-    """The hold, once nothing is kept of it that is not needed."""
-
-    async def look() -> dict:
-        return (await desk.say("holds/show", hold_id=hold_id)).body
-
-    return await until(look, lambda shown: shown["forgotten_at"] is not None)
-
-
 async def sealed(desk: Desk, hold_id: str) -> bytes | None:
     [found] = await desk.world.linkage.rows("select sealed from review_hold where hold_id = $1", hold_id)
     return found["sealed"]
@@ -44,7 +35,7 @@ async def test_what_lies_in_a_decided_hold_goes_at_its_time_and_the_fact_stays(r
         assert (await desk.say("holds/show", hold_id=hold_id)).body["sent"]["individual_number"] == NUMBER
     async with reviewed_alone.linkage.served(clock_offset_s=91 * DAY_S) as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
-        shown = await forgotten(desk, hold_id)
+        shown = await desk.forgotten(hold_id)
         assert (shown["sent"], shown["reason"], shown["addressee_number"]) == ({}, "number_of_a_household_member", "77")
         assert await sealed(desk, hold_id) is None
         again = await desk.say("holds/decide", hold_id=hold_id, action="link")
@@ -64,7 +55,7 @@ async def test_an_open_hold_and_one_that_was_decided_lately_are_kept(reviewed_al
         )
     async with reviewed_alone.linkage.served(clock_offset_s=20 * DAY_S) as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
-        await forgotten(desk, gone)
+        await desk.forgotten(gone)
         for hold_id in (still_open, decided):
             shown = (await desk.say("holds/show", hold_id=hold_id)).body
             assert (shown["forgotten_at"], shown["sent"]["individual_number"]) == (None, NUMBER)
@@ -98,7 +89,7 @@ async def test_of_a_linked_row_the_number_goes_and_the_link_can_be_undone_with_w
         ended = await desk.decided("holds/decide", hold_id=hold_id, action="link")
     async with reviewed_alone.linkage.served(decided_holds_keep_s=3600, clock_offset_s=DAY_S) as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
-        shown = await forgotten(desk, hold_id)
+        shown = await desk.forgotten(hold_id)
         assert (shown["sent"]["name"], "individual_number" in shown["sent"]) == (A_CHILD["name"], False)
         addressees = [{"business_system": "kokuho", "addressee_number": "77"}]
         await desk.decided("links/split", integrated_number=ended["integrated_number"], addressees=addressees)
@@ -121,7 +112,7 @@ async def test_a_held_change_that_was_refused_is_still_known_when_nothing_of_it_
         effective_on = (await desk.say("holds/show", hold_id=hold["hold_id"])).body["sent"]["effective_on"]
     async with reviewed_alone.linkage.served(clock_offset_s=91 * DAY_S) as caller:
         desk = Desk(world=reviewed_alone, caller=caller)
-        assert (await forgotten(desk, hold["hold_id"]))["sent"] == {}
+        assert (await desk.forgotten(hold["hold_id"]))["sent"] == {}
         again = await desk.change("kokuho", 77, "move_in", "m1", **sent, effective_on=effective_on)
         assert (again["outcome"], again["reason"]) == ("rejected", "refused_in_review")
 

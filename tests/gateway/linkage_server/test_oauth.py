@@ -26,13 +26,14 @@ def assertion(client_id, secret, url, **claims):
     return f"{signed}.{base64.urlsafe_b64encode(tag).decode().rstrip('=')}"
 
 
-async def with_assertion(caller, token):
+async def with_assertion(caller, token, path="/oauth/token", /, **more):
     data = {
         "grant_type": "client_credentials",
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": token,
+        **more,
     }
-    async with caller.client.post(f"{caller.world.url}/oauth/token", data=data) as response:
+    async with caller.client.post(f"{caller.world.url}{path}", data=data) as response:
         return response.status
 
 
@@ -85,6 +86,21 @@ async def test_an_assertion_for_another_audience_or_with_another_key_or_past_its
             caller, assertion("kokuho", "secret of kokuho", world.url, exp=time.time() + 9e9)
         )
     assert (other, forged, late, endless) == (401, 401, 401, 401)
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
+async def test_an_assertion_may_name_the_address_that_it_is_shown_at(world, path):
+    async with world.served() as caller:
+        shown = assertion("kokuho", "secret of kokuho", "", aud=f"{world.url}{path}")
+        assert await with_assertion(caller, shown, path, token="x") == 200
+
+
+@pytest.mark.parametrize(("begins_in_s", "status"), [(-5, 200), (30, 401), ("soon", 401)])
+async def test_an_assertion_counts_from_its_beginning(world, begins_in_s, status):
+    """RFC 7523, section 3, number 5."""
+    nbf = begins_in_s if isinstance(begins_in_s, str) else time.time() + begins_in_s
+    async with world.served() as caller:
+        assert await with_assertion(caller, assertion("kokuho", "secret of kokuho", world.url, nbf=nbf)) == status
 
 
 async def test_introspection_tells_a_client_about_tokens_of_its_agency(world):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.linkage_server.people.state import ITEMS
+from tests.support.change_files import day
 from tests.support.review_world import Desk, individual, row
 
 PARENT, CHILD, STRANGER = individual(1), individual(2), individual(5)
@@ -140,6 +141,12 @@ async def test_a_held_number_is_compared_with_the_person_as_the_decision_leaves_
     await desk.ended(decision)
     found = await desk.searched(person)
     assert (found["individual_number"], found["address"]) == (individual(6), moved)
+
+
+async def test_a_birth_date_that_is_still_to_come_is_not_right(desk):
+    split = await wrongly_linked(desk)
+    refused = await desk.say("links/split", **split, right={"birth_date": day(1)})
+    assert (refused.status, refused.body["reason"]) == (400, "birth_date_malformed")
 
 
 @pytest.mark.parametrize(
