@@ -136,6 +136,7 @@ ALLOWED = {
         "word of an end that the intermediate server has recorded; nobody's data is in it",
     ),
     ("gateway.linkage_server.code_requests", "open_run"): "a run of code requests; the code's binding is what is recorded",
+    ("gateway.linkage_server.code_requests", "open_run_after_restore"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "close_runs"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "hasten"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",
     ("gateway.linkage_server.code_requests", "advance_hastening"): "how far a run is: progress, no legal act",
