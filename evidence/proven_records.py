@@ -10,9 +10,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -26,7 +26,7 @@ from evidence.trusted import TrustedKeys, keys_at, keys_of
 from keys import labels
 from keys.binding import bind
 from keys.signing import Signer, verify
-from keys.windows import PublicKeys
+from keys.windows import KeyWindow, PublicKeys
 
 FORMAT: Final = 1
 RECORD_START: Final = b'{"record":'
@@ -65,6 +65,7 @@ class RecordLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Said(msgspec.Struct):
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     subject: str | None = None
 
 
@@ -136,7 +137,9 @@ def verify_records(
     """Check every record of a file. `trusted`: origin → vkey, or keys of the signed register; `number`: whose records they are said to be.
 
     1. form and order of the lines, and the digest at the end; 2. each checkpoint is signed by its log's known key; 3. each record is in the
-    tree that its checkpoint names; 4. a view is signed by the log for exactly that entry; 5. with `number`, each record's commitment opens to it.
+    tree that its checkpoint names, by a key that had not ended before the record was made; 4. a view is signed by the log for exactly that entry,
+    by a key of when the file was made, and of no earlier end than the record; 5. with `number`, each record's commitment opens to it.
+    A record that is backdated into the time of a stolen key is not told from a true one here: the checkpoints that others hold tell it.
     Bad input is a finding; a bad `trusted` raises ValueError.
     """
     reading = _Reading(label, {origin: keys_of(origin, said) for origin, said in trusted.items()}, number)
@@ -153,6 +156,7 @@ class _Reading:
         self.lines = 0
         self.header: RecordsHeader | None = None
         self.under: Checkpoint | None = None
+        self.signed_by: tuple[KeyWindow, ...] = ()
         self.ended = False
         self.seen: set[tuple[str, int]] = set()
         self.records = self.views = self.opened = 0
@@ -193,7 +197,8 @@ class _Reading:
             if known is None:
                 self._report(FindingName.UNKNOWN_LOG, "the register does not know this log")
                 return
-            self.under = read(note, origin, *known.all())  # a note tells no time: what counts is the root that it names
+            self.under = read(note, origin, *known.all())  # a note tells no time: its records do, in `_record`
+            self.signed_by = tuple(one for one in known if _signs(note, origin, one.key))
         except CheckpointBroken:
             self._report(FindingName.BAD_SIGNATURE, "the checkpoint is not signed by its log")
 
@@ -202,21 +207,24 @@ class _Reading:
         path = _hashes(record.proof)
         if leaf is None or said is None or path is None:
             raise msgspec.DecodeError
-        subject = _said.decode(said).subject
+        told = _said.decode(said)
         if self.under is None or record.origin != self.under.origin:
             self._report(FindingName.NOT_INCLUDED, "no good checkpoint of its log stands before the record")
             return
         if not verify_inclusion(record.index, self.under.size, leaf, path, self.under.root):
             self._report(FindingName.NOT_INCLUDED, "the proof does not lead from the record to the signed root", record)
             return
+        if not any(_lived(key, told.at) for key in self.signed_by):
+            self._report(FindingName.BAD_SIGNATURE, "the checkpoint's key had ended before the record was made", record)
+            return
         if (record.origin, record.index) in self.seen:
             self._report(FindingName.REPEATED_ENTRY, "this record has been shown already", record)
             return
         self.seen.add((record.origin, record.index))
-        if record.view is not None and not self._vouched(record, leaf, said):
+        if record.view is not None and not self._vouched(record, leaf, said, told.at):
             self._report(FindingName.BAD_SIGNATURE, "the log did not sign that this may be shown of the entry", record)
             return
-        if self.number is not None and not self._opens(record, subject):
+        if self.number is not None and not self._opens(record, told.subject):
             self._report(
                 FindingName.ANOTHER_PERSON, "the record's commitment does not open to the number given", record
             )
@@ -225,11 +233,13 @@ class _Reading:
         self.views += record.view is not None
         self.opened += self.number is not None
 
-    def _vouched(self, record: ProvenRecord, leaf: bytes, view: bytes) -> bool:
+    def _vouched(self, record: ProvenRecord, leaf: bytes, view: bytes, at: datetime | None) -> bool:
         signature = _bytes_of(record.signature)
         message = _signed(record.origin, record.index, leaf, view)
-        made = keys_at(self.keys[record.origin], self.header.made_at if self.header else "", _SLACK)
-        return signature is not None and any(verify(key, labels.RECORD_VIEW, message, signature) for key in made)
+        keys = self.keys[record.origin]
+        made = keys_at(keys, self.header.made_at if self.header else "", _SLACK)
+        lived = [one.key for one in keys if one.key in made and _lived(one, at)]
+        return signature is not None and any(verify(key, labels.RECORD_VIEW, message, signature) for key in lived)
 
     def _opens(self, record: ProvenRecord, subject: str | None) -> bool:
         salt = _bytes_of(record.salt)
@@ -254,6 +264,19 @@ class _Reading:
     def _report(self, name: FindingName, detail: str, record: ProvenRecord | None = None) -> None:
         entry = None if record is None else record.index
         self.findings.add(Finding(name=name, export=self.label, detail=detail, line=self.lines, entry=entry))
+
+
+def _signs(note: str, origin: str, key: bytes) -> bool:
+    try:
+        read(note, origin, key)
+    except CheckpointBroken:
+        return False
+    return True
+
+
+def _lived(key: KeyWindow, at: datetime | None) -> bool:
+    """Whether a key had not ended when a record was made that it has signed for: it signs what is there, so it lives as long."""
+    return key.valid_to is None or (at is not None and at <= key.valid_to + _SLACK)
 
 
 def _leaf_of(record: ProvenRecord) -> tuple[bytes | None, bytes | None]:

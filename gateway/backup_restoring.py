@@ -159,5 +159,7 @@ def _told(database: BackedUp, role: RoleConfig, found: Restored) -> str:
     return filled + (
         f"{role.role} を起動すると、コアに確かめてから証跡を {found.times} 回目の続きとして開きます / start {role.role}: it asks the core and opens the log anew. "
         f"照会と提供は止めてあります。その後の自動応答不可を付け直し、原本と照合してから、二人で外してください / use is suspended: set bars again that came since, "
-        f"compare the copies (sekisho business compare --repair), then two of the staff lift it (sekisho bars lift {found.backup_id})"
+        f"compare the copies (sekisho business compare --repair), then two of the staff lift it (sekisho bars lift {found.backup_id}). "
+        "その後に届いた符号は、番号連携サーバーが一度だけ全員について確かめ、無いものを取り直します。保留中の提供のうち復元前の許可証のものは拒んでください / "
+        "codes that came since are asked for by the linkage server itself, once for everybody; refuse what is held under permits of before"
     )

@@ -239,6 +239,10 @@ class Committer:
         kept = self._peers.get(origin)
         return kept[1] if kept else None
 
+    def kept_origins(self) -> list[str]:
+        """The logs of which a checkpoint is remembered and not yet written."""
+        return list(self._peers)
+
     def announce_to(self, ready: Ready[Committer]) -> None:
         """From now on `ready` hears of what waits here; at once, if something does."""
         self._ready = ready

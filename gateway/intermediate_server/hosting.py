@@ -27,6 +27,7 @@ from gateway.intermediate_server.lists.taking import FAILURES as LIST_FAILURES
 from gateway.intermediate_server.lists.taking import ListTaking
 from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.operations.watching import watch
+from gateway.intermediate_server.provision import grounds
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.resealing.job import resealing_of
 from gateway.intermediate_server.routes import Server, refusals_of
@@ -317,6 +318,7 @@ async def _open_agency(
 
     bars = StandingBars()
     await seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
+    await grounds.seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
     await bars.read_again(database, hosted.tenant, keys.ring, hosted.id)
     return HostedAgency(
         id=hosted.id,

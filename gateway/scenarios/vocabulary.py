@@ -38,8 +38,8 @@ _OF_FILES: Final = (
 )
 """Why a file is turned away as a whole (docs/architecture.md, Files in the spool)."""
 
-_GROUNDS: Final = ("person_frozen", "person_barred", "inquirer_barred", "item_barred")
-"""Why a provision is held (`ground` in docs/openapi/intermediate.yaml)."""
+_HELD: Final = ("held", "person_frozen", "person_barred", "inquirer_barred", "item_barred")
+"""What the record of a held provision says, and why it is held (`ground` in docs/openapi/intermediate.yaml), which records of before said."""
 
 STATE: Final = Told("state", tuple(State))
 OUTCOME: Final = Told("outcome", tuple(OutcomeKind))
@@ -110,7 +110,7 @@ def not_written(expect: Mapping[str, Any], words: Any) -> Iterator[Unfit]:
 @cache
 def reasons() -> frozenset[str]:
     """Every reason that a server says: those of the OpenAPI documents, which tests hold to the code, and those of lines, lists and files."""
-    named: set[str] = {*_OF_FILES, *_GROUNDS}
+    named: set[str] = {*_OF_FILES, *_HELD}
     for words in (Reason, PermitRefusal, VersionRefusal, RowReason, ChangeReason, TextReason, Why, decision.No):
         named |= {str(one.value) for one in words}
     for name in _DOCUMENTS:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 import pytest
@@ -14,8 +16,10 @@ from evidence.entry import commit_subject
 from evidence.findings import FindingName
 from evidence.merkle import Frontier, Range, inclusion_proof, inclusion_ranges, leaf_hash
 from evidence.proven_records import ProvenRecord, RecordsHeader, origins, sign_view, verify_records, write_records
+from evidence.trusted import TrustedKeys
 from keys.masked import Secret
 from keys.signing import Signer
+from keys.windows import KeyWindow, PublicKeys
 
 ORIGIN = "sekisho.example/midori/intermediate/2026"
 SIGNER = Signer(Secret(bytes(range(32))))
@@ -50,7 +54,9 @@ def lines(*records: ProvenRecord, note: str = NOTE) -> list[bytes]:
     return list(write_records(HEADER, [(record, note) for record in records]))
 
 
-def names(given_lines: list[bytes], number: str | None = None, trusted: dict[str, str] = TRUSTED) -> set[FindingName]:
+def names(
+    given_lines: list[bytes], number: str | None = None, trusted: Mapping[str, TrustedKeys] = TRUSTED
+) -> set[FindingName]:
     return {one.name for one in verify_records("file", given_lines, trusted, number=number).findings}
 
 
@@ -101,6 +107,52 @@ def test_a_checkpoint_must_be_the_logs_own():
     forged = sign(ORIGIN, len(LEAVES), Frontier().extend(LEAVES).frontier.root(), other)
     assert names(lines(whole(1), note=forged)) == {FindingName.BAD_SIGNATURE, FindingName.NOT_INCLUDED}
     assert names(lines(whole(1)), trusted={}) == {FindingName.UNKNOWN_LOG, FindingName.NOT_INCLUDED}
+
+
+MADE = datetime.fromisoformat("2026-06-01T00:00:00Z")
+LATER = Signer(Secret(bytes(range(1, 33))))
+WINDOWS = PublicKeys(
+    (KeyWindow(key=SIGNER.public_key, valid_to=MADE), KeyWindow(key=LATER.public_key, valid_from=MADE))
+)
+
+
+def alone(at: str, signer: Signer, *, as_view: bool, file_at: str) -> list[bytes]:
+    """A tree of one record of this time, whole or as a view, and its checkpoint, by whoever has the key."""
+    body = json.dumps({"at": at, "id": "E0"}, separators=(",", ":")).encode()
+    leaf = leaf_hash(body)
+    note = sign(ORIGIN, 1, Frontier().extend([leaf]).frontier.root(), signer)
+    whole = ProvenRecord(index=0, origin=ORIGIN, proof=(), entry=body.decode())
+    signature = sign_view(signer, ORIGIN, 0, leaf, body)
+    viewed = ProvenRecord(
+        index=0, origin=ORIGIN, proof=(), view=body.decode(), leaf=leaf.hex(), signature=signature
+    )  # fmt: skip
+    return list(write_records(msgspec.structs.replace(HEADER, made_at=file_at), [(viewed if as_view else whole, note)]))
+
+
+@pytest.mark.parametrize("file_at", ["2026-11-25T00:00:00.000Z", "2026-05-01T00:00:00.000Z"])
+@pytest.mark.parametrize("as_view", [False, True])
+def test_is_8_a_key_that_has_ended_vouches_for_no_record_that_was_made_later(as_view, file_at):
+    forged = alone("2026-11-24T00:00:00.000Z", SIGNER, as_view=as_view, file_at=file_at)
+    assert names(forged, trusted={ORIGIN: WINDOWS}) == {FindingName.BAD_SIGNATURE}
+
+
+def test_is_8_a_record_that_says_no_time_is_proven_by_no_key_that_has_ended():
+    assert names(lines(whole(0)), trusted={ORIGIN: WINDOWS}) == {FindingName.BAD_SIGNATURE}
+
+
+@pytest.mark.parametrize(
+    ("at", "signer", "file_at"),
+    [
+        ("2026-05-01T00:00:00.000Z", SIGNER, "2026-05-02T00:00:00.000Z"),
+        ("2026-05-01T00:00:00.000Z", LATER, "2026-11-25T00:00:00.000Z"),
+        ("2026-11-24T00:00:00.000Z", LATER, "2026-11-25T00:00:00.000Z"),
+    ],
+)
+@pytest.mark.parametrize("as_view", [False, True])
+def test_records_from_before_and_after_a_rotation_are_proven_by_the_key_of_when_they_were_shown(
+    as_view, at, signer, file_at
+):
+    assert names(alone(at, signer, as_view=as_view, file_at=file_at), trusted={ORIGIN: WINDOWS}) == set()
 
 
 def test_a_line_that_is_missing_or_comes_twice_is_named():

@@ -57,10 +57,11 @@ ALLOWED = {
     ),
     ("gateway.intermediate_server.retention", "erase_ended"): "what is over goes by rule, noted in the same statement; the certificate is recorded",
     ("gateway.intermediate_server.bars", "seal_bars"): "the same number, sealed: rows of before there were seals",
+    ("gateway.intermediate_server.provision", "seal_grounds"): "the same word, sealed: rows of before there were seals",
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
-            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar", "write_replica_withdrawn")),
+            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar", "write_replica_withdrawn", "write_provision_ground")),
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
@@ -138,6 +139,7 @@ ALLOWED = {
         "word of an end that the intermediate server has recorded; nobody's data is in it",
     ),
     ("gateway.linkage_server.code_requests", "open_run"): "a run of code requests; the code's binding is what is recorded",
+    ("gateway.linkage_server.code_requests", "open_run_after_restore"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "close_runs"): "a run of code requests; the code's binding is what is recorded",
     ("gateway.linkage_server.code_requests", "hasten"): "a copy of the code's state for the next step; the intermediate server records what becomes of codes",
     ("gateway.linkage_server.code_requests", "advance_hastening"): "how far a run is: progress, no legal act",

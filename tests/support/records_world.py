@@ -95,7 +95,7 @@ class Records:
         }  # fmt: skip
         row = await searching.entry_row(agency, entry_id)
         assert row is not None
-        entry = correcting.correction_entry(agency, kept, row, "staff-2", now)
+        entry = await correcting.correction_entry(agency, kept, row, "staff-2", now)
         await self.commit(entry)
         return entry.entry_id
 

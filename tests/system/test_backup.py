@@ -23,6 +23,7 @@ from gateway.exit_codes import FAILED, OK, REFUSED
 from gateway.launcher import RoleNotStartedError
 from storage.evidence_log import store as log_store
 from tests.support.backup_world import BackupWorld
+from tests.support.code_calls import status
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, started, until
 from tests.support.written_log import append, ended, log_of
 from tests.system.test_exchange import _people
@@ -96,6 +97,11 @@ async def _after(world: World) -> None:
     """What is lost with the schema: an inquiry, a provision, a deletion of copies; and a permit that has not come through."""
     system = world.system
     world.numbers["lost"] = await _asked(system)
+    late = system.insured[5]
+    await system.populate([late])
+    await system.register(RESIDENTS, [late])
+    await system.obtain_codes(RESIDENTS)
+    world.found["late"] = await status(system, late)
     world.numbers["provision lost"] = await _provided(system, 2)
     async with system.stage.system(INSURANCE) as caller:
         gone = [
@@ -289,6 +295,14 @@ def test_who_was_revoked_or_left_since_the_backup_stays_so(world):
     cards = [card["state"] for who in ("leaver", "renewed") for card in people[who]["cards"]]
     assert cards == ["revoked", "revoked"]
     assert world.secrets_of("admin-2").read_bytes() != world.found["old secrets"], "the old password was good for more"
+
+
+async def test_ls_4_a_code_that_came_since_the_backup_comes_again(world):
+    system, late = world.system, world.system.insured[5]
+    assert world.found["late"] == "bound"
+    await system.faults(provider_down=0)
+    await system.obtain_codes(RESIDENTS)
+    assert await until(lambda: status(system, late), lambda found: found == "bound") == "bound"
 
 
 async def test_a_permit_of_before_is_refused_and_new_ones_work(world):

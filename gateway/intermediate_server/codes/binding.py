@@ -6,6 +6,7 @@ and after use only a keyed tombstone stays, so that a redelivery is told from a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -185,6 +186,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
     held = await living_codes(agency, [row["integrated_number"] for row in rows.values()])
     answers: list[Answer] = []
     succeeding: list[Write] = []
+    gone: list[tuple[str, bytes]] = []
     binding: list[Write] = []
     numbers: set[str] = set()
     for item, known_by in zip(items, indexes, strict=True):
@@ -214,26 +216,33 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
             continue
         move(State.REQUESTED, Event.DELIVERED)
         if before is not None:
-            succeeding.append(_succession(before, row["reason"], same=known == number, now=now))
+            end = _end_of(row["reason"], same=known == number)
+            succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now)))
+            if end is State.CANCELLED:
+                gone.append(("person_code", before["acquisition_index"]))
         binding.append(Write(_BIND, (row["acquisition_index"], *kept_code(agency, number, item.code), now, epoch)))
         answers.append({"bound": True})
-    await _commit(agency, succeeding, binding, now)
+    await _commit(agency, succeeding, gone, binding, now)
     return answers
 
 
-def _succession(before: Record, reason: str, *, same: bool, now: datetime) -> Write:
+def _end_of(reason: str, *, same: bool) -> State:
     """What becomes of the code before. A changed 個人番号 leaves the code as it was, but for its epoch: if another comes, the old one was another person's.
 
     `same`: the code that comes was this person's already.
     """
     event = Event.CANCELLED if reason == Ending.NUMBER_CHANGED and not same else Event.SUCCEEDED
-    return Write(_SUCCEED, (before["integrated_number"], move(State.BOUND, event).value, reason, now))
+    return move(State.BOUND, event)
 
 
-async def _commit(agency: HostedAgency, succeeding: list[Write], binding: list[Write], now: datetime) -> None:
-    """The places are made free before they are taken: writes of a commit happen in order."""
+async def _commit(
+    agency: HostedAgency, succeeding: list[Write], gone: list[tuple[str, bytes]], binding: list[Write], now: datetime
+) -> None:
+    """The places are made free before they are taken: writes of a commit happen in order. `gone`: codes of other people, which no restore brings back."""
     if not binding:
         return
+    if gone:
+        await asyncio.to_thread(agency.erasures.write, gone, now)
     entry = note_event(agency, now, EntryKind.CODES_BOUND, count=len(binding), replaced=len(succeeding))
     done = await agency.committer.apply(Commit(step=_BOUND, follow=(*succeeding, *binding), entries=(entry,)))
     if isinstance(done, Applied):

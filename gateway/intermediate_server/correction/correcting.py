@@ -21,7 +21,7 @@ from codebook.errors import CodebookError
 from codebook.identifiers import parse_agency_id
 from evidence.entry import EXCHANGE_KINDS, EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.records import searching, subjects
+from gateway.intermediate_server.records import extracting, searching, subjects
 from gateway.intermediate_server.records.exchange_entries import note_exchange
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
 from gateway.intermediate_server.staff.operating import Acting, Right
@@ -234,7 +234,9 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
         corrects=kept["entry_id"], content_hash=item.content_hash, card=acting.session.card_id, **signed_by_card(item.proof),
     )  # fmt: skip
     entries = (
-        (operated, correction_entry(agency, dict(kept), first, acting.staff_id, now)) if item.approve else (operated,)
+        (operated, await correction_entry(agency, dict(kept), first, acting.staff_id, now))
+        if item.approve
+        else (operated,)
     )
     commit = Commit(step=_DECIDED, guard=Write(_DECIDE, decided), entries=entries)
     if not await acting.commit(commit, right):
@@ -246,11 +248,15 @@ def _decided_already() -> ProblemError:
     return ProblemError(409, "decided_already", "Somebody has decided this correction already; show the record again.")
 
 
-def correction_entry(
+async def correction_entry(
     agency: HostedAgency, kept: Mapping[str, Any], row: Record, approver: str, now: datetime
 ) -> NewEntry:
-    """The entry: about the right person where that is what is corrected, else about whom the record is about."""
+    """The entry: about the right person where that is what is corrected, else about whom the record is about.
+
+    With 不開示 when any record of the inquiry says so: it outlives that record.
+    """
     first = log_store.shown(row)
+    marked = await extracting.marked_at_any_time(agency, {first["inquiry_number"]})
     facts = {
         "correction_id": kept["correction_id"],
         "corrects": kept["entry_id"],
@@ -259,7 +265,7 @@ def correction_entry(
         "content_hash": kept["content_hash"],
         "proposed_by": kept["proposed_by"],
         "approved_by": approver,
-        **({"non_disclosure": True} if first.get("non_disclosure") else {}),
+        **({"non_disclosure": True} if marked else {}),
     }
     return note_exchange(
         agency,

@@ -78,9 +78,9 @@ where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
         and g.valid_from <= $4 and g.valid_until > $4)
 
 -- name: end_people
--- Who left after the backup has left: no password, no card, no grant.
+-- Who left after the backup has left: no password, no card, no grant. When it was is not known: their relations are kept from now ($4) on.
 with gone as (
-    update staff_member set state = 'left', password_hash = '', version = version + 1, changed_by = $2
+    update staff_member set state = 'left', left_at = $4, password_hash = '', version = version + 1, changed_by = $2
     where staff_id = any($1::text[]) and state = 'active' returning staff_id
 ), cards as (
     update staff_card c set state = 'revoked' from gone where c.staff_id = gone.staff_id

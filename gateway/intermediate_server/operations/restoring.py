@@ -74,7 +74,7 @@ async def _end_rights(admin: Admin, of: Target, there: Filled, by: Administrator
     """Who left, and the cards and grants that ended, do so once more; whoever has another password since must set a new one at the next log-in."""
     card = card_id_of(by.card)
     people = await erased_since(admin, of, there, "staff_member", "staff_id", named=ending.MEMBER)
-    await admin.execute(_SQL["end_people"], people, by.staff_id, card)
+    await admin.execute(_SQL["end_people"], people, by.staff_id, card, of.now)
     cards = await erased_since(admin, of, there, "staff_card", "card_id", named=ending.CARD)
     await admin.execute(_SQL["end_cards"], cards)
     grants = await erased_since(admin, of, there, "staff_grant", "grant_id", named=ending.GRANT)

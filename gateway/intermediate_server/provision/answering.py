@@ -63,6 +63,7 @@ NOT_PROVIDED = "not_provided"
 HELD = "held"
 REFUSED = "refused"
 UNREADABLE = "replica_unreadable"
+OLDER_THAN_LOG = "permit_older_than_log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
     if wrong is not None:
         return permit, asked, wrong.value
     if agency.standing.refuses(permit.issued_at):
-        return permit, asked, "permit_older_than_log"
+        return permit, asked, OLDER_THAN_LOG
     if instant(asked.expires_at) != permit.answer_by:
         return permit, asked, PermitRefusal.PERMIT_REQUEST_DIFFERS.value
     if now > permit.answer_by:

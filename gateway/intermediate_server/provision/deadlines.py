@@ -36,7 +36,7 @@ async def escalate(agency: HostedAgency, now: datetime) -> int:
                     agency,
                     now,
                     EntryKind.HELD_ESCALATED,
-                    reason=row["ground"],
+                    reason=answering.HELD,
                     actor="auto",
                     permit_id=row["permit_id"],
                     inquiry_number=row["inquiry_number"],

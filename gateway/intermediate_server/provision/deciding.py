@@ -157,6 +157,12 @@ def _check(
     agency: HostedAgency, decision: HeldDecision, row: Record, permit: Permit, hashes: Sequence[str], now: datetime
 ) -> None:
     """What must still be so when it is released; `hashes`: what the decider would be shown. Raises ProblemError 409."""
+    if agency.standing.refuses(permit.issued_at):
+        raise ProblemError(
+            409,
+            answering.OLDER_THAN_LOG,
+            "The log was opened anew since this permit: what was decided under it may be lost; refuse it.",
+        )
     barred = agency.bars.look(row["integrated_number"], permit.information)
     if barred.suspended:
         raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")

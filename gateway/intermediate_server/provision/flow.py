@@ -21,6 +21,7 @@ from gateway.intermediate_server.codes.binding import indexes_of_codes
 from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
+from gateway.intermediate_server.provision import grounds
 from gateway.intermediate_server.provision.answering import (
     HELD,
     NOT_PROVIDED,
@@ -262,7 +263,7 @@ def entry_of(
         request_digest=permit.request_digest,
         sealed_digest=hexdigest(made.sealed) if made.sealed is not None else None,
         disposition=made.disposition,
-        reason=made.reason or (made.ground.value if made.ground else None),
+        reason=made.reason or (HELD if made.ground else None),  # why it is held would say who is barred
         actor=actor or "auto",
         said=replace(said, non_disclosure=True) if made.marked and not said.non_disclosure else said,
     )
@@ -287,7 +288,7 @@ def _commit(
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
-        made.ground.value if made.ground else None, made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch,
-        permit.inquirer_for,
+        made.ground and grounds.seal(agency.keys.ring, agency.id, permit.permit_id, made.ground),
+        made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch, permit.inquirer_for,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

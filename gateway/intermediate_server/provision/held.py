@@ -15,7 +15,7 @@ from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import PURPOSE
 from gateway.intermediate_server.covering import Covered
-from gateway.intermediate_server.provision import answering
+from gateway.intermediate_server.provision import answering, grounds
 from gateway.intermediate_server.provision.withholding import StrikeRefusal, Withheld, strike
 from keys import labels
 from keys.binding import bind
@@ -169,7 +169,7 @@ def _row(agency: HostedAgency, row: Record) -> dict[str, Any]:
         "basis": row["basis"],
         "item": row["item"],
         "information": row["information"],
-        "ground": row["ground"],
+        "ground": grounds.opened(agency.keys.ring, agency.id, row),
         "held_since": timestamp(row["received_at"]),
         "answer_by": timestamp(row["answer_by"]),
         "escalated_at": timestamp(escalated_at) if escalated_at is not None else None,

@@ -5,21 +5,21 @@ from provision where inquiry_number = any($1::text[]) or permit_id = any($2::tex
 -- name: record_provision
 -- Only under the bars that it was decided under (epoch): one that was set meanwhile makes the answer be decided anew.
 insert into provision (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, ground, outcome, signature, sealed, received_at, answer_by, inquirer_for)
+    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, inquirer_for)
 select r.permit_id, r.inquiry_number, r.inquirer, r.basis, r.item, r.information, r.items, r.list_digest, r.state, r.exchange_digest, r.permit, r.request,
-    r.public_key, r.integrated_number, r.ground, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by, r.inquirer_for
+    r.public_key, r.integrated_number, r.ground_sealed, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by, r.inquirer_for
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[],
-    $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::bytea[], $17::bytea[], $18::bytea[], $19::timestamptz[], $20::timestamptz[],
+    $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::timestamptz[], $20::timestamptz[],
     $21::bigint[], $22::text[])
     as r (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, ground, outcome, signature, sealed, received_at, answer_by, epoch, inquirer_for)
+    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, epoch, inquirer_for)
 where r.epoch = coalesce((select e.epoch from bar_epoch e), 0)
 on conflict do nothing
 returning permit_id
 
 -- name: decide_held
--- A release (revision not null) is of what was looked at after the last bar that touches it came or went.
-update provision set state = r.state, outcome = r.outcome, signature = r.signature, sealed = r.sealed, push_at = r.push_at
+-- A release (revision not null) is of what was looked at after the last bar that touches it came or went. Why it was held goes.
+update provision set state = r.state, outcome = r.outcome, signature = r.signature, sealed = r.sealed, push_at = r.push_at, ground_sealed = null
 from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::bigint[])
     as r (permit_id, state, outcome, signature, sealed, push_at, revision)
 where provision.permit_id = r.permit_id and provision.state = 'held' and (r.revision is null or provision.revision = r.revision)
@@ -27,7 +27,7 @@ returning provision.permit_id
 
 -- name: held
 -- A page of the held provisions that a right ($5) covers, the most urgent first; ($1, $2): the last one of the page before.
-select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, ground, revision, received_at, answer_by, escalated_at,
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, ground_sealed, revision, received_at, answer_by, escalated_at,
     held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
@@ -35,7 +35,7 @@ where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not
 order by answer_by, permit_id limit $3
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground, revision, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground_sealed, revision, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 
@@ -58,7 +58,7 @@ where held_approval.permit_id = r.permit_id and held_approval.content_digest = r
 returning held_approval.permit_id
 
 -- name: to_escalate
-select permit_id, inquiry_number, item, information, ground, received_at, answer_by from provision
+select permit_id, inquiry_number, item, information, received_at, answer_by from provision
 where state = 'held' and escalated_at is null and answer_by <= $1 order by answer_by limit 200
 
 -- name: escalate_held
@@ -67,7 +67,7 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and provisi
 returning provision.permit_id
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, ground, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest,
     list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 
@@ -80,3 +80,10 @@ update provision set push_at = null from unnest($1::text[]) as r (permit_id) whe
 -- name: push_later
 update provision set push_at = r.push_at from unnest($1::text[], $2::timestamptz[]) as r (permit_id, push_at)
 where provision.permit_id = r.permit_id and provision.push_at is not null returning provision.permit_id
+
+-- name: grounds_in_clear
+select permit_id, ground from provision where ground is not null order by permit_id limit 500
+
+-- name: seal_grounds
+update provision p set ground = null, ground_sealed = case p.state when 'held' then r.ground_sealed end
+from unnest($1::text[], $2::bytea[]) as r (permit_id, ground_sealed) where p.permit_id = r.permit_id

@@ -92,7 +92,7 @@ async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> lis
     ]
     entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
     hidden = {_inquiry(entry) for _, _, entry in entries if _is_frozen(agency, number, entry)}
-    hidden |= await _marked_at_any_time(agency, {_inquiry(entry) for _, _, entry in entries})
+    hidden |= await marked_at_any_time(agency, {_inquiry(entry) for _, _, entry in entries})
     seen = [(row, salt, entry) for row, salt, entry in entries if _inquiry(entry) not in hidden]
     corrected = await approved_fields(agency, [entry["id"] for _, _, entry in seen])
     proofs = await _proofs(agency, [row for row, _, _ in seen])
@@ -106,7 +106,7 @@ def _is_frozen(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> b
     return agency.bars.look(number, str(_said(entry, "information"))).frozen
 
 
-async def _marked_at_any_time(agency: HostedAgency, numbers: Collection[str]) -> set[str]:
+async def marked_at_any_time(agency: HostedAgency, numbers: Collection[str]) -> set[str]:
     """Those of these inquiries that any record says are not to be disclosed: whoever that is about, in the period asked for or outside it."""
     if not numbers:
         return set()

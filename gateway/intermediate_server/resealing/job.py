@@ -1,5 +1,5 @@
-"""The re-sealing of one agency's rows at an intermediate server (copies, whose they were, codes, whose look-ups staff must not make, whose bars they have set), and
-its entries of the log.
+"""The re-sealing of one agency's rows at an intermediate server (copies, whose they were, codes, whose look-ups staff must not make, whose bars they have set,
+why a provision is held), and its entries of the log.
 
 A code and the index that finds it are made anew together, and so is a relation of staff: each row is found under its earlier key until then (docs/adr/0064).
 """
@@ -15,6 +15,7 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding
+from gateway.intermediate_server.provision import grounds
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration, rekeying, withdrawn
 from gateway.intermediate_server.replica.rekeying import PersonKeyRows
@@ -48,6 +49,10 @@ def _bar(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
     return bar_id, *whose.kept(ring, agency.id, bar_id, whose.opened(ring, agency.id, bar_id, row["number_sealed"]))
 
 
+def _ground(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
+    return grounds.anew(agency.keys.ring, agency.id, row)
+
+
 CODES: Final = binding.PURPOSE
 STAFF: Final = factors.RING
 _TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
@@ -55,6 +60,7 @@ _TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
     (STAFF, "staff_relation", _relation),
     (whose.PURPOSE, "bar", _bar),
     (whose.PURPOSE, "replica_withdrawn", withdrawn.anew),
+    (grounds.PURPOSE, "provision_ground", _ground),
 )
 """Purpose, name of its table's statements, and how a row is made anew."""
 PURPOSES: Final = (registration.PURPOSE, CODES, STAFF)

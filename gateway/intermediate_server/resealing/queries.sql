@@ -63,3 +63,17 @@ where p.staff_id = r.staff_id and p.relation = r.relation and p.person_index = r
 
 -- name: count_staff_relation
 select count(*) from staff_relation where number_sealed is not null and (substring(number_sealed from 2 for 4) = int4send($1)) = $2
+
+-- name: page_of_provision_ground
+with page as (select permit_id from provision where ground_sealed is not null and permit_id > $1 order by permit_id limit $2),
+held as materialized (
+    select p.permit_id, p.ground_sealed from provision p join page using (permit_id)
+    where substring(p.ground_sealed from 2 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(permit_id) from page) as last, held.permit_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_provision_ground
+update provision p set ground_sealed = r.ground_sealed from unnest($1::text[], $2::bytea[]) as r (permit_id, ground_sealed) where p.permit_id = r.permit_id
+
+-- name: count_provision_ground
+select count(*) from provision where ground_sealed is not null and (substring(ground_sealed from 2 for 4) = int4send($1)) = $2

@@ -112,12 +112,13 @@ on conflict (key_purpose) do update set erased = held.erased + excluded.erased w
 returning kind, erased
 
 -- name: left_of_ended
--- Whether something of a kind is there that was over before an instant.
+-- Whether something of a kind is there that was over before an instant; also of somebody who left, nobody knows when.
 select case $1::text
     when 'bars' then exists (select from bar where state = 'lifted' and changed_at < $2)
     when 'codes' then exists (select from former_code where ended_at < $2)
     when 'withdrawals' then exists (select from replica_withdrawn where withdrawn_at < $2)
-    else exists (select from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $2)
+    else exists (
+        select from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and coalesce(m.left_at, '-infinity') < $2)
 end
 
 -- name: erasure

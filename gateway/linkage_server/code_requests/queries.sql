@@ -1,6 +1,15 @@
 -- name: open_run
 insert into code_run (run_id, started_at) values ($1, $2) on conflict (run_id) do nothing returning run_id
 
+-- name: open_run_after_restore
+-- Once for each time that the log of the intermediate server ($1) was opened anew, as its checkpoints say; $3: origins of those that are not written yet.
+insert into code_run (run_id, started_at, opened_anew)
+select 'opened-anew/' || max(times), $2, max(times)
+from (
+    select substring(origin from '~([1-9][0-9]{0,5})/[0-9]+$')::integer as times
+    from (select origin from peer_checkpoint union all select unnest($3::text[])) known where starts_with(origin, $1 || '~')) seen
+having max(times) is not null on conflict do nothing
+
 -- name: open_runs
 select run_id from code_run where state = 'running' order by started_at, run_id
 
@@ -11,24 +20,31 @@ select state from code_run where run_id = $1
 select run_id, state, started_at, finished_at from code_run where started_at >= $1 order by started_at desc, run_id desc limit $2
 
 -- name: forget_code_runs
-delete from code_run where state = 'done' and finished_at < $1
+-- But for those that are made once.
+delete from code_run where state = 'done' and finished_at < $1 and opened_anew is null
 
 -- name: close_runs
 update code_run set state = 'done', finished_at = $2 where run_id = any($1::text[]) and state = 'running'
 
 -- name: hastening
-select run_id, started_at, hastening_after from code_run where state = 'running' and hastening_after is not null order by started_at, run_id limit 1
+select run_id, started_at, hastening_after, opened_anew from code_run where state = 'running' and hastening_after is not null order by started_at, run_id limit 1
 
 -- name: hasten
 -- The next people, by integrated number: a run asks at once for everybody who has no code, and anew for those whose request may have been lost; not
--- for those in a file under way, nor for whoever has moved since it began. Returns the last of a full page.
+-- for those in a file under way, nor for whoever has moved since it began. $4: whether codes may have been lost: then those who have one are asked about
+-- too, whoever was given another one by the message of that. Returns the last of a full page.
 with page as materialized (
     select integrated_number from code_standing where integrated_number > $2 order by integrated_number limit $3),
 hastened as (
-    update code_standing c set state = case when c.state in ('requested', 'refused') then 'none' else c.state end,
-        reason = case when c.state = 'refused' then null else c.reason end, tries = 0, next_at = $1, changed_at = $1
+    update code_standing c set
+        state = case when c.state in ('requested', 'refused') then 'none' when c.state <> 'bound' then c.state when c.message_id is null then 'requested'
+            else 'replacing' end,
+        reason = case when c.state = 'refused' then null when c.state <> 'bound' or c.message_id is null then c.reason
+            when starts_with(c.message_id, 'number/') then 'number_changed' else 'resident_record_changed' end,
+        tries = 0, next_at = $1, changed_at = $1
     from page
-    where c.integrated_number = page.integrated_number and c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+    where c.integrated_number = page.integrated_number
+        and (c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') or $4 and c.state = 'bound')
         and c.changed_at <= $1 and (c.state <> 'none' or c.next_at > $1)
         and not exists (select from code_request_line l where l.integrated_number = c.integrated_number))
 select case when count(*) = $3 then max(integrated_number) end from page

@@ -87,6 +87,7 @@ class CodeRequests:
         while True:
             self._wake.clear()
             try:
+                await store.open_run_after_restore(self.agency, self.agency.clock())
                 runs = await store.open_runs(self.agency)
                 seen = await self._turn(hastened=bool(runs))
                 self._failures = 0

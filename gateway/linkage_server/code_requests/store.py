@@ -59,12 +59,20 @@ async def open_run(agency: Agency, run_id: str, now: datetime) -> None:
         await connection.execute(_SQL["open_run"], run_id, now)
 
 
+async def open_run_after_restore(agency: Agency, now: datetime) -> None:
+    """A run for everybody who has a code, too, when the intermediate server's log was opened anew since the last one: a restore loses codes."""
+    async with agency.database.inside(agency.tenant) as connection:
+        log = f"sekisho.example/{agency.id}/intermediate"
+        await connection.execute(_SQL["open_run_after_restore"], log, now, agency.committer.kept_origins())
+
+
 async def hasten_page(connection: Connection, size: int) -> bool:
     """Hasten the next people of the run that has begun first; False when every run is through with that."""
     run = await connection.fetchrow(_SQL["hastening"])
     if run is None:
         return False
-    after = await connection.fetchval(_SQL["hasten"], run["started_at"], run["hastening_after"], size)
+    lost = run["opened_anew"] is not None
+    after = await connection.fetchval(_SQL["hasten"], run["started_at"], run["hastening_after"], size, lost)
     await connection.execute(_SQL["advance_hastening"], run["run_id"], after)
     return True
 

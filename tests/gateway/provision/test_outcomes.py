@@ -28,7 +28,7 @@ def test_the_table_is_the_enumeration():
         ("inquiry.not_provided", None, "not_provided"),
         ("inquiry.held", None, "held"),
         ("provision.released", None, "answered"),
-        ("provision.held", "person_barred", "held"),
+        ("provision.held", "held", "held"),
         ("provision.expired", "held_past_deadline", "expired"),
         ("inquiry.registered", None, None),
         ("inquiry.refused_by_provider", "affair_not_listed", "refused_by_list"),

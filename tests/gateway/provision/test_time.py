@@ -120,7 +120,7 @@ async def test_a_hold_is_escalated_once_before_its_deadline_and_expires_after_it
         for one in await world.entries()
         if one["kind"] == "held.escalated" and one["facts"]["permit_id"] == question.permit_id
     ]
-    assert [(one["reason"], one["actor"]) for one in told] == [("item_barred", "auto")]
+    assert [(one["reason"], one["actor"]) for one in told] == [("held", "auto")]
     world.now = deadline
     await world.time_passes()
     assert (await world.later(question)).disposition == "held"

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.intermediate_server.operations import restoring
 from gateway.intermediate_server.retention import erasing
 
 ONE = "100000000000001"
@@ -109,3 +110,38 @@ async def test_more_than_a_stretch_goes_in_several(records, monkeypatch):
         assert (await kept(records))[1] == left
     [row] = await records.inside("select erased from erasure")
     assert row["erased"] == 25
+
+
+async def left_with_a_restore(records) -> None:
+    """Somebody with a relation whom the backup has at work, and who has left since."""
+    await records.inside(
+        "insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)"
+        " values ('tanto-3', 'kokuho', 'active', '$argon2id$', false, 'infinity', 'infinity', 1, 'f')"
+    )
+    await records.inside("insert into staff_relation values ('tanto-3', 'household', 'p')")
+    async with records.administrator() as admin:
+        await admin.execute(restoring._SQL["end_people"], ["tanto-3"], "admin-1", "card", records.clock())
+
+
+async def test_relations_of_somebody_who_left_before_a_restore_are_kept_to_their_time_and_go(records):
+    await left_with_a_restore(records)
+    over = records.clock.now + records.agency.limits.ended_kept_for
+    records.clock.now = over
+    await sweep(records)
+    assert (await kept(records))[2] == 1
+    records.clock.now = over + timedelta(seconds=1)
+    await sweep(records)
+    assert (await kept(records))[2] == 0
+
+
+async def test_relations_of_somebody_who_left_nobody_knows_when_are_no_certificates(records):
+    await put(records)
+    await left_with_a_restore(records)
+    records.clock.now += records.agency.limits.ended_kept_for + DAY
+    await sweep(records)
+    [row] = await records.inside("select * from erasure where kind = 'relations'")
+    assert await erasing.nothing_left(records.agency, [row])
+    async with records.administrator() as admin:
+        await admin.execute("update staff_member set left_at = null")
+        await admin.execute("insert into staff_relation values ('tanto-3', 'household', 'p')")
+    assert not await erasing.nothing_left(records.agency, [row])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from evidence.entry import EntryKind
 from evidence.findings import FindingName
@@ -80,6 +80,20 @@ async def test_what_is_not_to_be_disclosed_is_not_disclosed_to_whom_a_correction
         await records.corrected(registered.entry_id, OTHER)
     shown = [json.loads(one.view) for one in await extracted(records, OTHER)]
     assert [(view["outcome"], view["inquiry_number"]) for view in shown] == [("corrected", told["inquiry_number"])]
+
+
+async def test_what_was_not_to_be_disclosed_stays_so_when_the_record_that_said_so_is_gone(records):
+    """The held record has no mark, the release has; the correction of the first outlives both."""
+    number = records.agency.new_id("Q", records.clock())
+    held = await records.put(ONE, EntryKind.PROVISION_HELD, inquiry_number=number)
+    await records.put(ONE, EntryKind.PROVISION_RELEASED, inquiry_number=number, non_disclosure=True)
+    await records.years_pass(datetime(2025, 5, 1, tzinfo=UTC))
+    await records.corrected(held.entry_id, ONE)
+    assert await extracted(records, ONE) == []
+    await records.years_pass(datetime(2030, 4, 2, tzinfo=UTC))
+    await records.sweep()
+    assert await records.inside("select 1 from log_entry where entry_id = $1 and body is not null", held.entry_id) == []
+    assert await extracted(records, ONE) == []
 
 
 async def test_what_is_about_frozen_information_is_not_there_until_that_is_lifted(records):

@@ -355,7 +355,7 @@ def expected_by_a_scenario() -> set[str]:
 
 def test_every_ground_of_a_hold_is_a_reason_that_a_scenario_may_expect():
     document = yaml.safe_load((ROOT / "docs/openapi/intermediate.yaml").read_text(encoding="utf-8"))
-    grounds = re.search(r"'ground': {'type': 'string', 'enum': \[(.*?)\]", str(document))
+    grounds = re.search(r"'ground': {'type': \['string', 'null'\], 'enum': \[(.*?), None\]", str(document))
     assert grounds
     assert {name.strip("'") for name in grounds.group(1).split(", ")} <= set(known()[DEFAULT].names["reason"])
 

@@ -1,0 +1,81 @@
+"""A restored intermediate server has lost the codes that came since its backup: everybody is asked about once more (SC-15, LS-4; docs/adr/0105)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gateway.linkage_server.test_codes_continuous import BOUND, ORDERS, order, standing
+from tests.support.resident_files import four_items, individual_number, load, person
+
+OPENED = "insert into peer_checkpoint (origin, size, note, seen_at) values ($1, 1, 'note', now())"
+
+
+@pytest.fixture
+async def ward(world):
+    """Three people whom the resident network knows."""
+    await world.register(scopes=ORDERS)
+    world.neighbours.people = {individual_number(nth): four_items(nth) for nth in range(1, 4)}
+    return world
+
+
+async def a_run(caller, key):
+    answer = await caller.post("/v1/code-requests", {"wait_ms": 20000}, token=await caller.token(), key=key)
+    return answer.body["people"]["bound"]
+
+
+async def number_of(ward, nth):
+    [row] = await ward.rows("select integrated_number from addressee where addressee_number = $1", f"{nth:010d}")
+    return f"{row['integrated_number']:015d}"
+
+
+async def lose(ward, nth):
+    """The intermediate server has no code of this person any more."""
+    ward.neighbours.bound.discard(lost := await number_of(ward, nth))
+    ward.neighbours.acquisitions.pop(lost)
+    return lost
+
+
+async def test_ls_4_whoever_lost_the_code_with_a_restore_gets_one_and_nobody_is_asked_about_twice(ward):
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(1), person(2), person(3)])
+        assert await a_run(caller, "k1") == 3
+        lost = await lose(ward, 2)
+        sent = len(ward.neighbours.requests)
+        await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~1/2026")
+        assert await a_run(caller, "k2") == 3
+        assert lost in ward.neighbours.bound
+        assert len(ward.neighbours.requests) == sent + 1
+        asked = len(ward.neighbours.lists)
+        assert await a_run(caller, "k3") == 3
+        assert len(ward.neighbours.lists) == asked, "once for each time that the log was opened anew"
+        again = await lose(ward, 3)
+        await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~2/2026")
+        assert await a_run(caller, "k4") == 3
+        assert again in ward.neighbours.bound
+
+
+async def test_ls_4_another_code_that_was_lost_with_a_restore_comes_again_under_its_message(ward):
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(1), person(2)])
+        assert await a_run(caller, "k1") == 2
+        await order(caller, "replace", await caller.token(), "o1", 1, ground="resident_record_changed")
+        assert await standing(ward, want := {1: BOUND, 2: BOUND}) == want
+        assert await a_run(caller, "k2") == 2
+        assert len(ward.neighbours.replaced) == 1
+        ward.neighbours.replaced.clear()
+        await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~1/2026")
+        assert await a_run(caller, "k3") == 2
+        assert len(ward.neighbours.replaced) == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["suginami/intermediate~1/2026", "setagaya/linkage~1/2026", "setagaya/intermediate/2026"]
+)
+async def test_a_log_of_another_server_or_one_that_lost_nothing_asks_about_nobody(ward, origin):
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(1)])
+        assert await a_run(caller, "k1") == 1
+        await ward.rows(OPENED, f"sekisho.example/{origin}")
+        asked = len(ward.neighbours.lists)
+        assert await a_run(caller, "k2") == 1
+    assert len(ward.neighbours.lists) == asked
