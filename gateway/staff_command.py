@@ -136,7 +136,7 @@ ACTIONS: Final = {
     "approve": "権限を承認する。申請者・本人以外 (approve, as a second person)",
     "reject": "権限を却下する (reject)",
     "revoke": "権限を失効させる。直ちに効く (revoke, at once)",
-    "check": "失効を確かめる。失効させた人以外 (check a revocation, as a second person)",
+    "check": "失効を確かめる。失効させた人でも本人でもない人 (check a revocation that neither you made nor is of your right)",
     "analyse": "アクセスログの分析 (analysis of the access log)",
 }
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -45,6 +45,17 @@ NUL_IN_TEXT: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.Untranslata
 
 IN_EACH_OTHERS_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Others held for too long what a statement needs: nothing was done, and the same may be asked again."""
+
+
+@contextmanager
+def as_away(what: str) -> Iterator[None]:
+    """What the database refuses inside is told as one that is away, in these words; U+0000 stays what it is. Raises StorageUnavailableError."""
+    try:
+        yield
+    except NUL_IN_TEXT:
+        raise
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError(what) from None
 
 
 class CommitUnknownError(StorageUnavailableError):

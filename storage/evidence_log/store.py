@@ -19,7 +19,7 @@ from evidence.canonical import timestamp
 from evidence.checkpoint import format_vkey
 from evidence.export import Header, LogParty, PeerCheckpoint, StoredEntry, Writer
 from storage import sql
-from storage.database import Connection, Database, StorageUnavailableError
+from storage.database import Connection, Database, as_away
 
 _QUERIES = sql.load("storage.evidence_log")
 _STRETCH: Final = 5_000
@@ -70,11 +70,9 @@ def _held(peer: asyncpg.Record) -> PeerCheckpoint:
 
 @asynccontextmanager
 async def _reading(database: Database, tenant: str) -> AsyncIterator[Connection]:
-    try:
+    with as_away("the evidence log could not be read"):
         async with database.inside(tenant) as connection:
             yield connection
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the evidence log could not be read") from None
 
 
 async def search(database: Database, tenant: str, inquiry_number: str) -> list[dict[str, Any]]:

@@ -322,6 +322,7 @@ async def provider_world(
     signers = {one: Signer(generate_seed()) for one in shipped().agencies}
     signers[PROVIDER] = keys.ring.signer("signing")
     core, publisher, root = (Signer(generate_seed()) for _ in range(3))
+    backup = new_one_time_key()
     found = [_register(signers, core, publisher, root, register or {})]
     worlds: list[ProviderWorld] = []
 
@@ -350,9 +351,9 @@ async def provider_world(
             id=PROVIDER, tenant=tenant, database=database, known=registering.look_of(database), committer=committer, keys=keys, register=lambda: found[-1],
             lists=lists, layouts=read_layouts(), limits=LIMITS, clock=clock, permits=channel, inquiries=channel, late_outcomes=channel,
             list_versions=channel, held_checkpoints=channel, code_epochs=channel, code_renewals=channel, circuits=(), erasures=ErasureJournal.beside(folder / f"keys{mark}.json", keys.ring),
-            backup_key=lambda: None, peer_note=lambda _note: None, bars=bars,
+            backup_key=lambda: backup.public, peer_note=lambda _note: None, bars=bars,
         )  # fmt: skip
-        desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST))
+        desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST, origins=frozenset({"https://localhost"})))
         worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk, registers=found))
         working = asyncio.create_task(commit([committer]))
         await staff_at_work.enter(desk, ("staff-1", "staff-2", "staff-9"), NOON)

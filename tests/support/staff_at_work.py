@@ -73,7 +73,8 @@ async def enter(desk: StaffDesk, staff_ids: Iterable[str], since: datetime) -> N
             continue
         member, session = _member(staff_id, since), _session(staff_id, since)
         row = (staff_id, member.office, member.password_hash, False, member.password_until, member.valid_until, "test")
-        opened = (session.token_hash, staff_id, session.card_id, b"", since, session.until, False, session.reason, "")
+        until, why = session.until, session.reason
+        opened = (session.token_hash, staff_id, session.card_id, b"", since, until, False, why, "", member.version)
         rights = (
             [store.add_grant(_grant(staff_id, one, since)) for one in Function]
             if staff_id not in _ADMINISTRATORS

@@ -207,8 +207,8 @@ async def _correction(agency: HostedAgency, correction_id: str) -> Record:
 async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, Any]:
     """IF_TKM_90064: another person approves or rejects exactly what was proposed. Raises ProblemError 401, 403, 404, 409.
 
-    1. the right covers the record; 2. it is another person with another card than the proposal's (SC-11); 3. to approve, whoever proposed it
-    still may; 4. the content is what was seen; 5. both factors anew, for this; 6. approved, the correction is an entry, with the same commit
+    1. the right covers the record; 2. it is another person with another card than the proposal's (SC-11); 3. the content is what was seen;
+    4. both factors anew, for this; 5. to approve, whoever proposed it still may; 6. approved, the correction is an entry, with the same commit
     that closes the proposal.
     """
     agency = acting.desk.agency
@@ -218,13 +218,13 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
         raise _decided_already()
     if acting.staff_id == kept["proposed_by"] or acting.session.card_id == kept["proposed_card"]:
         raise ProblemError(403, "second_person_needed", "Another person, with another card, must decide a correction.")
-    if item.approve:
-        said = log_store.shown(first)
-        await check_asker(acting, Function.RECORDS_CORRECT, kept["proposed_by"], said["item"], said["information"])
     if item.content_hash != kept["content_hash"]:
         raise ProblemError(409, "content_changed", "This is not what was proposed; show the record again.")
     event = "correct" if item.approve else "reject"
     await prove_for(acting, f"{event}/{item.correction_id}/{item.content_hash}", item.proof, now)
+    if item.approve:
+        said = log_store.shown(first)
+        await check_asker(acting, Function.RECORDS_CORRECT, kept["proposed_by"], said["item"], said["information"])
     decided = (
         item.correction_id, item.content_hash, "approved" if item.approve else "rejected", now, acting.staff_id,
         acting.session.card_id,

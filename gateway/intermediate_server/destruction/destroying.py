@@ -13,7 +13,6 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
-import asyncpg
 import msgspec
 from asyncpg import Record
 from msgspec import Meta
@@ -32,7 +31,7 @@ from keys.binding import bind
 from keys.ring import State
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from storage.key_changes import destroy, destroyed, finish_destructions, set_aside
 from storage.key_store import KeyStoreError
 from transport.problem import ProblemError
@@ -161,9 +160,9 @@ async def ask(acting: Acting, item: AskItem, now: datetime) -> dict[str, Any]:
 async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, Any]:
     """IF_SYM_90097: approve or reject exactly what was asked. Raises ProblemError 401, 403, 404, 409, 503.
 
-    1. it is open, and the content is what was seen; 2. an approval is another person's with another card, and whoever asked could still ask;
-    3. both factors anew, for exactly this; 4. decided, on record with both people; of the own ring the version goes (`_destroy`); 5. for another server the
-    order is signed. Whoever has approved may call again, without anything new on record: for the same order, or if the version did not go.
+    1. it is open, and the content is what was seen; 2. an approval is another person's with another card; 3. both factors anew, for exactly this;
+    4. whoever asked could still ask, and it is decided, on record with both people; of the own ring the version goes (`_destroy`); 5. for another server
+    the order is signed. Whoever has approved may call again, without anything new on record: for the same order, or if the version did not go.
     """
     agency = acting.desk.agency
     row = await _one(agency, item.destruction_id)
@@ -174,32 +173,28 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
     if row["state"] != "asked" and not again:
         raise _decided_already()
     # 2
-    if item.approve and not again:
-        await _check_second_person(acting, row)
+    own = acting.staff_id == row["asked_by"] or acting.session.card_id == row["asked_card"]
+    if item.approve and not again and own:
+        raise ProblemError(403, "second_person_needed", "Another person, with another card, must approve this.")
     # 3
     event = "approve_destruction" if item.approve else "reject_destruction"
     await prove_for(acting, f"{event}/{item.destruction_id}/{item.content_hash}", item.proof, now)
     # 4
-    own = item.approve and row["server"] == Server.INTERMEDIATE
-    if own:
+    here = item.approve and row["server"] == Server.INTERMEDIATE
+    if here:
         await _destroy(acting, row, item, now)
     elif not again:
         await _record(acting, row, item, now)
     row = await _one(agency, item.destruction_id)
     # 5
-    order = {"order": _order(agency, row)} if item.approve and not own else {}
+    order = {"order": _order(agency, row)} if item.approve and not here else {}
     return _shown(agency, row) | order
 
 
-async def _check_second_person(acting: Acting, row: Record) -> None:
-    """Raises ProblemError 403, 409."""
-    if acting.staff_id == row["asked_by"] or acting.session.card_id == row["asked_card"]:
-        raise ProblemError(403, "second_person_needed", "Another person, with another card, must approve this.")
-    await check_asker(acting, Function.KEYS_DESTROY, row["asked_by"])
-
-
 async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime) -> None:
-    """1. what was begun before is finished; 2. it may still be destroyed; 3. set aside; 4. on record; 5. it goes. Raises ProblemError 404, 409, 503."""
+    """1. what was begun before is finished; 2. it may still be destroyed; 3. set aside; 4. on record, or it opens again; 5. it goes. Raises ProblemError
+    401, 403, 404, 409, 503.
+    """
     agency, what = acting.desk.agency, (row["purpose"], row["version"])
     async with agency.destroying:
         # 1
@@ -216,7 +211,11 @@ async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime)
             # 3
             set_aside(agency.keys, *what)
             # 4
-            await _record(acting, row, item, now)
+            try:
+                await _record(acting, row, item, now)
+            except ProblemError:
+                await _finish(agency)
+                raise
             # 5
             destroy(agency.keys, *what)
     KEY_EVENTS.labels("destroyed").inc()
@@ -224,6 +223,8 @@ async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime)
 
 async def _record(acting: Acting, row: Record, item: DecideItem, now: datetime) -> None:
     """The decision and its entry. Raises ProblemError 401, 403, 409, StorageUnavailableError."""
+    if item.approve:
+        await check_asker(acting, Function.KEYS_DESTROY, row["asked_by"])
     if not await acting.commit(_decision(acting, row, item, now)):
         raise _decided_already()
 
@@ -281,11 +282,9 @@ def _writing_keys() -> Iterator[None]:
 
 async def _one(agency: HostedAgency, destruction_id: str) -> Record:
     """Raises ProblemError 404, StorageUnavailableError."""
-    try:
+    with as_away("the destructions of keys could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             found = await connection.fetchrow(_SQL["destruction"], destruction_id)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the destructions of keys could not be read") from None
     if found is None:
         raise ProblemError(404, "destruction_unknown", "There is no destruction of that id; list them again.")
     return found

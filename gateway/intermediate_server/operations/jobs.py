@@ -12,7 +12,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
 from gateway.batch import jobs
@@ -25,7 +24,7 @@ from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
 from storage.committer import Statement, Write
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 
 _SQL = sql.load("gateway.intermediate_server.operations")
 _OPEN: Final = Statement("open_job", _SQL["open_job"])
@@ -111,21 +110,17 @@ def _sources(agency: HostedAgency) -> tuple[Source, ...]:
 
 
 async def _of_table(agency: HostedAgency, kind: str, since: datetime, most: int) -> list[Job]:
-    try:
+    with as_away("the jobs could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["jobs"], kind, since, most)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the jobs could not be read") from None
     return [job_of(row, kind, row["job_id"], JobState(row["state"])) for row in rows]
 
 
 async def _renewals(agency: HostedAgency, since: datetime, most: int) -> list[Job]:
     """Each renewal of all codes to a new epoch (IS-1); it goes on by itself. One that left some codes as they were has failed for those."""
-    try:
+    with as_away("the jobs could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["code_renewals"], since, most)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the jobs could not be read") from None
     return [
         Job(
             kind="code_renewal",
@@ -157,11 +152,9 @@ async def _renew_again(agency: HostedAgency, job: Job, _identity: str) -> str:
 
 async def _counting(agency: HostedAgency, _since: datetime, _most: int) -> list[Job]:
     """The counting of the log for the statistics never ends; behind by less than a stretch it counts as done."""
-    try:
+    with as_away("the jobs could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             row = await connection.fetchrow(_SQL["counting"])
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the jobs could not be read") from None
     counted, size = (row["counted"], row["size"]) if row else (0, 0)
     state = JobState.DONE if size - counted < statistics.STRETCH else JobState.RUNNING
     return [Job(kind="statistics", id=_COUNTING, state=state, done=counted, total=size)]

@@ -70,7 +70,9 @@ class LogInItem(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def signed_by_card(proof: Proof) -> dict[str, str]:
-    """What the card has signed, for the record: anybody who has its public key can tell that it was the card and not the server."""
+    """What the card has signed, of a proof that was examined, for the record: anybody who has its public key can tell that it was the card and not
+    the server.
+    """
     if proof.webauthn is None:
         return {"challenge": proof.challenge.hex(), "signature": (proof.signature or b"").hex()}
     response = proof.webauthn.get("response", {})
@@ -83,7 +85,8 @@ LOG_IN_ITEM = msgspec.json.Decoder(LogInItem)
 
 
 def token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    """Of any bytes that a header may have, which come as surrogates where they are no UTF-8."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def challenge(desk: StaffDesk, item: ChallengeItem, certificate: bytes, now: datetime) -> dict[str, Any]:
@@ -121,10 +124,11 @@ async def prove(desk: StaffDesk, asked: Asked, proof: Proof, now: datetime) -> E
     if isinstance(found, Doubt):
         raise await _refused(desk, asked, found, now, known=member is not None)
     person, terminal = _keys(asked)
-    follow = [Write(store.FORGET_ATTEMPTS, (person,)), Write(store.UNCOUNT_ATTEMPT, (terminal,))]
-    if count is not None:
-        follow.append(Write(store.COUNT_CARD, (found.card.card_id, count)))
-    await desk.agency.committer.apply(Commit(step=_PROVED, follow=tuple(follow)))
+    follow = (Write(store.FORGET_ATTEMPTS, (person,)), Write(store.UNCOUNT_ATTEMPT, (terminal,)))
+    guard = None if count is None else Write(store.COUNT_CARD, (found.card.card_id, count))
+    proved = await desk.agency.committer.apply(Commit(step=_PROVED, guard=guard, follow=follow))
+    if guard is not None and not isinstance(proved, Applied):
+        raise await _refused(desk, asked, Doubt.CARD, now, known=True)
     return found
 
 
@@ -216,12 +220,12 @@ async def log_in(desk: StaffDesk, item: LogInItem, certificate: bytes, now: date
     )
     commit = Commit(
         step=_ENTERED,
-        guard=Write(store.OPEN_SESSION, (*row, item.reason, item.reference)),
+        guard=Write(store.OPEN_SESSION, (*row, item.reason, item.reference, member.version)),
         follow=(Write(store.END_OLDEST_SESSIONS, (member.staff_id, desk.rules.sessions, now)),),
         entries=(entry,),
     )
     if not isinstance(await desk.agency.committer.apply(commit), Applied):
-        raise await _refused(desk, asked, Doubt.LEFT, now, known=True)
+        raise await _refused(desk, asked, Doubt.CHANGED, now, known=True)
     LOGINS.labels(desk.agency.id, "logged_in").inc()
     return {
         "session": token,

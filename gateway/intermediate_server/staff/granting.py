@@ -19,6 +19,7 @@ from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.people import OFFICE, MemberState
 from gateway.intermediate_server.staff.rights import (
     EVERYTHING,
+    PROVED,
     File,
     Function,
     Grant,
@@ -38,8 +39,6 @@ AFFAIR: Final = re.compile(r"\*|(?!.*[0-9]{10})[0-9A-Za-z.-]{1,60}")
 """An item of the list, or all of them; nothing as long as a number of a person."""
 GRANT_ID: Final = re.compile(r"G[0-9A-HJKMNP-TV-Z]{26}")
 _CHANGED = commit_step("intermediate", "staff.grant_changed")
-_PROVED: Final = frozenset({GrantEvent.APPROVE, GrantEvent.REJECT, GrantEvent.CHECK})
-"""What needs both factors at that moment, for exactly that content: an open terminal must not be enough."""
 _WHY: Final = {
     GrantRefusal.STATE: (409, "The grant is not in a state for that; list the grants again."),
     GrantRefusal.SECOND_PERSON: (
@@ -150,8 +149,8 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
     event = GrantEvent(str(item.__struct_config__.tag))
     seen, signed = "", {}
     if isinstance(item, ApproveItem | RejectItem | CheckItem):
-        seen, signed = item.content_hash, signed_by_card(item.proof)
         await prove_for(acting, f"{event.value}/{item.grant_id}/{item.content_hash}", item.proof, now)
+        seen, signed = item.content_hash, signed_by_card(item.proof)
     scope = _scope(item.scope, _informations(desk.agency), now) if isinstance(item, EditItem) else None
     after = step(grant, event, acting.actor, now, agency=desk.agency.id, scope=scope, seen=seen)
     if isinstance(after, GrantRefusal):
@@ -232,7 +231,7 @@ async def _commit(
     signed: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     scope = grant.scope
-    function = Function.STAFF_APPROVE if event in _PROVED else Function.STAFF_ADMINISTER
+    function = Function.STAFF_APPROVE if event in PROVED else Function.STAFF_ADMINISTER
     entry = acting.entry(
         now,
         EntryKind.GRANT_CHANGED,

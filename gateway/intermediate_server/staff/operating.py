@@ -134,8 +134,6 @@ class Acting:
             if done.by is not None and done.by == commit.guard:
                 return False
             acting = await self._anew()
-            if done.by is None:
-                return False
         raise _ended()
 
     async def _under(self, commit: Commit, grants: Iterable[Grant], now: datetime) -> Applied | Lost:

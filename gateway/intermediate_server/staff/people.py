@@ -163,6 +163,8 @@ class Doubt(StrEnum):
     INITIAL_EXPIRED = "initial_expired"
     CARD = "card"
     CARD_EXPIRED = "card_expired"
+    CHANGED = "changed_meanwhile"
+    """Left, or another password, card or office, while the factors were examined."""
 
 
 @dataclass(frozen=True, slots=True)

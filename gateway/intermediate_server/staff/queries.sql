@@ -89,8 +89,9 @@ with gone as (update staff_card set state = 'revoked' where staff_id = any($1::t
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
 -- name: count_card
+-- A counter goes up, or there is none (0): of two that say the same one is a copy.
 update staff_card c set sign_count = r.sign_count from unnest($1::text[], $2::bigint[]) as r (card_id, sign_count)
-where c.card_id = r.card_id and c.sign_count <= r.sign_count
+where c.card_id = r.card_id and (c.sign_count < r.sign_count or (c.sign_count = 0 and r.sign_count = 0))
 returning c.card_id
 
 -- name: spend_challenge
@@ -146,20 +147,23 @@ counted as (update staff_attempt a set failures = greatest(a.failures - r.tries,
 select u.key from unnest($1::text[]) as u (key)
 
 -- name: open_session
+-- Of somebody who is as they were when their factors were examined: with the same password still.
 insert into staff_session (token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference)
 select r.token_hash, r.staff_id, r.card_id, r.certificate, r.opened_at, r.opened_at, r.until, r.restricted, r.reason, r.reference
-from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::text[], $9::text[])
-    as r (token_hash, staff_id, card_id, certificate, opened_at, until, restricted, reason, reference)
-join staff_member m on m.staff_id = r.staff_id and m.state = 'active'
+from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::text[], $9::text[],
+    $10::bigint[]) as r (token_hash, staff_id, card_id, certificate, opened_at, until, restricted, reason, reference, member_version)
+join staff_member m on m.staff_id = r.staff_id and m.state = 'active' and m.version = r.member_version
 join staff_card c on c.card_id = r.card_id and c.state = 'active'
 returning token_hash
 
 -- name: end_oldest_sessions
+-- Log-ins of one person that share a commit end once what is too many together.
 with r as (select * from unnest($1::text[], $2::integer[], $3::timestamptz[]) as r (staff_id, keep, at)),
 gone as (
     update staff_session s set ended_at = o.at, ended_how = 'superseded' from (
         select p.token_hash, r.at, r.keep, row_number() over (partition by p.staff_id order by p.opened_at desc, p.token_hash) as place
-        from staff_session p join r on r.staff_id = p.staff_id where p.ended_at is null
+        from staff_session p join (select distinct on (staff_id) staff_id, keep, at from r order by staff_id, at desc) as r
+            on r.staff_id = p.staff_id where p.ended_at is null
     ) as o where o.token_hash = s.token_hash and o.place > o.keep
 )
 select staff_id from r

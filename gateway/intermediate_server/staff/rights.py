@@ -137,6 +137,8 @@ class GrantEvent(StrEnum):
     CHECK = "check"
 
 
+PROVED: Final = frozenset({GrantEvent.APPROVE, GrantEvent.REJECT, GrantEvent.CHECK})
+"""What needs both factors at that moment, for exactly that content: an open terminal must not be enough."""
 TRANSITIONS: Final[Mapping[tuple[GrantState, GrantEvent], GrantState]] = {
     (GrantState.REQUESTED, GrantEvent.EDIT): GrantState.REQUESTED,
     (GrantState.REQUESTED, GrantEvent.APPROVE): GrantState.EFFECTIVE,
@@ -254,7 +256,7 @@ def step(
     scope: Scope | None = None,
     seen: str = "",
 ) -> Grant | GrantRefusal:
-    """The grant after an event, or why not. `scope`: of an edit; `seen`: digest of what an approver was shown."""
+    """The grant after an event, or why not. `scope`: of an edit; `seen`: digest of what whoever decides was shown."""
     state = TRANSITIONS.get((grant.state, event))
     if state is None:
         return GrantRefusal.STATE
@@ -283,20 +285,18 @@ def _refusal_of(
     now: datetime,
     seen: bool,  # noqa: FBT001 (one fact)
 ) -> GrantRefusal | None:
-    """1. An approval is another person's and another card's than the request's, and not the holder's (SC-11); 2. it is for the content
-    as it stands; 3. and for a period that is not over; 4. a revocation is checked by another person than whoever revoked.
+    """1. An approval is another person's and another card's than the request's, the check of a revocation than the revocation's, and neither
+    is the holder's (SC-11); 2. they and a rejection are for the content as it stands; 3. an approval for a period that is not over.
     """
-    if event is GrantEvent.APPROVE:
-        if by.staff_id in (grant.requested.staff_id, grant.staff_id) or by.card_id == grant.requested.card_id:
+    firsts = {GrantEvent.APPROVE: grant.requested, GrantEvent.CHECK: grant.revoked}
+    if event in firsts:
+        first = firsts[event]
+        if first is None or by.staff_id in (first.staff_id, grant.staff_id) or by.card_id == first.card_id:
             return GrantRefusal.SECOND_PERSON
-        if not seen:
-            return GrantRefusal.CONTENT
-        if now >= grant.scope.valid_until:
-            return GrantRefusal.PERIOD
-    if event is GrantEvent.CHECK:
-        revoked = grant.revoked
-        if revoked is None or by.staff_id == revoked.staff_id or by.card_id == revoked.card_id:
-            return GrantRefusal.SECOND_PERSON
+    if event in PROVED and not seen:
+        return GrantRefusal.CONTENT
+    if event is GrantEvent.APPROVE and now >= grant.scope.valid_until:
+        return GrantRefusal.PERIOD
     return None
 
 

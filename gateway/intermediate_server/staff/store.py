@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 from asyncpg import Record
 
 from evidence.entry import EntryKind
@@ -15,7 +14,7 @@ from gateway.intermediate_server.staff.people import Card, CardKind, CardState, 
 from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
 from storage import sql
 from storage.committer import Statement, Write
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 
 _SQL = sql.load("gateway.intermediate_server.staff")
 FOUND = Statement("found", _SQL["found"])
@@ -44,11 +43,9 @@ ADD_RELATION = Statement("add_relation", _SQL["add_relation"])
 
 
 async def _fetch(agency: HostedAgency, query: str, *values: Any) -> list[Record]:
-    try:
+    with as_away("staff could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             return list(await connection.fetch(_SQL[query], *values))
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("staff could not be read") from None
 
 
 def _member(row: Record) -> Member:

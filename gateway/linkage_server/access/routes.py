@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Final
 
-import asyncpg
 import msgspec
 from aiohttp import web
 
@@ -18,7 +17,7 @@ from gateway.linkage_server.access.sight import Sight, Stated, enter
 from gateway.linkage_server.tenant import AGENCIES, Agency
 from keys.errors import KeyUnusable, SealBroken
 from storage import sql
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from transport import wire
 from transport.problem import ProblemError
 
@@ -108,25 +107,21 @@ async def get_affairs(request: web.Request) -> web.Response:
 
 async def _numbers(agency: Agency, wanted: _Wanted) -> list[int]:
     """The person's number and those that were merged into it; none when nobody is known by what was asked."""
-    try:
+    with as_away("people could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             if wanted.integrated_number:
                 number = int(wanted.integrated_number)
             else:
                 number = await connection.fetchval(_SQL["addressee"], wanted.business_system, wanted.addressee_number)
             return [row["integrated_number"] for row in await connection.fetch(_SQL["numbers_of"], number)]
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("people could not be read") from None
 
 
 async def _looks(agency: Agency, numbers: list[int], wanted: _Wanted) -> tuple[list[dict[str, Any]], int]:
     """The entries with their reasons, and how many rows of the table name an entry that does not name the person."""
     subjects = {agency.keys.access_subject(number): number for number in numbers}
-    try:
+    with as_away("the evidence log could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["looks"], list(subjects), wanted.before or _LAST, wanted.limit)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the evidence log could not be read") from None
     looks: list[dict[str, Any]] = []
     disagreeing = 0
     for row in rows:

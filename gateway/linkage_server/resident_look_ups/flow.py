@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-import asyncpg
-
 from codebook.four_items import Field
 from gateway.linkage_server.access.look_ups import Look, record_look_up
 from gateway.linkage_server.access.sight import Sight
@@ -18,7 +16,7 @@ from gateway.linkage_server.outbound import SEND_CHANGE_NOTICES, SEND_FOUR_ITEMS
 from gateway.linkage_server.people import store
 from gateway.linkage_server.people.store import Held
 from gateway.linkage_server.resident_look_ups.candidates import candidates
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from transport.channel import ChannelError
 
 _NAMES: Final = tuple(name.value for name in Field)
@@ -34,11 +32,9 @@ async def numbers(sight: Sight, asked: Sequence[Mapping[str, str]]) -> list[dict
     found = [_number(answer) for answer in answers]
     numbers = [one["individual_number"] for one in found if "individual_number" in one]
     indexes = [index for number in numbers for index in agency.keys.indexes_of(number)]
-    try:
+    with as_away("people could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             held = await store.persons_by_index(connection, indexes)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("people could not be read") from None
     await record_look_up(sight, Look.NUMBER_LOOK_UP, held.values(), keys=_NAMES)
     return found
 
@@ -88,13 +84,11 @@ def _state(held: Held | None, notice: Mapping[str, Any] | None) -> str:
 async def _people(sight: Sight, addressee_numbers: Sequence[str]) -> dict[str, Held]:
     """Those whom the caller's own system holds."""
     agency = sight.agency
-    try:
+    with as_away("people could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             known = await store.addressee_persons(connection, sight.system, addressee_numbers)
             wanted = {number: one for number, (one, ended_on) in known.items() if ended_on is None}
             held = await store.read_held(connection, agency.keys, list(wanted.values()))
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("people could not be read") from None
     return {number: held[one] for number, one in wanted.items()}
 
 

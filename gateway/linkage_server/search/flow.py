@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import asyncpg
 import msgspec
 
 from codebook.four_items import Field
@@ -22,7 +21,7 @@ from gateway.linkage_server.search.store import Row
 from gateway.linkage_server.search.tokens import Keys, Pair
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
-from storage.database import Connection, StorageUnavailableError
+from storage.database import Connection, as_away
 
 MOST_OPENED: Final = 1_000
 """People whose items are opened for one search. More share its keys: then another key is asked for."""
@@ -112,7 +111,7 @@ async def search(sight: Sight, question: Question, *, limit: int, cursor: str) -
     if cursor and after is None:
         return Refused(reason="cursor_malformed")
     system = None if sight.sees_all_people else sight.system
-    try:
+    with as_away("people could not be searched"):
         async with sight.agency.database.inside(sight.agency.tenant) as connection:
             progress = await store.read_progress(connection, indexer.made_under(sight.agency.keys))
             found = await _found(connection, sight, question)
@@ -122,8 +121,6 @@ async def search(sight: Sight, question: Question, *, limit: int, cursor: str) -
                 rest = [one for one in rest if one.integrated_number in own]
             page = rest[:limit]
             rows = await store.read_people(connection, [one.integrated_number for one in page], system)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("people could not be searched") from None
     asked_by = [*question.numbers(), *question.keys.given()]
     await record_look_up(sight, Look.SEARCH, [row.integrated_number for row in rows], keys=asked_by)
     if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 
 from keys.signing import Signer, generate_seed
 from tests.support.staff_terminal import first, somebody, terminal
+from transport.tls import client_context
 
 REFUSED = (401, "login_refused")
 
@@ -284,6 +286,38 @@ async def test_what_does_not_have_its_form_is_not_judged(running, desk, changes)
 async def test_why_a_call_is_made_has_its_form(running, desk, headers):
     person = await desk.entered(first(running, "staff-1"))
     assert await desk.call(person, "held-provisions", **headers) == (400, "malformed_header")
+
+
+@pytest.mark.parametrize("token", [b"\xff", "é".encode()])
+def test_a_session_token_of_any_bytes_opens_nothing(running, token):
+    identity = running.staff("setagaya", "staff-1")
+    host, _, port = running.url("intermediate").rpartition("//")[2].partition(":")
+    connection = http.client.HTTPSConnection(host, int(port), context=client_context(identity, identity.ca), timeout=20)
+    connection.request(
+        "POST", "/setagaya/held-provisions", json.dumps({"items": []}), {"Authorization": b"Bearer " + token}
+    )
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+    assert (answer.status, told["reason"]) == (401, "session_ended")
+
+
+async def test_u_0000_in_an_id_is_the_callers_fault(running, desk):
+    admin = await desk.entered(first(running, "admin-1"))
+    for path, item in (
+        ("staff/grants/ask", {"event": "revoke", "grant_id": "a\0b"}),
+        ("staff/members/change", {"operation": "leave", "staff_id": "a\0b"}),
+    ):
+        assert await desk.call(admin, path, item) == (400, "malformed_body")
+
+
+async def test_whom_a_member_of_staff_is_related_to_has_a_number(running, desk):
+    admin, person = await desk.entered(first(running, "admin-1")), await anew(running, desk)
+    item = {"operation": "relate", "staff_id": person.staff_id, "relation": "household"}
+    for text in ("not a number !!", "٣" * 15, "1" * 14):
+        told = await desk.call(admin, "staff/members/change", {**item, "integrated_number": text})
+        assert told == (400, "malformed_item")
+    assert (await desk.call(admin, "staff/members/change", {**item, "integrated_number": "1" * 15}))[0] == 200
 
 
 async def test_no_secret_is_in_the_log_or_the_database(running, desk):

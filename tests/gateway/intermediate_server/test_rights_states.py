@@ -111,6 +111,7 @@ class Grants(RuleBasedStateMachine):
             assert self.grant.checked is not None
             assert self.grant.checked.staff_id != self.grant.revoked.staff_id
             assert self.grant.checked.card_id != self.grant.revoked.card_id
+            assert self.grant.checked.staff_id != self.grant.staff_id
 
 
 Grants.TestCase.settings = settings(max_examples=200, stateful_step_count=20, deadline=None)
@@ -121,13 +122,33 @@ def test_the_road_of_a_grant():
     grant = approved(fresh())
     assert isinstance(grant, Grant)
     assert grant.works("kokuho", NOW)
-    revoked = step(grant, GrantEvent.REVOKE, PEOPLE["dan"], NOW, agency=AGENCY)
+    revoked = step(grant, GrantEvent.REVOKE, PEOPLE["cho"], NOW, agency=AGENCY)
     assert isinstance(revoked, Grant)
     assert not revoked.works("kokuho", NOW)
-    assert step(revoked, GrantEvent.CHECK, PEOPLE["dan"], NOW, agency=AGENCY) is GrantRefusal.SECOND_PERSON
-    closed = step(revoked, GrantEvent.CHECK, PEOPLE["ann"], NOW, agency=AGENCY)
+    closed = checked(revoked, "ann")
     assert isinstance(closed, Grant)
     assert closed.state is GrantState.CLOSED
+
+
+def checked(revoked: Grant, by: str, seen: str = "") -> Grant | GrantRefusal:
+    shown = seen or revoked.digest(AGENCY)
+    return step(revoked, GrantEvent.CHECK, PEOPLE[by], NOW, agency=AGENCY, seen=shown)
+
+
+@pytest.mark.parametrize("by", ["cho", "dan"], ids=["revoked", "holds"])
+def test_nobody_checks_their_own_revocation_nor_that_of_their_own_right(by):
+    revoked = step(fresh(), GrantEvent.REVOKE, PEOPLE["cho"], NOW, agency=AGENCY)
+    assert isinstance(revoked, Grant)
+    assert checked(revoked, by) is GrantRefusal.SECOND_PERSON
+
+
+def test_a_rejection_and_the_check_of_a_revocation_are_for_what_was_shown():
+    grant, other = fresh(), fresh(affair="42").digest(AGENCY)
+    rejected = step(grant, GrantEvent.REJECT, PEOPLE["ben"], NOW, agency=AGENCY, seen=other)
+    assert rejected is GrantRefusal.CONTENT
+    revoked = step(grant, GrantEvent.REVOKE, PEOPLE["cho"], NOW, agency=AGENCY)
+    assert isinstance(revoked, Grant)
+    assert checked(revoked, "ann", seen=other) is GrantRefusal.CONTENT
 
 
 @pytest.mark.parametrize("by", [PEOPLE["ann"], PEOPLE["dan"], SAME_CARD], ids=["asked", "holds", "same card"])

@@ -95,13 +95,30 @@ async def test_another_persons_card_is_refused(running, desk):
 
 
 @pytest.mark.parametrize(
-    "bent", [{}, {"rawId": "x"}, {"response": {}}, {"response": {"clientDataJSON": "%%%"}}], ids=str
+    "bent",
+    [
+        {},
+        {"rawId": "x"},
+        {"response": {}},
+        {"response": {"clientDataJSON": "%%%"}},
+        *({"response": one} for one in ([], "x", None, 5)),
+    ],
+    ids=str,
 )
 async def test_what_is_no_assertion_is_refused_like_a_wrong_one(running, desk, bent):
     person, card = await registered(running, desk)
     given = await proof(desk, person, card)
     given["webauthn"] = {**given["webauthn"], **bent} if bent else {}
     assert await desk.enter(person, proof=given) == REFUSED
+
+
+@pytest.mark.parametrize("response", [[], "x", None, 5])
+async def test_what_is_no_assertion_approves_nothing(running, desk, response):
+    one, other = [await desk.entered(first(running, staff_id)) for staff_id in ("admin-1", "admin-2")]
+    _, grant = await desk.ask(one, first(running, "staff-1"))
+    given = {"password": other.password, "challenge": "", "webauthn": {"response": response}}
+    assert await desk.decide(other, "approve", grant, proof=given) == REFUSED
+    await desk.entered(other)  # a failure more than five in a row would lock them out
 
 
 async def test_a_registration_answers_a_challenge_of_ours_at_our_origin(running, desk):

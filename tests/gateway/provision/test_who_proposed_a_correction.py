@@ -5,23 +5,26 @@ from __future__ import annotations
 import pytest
 
 from gateway.intermediate_server.correction import correcting
-from gateway.intermediate_server.staff.entering import Proof
 from gateway.intermediate_server.staff.rights import Function
 from tests.support import staff_at_work
 from tests.support.copies import qualified
 from tests.support.provider_world import NOON, ProviderWorld
+from tests.support.staff_in_person import at_work
 from transport.problem import ProblemError
 
 
 async def decided(world: ProviderWorld, proposed: dict, *, approve: bool) -> str:
-    """Why somebody else cannot decide it: their proof is none, which is what they are told once everything before it holds."""
+    """What came of it when somebody else decides."""
+    by, event = await at_work(world.desk, Function.RECORDS_CORRECT), "correct" if approve else "reject"
+    correction_id, content_hash = proposed["correction_id"], proposed["content_hash"]
     item = correcting.DecideItem(
-        correction_id=proposed["correction_id"], content_hash=proposed["content_hash"], approve=approve,
-        proof=Proof(password="none", challenge=b"", signature=b""),
+        correction_id=correction_id, content_hash=content_hash, approve=approve,
+        proof=by.proof(f"{event}/{correction_id}/{content_hash}"),
     )  # fmt: skip
-    with pytest.raises(ProblemError) as refused:
-        await correcting.decide(world.staff("staff-9", Function.RECORDS_CORRECT), item, world.now)
-    return refused.value.reason
+    try:
+        return (await correcting.decide(await by.let_in(Function.RECORDS_CORRECT), item, world.now))["state"]
+    except ProblemError as problem:
+        return problem.reason
 
 
 async def propose(world: ProviderWorld, entry_id: str, field: correcting.Field, value: str) -> dict:
@@ -46,8 +49,10 @@ async def test_sc_11_who_proposed_a_correction_may_still_do_so_when_it_is_approv
         assert (await propose(world, entry["id"], correcting.Field.INQUIRER_FOR, right))["value"] == right
     with pytest.raises(ProblemError, match="malformed_item"):
         await propose(world, entry["id"], correcting.Field.PROVIDER_FOR, "山田太郎")
-    proposed = await propose(world, entry["id"], correcting.Field.DISPOSITION, "not_provided")
-    assert await decided(world, proposed, approve=True) == "login_refused"
+    proposed, other = [
+        await propose(world, entry["id"], correcting.Field.DISPOSITION, "not_provided") for _ in range(2)
+    ]
+    assert await decided(world, other, approve=True) == "approved"
     await staff_at_work.revoke(world.desk, "proposer", Function.RECORDS_CORRECT, NOON)
     assert await decided(world, proposed, approve=True) == "asker_may_not"
-    assert await decided(world, proposed, approve=False) == "login_refused"
+    assert await decided(world, proposed, approve=False) == "rejected"

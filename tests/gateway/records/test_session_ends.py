@@ -38,7 +38,7 @@ async def write(records, statement, *row) -> None:
 async def opened(records, desk, who: str) -> str:
     """A session as log-in opens it; its hash."""
     token, now = secrets.token_hex(32), records.clock()
-    row = (token, who, who, b"terminal", now, now + desk.rules.absolute, False, "inspection", "")
+    row = (token, who, who, b"terminal", now, now + desk.rules.absolute, False, "inspection", "", 1)
     await write(records, store.OPEN_SESSION, *row)
     await write(records, store.END_OLDEST_SESSIONS, who, desk.rules.sessions, now)
     return token
