@@ -45,7 +45,8 @@ _LONGEST_OVERLAP_DAYS: Final = 3_650
 _UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
 _BUSY: Final = "このデータフォルダーは起動かセットアップの途中です。終わってからもう一度 / the folder is being started or set up: wait until that is done, then again"
 _UNCHANGED: Final = (
-    "何も変えていません。直してからもう一度 / nothing was changed: mend this, then the same command again"
+    "まだ効いていません。直してから同じコマンドをもう一度。しなければ次の起動か migrate が元へ戻します"
+    " / it does not count yet: mend this, then the same command again; the next start or migrate takes it back otherwise"
 )
 _SYNTAX: Final = """agency:
   id: kawasaki
@@ -146,6 +147,10 @@ def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int
     with changing(data) as still:
         topology, wanted = own_topology.read(data), own_topology.read(data, more=addition)
         new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))
+        if not new:
+            return end(
+                "この機関のファイルはもうデータフォルダーにあります / its file is in the data folder already", BAD_INPUT
+            )
         if len(new) != 1 or new[0] not in wanted.agencies:
             return end("left は書けません / an agency that is added has not left", BAD_INPUT)
         said = f"{new[0]} を加えました / added"
