@@ -26,7 +26,6 @@ from benchmarks.machine import Watch, cpu_seconds, quantile
 from benchmarks.provision import INQUIRER, MOST_ON_THEIR_WAY, Parties, bind_codes, offered
 from benchmarks.replica_registration import AGENCY, TENANT, TOPOLOGY, record_items
 from gateway.__main__ import main as sekisho
-from gateway.batch.resealing import UNDER
 from gateway.exit_codes import OK
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import PURPOSE, ReplicaItem
@@ -36,6 +35,7 @@ from keys.box import Box, new_box_key
 from keys.ring import Keyring
 from storage.migrations import create_database
 from storage.postgres import discard
+from storage.resealing.rows import UNDER
 from transport import channel, tls
 
 EACH: Final = 4

@@ -72,6 +72,7 @@ class EntryKind(StrEnum):
     KEY_DESTRUCTION = "key.destruction"
     CERTIFICATE_CHANGED = "certificate.changed"
     KEY_ANNOUNCED = "key.announced"
+    AGENCY_CHANGED = "agency.changed"
 
     STAFF_FOUNDED = "staff.founded"
     STAFF_LOGGED_IN = "staff.logged_in"
@@ -123,6 +124,7 @@ OTHER_KINDS: Final = frozenset(
         EntryKind.KEY_DESTRUCTION,
         EntryKind.CERTIFICATE_CHANGED,
         EntryKind.KEY_ANNOUNCED,
+        EntryKind.AGENCY_CHANGED,
         EntryKind.STAFF_FOUNDED,
         EntryKind.STAFF_LOGGED_IN,
         EntryKind.STAFF_LOGGED_OUT,

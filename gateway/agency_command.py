@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from gateway.assessed_days import Assessed
 from gateway.certificate_requests import RequestRefusedError
 from gateway.data_folder import DataFolder, FolderBusyError, private_folder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
-from gateway.key_records import record_elsewhere
+from gateway.key_records import record_elsewhere, record_trust
 from gateway.list_sources import SourceWrongError, register
 from gateway.setting_up import issued
 from gateway.setting_up.authority import fingerprint_of, open_authority
@@ -30,8 +31,8 @@ from gateway.setting_up.succession import KEYS_OVERLAP, with_certificate
 from gateway.setting_up.suspension import take_up
 from gateway.staff_calls import add_data_argument
 from gateway.taking_part import bring_to, changing, not_taken
-from gateway.target_file import target_file
-from gateway.topology import Addition, Agency, Program, Topology
+from gateway.target_file import existing_folder, target_file
+from gateway.topology import NETWORK, Addition, Agency, Departed, Program, Topology
 from gateway.topology_fields import TopologyError
 from gateway.topology_parts import CertificateUse
 from gateway.up_command import hindrance
@@ -79,9 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for action in (show, remove, certificate, key):
         action.add_argument("agency", metavar="AGENCY", help="機関の id (agency id)")
-    certificate.add_argument(
-        "--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)"
-    )
+    one_of = certificate.add_mutually_exclusive_group()
+    one_of.add_argument("--csr", type=Path, metavar="FILE", help="証明書署名要求 PEM (request; the key stays with you)")
     key.add_argument(
         "--log", action="store_true", help="署名鍵でなく証跡の鍵を (its log key in place of its signing key)"
     )
@@ -95,12 +95,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     certificate.add_argument(
         "--out", type=target_file, metavar="FILE", help="証明書の置き場所 (where to; else standard output)"
     )
-    certificate.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
+    one_of.add_argument("--revoke", metavar="SHA256", help="失効させる (as listed)")
     for action in (listing, show, certificate):
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     for action in (listing, show, add, remove, certificate, key):
         action.epilog = action.epilog or EPILOG
-        add_data_argument(action)
+        add_data_argument(action, existing_folder)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,10 +118,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> int:
     found = [_facts(topology, agency) for agency in topology.agencies.values()]
-    left = [
-        {"id": one.agency.id, "code": one.agency.code, "name": one.agency.name, "left": one.left_on}
-        for one in topology.departed.values()
-    ]
+    left = [_departed(one) for one in topology.departed.values()]
     if args.json:
         return _print(json.dumps({"agencies": found, "left": left}, ensure_ascii=False, indent=1))
     lines = [
@@ -133,10 +130,14 @@ def _list(args: argparse.Namespace, _data: DataFolder, topology: Topology) -> in
 
 
 def _show(args: argparse.Namespace, data: DataFolder, topology: Topology) -> int:
-    agency = topology.agencies.get(args.agency)
-    if agency is None:
+    agency, gone = topology.agencies.get(args.agency), topology.departed.get(args.agency)
+    facts: dict[str, Any]
+    if gone is not None:
+        facts = {**_departed(gone)}
+    elif agency is not None:
+        facts = _facts(topology, agency) | {"certificates": _certificates(data, agency)}
+    else:
         return end(_UNKNOWN, BAD_INPUT)
-    facts = _facts(topology, agency) | {"certificates": _certificates(data, agency)}
     if args.json:
         return _print(json.dumps(facts, ensure_ascii=False, indent=1))
     return _print("\n".join(f"{name:<12} {_plain(value)}" for name, value in facts.items()))
@@ -154,7 +155,7 @@ def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int
         if len(new) != 1 or new[0] not in wanted.agencies:
             return end("left は書けません / an agency that is added has not left", BAD_INPUT)
         said = f"{new[0]} を加えました / added"
-        return _apply(data, new[0], addition.text, wanted, said, still=still)
+        return _apply(data, wanted.agencies[new[0]], addition.text, wanted, "added", said, still=still)
 
 
 def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int:
@@ -170,11 +171,13 @@ def _remove(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> 
                 " / these roles host nobody else; change the topology file instead",
                 REFUSED,
             )
-        text = yaml.safe_dump(_leaving(topology, agency, _assessed(data, agency)), allow_unicode=True, sort_keys=False)
+        text = yaml.safe_dump(
+            _leaving(topology, agency, _assessed(data, agency), data.present()), allow_unicode=True, sort_keys=False
+        )
         file = str(data.agencies / f"{agency.id}.yaml")
         wanted = own_topology.read(data, more=Addition(file, text))
         said = f"{agency.id} を外しました。記録と鍵は残ります / has left; its records and keys stay"
-        return _apply(data, agency.id, text, wanted, said, still=still)
+        return _apply(data, agency, text, wanted, "removed", said, still=still)
 
 
 def _assessed(data: DataFolder, agency: Agency) -> Assessed:
@@ -245,20 +248,24 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Topology], i
 }  # fmt: skip
 
 
-def _apply(data: DataFolder, agency: str, text: str, wanted: Topology, said: str, *, still: bool) -> int:
-    """Bring the data folder to what is wanted, and wait until every running role has taken it.
+def _apply(
+    data: DataFolder, agency: Agency, text: str, wanted: Topology, change: str, said: str, *, still: bool
+) -> int:
+    """Bring the data folder to what is wanted, and wait until every running role has taken it. `change`: as the core's log says it.
 
     The agency's file comes last: without it a run that failed or was killed has changed nothing that the next set-up does not take back.
     """
+    file = hashlib.sha256(text.encode()).hexdigest()
+    facts = {"agency": agency.id, "code": agency.code, "change": change, "file": file}
     try:
-        bring_to(data, wanted, still=still)
+        bring_to(data, wanted, lambda: record_trust(data, EntryKind.AGENCY_CHANGED, None, NETWORK, facts), still=still)
     except Exception as error:
         hindered, code = hindrance(error)
         if hindered is None:
             raise
         return end(f"{hindered}\n{_UNCHANGED}", code)
     private_folder(data.agencies)
-    write_private(data.agencies / f"{agency}.yaml", text.encode())
+    write_private(data.agencies / f"{agency.id}.yaml", text.encode())
     late = not_taken(data)
     restart = f"\n次の役割を起動し直すと有効になります / restart these roles: {', '.join(late)}" if late else ""
     return end(f"{said}{restart}", OK)
@@ -283,6 +290,10 @@ def _facts(topology: Topology, agency: Agency) -> dict[str, Any]:
     }
 
 
+def _departed(gone: Departed) -> dict[str, str]:
+    return {"id": gone.agency.id, "code": gone.agency.code, "name": gone.agency.name, "left": gone.left_on}
+
+
 def _routes(topology: Topology, agency: Agency) -> list[dict[str, str]]:
     """Ways to its server, or to and from the roles that host it, that are not the place where those listen."""
     ends = {agency.id, *_hosted_by(topology, agency).values()}
@@ -305,11 +316,11 @@ def _certificates(data: DataFolder, agency: Agency) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _leaving(topology: Topology, agency: Agency, assessed: Assessed) -> dict[str, Any]:
+def _leaving(topology: Topology, agency: Agency, assessed: Assessed, now: datetime) -> dict[str, Any]:
     """The agency's file once it has left; `assessed`: with its days, for its records are judged still."""
     facts: dict[str, Any] = {"id": agency.id, "code": agency.code, "name": agency.name, "kinds": list(agency.kinds)}
     facts["assessed"] = assessed_days.body(assessed)
-    document: dict[str, Any] = {"agency": facts, "left": Clock()().astimezone(JST).date().isoformat()}
+    document: dict[str, Any] = {"agency": facts, "left": now.astimezone(JST).date().isoformat()}
     if agency.elsewhere is not None:
         named = {"host": agency.elsewhere.host, "port": agency.elsewhere.port}
         keys = {"signing_key": agency.elsewhere.signing_key, "log_key": agency.elsewhere.log_key}

@@ -1,4 +1,5 @@
-"""`sekisho backup`: sealed backups of an agency's intermediate server or linkage server, by its administrators alone (SC-15; IF_SYM_90076, 90183).
+"""`sekisho backup`: sealed backups of an agency's intermediate server, linkage server or business system, by its administrators alone (SC-15; IF_SYM_90076,
+90183, IF_SKY_90410).
 
 `create` while the server runs, `restore` into an empty schema while its role is stopped, `lift` when a restored linkage server may send again.
 Each takes an administrator with two factors.
@@ -128,9 +129,9 @@ def _lift(data: DataFolder, args: argparse.Namespace) -> int:
 
 def _create(data: DataFolder, args: argparse.Namespace) -> int:
     """Both factors anew, then the stream into a file that appears whole or not at all."""
-    party, out = staff_calls.party(data, args.agency, args.staff), args.file
-    if args.database == BackedUp.LINKAGE:
-        size = backup_orders.download(data, party, out)
+    party, out, database = staff_calls.party(data, args.agency, args.staff), args.file, BackedUp(args.database)
+    if database is not BackedUp.INTERMEDIATE:
+        size = backup_orders.download(data, party, database, out)
     else:
         known = staff_calls.known(party)
 

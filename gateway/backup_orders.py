@@ -1,4 +1,4 @@
-"""Orders of an agency's administrators for its linkage server (SC-15; docs/adr/0057): signed by its intermediate server, brought to the linkage server."""
+"""Orders of an agency's administrators for its linkage server and its business system (SC-15; docs/adr/0057): signed by its intermediate server, brought to them."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from gateway.staff_calls import Party
 from storage.backups.form import BackedUp
 
 
-def ask(party: Party, act: OrderKind, backup_id: str = "") -> str:
+def ask(party: Party, act: OrderKind, database: BackedUp, backup_id: str = "") -> str:
     """The signed order, for both factors of the person anew. Raises as `staff_calls.ask_proved`."""
-    item = {"act": act.value, "database": BackedUp.LINKAGE.value, "backup_id": backup_id}
-    purpose = ordering.purpose(act.value, BackedUp.LINKAGE.value, backup_id)
+    item = {"act": act.value, "database": database.value, "backup_id": backup_id}
+    purpose = ordering.purpose(act.value, database.value, backup_id)
     return str(staff_calls.ask_proved(party, "/backup-orders", item, purpose)["order"])
 
 
-def download(data: DataFolder, party: Party, out: Path) -> int:
-    """A backup of the linkage server in a file that appears whole or not at all; its size. Raises as `staff_calls.ask`, OSError."""
-    order = ask(party, OrderKind.BACKUP_MAKE)
-    return staff_calls.download_for(_linkage(data, party), f"/backups/{party.name}", order.encode(), out)
+def download(data: DataFolder, party: Party, database: BackedUp, out: Path) -> int:
+    """A backup of one of them in a file that appears whole or not at all; its size. Raises as `staff_calls.ask`, OSError."""
+    order = ask(party, OrderKind.BACKUP_MAKE, database)
+    return staff_calls.download_for(_server(data, party, database), f"/backups/{party.name}", order.encode(), out)
 
 
 def lift(data: DataFolder, party: Party, backup_id: str) -> dict[str, Any]:
     """What was restored may leave; what the comparisons found. Raises as `staff_calls.ask`."""
-    order = ask(party, OrderKind.RESTORE_LIFT, backup_id)
-    answer = staff_calls.answer_for(_linkage(data, party), f"/backups/{party.name}/lift", order.encode())
+    order = ask(party, OrderKind.RESTORE_LIFT, BackedUp.LINKAGE, backup_id)
+    answer = staff_calls.answer_for(
+        _server(data, party, BackedUp.LINKAGE), f"/backups/{party.name}/lift", order.encode()
+    )
     found: dict[str, Any] = json.loads(answer)
     return found
 
 
-def _linkage(data: DataFolder, party: Party) -> Party:
-    """The agency's linkage server. Raises UnknownPartyError."""
-    url = staff_calls.servers(data).get("linkage", {}).get(party.name)
+def _server(data: DataFolder, party: Party, database: BackedUp) -> Party:
+    """The agency's server whose database it is. Raises UnknownPartyError."""
+    url = staff_calls.servers(data).get(database.value, {}).get(party.name)
     if url is None:
         raise staff_calls.UnknownPartyError
     return replace(party, url=url, prefix="")

@@ -1,22 +1,25 @@
 """`sekisho backup restore`: a backup into an empty schema while its role is stopped, for an administrator with two factors (SC-15).
 
-The intermediate server's own is restored for whoever is an administrator in it; the linkage server's by order of the intermediate server, which runs.
+The intermediate server's own is restored for whoever is an administrator in it; those of the linkage server and of SKY2 by order of the intermediate
+server, which runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Final
 
 import asyncpg
 
+from adapters.sky2 import backing_up as sky2_making
+from adapters.sky2 import restoring as sky2_restoring
 from evidence import orders
-from evidence.orders import OrderKind, OrderRefusedError
+from evidence.orders import Order, OrderKind, OrderRefusedError
 from gateway import backup_orders, config, guarding, staff_calls, staff_cards
 from gateway.administrator import administrator_dsn
-from gateway.client_calls import linkage_role
+from gateway.client_calls import role_hosting
 from gateway.data_folder import DataFolder, held
 from gateway.exit_codes import OK, end
 from gateway.intermediate_server.operations import backing_up, restoring
@@ -26,16 +29,22 @@ from gateway.linkage_server.backups import restoring as linkage_restoring
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.topology import Program
 from keys.masked import Secret
+from keys.ring import Keyring
 from storage import fault_points
 from storage.backups.filling import Restored, RestoreRefusedError, Target
 from storage.backups.form import BackedUp, read_head
 from storage.erasure_journal import ErasureJournal
 from storage.marks import Marks
 from storage.migrations import Admin
-from transport import role as role_file
 from transport.role import RoleConfig
 
 Fill = Callable[[Admin, IO[bytes]], Awaitable[Restored]]
+_TABLES: Final[Mapping[BackedUp, tuple[frozenset[str], frozenset[str]]]] = {
+    BackedUp.INTERMEDIATE: (backing_up.LEFT_OUT, frozenset()),
+    BackedUp.LINKAGE: (linkage_making.LEFT_OUT, linkage_restoring.SET_UP),
+    BackedUp.SKY2: (sky2_making.LEFT_OUT, frozenset()),
+}
+"""Tables that are never in a backup, and those that an empty schema has rows in."""
 REASONS: Final = {
     "backup_of_another_agency": "別の機関のバックアップです / the backup is another agency's",
     "backup_of_another_database": "別のデータベースのバックアップです。--database を確かめてください / the backup is of another database; see to --database",
@@ -53,16 +62,10 @@ REASONS: Final = {
 
 def role_of(data: DataFolder, agency: str, database: BackedUp) -> RoleConfig:
     """The role whose database it is. Raises UnknownPartyError."""
-    if database is BackedUp.LINKAGE:
-        linkage = linkage_role(data, agency)
-        if linkage is None:
-            raise staff_calls.UnknownPartyError
-        return linkage
-    for path in sorted((data.root / "roles").glob("*/role.json")):
-        found = role_file.load(path.parent)
-        if found.options.get("program") == Program.INTERMEDIATE.value and agency in found.hosted:
-            return found
-    raise staff_calls.UnknownPartyError
+    found = role_hosting(data, Program(database.value), agency)
+    if found is None:
+        raise staff_calls.UnknownPartyError
+    return found
 
 
 def run(data: DataFolder, args: argparse.Namespace, role: RoleConfig, private: Secret) -> int:
@@ -73,7 +76,7 @@ def run(data: DataFolder, args: argparse.Namespace, role: RoleConfig, private: S
     with held(role.folder), administrator_dsn(data) as dsn, args.file.open("rb") as file:
         ring = guarding.open_store(role, args.agency, args.person).ring
         marks = Marks.beside(hosted.keys)
-        linkage = database is BackedUp.LINKAGE
+        left_out, set_up = _TABLES[database]
         of = Target(
             agency=args.agency,
             database=database,
@@ -82,12 +85,22 @@ def run(data: DataFolder, args: argparse.Namespace, role: RoleConfig, private: S
             log_keys=role.register.logs[f"sekisho.example/{args.agency}/{database}"],
             journal=ErasureJournal.beside(hosted.keys, ring),
             now=role.clock(),
-            left_out=linkage_making.LEFT_OUT if linkage else backing_up.LEFT_OUT,
-            set_up=linkage_restoring.SET_UP if linkage else frozenset(),
+            left_out=left_out,
+            set_up=set_up,
         )
-        fill = _of_linkage(data, args, role, of, PersonalKeys(ring), marks) if linkage else _own(data, args, of, marks)
-        found = asyncio.run(_fill(dsn, file, fill))
-    return end(_told(args, role, found), OK)
+        found = asyncio.run(_fill(dsn, file, _filling(data, args, role, of, ring, marks)))
+    return end(_told(database, role, found), OK)
+
+
+def _filling(
+    data: DataFolder, args: argparse.Namespace, role: RoleConfig, of: Target, ring: Keyring, marks: Marks
+) -> Fill:
+    if of.database is BackedUp.INTERMEDIATE:
+        return _own(data, args, of, marks)
+    order = _ordered(data, args, role, of)
+    if of.database is BackedUp.SKY2:
+        return lambda admin, file: sky2_restoring.restore(admin, file, of, order)
+    return lambda admin, file: linkage_restoring.restore(admin, file, of, order, PersonalKeys(ring), marks)
 
 
 def _own(data: DataFolder, args: argparse.Namespace, of: Target, marks: Marks) -> Fill:
@@ -98,17 +111,15 @@ def _own(data: DataFolder, args: argparse.Namespace, of: Target, marks: Marks) -
     return lambda admin, file: restoring.restore(admin, file, of, by, marks)
 
 
-def _of_linkage(
-    data: DataFolder, args: argparse.Namespace, role: RoleConfig, of: Target, keys: PersonalKeys, marks: Marks
-) -> Fill:
+def _ordered(data: DataFolder, args: argparse.Namespace, role: RoleConfig, of: Target) -> Order:
+    """The intermediate server's order for this restore, held against the register. Raises RestoreRefusedError."""
     with args.file.open("rb") as file:
         head, _ = read_head(file)
-    signed = backup_orders.ask(
-        staff_calls.party(data, args.agency, args.staff), OrderKind.BACKUP_RESTORE, head.backup_id
-    )
+    party = staff_calls.party(data, args.agency, args.staff)
+    signed = backup_orders.ask(party, OrderKind.BACKUP_RESTORE, of.database, head.backup_id)
     own = role.register.agencies[args.agency].signing_keys
     try:
-        order = orders.read(
+        return orders.read(
             signed.encode(),
             own,
             kind=OrderKind.BACKUP_RESTORE,
@@ -118,7 +129,6 @@ def _of_linkage(
         )
     except OrderRefusedError:
         raise RestoreRefusedError("restore_not_allowed") from None
-    return lambda admin, file: linkage_restoring.restore(admin, file, of, order, keys, marks)
 
 
 async def _fill(dsn: str, file: IO[bytes], fill: Fill) -> Restored:
@@ -129,9 +139,16 @@ async def _fill(dsn: str, file: IO[bytes], fill: Fill) -> Restored:
         await admin.close()
 
 
-def _told(args: argparse.Namespace, role: RoleConfig, found: Restored) -> str:
+def _told(database: BackedUp, role: RoleConfig, found: Restored) -> str:
     filled = f"復元しました / restored: {sum(found.tables.values()):,} rows; {found.erased} erased rows left out. "
-    if args.database == BackedUp.LINKAGE:
+    if database is BackedUp.SKY2:
+        return filled + (
+            f"{role.role} を起動し、通知先を設定し直し (POST /push-target)、その後の被保険者・台帳・請求を入れ直してください。"
+            "消えた個人番号は、もう一度知らされるまでありません / "
+            f"start {role.role}, have changes pushed to it anew, and load people, ledgers and claims of since once more; "
+            "numbers that went are absent until they are told again"
+        )
+    if database is BackedUp.LINKAGE:
         return filled + (
             f"{role.role} を起動すると、中間サーバーに確かめてから証跡を {found.times} 回目の続きとして開き、副本と原本を照合します / "
             f"start {role.role}: it asks the intermediate server, opens the log anew and compares the copies. "

@@ -38,7 +38,13 @@ _HINDRANCES: Final[dict[type[Exception], tuple[str, int]]] = {
         REFUSED,
     ),
     RegisterBrokenError: ("登録簿がこの認証局のものではありません / the register is not this authority's", BAD_INPUT),
-    StorageUnavailableError: ("証跡に記録できません / it cannot be recorded: the database is away", UNREACHABLE),
+    StorageUnavailableError: (
+        (
+            "証跡に記録できないため、証明書は元のままです。データベースを起動（sekisho up）してからもう一度 "
+            "/ it cannot be recorded, so the certificates stay as they are; start the database (sekisho up), then again"
+        ),
+        UNREACHABLE,
+    ),
     KeyStoreError: (
         "鍵ファイルを開けず、記録できません / the key file does not open, so it cannot be recorded",
         BAD_INPUT,

@@ -128,10 +128,10 @@ def auditors(data: DataFolder) -> dict[str, Client]:
     return found
 
 
-def linkage_role(data: DataFolder, agency: str) -> RoleConfig | None:
-    """The role of this folder whose linkage server hosts the agency."""
+def role_hosting(data: DataFolder, program: Program, agency: str) -> RoleConfig | None:
+    """The role of this folder that runs a program for the agency."""
     for path in sorted((data.root / "roles").glob("*/role.json")):
         config = role_file.load(path.parent)
-        if config.options.get("program") == Program.LINKAGE.value and agency in config.hosted:
+        if config.options.get("program") == program.value and agency in config.hosted:
             return config
     return None

@@ -25,11 +25,12 @@ from gateway.api.administration import Act, By, Desk, No, Order, administer, sho
 from gateway.api.clients import ClientState, ClientStore
 from gateway.api.grants import GRANTS
 from gateway.batch import spool
-from gateway.client_calls import linkage_role
+from gateway.client_calls import role_hosting
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, UNREACHABLE, end
 from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.role_files import write_json
+from gateway.topology import Program
 from storage.backups.openings import check_recorded
 from storage.committer import Committer
 from storage.committing import commit
@@ -100,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
     try:
-        config = linkage_role(data, args.agency)
+        config = role_hosting(data, Program.LINKAGE, args.agency)
         if config is None:
             return end("その機関の番号連携サーバーがありません / no linkage server hosts this agency here", BAD_INPUT)
         if args.action == "list":

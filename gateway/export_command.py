@@ -1,16 +1,20 @@
 """`sekisho export`: downloads an evidence log (IF_TKM_90017) for `sekisho verify`: an intermediate server's or the core's as its staff, a
-linkage server's as the client that may read it (docs/adr/0017).
+linkage server's as the client that may read it (docs/adr/0017); that of an agency that has left as the database keeps it.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from evidence.export import LogParty
 from gateway import staff_calls
 from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import DataFolder
+from gateway.departed_logs import DepartedLog, departed_logs
 from gateway.exit_codes import BAD_INPUT, OK, end
+from gateway.list_sources import SourceWrongError
 from gateway.target_file import target_file
 
 
@@ -32,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     data = DataFolder(args.data)
+    for log in departed_logs(data) if args.agency is not None else ():
+        if (log.agency, log.server) == (args.agency, LogParty.INTERMEDIATE):
+            return staff_calls.guarded(partial(_left, log, None if args.year is None else int(args.year), args.out))
     path = "/log" if args.year is None else f"/log?year={args.year}"
     if args.client is None:
         return staff_calls.guarded(
@@ -44,6 +51,14 @@ def run(args: argparse.Namespace) -> int:
     except ClientFileError:
         return end("そのクライアントのファイルがありません / no file of this client in the data folder", BAD_INPUT)
     return staff_calls.guarded(lambda: _said(args.out, client.download(f"/v1{path}", args.out)))
+
+
+def _left(log: DepartedLog, year: int | None, out: Path) -> int:
+    """Of an agency that has left, as the database keeps it."""
+    try:
+        return _said(out, log.download(year, out))
+    except SourceWrongError as wrong:
+        return end(str(wrong), BAD_INPUT)
 
 
 def _year(text: str) -> str:

@@ -42,8 +42,8 @@ _NOTHING: Final[Mapping[str, str | int]] = MappingProxyType({})
 
 
 def origin_of(program: Program, agency: str) -> str:
-    """Of a party's log, without the year. Raises KeyError for a program without a log."""
-    return f"sekisho.example/{agency}/{LOGS[program]}"
+    """Under which the register names the key of a party's log, without the year; of a program without a log the key that signs its backups."""
+    return f"sekisho.example/{agency}/{LOGS.get(program, program.value)}"
 
 
 def record(
@@ -123,6 +123,20 @@ def record_trust(
 
 def _program(config: RoleConfig) -> Program:
     return Program(config.options["program"])
+
+
+def check_log(config: RoleConfig, agency: str) -> None:
+    """A change could be recorded now: looked at before anything is begun that has to be. Raises StorageUnavailableError."""
+    if _program(config) in LOGS:
+        asyncio.run(_check(config, agency))
+
+
+async def _check(config: RoleConfig, agency: str) -> None:
+    database = await Database.open(config.dsn, connections=1)
+    try:
+        await in_use(database, [config.hosted[agency].tenant])
+    finally:
+        await database.close()
 
 
 async def _append(

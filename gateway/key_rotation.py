@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.data_folder import DataFolder
-from gateway.key_records import origin_of, record
+from gateway.key_records import check_log, origin_of, record
 from gateway.setting_up import succession
 from gateway.setting_up.authority import open_authority
 from gateway.setting_up.key_files import PUBLIC, write_public
@@ -78,6 +78,7 @@ class Rotation:
         if verified and self._not_ended(purpose):
             self._end(purpose)
             return self.store.ring.primary(purpose)
+        check_log(self.config, self.agency)  # a log that cannot be written now leaves nothing in the middle
         # 1
         with passed(PREPARED), self.store.changing() as ring:
             version = ring.prepare(purpose)

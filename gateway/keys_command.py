@@ -25,12 +25,13 @@ from gateway.backup_key_rotation import PURPOSE as BACKUPS
 from gateway.backup_key_rotation import BackupKeyRotation
 from gateway.ca_rotation import PURPOSE as CA
 from gateway.ca_rotation import CaRotation
-from gateway.client_calls import linkage_role
+from gateway.client_calls import role_hosting
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
 from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as intermediate_rows
+from gateway.key_records import check_log, core_of
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
 from gateway.list_sources import SourceWrongError
@@ -40,7 +41,7 @@ from gateway.root_rotation import PURPOSE as ROOT
 from gateway.root_rotation import RootRotation
 from gateway.setting_up.key_files import LOG, PERMIT, SIGNING
 from gateway.setting_up.succession import KEYS_OVERLAP
-from gateway.topology import NETWORK
+from gateway.topology import NETWORK, Program
 from keys.errors import KeyMissing, RingRefused
 from storage import fault_points
 from storage.backups.form import BackedUp
@@ -301,12 +302,12 @@ def _rotate_backup_key(args: argparse.Namespace) -> int:
     if args.agency is None:
         return end("--agency を示してください / --agency is needed", BAD_INPUT)
     server = backup_restoring.role_of(data, args.agency, BackedUp.INTERMEDIATE)
-    linkage = linkage_role(data, args.agency)
+    others = [role_hosting(data, program, args.agency) for program in (Program.LINKAGE, Program.SKY2)]
     rotation = BackupKeyRotation(
         data=data,
         agency=args.agency,
         server=server,
-        others=(linkage,) if linkage is not None else (),
+        others=tuple(one for one in others if one is not None),
         ring=guarding.open_store(server, args.agency, args.person).ring,
         passphrase=lambda number: _new_passphrase(data, args.agency, number),
     )
@@ -332,12 +333,15 @@ def _new_passphrase(data: DataFolder, agency: str, number: int) -> str:
 
 
 def _data_of(args: argparse.Namespace) -> DataFolder:
-    """The data folder whose key is rotated. Raises UnknownPartyError, _WrongSpanError."""
+    """The data folder whose key is rotated, where that can be recorded now. Raises UnknownPartyError, _WrongSpanError, StorageUnavailableError."""
     data = DataFolder(args.data)
     if not data.marker.exists():
         raise staff_calls.UnknownPartyError
     if args.overlap < 0 or (args.lead or 0) < 0:
         raise _WrongSpanError
+    core = core_of(data)
+    if core is not None:
+        check_log(core, NETWORK)
     fault_points.arm(config.read().fault)
     return data
 

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from gateway import config, list_texts, staff_calls
+from gateway import list_texts, staff_calls
 from gateway.data_folder import DataFolder, write_private
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
 from gateway.list_sources import SourceWrongError, Text, open_library, published, publisher_keys, read_texts
@@ -23,6 +23,7 @@ from gateway.setting_up.authority import open_authority
 from gateway.setting_up.list_versions import named
 from gateway.setting_up.publishing import LISTS_LOCK, authority_held, publish
 from gateway.setting_up.succession import with_lists
+from gateway.target_file import existing_folder
 from gateway.topology import NETWORK
 from permission_lists.findings import Finding
 from permission_lists.lint import errors
@@ -66,21 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     staff_calls.add_staff_argument(publish)
     for action in (show, diff, lint, publish):
         action.epilog = EPILOG
-        staff_calls.add_data_argument(action)
+        staff_calls.add_data_argument(action, existing_folder)
         action.add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the action of `args`."""
     work = {"show": _show, "diff": _diff, "lint": _lint, "publish": _publish}[args.action]
-    if (
-        not args.data.is_dir() and args.data != config.read().data
-    ):  # the folder of before set-up shows the shipped versions
-        return end(
-            f"入力の誤り / bad input: --data {args.data} というフォルダーはありません。sekisho up が作ったフォルダーを指定してください"
-            " / there is no such folder; name one that sekisho up has made",
-            BAD_INPUT,
-        )
     try:
         return staff_calls.guarded(lambda: work(args))
     except SourceWrongError as wrong:

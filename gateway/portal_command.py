@@ -15,7 +15,7 @@ from gateway.citizen_calls import CitizenCard, CitizenCardError, Device
 from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import FIRST_STAFF, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
-from gateway.staff_calls import Party, UnknownPartyError
+from gateway.staff_calls import Party
 from gateway.target_file import target_file
 from gateway.topology import RESIDENT_NETWORK
 from keys.signing import Signer
@@ -68,17 +68,9 @@ def _run(args: argparse.Namespace) -> int:
         return end("そのクライアントはこのデータフォルダーにありません / no such client in this data folder", BAD_INPUT)
 
 
-def _addresses(data: DataFolder) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(data.addresses.read_bytes())
-    except (OSError, ValueError):
-        raise UnknownPartyError from None
-    return found
-
-
 def _card(data: DataFolder, args: argparse.Namespace) -> int:
     """As the window of a municipality would: look the person up, and have a card issued for a fresh key."""
-    addresses = _addresses(data)
+    addresses = staff_calls.servers(data)
     stated = {"staff": FIRST_STAFF, "affair": args.affair, "reason": "架空のカードの発行"}
     wanted = {"business_system": args.client, "addressee_number": args.number}
     people = Client.of(data, args.client).post("/v1/persons/search", {**stated, **wanted})["items"]
@@ -105,7 +97,7 @@ def _card(data: DataFolder, args: argparse.Namespace) -> int:
 
 
 def _ask(data: DataFolder, args: argparse.Namespace) -> int:
-    url = _addresses(data).get("portal")
+    url = staff_calls.servers(data).get("portal")
     if url is None:
         return end("この構成にマイナポータルはありません / this topology has no portal", BAD_INPUT)
     context = ssl.create_default_context(cafile=str(data.staff_identity(RESIDENT_NETWORK).ca))

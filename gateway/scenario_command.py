@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
-from gateway.scenarios import playing
+from gateway.scenarios import playing, sharing
 from gateway.scenarios.playing import Came, Outcome
 from gateway.scenarios.reading import parse, unreadable
 from gateway.scenarios.scenario import Scenario
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             sys.stdout.write(text(outcome))
             sys.stdout.flush()
 
-    for group in playing.in_order(scenarios):
+    for group in sharing.systems(scenarios):
         folder = Path(tempfile.mkdtemp(prefix="sekisho-scenario-"))
         with playing.system(folder, key_profile="cheapest", topology=group[0].topology) as driver:
             asyncio.run(playing.play(driver, group, tell))

@@ -17,7 +17,7 @@ from gateway import staff_calls
 from gateway.batch import spool
 from gateway.batch.manifest import CSV, ENCODINGS, FIXED_WIDTH, NAME
 from gateway.batch.spool import SpoolFile
-from gateway.client_calls import Client, ClientFileError, linkage_role
+from gateway.client_calls import Client, ClientFileError, role_hosting
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, REFUSED, end
 from gateway.linkage_server.bulk_inquiries import form
@@ -26,6 +26,7 @@ from gateway.linkage_server.business_information.run import CHANNEL as BUSINESS_
 from gateway.linkage_server.free_text import file_name_holds_individual_number
 from gateway.linkage_server.lines import LONGEST_LINE
 from gateway.linkage_server.registration import CHANNELS
+from gateway.topology import Program
 from storage import durable_file
 
 _LOOK_S: Final = 0.2
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         client = Client.of(data, args.client)
     except ClientFileError:
         return end("そのクライアントのファイルがありません / no file of this client in the data folder", BAD_INPUT)
-    role = linkage_role(data, client.agency)
+    role = role_hosting(data, Program.LINKAGE, client.agency)
     if role is None:
         return end("その機関の番号連携サーバーがありません / no linkage server hosts this agency here", BAD_INPUT)
     name = args.name or args.file.name

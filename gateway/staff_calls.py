@@ -77,9 +77,10 @@ class Party:
     person: Person | None = None
 
 
-def add_data_argument(parser: argparse.ArgumentParser) -> None:
+def add_data_argument(parser: argparse.ArgumentParser, kind: Callable[[str], Path] = Path) -> None:
+    """`kind`: `existing_folder` where a folder that is not there would be taken for one before set-up."""
     parser.add_argument(
-        "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
+        "--data", type=kind, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
     )
 
 

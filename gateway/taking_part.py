@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -49,12 +49,16 @@ def changing(data: DataFolder) -> Iterator[bool]:
             yield True
 
 
-def bring_to(data: DataFolder, wanted: Topology, *, still: bool) -> None:
-    """Schemas, logins, keys, certificates, and the register signed anew. The caller is `changing`. Raises what set-up raises."""
+def bring_to(data: DataFolder, wanted: Topology, record: Callable[[], None], *, still: bool) -> None:
+    """Schemas, logins, keys, certificates, and the register signed anew. The caller is `changing`. Raises what set-up and `record` raise.
+
+    `record`: puts the change on record; called once, with the database at work, before any running role can take it.
+    """
     if still:
         standing = Running(data.root, roles=(), ports="kept", topology=wanted, dsn=config.read().dsn)
         try:
             standing.set_up()
+            record()
         finally:
             standing.stop()
         return
@@ -68,6 +72,7 @@ def bring_to(data: DataFolder, wanted: Topology, *, still: bool) -> None:
         lines={name: place.listens for name, place in lines.places(data.lines).items()},
     )
     with administrator_dsn(data) as dsn:
+        record()
         asyncio.run(set_up(plan, dsn))
 
 

@@ -1,4 +1,4 @@
-"""Where a command may write a file: looked at with its arguments, before anything is done."""
+"""Files and folders that arguments name: looked at with the arguments, before anything is done."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def target_file(text: str) -> Path:
             " / cannot be written: its folder is missing or closed, or it is a folder itself"
         )
     return path
+
+
+def existing_folder(text: str) -> Path:
+    """The type of an argument that names a folder of ours. Raises ArgumentTypeError when there is none."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{text} というフォルダーはありません。sekisho up が作ったフォルダーを指定してください"
+            " / there is no such folder; name one that sekisho up has made"
+        )
+    return Path(text)

@@ -181,7 +181,12 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     },
     Program.NETWORK: {"permit_redeem_s": SECONDS},
     Program.RESIDENT_NETWORK: {"existing_residents_folder": TEXT, "asks_per_minute": _whole(1)},
-    Program.SKY2: {"patience_s": SECONDS, "follow_up_s": SECONDS, "account_item": TEXT, "unemployment_item": TEXT},
+    Program.SKY2: {
+        **dict.fromkeys(("patience_s", "follow_up_s", "reseal_settle_s"), SECONDS),
+        "reseal_share": _PACE,
+        "account_item": TEXT,
+        "unemployment_item": TEXT,
+    },
     Program.PORTAL: {
         "clients": By("name", Several(_REACHED)),
         "session_s": SECONDS,

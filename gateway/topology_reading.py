@@ -26,7 +26,7 @@ from gateway.topology_parts import (
     Role,
     Route,
 )
-from gateway.topology_servers import ROLE_KEYS, ROUTE_KEYS, Servers
+from gateway.topology_servers import ROLE_KEYS, Servers
 from gateway.topology_texts import A_CODE, A_NAME, A_SYSTEM, AN_ID
 from permission_lists.parties import fit, listed_name, resolve
 from storage.reference_data import read_party_rules, read_permission_list
@@ -78,9 +78,7 @@ class Reading:
         for item in document.elements("delegations"):
             self._delegation(item, document.mapping.line_of("delegations"), self.agencies)
         self._needed(document)
-        for item in document.elements("routes"):
-            fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
-            self.servers.route(fields, self.roles, [*self.roles, *self._elsewhere])
+        self.servers.all_routes(document, self.roles, [*self.roles, *self._elsewhere])
         self.findings.check()
 
     @property
@@ -168,10 +166,7 @@ class Reading:
         self.findings = document.findings
         for item in document.elements("delegations"):
             self._delegation(item, document.mapping.line_of("delegations"), known, of=agency)
-        for item in document.elements("routes"):
-            fields = self._fields(item, ROUTE_KEYS, document.mapping.line_of("routes"), "道 (route)")
-            own = [agency.id] if agency is not None and agency.elsewhere is not None else []
-            self.servers.route(fields, self.roles, own)
+        self.servers.own_routes(document, self.roles)
 
     def _fields(self, mapping: object, known: Collection[str], line: int, what: str) -> Fields:
         return Fields(mapping, known, line=line, what=what, findings=self.findings)

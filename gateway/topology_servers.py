@@ -29,7 +29,7 @@ _REQUEST: Final = re.compile(r"(?s).+")
 _DAYS: Final = (1, CERTIFICATE_DAYS)
 ROLE_KEYS: Final = ("port", "metrics_port", "listen", "reached_at", "certificate")
 """Of a role, what is read here."""
-ROUTE_KEYS: Final = ("from", "to", "host", "port")
+_ROUTE_KEYS: Final = ("from", "to", "host", "port")
 
 
 @dataclass(slots=True)
@@ -85,7 +85,24 @@ class Servers:
             "certificates": _certificates(fields, of_requests=False),
         }
 
-    def route(self, fields: Fields, roles: Mapping[str, Role], reached: Collection[str]) -> None:
+    def all_routes(self, document: Fields, roles: Mapping[str, Role], reached: Collection[str]) -> None:
+        """The routes of a file. `reached`: roles, and agencies elsewhere, to which they may lead."""
+        for item in document.elements("routes"):
+            line = document.mapping.line_of("routes")
+            fields = Fields(item, _ROUTE_KEYS, line=line, what="道 (route)", findings=document.findings)
+            self._route(fields, roles, reached)
+
+    def own_routes(self, document: Fields, roles: Mapping[str, Role]) -> None:
+        """Those of an agency's own file: to its server, under the id that is written there, be the agency right or wrong."""
+        agency = document.mapping.get("agency")
+        if not isinstance(agency, Marked) or not isinstance(agency.get("id"), str):
+            return
+        if "elsewhere" not in agency and document.mapping.get("routes"):
+            document.wrong("routes", "routes_of_hosted", id=shown(agency["id"]))
+        else:
+            self.all_routes(document, roles, [agency["id"]])
+
+    def _route(self, fields: Fields, roles: Mapping[str, Role], reached: Collection[str]) -> None:
         """A way from a role to one of those that can be `reached`, roles or agencies elsewhere, that is not the place where that listens."""
         before = len(fields.findings.found)
         caller = fields.named("from", roles)

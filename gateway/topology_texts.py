@@ -122,6 +122,10 @@ MISTAKES: Final = {
         "{what}: {caller} から {called} への道はもう書かれています / there is a route between these two already",
         "一つにしてください / leave one of them",
     ),
+    "routes_of_hosted": (
+        "{what}: {id} は自前のサーバー (elsewhere) の機関ではなく、道はありません / it has no server of its own for a route to lead to",
+        "routes を消してください。役割への道は構成ファイルに書きます / remove routes; a way to a role stands in the topology file",
+    ),
     "hours_reversed": (
         "{what}: 開く時刻 {opens} が閉じる時刻 {closes} より後です / it closes before it opens",
         "staff_opens を staff_closes より前にしてください（書かなければ 08:00 と 19:00） / put staff_opens before staff_closes (left out: 08:00, 19:00)",

@@ -78,7 +78,7 @@ def _trace(data: DataFolder, args: argparse.Namespace, number: str) -> int:
     except (OSError, ValueError, RegisterBrokenError):
         return end(_NO_REGISTER, BAD_INPUT)
     found = gathering.search(asked, number)
-    if len(found.silent) == len(asked.logs):
+    if not found.lines() and found.silent.keys() >= {one.name for one in asked.logs if one.left_on is None}:
         return end("どの当事者にも接続できません / no party answers", UNREACHABLE)
     if args.json:
         sys.stdout.write(json.dumps(_document(found, asked), ensure_ascii=False, indent=1) + "\n")
@@ -99,7 +99,13 @@ def _document(found: Found, asked: Sources) -> dict[str, Any]:
         "not_reachable": [name for name, why in found.silent.items() if why == NOT_REACHABLE],
         "refused": {name: why for name, why in found.silent.items() if why != NOT_REACHABLE},
         "desks_not_readable": list(asked.unread_desks),
+        "left": _left(found, asked),
     }
+
+
+def _left(found: Found, asked: Sources) -> dict[str, str]:
+    """Whose records of this inquiry are kept here though they have left the network, and since when."""
+    return {one.agency: one.left_on for one in asked.logs if one.left_on is not None and found.concerns(one.name)}
 
 
 def _print(found: Found, asked: Sources) -> None:
@@ -114,6 +120,11 @@ def _print(found: Found, asked: Sources) -> None:
         result = " ".join(str(entry[name]) for name in ("disposition", "reason") if entry.get(name))
         place = f"{entry['log']['year']}/{entry['log']['index']}"
         shown.append(f"  {entry['at']}  {source.name:{width}}  {place:>10}  {entry['kind']:27}  {result}".rstrip())
+    left = _left(found, asked)
+    shown += [
+        f"{agency} は {day} に外れた。記録は残る (has left the network; its records stay)"
+        for agency, day in left.items()
+    ]
     missed = found.missed()
     if missed:
         shown.append("記録を読めない当事者 (not read):")
@@ -125,8 +136,8 @@ def _why(why: str) -> str:
     """Why a party's records are not here."""
     if why == NOT_REACHABLE:
         return (
-            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ機関。その書き出しは --export で (not_reachable: its server is not"
-            " running, or the agency has a server of its own elsewhere: its export goes with --export)"
+            "サーバーが応答しない。止まっているか、ここでは動かない自前のサーバーを持つ（持っていた）機関。その書き出しは --export で (not_reachable: its server is not"
+            " running, or the agency has, or had, a server of its own elsewhere: its export goes with --export)"
         )
     return f"断られた (refused: {why})"
 

@@ -17,6 +17,9 @@ from partner.messages import envelope, octets, text
 from transport import channel
 
 _AGAIN_S: Final = 0.2
+_EPOCH: Final = 1
+"""The byte of a code that says of which epoch it is."""
+_MOST_ITEMS: Final = 5_000
 
 
 class NotYetError(TimeoutError):
@@ -78,6 +81,21 @@ class Caller:
         found: dict[str, Any] = (await self._post(f"{self.core}/code-epochs", [{"settled": settled}]))[0]["epochs"][0]
         return found
 
+    async def follow_epochs(self, codes: Sequence[bytes]) -> list[bytes]:
+        """One's own codes, each as that of the newest epoch; when all of them are, the core is told, and asks under them from then on (docs/adr/0046).
+
+        Keep those before for as long as somebody may ask under them. A code that the core refuses stays as it was, and nothing is said to be through.
+        """
+        newest = int((await self.code_epochs())["newest"])
+        before = [code for code in codes if code[_EPOCH] < newest]
+        answers = [one for part in _parts(before) for one in await self.renew_codes(part)]
+        renewed = {
+            code: octets(answer["code"]) for code, answer in zip(before, answers, strict=True) if "code" in answer
+        }
+        if before and len(renewed) == len(before):
+            await self.code_epochs(newest)
+        return [renewed.get(code, code) for code in codes]
+
     async def renew_codes(self, codes: Sequence[bytes]) -> list[dict[str, Any]]:
         """IF_FGU_90130: codes of one's own as those of the newest epoch; `code`, or `refused`."""
         return await self._post(f"{self.core}/code-renewals", [{"code": text(code)} for code in codes])
@@ -91,3 +109,8 @@ class Caller:
         answer = msgspec.json.decode(await channel.post(self.client, url, envelope(items), timeout_s=self.timeout_s))
         found: list[dict[str, Any]] = answer["items"]
         return found
+
+
+def _parts(codes: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """As many at once as the network takes."""
+    return [codes[place : place + _MOST_ITEMS] for place in range(0, len(codes), _MOST_ITEMS)]

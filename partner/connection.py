@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,9 +29,10 @@ from keys.signing import Signer, generate_seed
 from keys.windows import PublicKeys
 from partner.asking import Asker
 from partner.calling import insisting
-from partner.lists import List, legal_day, list_in_force
+from partner.lists import List, legal_day, list_in_force, with_offered
 from partner.messages import MessageBrokenError, envelope
 from partner.recording import Record
+from storage import durable_file
 from transport import channel, tls
 from transport.standing_register import Looked, StandingRegister
 from transport.tls import Identity
@@ -136,6 +137,20 @@ class Connection:
         """Ask the network for a newer register, take it if its owner has signed it, and keep it in its file. Raises ChannelError, OSError."""
         data = await asker.register(self.register().sequence)
         return self.register.looked() if data is None else self.register.offered(data)
+
+    async def renew_lists(self, asker: Asker) -> bool:
+        """Ask the network for the versions of the permission list behind those held, and keep in the file what is acceptable. False: something was offered that is not.
+
+        Raises ChannelError, OSError, ValueError (MessageBrokenError among them: the file itself is broken).
+        """
+        held: list[Mapping[str, str]] = json.loads(self.lists.read_bytes())["versions"]
+        while offered := await asker.list_versions(len(held)):  # the numbers of versions begin with 1 and have no gap
+            known, held = len(held), with_offered(held, offered, self.register().list_keys)
+            if len(held) > known:
+                durable_file.write(self.lists, json.dumps({"versions": held}).encode())
+            if len(held) < known + len(offered):
+                return False
+        return True
 
     def record(self) -> Record:
         """The agency's own log, in its own folder. Raises OSError."""

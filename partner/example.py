@@ -3,7 +3,8 @@
     python -m partner.example keys OWN ID CODE NAME HOST PORT      # keys, and OWN/agency.yaml for the operator
     python -m partner.example new-key OWN signing|log              # the next key for that; prints its public half for the operator
     python -m partner.example ask OWN GIVEN PEOPLE QUESTION        # obtain a code of the first of PEOPLE, ask about them
-    python -m partner.example serve OWN GIVEN PEOPLE               # provide: knows the first of PEOPLE, holds what is asked about the second
+    python -m partner.example serve OWN GIVEN PEOPLE [HOST:PORT]   # provide: knows the first of PEOPLE, holds what is asked about the second,
+                                                                   # and with HOST:PORT releases that at once, and delivers it there
     python -m partner.example rehearse OWN GIVEN PEOPLE QUESTION HOST:PORT COUNT ENDS    # ask so often, of a conformance run
 
 OWN: the agency's folder. GIVEN: what the operator hands over (`clients/<id>/`). PEOPLE: as `sekisho residents` writes it.
@@ -19,7 +20,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,9 @@ from partner.inquiring import Ended, Inquirer, ends_line
 from partner.mailbox import Mailbox
 from partner.messages import MessageBrokenError, Question
 from partner.providing import Found, Provider
+from partner.rehearsing import other_calls
 from partner.serving import application, serving
+from storage import durable_file
 from transport.channel import ChannelError
 from transport.clock import Clock
 from transport.register import RegisterBrokenError
@@ -43,6 +46,7 @@ _RECORD: Final = {
 """What the example knows of the one person whom it knows; made up."""
 _PATIENCE_S: Final = 20.0
 _PATIENCE_IN_A_RUN_S: Final = 5.0
+_RELEASE_S: Final = 0.3
 _BAD_INPUT, _REFUSED, _UNKNOWN = 2, 3, 4
 _ASKED: Final = ("provider", "basis", "item", "information")
 
@@ -96,6 +100,7 @@ async def ask(
     """Ask so often about one person, with the list in force. `at`: another network for permits and inquiries (a conformance run)."""
     async with _at_work(connection, clock, None) as mailbox, connection.asking() as asker:
         await connection.renew_register(asker)
+        await connection.renew_lists(asker)
         code = await _code_of(connection, mailbox, person, "the person of this question", clock)
         listed = connection.list_in_force(clock())
         question = Question(**{**wanted, "items": tuple(wanted.get("items", ())), "list_digest": listed.digest})
@@ -111,11 +116,25 @@ async def ask(
             record=connection.record(),
             patience_s=patience_s,
         )
-        return [await inquirer.inquire(question, code) for _ in range(count)]
+        found = [await inquirer.inquire(question, code) for _ in range(count)]
+        if at is not None:
+            await inquirer.inquire(question, code, wanted=lambda: False)
+            await other_calls(connection, to, code)
+        return found
 
 
-async def serve(connection: Connection, people: list[dict[str, str]], clock: Clock, stop: asyncio.Event) -> None:
-    """Provide until `stop`. `OWN/people.json` is there when the server is ready: it names those people to `sekisho conformance`."""
+async def serve(
+    connection: Connection,
+    people: list[dict[str, str]],
+    clock: Clock,
+    stop: asyncio.Event,
+    *,
+    released_to: str | None = None,
+) -> None:
+    """Provide until `stop`. `OWN/people.json` is there when the server is ready: it names those people to `sekisho conformance`.
+
+    `released_to`: the network to which what is held is delivered, as if somebody released it at once (a conformance run).
+    """
     listed, known = connection.list_in_force(clock()), dict[bytes, Found]()
     provider = Provider(
         agency=connection.agency,
@@ -132,14 +151,36 @@ async def serve(connection: Connection, people: list[dict[str, str]], clock: Clo
         ready = connection.folder / "people.json"
         ready.write_text(json.dumps({**names, "pending": mailbox.new_number("nobody yet", clock())}))
         ready.chmod(0o600)
-        await stop.wait()
+        async with asyncio.TaskGroup() as tasks:
+            staff = tasks.create_task(_released(connection, provider, clock, released_to)) if released_to else None
+            await stop.wait()
+            if staff is not None:
+                staff.cancel()
 
 
-async def _until_signalled(connection: Connection, people: list[dict[str, str]], clock: Clock) -> None:
+async def _released(connection: Connection, provider: Provider, clock: Clock, to: str) -> None:
+    """In place of a member of staff: whatever is held is released, put on record, and delivered until it is received."""
+    record, waiting = connection.record(), dict[str, dict[str, Any]]()
+    async with connection.asking() as asker:
+        network = replace(asker, interface=f"https://{to}")
+        while True:
+            for permit_id, item in list(provider.held.items()):
+                waiting[permit_id] = provider.release(permit_id, clock())
+                record.note_provision(item, waiting[permit_id], clock())
+            for permit_id, answer in list(waiting.items()):
+                with suppress(ChannelError):  # then once more
+                    if "retry" not in await network.late_outcome(permit_id, answer):
+                        del waiting[permit_id]
+            await asyncio.sleep(_RELEASE_S)
+
+
+async def _until_signalled(
+    connection: Connection, people: list[dict[str, str]], clock: Clock, released_to: str | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(connection, people, clock, stop)
+    await serve(connection, people, clock, stop, released_to=released_to)
 
 
 def _read(path: str) -> Any:
@@ -231,14 +272,14 @@ def _do(words: list[str], clock: Clock) -> int:
                 "kind": payload.get("kind"),
             }
             sys.stdout.write(json.dumps(told | {"records": len(payload.get("records", ()))}) + "\n")
-        case ["serve", own, given, people]:
-            asyncio.run(_until_signalled(_connection(own, given), _people(people), clock))
+        case ["serve", own, given, people, *to] if len(to) <= 1:
+            asyncio.run(_until_signalled(_connection(own, given), _people(people), clock, next(iter(to), None)))
         case ["rehearse", own, given, people, question, at, count, ends]:
             connection = _connection(own, given)
             found = asyncio.run(
                 ask(connection, _people(people)[0], _question(question), clock, count=int(count), at=at)
             )
-            Path(ends).write_text("".join(map(ends_line, found)), encoding="utf-8")
+            durable_file.write(Path(ends), "".join(map(ends_line, found)).encode())
         case _:
             return _end(__doc__ or "", _BAD_INPUT)
     return 0

@@ -60,8 +60,11 @@ class Inquirer:
     record: Record
     patience_s: float = 20.0
 
-    async def inquire(self, question: Question, code: bytes) -> Ended:
-        """Ask, and ask again with the same bytes for as long as nothing is known; every step is on record. Raises NotYetError."""
+    async def inquire(self, question: Question, code: bytes, *, wanted: Callable[[], bool] = lambda: True) -> Ended:
+        """Ask, and ask again with the same bytes for as long as nothing is known; every step is on record. Raises NotYetError.
+
+        `wanted`: looked at once there is a permit; when nobody wants the answer any more, the permit is taken back in place of being presented.
+        """
         signed = self.asker.build(question, self.clock())
         asked, digest = canonical.decode(signed.request), hexdigest(signed.request)
         self.record.note(EntryKind.INQUIRY_REGISTERED, self.clock(), asked, request_digest=digest)
@@ -77,7 +80,7 @@ class Inquirer:
             self.record.note(
                 EntryKind.INQUIRY_PERMITTED, self.clock(), asked, request_digest=digest, permit_id=permit_id
             )
-            ended = await self._present(permit_id, permit, signed)
+            ended = await (self._present(permit_id, permit, signed) if wanted() else self._take_back(permit_id, signed))
         more = {name: getattr(ended, name) for name in ("disposition", "reason", "sealed_digest")}
         self.record.note(ended.kind, self.clock(), asked, request_digest=digest, permit_id=permit_id, **more)
         return ended
@@ -106,6 +109,16 @@ class Inquirer:
             payload=payload,
             **{name: said[name] for name in ("disposition", "reason", "sealed_digest")},
         )
+
+    async def _take_back(self, permit_id: str, signed: SignedRequest) -> Ended:
+        """IF_SKI_90045: from now on nobody redeems it."""
+
+        async def once() -> dict[str, Any]:
+            return (await self.asker.revoke_permits([permit_id]))[0]
+
+        await insisting(once, self.patience_s)
+        kind = EntryKind.INQUIRY_ABORTED
+        return Ended(inquiry_number=signed.inquiry_number, kind=kind, reason="not_wanted_any_more")
 
     def _is_for(self, permit: str, signed: SignedRequest) -> bool:
         """Whether the core signed it, for exactly these bytes."""

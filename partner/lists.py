@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Final
@@ -88,17 +88,44 @@ def list_in_force(versions: Iterable[Mapping[str, str]], keys: PublisherKeys, no
 
     Raises MessageBrokenError when a version is not its publisher's, not the next one, or not the content that its head names.
     """
-    counts, before = None, (0, None)
-    for version in versions:
-        head, content = _read(version, keys)
-        if (head["number"] - 1, head["supersedes"]) != before:
-            raise MessageBrokenError("versions of the permission list that do not follow one another")
-        before = head["number"], head["content_digest"]
+    counts = None
+    for head, content in _following(versions, keys):
         if date.fromisoformat(head["valid_from"]) <= legal_day(now):
             counts = List(digest=head["content_digest"], documents=json.loads(content))
     if counts is None:
         raise MessageBrokenError("no version of the permission list is in force")
     return counts
+
+
+def with_offered(
+    held: Sequence[Mapping[str, str]], offered: Sequence[Mapping[str, str]], keys: PublisherKeys
+) -> list[Mapping[str, str]]:
+    """The versions held, and of those that the network offers (IF_SCM_90023) all before the first that is not to be taken (PL-4).
+
+    Raises MessageBrokenError when those held are broken themselves.
+    """
+    taken: list[Mapping[str, str]] = []
+    chain = _following([*held, *offered], keys)
+    for version in (*held, *offered):
+        try:
+            next(chain)
+        except MessageBrokenError:
+            if len(taken) < len(held):
+                raise
+            break
+        taken.append(version)
+    return taken
+
+
+def _following(versions: Iterable[Mapping[str, str]], keys: PublisherKeys) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Head and content of each, one after the other. Raises MessageBrokenError."""
+    before: tuple[int, str | None] = (0, None)
+    for version in versions:
+        head, content = _read(version, keys)
+        if (head["number"] - 1, head["supersedes"]) != before:
+            raise MessageBrokenError("versions of the permission list that do not follow one another")
+        before = head["number"], head["content_digest"]
+        yield head, content
 
 
 def legal_day(at: datetime) -> date:

@@ -64,7 +64,10 @@ Permitted = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(slots=True, kw_only=True)
 class Provider:
-    """`lists`: digests of the permission lists held. `answered`: (inquirer, inquiry number) → exchange digest and answer."""
+    """`lists`: digests of the permission lists held. `answered`: (inquirer, inquiry number) → exchange digest and answer.
+
+    `held`: permit id → the request that waits for a person.
+    """
 
     agency: str
     signer: Signer
@@ -73,6 +76,7 @@ class Provider:
     permitted: Permitted
     look: Look
     answered: dict[tuple[str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    held: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def answer(self, item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """The answer item of one request: a signed outcome, or `refused` for what is no permit at all."""
@@ -92,6 +96,22 @@ class Provider:
             return self._signed(claims, exchange, now, "refused", reason=reason)
         answer = self._provide(item, claims, exchange, now)
         self.answered[key] = (exchange, answer)
+        return answer
+
+    def release(self, permit_id: str, now: datetime) -> dict[str, Any]:
+        """What was held, after a person has looked at it: deliver it by `Caller.late_outcome` until it is received. From now on it is the answer to the same bytes too.
+
+        Every check is made again: after the deadline, say, or the end of a delegation it is refused. Raises KeyError: nothing is held under this permit.
+        """
+        item = self.held.pop(permit_id)
+        claims, exchange = permit_claims(item["permit"]), exchange_digest(item)
+        reason = self.refusal(item, claims, now)
+        if reason is None:
+            found = self.look(octets(item["code"]), claims["information"])
+            answer = self._given(item, claims, exchange, now, found)
+        else:
+            answer = self._signed(claims, exchange, now, "refused", reason=reason)
+        self.answered[(str(claims["inquirer"]), str(claims["inquiry_number"]))] = (exchange, answer)
         return answer
 
     def refusal(  # noqa: PLR0911 (one return for each numbered step)
@@ -151,7 +171,13 @@ class Provider:
     ) -> dict[str, Any]:
         found = self.look(octets(item["code"]), claims["information"])
         if found is not None and found.held:
+            self.held[claims["permit_id"]] = item
             return self._signed(claims, exchange, now, "held")
+        return self._given(item, claims, exchange, now, found)
+
+    def _given(
+        self, item: Mapping[str, Any], claims: Mapping[str, Any], exchange: str, now: datetime, found: Found | None
+    ) -> dict[str, Any]:
         kept = [_only(record, claims["items"]) for record in (found.records if found else ())]
         records = [record for record in kept if record["items"]]
         kind = "answered" if records else "no_such_person" if found is None else "no_replica"

@@ -42,7 +42,7 @@ class Record:
     def __init__(self, folder: Path, agency: str, origin: str, signer: Signer) -> None:
         self._folder = folder
         self._agency = agency
-        self._origin = origin
+        self.origin = origin
         self._signer = signer
         self._outcomes: set[str] = set()
 
@@ -67,7 +67,7 @@ class Record:
 
     def export(self, year: int) -> bytes:
         """The year's log as `sekisho export` writes one, under a checkpoint of now."""
-        origin, bodies = f"{self._origin}/{year}", self._bodies(year)
+        origin, bodies = f"{self.origin}/{year}", self._bodies(year)
         leaves = [leaf_hash(body) for body in bodies]
         head = Header(
             agency=self._agency,

@@ -18,7 +18,7 @@ from typing import Any
 from evidence import checkpoint
 from evidence.merkle import Frontier, leaf_hash
 from keys.signing import Signer
-from storage import sql
+from storage import guards, sql
 from storage.database import Connection, Database, StorageUnavailableError
 from storage.fault_points import Step, declare
 from storage.found_by import FoundBy, columns
@@ -65,9 +65,13 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What one legal act changes. The guard decides whether it happens at all; everything else happens with it."""
+    """What one legal act changes. The guard decides whether it happens at all; everything else happens with it.
+
+    `under`: a guard of whoever acts, tried first, in the same transaction. What it writes (when they were seen) stays if `guard` loses.
+    """
 
     step: Step
+    under: Write | None = None
     guard: Write | None = None
     follow: tuple[Write, ...] = ()
     entries: tuple[NewEntry, ...] = ()
@@ -82,7 +86,12 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The guard found another state than the one decided on. Nothing was changed; read again and decide anew."""
+    """A guard found another state than the one decided on. Nothing was changed; read again and decide anew.
+
+    `by`: which one; None when that is not known, since the database's answer was lost.
+    """
+
+    by: Write | None
 
 
 def commit_step(server: str, name: str) -> Step:
@@ -131,14 +140,6 @@ def _indexed(results: Sequence[Applied | Lost], commits: Sequence[Commit], index
             indexed[at] = Applied(index)
             index += len(commit.entries)
     return indexed
-
-
-def _one_statement(commits: Sequence[Commit]) -> Statement | None:
-    """The statement that all these commits are guarded by, when each is nothing but a guard and entries."""
-    found = {commit.guard.statement if commit.guard else None for commit in commits}
-    if len(found) != 1 or any(commit.follow or not commit.entries for commit in commits):
-        return None
-    return found.pop()
 
 
 @cache
@@ -259,21 +260,19 @@ class Committer:
         return asyncio.get_event_loop().time() - min(since) if since else 0.0
 
     def take(self) -> list[Waiting]:
-        """Take what may share a transaction: never two commits that guard the same row."""
+        """Take what may share a transaction: never two commits that guard the same row, nor two acts of people; one of these comes first."""
         batch: list[Waiting] = []
         left: list[Waiting] = []
         seen: set[tuple[str, Any]] = set()
         for waiting in self.waiting:
             if waiting.done.done():
                 continue  # nobody waits for it any more and nothing of it was written
-            guard = waiting.commit.guard
-            key = (guard.statement.name, guard.row[0]) if guard else None
-            if len(batch) >= _MOST_AT_ONCE or (key is not None and key in seen):
+            keys = guards.guarding(waiting.commit)
+            if len(batch) >= _MOST_AT_ONCE or not seen.isdisjoint(keys):
                 left.append(waiting)
                 continue
-            if key is not None:
-                seen.add(key)
-            batch.append(waiting)
+            seen |= keys
+            batch.insert(0 if waiting.commit.under else len(batch), waiting)
         self.waiting = left
         self._under_way = batch
         if left:
@@ -290,11 +289,11 @@ class Committer:
         or when another process appended to the log meanwhile: then the transaction is given up and the batch tried again.
         """
         now = self._clock()
-        if all_at_once and (one := _one_statement(commits)) is not None:
+        if all_at_once and (one := guards.one_statement(commits)) is not None:
             return await self._write_at_once(connection, commits, one, now)
-        won = await self._guards(connection, commits)
-        results: list[Applied | Lost] = [Applied(None) if ok else Lost() for ok in won]
-        winners = [commit for commit, ok in zip(commits, won, strict=True) if ok]
+        lost = await guards.lost_by(connection, commits, within_s=self.statement_s)
+        results: list[Applied | Lost] = [Applied(None) if by is None else Lost(by) for by in lost]
+        winners = [commit for commit, by in zip(commits, lost, strict=True) if by is None]
         await self._follow(connection, winners)
         entries = [entry for commit in winners for entry in commit.entries]
         if not entries:
@@ -331,27 +330,10 @@ class Committer:
         """What we believed of the head may be wrong: read it before the next append."""
         self._heads.clear()
 
-    async def _guards(self, connection: Connection, commits: Sequence[Commit]) -> list[bool]:
-        written = await self._written(connection, [commit.guard for commit in commits if commit.guard is not None])
-        won = {statement: set(keys) for statement, keys in written.items()}
-        return [commit.guard is None or commit.guard.row[0] in won[commit.guard.statement] for commit in commits]
-
     async def _follow(self, connection: Connection, winners: list[Commit]) -> None:
         writes = [write for commit in winners for write in commit.follow]
-        if sum(map(len, (await self._written(connection, writes)).values())) != len(writes):
+        if sum(map(len, (await guards.write(connection, writes, within_s=self.statement_s)).values())) != len(writes):
             raise _FollowFailedError
-
-    async def _written(self, connection: Connection, writes: Sequence[Write]) -> dict[Statement, list[Any]]:
-        """One call for each statement; the keys that it wrote."""
-        rows: dict[Statement, list[tuple[Any, ...]]] = {}
-        for write in writes:
-            rows.setdefault(write.statement, []).append(write.row)
-        written = {}
-        for statement, some in rows.items():
-            columns = map(list, zip(*some, strict=True))
-            found = await connection.fetch(statement.text, *columns, timeout=self.statement_s)
-            written[statement] = [row[0] for row in found]
-        return written
 
     async def _head(self, connection: Connection, year: int) -> Frontier:
         """The head of the year's tree: as we left it, or read when we do not know it. A new year is opened."""

@@ -144,5 +144,5 @@ async def _settle(committer: Committer, batch: Sequence[Waiting]) -> None:
             await asyncio.sleep(_SETTLE_AGAIN_S)
     if found:
         happened = [bool(w.commit.entries) and w.commit.entries[0].entry_id in found for w in batch]
-        _answer(batch, [Applied(None) if applied else Lost() for applied in happened])
+        _answer(batch, [Applied(None) if applied else Lost(None) for applied in happened])
     _refuse(committer, batch)

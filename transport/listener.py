@@ -32,17 +32,36 @@ def fingerprint(request: web.Request) -> bytes | None:
     return hashlib.sha256(der).digest() if der else None
 
 
-async def whole_body(request: web.Request, within_s: float = BODY_S) -> bytes:
-    """The body of a call. Read before anybody's right is looked at: what a caller may do must not be as old as a body that takes its time. Raises ProblemError 400."""
-    try:
-        async with asyncio.timeout(within_s):
-            return await request.read()
-    except TimeoutError:
-        raise ProblemError(
-            400,
-            "malformed_body",
-            f"The body was not there within {within_s:.0f} seconds; send it at once, in smaller lists.",
-        ) from None
+class _LateError(TimeoutError):
+    """The rest of a body did not come. A timeout, which aiohttp drops silently while it waits for what nobody reads any more."""
+
+
+def _in_time(body_s: float) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """A middleware under which the body of a call arrives in so many seconds, whoever reads it and whenever, or the call is malformed."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        body = request.content
+        if body.is_eof():
+            return await handler(request)
+
+        def cut() -> None:
+            if not body.is_eof():
+                body.set_exception(_LateError())
+
+        alarm = asyncio.get_running_loop().call_later(body_s, cut)
+        try:
+            return await handler(request)
+        except _LateError:
+            raise ProblemError(
+                400,
+                "malformed_body",
+                f"The body was not there within {body_s:g} seconds; send it at once, in smaller lists.",
+            ) from None
+        finally:
+            alarm.cancel()
+
+    return check
 
 
 def require_peer(
@@ -82,9 +101,9 @@ async def _alive(_request: web.Request) -> web.Response:
     return web.json_response({"alive": True})
 
 
-def application(*middlewares: Callable[..., Awaitable[web.StreamResponse]]) -> web.Application:
-    """An application whose every error is a problem document."""
-    return web.Application(middlewares=[problems, *middlewares], client_max_size=MAX_BODY)
+def application(*middlewares: Callable[..., Awaitable[web.StreamResponse]], body_s: float = BODY_S) -> web.Application:
+    """An application whose every error is a problem document, and which waits `body_s` for the body of a call."""
+    return web.Application(middlewares=[problems, _in_time(body_s), *middlewares], client_max_size=MAX_BODY)
 
 
 @asynccontextmanager

@@ -46,7 +46,7 @@ class Asking:
         async def send(one: Asked) -> None:
             async with gate:
                 try:
-                    answer = await self._desk.inquire(one.key, one.inquiry)
+                    answer = await self._desk.inquire(one.asked_under, one.inquiry)
                 except ChannelError as failure:
                     failures[one.key] = failure.reason
                     return

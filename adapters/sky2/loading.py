@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib import resources
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from adapters.sky2 import ledgers, rows, store
+from adapters.sky2.forgotten import PERSON_PLACE, Forgetting
 from adapters.sky2.ledgers import ItemType, Ledger
 from adapters.sky2.refund import RefundClaim, State
 from adapters.sky2.rows import ADDRESSEE_COLUMN, NUMBER_COLUMN, Columns, RowRefusal
 from adapters.sky2.seals import Seals
 from codebook.identifiers import AddresseeNumber
 from storage.database import Connection
-
-PERSON_PLACE: Final = "insured_person.individual_number"
 
 
 def read_ledgers() -> Mapping[str, Ledger]:
@@ -28,10 +27,12 @@ def read_ledgers() -> Mapping[str, Ledger]:
     return {name: ledgers.parse((folder / file).read_text(encoding="utf-8")) for name, file in names.items()}
 
 
-async def load_people(connection: Connection, raws: Sequence[bytes], seals: Seals) -> dict[str, Any]:
+async def load_people(connection: Connection, raws: Sequence[bytes], forgetting: Forgetting) -> dict[str, Any]:
     """被保険者: a person who is there is brought up to date; a number that is not given stays."""
     good, refusals = _read(raws, rows.PERSON, once_by=ADDRESSEE_COLUMN)
-    await store.put_people(connection, [_person(values, seals) for values in good.values()])
+    told = {values[ADDRESSEE_COLUMN]: values["individual_number"] for values in good.values()}
+    await forgetting.note(connection, {whose: number for whose, number in told.items() if number is not None})
+    await store.put_people(connection, [_person(values, forgetting.seals) for values in good.values()])
     return _answer(len(good), refusals)
 
 

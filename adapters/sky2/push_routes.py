@@ -49,7 +49,9 @@ async def post_changes(request: web.Request) -> web.Response:
     digest = counter.seals.request_digest(request.path, body)
     identity = StaffRequest(key=f"push/{delivery_id}", digest=digest, received_at=now)
     return answered(
-        await counter.store.once(identity, PUSHED_STEP, lambda connection: pushed.take(connection, push, counter.seals))
+        await counter.store.once(
+            identity, PUSHED_STEP, lambda connection: pushed.take(connection, push, counter.forgetting)
+        )
     )
 
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.sky2 import store
-from adapters.sky2.loading import PERSON_PLACE
-from adapters.sky2.seals import Seals
+from adapters.sky2.forgotten import PERSON_PLACE, Forgetting
 from codebook.errors import CodebookError
 from codebook.individual_number import IndividualNumber
 from keys.masked import Secret
@@ -62,23 +61,25 @@ def why_not(
     return None if abs(int(shown[1]) - now.timestamp()) <= _NEWEST_S else PushRefused.TOO_OLD
 
 
-async def take(connection: Connection, push: Push, seals: Seals) -> dict[str, Any]:
+async def take(connection: Connection, push: Push, forgetting: Forgetting) -> dict[str, Any]:
     """Bring the people up to date whom we hold; others in the push are none of ours."""
-    held = await store.read_people(connection, push.addressee_numbers)
+    held, seals, number = await store.read_people(connection, push.addressee_numbers), forgetting.seals, _number(push)
     rows = []
-    for addressee_number, sealed in held.items():
-        values = seals.open_person(sealed, addressee_number) | push.items
-        rows.append((addressee_number, _number(push, addressee_number, seals), seals.person(values, addressee_number)))
+    for whose, sealed in held.items():
+        values = seals.open_person(sealed, whose) | push.items
+        kept = seals.individual_number(number, PERSON_PLACE, whose) if number is not None else None
+        rows.append((whose, kept, seals.person(values, whose)))
+    if number is not None or push.individual_number == "":
+        await forgetting.note(connection, dict.fromkeys(held, number))
     if push.individual_number == "":
         await store.forget_numbers(connection, list(held))
     await store.put_people(connection, rows)
     return {"updated": len(rows)}
 
 
-def _number(push: Push, addressee_number: str, seals: Seals) -> bytes | None:
-    """The number that is told, sealed; None leaves what is there."""
+def _number(push: Push) -> IndividualNumber | None:
+    """The number that is told; None leaves what is there."""
     try:
-        number = IndividualNumber.parse(push.individual_number) if push.individual_number else None
+        return IndividualNumber.parse(push.individual_number) if push.individual_number else None
     except CodebookError:
         return None
-    return seals.individual_number(number, PERSON_PLACE, addressee_number) if number is not None else None

@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from adapters.sky2 import loading, refund_flow, unemployment_flow
+from adapters.sky2.forgotten import Forgetting
 from adapters.sky2.ledgers import Ledger
 from adapters.sky2.linkage_desk import LinkageDesk
 from adapters.sky2.refund_flow import Refunds
@@ -48,6 +49,7 @@ class Counter:
     agency: str
     store: Store
     seals: Seals
+    forgetting: Forgetting
     ledgers: Mapping[str, Ledger]
     refunds: Refunds
     unemployment: UnemploymentInquiries
@@ -127,7 +129,7 @@ async def post_people(request: web.Request) -> web.Response:
     """被保険者 in bulk."""
     counter, body = request.app[COUNTER], await request.read()
     raws = _raws(body)
-    return await _load(request, body, PEOPLE_STEP, lambda c: loading.load_people(c, raws, counter.seals))
+    return await _load(request, body, PEOPLE_STEP, lambda c: loading.load_people(c, raws, counter.forgetting))
 
 
 async def post_ledger_rows(request: web.Request) -> web.Response:

@@ -60,6 +60,10 @@ class Seals:
         context = bind(labels.INDIVIDUAL_NUMBER, place, addressee_number)
         return self._ring.encrypt_siv(NUMBER, number.reveal().encode(), context)
 
+    def open_individual_number(self, sealed: bytes, place: str, addressee_number: str) -> IndividualNumber:
+        context = bind(labels.INDIVIDUAL_NUMBER, place, addressee_number)
+        return IndividualNumber(self._ring.decrypt_siv(NUMBER, sealed, context).decode())
+
     def person(self, values: Mapping[str, Any], addressee_number: str) -> bytes:
         """Name, kana, birth date and address of an insured person, in one piece."""
         shown = msgspec.json.encode({name: values[name] for name in _PERSON_COLUMNS})
@@ -84,6 +88,9 @@ class Seals:
     def ledger_item(self, value: Any, place: str, addressee_number: str) -> bytes:
         """Any JSON value of a sealed ledger column."""
         return self._ring.encrypt(LEDGER, msgspec.json.encode(value), bind(_LEDGER_LABEL, place, addressee_number))
+
+    def open_ledger_item(self, sealed: bytes, place: str, addressee_number: str) -> Any:
+        return msgspec.json.decode(self._ring.decrypt(LEDGER, sealed, bind(_LEDGER_LABEL, place, addressee_number)))
 
     def account(self, account: PublicMoneyReceivingAccount, claim_id: str) -> bytes:
         return self._ring.encrypt(ACCOUNT, account.to_bytes(), bind(_ACCOUNT_LABEL, claim_id))

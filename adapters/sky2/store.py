@@ -41,9 +41,10 @@ class StaffRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An inquiry under way; `inquiry` are its bytes. Without a number it is not known whether it was ever sent."""
+    """An inquiry under way; `inquiry` are its bytes, `asked_under` its Idempotency-Key. Without a number it is not known whether it was ever sent."""
 
     key: str
+    asked_under: str
     addressee_number: AddresseeNumber
     inquiry: bytes
     inquiry_number: str | None
@@ -127,6 +128,26 @@ class Store:
             await connection.execute(_SQL["put_push_secret"], sealed)
         step.after.reached()
 
+    async def carry_order(self, order_id: str, now: datetime, step: Step) -> bool:
+        """An order is carried out from now on; False when it was before."""
+        step.before.reached()
+        async with self._inside() as connection:
+            carried = await connection.fetchval(_SQL["carry_order"], order_id, now) is not None
+        step.after.reached()
+        return carried
+
+    async def backup_made(self, order_id: str, now: datetime, step: Step) -> None:
+        step.before.reached()
+        async with self._inside() as connection:
+            await connection.execute(_SQL["backup_made"], order_id, now)
+        step.after.reached()
+
+    async def last_backup(self) -> datetime | None:
+        """When the latest backup was complete."""
+        async with self._inside() as connection:
+            found: datetime | None = await connection.fetchval(_SQL["last_backup"])
+        return found
+
     async def known_people(self, addressee_numbers: Sequence[str]) -> frozenset[str]:
         async with self._inside() as connection:
             return await known_people(connection, addressee_numbers)
@@ -164,6 +185,7 @@ class Store:
         return [
             Asked(
                 key=row["key"],
+                asked_under=row["asked_under"],
                 addressee_number=AddresseeNumber(row["addressee_number"]),
                 inquiry=row["inquiry"],
                 inquiry_number=row["inquiry_number"],
@@ -224,6 +246,12 @@ async def read_people(connection: Connection, addressee_numbers: Sequence[str]) 
 async def put_people(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(3)]
     await connection.execute(_SQL["put_people"], *columns)
+
+
+async def held_numbers(connection: Connection, addressee_numbers: Sequence[str]) -> dict[str, bytes]:
+    """Addressee number → its individual number, sealed; of those who have one."""
+    rows = await connection.fetch(_SQL["held_numbers"], list(addressee_numbers))
+    return {row["addressee_number"]: row["individual_number"] for row in rows}
 
 
 async def forget_numbers(connection: Connection, addressee_numbers: Sequence[str]) -> None:

@@ -1,294 +1,48 @@
-"""Re-encryption (IS-8): after a key has a new version, rows sealed under earlier ones are opened and sealed anew, stretch by stretch, while everything goes on.
-
-A stretch and how far it went are one transaction: whoever is killed goes on there, and no row is lost or done by halves. It has a transaction of its
-own, not the committer's, which carries everybody's commits one batch after the other: traffic must not wait for it. Rows that somebody
-holds are left for the next pass. Begin and end are entries of the evidence log.
-"""
+"""Re-encryption as a job that is listed and done again like every other (IS-8, IS-10): what `storage.resealing` has written of it."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 import asyncpg
-import structlog
 
 from gateway.batch.jobs import Job, JobState, Source
-from gateway.batch.turns import with_turns
-from keys.errors import KeyUnusable, SealBroken
-from keys.ring import Keyring, State
 from storage import sql
-from storage.committer import Commit, Committer, NewEntry, Statement, Write
-from storage.database import Connection, Database, StorageUnavailableError
-from storage.fault_points import Step
+from storage.resealing.job import UNREADABLE, Resealing, named
 
 KIND: Final = "resealing"
-UNREADABLE: Final = "rows_unreadable"
-UNDER: Final = True
-OTHERS: Final = False
-"""What the statements count: rows under a version, or those under any other."""
-_SQL = sql.load("gateway.batch")
-_BEGIN: Final = Statement("begin_resealing", _SQL["begin_resealing"])
-_END: Final = Statement("end_resealing", _SQL["end_resealing"])
-_LEAST: Final = 40
-_MOST: Final = 100
-_SHORT_S: Final = 0.01
-_LONG_S: Final = 0.02
-_LOOK_S: Final = 1.0
-SHARE: Final = 0.1
-"""What part of the time it works, unless told otherwise (`reseal_share`); the rest belongs to traffic alone."""
-_WAITED_S: Final = 0.02
-_MOST_RESTS: Final = 50
-_COUNT_S: Final = 60.0
-SETTLE_S: Final = 60.0
-_LOG = structlog.get_logger()
+_SQL = sql.load("storage.resealing")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """`last`: the key that the next stretch begins after, None at the end of the table; `done`, `unreadable`: rows."""
+def source_of(resealing: Resealing) -> Source:
+    """The jobs of one agency's re-sealing."""
 
-    last: str | None
-    done: int
-    unreadable: int
-
-
-Advance = Callable[[Connection, Stretch], Awaitable[None]]
-"""Writes how far it went, in the transaction of the stretch."""
-
-
-class Rows(Protocol):
-    """One table's rows that are sealed under a purpose. `first`: the key before every key."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def purpose(self) -> str: ...
-
-    @property
-    def first(self) -> str: ...
-
-    async def others(self, connection: Connection, version: int) -> int:
-        """How many are sealed under another version than this one."""
-
-    async def stretch(self, after: str, most: int, version: int, advance: Advance) -> Stretch:
-        """Look at so many rows after a key and seal anew those under another version. Raises StorageUnavailableError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRows:
-    """A table whose sealed column hangs on nothing but its own row. Statements: `page` ($1 after, $2 most, $3 version) → `last` and, for rows to do,
-    their columns; `write` one array a value that `renew` gives; `count` ($1 version, $2 UNDER it or OTHERS).
-    """
-
-    name: str
-    purpose: str
-    first: str
-    page: str
-    write: str
-    count: str
-    renew: Callable[[asyncpg.Record], tuple[Any, ...]]
-    database: Database
-    tenant: str
-
-    async def others(self, connection: Connection, version: int) -> int:
-        return int(await connection.fetchval(self.count, version, OTHERS, timeout=_COUNT_S))
-
-    async def stretch(self, after: str, most: int, version: int, advance: Advance) -> Stretch:
-        async with self.database.inside(self.tenant) as connection:
-            rows = await connection.fetch(self.page, after, most, version)
-            found = [row for row in rows if row["is_old"]]
-            renewed = await renewable(found, self.renew)
-            if renewed:
-                await connection.execute(self.write, *map(list, zip(*renewed, strict=True)))
-            stretch = Stretch(last=rows[0]["last"], done=len(renewed), unreadable=len(found) - len(renewed))
-            await advance(connection, stretch)
-        return stretch
-
-
-async def renewable(
-    rows: Sequence[asyncpg.Record], renew: Callable[[asyncpg.Record], tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
-    """What can be opened, sealed anew; a row that somebody has changed, or whose key is gone, stays as it is."""
-    found = []
-    async for row in with_turns(rows):
-        with contextlib.suppress(SealBroken, KeyUnusable):
-            found.append(renew(row))
-    return found
-
-
-def next_size(size: int, took_s: float) -> int:
-    """Rows of the next stretch, after one of so many that took so long: fewer on a machine that does few."""
-    if took_s < _SHORT_S:
-        return min(_MOST, 2 * size)
-    return max(_LEAST, size // 2) if took_s > _LONG_S else size
-
-
-def rest_s(took_s: float, share: float) -> float:
-    """Seconds to rest after so many of work, for work to be that share (above 0, 1 at most) of the time."""
-    return took_s * (1 / share - 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resealing:
-    """The job of one agency. `entry`: what the evidence log says of a beginning or an end; `settle_s`: how long something that was sealed
-    before the change may still be on its way to the database; `share`: what part of the time it works, above 0 and 1 at most; `run()` must be running.
-    """
-
-    agency: str
-    tenant: str
-    database: Database
-    committer: Committer
-    ring: Keyring
-    rows: Sequence[Rows]
-    clock: Callable[[], datetime]
-    entry: Callable[[dict[str, str | int]], NewEntry]
-    begun_step: Step
-    stretch_step: Step
-    settle_s: float
-    share: float
-
-    @property
-    def source(self) -> Source:
-        return Source(kind=KIND, latest=self._jobs, retry=self._again)
-
-    async def run(self) -> None:
-        """Work until cancelled. What fails is tried again at the next look, from where it stopped."""
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            try:
-                await self._look()
-            except Exception as failure:  # noqa: BLE001 (one bad thing must not end the server; the type is all that is said)
-                _LOG.warning("resealing:failed", agency=self.agency, error=type(failure).__name__)
-
-    async def _look(self) -> None:
-        for purpose in dict.fromkeys(rows.purpose for rows in self.rows):
-            version = outdated(self.ring, purpose)
-            if version is not None:
-                await self._bring_under(purpose, version)
-
-    async def _bring_under(self, purpose: str, version: int) -> None:
-        found = await self._row(purpose, version)
-        if found is None:
-            await self._begin(purpose, version)
-            found = await self._row(purpose, version)
-        if found is None or found["finished_at"] is not None:
-            return
-        await self._pass(purpose, version, found["place"], found["after"])
-        settled = (self.clock() - found["started_at"]).total_seconds() >= self.settle_s
-        left = await self._count(purpose, version)
-        now = await self._row(purpose, version)
-        if now is None or (left > now["unreadable"] or not settled):
-            await self._execute("resealing_anew", purpose, version)
-            return
-        await self._end(purpose, version, now)
-
-    async def _begin(self, purpose: str, version: int) -> None:
-        await self._execute("supersede_resealings", purpose, version, self.clock())
-        total = await self._count(purpose, version)
-        row = (_key(purpose, version), purpose, version, self.clock(), total)
-        entry = self.entry({"event": "begun", "purpose": purpose, "version": version, "rows": total})
-        await self.committer.apply(Commit(step=self.begun_step, guard=Write(_BEGIN, row), entries=(entry,)))
-        _LOG.info("resealing:begun", agency=self.agency, kind=purpose, count=total)
-
-    async def _pass(self, purpose: str, version: int, place: str, after: str) -> None:
-        """Every table of the purpose from where it stopped."""
-        tables = [rows for rows in self.rows if rows.purpose == purpose]
-        at = next((nth for nth, rows in enumerate(tables) if rows.name == place), 0)
-        loop = asyncio.get_running_loop()
-        for rows in tables[at:]:
-            last: str | None = after if rows.name == place else rows.first
-            size = _LEAST
-            while last is not None:
-                before = loop.time()
-                last = (await self._stretch(rows, last, size, version)).last
-                took = loop.time() - before
-                size = next_size(size, took)
-                await self._rest(took)
-
-    async def _rest(self, took_s: float) -> None:
-        """Until it has worked its share of the time, and nobody's commit has waited for long: what waits there is behind what a stretch has written."""
-        await asyncio.sleep(rest_s(took_s, self.share))
-        for _ in range(_MOST_RESTS):
-            if self.committer.oldest_s() < _WAITED_S:
-                return
-            await asyncio.sleep(_WAITED_S)
-
-    async def _stretch(self, rows: Rows, after: str, most: int, version: int) -> Stretch:
-        async def advance(connection: Connection, stretch: Stretch) -> None:
-            last = after if stretch.last is None else stretch.last
-            said = (rows.purpose, version, rows.name, last, stretch.done, stretch.unreadable)
-            await connection.execute(_SQL["advance_resealing"], *said)
-            await connection.execute(_SQL["flush_later"])
-            self.stretch_step.before.reached()
-
-        try:
-            stretch = await rows.stretch(after, most, version, advance)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("rows could not be sealed anew") from None
-        self.stretch_step.after.reached()
-        return stretch
-
-    async def _end(self, purpose: str, version: int, found: asyncpg.Record) -> None:
-        reason = UNREADABLE if found["unreadable"] else None
-        row = (_key(purpose, version), purpose, version, self.clock(), reason)
-        facts: dict[str, str | int] = {"event": "ended", "purpose": purpose, "version": version}
-        entry = self.entry({**facts, "rows": found["done"], "unreadable": found["unreadable"]})
-        await self.committer.apply(Commit(step=self.begun_step, guard=Write(_END, row), entries=(entry,)))
-        _LOG.info("resealing:ended", agency=self.agency, kind=purpose, count=found["done"], reason=reason)
-
-    async def _count(self, purpose: str, version: int) -> int:
-        async with self.database.inside(self.tenant) as connection:
-            return sum([await rows.others(connection, version) for rows in self.rows if rows.purpose == purpose])
-
-    async def _row(self, purpose: str, version: int) -> asyncpg.Record | None:
-        async with self.database.inside(self.tenant) as connection:
-            return await connection.fetchrow(_SQL["resealing"], purpose, version)
-
-    async def _execute(self, name: str, *arguments: Any) -> None:
-        async with self.database.inside(self.tenant) as connection:
-            await connection.execute(_SQL[name], *arguments)
-
-    async def _jobs(self, since: datetime, most: int) -> list[Job]:
-        async with self.database.inside(self.tenant) as connection:
+    async def latest(since: datetime, most: int) -> list[Job]:
+        async with resealing.database.inside(resealing.tenant) as connection:
             rows = await connection.fetch(_SQL["resealings"], since, most)
-        return [
-            Job(
-                kind=KIND,
-                id=_key(row["purpose"], row["version"]),
-                state=_state(row),
-                started_at=row["started_at"],
-                finished_at=row["finished_at"],
-                done=row["done"],
-                total=max(row["total"], row["done"]),
-                counts={"unreadable": row["unreadable"]} if row["unreadable"] else {},
-                reason=row["reason"],
-            )
-            for row in rows
-        ]
+        return [_job(row) for row in rows]
 
-    async def _again(self, job: Job, _identity: str) -> str:
+    async def again(job: Job, _identity: str) -> str:
         purpose, _, version = job.id.rpartition("-")
-        await self._execute("resealing_anew", purpose, int(version))
+        await resealing.anew(purpose, int(version))
         return job.id
 
-
-def outdated(ring: Keyring, purpose: str) -> int | None:
-    """The primary version of a purpose that has an earlier one that still opens; None otherwise."""
-    if not ring.has(purpose):
-        return None
-    versions = ring.versions(purpose)
-    primary = max(versions)
-    return primary if any(state is State.ENABLED for state in versions.values()) else None
+    return Source(kind=KIND, latest=latest, retry=again)
 
 
-def _key(purpose: str, version: int) -> str:
-    return f"{purpose}-{version}"
+def _job(row: asyncpg.Record) -> Job:
+    return Job(
+        kind=KIND,
+        id=named(row["purpose"], row["version"]),
+        state=_state(row),
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        done=row["done"],
+        total=max(row["total"], row["done"]),
+        counts={"unreadable": row["unreadable"]} if row["unreadable"] else {},
+        reason=row["reason"],
+    )
 
 
 def _state(row: asyncpg.Record) -> JobState:

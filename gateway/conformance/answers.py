@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from evidence import canonical
-from gateway.conformance.trial import PROVISIONS, Answered, Presented, Trial
+from gateway.conformance.trial import LARGEST_ANSWER, PROVISIONS, Answered, AnswerTooLargeError, Presented, Trial
 from keys import labels
 from keys.errors import SealBroken
 from keys.sealing import open_sealed
@@ -22,6 +22,7 @@ _OUTCOME_FIELDS: Final = frozenset(
         "sealed_digest", "at",
     }
 )  # fmt: skip
+_DISPOSITIONS: Final = ("provided", "not_provided", "held", "refused")
 NOT_SENT: Final = (aiohttp.ClientError, OSError, TimeoutError)
 _ANSWER_FIELDS: Final = frozenset({"outcome", "signature", "sealed", "refused", "retry"})
 BY_LIST: Final = ("not_permitted", *(reason.value for reason in Reason))
@@ -32,6 +33,29 @@ Saw = str | None
 
 class WrongError(Exception):
     """The server did something else than the documents say; the text says what."""
+
+
+def not_answered(failure: Exception) -> str:
+    """Why there is no answer, by one of `NOT_SENT`."""
+    match failure:
+        case TimeoutError():
+            return "時間内に答えがない / no answer in time"
+        case AnswerTooLargeError():
+            most = LARGEST_ANSWER >> 20
+            return f"答えが {most} MiB を超えた。残りは読まない / an answer of more than {most} MiB, which is not read"
+        case aiohttp.ClientConnectorCertificateError():
+            return "サーバー証明書がこの CA のものでないか、名前が違う / the server's certificate is of another CA or for another name"
+    return f"答えがない / no answer ({type(failure).__name__})"
+
+
+def turned_down(failure: Exception) -> Saw:
+    """None when somebody who is there closed the door, which is right; else what it was, by one of `NOT_SENT`."""
+    match failure:
+        case TimeoutError():
+            return not_answered(failure)
+        case aiohttp.ClientConnectorError() if not isinstance(failure, aiohttp.ClientSSLError):
+            return None if isinstance(failure.os_error, ConnectionResetError) else not_answered(failure)
+    return None
 
 
 async def items_of(
@@ -45,7 +69,7 @@ async def items_of(
     try:
         answered = await trial.post(envelope(items), path=path, identity=trial.network)
     except NOT_SENT as failure:
-        raise WrongError(f"答えがない / no answer ({type(failure).__name__})") from None
+        raise WrongError(not_answered(failure)) from None
     if answered.status != 200:
         raise WrongError(f"200 ではなく {answered.status} / status {answered.status} in place of 200")
     found = answered.json()
@@ -68,6 +92,10 @@ def outcome(trial: Trial, presented: Presented, answer: Mapping[str, Any]) -> di
         ) from None
     if not isinstance(said, dict) or set(said) != _OUTCOME_FIELDS:
         raise WrongError("outcome の項目が違う / the outcome does not have the documented fields")
+    if said["disposition"] not in _DISPOSITIONS:
+        raise WrongError(
+            f"disposition が {'、'.join(_DISPOSITIONS)} のどれでもない / none of the dispositions that there are"
+        )
     if not trial.register.agencies[trial.agency].signing_keys.verify(labels.OUTCOME, data, signature, now=trial.now):
         raise WrongError("outcome の署名が登録された鍵で合わない / the outcome is not signed by the registered key")
     claims = permit_claims(presented.item["permit"])
@@ -91,6 +119,8 @@ def outcome(trial: Trial, presented: Presented, answer: Mapping[str, Any]) -> di
 
 def payload_of(presented: Presented, answer: Mapping[str, Any]) -> dict[str, Any]:
     """What was sealed, opened with the one-time key in the permit's context. Raises WrongError."""
+    if answer.get("sealed") is None:
+        raise WrongError("封をした答えがない / nothing sealed was given")
     info = payload_info(permit_claims(presented.item["permit"]))
     try:
         # reveal: the run looks whether exactly what was asked came; its people are synthetic
@@ -106,6 +136,20 @@ def payload_of(presented: Presented, answer: Mapping[str, Any]) -> dict[str, Any
     if not isinstance(payload, dict) or set(payload) != {"kind", "records"} or not isinstance(payload["records"], list):
         raise WrongError('封の中身が {"kind", "records"} でない / the sealed part is not {"kind", "records"}')
     return payload
+
+
+def exactly_asked(trial: Trial, payload: Mapping[str, Any]) -> Saw:
+    """The items that the question names, each a value or why there is none, and no others (SC-5)."""
+    wanted, given = set(trial.question.items), set[str]()
+    for record in payload["records"]:
+        if set(record) != {"data_set", "version", "items"} or not isinstance(record["items"], dict):
+            return "記録の形が違う / a record is not {data_set, version, items}"
+        if not all(set(value) in ({"value"}, {"null_reason"}) for value in record["items"].values()):
+            return "項目が value か null_reason の一方でない / an item is not one of value and null_reason"
+        given |= set(record["items"])
+    if given - wanted:
+        return "求めていない項目が入っている / items that were not asked for"
+    return "求めた項目が入っていない / items that were asked for are missing" if wanted - given else None
 
 
 async def one_answer(trial: Trial, presented: Presented) -> dict[str, Any]:

@@ -8,10 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from adapters.jlis_mock.core.codes import CodeBook
 from gateway.conformance import impostor
+from gateway.conformance.not_judged import AS_INQUIRER, NotJudged
+from gateway.conformance.other_calls import OtherCalls
 from gateway.conformance.played_network import PlayedNetwork
-from gateway.conformance.trial import TrialError, hosting, inquirers, list_in_force
+from gateway.conformance.preparing import (
+    code_book,
+    hosting,
+    inquirers,
+    latest_epochs,
+    list_in_force,
+    signed_versions,
+)
+from gateway.conformance.trial import TrialError
 from gateway.conformance.turns import TURNS, Step, report
 from gateway.data_folder import DataFolder
 from gateway.topology import NETWORK
@@ -24,14 +33,16 @@ from transport import role as role_file
 _LOOK_S = 0.2
 
 
-def prepare(data: DataFolder, agency: str) -> PlayedNetwork:
-    """Raises TrialError, KeyStoreError, ValueError, OSError."""
+async def prepare(data: DataFolder, agency: str) -> PlayedNetwork:
+    """Raises TrialError, KeyStoreError, StorageUnavailableError, ValueError, OSError."""
     config = role_file.load(data.role(NETWORK))
     register = config.register
     if agency not in register.agencies:
         raise TrialError("その機関は登録されていません。sekisho agency list で / this agency is not registered")
+    latest = await latest_epochs(config)
     ring = config.open_keys(NETWORK).ring
-    digest, _, listed = list_in_force(config, register, legal_day(config.clock()))
+    book = code_book(ring, register, latest)
+    digest, _, listed = list_in_force(data, register, legal_day(config.clock()))
     hosted = {one: hosting(data, one) for one in inquirers(data)}
 
     def signer_of(provider: str) -> Signer | None:
@@ -42,11 +53,20 @@ def prepare(data: DataFolder, agency: str) -> PlayedNetwork:
         agency=agency,
         register=register,
         permit_signer=ring.signer("permit"),
-        book=CodeBook(ring, register.agencies),
+        book=book,
         listed=listed,
         digest=digest,
         signer_of=signer_of,
         clock=config.clock,
+        others=OtherCalls(
+            agency=agency,
+            register=register,
+            signed=config.register_path.read_bytes(),
+            held=signed_versions(data, register),
+            book=book,
+            latest=latest.get(agency),
+            clock=config.clock,
+        ),
     )
 
 
@@ -59,7 +79,7 @@ async def listen(
     settle_s: float,
     ends: Path | None,
     told: Callable[[str], object],
-) -> list[Step]:
+) -> tuple[list[Step], list[NotJudged]]:
     """First somebody else in the network's place, until one call has come. Then play until every inquiry of the script came and nothing
     more for `settle_s`, and its ends are handed over, or until the time is over.
 
@@ -96,29 +116,38 @@ async def listen(
                 told(f"{before}/{len(TURNS)}")
             await network.bring(client, url)
             await asyncio.sleep(_LOOK_S)
-    return report(list(network.seen.values()), network.broken, dict(_ends(ends)))
+    found = report(list(network.seen.values()), network.broken, dict(_ends(ends)))
+    return [*found, *network.others.steps()], [*network.others.not_judged(), *AS_INQUIRER]
 
 
 def _through(network: PlayedNetwork, ends: Path | None, settled: bool) -> bool:  # noqa: FBT001 (said in the call)
     if network.played < len(TURNS) or not settled:
         return False
-    return ends is None or set(network.seen) <= {number for number, _ in _ends(ends)}
+    awaited = {number for number, one in network.seen.items() if not one.taken_back}
+    return ends is None or awaited <= {number for number, _ in _ends(ends)}
 
 
 def _ends(path: Path | None) -> Iterator[tuple[str, str]]:
-    """Number and state of each line of the file of ends; one that is not there yet has none. Raises TrialError with the line."""
+    """Number and state of each line of the file of ends; one that is not there yet has none, nor has a line that is being written. Raises TrialError with the line."""
     if path is None or not path.exists():
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        *lines, _being_written = path.read_bytes().split(b"\n")
+    except OSError:
         raise TrialError(f"{path}: 読めません / the file of ends cannot be read") from None
     for nth, line in enumerate(lines, start=1):
         try:
             found = json.loads(line)
-            yield str(found["inquiry_number"]), str(found["state"])
-        except (ValueError, KeyError, TypeError):
+            yield _word(found["inquiry_number"]), _word(found["state"])
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise TrialError(
                 f'{path}:{nth}: {{"inquiry_number", "state"}} の行ではありません'
                 ' / not a line of {"inquiry_number", "state"}'
             ) from None
+
+
+def _word(found: object) -> str:
+    """A number or a state as it may be shown. Raises ValueError."""
+    if isinstance(found, str) and found.isascii() and found.isprintable():
+        return found
+    raise ValueError("neither a number nor a state")

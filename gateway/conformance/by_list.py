@@ -11,7 +11,8 @@ from typing import Final
 
 from gateway.conformance.answers import BY_LIST, Saw, refused
 from gateway.conformance.check import Check
-from gateway.conformance.trial import Asking, Trial, one_item
+from gateway.conformance.preparing import one_item
+from gateway.conformance.trial import Asking, Trial
 from gateway.registered_parties import parties_of
 from permission_lists.decide import Party, Standing, standing
 from permission_lists.model import PermissionRow
@@ -72,6 +73,21 @@ def _possible(column: Column, trial: Trial) -> bool:
 _ROW: Final = "docs/architecture.md, Permit; PL-2, PL-4"
 _NO_ROW: Final = (
     "リストに、この欄だけで拒む項がこの両者にない / the list has no row that refuses these two by this column alone"
+)
+
+
+async def _own_assessment(trial: Trial) -> Saw:
+    """The inquiry is one that the list would permit if this agency's own assessment duty were met."""
+    return await refused(trial, trial.presented(), BY_LIST)
+
+
+OWN_ASSESSMENT: Final = Check(
+    "own_assessment",
+    "自機関の評価（28条）が済んでいなければ、何も提供しない / provides nothing while its own assessment duty is not met",
+    "docs/architecture.md, Permit; PL-6; 番号法第28条",
+    _own_assessment,
+    lambda trial: not trial.assessed,
+    "この機関は評価を済ませている。`assessed: false` で登録したときに調べる / this agency is assessed: judged when it is registered with `assessed: false`",
 )
 
 CHECKS: Final = tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from gateway.conformance.answers import NOT_SENT, Saw, is_problem
+from gateway.conformance.answers import NOT_SENT, Saw, is_problem, not_answered
 from gateway.conformance.trial import Trial
 from transport.tls import Identity
 
@@ -33,7 +33,7 @@ async def turned_away(who: Callable[[Trial], Identity], path: str, trial: Trial)
     try:
         answered = await trial.post(trial.harmless(path), path=path, identity=who(trial))
     except NOT_SENT as failure:
-        return f"403 の前に切れた / cut before a 403 ({type(failure).__name__})"
+        return f"403 がない / no 403: {not_answered(failure)}"
     return is_problem(answered, 403)
 
 
@@ -42,4 +42,4 @@ async def malformed(body: bytes, path: str, trial: Trial) -> Saw:
     try:
         return is_problem(await trial.post(body, path=path, identity=trial.network), 400)
     except NOT_SENT as failure:
-        return f"答えがない / no answer ({type(failure).__name__})"
+        return not_answered(failure)

@@ -10,24 +10,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import aiohttp
-
 from evidence import canonical
-from gateway.conformance import bends, by_list, delegated, taking
+from gateway.conformance import bends, by_list, delegated, late, taking
 from gateway.conformance.answers import (
     BY_LIST,
     NOT_SENT,
     Saw,
     WrongError,
+    exactly_asked,
     items_of,
+    not_answered,
     one_answer,
     outcome,
     payload_of,
     refused,
+    turned_down,
 )
 from gateway.conformance.check import Act, Check, malformed, turned_away
 from gateway.conformance.not_judged import AS_PROVIDER, NotJudged
-from gateway.conformance.trial import PROVISIONS, Presented, Trial
+from gateway.conformance.trial import MOST_SILENCES, PROVISIONS, Presented, Trial
+from gateway.conformance.turns import Step
 from keys.sealing import new_one_time_key
 from keys.signing import Signer, generate_seed
 from partner.messages import envelope, text
@@ -42,26 +44,24 @@ _REPLAYED: Final = ("permit_replayed", "permit_key_differs", "permit_request_dif
 async def _without_certificate(trial: Trial) -> Saw:
     try:
         answered = await trial.post(envelope([trial.presented().item]), path=PROVISIONS, identity=None)
-    except NOT_SENT:
-        return None
+    except NOT_SENT as failure:
+        return turned_down(failure)
     return f"証明書なしで {answered.status} と答えた / answered {answered.status} without a certificate"
 
 
 async def _old_tls(trial: Trial) -> Saw:
     try:
         await trial.post(envelope([]), path=PROVISIONS, identity=trial.network, newest=ssl.TLSVersion.TLSv1_2)
-    except NOT_SENT:
-        return None
+    except NOT_SENT as failure:
+        return turned_down(failure)
     return "TLS 1.2 で話した / it spoke TLS 1.2"
 
 
 async def _mutual_tls(trial: Trial) -> Saw:
     try:
         answered = await trial.post(envelope([]), path=PROVISIONS, identity=trial.network)
-    except aiohttp.ClientConnectorCertificateError:
-        return "サーバー証明書がこの CA のものでないか、名前が違う / the server's certificate is of another CA or for another name"
     except NOT_SENT as failure:
-        return f"つながらない / not reachable ({type(failure).__name__})"
+        return not_answered(failure)
     return (
         None if answered.status == 200 else f"空の一覧に {answered.status} / status {answered.status} for an empty list"
     )
@@ -89,17 +89,7 @@ async def _provided(trial: Trial) -> Saw:
 
 async def _exactly_asked(trial: Trial) -> Saw:
     presented = trial.presented()
-    payload = payload_of(presented, await one_answer(trial, presented))
-    wanted, given = set(trial.question.items), set[str]()
-    for record in payload["records"]:
-        if set(record) != {"data_set", "version", "items"} or not isinstance(record["items"], dict):
-            return "記録の形が違う / a record is not {data_set, version, items}"
-        if not all(set(value) in ({"value"}, {"null_reason"}) for value in record["items"].values()):
-            return "項目が value か null_reason の一方でない / an item is not one of value and null_reason"
-        given |= set(record["items"])
-    if given - wanted:
-        return "求めていない項目が入っている / items that were not asked for"
-    return "求めた項目が入っていない / items that were asked for are missing" if wanted - given else None
+    return exactly_asked(trial, payload_of(presented, await one_answer(trial, presented)))
 
 
 async def _same_again(trial: Trial) -> Saw:
@@ -166,7 +156,7 @@ _OUTCOME: Final = "docs/architecture.md, Outcome"
 _CALLERS: Final = "docs/architecture.md, Who may call what; SC-2"
 _PROVISION: Final = "IF_TKY_90003, docs/openapi/intermediate.yaml"
 
-CHECKS: Final = (
+DOOR: Final = (
     Check(
         "mutual_tls",
         "相互 TLS でつながり、サーバー証明書が合う / mutual TLS, and the server's certificate fits",
@@ -199,6 +189,11 @@ CHECKS: Final = (
         _PROVISION,
         partial(malformed, b'{"checkpoint": null, "items": [{"favourite": 1}]}', PROVISIONS),
     ),
+)
+"""What holds of every server, whatever its agency may provide."""
+
+CHECKS: Final = (
+    *DOOR,
     Check(
         "provided",
         "正しい照会に署名と封で答える / a good inquiry is answered, signed and sealed",
@@ -315,24 +310,37 @@ CHECKS: Final = (
 )
 
 
-_ALL: Final = (*CHECKS, *by_list.CHECKS, *delegated.CHECKS, *taking.CHECKS)
+_ALL: Final = (*CHECKS, *by_list.CHECKS, by_list.OWN_ASSESSMENT, *delegated.CHECKS, *taking.CHECKS, *late.CHECKS)
+_OF_UNASSESSED: Final = frozenset({one.id for one in (*DOOR, by_list.OWN_ASSESSMENT, *taking.CHECKS)})
+_UNASSESSED: Final = "この機関は評価（28条）を済ませていないので、何も提供しない / this agency's assessment duty is not met: it provides nothing"
+_SILENT: Final = f"続けて {MOST_SILENCES} 回、時間内に答えがなく、やめた / given up: {MOST_SILENCES} calls in a row had no answer in time"
 
 
-def not_made(trial: Trial) -> list[NotJudged]:
-    """Checks for which this run has not what it takes, and calls that no run of a provider meets."""
-    lacking = [one for one in _ALL if not one.possible(trial)]
-    return [*(NotJudged(id=one.id, title=one.title, why=one.lacking, cites=one.cites) for one in lacking), *AS_PROVIDER]
+def _lacking(check: Check, trial: Trial) -> str | None:
+    """Why this run does not make a check; None: it does."""
+    if not trial.assessed and check.id not in _OF_UNASSESSED:
+        return _UNASSESSED
+    return None if check.possible(trial) else check.lacking
 
 
-async def run(trial: Trial) -> list[tuple[Check, Saw]]:
-    """Every check that can be made, in order; what breaks a check is what it saw."""
-    found: list[tuple[Check, Saw]] = []
-    for check in (one for one in _ALL if one.possible(trial)):
-        try:
-            saw = await check.act(trial)
-        except WrongError as wrong:
-            saw = str(wrong)
-        except (ValueError, KeyError, TypeError, AttributeError, canonical.NotCanonical) as broken:
-            saw = f"答えの形が違う / the answer is not as documented ({type(broken).__name__})"
-        found.append((check, saw))
-    return found
+async def run(trial: Trial) -> tuple[list[Step], list[NotJudged]]:
+    """Every check that can be made, in order, what breaks a check being what it saw; then the checks that were not made, and calls that no run of a provider meets."""
+    found: list[Step] = []
+    silent: list[NotJudged] = []
+    for check in _ALL:
+        why = _lacking(check, trial) or (_SILENT if trial.silent >= MOST_SILENCES else None)
+        if why is None:
+            saw = await _seen(check, trial)
+            found.append(Step(id=check.id, right=saw is None, title=check.title, saw=saw, cites=check.cites))
+        else:
+            silent.append(NotJudged(id=check.id, title=check.title, why=why, cites=check.cites))
+    return found, [*silent, *AS_PROVIDER]
+
+
+async def _seen(check: Check, trial: Trial) -> Saw:
+    try:
+        return await check.act(trial)
+    except WrongError as wrong:
+        return str(wrong)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, canonical.NotCanonical) as broken:
+        return f"答えの形が違う / the answer is not as documented ({type(broken).__name__})"

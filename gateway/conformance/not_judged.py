@@ -19,6 +19,7 @@ class NotJudged:
 _NETWORK: Final = "docs/openapi/network.yaml"
 _ASKING: Final = "照会者としての検査 (--inquirer) で調べる / judged as inquirer (--inquirer)"
 _PROVIDING: Final = "提供者としての検査 (URL) で調べる / judged as provider (URL)"
+_RELEASED: Final = "提供者としての検査 (URL と --late) で調べる / judged as provider (URL with --late)"
 _REAL: Final = "本物の模擬網に届き、網がその場で拒むか答える / it reaches the simulated network itself, which refuses or answers it there: "
 
 
@@ -27,41 +28,6 @@ def _call(path: str, title: str, why: str, cites: str = _NETWORK) -> NotJudged:
 
 
 _OF_NEITHER: Final = (
-    _call(
-        "POST /permits/revoke",
-        "使わない許可証を取り消す / takes back a permit that it will not use",
-        "いつ使わないかはサーバーだけが知る / only the server knows which it will not use",
-    ),
-    _call(
-        "POST /late-outcomes",
-        "保留を解いた結果をあとから届ける / delivers what was held",
-        "保留を解くのは職員で、検査からは解けない / a member of staff releases it, and a run is none",
-    ),
-    _call(
-        "POST /list-versions",
-        "照合リストの版を取りに行く / fetches versions of the list",
-        f"{_REAL}古い版で尋ねれば list_in_force が見つける / a stale list is seen by the check list_in_force",
-    ),
-    _call(
-        "POST /registers",
-        "登録簿を新しくする / renews the register",
-        f"{_REAL}古い登録簿は署名の検査に出る / an old one shows when signatures are checked",
-    ),
-    _call(
-        "POST /code-epochs",
-        "符号の世代を尋ね、済んだと知らせる / asks for epochs of codes, and says when it is through",
-        "検査は世代を告げない / a run announces no epoch: it would renew everybody's codes",
-    ),
-    _call(
-        "POST /code-renewals",
-        "符号を新しい世代にする / renews its codes",
-        "検査は世代を告げない / a run announces no epoch",
-    ),
-    _call(
-        "POST /held-checkpoints",
-        "預かった控えを返す / hands back checkpoints of others",
-        f"{_REAL}`sekisho verify` がログの突合で使う / used when logs are compared",
-    ),
     _call(
         "POST /code-requests",
         "住基ネットに符号を求める / asks for a code",
@@ -72,9 +38,20 @@ _OF_NEITHER: Final = (
 AS_PROVIDER: Final = (
     _call("POST /permits", "許可証を求める / asks for permits", _ASKING),
     _call("POST /inquiries", "許可証を示して照会する / inquires under a permit", _ASKING),
+    _call("POST /permits/revoke", "使わない許可証を取り消す / takes back a permit that it will not use", _ASKING),
+    _call("POST /list-versions", "照合リストの版を取りに行く / fetches versions of the list", _ASKING),
+    _call("POST /registers", "登録簿を新しくする / renews the register", _ASKING),
+    _call(
+        "POST /code-epochs",
+        "符号の世代を尋ね、済んだと知らせる / asks for epochs of codes, and says when it is through",
+        _ASKING,
+    ),
+    _call("POST /code-renewals", "符号を新しい世代にする / renews its codes", _ASKING),
+    _call("POST /held-checkpoints", "自分のログの控えを求める / asks for what is held of its own logs", _ASKING),
     *_OF_NEITHER,
 )
 AS_INQUIRER: Final = (
+    _call("POST /late-outcomes", "保留を解いた結果をあとから届ける / delivers what was held", _RELEASED),
     _call(
         "POST /{agency}/provisions",
         "提供の要求に答える / answers requests",

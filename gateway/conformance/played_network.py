@@ -12,27 +12,35 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
+from adapters.jlis_mock.core.checkpoint_routes import ORIGIN
 from adapters.jlis_mock.core.codes import CodeBook, CodeBroken
+from adapters.jlis_mock.core.epoch_routes import SETTLED
+from adapters.jlis_mock.core.list_routes import HELD as LIST_HELD
 from adapters.jlis_mock.core.messages import (
     INQUIRY_ASK,
     PERMIT_ASK,
+    RENEWAL,
+    REVOCATION,
     InquiryAsk,
     InquiryRequest,
     PermitAsk,
+    Revocation,
     instant,
     read_request,
 )
 from adapters.jlis_mock.core.permit_desk import LONGEST_ANSWER
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
+from adapters.jlis_mock.core.register_routes import HELD as REGISTER_HELD
 from adapters.jlis_mock.dishonest import Bend, DishonestProvider
 from codebook.identifiers import PERMIT_PREFIX, new_sortable_id
 from evidence.canonical import timestamp
+from gateway.conformance.other_calls import CALLS, PERMIT_TAKEN_BACK, OtherCalls
 from gateway.conformance.turns import TURNS, Seen, Turn
 from keys import labels
 from keys.sealing import key_hash
@@ -40,7 +48,7 @@ from keys.signing import Signer, generate_seed
 from partner.messages import envelope, hexdigest, octets, permit_claims, text
 from partner.providing import Found, Provider
 from permission_lists.compiled import CompiledList
-from permission_lists.decide import Permitted
+from permission_lists.decide import Permitted, Reason
 from permission_lists.versions import legal_day
 from transport import channel, listener, wire
 from transport.channel import ChannelError
@@ -59,12 +67,13 @@ _TRIES, _AGAIN_S, _WAIT_S = 20, 0.5, 10.0
 _AFTERWARDS = Turn(id="", title="", cites="")
 """How inquiries beyond the script are met."""
 _NONCE_SIZE = 32
-Item = TypeVar("Item")
+_OF_THE_SCRIPT = ("/permits", "/permits/revoke", "/inquiries")
+"""The others come by the clock, and end no run and keep none going."""
 
 
 @dataclass(slots=True, kw_only=True)
 class PlayedNetwork:
-    """`signer_of`: signing key of an agency that is hosted here, None for others. `broken`: rule → what was seen, the first time.
+    """`signer_of`: signing key of an agency that is hosted here, None for others. `broken`: rule → what was seen, the first time. `others`: its other calls.
 
     `listed`, `digest`: the permission list in force, and its digest.
     """
@@ -77,6 +86,7 @@ class PlayedNetwork:
     digest: str
     signer_of: Callable[[str], Signer | None]
     clock: Clock
+    others: OtherCalls
     seen: dict[str, Seen] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     last: float = 0.0
@@ -127,6 +137,7 @@ class PlayedNetwork:
             return self._note(
                 "request_expiry", "期限が過ぎているか遠すぎる / expired, or too far off", "request_expired"
             )
+        self.others.asked_by(request.list_digest)
         if request.list_digest != self.digest:
             return self._note(
                 "list_in_force", "効力のないリスト / a list that does not count today", "list_not_in_force"
@@ -151,9 +162,8 @@ class PlayedNetwork:
             )
         found = self.listed.decide(asking, answering, request.basis, request.item, request.information)
         if not isinstance(found, Permitted):
-            return self._note(
-                "own_list", f"{found.reason} となる照会 / an inquiry that is {found.reason}", str(found.reason)
-            )
+            rule = "own_assessment" if found.reason is Reason.PIA_DUTY_NOT_MET else "own_list"
+            return self._note(rule, f"{found.reason} となる照会 / an inquiry that is {found.reason}", str(found.reason))
         return None
 
     def _parties(self, request: InquiryRequest, now: datetime) -> tuple[str | None, str | None]:
@@ -201,6 +211,11 @@ class PlayedNetwork:
         if request is None or seen is None or seen.permit is None:
             self._note("presented_as_permitted", "許可証のない照会 / an inquiry without a permit")
             return _refused("permit_unknown")
+        if seen.taken_back:
+            self.others.wrong(
+                PERMIT_TAKEN_BACK, "取り消した許可証を示した / it presented a permit that it had taken back"
+            )
+            return _refused("permit_revoked")
         first = seen.presented[0] if seen.presented else ask
         seen.presented.append(ask)
         permitted = (seen.permit, seen.asked[0].request, seen.asked[0].signature)
@@ -215,6 +230,21 @@ class PlayedNetwork:
         if signer is None:
             return _refused("agency_unknown")
         return self._answer(seen, request, ask, signer)
+
+    def revocation(self, ask: Revocation) -> dict[str, Any]:
+        """IF_SKI_90045."""
+        given = [one for one in self.seen.values() if one.permit is not None]
+        seen = next((one for one in given if permit_claims(one.permit or "")["permit_id"] == ask.permit_id), None)
+        if seen is None:
+            self.others.wrong(
+                PERMIT_TAKEN_BACK, "この網が渡していない許可証 / a permit that this network has not given to it"
+            )
+            return _refused("permit_unknown")
+        self.others.right(PERMIT_TAKEN_BACK)
+        if seen.presented:
+            return _refused("permit_used")
+        seen.taken_back = True
+        return {"revoked": True}
 
     def _answer(self, seen: Seen, request: InquiryRequest, ask: InquiryAsk, signer: Signer) -> dict[str, Any]:
         item = {
@@ -283,28 +313,51 @@ class PlayedNetwork:
             self._note("own_certificate", "登録のない証明書 / a certificate that is not registered")
 
         app = listener.application(listener.require_peer(lambda: self.register, turned_away, self.clock))
-        app.router.add_post("/permits", self._route(PERMIT_ASK, self.permit))
-        app.router.add_post("/inquiries", self._route(INQUIRY_ASK, self.inquiry))
+        for path, decoder, handle in (
+            ("/permits", PERMIT_ASK, _each(self.permit)),
+            ("/permits/revoke", REVOCATION, _each(self.revocation)),
+            ("/inquiries", INQUIRY_ASK, _each(self.inquiry)),
+            ("/list-versions", LIST_HELD, self.others.list_versions),
+            ("/registers", REGISTER_HELD, self.others.registers),
+            ("/code-epochs", SETTLED, self.others.code_epochs),
+            ("/code-renewals", RENEWAL, self.others.code_renewals),
+            ("/held-checkpoints", ORIGIN, self.others.held_checkpoints),
+        ):
+            app.router.add_post(path, self._route(path, decoder, handle))
         return app
 
     def _route(
-        self, decoder: msgspec.json.Decoder[Item], handle: Callable[[Item], dict[str, Any]]
+        self, path: str, decoder: msgspec.json.Decoder[Any], handle: Callable[[list[Any]], list[dict[str, Any]]]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def route(request: web.Request) -> web.Response:
             peer = request[PEER]
             if (peer.agency, peer.use) != (self.agency, Use.INTERMEDIATE):
-                self._note("own_certificate", f"{peer.agency} の {peer.use} の証明書 / another certificate")
+                if path in _OF_THE_SCRIPT:  # by the clock every agency calls that the same process hosts
+                    self._note("own_certificate", f"{peer.agency} の {peer.use} の証明書 / another certificate")
                 raise ProblemError(403, "not_for_this_caller", "Only the agency under test calls here.")
             try:
                 items = wire.parse_items(wire.read_envelope(await request.read()), decoder)
             except ProblemError:
-                self._note("request_form", "本文か項目の形が違う / the body or an item is not as documented")
+                self._malformed(path)
                 raise
-            self.last = asyncio.get_running_loop().time()
-            answers = [handle(item) for item in items]
+            if path in _OF_THE_SCRIPT:
+                self.last = asyncio.get_running_loop().time()
+            answers = handle(items)
             return web.Response(body=wire.write_envelope(answers), content_type="application/json")
 
         return route
+
+    def _malformed(self, path: str) -> None:
+        saw = "本文か項目の形が違う / the body or an item is not as documented"
+        rule = next((rule for rule, call in CALLS.items() if call == path), None)
+        if rule is None:
+            self._note("request_form", saw)
+        else:
+            self.others.wrong(rule, saw)
+
+
+def _each(handle: Callable[[Any], dict[str, Any]]) -> Callable[[list[Any]], list[dict[str, Any]]]:
+    return lambda items: [handle(item) for item in items]
 
 
 async def _brought(client: aiohttp.ClientSession, url: str, item: Mapping[str, Any]) -> dict[str, Any]:

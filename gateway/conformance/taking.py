@@ -51,7 +51,7 @@ async def _code_malformed(trial: Trial) -> Saw:
 
 async def _code_bound(trial: Trial) -> Saw:
     """Taken, and taken again: a sender that got no answer sends once more."""
-    item = {"acquisition_number": trial.people.pending, "code": text(trial.people.unknown)}
+    item = {"acquisition_number": trial.people.pending, "code": text(trial.people.awaited)}
     for answer in await _taken(trial, [item], CODES) + await _taken(trial, [item], CODES):
         if answer != {"bound": True}:
             return "bound でない / not bound: true"

@@ -50,6 +50,11 @@ RULES: Final = (
         "DESIGN §4 step 1; PL-3",
     ),
     Rule(
+        "own_assessment",
+        "評価（28条）の済んでいない機関に、またその機関として照会しない / asks nobody, and as nobody, whose assessment duty is not met",
+        "DESIGN §4 step 1; PL-6; 番号法第28条",
+    ),
+    Rule(
         "own_delegation",
         "登録のない委任で照会しない / asks in nobody's stead who has not delegated it",
         f"{_REQUEST}; IS-2",
@@ -82,6 +87,8 @@ class Seen:
     """What it answered to the outcomes that came late, in order."""
     whole: bool = False
     """It asked for the whole layout: nothing goes beyond that."""
+    taken_back: bool = False
+    """It took its permit back before it presented it."""
 
 
 Judged = str | None

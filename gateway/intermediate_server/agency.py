@@ -13,7 +13,6 @@ from typing import Final
 
 from codebook import identifiers
 from codebook.layouts import Layout
-from gateway.batch.resealing import SETTLE_S, SHARE
 from gateway.intermediate_server.bars.standing import StandingBars
 from gateway.intermediate_server.lists.in_force import Lists
 from gateway.intermediate_server.person_keys import PersonKeys
@@ -23,6 +22,7 @@ from storage.committer import Committer
 from storage.database import Database
 from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
+from storage.resealing.job import SETTLE_S, SHARE
 from storage.shared_look import TenantLook
 from transport.channel import Channel
 from transport.circuit import Circuit
@@ -73,7 +73,7 @@ class Limits:
     `acquisition_within`: window of an acquisition number; `replaced_code_for`: how long a replaced code is still answered to (IS-1).
     `statistics_threshold`: the least number that business statistics tell (SC-23). `jobs_kept_for`: how long the history of jobs is kept.
     `ended_kept_for`: how long lifted bars, ends of codes and relations of staff who have left are kept.
-    `escalate_before`: so long before its deadline a held provision is escalated (SC-4). `reseal_settle_s`, `reseal_share`: see gateway.batch.resealing.
+    `escalate_before`: so long before its deadline a held provision is escalated (SC-4). `reseal_settle_s`, `reseal_share`: see storage.resealing.job.
     """
 
     answer_within: timedelta

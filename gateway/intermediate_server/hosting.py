@@ -17,7 +17,6 @@ from typing import Any, Final
 import structlog
 
 from evidence.entry import EntryKind
-from gateway.batch.backups import public_key
 from gateway.intermediate_server.agency import SIGNING, HostedAgency
 from gateway.intermediate_server.bars.standing import StandingBars, seal_those_in_clear
 from gateway.intermediate_server.codes import renewing
@@ -50,6 +49,7 @@ from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
 from transport import tls
+from transport.backups import public_key
 from transport.channel import Channel, session
 from transport.checkpoints import peer_notes
 from transport.circuit import Circuit

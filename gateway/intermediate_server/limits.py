@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from gateway.batch.resealing import SETTLE_S, SHARE
 from gateway.intermediate_server.agency import Limits
 from gateway.intermediate_server.operations.disclosure import DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from gateway.intermediate_server.staff.reporting import ANALYSED_FOR
+from storage.resealing.job import SETTLE_S, SHARE
 from transport.role import RoleConfig
 
 _ENDED_KEEP_S: Final = ANALYSED_FOR.total_seconds()

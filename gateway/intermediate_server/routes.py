@@ -37,7 +37,7 @@ from storage.database import StorageUnavailableError
 from storage.keepers import KeysClosedError
 from transport import openapi, wire
 from transport.channel import ChannelError
-from transport.listener import ACCESS_REFUSED, PEER, fingerprint, whole_body
+from transport.listener import ACCESS_REFUSED, PEER, fingerprint
 from transport.problem import ProblemError
 from transport.refusals import Refusals
 from transport.register import Peer, Register, Use
@@ -169,7 +169,7 @@ def _listed(server: Server, handle: Handle, *uses: Use) -> Callable[[web.Request
 
     async def route(request: web.Request) -> web.Response:
         agency, peer = await _addressed(server, request, allowed)
-        body = await whole_body(request)
+        body = await request.read()
         if peer.use is Use.STAFF:
             await admitted(request, server.staff[agency.id], Function.OPERATIONS)
         envelope = wire.read_envelope(body)

@@ -28,12 +28,14 @@ from gateway.intermediate_server.records_routes import RECORD_ROUTES
 from gateway.intermediate_server.replica_routes import REPLICA_ROUTES
 from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
-from gateway.intermediate_server.staff.operating import Acting, admit, only, still_may
+from gateway.intermediate_server.staff.operating import Acting, NotActingError, admit, lasting, only, still_may
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
+from storage.committer import Commit
+from storage.database import StorageUnavailableError
 from storage.evidence_log import store as log_store
 from transport import wire
-from transport.listener import fingerprint, whole_body
-from transport.problem import ProblemError
+from transport.listener import fingerprint
+from transport.problem import ProblemError, problem_for
 from transport.streaming import stream
 
 Addressed: TypeAlias = Callable[[web.Request], Awaitable[StaffDesk]]
@@ -50,11 +52,11 @@ async def admitted(request: web.Request, desk: StaffDesk, function: Function | N
 
 
 def _listed(addressed: Addressed, function: Function | None, answer: Answer) -> Route:
-    """A list in, a list out, in order."""
+    """A list in, a list out, in order. The body is read before anybody's right is looked at, which must not be as old as a body that takes its time."""
 
     async def route(request: web.Request) -> web.Response:
         desk = await addressed(request)
-        body = await whole_body(request)
+        body = await request.read()
         acting = await admitted(request, desk, function)
         answers = await answer(acting, wire.read_envelope(body))
         return _answered(desk, answers)
@@ -73,7 +75,7 @@ def _challenges(addressed: Addressed) -> Route:
     async def route(request: web.Request) -> web.Response:
         """IF_STF_90030."""
         desk = await addressed(request)
-        items = wire.parse_items(wire.read_envelope(await whole_body(request)), entering.CHALLENGE_ITEM)
+        items = wire.parse_items(wire.read_envelope(await request.read()), entering.CHALLENGE_ITEM)
         certificate, now = fingerprint(request) or b"", desk.agency.clock()
         return _answered(desk, [entering.challenge(desk, item, certificate, now) for item in items])
 
@@ -84,7 +86,7 @@ def _log_in(addressed: Addressed) -> Route:
     async def route(request: web.Request) -> web.Response:
         """IF_STF_90031: one person at a time."""
         desk = await addressed(request)
-        items = wire.parse_items(wire.read_envelope(await whole_body(request)), entering.LOG_IN_ITEM)
+        items = wire.parse_items(wire.read_envelope(await request.read()), entering.LOG_IN_ITEM)
         only(items)
         return _answered(
             desk, [await entering.log_in(desk, items[0], fingerprint(request) or b"", desk.agency.clock())]
@@ -174,11 +176,14 @@ async def _held_page(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     return [await held.page(acting.desk.agency, items[0], acting.covered(Function.HELD_VIEW))]
 
 
-async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
-    """IF_SYM_90016: of several decisions each has its own answer; a single one that cannot be carried out is a problem."""
+def decider(acting: Acting) -> Decider:
+    """Whoever acts as one who decides, for as long as they may."""
     desk = acting.desk
-    items = wire.parse_items(envelope, deciding.HELD_DECISION)
-    decider = Decider(
+
+    async def commit(what: Commit, affair: str, information: str) -> bool:
+        return await acting.commit(what, lambda grant: grant.covers(Function.HELD_DECIDE, affair, information))
+
+    return Decider(
         staff_id=acting.staff_id,
         covers=acting.covered(Function.HELD_DECIDE),
         two_people=desk.rules.two_people,
@@ -186,16 +191,36 @@ async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
         entry=lambda **facts: acting.entry(
             desk.agency.clock(), EntryKind.STAFF_OPERATED, Function.HELD_DECIDE, **facts
         ),
+        commit=commit,
     )
+
+
+async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    """IF_SYM_90016: of several decisions each has its own answer; a single one that cannot be carried out is a problem.
+
+    What keeps all that are left from being carried out (the session or the right has ended, the log cannot be written) is told of each of them; it
+    is a problem of the call when none was carried out before.
+    """
+    agency, by = acting.desk.agency, decider(acting)
+    items = wire.parse_items(envelope, deciding.HELD_DECISION)
     answers: list[Any] = []
     for item in items:
         try:
-            answers.append(await deciding.decide(desk.agency, item, decider, desk.agency.clock()))
+            answers.append(await deciding.decide(agency, item, by, agency.clock()))
+        except (NotActingError, StorageUnavailableError) as error:
+            if all("problem" in one for one in answers):
+                raise
+            return answers + [_of_item(error)] * (len(items) - len(answers))
         except ProblemError as problem:
             if len(items) == 1:
                 raise
-            answers.append({"problem": {"reason": problem.reason}})
+            answers.append(_of_item(problem))
     return answers
+
+
+def _of_item(error: Exception) -> dict[str, Any]:
+    problem = problem_for(error)
+    return {"problem": {"status": problem.status, "reason": problem.reason}}
 
 
 # --- the log
@@ -205,8 +230,7 @@ def _export(addressed: Addressed) -> Route:
     async def route(request: web.Request) -> web.StreamResponse:
         """IF_TKM_90017: one fiscal year's log (`?year=`), the latest unless told, as NDJSON, streamed."""
         desk = await addressed(request)
-        await admitted(request, desk, Function.LOG_EXPORT)
-        agency = desk.agency
+        acting, agency = await admitted(request, desk, Function.LOG_EXPORT), desk.agency
         key = agency.keys.ring.signer("log").public_key
         blocks = log_store.export(
             agency.database,
@@ -217,7 +241,7 @@ def _export(addressed: Addressed) -> Route:
             earlier=agency.register().log_keys_before(f"sekisho.example/{agency.id}/intermediate", key),
             year=wire.read_year(request.query.get("year")),
         )
-        return await stream(request, blocks)
+        return await stream(request, lasting(acting, blocks))
 
     return route
 
@@ -293,14 +317,14 @@ def _backup(addressed: Addressed) -> Route:
     async def route(request: web.Request) -> web.StreamResponse:
         """IF_SYM_90076: a backup of the agency, streamed; one that breaks off has no end and is good for nothing."""
         desk = await addressed(request)
-        body = await whole_body(request)
+        body = await request.read()
         acting = await admitted(request, desk, Function.BACKUP)
         items = wire.parse_items(wire.read_envelope(body), backing_up.BACKUP_ITEM)
         only(items)
         async with backing_up.begun(acting, items[0], desk.agency.clock()) as writer:
             response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
             await response.prepare(request)
-            await backing_up.write(desk.agency, writer, response.write)
+            await backing_up.write(acting, writer, response.write)
         await response.write_eof()
         return response
 

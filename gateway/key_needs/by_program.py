@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from adapters.sky2 import resealing as sky2_rows
 from gateway.api.tokens import LIFETIME, TOKEN_PURPOSE
 from gateway.key_needs.counting import Counted, Needs, Young, left, of_journal
 from gateway.linkage_server.resealing import rows as linkage_rows
@@ -23,27 +24,23 @@ _ROWS: Final[Mapping[tuple[Program, str], Counted]] = {
     (Program.RESIDENT_NETWORK, "four-items"): Counted(query="resident_items", what="住民 (residents)"),
     (Program.LINKAGE, "access-reason"): Counted(query="reasons_of_looks", what="参照の理由 (reasons of looks)"),
     (Program.LINKAGE, "inquiry-line"): Counted(query="inquiry_lines", what="一括照会の行 (lines of inquiry files)"),
-    (Program.SKY2, "insured-person"): Counted(query="insured_people", what="被保険者 (insured people)"),
-    (Program.SKY2, "receiving-account"): Counted(query="refund_accounts", what="還付請求 (refund claims)"),
-    (Program.SKY2, "unemployment-benefit"): Counted(query="benefits", what="失業給付の照会 (unemployment inquiries)"),
-    (Program.SKY2, "push-secret"): Counted(query="push_secrets", what="通知の秘密 (push secret)"),
 }
 _TOKENS: Final = Young(
     lives=LIFETIME, what="まだ有効なトークン。5 分待ってください (tokens that are valid yet; wait five minutes)"
 )
-_UNSEEN: Final = frozenset({(Program.SKY2, "ledger"), (Program.SKY2, "individual-number")})
-"""Sealed in columns of ledgers that only their business system knows: what is left of them is not seen here."""
+_RESEALED: Final[Mapping[Program, Callable[[str], tuple[str, ...]]]] = {
+    Program.LINKAGE: linkage_rows.counts_of, Program.SKY2: sky2_rows.counts_of,
+}  # fmt: skip
+"""Programs that seal their rows anew by themselves: a purpose → the statements that count what is left."""
 
 
 async def need(config: RoleConfig, agency: str, purpose: str, version: int) -> str | None:
     """What would be lost with this version, for people; None when nothing would. Raises StorageUnavailableError."""
     program = Program(config.options["program"])
-    if (program, purpose) in _UNSEEN:
-        return "業務台帳の列。ここからは数えられません (columns of ledgers, which cannot be counted here)"
     if purpose == ERASED:
         return of_journal(ErasureJournal.beside(config.hosted[agency].keys, Keyring.new()), version)
     needs = Needs(
-        resealed=linkage_rows.counts_of(purpose) if program is Program.LINKAGE else (),
+        resealed=_RESEALED[program](purpose) if program in _RESEALED else (),
         counted=_ROWS.get((program, purpose)),
         young=_TOKENS if purpose == TOKEN_PURPOSE else None,
     )

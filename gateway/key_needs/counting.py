@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from gateway.batch.resealing import UNDER
 from storage import sql
 from storage.database import Database, StorageUnavailableError
 from storage.erasure_journal import ErasureJournal
+from storage.resealing.rows import UNDER
 
 _SQL: Final = sql.load("gateway.key_needs")
 _COUNT_S: Final = 60.0

@@ -24,18 +24,6 @@ select count(*) from log_entry where substring(personal from 2 for 4) = int4send
 select (select count(*) from inquiry_file_line where substring(sealed from 2 for 4) = int4send($1))
     + (select coalesce(sum(lines), 0) from inquiry_file where state = 'asking' and named_under = $1)
 
--- name: insured_people
-select count(*) from insured_person where substring(personal from 2 for 4) = int4send($1)
-
--- name: refund_accounts
-select count(*) from refund_claim where substring(account from 2 for 4) = int4send($1)
-
--- name: benefits
-select count(*) from unemployment_inquiry where substring(benefit from 2 for 4) = int4send($1)
-
--- name: push_secrets
-select count(*) from push_secret where substring(sealed from 2 for 4) = int4send($1)
-
 -- name: rotated_at
 select at from key_change where change = 'key.rotated' and purpose = $1 and version = $2
 

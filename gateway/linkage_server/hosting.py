@@ -16,7 +16,7 @@ from evidence.access_analysis import measures_from
 from gateway.api.authorization import Door
 from gateway.api.clients import ClientStore, client_ids
 from gateway.api.standings import Standings
-from gateway.batch.backups import public_key
+from gateway.batch.resealing import source_of
 from gateway.linkage_server import jobs, waiting_work
 from gateway.linkage_server.affairs import read_affairs
 from gateway.linkage_server.backups import standing
@@ -53,6 +53,7 @@ from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
 from transport import channel, tls
+from transport.backups import public_key
 from transport.checkpoints import peer_notes
 from transport.refusals import Refusals
 from transport.register_records import RegisterRecords
@@ -159,7 +160,7 @@ async def _open(
         pushes=await stack.enter_async_context(open_pushes(config, hosted, agency, renewal)),
         refusals=Refusals(agency.record_access_refused, others=None, now=lambda: config.clock().timestamp()),
         jobs=jobs.Jobs(
-            agency=agency, codes=codes, runs=runs, spool_root=config.spool, keep=keep, resealing=resealing.source
+            agency=agency, codes=codes, runs=runs, spool_root=config.spool, keep=keep, resealing=source_of(resealing)
         ),
         resealing=resealing,
         standing=standing.log_standing(agency, renewal.register),

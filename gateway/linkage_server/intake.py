@@ -37,7 +37,7 @@ _RESULTS = msgspec.json.Decoder(list[list[Any]])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """`lines_done`: the last line (or item) whose chunk is committed; `counts`: outcomes and reasons so far."""
+    """`lines_done`: the last line (or item) whose chunk is committed; `counts`: outcomes and reasons so far; `taken_at`: when it came first."""
 
     id: int
     key: str
@@ -45,6 +45,7 @@ class Intake:
     done: bool
     lines_done: int
     counts: Mapping[str, int]
+    taken_at: datetime
 
 
 def file_key(channel: str, system: str, manifest: Manifest) -> str:
@@ -78,7 +79,14 @@ async def open_intake(
         done=row["state"] == "done",
         lines_done=row["lines_done"],
         counts=json.loads(row["counts"]),
+        taken_at=row["taken_at"],
     )
+
+
+async def forget(agency: Agency, intake: Intake) -> None:
+    """A file that was stopped before anything of it counted is no intake; sent again, it begins one."""
+    async with agency.database.inside(agency.tenant) as connection:
+        await connection.execute(_SQL["forget_intake"], intake.id)
 
 
 async def files_taken(agency: Agency, since: datetime, most: int) -> list[Record]:
@@ -118,7 +126,7 @@ async def keep_results(connection: Connection, intake: Intake, results: Sequence
         results[0][0] if results else last_line,
         zlib.compress(msgspec.json.encode(results), 1),
     )
-    return Intake(id=intake.id, key=intake.key, sha256=intake.sha256, done=False, lines_done=last_line, counts=counts)
+    return replace(intake, done=False, lines_done=last_line, counts=counts)
 
 
 async def change_results(

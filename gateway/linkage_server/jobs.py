@@ -23,7 +23,7 @@ from aiohttp import web
 
 from codebook.identifiers import new_sortable_id
 from gateway.api.authorization import CALLER, idempotency_key, require
-from gateway.batch import backups, jobs, spool
+from gateway.batch import jobs, spool
 from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source
 from gateway.linkage_server import intake
 from gateway.linkage_server.backups import history
@@ -36,7 +36,7 @@ from gateway.linkage_server.code_requests.runner import CodeRequests
 from gateway.linkage_server.registration import CHANNELS
 from gateway.linkage_server.tenant import Agency, milliseconds
 from storage.database import StorageUnavailableError
-from transport import wire
+from transport import backups, wire
 from transport.problem import ProblemError
 
 _WATCH_S: Final = 60.0

@@ -4,7 +4,10 @@ insert into intake (key, channel, business_system_id, sha256, taken_at, lines) v
 on conflict (key) do update set tries = intake.tries + 1 where intake.state = 'open'
 
 -- name: intake
-select id, sha256, state, lines_done, counts from intake where key = $1
+select id, sha256, state, lines_done, counts, taken_at from intake where key = $1
+
+-- name: forget_intake
+delete from intake where id = $1 and state = 'open' and lines_done = 0
 
 -- name: advance_intake
 update intake set lines_done = $2, counts = $3 where id = $1 and lines_done = $4 and state = 'open' returning id

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 
 from gateway.api.authorization import Door
-from gateway.batch.resealing import Resealing
 from gateway.batch.run import SpoolChannel, run_spool
 from gateway.linkage_server import free_text, jobs, retention
 from gateway.linkage_server.addressees import run as addressee_files
@@ -29,6 +28,7 @@ from gateway.linkage_server.search import indexer
 from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import Agency
 from gateway.opening import Openings
+from storage.resealing.job import Resealing
 from transport.log_standing import LogStanding
 from transport.refusals import Refusals
 from transport.role import RoleConfig

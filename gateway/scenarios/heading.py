@@ -34,7 +34,6 @@ class Written(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**53)] = 1
     begins: str | None = None
     topology: str = DEFAULT
-    alone: bool = False
     people: dict[str, dict[str, Any]] = {}
 
 
@@ -49,14 +48,15 @@ def check_texts(document: Written, marked: Marked, findings: Findings) -> None:
             )
 
 
-def begins_at(document: Written, marked: Marked, known: Known, findings: Findings) -> datetime | None:
+def begins_at(document: Written, marked: Marked, known: Known, findings: Findings) -> datetime:
+    """When it says, or with the simulation itself; so does one whose `begins` is noted as wrong."""
     if document.begins is None:
-        return None
+        return known.begins
     try:
         begins = parse_instant(document.begins)
     except ClockWordsError as wrong:
         findings.add(marked.line_of("begins"), "instant", f"begins: 「{shown(document.begins)}」", str(wrong))
-        return None
+        return known.begins
     if begins < known.begins:
         findings.add(
             marked.line_of("begins"),
@@ -64,7 +64,7 @@ def begins_at(document: Written, marked: Marked, known: Known, findings: Finding
             f"begins: 「{shown(document.begins)}」は模擬の初めより前です / before the simulation itself begins",
             f"{known.begins.astimezone(JST):%Y-%m-%dT%H:%M} より後にするか、除いてください / after that, or leave it out",
         )
-    return begins
+    return max(begins, known.begins)
 
 
 def check_cites(document: Written, marked: Marked, known: Known, findings: Findings) -> None:

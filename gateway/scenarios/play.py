@@ -57,12 +57,16 @@ class Play:
     driver: Driver
     scenario: Scenario
     people: Mapping[str, Person]
-    block: int
     folder: Path
     stack: AsyncExitStack
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
     numbers: set[str] = field(default_factory=set)
     staged: Scene | None = None
+
+    @property
+    def block(self) -> int:
+        """Where its people begin in the population."""
+        return block_of(self.scenario)
 
     def system(self, asker: str) -> str:
         """The business system that asks: itself where one is named, else its agency's."""
@@ -97,14 +101,15 @@ class Verb:
     play: Callable[[Play, Any], Awaitable[dict[str, Any]]]
 
 
-def cast(scenario: Scenario, driver: Driver, taken: set[int]) -> tuple[int, dict[str, Person]]:
-    """The scenario's block of the population, and a fitting person of it for each name; the same for the same seed while no block is taken."""
-    block = BLOCK * (1 + draw(key_for(scenario.seed, f"scenario/{scenario.title}"), 0) % _BLOCKS)
-    while block in taken:
-        block += BLOCK
-    taken.add(block)
+def block_of(scenario: Scenario) -> int:
+    """Where in the population the people of a scenario begin; the same for the same title and seed."""
+    return BLOCK * (1 + draw(key_for(scenario.seed, f"scenario/{scenario.title}"), 0) % _BLOCKS)
+
+
+def cast(scenario: Scenario, driver: Driver) -> dict[str, Person]:
+    """A fitting person of the scenario's block for each name."""
     found: dict[str, Person] = {}
-    indexes = iter(range(block, block + BLOCK))
+    indexes = iter(range(block_of(scenario), block_of(scenario) + BLOCK))
     for name, wanted in scenario.people.items():
         found[name] = next(
             person
@@ -113,7 +118,7 @@ def cast(scenario: Scenario, driver: Driver, taken: set[int]) -> tuple[int, dict
             and (wanted.account == "none" or driver.business.account_case(person) is _HOLDER[wanted.holder])
             and (not wanted.unemployment or driver.business.is_unemployed(person))
         )
-    return block, found
+    return found
 
 
 def records_of(scenario: Scenario, people: Mapping[str, Person], driver: Driver, agency: str) -> list[BusinessRecord]:

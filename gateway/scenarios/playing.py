@@ -1,7 +1,7 @@
 """Plays scenarios in one running system: everybody is there before the first one begins, then one after another.
 
-The outcome says names, states, reasons and kinds of records, and nothing that is drawn anew each time: the same scenarios with the same
-seeds give the same bytes.
+The outcome says names, states, reasons and kinds of records, and nothing that is drawn anew each time: the same scenario with the same seed
+gives the same bytes, by itself or behind others.
 """
 
 from __future__ import annotations
@@ -135,23 +135,13 @@ def system(
         discard(folder)
 
 
-def in_order(scenarios: Sequence[Scenario]) -> list[list[Scenario]]:
-    """Which scenarios share a system, in the order in which they are played: time goes forwards; whoever is `alone` is."""
-    sociable = sorted((one for one in scenarios if not one.alone), key=lambda one: one.begins or DEMO_DAY)
-    together = ([one for one in sociable if one.topology == name] for name in TOPOLOGIES)
-    return [group for group in (*together, *([one] for one in scenarios if one.alone)) if group]
-
-
 async def play(driver: Driver, scenarios: Sequence[Scenario], tell: Callable[[Outcome], None]) -> None:
-    """Play them; each outcome is told when it is there."""
-    taken: set[int] = set()
-    casts = [cast(one, driver, taken) for one in scenarios]
-    await _bring_in(driver, [(one, people) for one, (_, people) in zip(scenarios, casts, strict=True)])
-    for one, (block, people) in zip(scenarios, casts, strict=True):
+    """Play those of one system (`sharing.systems`) in their order; each outcome is told when it is there."""
+    casts = [(one, cast(one, driver)) for one in scenarios]
+    await _bring_in(driver, casts)
+    for one, people in casts:
         async with AsyncExitStack() as stack:
-            at = Play(
-                driver=driver, scenario=one, people=people, block=block, folder=Path(one.file).parent, stack=stack
-            )
+            at = Play(driver=driver, scenario=one, people=people, folder=Path(one.file).parent, stack=stack)
             begun = time.monotonic()
             outcome = await _play(at)
             outcome.seconds = time.monotonic() - begun
@@ -180,9 +170,9 @@ async def _bring_in(driver: Driver, casts: Sequence[tuple[Scenario, Mapping[str,
 
 async def _play(at: Play) -> Outcome:
     outcome = Outcome(scenario=at.scenario)
-    begins, clock = at.scenario.begins, at.driver.running.clock
-    if begins is not None and clock() < begins:
-        clock.set(begins)
+    clock = at.driver.running.clock
+    if clock() < at.scenario.begins:
+        clock.set(at.scenario.begins)
         await asyncio.sleep(0.3)
     for step in at.scenario.steps:
         came = await _step(at, step)

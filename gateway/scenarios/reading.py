@@ -57,7 +57,7 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
     check_cites(document, marked, known, findings)
     people = dict(people_in(marked.get("people", {}), known, findings))
     check_holders(marked.get("people", {}), people, set(_loaded(document, known)), findings)
-    steps = list(_steps(marked["steps"], known, people, begins, findings))
+    steps, ends = _steps(marked["steps"], known, people, begins, findings)
     if not 1 <= len(document.steps) <= MOST_STEPS:
         findings.add(
             marked.line_of("steps"),
@@ -74,8 +74,10 @@ def parse(file: str, text: str, topologies: Mapping[str, Known]) -> Scenario | l
         cites=tuple(document.cites),
         seed=document.seed,
         begins=begins,
+        ends=ends,
         topology=document.topology,
-        alone=document.alone,
+        first=any(known.forms[step.verb].comes_upon for step in steps),
+        last=any(known.forms[step.verb].leaves(step.words) for step in steps),
         people=people,
         steps=tuple(steps),
     )
@@ -117,16 +119,18 @@ def _written(text: str, findings: Findings) -> tuple[Written, Marked] | None:
 
 
 def _steps(
-    steps: Iterable[Marked], known: Known, people: Mapping[str, Person], begins: datetime | None, findings: Findings
-) -> Iterator[Step]:
-    now = Present(at=max(known.begins, begins or known.begins))
+    steps: Iterable[Marked], known: Known, people: Mapping[str, Person], begins: datetime, findings: Findings
+) -> tuple[list[Step], datetime]:
+    """Those that are right, and the instant at which the last has moved the clock."""
+    found: list[Step] = []
+    now = Present(at=begins)
     names: dict[str, list[str]] = {kind: list(of_kind) for kind, of_kind in known.names.items()}
     names |= {"person": list(people), **{kind: [] for kind in _OF_STEPS}, "here": [str(Path(findings.file).parent)]}
     names |= {f"homes of {name}": person.at for name, person in people.items()}
     for raw in steps:
         step = _step(raw, known, names, findings)
         if step is not None:
-            yield step
+            found.append(step)
             moved = known.forms[step.verb].moves(step.words, now)
             if isinstance(moved, Unfit):
                 _add_unfit(moved, moved.key, raw[step.verb].line_of(moved.key), findings)
@@ -145,6 +149,7 @@ def _steps(
                 {"step", form.makes} if form is not None else _OF_STEPS
             ):  # what a wrong step was to be is not known
                 names[kind].append(raw["as"])
+    return found, now.at
 
 
 def _on_stage(person: Person) -> bool:

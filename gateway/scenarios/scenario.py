@@ -98,6 +98,14 @@ def stands_still(_words: Any, now: Present) -> Present | Unfit:
     return now
 
 
+def nothing_left(_words: Any) -> bool:
+    return False
+
+
+def something_left(_words: Any) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """How a verb is written. `words`: its form; `tells`: what comes of it; `refers`: field → what its text must name.
@@ -105,6 +113,8 @@ class Form:
     `makes`: as what later steps may name it in `of`. `staged`: it needs somebody whom setagaya and suginami both know.
     `only`: fields that some of its steps have no use for. `fits`: what the fields must be to each other. `contrary`: what of the expected can never come
     together, or of such a step. `moves`: how things stand before the step → after it. `loads`: its field that names somebody whose insurance it brings to the ward.
+    `leaves`: whether such a step leaves something behind that other scenarios in the system come upon; the time is in `moves`, and people and inquiries are
+    their scenario's own. `comes_upon`: it tells something that the steps of others have a part in.
     """
 
     words: type[Words]
@@ -117,6 +127,8 @@ class Form:
     contrary: Callable[[Mapping[str, Any], Any], Iterable[Unfit]] = nothing_contrary
     moves: Callable[[Any, Present], Present | Unfit] = stands_still
     loads: str | None = None
+    leaves: Callable[[Any], bool] = nothing_left
+    comes_upon: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +144,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """`begins`: the simulated instant before which it does not start. `topology`: the shipped one in which it is played.
+    """`begins`, `ends`: simulated instants, as its steps move the clock. `topology`: the shipped one in which it is played.
 
-    `alone`: in a system that nothing else was done to.
+    `first`: it tells what anybody before it would have left in the system; `last`: it leaves something there for whoever would come behind it.
     """
 
     file: str
@@ -142,9 +154,11 @@ class Scenario:
     says: str
     cites: tuple[str, ...]
     seed: int
-    begins: datetime | None
+    begins: datetime
+    ends: datetime
     topology: str
-    alone: bool
+    first: bool
+    last: bool
     people: Mapping[str, Person]
     steps: tuple[Step, ...]
 

@@ -53,9 +53,9 @@ class Enrolment:
             case Program.NETWORK:
                 self.logs[f"{_ORIGIN}/{NETWORK}/core"] = keys[LOG]
                 self.permit_keys = keys[PERMIT]
-            case Program.LINKAGE | Program.INTERMEDIATE:
+            case Program.LINKAGE | Program.INTERMEDIATE | Program.SKY2:  # SKY2 has no log: the key signs its backups
                 self.logs[f"{_ORIGIN}/{agency}/{program.value}"] = keys[LOG]
-            case Program.RESIDENT_NETWORK | Program.SKY2 | Program.PORTAL:
+            case Program.RESIDENT_NETWORK | Program.PORTAL:
                 pass
         if program is Program.INTERMEDIATE:
             self.signing_keys[agency] = keys[SIGNING]

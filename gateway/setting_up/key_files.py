@@ -32,7 +32,7 @@ PURPOSES: Final[Mapping[Program, tuple[str, ...]]] = {
     Program.INTERMEDIATE: (LOG, SIGNING, "codes", "replicas", "staff", "erased"),
     Program.NETWORK: (LOG, PERMIT, "permit-code"),
     Program.RESIDENT_NETWORK: (),
-    Program.SKY2: (),
+    Program.SKY2: (LOG, "erased"),
     Program.PORTAL: (),
 }
 """Purposes by program; a test holds them against what the servers name."""
@@ -44,7 +44,7 @@ PUBLIC: Final[Mapping[Program, tuple[str, ...]]] = {
     Program.INTERMEDIATE: (LOG, SIGNING),
     Program.NETWORK: (LOG, PERMIT),
     Program.RESIDENT_NETWORK: (),
-    Program.SKY2: (),
+    Program.SKY2: (LOG,),
     Program.PORTAL: (),
 }
 

@@ -104,6 +104,7 @@ class Places:
             "roles": {name: self.url(name) for name in self.topology.roles},
             "intermediate": {agency: self.intermediate(agency) for agency in agencies},
             "linkage": {agency: self.of(Program.LINKAGE, agency) for agency in agencies},
+            "sky2": {agency: self.of(Program.SKY2, agency) for agency in agencies},
             "network": self.of(Program.NETWORK),
             "resident-network": self.of(Program.RESIDENT_NETWORK),
             "portal": self.of(Program.PORTAL),

@@ -181,7 +181,7 @@ def _first_staff(plan: SetUp) -> None:
                 ensure_first_staff(plan.data, folder, agency, plan.now, profile=profile, simulation=simulation)
                 backup_keys.ensure(plan.data, plan.data.role(role.name), agency, profile=plan.key_profile)
                 for other in plan.topology.roles.values():
-                    if other.program is Program.LINKAGE and agency in other.hosts:
+                    if other.program in (Program.LINKAGE, Program.SKY2) and agency in other.hosts:
                         backup_keys.hand_over(plan.data.role(role.name), plan.data.role(other.name), agency)
 
 

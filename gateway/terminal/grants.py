@@ -64,6 +64,7 @@ _FILES: Final = {
     File.EXCHANGE_RECORDS.value: "提供等記録",
     File.STAFF_RECORDS.value: "職員の記録",
     File.ADDRESSEES.value: "宛名",
+    File.LEDGERS.value: "業務台帳",
     File.SYSTEM.value: "システム",
 }
 _STATES: Final = {

@@ -76,7 +76,7 @@ class Evidence:
 
 
 def search(sources: Sources, number: str) -> Found:
-    """Ask every log. Raises RefusedError when nobody answers and somebody refuses."""
+    """Ask every log. Raises RefusedError when no server answers and one refuses."""
     entries: dict[str, tuple[Source, list[Entry]]] = {}
     silent: dict[str, str] = {}
     refusals: list[RefusedError] = []
@@ -88,7 +88,7 @@ def search(sources: Sources, number: str) -> Found:
         except RefusedError as refused:
             silent[source.name] = refused.reason or str(refused)
             refusals.append(refused)
-    if refusals and not entries:
+    if refusals and all(source.left_on for source, _ in entries.values()):
         raise refusals[0]
     return Found(number=number, entries=entries, silent=silent)
 

@@ -1,6 +1,7 @@
 """Whose records a trace is put together from: each party's log as its own staff read it, each desk's as its auditor reads it (docs/adr/0017).
 
-In a simulation one person has all of these; elsewhere each party would hand out its own export.
+In a simulation one person has all of these; elsewhere each party would hand out its own export. Who has left the network hands out nothing: its
+log is read where it is kept (`gateway.departed_logs`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from evidence.export import LogParty
 from gateway import client_calls, staff_calls
 from gateway.client_calls import Client
 from gateway.data_folder import DataFolder
+from gateway.departed_logs import DepartedLog, departed_logs
 from gateway.staff_calls import Party
 from gateway.topology import NETWORK
 
@@ -25,12 +27,14 @@ class Source:
     """One log. `agency`: whose, `network` for the core. Both calls raise NotReachableError, RefusedError and what `staff_calls.ask` raises.
 
     `search`: the entries under an inquiry number, each with its place `log`. `download`: a fiscal year's export into a file; its size.
+    `left_on`: the day on which its agency left the network.
     """
 
     agency: str
     server: LogParty
     search: Callable[[str], list[Entry]]
     download: Callable[[int, Path], int]
+    left_on: str | None = None
 
     @property
     def name(self) -> str:
@@ -50,11 +54,13 @@ class Sources:
 
 def sources(data: DataFolder, staff: str) -> Sources:
     """Every log that somebody at this machine may read. Raises UnknownPartyError."""
-    parties = staff_calls.parties(data, staff)
+    parties, departed = staff_calls.parties(data, staff), departed_logs(data)
     auditors = client_calls.auditors(data)
-    desks = [_desk(agency, client) for agency, client in auditors.items()]
+    gone = {one.agency for one in departed}
+    desks = [_desk(agency, client) for agency, client in auditors.items() if agency not in gone]
     unread = [agency for agency in staff_calls.linkage_agencies(data) if agency not in auditors]
-    return Sources(logs=(*desks, *(_party(one) for one in parties)), unread_desks=tuple(unread))
+    logs = (*desks, *(_party(one) for one in parties), *(_departed(one) for one in departed))
+    return Sources(logs=logs, unread_desks=tuple(unread))
 
 
 def _party(party: Party) -> Source:
@@ -73,6 +79,10 @@ def _desk(agency: str, client: Client) -> Source:
         search=lambda number: _entries(client.post("/v1/log/search", {"items": [{"inquiry_number": number}]})["items"]),
         download=lambda year, target: client.download(f"/v1/log?year={year}", target),
     )
+
+
+def _departed(log: DepartedLog) -> Source:
+    return Source(agency=log.agency, server=log.server, search=log.search, download=log.download, left_on=log.left_on)
 
 
 def _entries(answers: list[Any]) -> list[Entry]:

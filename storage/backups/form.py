@@ -49,6 +49,7 @@ class BackedUp(StrEnum):
 
     INTERMEDIATE = "intermediate"
     LINKAGE = "linkage"
+    SKY2 = "sky2"
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -68,7 +68,7 @@ ROLE = {
     "resident_network": "resident-network",
 }
 """Kind of server → the ward's process, or the network's, that is killed."""
-TRIED_ELSEWHERE = frozenset({"sky2", "test", "founding", "keys", "opening", "restore"})
+TRIED_ELSEWHERE = frozenset({"sky2", "test", "founding", "keys", "opening", "restore", "backup"})
 POINTS = sorted(name for name, server in REGISTRY.items() if server not in TRIED_ELSEWHERE)
 STEPS = sorted({point.rpartition(".")[0] for point in POINTS})
 

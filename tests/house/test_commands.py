@@ -29,6 +29,7 @@ ACTIONS = (
     + [("business", name) for name in ("transfer", "compare", "runs")]
     + [("portal", name) for name in ("card", "show", "records")]
     + [("lists", name) for name in ("show", "diff", "lint", "publish")]
+    + [("agency", name) for name in ("list", "show", "add", "remove", "certificate", "key")]
 )
 
 
@@ -55,6 +56,9 @@ def test_help_says_what_the_exit_codes_mean(words, capsys):
         ("staff", "leave", "--agency", "setagaya"),
         ("staff", "add", "../root", "--office", "zeimu", "--until", "2026-04-01", "--agency", "setagaya"),
         ("staff", "analyse", "--since", "yesterday", "--until", "2026-04-01", "--agency", "setagaya"),
+        ("conformance", "--inquirer", "kumiai", "--for", "nan"),
+        ("conformance", "--inquirer", "kumiai", "--settle", "-1"),
+        ("agency", "certificate", "kumiai", "--csr", "kumiai.pem", "--revoke", "00"),
     ],
     ids=" ".join,
 )
@@ -174,7 +178,15 @@ def test_a_topology_whose_ports_cannot_be_is_not_kept(tmp_path):
     assert not DataFolder(tmp_path).own_topology.exists()
 
 
-@pytest.mark.parametrize("words", [["trace", f"Q{0:026}"], ["faults", "list"]], ids=["trace", "faults"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trace", f"Q{0:026}"],
+        ["faults", "list"],
+        ["portal", "notices", "--card", "card.json", "--provider", "setagaya"],
+    ],
+    ids=["trace", "faults", "portal"],
+)
 def test_a_folder_that_was_never_set_up_is_said_to_be_so(capsys, tmp_path, words):
     assert main([*words, "--data", str(tmp_path)]) == BAD_INPUT
     told = capsys.readouterr().err

@@ -21,6 +21,7 @@ from adapters.jlis_mock.core.routes import add_core_routes
 from adapters.jlis_mock.interface.routes import add_interface_routes
 from adapters.jlis_mock.portal import routes as portal
 from adapters.jlis_mock.resident_network import server as resident_network
+from adapters.sky2 import backing_up as sky2_backups
 from adapters.sky2 import push_routes as sky2_pushes
 from adapters.sky2 import routes as sky2
 from gateway.intermediate_server import routes as intermediate
@@ -56,6 +57,8 @@ REASON_ENUMS = {
     ("ordering.py", "No"),
 }
 RETURNS_REASONS = frozenset({"_refusal", "refusal", "_why_not", "_own_no"})
+OF_BACKUPS = {"agency_not_hosted", "backup_key_missing", "backup_running"}
+"""Of servers that backups are made at."""
 NOT_ASKED_FOR = {"no_detail"}
 """Of a question at detail level only: servers ask at table level."""
 
@@ -75,6 +78,7 @@ def add_routes_of_the_network(app: web.Application) -> None:
 def add_routes_of_sky2(app: web.Application) -> None:
     sky2.add_routes(app)
     sky2_pushes.add_routes(app)
+    sky2_backups.add_routes(app)
 
 
 ADD_ROUTES = {
@@ -218,7 +222,7 @@ def test_a_status_with_reasons_is_a_response_of_the_operation(name):
 
 
 def test_problems_that_any_server_may_answer_with_are_in_every_document():
-    shared = problem_reasons("transport") - {"malformed_query"}
+    shared = problem_reasons("transport") - {"malformed_query", *OF_BACKUPS}
     for name in set(NAMES) - {"linkage", "portal"}:
         documented = {reason for _, _, operation in operations(DOCUMENTS[name]) for reason in listed(operation)}
         assert shared - documented == set(), name

@@ -42,7 +42,7 @@ ALLOWED = {
     ),
     ("gateway.assessing", "rights_held"): "names rights, writes nothing",
     **dict.fromkeys(
-        (("gateway.batch", name) for name in ("advance_resealing", "resealing_anew", "supersede_resealings")),
+        (("storage.resealing", name) for name in ("advance_resealing", "resealing_anew", "supersede_resealings")),
         "how far rows are sealed anew: progress; begin and end are recorded",
     ),
     **dict.fromkeys(
@@ -257,6 +257,13 @@ ALLOWED = {
                 "settle_unemployment_inquiry",
                 "put_push_secret",
                 "forget_numbers",
+                "carry_order",
+                "backup_made",
+                "put_restored",
+                *(f"write_{column}" for column in (
+                    "insured_number", "receipts_number", "arrears_number", "insured_personal", "receipts_accounts", "receipts_direct_debit", "arrears_accounts",
+                    "claim_account", "inquiry_benefit", "push_secret",
+                )),
             )
         ),
         SKY2,

@@ -10,7 +10,7 @@ import pytest
 
 from keys.windows import PublicKeys
 from partner.connection import Connection
-from partner.lists import list_in_force
+from partner.lists import list_in_force, with_offered
 from partner.messages import MessageBrokenError, text
 from tests.permission_lists.test_versions import ANOTHER, KEYS, head_of, version
 from transport.register import NamedList, Register
@@ -24,6 +24,19 @@ MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
 def found(*versions, now=MIDNIGHT) -> str:
     wire = [{name: text(getattr(one, name)) for name in ("head", "signature", "content")} for one in versions]
     return list_in_force(wire, KEYS, now).digest
+
+
+def wire(version) -> dict[str, str]:
+    return {name: text(getattr(version, name)) for name in ("head", "signature", "content")}
+
+
+def test_what_is_offered_is_taken_up_to_the_first_that_is_not_the_publishers_next_one():
+    first, second, forged = map(wire, (FIRST, SECOND, version(2, date(2026, 5, 1), FIRST, signer=ANOTHER)))
+    assert with_offered([], [first, second], KEYS) == [first, second]
+    assert with_offered([first], [second, second], KEYS) == [first, second]
+    assert with_offered([first], [forged, second], KEYS) == [first]
+    with pytest.raises(MessageBrokenError):
+        with_offered([forged], [], KEYS)
 
 
 def test_the_newest_list_whose_day_has_come_in_japan_counts():

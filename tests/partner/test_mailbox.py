@@ -17,7 +17,16 @@ from keys.signing import Signer, generate_seed
 from keys.windows import KeyWindow, PublicKeys
 from partner.asking import presented, read_answer
 from partner.mailbox import Mailbox
-from partner.messages import MessageBrokenError, Question, hexdigest, octets, permit_claims, sign_request, text
+from partner.messages import (
+    DEFAULT_LIFE,
+    MessageBrokenError,
+    Question,
+    hexdigest,
+    octets,
+    permit_claims,
+    sign_request,
+    text,
+)
 from partner.providing import Found, Provider, parties
 from transport.register import ALWAYS, Agency, Delegation, Register, Side
 
@@ -136,6 +145,34 @@ def test_that_it_is_still_held_is_received_and_ends_nothing():
     permit_id = mailbox.await_outcome(permit, signed)
     assert mailbox.take_outcome(permit_id, answer, world.register, NOW) == {"received": True}
     assert mailbox.outcomes == {}
+
+
+def test_what_was_held_and_is_released_is_the_answer_from_then_on():
+    world = World(held=True)
+    signed, permit, item = world.asked()
+    provider, permit_id = world.provider(), permit_claims(permit)["permit_id"]
+    assert disposition(provider.answer(item, NOW)) == ("held", None)
+    released = provider.release(permit_id, NOW)
+    payload = read_answer(world.register, released, permit, signed, NOW)
+    assert payload["records"][0]["items"] == {"被保険者番号": {"value": "92295831"}}
+    assert provider.answer(item, NOW) == released
+    with pytest.raises(KeyError):
+        provider.release(permit_id, NOW)
+
+
+def test_nothing_that_was_held_leaves_after_the_deadline():
+    world = World(held=True)
+    _, permit, item = world.asked()
+    provider = world.provider()
+    provider.answer(item, NOW)
+    late = provider.release(permit_claims(permit)["permit_id"], NOW + 2 * DEFAULT_LIFE)
+    assert disposition(late) == ("refused", "permit_expired")
+    assert late["sealed"] is None
+
+
+def disposition(answer) -> tuple[str, str | None]:
+    said = canonical.decode(octets(answer["outcome"]))
+    return said["disposition"], said["reason"]
 
 
 @pytest.mark.parametrize("name", ["inquirer", "inquiry_number", "items", "answer_by", "list_digest"])

@@ -254,13 +254,27 @@ def test_a_published_version_names_lines_of_shipped_files_and_differs_by_its_row
     assert ([row.id for row in found.added], found.removed, found.changed) == (["setagaya-example:1"], (), ())
 
 
-def test_a_folder_that_is_not_there_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The shipped lists are no answer to a question about a folder that somebody has named wrongly."""
-    for words in (["show"], ["diff", "1", "2"], ["lint"]):
-        assert main(["lists", *words, "--data", str(tmp_path / "nope")]) == BAD_INPUT
-        said = capsys.readouterr()
-        assert "nope" in said.err
-        assert said.out == ""
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["lists", "show"],
+        ["lists", "diff", "1", "2"],
+        ["lists", "lint"],
+        ["agency", "list"],
+        ["agency", "remove", "suginami"],
+    ],
+)
+def test_a_folder_that_is_not_there_is_bad_input(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is shipped is no answer to a question about a folder that somebody has named wrongly, and no folder is made."""
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--data", str(tmp_path / "nope")])
+    assert ended.value.code == BAD_INPUT
+    said = capsys.readouterr()
+    assert "nope" in said.err
+    assert said.out == ""
+    assert not (tmp_path / "nope").exists()
 
 
 def test_a_version_that_never_comes_is_shown_so(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
-from storage.committer import Applied, Lost
+from storage.committer import Applied, Lost, Statement, Write
 from storage.committing import commit
 from storage.database import StorageUnavailableError
 from storage.log_metrics import LOG_WRITE_FAILURES, OLDEST_WAITING
@@ -17,6 +18,7 @@ from tests.support.stopped_postgres import stopped
 
 LIMITS = {"statement_s": 0.5, "patience_s": 1.5}
 AT_MOST_S = 15.0
+DONE = Statement("done", "select id from act where id = any($1::text[])")
 
 
 @asynccontextmanager
@@ -42,8 +44,22 @@ async def insisting(committer, key):
 async def test_an_act_is_done_once_and_the_second_loses(log):
     async with running(log.committer()) as committer:
         assert await committer.apply(act("a")) == Applied(0)
-        assert await committer.apply(act("a")) == Lost()
+        assert await committer.apply(act("a")) == Lost(act("a").guard)
         assert await committer.apply(act("b")) == Applied(1)
+
+
+async def test_a_loser_says_which_guard_lost_and_an_act_under_one_that_lost_changes_nothing(log):
+    async with running(log.committer()) as committer:
+        assert await committer.apply(act("allowed")) == Applied(0)
+        under, none = Write(DONE, ("allowed",)), Write(DONE, ("nobody",))
+        told = await committer.apply_all(
+            [replace(act("a"), under=none), replace(act("b"), under=under), replace(act("a"), under=under)]
+        )
+        assert told == [Lost(none), Applied(1), Applied(2)]
+        assert await committer.apply(replace(act("a"), under=under)) == Lost(act("a").guard)
+        assert await committer.apply(replace(act("c"), under=none, guard=None)) == Lost(none)
+    assert {row["id"] for row in await log.fetch("select id from act")} == {"allowed", "a", "b"}
+    assert [row["idx"] for row in await log.fetch("select idx from log_entry order by idx")] == [0, 1, 2]
 
 
 async def test_a_stopped_database_is_refused_in_time_and_nothing_is_recorded_twice(log):
@@ -60,7 +76,7 @@ async def test_a_stopped_database_is_refused_in_time_and_nothing_is_recorded_twi
             assert failures._value.get() - before == 5
         for n in range(5):
             await insisting(committer, f"meanwhile {n}")
-        assert await insisting(committer, "afterwards") != Lost()
+        assert isinstance(await insisting(committer, "afterwards"), Applied)
     entries = await log.fetch("select idx from log_entry order by idx")
     acts = await log.fetch("select id from act")
     assert len(acts) == 7

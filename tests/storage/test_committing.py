@@ -123,7 +123,7 @@ async def test_one_act_that_was_done_before_loses_and_the_others_of_its_batch_wi
     async with committing(committer):
         assert await committer.apply(act("old")) == Applied(0)
         told = await committer.apply_all([act("new 1"), act("old"), act("new 2")])
-        assert told == [Applied(1), Lost(), Applied(2)]
+        assert told == [Applied(1), Lost(act("old").guard), Applied(2)]
     assert [row["idx"] for row in await logs[0].fetch("select idx from log_entry order by idx")] == [0, 1, 2]
 
 

@@ -72,11 +72,11 @@ class BackupWorld:
             await connection.execute(f"set search_path to {self.schema}")
             return list(await connection.fetch(query, *values))
 
-    def add_keeper(self) -> None:
-        """Somebody, `keeper`, with a right to backups of the linkage server's database alone."""
+    def add_keeper(self, file: str) -> None:
+        """Somebody, `keeper`, with a right to backups of the one database that this file names."""
         self.done("staff", "add", "keeper", "--office", "joho-security", "--until", "2026-04-01")
         self.done("staff", "password", by="keeper")
-        right = ("--function", "backup", "--file", "addressees", "--office", "joho-security", "--until", "2026-04-01")
+        right = ("--function", "backup", "--file", file, "--office", "joho-security", "--until", "2026-04-01")
         self.done("staff", "grant", "keeper", *right)
         listed = json.loads(self.done("staff", "grants", "--json", by="admin-2"))
         [grant] = [one for one in listed if one["staff_id"] == "keeper"]

@@ -49,8 +49,8 @@ def run_example(*words: object) -> subprocess.CompletedProcess:
 
 
 @contextmanager
-def connected(root):
-    """The ward at work, and a partner with keys of its own that the operator has taken in and certified."""
+def connected(root, *, assessed: bool = True):
+    """The ward at work, and a partner with keys of its own that the operator has taken in and certified. `assessed`: whether these two are (28条)."""
     own, data, port = root / "own", root / "data", free_port()
     made = run_example("keys", own, "partner", "9999000000000102", "架空市健康保険組合", HOST, port)
     assert made.returncode == 0, made.stderr
@@ -58,6 +58,10 @@ def connected(root):
     standing = shipped_text().replace("network: {program: network,", f"network: {{program: network, listen: {NETWORK},")
     standing = standing.replace("program: resident-network,", "program: resident-network, reached_at: localhost,")
     standing = standing.replace("name: 東京都知事,", "name: 東京都知事, assessed: false,")
+    if not assessed:
+        standing = standing.replace("    name: 世田谷区長\n", "    name: 世田谷区長\n    assessed: false\n")
+        file = own / "agency.yaml"
+        file.write_text(file.read_text().replace("  elsewhere:", "  assessed: false\n  elsewhere:"))
     first = Running(
         data,
         roles=(),
@@ -111,9 +115,17 @@ class Known:
 
 @asynccontextmanager
 async def partner_server(
-    world, connection: Connection, clock: Clock, kind: type[Provider] = Provider, box: type[Mailbox] = Mailbox
+    world,
+    connection: Connection,
+    clock: Clock,
+    kind: type[Provider] = Provider,
+    box: type[Mailbox] = Mailbox,
+    staff=None,
 ):
-    """The partner's server at work, with codes of both people that it obtained as every agency does; yields what it awaits."""
+    """The partner's server at work, with codes of both people that it obtained as every agency does; yields what it awaits.
+
+    `staff`: what releases what is held meanwhile, of the provider.
+    """
     system, _, port = world
     known, mailbox = Known(), box()
     listed = connection.list_in_force(clock())
@@ -132,7 +144,13 @@ async def partner_server(
             await connection.ask_for_code(number, person.individual_number)
             record = {"data_set": "資格情報", "version": "0001", "items": ITEMS}
             known.people[await mailbox.code(number)] = Found(records=[record], held=barred)
-        yield mailbox
+        if staff is None:
+            yield mailbox
+            return
+        async with asyncio.TaskGroup() as tasks:
+            releasing = tasks.create_task(staff(provider))
+            yield mailbox
+            releasing.cancel()
 
 
 async def code_of(world, connection: Connection, clock: Clock) -> bytes:
@@ -145,32 +163,34 @@ async def code_of(world, connection: Connection, clock: Clock) -> bytes:
         return await mailbox.code(number)
 
 
-def conformance(world, url: str, tmp_path, capsys, **people: str) -> tuple[int, dict[str, str | None]]:
+def conformance(
+    world, url: str, tmp_path, capsys, options: tuple[str, ...] = (), **people: str
+) -> tuple[int, dict[str, str | None]]:
     """Exit code, and check → what was seen instead of the right thing."""
     system = world[0]
     known = {"known": system.insured[0].individual_number, "barred": system.insured[1].individual_number, **people}
     (tmp_path / "people.json").write_text(json.dumps(known))
     capsys.readouterr()
-    words = ["conformance", url, "--people", str(tmp_path / "people.json"), "--json"]
+    words = ["conformance", url, "--people", str(tmp_path / "people.json"), "--json", *options]
     code = sekisho([*words, "--data", str(system.running.data.root)])
     shown = capsys.readouterr().out
     judged = [one for one in json.loads(shown or "[]") if "not_judged" not in one]
     return code, {one["check"]: one["saw"] for one in judged}
 
 
-def run_against(world, connection, clock, kind, tmp_path, capsys, box=Mailbox):
+def run_against(world, connection, clock, kind, tmp_path, capsys, box=Mailbox, staff=None, options=()):
     async def both():
-        async with partner_server(world, connection, clock, kind, box) as mailbox:
+        async with partner_server(world, connection, clock, kind, box, staff) as mailbox:
             url, pending = f"https://{HOST}:{world[2]}/partner", mailbox.new_number("somebody for the run", clock())
-            return await asyncio.to_thread(conformance, world, url, tmp_path, capsys, pending=pending)
+            return await asyncio.to_thread(conformance, world, url, tmp_path, capsys, options, pending=pending)
 
     return asyncio.run(both())
 
 
-async def number_given_out(system) -> str:
+async def number_given_out(system, nth: int = 7) -> str:
     """処理通番 of somebody for whom no code has been asked for yet, as the ward's linkage server gets one (IF_FGU_90006)."""
     own = system.running.role("linkage").hosted[WARD].identity
-    body = envelope([{"integrated_number": issue(Secret(bytes(32)), 7).reveal()}])
+    body = envelope([{"integrated_number": issue(Secret(bytes(32)), nth).reveal()}])
     async with session(client_context(own, own.ca)) as client:
         url = f"{system.running.url('intermediate')}/{WARD}/acquisition-numbers"
         return json.loads(await post(client, url, body, timeout_s=10))["items"][0]["acquisition_number"]

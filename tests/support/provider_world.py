@@ -25,6 +25,7 @@ import aiohttp
 from adapters.jlis_mock.core.permit_token import PermitClaims, write_permit
 from codebook.identifiers import new_sortable_id
 from evidence.canonical import timestamp
+from gateway.intermediate_server import staff_routes
 from gateway.intermediate_server.agency import HostedAgency, Limits
 from gateway.intermediate_server.bars.standing import StandingBars
 from gateway.intermediate_server.codes.binding import kept_code
@@ -33,15 +34,15 @@ from gateway.intermediate_server.inquiry.asking import Believed, Payload, believ
 from gateway.intermediate_server.lists.in_force import Lists, ListShelf
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest
 from gateway.intermediate_server.provision import deadlines, deciding, flow, held
-from gateway.intermediate_server.provision.deciding import Decider, HeldDecision
+from gateway.intermediate_server.provision.deciding import HeldDecision
 from gateway.intermediate_server.provision.withholding import Withheld
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import ReplicaItem
 from gateway.intermediate_server.staff import barring
 from gateway.intermediate_server.staff.desk import StaffDesk, open_desk
 from gateway.intermediate_server.staff.operating import Acting
-from gateway.intermediate_server.staff.people import Member, MemberState, Rules, Session
-from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function, Grant, GrantState, Scope
+from gateway.intermediate_server.staff.people import Rules
+from gateway.intermediate_server.staff.rights import Function
 from gateway.setting_up.list_versions import sign_shipped
 from gateway.topology import shipped
 from keys import labels
@@ -57,6 +58,7 @@ from storage.erasure_journal import ErasureJournal
 from storage.key_store import KeyStore
 from storage.migrations import Login, Tenant, migrate
 from storage.reference_data import read_layouts
+from tests.support import staff_at_work
 from transport.channel import Channel
 from transport.register import Register, sign_register
 
@@ -227,39 +229,23 @@ class ProviderWorld:
 
     # --- staff
 
-    def staff(self, staff_id: str) -> Acting:
-        """A member of staff with every right of the provision side, at work."""
-        scope = {"office": "o", "affair": EVERYTHING, "information": EVERYTHING, "file": EVERYTHING}
-        by = Actor(staff_id="admin-1", card_id="c")
-        grants = tuple(
-            Grant(
-                grant_id=function.value, staff_id=staff_id, state=GrantState.EFFECTIVE, version=1, requested=by,
-                scope=Scope(function=function, valid_from=NOON, valid_until=NOON + timedelta(days=900), **scope),
-            )
-            for function in Function
-        )  # fmt: skip
-        session = Session(
-            token_hash="0" * 64, staff_id=staff_id, card_id="c", certificate=b"", opened_at=NOON, seen_at=NOON,
-            until=NOON + timedelta(days=900), restricted=False, reason="held_review", reference="", ended_at=None,
-        )  # fmt: skip
-        member = Member(
-            staff_id=staff_id, office="o", state=MemberState.ACTIVE, password_hash="", password_initial=False,
-            password_until=NOON, valid_until=NOON, version=1,
-        )  # fmt: skip
-        return Acting(desk=self.desk, session=session, member=member, grants=grants, reason="held_review", reference="")
+    def staff(self, staff_id: str, function: Function | None = None) -> Acting:
+        """A member of staff with every right, at work."""
+        return staff_at_work.acting(self.desk, staff_id, NOON, function)
 
     async def bar(self, place: str = "person", by: str = "staff-1", **said: Any) -> dict[str, Any]:
         item = barring.SetItem(
             bar_id=self._id("B"), place=barring.Place(place), cause=barring.Cause.SUPPORT_MEASURES,
             effect=barring.Effect(said.pop("effect", "hold")), **said,
         )  # fmt: skip
-        return await barring.set_bar(self.staff(by), item, self.now)
+        return await barring.set_bar(self.staff(by, Function.BARS_CHANGE), item, self.now)
 
     async def change_bar(self, bar_id: str, event: Any, by: str = "staff-1") -> dict[str, Any]:
         async def still_may(_staff_id: str, _information: str) -> bool:
             return True
 
-        return await barring.change(self.staff(by), barring.ChangeItem(bar_id=bar_id, event=event), still_may, self.now)
+        item = barring.ChangeItem(bar_id=bar_id, event=event)
+        return await barring.change(self.staff(by, Function.BARS_CHANGE), item, still_may, self.now)
 
     async def held(self, permit_id: str, withheld: Iterable[Withheld] = (), by: str = "staff-1") -> dict[str, Any]:
         """What somebody is shown of it."""
@@ -272,16 +258,7 @@ class ProviderWorld:
         async def still_may(*_: str) -> bool:
             return True
 
-        acting = self.staff(by)
-        decider = Decider(
-            staff_id=by,
-            covers=lambda *_: True,
-            two_people=self.desk.rules.two_people,
-            still_may=still_may,
-            entry=lambda **facts: acting.entry(
-                self.now, deciding.EntryKind.STAFF_OPERATED, Function.HELD_DECIDE, **facts
-            ),
-        )
+        decider = replace(staff_routes.decider(self.staff(by, Function.HELD_DECIDE)), still_may=still_may)
         decision = HeldDecision(
             permit_id=permit_id, approve=bool(content_hash), content_hash=content_hash, reason="" if content_hash else "refused_by_staff", **said
         )  # fmt: skip
@@ -378,6 +355,7 @@ async def provider_world(
         desk = open_desk(agency, replace(rules or Rules(), profile=CHEAPEST))
         worlds.append(ProviderWorld(agency=agency, core=core, signers=signers, desk=desk, registers=found))
         working = asyncio.create_task(commit([committer]))
+        await staff_at_work.enter(desk, ("staff-1", "staff-2", "staff-9"), NOON)
         try:
             yield worlds[0]
         finally:

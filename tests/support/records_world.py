@@ -82,15 +82,15 @@ class Records:
         await self.commit(entry)
         return entry
 
-    async def corrected(self, entry_id: str, person: str) -> str:
-        """A record turns out to be this person's: the correction as it is when a second person has approved it (who they are is for the tests of the
-        routes); its entry id.
+    async def corrected(self, entry_id: str, right: str, field: str = "subject") -> str:
+        """A record turns out to be this person's, or of this agency: the correction as it is when a second person has approved it (who they are is for the
+        tests of the routes); its entry id.
         """
         agency, now = self.agency, self.clock()
-        correction_id = agency.new_id("C", now)
-        number_sealed, under = correcting.seal_number(agency, correction_id, person, now)
+        correction_id, of_person = agency.new_id("C", now), field == "subject"
+        number_sealed, under = correcting.seal_number(agency, correction_id, right, now) if of_person else (None, None)
         kept = {
-            "correction_id": correction_id, "entry_id": entry_id, "field": "subject", "value": "", "number_sealed": number_sealed,
+            "correction_id": correction_id, "entry_id": entry_id, "field": field, "value": "" if of_person else right, "number_sealed": number_sealed,
             "sealed_under": under, "reason": "wrong_link", "content_hash": secrets.token_hex(32), "proposed_by": "staff-1",
         }  # fmt: skip
         row = await searching.entry_row(agency, entry_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 
 import pytest
@@ -13,7 +14,7 @@ from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, OK
 from gateway.own_topology import read as own_topology
 from synthetic.business import MEDICAL_INSURANCE
-from tests.support.running_system import INSURANCE, RESIDENTS, System, insisting, same_values, started, until
+from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, insisting, same_values, started, until
 
 KAWASAKI = """agency:
   id: kawasaki
@@ -49,6 +50,10 @@ async def _person(system: System) -> None:
     for each in (RESIDENTS, "suginami-gyomu"):
         await system.obtain_codes(each)
     await system.load_records(INSURANCE, system.insurance(person), "base.ndjson")
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def sekisho(system: System, *words: object) -> int:
@@ -127,3 +132,37 @@ async def test_nw_an_agency_that_leaves_a_running_system_takes_no_part_and_the_n
     assert pids(system) == before
     document = json.loads((system.running.data.role("neighbours-intermediate") / "role.json").read_bytes())
     assert document["options"]["resend_after_s"] == 1
+
+
+async def test_sc_7_who_was_added_and_removed_is_in_the_cores_log_and_what_was_refused_is_not(system):
+    changed = [one["facts"] for one in entries(await system.export("network"), kind="agency.changed")]
+    added = {"agency": "kawasaki", "code": "9999000000000101", "change": "added", "file": digest(KAWASAKI.encode())}
+    gone = digest((system.running.data.agencies / "kawasaki.yaml").read_bytes())
+    atami = {"agency": "atami", "code": "9999000000000102", "change": "added", "file": digest(ATAMI.encode())}
+    assert changed == [added, added | {"change": "removed", "file": gone}, atami]
+
+
+async def test_what_an_agency_that_has_left_has_on_record_is_traced_and_exported_still(system, tmp_path, capsys):
+    core = entries(await system.export("network"), kind="permit.issued")
+    number = next(one["inquiry_number"] for one in core if one["inquirer"] == "kawasaki")
+    root, page, out = str(system.running.data.root), tmp_path / "trace.html", tmp_path / "kawasaki.ndjson"
+
+    def commands(*words: object) -> int:
+        return main([*map(str, words), "--data", root])
+
+    assert await asyncio.to_thread(commands, "trace", number, "--json", "--html", page) == OK
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["party"], one["kind"]) for one in found["entries"]] == [
+        ("kawasaki", "inquiry.registered"),
+        ("network", "permit.issued"),
+        ("kawasaki", "inquiry.permitted"),
+        (WARD, "provision.made"),
+        ("network", "provision.relayed"),
+        ("kawasaki", "inquiry.answered"),
+    ]
+    assert found["left"] == {"kawasaki": "2022-10-03"}
+    assert "6 / 6 検証" in page.read_text()
+    assert await asyncio.to_thread(commands, "trace", number) == OK
+    assert "kawasaki は 2022-10-03 に外れた" in capsys.readouterr().out
+    assert await asyncio.to_thread(commands, "export", "--agency", "kawasaki", out) == OK
+    assert await asyncio.to_thread(commands, "verify", out) == OK

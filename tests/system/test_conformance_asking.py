@@ -5,172 +5,45 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 from dataclasses import replace
 
 import pytest
 
-from evidence import canonical
 from gateway.__main__ import main as sekisho
+from gateway.conformance import other_calls
 from gateway.conformance.turns import RULES, TURNS
 from gateway.demonstration.another_vendor import AGENCY, vendor
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
-from keys import labels
-from keys.errors import SealBroken
-from partner.asking import Asker, read_answer
-from partner.mailbox import Mailbox
-from partner.messages import MessageBrokenError, Question, SignedRequest, hexdigest, octets, permit_claims
+from partner.messages import Question
 from permission_lists.versions import legal_day
+from storage import list_files
 from storage.reference_data import read_permission_list
 from synthetic.business import MEDICAL_INSURANCE
-from tests.support.wrong_providers import TakesAnything
-from transport import tls
+from tests.support.inquirers import (
+    AsksByAnyList,
+    AsksForAnothersLog,
+    AsksForAnything,
+    AsksInAnothersStead,
+    BelievesAnyAnswer,
+    BelievesAnyLateOutcome,
+    BelievesAnyPermit,
+    Careful,
+    ForgetsWhatItReceived,
+    Given,
+    IsThroughAtOnce,
+    PresentsWhatItTookBack,
+    RenewsWhatIsNotItsOwn,
+    SaysThatItHoldsWhatIsNotThere,
+    SignsAnew,
+    TakesAnyList,
+    TakesAnyRegister,
+    TakesBackWhatItWasNotGiven,
+    TalksToAnybody,
+    UsesOneKey,
+)
 from transport.channel import ChannelError, session
 
 ITEMS = ("被保険者番号",)
-
-
-class Careful:
-    """An inquirer made of the library, which asks as the documents say."""
-
-    mailbox_of: type[Mailbox] = Mailbox
-
-    def __init__(self, asker: Asker, register, question: Question, clock, mailbox: Mailbox) -> None:
-        self.asker, self.register, self.question, self.clock = asker, register, question, clock
-        self.mailbox = mailbox
-
-    @staticmethod
-    def context(identity):
-        return tls.client_context(identity, identity.ca)
-
-    def signed(self):
-        return self.asker.build(self.question, self.clock())
-
-    def believes(self, permit: str, signed) -> bool:
-        try:
-            claims = permit_claims(permit, self.register.permit_keys.accepted(self.clock()))
-        except MessageBrokenError:
-            return False
-        return claims["request_digest"] == signed_digest(signed)
-
-    def read(self, answer, permit, signed):
-        return read_answer(self.register, answer, permit, signed, self.clock())
-
-    def again(self, signed):
-        """What is sent after `retry`."""
-        return signed
-
-    async def inquire(self, code: bytes) -> tuple[str, str]:
-        """Inquiry number, and the state in which it ended."""
-        signed = self.signed()
-        answer = await self.asker.ask_permit(signed, code)
-        while "retry" in answer:
-            signed = self.again(signed)
-            answer = await self.asker.ask_permit(signed, code)
-        permit = answer.get("permit")
-        if permit is None or not self.believes(permit, signed):
-            return signed.inquiry_number, "refused"
-        permit_id = self.mailbox.await_outcome(permit, signed)
-        answer = await self.asker.present(permit, signed)
-        while "retry" in answer:
-            answer = await self.asker.present(permit, signed)
-        if "outcome" in answer and json.loads(octets(answer["outcome"]))["disposition"] == "held":
-            answer = await self.later(permit_id)
-            if answer is None:
-                return signed.inquiry_number, "held"
-        try:
-            self.read(answer, permit, signed)
-        except (MessageBrokenError, SealBroken, KeyError):
-            return signed.inquiry_number, "aborted"
-        return signed.inquiry_number, "answered"
-
-    async def later(self, permit_id: str):
-        """The outcome that comes by itself, if it does within a while."""
-        for _ in range(40):
-            if permit_id in self.mailbox.outcomes:
-                return self.mailbox.outcomes[permit_id]
-            await asyncio.sleep(0.1)
-        return None
-
-
-def signed_digest(signed) -> str:
-    return hexdigest(signed.request)
-
-
-class TalksToAnybody(Careful):
-    """It looks at no certificate of a server."""
-
-    @staticmethod
-    def context(identity):
-        context = tls.client_context(identity, identity.ca)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
-
-
-class BelievesAnyPermit(Careful):
-    def believes(self, permit, signed):
-        return True
-
-
-class BelievesAnyAnswer(Careful):
-    def read(self, answer, permit, signed):
-        return answer["outcome"]
-
-
-class BelievesAnyLateOutcome(Careful):
-    mailbox_of = TakesAnything
-
-
-class TakesNothingTwice(Mailbox):
-    """What it has received it does not know any more."""
-
-    __slots__ = ()
-
-    def take_outcome(self, permit_id, answer, register, now):
-        twice = permit_id in self.outcomes
-        found = super().take_outcome(permit_id, answer, register, now)
-        return {"refused": {"reason": "permit_unknown"}} if twice else found
-
-
-class ForgetsWhatItReceived(Careful):
-    mailbox_of = TakesNothingTwice
-
-
-class AsksInAnothersStead(Careful):
-    """For somebody who has delegated nothing to it."""
-
-    def signed(self):
-        return self.asker.build(replace(self.question, said={"inquirer_for": "tokyo"}), self.clock())
-
-
-class SignsAnew(Careful):
-    """It makes another request of the same inquiry number when it has to send it again."""
-
-    def again(self, signed):
-        return self.asker.build(replace(self.question, inquiry_number=signed.inquiry_number), self.clock())
-
-
-class AsksForAnything(Careful):
-    def signed(self):
-        return self.asker.build(replace(self.question, item="999"), self.clock())
-
-
-class UsesOneKey(Careful):
-    """The one-time key of its first inquiry for all of them."""
-
-    first = None
-
-    def signed(self):
-        signed = super().signed()
-        self.first = self.first or signed
-        request = json.loads(signed.request) | {"key_hash": json.loads(self.first.request)["key_hash"]}
-        return resigned(self.asker, request, self.first.one_time_key)
-
-
-def resigned(asker, request, key):
-    data = canonical.encode(request)
-    signature = asker.signer.sign(labels.INQUIRY, data)
-    return SignedRequest(inquiry_number=request["inquiry_number"], request=data, signature=signature, one_time_key=key)
 
 
 def free_port() -> int:
@@ -179,8 +52,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def asking(job, kind, port: int, ends) -> None:
-    """So many inquiries as a run has, to whoever listens at the port, and their ends in a file."""
+def handed_over(job) -> Given:
+    config = job.system.running.role("network")
+    versions = json.loads((config.folder / list_files.FILE_NAME).read_bytes())["versions"]
+    return Given(versions=versions, root=config.register_root)
+
+
+async def asking(job, kind, port: int, ends, *, beside: bool) -> None:
+    """So many inquiries as a run has, to whoever listens at the port, and their ends in a file. `beside`: other calls too."""
     now = job.system.running.role("intermediate").clock
     person = next(one for one in job.stage.insured if not job.stage.business.is_barred(one))
     identity = job.system.running.elsewhere(AGENCY).hosted[AGENCY].identity
@@ -195,6 +74,8 @@ async def asking(job, kind, port: int, ends) -> None:
         )  # fmt: skip
         inquirer = kind(asker, job.system.running.role("intermediate").register, question, now, playing.mailbox)
         ended = [await insisting(inquirer, code) for _ in TURNS]
+        if beside:
+            ended += await inquirer.by_the_clock(handed_over(job), code)
     part = ends.with_suffix(".part")
     part.write_text("".join(json.dumps({"inquiry_number": one, "state": state}) + "\n" for one, state in ended))
     part.replace(ends)
@@ -212,19 +93,23 @@ async def insisting(inquirer: Careful, code: bytes) -> tuple[str, str]:
     raise AssertionError("nobody listens")
 
 
+EVERY = [*(rule.id for rule in RULES), *(turn.id for turn in TURNS)]
+"""Of a run to which nothing but inquiries came."""
+
+
 @pytest.fixture
 def conformance(job, tmp_path, capsys):
-    async def both(kind, port, words):
+    async def both(kind, port, words, beside):
         run = asyncio.create_task(asyncio.to_thread(sekisho, words))
-        await asking(job, kind, port, tmp_path / "ends.ndjson")
+        await asking(job, kind, port, tmp_path / "ends.ndjson", beside=beside)
         return await run
 
-    def run(kind) -> tuple[int, dict[str, bool | None]]:
+    def run(kind, *, beside: bool = False) -> tuple[int, dict[str, bool | None]]:
         port = free_port()
         words = ["conformance", "--inquirer", AGENCY, "--port", str(port), "--ends", str(tmp_path / "ends.ndjson")]
         words += ["--for", "60", "--settle", "0.5", "--json", "--data", str(job.system.running.data.root)]
         capsys.readouterr()
-        code = asyncio.run(both(kind, port, words))
+        code = asyncio.run(both(kind, port, words, beside))
         return code, {
             one["check"]: one["right"] for one in json.loads(capsys.readouterr().out) if "not_judged" not in one
         }
@@ -233,10 +118,36 @@ def conformance(job, tmp_path, capsys):
 
 
 def test_an_inquirer_made_of_the_library_does_everything_right(conformance):
-    code, found = conformance(Careful)
+    code, found = conformance(Careful, beside=True)
     assert {check for check, right in found.items() if right is not True} == set()
-    assert list(found) == [*(rule.id for rule in RULES), *(turn.id for turn in TURNS)]
+    assert list(found) == [*EVERY, *(rule.id for rule in other_calls.RULES)]
     assert code == OK
+
+
+def test_a_call_that_did_not_come_is_not_judged_and_no_difference(conformance, capsys):
+    code, found = conformance(Careful)
+    assert list(found) == EVERY
+    assert code == OK
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (TakesAnyList, {"list_version_forged"}),
+        (AsksByAnyList, {"list_version_forged", "list_in_force"}),
+        (SaysThatItHoldsWhatIsNotThere, {"list_versions", "registers", "code_epochs"}),
+        (TakesAnyRegister, {"register_forged"}),
+        (IsThroughAtOnce, {"code_epoch_settled"}),
+        (RenewsWhatIsNotItsOwn, {"code_renewals"}),
+        (PresentsWhatItTookBack, {"permit_taken_back"}),
+        (TakesBackWhatItWasNotGiven, {"permit_taken_back"}),
+        (AsksForAnothersLog, {"held_checkpoints"}),
+    ],
+)
+def test_each_wrong_of_a_call_beside_asking_is_named(conformance, kind, wrong):
+    code, found = conformance(kind, beside=True)
+    assert {check for check, right in found.items() if right is not True} == wrong
+    assert code == FAILED
 
 
 @pytest.mark.parametrize(

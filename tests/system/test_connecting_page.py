@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.conformance.turns import TURNS
+from gateway.conformance.other_calls import CALLS
+from gateway.conformance.turns import RULES, TURNS
 from gateway.data_folder import held
 from gateway.launcher import ROOT, Running
 from gateway.own_topology import read as own_topology
@@ -90,7 +91,7 @@ def test_the_commands_of_the_page_connect_a_server_that_conforms_on_both_sides(s
         assert "not read" not in told
         assert '"kind": "no_such_person"' in run(new_key)
         assert "相違 0 (differences)" in run(provide)
-        run(inquire)
+        assert f"{len(RULES) + len(TURNS) + len(CALLS)} 項目、相違 0 (differences)" in run(inquire)
     assert str(len(TURNS)) in inquire.split()
 
 

@@ -21,7 +21,7 @@ from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import OK, REFUSED, UNREACHABLE
 from gateway.launcher import RoleNotStartedError
-from storage.backups.form import read_head
+from storage.backups.form import BackedUp, read_head
 from storage.marks import Marks
 from synthetic.people import Person
 from tests.support.backup_world import BackupWorld
@@ -88,16 +88,16 @@ def _make(world: BackupWorld) -> None:
     found["made"] = world.backup("create", str(world.file))
     found["verified"] = world.backup("verify", str(world.file))
     found["key rotated"] = world.sekisho("keys", "rotate", "backup-key", "--agency", WARD)
-    world.add_keeper()
+    world.add_keeper("addressees")
     found["by a keeper"] = [
         world.sekisho("backup", "create", str(world.folder / f"{name}.by-keeper"), "--database", name, *KEEPER)
         for name in ("linkage", "intermediate")
     ]
     party = staff_calls.party(system.running.data, WARD, "admin-1")
-    order = backup_orders.ask(party, OrderKind.BACKUP_MAKE)
+    order = backup_orders.ask(party, OrderKind.BACKUP_MAKE, BackedUp.LINKAGE)
     linkage = replace(party, url=staff_calls.servers(system.running.data)["linkage"][WARD], prefix="")
     found["orders"] = [_carried(linkage, said) for said in (order, order, order.replace(WARD, "suginami"))]
-    lift = backup_orders.ask(party, OrderKind.RESTORE_LIFT, "B" + "0" * 26)
+    lift = backup_orders.ask(party, OrderKind.RESTORE_LIFT, BackedUp.LINKAGE, "B" + "0" * 26)
     found["orders"] += [_carried(linkage, lift), _carried(linkage, lift, "/lift")]
 
 

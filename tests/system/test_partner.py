@@ -197,6 +197,7 @@ def test_a_server_made_of_the_library_conforms(world, connection, clock, tmp_pat
 
 
 EVERY = {check.id for check in (*checks.CHECKS, *by_list.CHECKS, *delegated.CHECKS, *taking.CHECKS)}
+"""Of a run that awaits nothing late, against an agency that is assessed."""
 COLUMNS = {check.id for check in by_list.CHECKS}
 SIGNED_REFUSALS = {
     "permit_replayed", "permit_expired", "deadline_not_signed", "permit_other_party", "inquirer_signature", "permit_request_differs",
@@ -294,6 +295,10 @@ async def asked_by_the_ward(system, ends) -> None:
     ends.with_suffix(".part").replace(ends)
 
 
+OF_OUR_CLOCK = {"list_versions", "list_version_forged", "code_epochs", "code_epoch_settled", "code_renewals"}
+"""What our own server calls by itself. Its register comes by file, and its permits are not taken back by it."""
+
+
 def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
     """Its network is the played one for so long."""
     system, port, ends = world[0], free_port(), tmp_path / "ends.ndjson"
@@ -309,12 +314,13 @@ def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
         "--ends",
         str(ends),
         "--settle",
-        "1",
+        "3",
         "--for",
         "90",
     ]
     stored = json.loads(own)
     stored["peers"] |= peers
+    stored["options"] |= {"list_poll_s": 1, "code_epochs_poll_s": 1}
 
     async def both() -> int:
         run = asyncio.create_task(
@@ -336,4 +342,5 @@ def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
     judged = [one for one in json.loads(capsys.readouterr().out) if "not_judged" not in one]
     found = {one["check"]: one["saw"] for one in judged if one["right"] is not True}
     assert found == {}
+    assert {one["check"] for one in judged} >= OF_OUR_CLOCK
     assert code == OK

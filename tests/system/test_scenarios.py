@@ -19,8 +19,9 @@ from gateway.first_people import Known, bring_in
 from gateway.launcher import ROOT, Running
 from gateway.scenario_command import read, with_lines
 from gateway.scenarios.driver import RESIDENTS, Driver
-from gateway.scenarios.playing import Outcome, in_order, play, system
+from gateway.scenarios.playing import Outcome, play, system
 from gateway.scenarios.reading import parse
+from gateway.scenarios.sharing import systems
 from gateway.scenarios.words import known
 from synthetic.business import LOCAL_TAX, MEDICAL_INSURANCE
 from synthetic.people import MOST_RESIDENTS, population
@@ -69,10 +70,8 @@ def outcomes(tmp_path_factory):
     def tell(outcome: Outcome) -> None:
         found.setdefault(Path(outcome.scenario.file).name, []).append(outcome)
 
-    groups = in_order(scenarios)
     wrong = [parse(name, text, known()) for name, text in LEFT_WRONG.items()]
-    groups[0] = [*wrong, *groups[0]]
-    for group in groups:
+    for group in systems([*wrong, *scenarios]):
         topology = group[0].topology
         with system(tmp_path_factory.mktemp("scenarios"), key_profile="cheapest", topology=topology) as driver:
             if not said:
@@ -81,6 +80,41 @@ def outcomes(tmp_path_factory):
             if topology == "whole":
                 first_people.append(asked_as_printed(driver.running))
     return found
+
+
+ON_ANOTHER_DAY = {
+    "days-pass.yaml": f"""\
+scenario: 日が過ぎる
+says: 令和6年の命令の日まで時計を進める。
+people:
+  hanako: {{at: [{WORDS}}}
+steps:
+  - clock: {{to: "2024-05-27T00:00:05"}}
+  - ask: {{from: suginami, about: hanako, item: "48", basis: meirei-2024}}
+    expect: {{state: answered, values: as_loaded}}
+""",
+    "of-today.yaml": f"""\
+scenario: 今日
+says: 令和6年の命令はまだない。
+people:
+  taro: {{at: [{WORDS}}}
+steps:
+  - ask: {{from: suginami, about: taro, item: "48", basis: meirei-2024}}
+    expect: {{state: refused, reason: basis_not_in_force}}
+""",
+}
+
+
+def test_a_scenario_says_the_same_bytes_by_itself_and_in_company(tmp_path, capsys):
+    """One whose answer depends on the day, beside one that moves the clock and is named first."""
+    for name, text in ON_ANOTHER_DAY.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def played(*names: str) -> list[str]:
+        assert main(["scenario", "run", "--json", *(str(tmp_path / name) for name in names)]) == OK
+        return capsys.readouterr().out.splitlines()
+
+    assert sorted(played(*ON_ANOTHER_DAY)) == sorted(played("days-pass.yaml") + played("of-today.yaml"))
 
 
 first_people: list[tuple[Known, str]] = []

@@ -19,13 +19,13 @@ from transport.wire import parse_items
 _SQL = sql.load("storage.evidence_log")
 
 
-class _Origin(Struct, forbid_unknown_fields=True):
+class Origin(Struct, forbid_unknown_fields=True):
     """IF_TKM_90075: the origin of a log of the caller's, with its year."""
 
     origin: Annotated[str, Meta(max_length=200)]
 
 
-_ORIGIN: Final = msgspec.json.Decoder(_Origin)
+ORIGIN: Final = msgspec.json.Decoder(Origin)
 
 
 async def post_held_checkpoints(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ async def post_held_checkpoints(request: web.Request) -> web.Response:
     peer = await entrance.admit(request, Use.INTERMEDIATE)
     log = request.app[LOG]
     answers = []
-    for wanted in parse_items(await entrance.read(request), _ORIGIN):
+    for wanted in parse_items(await entrance.read(request), ORIGIN):
         if f"/{peer.agency}/" not in wanted.origin:
             answers.append(refused("log_of_another_agency"))
             continue

@@ -79,12 +79,7 @@ class EpochDesk:
 
     async def load(self) -> None:
         """Hold what is stored. Raises StorageUnavailableError."""
-        try:
-            async with self.database.inside(self.tenant) as connection:
-                rows = await connection.fetch(_SQL["latest_epochs"])
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the epochs of codes could not be read") from None
-        self.latest = {row["agency"]: _read(row) for row in rows}
+        self.latest = await latest(self.database, self.tenant)
         self.book.take({agency: epoch.in_use for agency, epoch in self.latest.items()})
 
     async def announce(self, agency: str, number: int, accept_s: int, actor: str, now: datetime) -> str | None:
@@ -166,6 +161,16 @@ class EpochDesk:
             "announced_at": timestamp(last.announced_at) if last else None,
             "accepted_until": timestamp(last.accepted_until) if last and last.accepted_until else None,
         }
+
+
+async def latest(database: Database, tenant: str) -> dict[str, Epoch]:
+    """Agency → its last step. Raises StorageUnavailableError."""
+    try:
+        async with database.inside(tenant) as connection:
+            rows = await connection.fetch(_SQL["latest_epochs"])
+    except asyncpg.PostgresError:
+        raise StorageUnavailableError("the epochs of codes could not be read") from None
+    return {row["agency"]: _read(row) for row in rows}
 
 
 def _read(row: asyncpg.Record) -> Epoch:

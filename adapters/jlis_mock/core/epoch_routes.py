@@ -19,7 +19,7 @@ from transport.wire import parse_items
 LONGEST_S: Final = 400 * 24 * 3600
 
 
-class _Settled(Struct, forbid_unknown_fields=True):
+class Settled(Struct, forbid_unknown_fields=True):
     """IF_FGU_90131: the epoch under which all codes of the caller are; 0 says nothing of it."""
 
     settled: Annotated[int, Meta(ge=0, le=255)] = 0
@@ -33,7 +33,7 @@ class _Announced(Struct, forbid_unknown_fields=True):
     accept_s: Annotated[int, Meta(ge=0, le=LONGEST_S)]
 
 
-_SETTLED: Final = msgspec.json.Decoder(_Settled)
+SETTLED: Final = msgspec.json.Decoder(Settled)
 _ANNOUNCED: Final = msgspec.json.Decoder(_Announced)
 EPOCHS: Final = web.AppKey("code_epochs", EpochDesk)
 
@@ -45,7 +45,7 @@ async def post_epochs(request: web.Request) -> web.Response:
     peer = await (
         entrance.admit(request, Use.STAFF, NETWORK) if by_staff else entrance.admit(request, Use.INTERMEDIATE)
     )
-    asks = parse_items(await entrance.read(request), _SETTLED)
+    asks = parse_items(await entrance.read(request), SETTLED)
     if by_staff:
         return entrance.answer([{"epochs": desk.shown(sorted(desk.agencies()))} for _ in asks])
     for ask in asks:

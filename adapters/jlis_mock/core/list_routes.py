@@ -23,13 +23,13 @@ MOST_AT_ONCE: Final = 16
 """Versions in one answer; whoever lacks more asks again."""
 
 
-class _Held(Struct, forbid_unknown_fields=True):
+class Held(Struct, forbid_unknown_fields=True):
     """IF_SCM_90023: the highest version number that the caller holds, 0 for none."""
 
     held: Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
-_HELD: Final = msgspec.json.Decoder(_Held)
+HELD: Final = msgspec.json.Decoder(Held)
 LISTS: Final = web.AppKey("list_shelf", ListShelf)
 _FAULTS: Final = web.AppKey("list_faults", FaultBoard)
 
@@ -41,7 +41,7 @@ async def post_list_versions(request: web.Request) -> web.Response:
         await entrance.admit(request, Use.STAFF, NETWORK)
     else:
         await entrance.admit(request, Use.INTERMEDIATE)
-    wanted = parse_items(await entrance.read(request), _HELD)
+    wanted = parse_items(await entrance.read(request), HELD)
     if len(wanted) > 1:
         raise ProblemError(413, "too_many_items", "One item a request: an answer carries whole lists.")
     stale = request[PEER].use is not Use.STAFF and request.app[_FAULTS].take(Switch.STALE_LIST)

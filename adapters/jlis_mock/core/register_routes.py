@@ -18,13 +18,13 @@ from transport.standing_register import StandingRegister
 from transport.wire import parse_items
 
 
-class _Held(Struct, forbid_unknown_fields=True):
+class Held(Struct, forbid_unknown_fields=True):
     """IF_SCM_90025: the sequence number of the register that the caller holds, 0 for none."""
 
     held: Annotated[int, Meta(ge=0)]
 
 
-_HELD: Final = msgspec.json.Decoder(_Held)
+HELD: Final = msgspec.json.Decoder(Held)
 _REGISTER: Final = web.AppKey("register", StandingRegister)
 
 
@@ -32,7 +32,7 @@ async def post_registers(request: web.Request) -> web.Response:
     """IF_SCM_90025: the register in force here, when it is newer than the caller's."""
     entrance = request.app[ENTRANCE]
     await entrance.admit(request, Use.INTERMEDIATE)
-    wanted = parse_items(await entrance.read(request), _HELD)
+    wanted = parse_items(await entrance.read(request), HELD)
     if len(wanted) > 1:
         raise ProblemError(413, "too_many_items", "One item a request: an answer carries a whole register.")
     found = request.app[_REGISTER]

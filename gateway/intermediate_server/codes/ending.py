@@ -16,6 +16,7 @@ import msgspec
 from asyncpg import Record
 
 from evidence.entry import EntryKind
+from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import (
     Answer,
@@ -31,7 +32,7 @@ from gateway.intermediate_server.codes.states import REPLACING, Ending, Event, S
 from gateway.intermediate_server.metrics import CODES
 from gateway.intermediate_server.records.exchange_entries import note_event
 from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from storage.database import Connection
 
 _SQL = sql.load("gateway.intermediate_server.codes")
@@ -42,10 +43,11 @@ CODE_CANCELLED = "code_cancelled"
 
 
 class CancelItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_FGU_90021."""
+    """Item of IF_FGU_90021. `lives_on`: the number that this one was merged into, there only when it was (docs/adr/0039)."""
 
     integrated_number: str
     reason: Ending
+    lives_on: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReplaceItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,20 +71,31 @@ REPLACE_ITEM = msgspec.json.Decoder(ReplaceItem)
 
 
 async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datetime) -> list[Answer]:
-    """IF_FGU_90021: whatever lives of a person's codes ends. Who has none, or none any more, is `cancelled` as well."""
-    wanted = {item.integrated_number: item.reason for item in items if is_number(item.integrated_number)}
+    """IF_FGU_90021: whatever lives of a person's codes ends. Who has none, or none any more, is `cancelled` as well.
+
+    The bars of whoever was merged are set at the number that lives on, before they are `cancelled` (SC-4).
+    """
+    good = [
+        item for item in items if is_number(item.integrated_number) and (not item.lives_on or is_number(item.lives_on))
+    ]
+    wanted = {item.integrated_number: item.reason for item in good}
+    moves = {(item.integrated_number, item.lives_on) for item in good if item.lives_on}
     held = await living_codes(agency, sorted(wanted))
     writes = []
     for number, codes in held.items():
         for state, row in codes.items():
             move(state, Event.CANCELLED)
             writes.append(Write(_CANCEL, (row["acquisition_index"], wanted[number].value, now)))
+    entries: tuple[NewEntry, ...] = ()
     if writes:
         await asyncio.to_thread(agency.erasures.write, [("person_code", write.row[0]) for write in writes], now)
-        entry = note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held))
-        done = await agency.committer.apply(Commit(step=_CANCELLED, follow=tuple(writes), entries=(entry,)))
-        if isinstance(done, Applied):
-            CODES.labels("cancelled").inc(len(writes))
+        entries = (note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held)),)
+    commit = Commit(step=_CANCELLED, follow=tuple(writes), entries=entries)
+    if moves:
+        await carrying.commit(agency, moves, commit, now)
+    elif writes:
+        await agency.committer.apply(commit)
+    CODES.labels("cancelled").inc(len(writes))
     return [
         {"cancelled": True} if item.integrated_number in wanted else refused("integrated_number_malformed")
         for item in items

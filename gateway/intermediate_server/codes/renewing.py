@@ -17,7 +17,6 @@ from asyncpg import Record
 from prometheus_client import Counter
 
 from evidence.entry import EntryKind
-from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import (
     CODE_SIZE,
@@ -36,6 +35,7 @@ from keys import labels
 from keys.binding import bind
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
+from storage.turns import with_turns
 from transport.channel import ChannelError
 
 _SQL = sql.load("gateway.intermediate_server.codes")

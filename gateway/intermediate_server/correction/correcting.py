@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
@@ -23,12 +24,12 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records import searching, subjects
 from gateway.intermediate_server.records.exchange_entries import note_exchange
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting
-from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff.operating import Acting, Right
+from gateway.intermediate_server.staff.rights import Function, Grant
 from gateway.intermediate_server.staff.second_person import check_asker, prove_for
 from keys.binding import bind
 from storage import sql
-from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
 
@@ -141,7 +142,7 @@ async def propose(acting: Acting, item: ProposeItem, now: datetime) -> dict[str,
     agency = acting.desk.agency
     if not CORRECTION_ID.fullmatch(item.correction_id):
         raise ProblemError(400, "malformed_item", "A correction id is C and 26 characters, drawn by whoever asks.")
-    row = await _record(acting, item.entry_id)
+    row, right = await _record(acting, item.entry_id)
     value = _checked_value(agency, item.field, item.value)
     number_sealed = under = None
     if item.field is Field.SUBJECT:
@@ -158,7 +159,7 @@ async def propose(acting: Acting, item: ProposeItem, now: datetime) -> dict[str,
         corrects=item.entry_id, field=item.field.value, content_hash=digest, inquiry_number=row["inquiry_number"] or "",
     )  # fmt: skip
     commit = Commit(step=_PROPOSED, guard=Write(_PROPOSE, kept), entries=(entry,))
-    if not isinstance(await agency.committer.apply(commit), Applied):
+    if not await acting.commit(commit, right):
         known = await _correction(agency, item.correction_id)
         if known["proposed_by"] != acting.staff_id or known["entry_id"] != item.entry_id:
             raise ProblemError(409, "correction_id_taken", "Draw another correction id.")
@@ -175,8 +176,8 @@ def _bound(agency: HostedAgency, correction_id: str) -> bytes:
     return bind("correction", agency.id, correction_id)
 
 
-async def _record(acting: Acting, entry_id: str) -> Record:
-    """The record that is to be corrected: one of an exchange, with its body, that the right covers. Raises ProblemError 404, 409."""
+async def _record(acting: Acting, entry_id: str) -> tuple[Record, Right]:
+    """The record that is to be corrected, one of an exchange with its body, and the right to it. Raises ProblemError 404, 409."""
     row = await searching.entry_row(acting.desk.agency, entry_id)
     if row is None or row["kind"] not in EXCHANGE_KINDS:
         raise searching.unknown_record()
@@ -184,9 +185,14 @@ async def _record(acting: Acting, entry_id: str) -> Record:
         raise ProblemError(
             409, "record_erased", "This record was erased after seven years; nothing is left to correct."
         )
-    if not searching.covers_entry(log_store.shown(row), acting.covered(Function.RECORDS_CORRECT)):
+    said = log_store.shown(row)
+
+    def right(grant: Grant) -> bool:
+        return searching.covers_entry(said, partial(grant.covers, Function.RECORDS_CORRECT))
+
+    if not any(map(right, acting.grants)):
         raise searching.unknown_record()
-    return row
+    return row, right
 
 
 async def _correction(agency: HostedAgency, correction_id: str) -> Record:
@@ -207,7 +213,7 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
     """
     agency = acting.desk.agency
     kept = await _correction(agency, item.correction_id)
-    first = await _record(acting, kept["entry_id"])
+    first, right = await _record(acting, kept["entry_id"])
     if kept["state"] != "proposed":
         raise _decided_already()
     if acting.staff_id == kept["proposed_by"] or acting.session.card_id == kept["proposed_card"]:
@@ -231,7 +237,7 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
         (operated, correction_entry(agency, dict(kept), first, acting.staff_id, now)) if item.approve else (operated,)
     )
     commit = Commit(step=_DECIDED, guard=Write(_DECIDE, decided), entries=entries)
-    if not isinstance(await agency.committer.apply(commit), Applied):
+    if not await acting.commit(commit, right):
         raise _decided_already()
     return searching.correction_shown(await _correction(agency, item.correction_id))
 

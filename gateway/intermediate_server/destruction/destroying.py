@@ -31,7 +31,7 @@ from gateway.intermediate_server.staff.second_person import check_asker, prove_f
 from keys.binding import bind
 from keys.ring import State
 from storage import sql
-from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from storage.database import StorageUnavailableError
 from storage.key_changes import destroy, destroyed, finish_destructions, set_aside
 from storage.key_store import KeyStoreError
@@ -151,7 +151,7 @@ async def ask(acting: Acting, item: AskItem, now: datetime) -> dict[str, Any]:
     said = {name: getattr(item, name) for name in ("destruction_id", "purpose", "version")}
     said |= {"server": item.server.value, "cause": item.cause.value, "content_hash": digest}
     entry = _entry(acting, EntryKind.KEY_DESTRUCTION, "asked", said, item.proof, now)
-    await agency.committer.apply(Commit(step=_ASKED, guard=Write(_ASK, row), entries=(entry,)))
+    await acting.commit(Commit(step=_ASKED, guard=Write(_ASK, row), entries=(entry,)))
     found = await _one(agency, item.destruction_id)
     if (found["content_hash"], found["asked_by"]) != (digest, acting.staff_id):
         raise ProblemError(409, "destruction_id_taken", "Another destruction has this id; draw a new one.")
@@ -223,8 +223,8 @@ async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime)
 
 
 async def _record(acting: Acting, row: Record, item: DecideItem, now: datetime) -> None:
-    """The decision and its entry. Raises ProblemError 409, StorageUnavailableError."""
-    if not isinstance(await acting.desk.agency.committer.apply(_decision(acting, row, item, now)), Applied):
+    """The decision and its entry. Raises ProblemError 401, 403, 409, StorageUnavailableError."""
+    if not await acting.commit(_decision(acting, row, item, now)):
         raise _decided_already()
 
 

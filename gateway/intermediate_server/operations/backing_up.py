@@ -15,18 +15,18 @@ from typing import Final
 import msgspec
 
 from evidence.entry import EntryKind
-from gateway.batch import backups
-from gateway.batch.backups import Backup
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.staff.entering import Proof
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, Lasting
 from gateway.intermediate_server.staff.rights import File, Function
 from gateway.intermediate_server.staff.second_person import prove_for
 from storage.backups import making
 from storage.backups.form import BackedUp, Writer
 from storage.backups.making import Send
 from storage.committer import Commit, commit_step
+from transport import backups
+from transport.backups import Backup
 from transport.problem import ProblemError
 
 _BEGUN = commit_step("intermediate", "backup.begun")
@@ -56,7 +56,8 @@ async def begun(acting: Acting, item: BackupItem, now: datetime) -> AsyncIterato
     async def begin() -> None:
         entry = acting.entry(now, EntryKind.BACKUP_MADE, Function.BACKUP, event="begun", backup=backup_id)
         opening = jobs.opening(backups.KIND, backup_id, acting.staff_id, now)
-        await agency.committer.apply(Commit(step=_BEGUN, guard=opening, entries=(entry,)))
+        begun = Commit(step=_BEGUN, guard=opening, entries=(entry,))
+        await acting.commit(begun, lambda grant: grant.names(Function.BACKUP, File.SYSTEM))
 
     backup = Backup(
         agency=agency.id,
@@ -93,10 +94,15 @@ async def _record_end(acting: Acting, writer: Writer) -> None:
     await agency.committer.apply(Commit(step=_MADE, entries=(entry,)))
 
 
-async def write(agency: HostedAgency, writer: Writer, send: Send) -> None:
-    """Send a whole backup. Raises as `storage.backups.making.write`."""
+async def write(acting: Acting, writer: Writer, send: Send) -> None:
+    """Send a whole backup, while whoever makes it still may. Raises as `storage.backups.making.write`, and ProblemError 401, 403."""
+    agency, lasting = acting.desk.agency, Lasting(acting)
+
+    async def sending(part: bytes) -> None:
+        await lasting.look()
+        await send(part)
 
     async def told(done: int, total: int) -> None:
         await jobs.advance(agency, writer.backup_id, done, total, writer.counts)
 
-    await making.write(agency.database, agency.tenant, writer, send, left_out=LEFT_OUT, told=told)
+    await making.write(agency.database, agency.tenant, writer, sending, left_out=LEFT_OUT, told=told)

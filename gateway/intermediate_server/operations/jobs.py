@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.batch import jobs
 from gateway.batch.jobs import Job, JobNamed, JobState, JobsWanted, Source, job_of
+from gateway.batch.resealing import source_of
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.operations import statistics
 from gateway.intermediate_server.resealing.job import resealing_of
@@ -105,7 +106,7 @@ def _sources(agency: HostedAgency) -> tuple[Source, ...]:
         Source(kind="code_renewal", latest=partial(_renewals, agency), retry=partial(_renew_again, agency)),
         Source(kind="statistics", latest=partial(_counting, agency), retry=partial(_count_anew, agency)),
         *kept,
-        resealing_of(agency).source,
+        source_of(resealing_of(agency)),
     )
 
 

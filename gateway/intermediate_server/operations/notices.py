@@ -23,7 +23,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.committer import Commit, Statement, Write, commit_step
 from storage.database import StorageUnavailableError
 from transport.circuit import CircuitState
 from transport.problem import ProblemError
@@ -160,9 +160,7 @@ async def post(acting: Acting, item: PostItem, now: datetime) -> dict[str, Any]:
         notice=item.kind.value,
         text_digest=digest,
     )
-    if not isinstance(
-        await agency.committer.apply(Commit(step=_CHANGED, guard=Write(_POST, row), entries=(entry,))), Applied
-    ):
+    if not await acting.commit(Commit(step=_CHANGED, guard=Write(_POST, row), entries=(entry,))):
         before = await _one(agency, item.notice_id)
         if before is None or (before["kind"], before["body"], before["shown_until"]) != (
             item.kind.value,
@@ -182,7 +180,7 @@ async def withdraw(acting: Acting, item: WithdrawItem, now: datetime) -> dict[st
         now, EntryKind.STAFF_OPERATED, Function.OPERATIONS, notice_id=item.notice_id, event="withdrawn"
     )
     guard = Write(_WITHDRAW, (item.notice_id, acting.staff_id, now))
-    await agency.committer.apply(Commit(step=_CHANGED, guard=guard, entries=(entry,)))
+    await acting.commit(Commit(step=_CHANGED, guard=guard, entries=(entry,)))
     return {"withdrawn": True}
 
 

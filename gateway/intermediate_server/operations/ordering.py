@@ -24,7 +24,9 @@ from transport.problem import ProblemError
 
 _ORDERED = commit_step("intermediate", "backup.ordered")
 ORDER_PREFIX: Final = "O"
-FILE_OF_DATABASE: Final = {BackedUp.INTERMEDIATE: File.SYSTEM, BackedUp.LINKAGE: File.ADDRESSEES}
+FILE_OF_DATABASE: Final = {
+    BackedUp.INTERMEDIATE: File.SYSTEM, BackedUp.LINKAGE: File.ADDRESSEES, BackedUp.SKY2: File.LEDGERS,
+}  # fmt: skip
 """The file that a right to backups of a database names."""
 _ACTS: Final = frozenset({OrderKind.BACKUP_MAKE, OrderKind.BACKUP_RESTORE, OrderKind.RESTORE_LIFT})
 
@@ -51,12 +53,13 @@ async def order(acting: Acting, item: BackupOrderItem, now: datetime) -> dict[st
     if (
         item.database is BackedUp.INTERMEDIATE
         or item.act not in _ACTS
+        or (item.act is OrderKind.RESTORE_LIFT and item.database is not BackedUp.LINKAGE)
         or (item.act is OrderKind.BACKUP_MAKE) == bool(item.backup_id)
     ):
         raise ProblemError(
             400,
             "malformed_item",
-            "An order is for another database of the agency, and names a backup to restore or lift.",
+            "An order is for another database of the agency, and names a backup to restore; one of the linkage server's, to lift its restore.",
         )
     if not acting.may_on(Function.BACKUP, FILE_OF_DATABASE[item.database]):
         raise ProblemError(403, "right_missing", "Your right to backups does not name this database's file.")
@@ -71,7 +74,10 @@ async def order(acting: Acting, item: BackupOrderItem, now: datetime) -> dict[st
         backup=item.backup_id,
         order=order_id,
     )
-    await agency.committer.apply(Commit(step=_ORDERED, entries=(entry,)))
+    await acting.commit(
+        Commit(step=_ORDERED, entries=(entry,)),
+        lambda grant: grant.names(Function.BACKUP, FILE_OF_DATABASE[item.database]),
+    )
     signed = orders.sign(
         item.act,
         order_id=order_id,

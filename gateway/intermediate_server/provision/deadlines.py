@@ -8,11 +8,11 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.deciding import conclude
+from gateway.intermediate_server.provision.deciding import concluded, concluding
 from gateway.intermediate_server.records.exchange_entries import note_event
 from permission_lists.permit import read_stored_permit
 from storage import sql
-from storage.committer import Commit, Statement, Write, commit_step
+from storage.committer import Applied, Commit, Statement, Write, commit_step
 from transport.channel import ChannelError
 
 _SQL = sql.load("gateway.intermediate_server.provision")
@@ -64,7 +64,9 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
         made = answering.refuse(
             agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
         )
-        await conclude(agency, permit, made, "expired", EntryKind.PROVISION_EXPIRED, "auto", now)
+        commit = concluding(agency, permit, made, "expired", EntryKind.PROVISION_EXPIRED, "auto", now)
+        if isinstance(await agency.committer.apply(commit), Applied):  # else somebody has decided it meanwhile
+            concluded(agency)
     return len(rows)
 
 

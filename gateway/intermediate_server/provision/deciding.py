@@ -30,7 +30,7 @@ from permission_lists.decide import Refused
 from permission_lists.permit import Permit, read_stored_permit
 from permission_lists.versions import VersionRefusal
 from storage import sql
-from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.provision")
@@ -68,7 +68,8 @@ HELD_DECISION = msgspec.json.Decoder(HeldDecision)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
     """The member of staff who decides. `covers(affair, information)`: whether their right does; `two_people(information)`: whether one is
-    not enough; `still_may(staff_id, affair, information)`: whether whoever approved first still could.
+    not enough; `still_may(staff_id, affair, information)`: whether whoever approved first still could; `commit(commit, affair, information)`:
+    do it while they may, False when its guard lost; raises ProblemError 401, 403 when they may no more.
     """
 
     staff_id: str
@@ -76,6 +77,7 @@ class Decider:
     two_people: Callable[[str], bool]
     still_may: Callable[[str, str, str], Awaitable[bool]]
     entry: Callable[..., NewEntry]
+    commit: Callable[[Commit, str, str], Awaitable[bool]]
 
 
 async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider, now: datetime) -> dict[str, Any]:
@@ -117,9 +119,10 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
     else:
         answer = {"released": True}
         entry = decider.entry(released="part" if decision.withheld else "whole", **said)
-    await conclude(
+    commit = concluding(
         agency, permit, made, state, kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
+    await _conclude(agency, row, commit, decider)
     return answer
 
 
@@ -144,17 +147,9 @@ async def _refuse(
         )
     number, marked = row["integrated_number"], _marked(agency, decision, row)
     made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
-    await conclude(
-        agency,
-        permit,
-        made,
-        *_REFUSED,
-        decider.staff_id,
-        now,
-        entries=(
-            decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number),
-        ),
-    )
+    entry = decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number)
+    commit = concluding(agency, permit, made, *_REFUSED, decider.staff_id, now, entries=(entry,))
+    await _conclude(agency, row, commit, decider)
     return {"refused": True}
 
 
@@ -210,7 +205,7 @@ async def _first(
         decision.non_disclosure,
     )
     commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
-    if not isinstance(await agency.committer.apply(commit), Applied):
+    if not await decider.commit(commit, row["item"], row["information"]):
         return await decide(agency, decision, decider, now)
     return {"approved": True}
 
@@ -226,7 +221,18 @@ def _said(decision: HeldDecision, row: Record, left: Leaving, *, marked: bool) -
     }
 
 
-async def conclude(
+async def _conclude(agency: HostedAgency, row: Record, commit: Commit, decider: Decider) -> None:
+    """Raises ProblemError 409 when it lost."""
+    if not await decider.commit(commit, row["item"], row["information"]):
+        raise ProblemError(
+            409,
+            "decided_already",
+            "Somebody has decided this provision, or set or lifted a bar, meanwhile; look at it again.",
+        )
+    concluded(agency)
+
+
+def concluding(
     agency: HostedAgency,
     permit: Permit,
     made: Answer,
@@ -238,16 +244,14 @@ async def conclude(
     revision: int | None = None,
     follow: tuple[Write, ...] = (),
     entries: tuple[NewEntry, ...] = (),
-) -> None:
-    """Decide a held provision once. `revision`: of a release, the one that was looked at. Raises ProblemError 409 when it lost."""
+) -> Commit:
+    """A held provision is decided, once. `revision`: of a release, the one that was looked at."""
     row = (permit.permit_id, state, made.outcome, made.signature, made.sealed, now, revision)
     entry = entry_of(agency, permit, made, kind, now, actor=actor)
-    commit = Commit(step=_DECIDED_STEP, guard=Write(_DECIDE, row), follow=follow, entries=(entry, *entries))
-    if not isinstance(await agency.committer.apply(commit), Applied):
-        raise ProblemError(
-            409,
-            "decided_already",
-            "Somebody has decided this provision, or set or lifted a bar, meanwhile; look at it again.",
-        )
+    return Commit(step=_DECIDED_STEP, guard=Write(_DECIDE, row), follow=follow, entries=(entry, *entries))
+
+
+def concluded(agency: HostedAgency) -> None:
+    """One is decided: it is held no more, and the broom delivers the outcome at once."""
     HELD_PROVISIONS.labels(agency.id).dec()
     agency.broom.call(0)

@@ -15,7 +15,6 @@ from typing import Any
 from asyncpg import Record
 
 from evidence.entry import EntryKind
-from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE, NOT_YET
 from gateway.intermediate_server.codes.binding import indexes_of_codes
@@ -38,6 +37,7 @@ from gateway.intermediate_server.records.exchange_entries import note_event, rec
 from permission_lists.permit import Permit
 from storage import sql
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.turns import with_turns
 from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.provision")

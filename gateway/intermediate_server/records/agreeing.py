@@ -20,6 +20,7 @@ from evidence.merkle import leaf_hash
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.outcomes import outcome_of
 from gateway.intermediate_server.records import subjects
+from gateway.intermediate_server.records.exchange_entries import parties
 
 
 class Differs(StrEnum):
@@ -64,15 +65,16 @@ def of_row(agency: HostedAgency, found: Record, row: Record, entry: Mapping[str,
     said = entry.get("facts", entry)
     if row["body"] is None or "inquirer" not in said:
         return set()
+    under = parties(agency.id, said)
     same = {
         Differs.AT: timestamp(found["found_at"]) == entry["at"],
         Differs.KIND: found["found_kind"] == entry["kind"],
-        Differs.PARTNER: found["partner"] == said["provider" if said["inquirer"] == agency.id else "inquirer"],
+        Differs.PARTNER: found["partner"] == under["partner"],
         Differs.ITEM: found["item"] == said["item"],
         Differs.INFORMATION: found["information"] == said["information"],
         Differs.ACTOR: found["actor"] == entry["actor"],
-        Differs.INQUIRER_FOR: found["inquirer_for"] == said.get("inquirer_for"),
-        Differs.PROVIDER_FOR: found["provider_for"] == said.get("provider_for"),
+        Differs.INQUIRER_FOR: found["inquirer_for"] == under["inquirer_for"],
+        Differs.PROVIDER_FOR: found["provider_for"] == under["provider_for"],
         Differs.OUTCOME: found["outcome"] == outcome_of(EntryKind(entry["kind"]), entry["reason"]),
         Differs.PERSON: _is_about(agency, found["subject"], row, said.get("subject")),
     }

@@ -125,6 +125,21 @@ def record(
     )
 
 
+def parties(agency: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Under which agencies what a record says is found: the other one, and 委任元 of either side. A correction of one: under the right one."""
+    found = {
+        "partner": said["provider"] if said["inquirer"] == agency else said["inquirer"],
+        "inquirer_for": said.get("inquirer_for"),
+        "provider_for": said.get("provider_for"),
+    }
+    match said.get("corrects") and said["field"]:
+        case "inquirer" | "provider":
+            found["partner"] = said["value"]
+        case "inquirer_for" | "provider_for" as stead:
+            found[stead] = said["value"] or None
+    return found
+
+
 def note_exchange(
     agency: HostedAgency,
     now: datetime,
@@ -140,13 +155,13 @@ def note_exchange(
     """An entry that is no step of an exchange but about one: `of` says its `inquirer`, `provider`, `item`, `information` and `inquiry_number`,
     and 委任元 (`inquirer_for`, `provider_for`) where there is one.
 
-    It is found like the exchange's own records. `what_for`: its own purpose, committed to and sealed as an inquiry's is.
+    It is found like the exchange's own records (`parties`). `what_for`: its own purpose, committed to and sealed as an inquiry's is.
     """
     entry_id = agency.new_id(ENTRY_PREFIX, now)
     about = None if integrated_number is None else subjects.seal(agency, entry_id, now, integrated_number, what_for)
-    parties = {name: of[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
-    stead = {name: of[name] for name in ("inquirer_for", "provider_for") if of.get(name) is not None}
-    said = {**parties, **stead, **facts, "subject": about and about.commitment}
+    said = {name: of[name] for name in ("inquirer", "provider", "item", "information", "inquiry_number")}
+    said |= {name: of[name] for name in ("inquirer_for", "provider_for") if of.get(name) is not None}
+    said |= {**facts, "subject": about and about.commitment}
     if about is not None and about.purpose is not None:
         said["purpose"] = about.purpose
     return NewEntry(
@@ -157,13 +172,11 @@ def note_exchange(
         body=encode_entry(other_entry(id=entry_id, at=now, kind=kind, reason=reason, actor=actor, facts=said)),
         personal=about and about.personal,
         found_by=FoundBy(
-            partner=of["provider"] if of["inquirer"] == agency.id else of["inquirer"],
             item=of["item"],
             information=of["information"],
             actor=actor,
             subject=about and about.keyed,
-            inquirer_for=stead.get("inquirer_for"),
-            provider_for=stead.get("provider_for"),
+            **parties(agency.id, said),
         ),
     )
 

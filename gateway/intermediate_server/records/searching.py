@@ -82,7 +82,7 @@ def _opened(agency: HostedAgency, text: str) -> _Place:
 
 
 class SearchItem(Dated, frozen=True, forbid_unknown_fields=True):
-    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of either side.
+    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of either side, as a correction has it too.
 
     `staff`: as the record names who acted; `kind`: of record; `outcome`: what came of it (docs/outcomes.md), as far as that stands in clear.
     """

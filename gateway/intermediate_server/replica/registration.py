@@ -2,7 +2,7 @@
 
 Record id and revision are the retry identity: the same again is registered already, another content under them is refused
 (「レコード識別番号」が既に存在). A higher revision replaces the copy in one step, under whatever number, or stands in the place of one that was
-withdrawn; the bars of the number of before follow it (replica.carrying). A lower one is out of date.
+withdrawn; the bars of the number of before follow it (carrying). A lower one is out of date.
 A bad record is answered with item and reason; good ones of the same list go on (LS-2).
 """
 
@@ -21,11 +21,11 @@ from codebook import layouts
 from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.entry import EntryKind
-from gateway.batch.turns import with_turns
+from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import REPLICAS
 from gateway.intermediate_server.records.exchange_entries import note_event
-from gateway.intermediate_server.replica import carrying, erasure, withdrawn
+from gateway.intermediate_server.replica import erasure, withdrawn
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
@@ -33,7 +33,8 @@ from keys.masked import Secret
 from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
 from storage import sql
-from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, Statement, Write, commit_step
+from storage.turns import with_turns
 from transport.register import Side
 
 _SQL = sql.load("gateway.intermediate_server.replica")
@@ -268,31 +269,12 @@ async def _commit(
         registered=registered,
         deleted=len(gone),
     )
+    commit = Commit(step=_REGISTERED, follow=tuple(writes), entries=(entry,))
     if moves:
-        await _commit_with_bars(agency, writes, entry, moves, now)
+        await carrying.commit(agency, moves, commit, now)
     else:
-        await agency.committer.apply(Commit(step=_REGISTERED, follow=tuple(writes), entries=(entry,)))
+        await agency.committer.apply(commit)
     REPLICAS.labels("registered").inc(registered)
-
-
-async def _commit_with_bars(
-    agency: HostedAgency, writes: list[Write], entry: NewEntry, moves: Collection[tuple[str, str]], now: datetime
-) -> None:
-    """Copies that move to other numbers, and the bars that follow them; looked for anew when bars came or went meanwhile."""
-    done = False
-    while not done:
-        carried = carrying.carry(agency, moves, now)
-        commit = Commit(
-            step=_REGISTERED,
-            guard=carried.guard,
-            follow=(*writes, *carried.writes),
-            entries=(entry, *carried.entries),
-        )
-        try:
-            done = isinstance(await agency.committer.apply(commit), Applied)
-        finally:
-            if carried.writes or not done:
-                await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
 
 
 async def expire(agency: HostedAgency, now: datetime) -> int:

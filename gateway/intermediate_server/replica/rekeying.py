@@ -12,8 +12,6 @@ from typing import Final
 import msgspec
 from asyncpg import Record
 
-from gateway.batch.resealing import OTHERS, Advance, Stretch
-from gateway.batch.turns import with_turns
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.replica.registration import PURPOSE, ReplicaItem
@@ -22,6 +20,8 @@ from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Secret
 from storage import sql
 from storage.database import Connection
+from storage.resealing.rows import OTHERS, Advance, Stretch
+from storage.turns import with_turns
 
 _SQL = sql.load("gateway.intermediate_server.replica")
 COUNT: Final = _SQL["count_person_keys"]

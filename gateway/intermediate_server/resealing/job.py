@@ -12,7 +12,6 @@ from typing import Any, Final
 from asyncpg import Record
 
 from evidence.entry import EntryKind
-from gateway.batch.resealing import Resealing, TableRows
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding
@@ -23,6 +22,8 @@ from gateway.intermediate_server.staff import factors
 from storage import sql
 from storage.committer import NewEntry, commit_step
 from storage.fault_points import declare
+from storage.resealing.job import Resealing, on_record
+from storage.resealing.rows import TableRows
 
 _SQL = sql.load("gateway.intermediate_server.resealing")
 _RESEALED: Final = commit_step("intermediate", "keys.resealed")
@@ -76,12 +77,11 @@ def resealing_of(agency: HostedAgency) -> Resealing:
         agency=agency.id,
         tenant=agency.tenant,
         database=agency.database,
-        committer=agency.committer,
         ring=agency.keys.ring,
         rows=(PersonKeyRows(agency), *(_rows(agency, *table) for table in _TABLES)),
         clock=agency.clock,
-        entry=entry,
-        begun_step=_RESEALED,
+        put=on_record(agency.committer, _RESEALED, entry),
+        waited_s=agency.committer.oldest_s,
         stretch_step=_ROWS,
         settle_s=agency.limits.reseal_settle_s,
         share=agency.limits.reseal_share,

@@ -18,12 +18,12 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.retention import erasing
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, NotActingError
 from gateway.intermediate_server.staff.rights import Function
 from gateway.intermediate_server.staff.second_person import prove_for
 from keys.binding import bind
 from storage import sql
-from storage.committer import Applied, Commit, Statement, Write, commit_step
+from storage.committer import Commit, Statement, Write, commit_step
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.retention")
@@ -77,7 +77,8 @@ def _shown(acting: Acting, row: Record) -> dict[str, Any]:
 
 
 async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str, Any]:
-    """IF_SYM_90067: somebody has looked. Raises ProblemError 401, 403, 404, 409; then nothing is confirmed.
+    """IF_SYM_90067: somebody has looked; how many are confirmed now, fewer when somebody else has confirmed some, or the session or the right has
+    ended meanwhile. Raises ProblemError 401, 403, 404, 409; then nothing is confirmed.
 
     1. each certificate is there and open; 2. its key is gone, and so is what it was about, now as then; 3. both factors anew, for exactly
     these; 4. each confirmation is an entry that names the certificate.
@@ -97,9 +98,15 @@ async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str,
             "What was erased is there again, or its key is; do not confirm, and look for a restored copy.",
         )
     await prove_for(acting, f"confirm_erasure/{together(item.content_hashes)}", item.proof, now)
-    commits = [_commit(acting, row, item.proof, now) for row in rows]
-    applied = await agency.committer.apply_all(commits)
-    return {"confirmed": sum(isinstance(one, Applied) for one in applied)}
+    confirmed = 0
+    for row in rows:
+        try:
+            confirmed += await acting.commit(_commit(acting, row, item.proof, now))
+        except NotActingError:
+            if not confirmed:
+                raise
+            break
+    return {"confirmed": confirmed}
 
 
 def _commit(acting: Acting, row: Record, proof: Proof, now: datetime) -> Commit:

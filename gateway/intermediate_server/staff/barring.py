@@ -31,7 +31,7 @@ from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
-from storage.committer import Applied, Commit, Lost, NewEntry, Statement, Write, commit_step
+from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from transport.problem import ProblemError
 
 BarId = Annotated[str, Meta(pattern=r"^B[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
@@ -109,13 +109,13 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
         set_at=now,
     )
     agency.bars.hold_to(bar)  # whoever is answered while this is on its way is answered under it
-    applied = await _commit(
-        agency,
+    done = await _commit(
+        acting,
         Write(writing.SET, writing.set_row(agency.keys.ring, agency.id, bar)),
         bar,
         _entry(acting, bar, "set", now),
     )
-    if isinstance(applied, Applied):
+    if done:
         return shown(bar)
     before = await _one(agency, item.bar_id)
     if _same(before, bar):
@@ -191,22 +191,18 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
     agency.bars.hold_to(after)  # as when it was set
     row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
     entry = _entry(acting, after, event.value, now)
-    applied = await _commit(agency, Write(_CHANGE, row), bar, entry)
-    if not isinstance(applied, Applied):
+    if not await _commit(acting, Write(_CHANGE, row), bar, entry):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this bar; look at it again.")
     return shown(after)
 
 
-async def _commit(agency: HostedAgency, guard: Write, bar: Bar, entry: NewEntry) -> Applied | Lost:
-    """Bar, epoch, voided approvals and entry together; whatever came of it, the bars are then those of the database."""
+async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry) -> bool:
+    """Bar, epoch, voided approvals and entry together, or False; whatever came of it, the bars are then those of the database."""
+    agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
     try:
-        return await agency.committer.apply(
-            Commit(
-                step=_CHANGED,
-                guard=guard,
-                follow=(Write(writing.MOVED, (bar.bar_id, bar.integrated_number)),),
-                entries=(entry,),
-            )
+        return await acting.commit(
+            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=(entry,)),
+            lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
         )
     finally:
         await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)

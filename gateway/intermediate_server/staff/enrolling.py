@@ -32,7 +32,7 @@ from gateway.intermediate_server.staff.people import (
     too_weak,
 )
 from gateway.intermediate_server.staff.rights import Function
-from storage.committer import Applied, Commit, Write, commit_step
+from storage.committer import Commit, Write, commit_step
 from transport.problem import ProblemError
 from transport.wire import Dated
 
@@ -301,7 +301,7 @@ async def _commit(
         relation=item.relation if isinstance(item, RelateItem) else "",
     )
     commit = Commit(step=_CHANGED, guard=guard, follow=follow, entries=(entry,))
-    if not isinstance(await acting.desk.agency.committer.apply(commit), Applied):
+    if not await acting.commit(commit):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; list it again.")
 
 
@@ -388,5 +388,5 @@ async def _commit_own(
 ) -> None:
     entry = acting.entry(now, EntryKind.STAFF_CHANGED, None, operation=operation, holder=acting.staff_id, **facts)
     commit = Commit(step=_OWN, guard=guard, follow=follow, entries=(entry,))
-    if not isinstance(await acting.desk.agency.committer.apply(commit), Applied):
+    if not await acting.commit(commit):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; try again.")

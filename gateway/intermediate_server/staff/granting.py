@@ -29,7 +29,7 @@ from gateway.intermediate_server.staff.rights import (
     step,
 )
 from gateway.intermediate_server.staff.second_person import check_asker, prove_for
-from storage.committer import Applied, Commit, Write, commit_step
+from storage.committer import Commit, Write, commit_step
 from transport.problem import ProblemError
 from transport.wire import Dated
 
@@ -252,5 +252,5 @@ async def _commit(
         **signed,
     )
     commit = Commit(step=_CHANGED, guard=guard, entries=(entry,))
-    if not isinstance(await acting.desk.agency.committer.apply(commit), Applied):
+    if not await acting.commit(commit):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; list it again.")

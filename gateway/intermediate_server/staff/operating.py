@@ -1,9 +1,14 @@
-"""A call of a member of staff: a live session on its own terminal, the right for the function, a record before anything is done (SC-7, SC-24)."""
+"""A call of a member of staff: a live session on its own terminal, the right for the function, a record before anything is done (SC-7, SC-24).
+
+Whatever they do then is committed under that session and right, in one transaction: one that has ended meanwhile, half-way through a list
+too, does nothing any more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -23,20 +28,33 @@ from gateway.intermediate_server.staff.rights import (
     Grant,
     working,
 )
-from storage.committer import Applied, Commit, NewEntry, Write, commit_step
+from storage.committer import Applied, Commit, Lost, NewEntry, Write, commit_step
 from transport.problem import ProblemError
 
 _OPERATED = commit_step("intermediate", "staff.operated")
 _LOOKS: Final = 3
+LOOK_AGAIN_S: Final = 1.0
 Item = TypeVar("Item")
 _SCHEME: Final = "Bearer "
+Right = Callable[[Grant], bool]
+"""Whether a grant is a right to what is done."""
+
+
+class NotActingError(ProblemError):
+    """No session, or no right to the function at all: nothing can be done, or nothing more."""
+
+
+def any_right(_: Grant) -> bool:
+    """Of what every grant of the function is a right to."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """A member of staff at work: who, on which terminal, with which rights, why."""
+    """A member of staff at work: who, on which terminal, why, and with which rights to the function (None: to their own account alone)."""
 
     desk: StaffDesk
+    function: Function | None
     session: Session
     member: Member
     grants: tuple[Grant, ...]
@@ -91,23 +109,59 @@ class Acting:
         )
 
     async def record(self, function: Function, facts: list[dict[str, str | int]], now: datetime) -> None:
-        """One entry for each thing that is about to be shown or done; the session must still live. Raises ProblemError 401."""
+        """One entry for each thing that is about to be shown or done; session and rights must all still hold. Raises as `commit`."""
         entries = tuple(
             self.entry(now, EntryKind.STAFF_OPERATED, function, integrated_number=None, **one) for one in facts
         )
-        if entries and not await self._use(entries, now):
-            raise _ended()
+        if not entries:
+            return
+        if not isinstance(await self._under(Commit(step=_OPERATED, entries=entries), self.grants, now), Applied):
+            raise await self._no_more()
 
-    async def _use(self, entries: tuple[NewEntry, ...], now: datetime) -> bool:
-        """Commit what is done under this session and these grants; False when one of them has ended meanwhile."""
-        relied = " ".join(sorted(grant.grant_id for grant in self.grants))
-        guard = Write(store.USE_SESSION, (self.session.token_hash, now, relied))
-        applied = await self.desk.agency.committer.apply(Commit(step=_OPERATED, guard=guard, entries=entries))
-        return isinstance(applied, Applied)
+    async def commit(self, commit: Commit, right: Right = any_right) -> bool:
+        """Do something under this session and a grant that is a `right` to it: all of it or nothing. False when the commit's own guard lost.
+
+        Raises NotActingError (401, 403), or ProblemError 403 when other rights are left, on record.
+        """
+        acting = self
+        for _ in range(_LOOKS):
+            relied = next(filter(right, acting.grants), None)
+            if relied is None and self.function is not None:
+                raise await self._no_more()
+            done = await acting._under(commit, (relied,) if relied else (), self.desk.agency.clock())
+            if isinstance(done, Applied):
+                return True
+            if done.by is not None and done.by == commit.guard:
+                return False
+            acting = await self._anew()
+            if done.by is None:
+                return False
+        raise _ended()
+
+    async def _under(self, commit: Commit, grants: Iterable[Grant], now: datetime) -> Applied | Lost:
+        relied = " ".join(sorted(grant.grant_id for grant in grants))
+        under = Write(store.USE_SESSION, (self.session.token_hash, now, relied))
+        return await self.desk.agency.committer.apply(replace(commit, under=under))
+
+    async def _anew(self) -> Acting:
+        """Who acts, with the rights that are left. Raises NotActingError."""
+        now = self.desk.agency.clock()
+        session, member, grants = await _look(
+            self.desk, self.session.token_hash, self.session.certificate, self.function, now
+        )
+        return replace(self, session=session, member=member, grants=grants)
+
+    async def _no_more(self) -> ProblemError:
+        """A right that counts here has ended, and others have not. Raises NotActingError when the session or all of them have."""
+        await self._anew()
+        await _refuse(self.desk, "right_missing", self.session.certificate, self.staff_id, self.function)
+        return ProblemError(
+            403, "right_missing", "A right that you had when you called has ended; nothing more is done under it."
+        )
 
 
-def _ended() -> ProblemError:
-    return ProblemError(401, "session_ended", "No session is open under this token on this terminal; log in.")
+def _ended() -> NotActingError:
+    return NotActingError(401, "session_ended", "No session is open under this token on this terminal; log in.")
 
 
 async def admit(
@@ -123,28 +177,28 @@ async def admit(
     scheme, token = headers.get("Authorization", "")[: len(_SCHEME)], headers.get("Authorization", "")[len(_SCHEME) :]
     if scheme != _SCHEME or not token:
         await _refuse(desk, "session_missing", certificate)
-        raise ProblemError(
+        raise NotActingError(
             401, "session_missing", "Staff log in first; send the session in the header Authorization: Bearer."
         )
     for _ in range(_LOOKS):
-        acting = await _look(desk, headers, token, certificate, function, now)
+        session, member, grants = await _look(desk, token_hash(token), certificate, function, now)
+        reason, reference = _why(headers, session)
+        acting = Acting(
+            desk=desk, function=function, session=session, member=member, grants=grants, reason=reason, reference=reference
+        )  # fmt: skip
         entry = acting.entry(now, EntryKind.STAFF_OPERATED, function, integrated_number=None, **facts)
-        if function is None or await acting._use((entry,), now):  # noqa: SLF001 (one act in two places)
+        recorded = Commit(step=_OPERATED, entries=(entry,))
+        if function is None or isinstance(await acting._under(recorded, grants, now), Applied):  # noqa: SLF001 (one act in two places)
             OPERATIONS.labels(desk.agency.id, function.value if function else "own", "admitted").inc()
             return acting
     raise _ended()
 
 
 async def _look(
-    desk: StaffDesk,
-    headers: Mapping[str, str],
-    token: str,
-    certificate: bytes,
-    function: Function | None,
-    now: datetime,
-) -> Acting:
-    """Steps 2 to 5, on what the database says now."""
-    session = await store.session(desk.agency, token_hash(token))
+    desk: StaffDesk, session_hash: str, certificate: bytes, function: Function | None, now: datetime
+) -> tuple[Session, Member, tuple[Grant, ...]]:
+    """Steps 2 to 5, on what the database says now. Raises NotActingError."""
+    session = await store.session(desk.agency, session_hash)
     if session is None or not session_works(session, certificate, now, desk.rules.idle):
         await _refuse(desk, "session_ended", certificate, session.staff_id if session else "")
         raise _ended()
@@ -162,24 +216,20 @@ async def _look(
     ):
         await _refuse(desk, "session_ended", certificate, session.staff_id)
         raise _ended()
-    reason, reference = _why(headers, session)
     if function is None:
-        grants: tuple[Grant, ...] = ()
-    else:
-        if session.restricted:
-            await _refuse(desk, "password_change_needed", certificate, session.staff_id, function)
-            raise ProblemError(
-                403, "password_change_needed", "Set a password of your own first: sekisho staff password."
-            )
-        held = working(await store.grants(desk.agency, session.staff_id), member.office, now)
-        grants = tuple(grant for grant in held if grant.scope.function is function)
-        files = {FILE_OF[function], *FURTHER_FILES.get(function, ())}
-        if not any(grant.names(function, file) for grant in grants for file in files):
-            await _refuse(desk, "right_missing", certificate, session.staff_id, function)
-            raise ProblemError(
-                403, "right_missing", "You hold no right for this function; two administrators can grant it."
-            )
-    return Acting(desk=desk, session=session, member=member, grants=grants, reason=reason, reference=reference)
+        return session, member, ()
+    if session.restricted:
+        await _refuse(desk, "password_change_needed", certificate, session.staff_id, function)
+        raise NotActingError(403, "password_change_needed", "Set a password of your own first: sekisho staff password.")
+    held = working(await store.grants(desk.agency, session.staff_id), member.office, now)
+    files = {FILE_OF[function], *FURTHER_FILES.get(function, ())}
+    grants = tuple(grant for grant in held if any(grant.names(function, file) for file in files))
+    if not grants:
+        await _refuse(desk, "right_missing", certificate, session.staff_id, function)
+        raise NotActingError(
+            403, "right_missing", "You hold no right for this function; two administrators can grant it."
+        )
+    return session, member, grants
 
 
 def _why(headers: Mapping[str, str], session: Session) -> tuple[str, str]:
@@ -209,6 +259,29 @@ async def still_may(desk: StaffDesk, function: Function, staff_id: str, affair: 
         return False
     grants = working(await store.grants(desk.agency, staff_id), member.office, now)
     return any(grant.covers(function, affair, information) for grant in grants)
+
+
+class Lasting:
+    """Session and rights of somebody for whom something long leaves: they are looked at again every `LOOK_AGAIN_S`, which keeps the session in use."""
+
+    def __init__(self, acting: Acting) -> None:
+        self._acting = acting
+        self._looked = asyncio.get_running_loop().time()
+
+    async def look(self) -> None:
+        """Before each part. Raises as `Acting.commit`."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked >= LOOK_AGAIN_S:
+            self._looked = now
+            await self._acting.commit(Commit(step=_OPERATED))
+
+
+async def lasting(acting: Acting, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The parts, while somebody may have them. Raises as `Acting.commit`."""
+    watched = Lasting(acting)
+    async for part in parts:
+        await watched.look()
+        yield part
 
 
 def only(items: list[Item]) -> Item:

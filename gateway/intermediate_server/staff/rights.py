@@ -62,12 +62,16 @@ class Function(StrEnum):
 
 
 class File(StrEnum):
-    """The files that staff of an intermediate server work on, those of the agency's linkage server together (SC-24)."""
+    """The files that staff of an intermediate server work on, those of the agency's linkage server together (SC-24).
+
+    `ledgers`: of its business system, of which they order backups.
+    """
 
     REPLICAS = "replicas"
     EXCHANGE_RECORDS = "exchange_records"
     STAFF_RECORDS = "staff_records"
     ADDRESSEES = "addressees"
+    LEDGERS = "ledgers"
     SYSTEM = "system"
 
 
@@ -98,7 +102,7 @@ FILE_OF: Final[Mapping[Function, File]] = {
 }
 
 
-FURTHER_FILES: Final[Mapping[Function, frozenset[File]]] = {Function.BACKUP: frozenset({File.ADDRESSEES})}
+FURTHER_FILES: Final[Mapping[Function, frozenset[File]]] = {Function.BACKUP: frozenset({File.ADDRESSEES, File.LEDGERS})}
 """Files that a grant may name beside the function's own: then it is good for that one alone."""
 WITHOUT_LIMITS: Final = frozenset(
     {

@@ -164,6 +164,7 @@ async def _take(agency: Agency, taken: Intake, load: _Load) -> Intake | Rejected
     examined = await _examine(agency, taken, load)
     if not taken.lines_done and agency.limits.passed_by(examined.mismatches, examined.rows):
         await agency.record_access_refused(_STOPPED, load.rights.system)
+        await intake.forget(agency, taken)
         return Rejected(reason=_STOPPED, facts=examined.facts())
     return await _load(agency, taken, load, examined)
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from gateway.batch import backups
 from gateway.batch.jobs import MOST, Job, JobState, job_of
 from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.backups.form import BackedUp
 from storage.committer import Statement, Write
 from storage.database import StorageUnavailableError
+from transport import backups
 
 _SQL = sql.load("gateway.linkage_server.backups")
 _OPEN: Final = Statement("open_backup", _SQL["open_backup"])

@@ -15,8 +15,6 @@ from typing import Final
 from codebook.identifiers import new_sortable_id
 from evidence.entry import EntryKind, other_entry
 from evidence.orders import Order
-from gateway.batch import backups
-from gateway.batch.backups import Backup
 from gateway.linkage_server.backups import history
 from gateway.linkage_server.tenant import Agency, milliseconds, new_entry, new_entry_id
 from keys.signing import Signer
@@ -25,6 +23,8 @@ from storage.backups import making
 from storage.backups.form import BackedUp, Writer
 from storage.backups.making import Send
 from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
+from transport import backups
+from transport.backups import Backup
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.linkage_server.backups")

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from evidence import orders
 from evidence.entry import EntryKind
-from evidence.orders import Order, OrderKind, OrderRefusedError
+from evidence.orders import Order, OrderKind
 from gateway.api.authorization import DOORS
 from gateway.linkage_server.backups import making
 from gateway.linkage_server.backups.comparing import compared
@@ -21,13 +20,13 @@ from storage import sql
 from storage.backups.form import BackedUp
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from transport.channel import ChannelError
+from transport.ordered import read_order
 from transport.problem import ProblemError
 from transport.register import Register
 
 _SQL = sql.load("gateway.linkage_server.backups")
 _LIFT: Final = Statement("lift", _SQL["lift"])
 _LIFTED: Final = commit_step("restore", "lifted")
-_LONGEST: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +47,19 @@ async def _ordered(request: web.Request, kind: OrderKind) -> tuple[Backups, Orde
     found = request.app[BACKUPS].get(name)
     if found is None:
         raise ProblemError(404, "agency_not_hosted", "This server does not host that agency.")
-    body = await request.read()
-    if len(body) > _LONGEST:
-        raise ProblemError(413, "body_too_large", "An order is a few hundred bytes.")
-    own = found.register().agencies.get(name)
-    if own is None:
-        raise ProblemError(404, "agency_not_hosted", "This server does not host that agency.")
-    try:
-        order = orders.read(
-            body, own.signing_keys, kind=kind, agency=name, server=BackedUp.LINKAGE.value, now=found.agency.clock()
-        )
-    except OrderRefusedError as no:
-        await request.app[DOORS].refuse(name, no.reason.value, None)
-        raise ProblemError(
-            403,
-            no.reason.value,
-            "Ask the agency's intermediate server for an order for this act; see `sekisho backup`.",
-        ) from None
+
+    async def refused(reason: str) -> None:
+        await request.app[DOORS].refuse(name, reason, None)
+
+    order = await read_order(
+        request,
+        kind,
+        agency=name,
+        database=BackedUp.LINKAGE,
+        register=found.register(),
+        now=found.agency.clock(),
+        refused=refused,
+    )
     return found, order
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +24,7 @@ from gateway.linkage_server.business_information.originals import (
     LineReason,
     Original,
     Said,
+    Told,
     Transfer,
     said_by,
 )
@@ -52,14 +53,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Whose lines these are. `by`: who changes the records, as each edition keeps it."""
+    """Whose lines these are. `by`: who changes the records, as each edition keeps it. `day`: the day that they are of, where a line tells no time."""
 
     system: str
     by: str
+    day: date | None = None
 
 
 Result = list[Any]
 """Line, outcome (`taken`, `unchanged`, `rejected`), reason, item, record id, edition, what the line does. The first four are the result file's columns."""
+SHOWN: Final = 4
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -100,11 +103,18 @@ def _judged(agency: Agency, record: Record | Refused, sender: Sender, today: dat
 
 
 async def take_in(
-    agency: Agency, taken: Intake, judged: Sequence[Judged], sender: Sender, *, on_command: bool
+    agency: Agency,
+    taken: Intake,
+    judged: Sequence[Judged],
+    sender: Sender,
+    *,
+    on_command: bool,
+    stored: Sequence[Result] | None = None,
 ) -> tuple[Intake, list[Prepared]]:
     """Decide and write one chunk that was judged; returns the intake after it, and the new records that are due, to be sent as they are.
 
     Raises StorageUnavailableError; then nothing of the chunk is there.
+    `stored`: the results of the chunk when some of its lines are decided anew; they are as old as their intake, and what came since is newer.
     `on_command`: what belongs to a data set whose first full transfer has not gone through waits for that (初回提供区分).
     """
     CHUNK_STEP.before.reached()
@@ -112,9 +122,15 @@ async def take_in(
         await store.lock_intake(connection)
         ledger = await _read_ledger(connection, agency, judged, sender.system)
         chunk = _Chunk(before=dict(ledger.held), changed={}, past=[])
-        results = [_decide(agency, ledger, chunk, one, sender.by) for one in judged]
+        received = taken.taken_at if stored is not None else None
+        results = [_decide(agency, ledger, chunk, one, sender, received) for one in judged]
         fresh = await _write(connection, agency, chunk, ledger.addressees, sender.system, on_command=on_command)
-        taken = await intake.keep_results(connection, taken, results, judged[-1].number)
+        if stored is None:
+            taken = await intake.keep_results(connection, taken, results, judged[-1].number)
+        else:
+            said_before = [one[:SHOWN] for one in stored]
+            results = [one for one in results if one[:SHOWN] not in said_before]
+            taken = await intake.change_results(connection, taken, stored, results)
         gone = [("original", one.said.record_id) for one in chunk.changed.values() if one.said.deleted]
         if gone:
             await asyncio.to_thread(agency.erasures.write, gone, agency.clock())
@@ -140,12 +156,22 @@ async def _read_ledger(connection: Connection, agency: Agency, judged: Sequence[
     )
 
 
-def _decide(agency: Agency, ledger: Ledger, chunk: _Chunk, one: Judged, by: str) -> Result:
+def _told(agency: Agency, record: Record, sender: Sender, received: datetime | None) -> Told:
+    if record.changed_at is not None:
+        return Told(record.changed_at, record.changed_at)
+    if sender.day is not None:
+        return Told.on(sender.day)
+    return Told(received or agency.clock(), received)
+
+
+def _decide(
+    agency: Agency, ledger: Ledger, chunk: _Chunk, one: Judged, sender: Sender, received: datetime | None
+) -> Result:
     if isinstance(one.found, Refused):
         return [one.number, "rejected", one.found.reason, one.found.item, None, None, None]
     record, said = one.found
     held = ledger.held.get(said.record_id)
-    change = ledger.take(record, said, now=agency.clock(), by=by)
+    change = ledger.take(record, said, told=_told(agency, record, sender, received), by=sender.by)
     if isinstance(change, LineReason):
         return [one.number, "rejected", change.value, FIELD_OF.get(change), None, None, None]
     return _taken(one.number, record.operation, change, held, chunk)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import structs
 
 from codebook.layouts import Layout
 from gateway.linkage_server.business_information.records import Record, full_id, information_of
+from transport.clock import JST
 
 NO_DAY: Final = date(1, 1, 1)
 Items = Mapping[str, Mapping[str, str]]
@@ -87,6 +88,22 @@ class Original(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return "<Original>"
 
 
+class Told(NamedTuple):
+    """When a line was said, as far as is known: not before `earliest`, which its edition keeps, and not after `latest`.
+
+    An edition of after `latest` overtakes it. None: it is the last word, whatever is held.
+    """
+
+    earliest: datetime
+    latest: datetime | None
+
+    @classmethod
+    def on(cls, day: date) -> Told:
+        """Some time of this day in Japan."""
+        begins = datetime.combine(day, time(), JST)
+        return cls(begins, begins + timedelta(days=1))
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line that is taken in: the record afterwards. `new_edition` False: it says what is held already."""
 
@@ -131,13 +148,13 @@ class Ledger:
     addressees: Mapping[str, Any]
     layouts: tuple[Layout, ...]
 
-    def take(self, record: Record, said: Said, *, now: datetime, by: str) -> Change | LineReason:
+    def take(self, record: Record, said: Said, *, told: Told, by: str) -> Change | LineReason:
         """One line, in the order in which they came."""
         held = self.held.get(said.record_id)
         wrong = self._refusal(record.operation, held, said)
         if wrong is not None:
             return wrong
-        if held is not None and record.changed_at is not None and record.changed_at < held.changed_at:
+        if held is not None and told.latest is not None and told.latest < held.changed_at:
             return Change(original=held, new_edition=False, reason=LineReason.OVERTAKEN)
         if said.deleted and held is not None:
             said = structs.replace(held.said, deleted=True, items={})
@@ -146,7 +163,7 @@ class Ledger:
         found = Original(
             said=said,
             edition=held.edition + 1 if held is not None else 1,
-            changed_at=record.changed_at or now,
+            changed_at=told.earliest,
             changed_by=by,
         )
         self.held[said.record_id] = found

@@ -186,14 +186,18 @@ select count(*) from (
     where a.integrated_number = $1 and o.offered and o.replica_number is null) copies
 
 -- name: of_addressee
+-- Whom records are about is whom they were about: an addressee number that has ended is nobody's any more, and its records are still somebody's.
 select o.*, a.integrated_number from original o
-left join addressee a on a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.state = 'held'
+left join addressee a on a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number
 where o.business_system_id = $1 and o.addressee_number = $2 and ($3 = '' or o.information = $3) and o.record_id > $4 order by o.record_id limit $5
 
 -- name: of_record
 select o.*, a.integrated_number from original o
-left join addressee a on a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number and a.state = 'held'
+left join addressee a on a.business_system_id = o.business_system_id and a.addressee_number = o.addressee_number
 where o.business_system_id = $1 and o.record_id = any($2::text[])
+
+-- name: people_behind
+select distinct integrated_number from addressee where business_system_id = $1 and addressee_number = any($2::text[])
 
 -- name: past
 select * from original_past where record_id = any($1::text[]) order by record_id, edition desc

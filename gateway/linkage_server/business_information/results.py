@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.linkage_server.business_information.flow import Result
+from gateway.linkage_server.business_information.flow import SHOWN, Result
 from gateway.linkage_server.business_information.originals import Transfer
 from gateway.linkage_server.business_information.outbox import Outbox
 from gateway.linkage_server.business_information.store import SQL, read_states
@@ -30,6 +30,8 @@ _OUTCOMES: Final = {
 
 def final(result: Result, state: Any) -> list[Any] | None:
     """Line, outcome, reason and item once its record is answered; None while it is due. `state`: the record's row now."""
+    if len(result) == SHOWN:
+        return result
     line, outcome, reason, item, identity, edition, _ = result
     if identity is None:
         return [line, outcome, reason, item]
@@ -50,8 +52,10 @@ def _waits(transfer: Transfer) -> str | None:
 
 
 async def finals(agency: Agency, results: Sequence[Result]) -> list[list[Any] | None]:
-    states = await read_states(agency, [one[4] for one in results if one[4] is not None])
-    return [final(one, states.get(one[4])) for one in results]
+    """The result of each line, as it is shown, or None; a result that is final already stays as it is."""
+    waiting = {one[0]: one[4] for one in results if len(one) > SHOWN and one[4] is not None}
+    states = await read_states(agency, list(waiting.values()))
+    return [final(one, states.get(waiting.get(one[0], ""))) for one in results]
 
 
 async def settle(outbox: Outbox, taken: Intake) -> None:
@@ -64,8 +68,8 @@ async def settle(outbox: Outbox, taken: Intake) -> None:
         packed = await connection.fetch(SQL["packed_results"], taken.id)
     for row in packed:
         results = _RESULTS.decode(zlib.decompress(row["packed"]))
-        if results and len(results[0]) == len(COLUMNS):
-            continue  # final already
+        if all(len(one) == SHOWN for one in results):
+            continue
         while None in (found := await finals(agency, results)):
             if outbox.away is not None:
                 raise ChannelError(outbox.away)

@@ -57,10 +57,8 @@ async def post_business_information(request: web.Request) -> web.Response:
     results = await _take_in(outbox, sight, wanted.items, body, key)
     async with agency.database.inside(agency.tenant) as connection:
         numbers = list(dict.fromkeys(one.addressee_number for one in wanted.items))
-        people = await store.read_addressees(connection, sight.system, numbers)
-    await record_look_up(
-        sight, Look.BUSINESS_INFORMATION, {one.integrated_number for one in people.values()}, keys=("change",)
-    )
+        people = {row[0] for row in await connection.fetch(SQL["people_behind"], sight.system, numbers)}
+    await record_look_up(sight, Look.BUSINESS_INFORMATION, people, keys=("change",))
     return web.json_response({"items": await _with_states(agency, results)})
 
 

@@ -101,11 +101,18 @@ def _refusal(answer: Answer) -> str:
 
 
 async def cancel_due(agency: Agency, rules: Rules, now: datetime) -> int:
-    """IF_FGU_90021: the intermediate server ends what lives of these people's codes."""
+    """IF_FGU_90021: the intermediate server ends what lives of these people's codes, and is told who lives on of those who were merged."""
     people = await store.due(agency, (State.CANCELLING,), now, MOST_AT_ONCE)
     if not people:
         return 0
-    items = [{**item, "reason": one.held.reason} for item, one in zip(_items(people), people, strict=True)]
+    items = [
+        {
+            **item,
+            "reason": one.held.reason,
+            **({"lives_on": f"{one.lives_on:015d}"} if one.lives_on is not None else {}),
+        }
+        for item, one in zip(_items(people), people, strict=True)
+    ]
     answers = await agency.outbound.ask_list(
         agency.outbound.intermediate("code-cancellations"), items, step=SEND_CODE_CANCELLATIONS
     )

@@ -75,9 +75,10 @@ on conflict (integrated_number) do update set
 -- name: due
 -- Frozen people wait, but for the end of a code; nobody is asked for whose request lies in a file. By state: of a ward that waits for its codes no more
 -- is read than a list.
-select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, c.individual_number_sealed
+select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, c.individual_number_sealed,
+    lives_on(c.merged_into) as lives_on
 from unnest($1::text[]) as wanted (state) cross join lateral (
-    select s.*, p.individual_number_sealed from code_standing s join person p using (integrated_number)
+    select s.*, p.individual_number_sealed, p.merged_into from code_standing s join person p using (integrated_number)
     where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and s.next_at <= $2
         and (not p.frozen or s.state = 'cancelling')
         and not exists (select from code_request_line l where l.integrated_number = s.integrated_number)

@@ -27,14 +27,14 @@ class State(StrEnum):
 
 
 MOVES: Final[Mapping[State, frozenset[State]]] = {
-    State.WITHOUT_INDIVIDUAL_NUMBER: frozenset({State.NONE, State.CANCELLED}),
+    State.WITHOUT_INDIVIDUAL_NUMBER: frozenset({State.NONE, State.CANCELLING, State.CANCELLED}),
     State.NONE: frozenset({State.REQUESTED, State.BOUND, State.REFUSED, State.CANCELLING}),
     State.REQUESTED: frozenset({State.NONE, State.BOUND, State.REFUSED, State.CANCELLING}),
     State.BOUND: frozenset({State.NONE, State.REPLACING, State.CANCELLING}),
     State.REFUSED: frozenset({State.NONE, State.REQUESTED, State.BOUND, State.CANCELLING}),
     State.REPLACING: frozenset({State.NONE, State.BOUND, State.CANCELLING}),
     State.CANCELLING: frozenset({State.CANCELLED}),
-    State.CANCELLED: frozenset({State.NONE, State.WITHOUT_INDIVIDUAL_NUMBER}),
+    State.CANCELLED: frozenset({State.NONE, State.WITHOUT_INDIVIDUAL_NUMBER, State.CANCELLING}),
 }
 """What may follow what; the same state again is a repetition."""
 ON_THE_WAY: Final = (State.NONE, State.REQUESTED, State.REPLACING, State.CANCELLING)
@@ -104,12 +104,14 @@ def follow(  # noqa: PLR0911 (one return for each rule)
 ) -> Standing | None:
     """Where the person's standing goes now; None: it stays.
 
-    A lost or corrected number cancels first: the code that came of it may be another person's.
+    A lost or corrected number cancels first: the code that came of it may be another person's. Of a merge the intermediate server is told whether there
+    ever was a code or not: what is barred at the one number is barred at the other.
     """
     ground = end_of(person, rules)
     if held is None:
         return _first(person, ground, now)
-    if held.state is State.CANCELLING or (held.state is State.CANCELLED and held.by_hand):
+    by_staff = held.state is State.CANCELLED and held.by_hand and ground is not Ground.MERGED
+    if held.state is State.CANCELLING or by_staff:
         return None
     if ground is not None:
         return _ended(held, ground, now)
@@ -134,7 +136,8 @@ def follow(  # noqa: PLR0911 (one return for each rule)
 
 def _first(person: Person, ground: Ground | None, now: datetime) -> Standing:
     if ground is not None:
-        return Standing(state=State.CANCELLED, reason=ground, number_index=person.number_index, next_at=now)
+        state = State.CANCELLING if ground is Ground.MERGED else State.CANCELLED
+        return Standing(state=state, reason=ground, number_index=person.number_index, next_at=now)
     return _anew(person, now)
 
 
@@ -144,10 +147,10 @@ def _anew(person: Person, now: datetime) -> Standing:
 
 
 def _ended(held: Standing, ground: Ground, now: datetime) -> Standing | None:
-    """Whoever was never asked for needs no message."""
-    if held.state is State.CANCELLED:
+    """Whoever was never asked for needs no message, unless they were merged."""
+    if held.state is State.CANCELLED and (ground is not Ground.MERGED or held.reason == ground):
         return None
-    if held.state is State.WITHOUT_INDIVIDUAL_NUMBER:
+    if held.state is State.WITHOUT_INDIVIDUAL_NUMBER and ground is not Ground.MERGED:
         return replace(held, state=State.CANCELLED, reason=ground, next_at=now)
     return replace(held, state=State.CANCELLING, reason=ground, tries=0, next_at=now)
 

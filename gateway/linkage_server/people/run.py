@@ -202,6 +202,7 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
         stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
         if stopped is not None:
             await agency.record_access_refused(_STOPPED, file.system)
+            await intake.forget(agency, taken)
             return stopped
         taken = await _take(agency, taken, opened, verdicts, rehearsed)
     taken = await _judge_anew(agency, taken, opened, verdicts)

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Final
 
 from evidence.entry import EntryKind, other_entry
-from gateway.batch.resealing import SETTLE_S, SHARE, Resealing
 from gateway.linkage_server.resealing.rows import rows_of
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from keys.ring import Keyring
 from storage.committer import NewEntry, commit_step
 from storage.fault_points import declare
+from storage.resealing.job import SETTLE_S, SHARE, Resealing, on_record
 from transport.role import RoleConfig
 
 _RESEALED: Final = commit_step("linkage", "keys.resealed")
@@ -23,12 +23,11 @@ def open_resealing(agency: Agency, ring: Keyring, config: RoleConfig) -> Reseali
         agency=agency.id,
         tenant=agency.tenant,
         database=agency.database,
-        committer=agency.committer,
         ring=ring,
         rows=rows_of(agency),
         clock=agency.clock,
-        entry=partial(_entry, agency),
-        begun_step=_RESEALED,
+        put=on_record(agency.committer, _RESEALED, partial(_entry, agency)),
+        waited_s=agency.committer.oldest_s,
         stretch_step=_ROWS,
         settle_s=float(config.options.get("reseal_settle_s", SETTLE_S)),
         share=float(config.options.get("reseal_share", SHARE)),

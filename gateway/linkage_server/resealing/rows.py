@@ -13,12 +13,12 @@ import msgspec
 from asyncpg import Record
 
 from gateway.api.clients import SECRET_PURPOSE, ClientStore
-from gateway.batch.resealing import TableRows
 from gateway.linkage_server import personal_keys
 from gateway.linkage_server.business_information import store as originals
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency
 from storage import sql
+from storage.resealing.rows import TableRows
 
 _SQL = sql.load("gateway.linkage_server.resealing")
 _ENCODE = msgspec.json.encode

@@ -35,6 +35,10 @@ _CATCHES: Final = {State.ABORTED: "inquirer", State.REFUSED: "provider"}
 PARTIES: Final = {INQUIRER: "inquirer", CORE: "core", PROVIDER: "provider", DESK: "desk"}
 
 
+_NEW_EPOCH: Final = "code-epoch-over"
+"""The case for which an agency's codes go to a new epoch."""
+
+
 class Refused(Words, frozen=True, kw_only=True):
     """A case of the demonstration's table (`gateway.demonstration.refusing`), or of those besides (`gateway.scenarios.refusals`)."""
 
@@ -260,6 +264,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"reason": REASON, "by": _PARTY, "recorded": replace(_PARTY, several=True)},
             refers={"case": "case"},
             staged=True,
+            leaves=lambda words: words.case == _NEW_EPOCH,
         ),
         play=refused,
     ),
@@ -295,7 +300,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "analysed": Verb(
         form=Form(
-            words=Analysed, tells={"rules": Told("rule", tuple(Rule), several=True)}, refers={"agency": "agency"}
+            words=Analysed,
+            tells={"rules": Told("rule", tuple(Rule), several=True)},
+            refers={"agency": "agency"},
+            comes_upon=True,
         ),
         play=analysed,
     ),

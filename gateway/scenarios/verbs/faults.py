@@ -15,7 +15,7 @@ from adapters.jlis_mock.lines import Bad, Setting, change
 from gateway import full_log
 from gateway.data_folder import SKEW_FILE
 from gateway.scenarios.play import Play, Verb
-from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words
+from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words, something_left
 from gateway.scenarios.verbs.surroundings import SETTLE_S
 from gateway.surroundings import used_words
 from transport.clock import SharedOffset
@@ -164,7 +164,9 @@ VERBS: Final[Mapping[str, Verb]] = {
         play=line,
     ),
     "lines": Verb(form=Form(words=Words, tells={"left": Told("bad line", several=True)}), play=lines),
-    "skew": Verb(form=Form(words=Skew, tells={}, refers={"role": "role"}, moves=_skews), play=skew),
+    "skew": Verb(
+        form=Form(words=Skew, tells={}, refers={"role": "role"}, moves=_skews, leaves=something_left), play=skew
+    ),
     "log": Verb(form=Form(words=Log, tells={}, refers={"agency": "agency"}, moves=_fills), play=log),
 }
 SWITCHES: Final = tuple(switch.value for switch in Switch)

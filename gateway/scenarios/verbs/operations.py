@@ -17,7 +17,7 @@ from gateway.intermediate_server.retention.certificates import together
 from gateway.notice_words import POSTED
 from gateway.scenarios.driver import RESIDENTS, until
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
+from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words, something_left
 from gateway.scenarios.vocabulary import REASON
 from permission_lists.versions import legal_day
 
@@ -197,6 +197,7 @@ VERBS: Final[Mapping[str, Verb]] = {
                 )
             },
             fits=_withdraws_one,
+            leaves=something_left,
         ),
         play=post,
     ),
@@ -209,6 +210,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Job,
             tells={"state": Told("state", tuple(JobState)), "reason": REASON},
             refers={"kind": "job kind", "by": "staff"},
+            comes_upon=True,
         ),
         play=job,
     ),
@@ -217,6 +219,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Statistics,
             tells={"inquiries": _COUNT, "provisions": _COUNT, "reason": REASON},
             refers={"by": "staff"},
+            comes_upon=True,
         ),
         play=statistics,
     ),
@@ -225,6 +228,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             words=Erased,
             tells={"state": _CERTIFIED, "rule": Told("rule", ("SC-3",)), "gone": FLAG, "reason": REASON},
             refers={"of": "inquiry", "by": "staff"},
+            comes_upon=True,  # one certificate for the key of everybody's results of a time
         ),
         play=erased,
     ),

@@ -12,7 +12,7 @@ from gateway.demonstration.stage import WARD
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function, GrantState
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Told, Words
+from gateway.scenarios.scenario import Form, Told, Words, something_left
 from gateway.scenarios.vocabulary import REASON
 from gateway.setting_up.first_staff import FIRST
 
@@ -117,11 +117,17 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"state": _STATE, "reason": REASON},
             makes="grant",
             refers={"to": "staff", "by": "staff", "function": "function"},
+            leaves=something_left,
         ),
         play=grant,
     ),
     "change-grant": Verb(
-        form=Form(words=Change, tells={"state": _STATE, "reason": REASON}, refers={"of": "grant", "by": "staff"}),
+        form=Form(
+            words=Change,
+            tells={"state": _STATE, "reason": REASON},
+            refers={"of": "grant", "by": "staff"},
+            leaves=something_left,
+        ),
         play=change,
     ),
     "may": Verb(

@@ -21,7 +21,7 @@ from gateway.key_rotation import Rotation
 from gateway.launcher import ROOT
 from gateway.scenarios.command_words import ENDING, mistake
 from gateway.scenarios.play import Play, StepFailedError, Verb
-from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words
+from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words, something_left
 from gateway.setting_up.key_files import PUBLIC
 from keys.errors import KeyMissing
 from transport.clock import JST
@@ -244,7 +244,15 @@ VERBS: Final[Mapping[str, Verb]] = {
     "clock": Verb(form=Form(words=Clock, tells={}, moves=_moved), play=clock),
     "role": Verb(form=Form(words=Role, tells={}, refers={"name": "role"}, moves=_goes), play=role),
     "sekisho": Verb(
-        form=Form(words=Command, tells={"code": _CODE}, fits=_is_a_command, moves=_may_fault), play=command
+        form=Form(
+            words=Command,
+            tells={"code": _CODE},
+            fits=_is_a_command,
+            moves=_may_fault,
+            leaves=something_left,
+            comes_upon=True,
+        ),
+        play=command,
     ),
     "rotate": Verb(
         form=Form(
@@ -252,6 +260,7 @@ VERBS: Final[Mapping[str, Verb]] = {
             tells={"version": _VERSION},
             refers={"role": "role", "key": "ring key"},
             fits=_is_held_there,
+            comes_upon=True,  # the number of the version: of a rotation nothing else is to be seen
             only={
                 "overlap_days": Only(
                     lambda words: words.key in _VERIFIED,

@@ -18,6 +18,7 @@ import asyncpg
 
 from gateway.setting_up.ports import untaken
 from keys.masked import Secret
+from keys.sealing import new_one_time_key
 from keys.signing import Signer
 from storage.key_store import KeyStore
 from storage.migrations import Login, Tenant, migrate
@@ -44,6 +45,9 @@ CERTIFICATES = {
     "linkage-elsewhere": ("suginami", Use.LINKAGE),
 }
 SEED = 20261124
+WARD_SIGNER = Signer(Secret(b"\x09" * 32))
+"""Of the ward's intermediate server, which signs orders."""
+BACKUP_KEY = new_one_time_key()
 BUSINESS = Business(SEED)
 ADDRESSEES = Addressees(SEED, "sky2")
 MAKER = PersonMaker(SEED)
@@ -95,7 +99,7 @@ class Surroundings:
     admin: asyncpg.Connection[asyncpg.Record]
     peer: LinkagePeer
     sessions: Mapping[str, aiohttp.ClientSession]
-    keys: int = 0
+    requests: int = 0
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def start(self, fault: str | None = None) -> asyncio.subprocess.Process:
@@ -125,8 +129,8 @@ class Surroundings:
             await process.wait()
 
     async def post(self, path: str, body: Any, *, who: str = STAFF, key: str | None = None) -> tuple[int, Any]:
-        self.keys += 1
-        headers = {"Idempotency-Key": key or f"key-{self.keys}"}
+        self.requests += 1
+        headers = {"Idempotency-Key": key or f"key-{self.requests}"}
         async with self.sessions[who].post(self.url + path, json=body, headers=headers) as response:
             return response.status, await response.json(content_type=None)
 
@@ -158,6 +162,10 @@ class Surroundings:
 
     async def fetch(self, query: str) -> list[asyncpg.Record]:
         return await self.admin.fetch(query)
+
+    def keys(self) -> KeyStore:
+        """SKY2's ring as it lies on the disk now."""
+        return KeyStore.open(self.folder / "setagaya.keys", Secret(PASSPHRASE))
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(encoding="utf-8")
@@ -208,10 +216,24 @@ def _write_folder(
         {"sha256": identities[name][1].hex(), "agency": agency, "use": use.value, "name": name}
         for name, (agency, use) in CERTIFICATES.items()
     ]
-    body = {"agencies": [], "certificates": certificates, "logs": [], "permit_key": "00" * 32}
+    ward = {
+        "id": "setagaya",
+        "code": "0" * 16,
+        "name": "世田谷区",
+        "kinds": [],
+        "signing_key": WARD_SIGNER.public_key.hex(),
+    }
+    body = {
+        "agencies": [{**ward, "assessed": True}],
+        "certificates": certificates,
+        "logs": [],
+        "permit_key": "00" * 32,
+    }
     (folder / "register.json").write_bytes(sign_register(body, root))
     (folder / "passphrase").write_bytes(PASSPHRASE)
     (folder / "client.json").write_text(json.dumps({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}))
+    (folder / "backup").mkdir()
+    (folder / "backup" / "setagaya.public").write_bytes(BACKUP_KEY.public)
     KeyStore.create(folder / "setagaya.keys", Secret(PASSPHRASE), profile="cheapest")
     own = identities["sky2"][0]
     shown = {"certificate": str(own.certificate), "key": str(own.key), "ca": str(own.ca)}

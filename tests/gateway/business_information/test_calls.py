@@ -116,49 +116,52 @@ async def test_ls_2_3_two_calls_at_once_about_one_record_follow_one_another(both
     assert len(await both.replicas()) == 1
 
 
-async def test_children_belong_to_their_parents(both):
-    def insured(record_id, data_set, items, **more):
-        line = {
-            "addressee_number": f"{1:010d}",
-            "record_id": record_id,
-            "information": "医療保険給付関係情報",
-            "data_set": data_set,
-        }
-        return line | {"items": {name: {"value": value} for name, value in items.items()}} | more
-
-    parent = insured("p", "資格情報", {
-        "保険者番号": "99999999", "被保険者記号": "模擬10", "被保険者番号": "90000001", "枝番": "01", "資格取得年月日": "2020-04-01",
-        "資格取得事由": "01", "資格喪失年月日": "2024-04-01", "資格喪失事由": "01",
-    })  # fmt: skip
-    benefit = {
-        "給付種類": "01",
-        "支給決定年月日": "2024-01-01",
-        "支給額": "1",
-        "支給対象期間開始日": "2024-01-01",
-        "支給対象期間終了日": "2024-01-31",
+def insured(record_id, data_set, items, **more):
+    line = {
+        "addressee_number": f"{1:010d}",
+        "record_id": record_id,
+        "information": "医療保険給付関係情報",
+        "data_set": data_set,
     }
-    child = insured("c", "給付情報", benefit, parent_record_id="p")
+    return line | {"items": {name: {"value": value} for name, value in items.items()}} | more
+
+
+PARENT = insured("p", "資格情報", {
+    "保険者番号": "99999999", "被保険者記号": "模擬10", "被保険者番号": "90000001", "枝番": "01", "資格取得年月日": "2020-04-01",
+    "資格取得事由": "01", "資格喪失年月日": "2024-04-01", "資格喪失事由": "01",
+})  # fmt: skip
+BENEFIT = {
+    "給付種類": "01",
+    "支給決定年月日": "2024-01-01",
+    "支給額": "1",
+    "支給対象期間開始日": "2024-01-01",
+    "支給対象期間終了日": "2024-01-31",
+}
+CHILD = insured("c", "給付情報", BENEFIT, parent_record_id="p")
+
+
+async def test_children_belong_to_their_parents(both):
     async with both.standing(), both.served():
         await load(both.spool, [person(1), person(2)])
         results = await send(
             both,
             [
-                child | {"record_id": "early"},
-                parent,
-                child,
-                child | {"record_id": "other", "addressee_number": f"{2:010d}"},
-                parent | {"operation": "delete"},
+                CHILD | {"record_id": "lost", "parent_record_id": "nobody"},
+                PARENT,
+                CHILD,
+                CHILD | {"record_id": "other", "addressee_number": f"{2:010d}"},
+                PARENT | {"operation": "delete"},
             ],
         )
-        moved = parent | {"operation": "change", "addressee_number": f"{2:010d}"}
+        moved = PARENT | {"operation": "change", "addressee_number": f"{2:010d}"}
         later = await send(
             both,
             [
                 moved,
-                child | {"record_id": "p", "operation": "change", "parent_record_id": None},
-                child | {"operation": "delete"},
+                CHILD | {"record_id": "p", "operation": "change", "parent_record_id": None},
+                CHILD | {"operation": "delete"},
                 moved,
-                parent | {"operation": "delete", "addressee_number": f"{2:010d}"},
+                PARENT | {"operation": "delete", "addressee_number": f"{2:010d}"},
             ],
             "later.ndjson",
         )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codebook.replica_content import replica_digest
-from gateway.linkage_server.business_information.originals import Change, Ledger, LineReason, said_by
+from gateway.linkage_server.business_information.originals import Change, Ledger, LineReason, Told, said_by
 from gateway.linkage_server.business_information.records import Record
 from gateway.linkage_server.business_information.results import final
 from gateway.linkage_server.business_information.runs.differences import Difference, compare, differing_fields
@@ -39,6 +39,11 @@ def line(operation, record_id, value, day):
     return record, said_by(record, "kokuho", LAYOUTS, layout)
 
 
+def told(day):
+    at = None if day is None else NOW + timedelta(days=day)
+    return Told(at or NOW, at)
+
+
 def empty():
     return Ledger(held={}, children={}, addressees={"1": None}, layouts=LAYOUTS)
 
@@ -48,7 +53,7 @@ def test_ls_2_2_lines_in_any_order_do_what_a_small_model_does(operations):
     ledger = empty()
     model: dict[str, tuple[str | None, datetime, int]] = {}
     for operation, name, value, day in operations:
-        found = ledger.take(*line(operation, name, value, day), now=NOW, by="t")
+        found = ledger.take(*line(operation, name, value, day), told=told(day), by="t")
         held = model.get(name)
         wanted = None if operation == "delete" else value
         lives = held is not None and held[0] is not None
@@ -82,11 +87,11 @@ def test_ls_2_2_lines_in_any_order_do_what_a_small_model_does(operations):
 def test_ls_2_2_the_same_lines_again_make_no_new_edition_of_the_last_state(operations):
     ledger = empty()
     for operation in operations:
-        ledger.take(*line(*operation), now=NOW, by="t")
+        ledger.take(*line(*operation), told=told(operation[-1]), by="t")
     before = dict(ledger.held)
     for name, one in before.items():
         record, _ = line("delete" if one.said.deleted else "register", name, "1", None)
-        assert ledger.take(record, one.said, now=NOW, by="t") == Change(original=one, new_edition=False)
+        assert ledger.take(record, one.said, told=told(None), by="t") == Change(original=one, new_edition=False)
     assert ledger.held == before
 
 

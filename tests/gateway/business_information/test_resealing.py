@@ -11,7 +11,6 @@ import aiohttp
 import asyncpg
 import pytest
 
-from gateway.batch.resealing import outdated
 from gateway.intermediate_server.person_keys import PersonKeys
 from gateway.key_needs.by_program import need
 from gateway.linkage_server.personal_keys import PersonalKeys
@@ -19,6 +18,7 @@ from gateway.linkage_server.resealing.rows import PURPOSES
 from keys.masked import Secret
 from keys.ring import Keyring
 from storage.key_store import KeyStore
+from storage.resealing.job import outdated
 from tests.gateway.business_information.test_jobs import jobs
 from tests.gateway.business_information.test_replicas import KEY, Peer, item
 from tests.support.linkage_world import PASSPHRASE

@@ -53,6 +53,7 @@ async def test_a_load_with_every_number_one_row_too_low_stops_before_it_commits_
     assert said["facts"] == {"rows": 200, "mismatches": 200, "four_items_differ": 200}
     refused = await world.rows("select body from log_entry where kind = 'access.refused'")
     assert json.loads(refused[0]["body"])["reason"] == "mismatch_rate_over_limit"
+    assert await world.rows("select 1 from intake") == []  # no job that runs for ever
 
 
 async def test_the_same_file_goes_through_once_the_limit_allows_it(world):

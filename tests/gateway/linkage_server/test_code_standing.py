@@ -48,7 +48,7 @@ def goes(person, before, rules=RULES):
 def test_a_new_person_is_asked_for_and_one_without_number_is_counted():
     assert goes(LIVING, None) == (State.NONE, None)
     assert goes(replace(LIVING, number_index=None), None) == (State.WITHOUT_INDIVIDUAL_NUMBER, None)
-    assert goes(replace(LIVING, merged=True), None) == (State.CANCELLED, Ground.MERGED)
+    assert goes(replace(LIVING, state="cancelled"), None) == (State.CANCELLED, Ground.RECORD_CANCELLED)
 
 
 @pytest.mark.parametrize("state", [State.NONE, State.REQUESTED, State.BOUND, State.REFUSED, State.REPLACING])
@@ -70,6 +70,16 @@ def test_whoever_stays_the_same_stays_where_he_stands(state):
 )
 def test_an_end_is_told_to_the_intermediate_server_from_wherever_the_person_stands(state, person, rules, ground):
     assert goes(person, held(state), rules) == (State.CANCELLING, ground)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [None, held(State.WITHOUT_INDIVIDUAL_NUMBER), held(State.CANCELLED), held(State.CANCELLED, by_hand=True)],
+)
+def test_sc_4_a_merge_is_told_to_the_intermediate_server_whether_there_ever_was_a_code_or_not(before):
+    merged = replace(LIVING, merged=True)
+    assert goes(merged, before) == (State.CANCELLING, Ground.MERGED)
+    assert goes(merged, held(State.CANCELLED, reason=Ground.MERGED)) is None
 
 
 @pytest.mark.parametrize("state", ["moved_out", "dead"])

@@ -86,7 +86,7 @@ async def test_a_suspension_stands_at_the_other_number_too_and_is_ended_by_two(t
     await moved(two, number, other)
     [carried] = two.agency.bars.of_person(other)
     assert two.agency.bars.suspends(other, INFORMATION)
-    assert (await two.change_bar(carried.bar_id, "lift", by="staff-1"))["state"] == "lift_asked"
+    assert (await two.change_bar(carried.bar_id, "lift", by="staff-1"))["state"] == "unchecked_lift_asked"
     assert (await two.change_bar(carried.bar_id, "lift", by="staff-2"))["state"] == "lifted"
 
 

@@ -226,11 +226,6 @@ async def relate(world: ProviderWorld, staff_id: str, number: str, relation: str
 
 async def test_own_look_ups_are_noticed_whichever_key_the_access_log_calls_people_by(world):
     one, other = "900000000000031", "900000000000032"
-    await world.execute(
-        "insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)"
-        " values ('staff-1', 'kokuho', 'active', '$argon2id$', false, $1, $1, 1, 'admin-1')",
-        NOON,
-    )
     await relate(world, "staff-1", one, "self")
     await world.execute(
         "update staff_relation set number_sealed = null"

@@ -179,6 +179,33 @@ async def test_whoever_delegated_is_found_and_both_names_are_told(records):
     assert [one["differs"] for one in found] == [[]] * 3
 
 
+PARTIES = ("inquirer", "provider", "inquirer_for", "provider_for")
+
+
+@pytest.mark.parametrize("field", PARTIES)
+async def test_a_correction_of_a_party_is_found_under_the_agency_that_is_right(records, field):
+    asked = await records.put(PEOPLE[0], inquirer_for="nakano", provider_for="nakano")
+    corrected = await records.corrected(asked.entry_id, "koiki-rengo", field)
+    [found] = await records.search(agency="koiki-rengo")
+    assert (found["id"], found["facts"]["corrects"], found["differs"]) == (corrected, asked.entry_id, [])
+    assert [one["id"] for one in await records.search(agency="suginami")][-1] == asked.entry_id
+
+
+async def test_corrections_of_before_are_found_under_the_agency_that_is_right_too(records):
+    asked = await records.put(PEOPLE[0], inquirer_for="nakano")
+    for field in PARTIES:
+        await records.corrected(asked.entry_id, "koiki-rengo", field)
+    await records.corrected(asked.entry_id, "", "inquirer_for")
+    await records.corrected(asked.entry_id, PEOPLE[1])
+    name = "0084_corrections_are_found_under_the_right_party.sql"
+    columns = "select idx, partner, inquirer_for, provider_for from log_record order by year, idx"
+    now = await records.inside(columns)
+    async with records.administrator() as admin:
+        await admin.execute("update log_record set partner = 'suginami', inquirer_for = 'nakano', provider_for = null")
+        await admin.execute((ROOT / "gateway/intermediate_server/migrations" / name).read_text())
+    assert await records.inside(columns) == now
+
+
 async def test_outcomes_are_found_and_told_apart(records):
     made = await fill(records, 56)
     found = {outcome: [one["outcome"] for one in await records.search(outcome=outcome)] for outcome in OutcomeKind}

@@ -11,6 +11,9 @@ import yaml
 from gateway import own_topology
 from gateway.agency_command import _leaving
 from gateway.data_folder import DataFolder
+from gateway.demonstration.run import DEMO_DAY
+from gateway.departed_logs import departed_logs
+from gateway.staff_calls import NotReachableError
 from gateway.topology import Addition, Topology, TopologyError
 from keys.masked import Secret
 from keys.signing import Signer
@@ -59,7 +62,7 @@ class Folder:
     def remove(self, agency: str) -> None:
         """With the days of the register, which may be all days."""
         topology = own_topology.read(self.data)
-        document = _leaving(topology, topology.agencies[agency], next(self.days))
+        document = _leaving(topology, topology.agencies[agency], next(self.days), DEMO_DAY)
         self._take(agency, document, str(self.data.agencies / f"{agency}.yaml"))
 
     def _take(self, agency: str, document: object, file: str, *, new: bool = False) -> None:
@@ -131,3 +134,14 @@ def test_what_an_agency_that_has_left_keeps_is_told_of_the_new_file(folder, gone
         folder.add(next_one, **given(departed))
     first = refused.value.findings[0]
     assert (first.file, first.code) == ("given.yaml", mistake)
+
+
+def test_the_logs_of_who_has_left_are_kept_here_but_for_that_of_a_server_of_its_own(folder):
+    for agency, port in (("atsugi", 0), ("zushi", 8451)):
+        folder.add(agency, port=port)
+        folder.remove(agency)
+    atsugi, its_desk, zushi = sorted(departed_logs(folder.data), key=lambda one: (one.agency, one.server))
+    assert (atsugi.tenant, its_desk.tenant, zushi.tenant) == ("a_atsugi_intermediate", "a_atsugi_linkage", None)
+    assert its_desk.origin == "sekisho.example/atsugi/linkage"
+    with pytest.raises(NotReachableError):
+        zushi.search(f"Q{0:026}")

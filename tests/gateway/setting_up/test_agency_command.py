@@ -350,10 +350,10 @@ def test_a_signing_key_that_was_replaced_stays_so_through_a_set_up(running, part
 
 
 def on_record(running) -> list[tuple[str, dict[str, object]]]:
-    """What the core's log says of certificates and keys, oldest first: the kind, and its facts."""
+    """What the core's log says of agencies, certificates and keys, oldest first: the kind, and its facts."""
     log = f"{running.role('network').hosted['network'].tenant}.log_entry"
     with administrator_dsn(running.data) as dsn:
-        rows = asked(dsn, f"select kind, body from {log} where kind ~ '^(certificate|key)' order by year, idx")
+        rows = asked(dsn, f"select kind, body from {log} where kind ~ '^(agency|certificate|key)' order by year, idx")
     return [(row["kind"], json.loads(row["body"])["facts"]) for row in rows]
 
 
@@ -396,6 +396,8 @@ def test_an_agency_that_leaves_takes_no_part_and_its_log_is_verified_still(runni
     assert not entered(running, "a_kawasaki_linkage")
     assert "市長" in party.kinds
     assert known_parties(running.data, found)[kawasaki] == party
+    changes = [facts["change"] for kind, facts in on_record(running) if facts["agency"] == kawasaki]
+    assert changes == ["added", "removed"]
     capsys.readouterr()
     assert sekisho(running, "add", written(running, HOSTED)) == BAD_INPUT
     assert "kawasaki" in capsys.readouterr().err
@@ -416,3 +418,5 @@ def test_an_agency_of_the_topology_itself_can_leave(running, capsys):
     assert "suginami" not in register(running).agencies
     assert sekisho(running, "list") == OK
     assert "外れた" in capsys.readouterr().out
+    assert sekisho(running, "show", "suginami") == OK
+    assert "left" in capsys.readouterr().out

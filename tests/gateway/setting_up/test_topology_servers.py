@@ -218,3 +218,23 @@ def test_an_agencys_own_file_brings_the_routes_to_its_server_and_no_others(old, 
     assert [found for _, found in mistakes(topology() + ROUTE, Addition("a.yaml", text))] == ["route_twice"]
     gone = Addition("a.yaml", f"{text}\nleft: '2026-11-24'\n")
     assert parse(topology(), additions=[gone]).routes == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "to", "code"),
+    [
+        ("9999000000000002", "999900000000000", "x2", "value_wrong"),
+        ("[市長]", "[だれか]", "x2", "kind_unknown"),
+        ("id: x2", "id: X2", "X2", "value_wrong"),
+        ("id: x2, ", "", "x2", "key_missing"),
+    ],
+)
+def test_what_is_wrong_with_an_agency_is_not_said_again_of_the_routes_in_its_file(old, new, to, code):
+    text = f"agency: {partner().replace(old, new)}\n{ROUTE.replace('to: x2', f'to: {to}')}"
+    assert [found for _, found in mistakes(topology(), Addition("a.yaml", text))] == [code]
+
+
+def test_a_hosted_agencys_own_file_has_no_routes():
+    hosted = "agency: {id: x2, code: '9999000000000002', name: 第2市長, kinds: [市長]}\nhosted_by: {intermediate: i0}\n"
+    parse(topology(), additions=[Addition("a.yaml", hosted + "routes: []")])
+    assert mistakes(topology(), Addition("a.yaml", hosted + ROUTE)) == [(3, "routes_of_hosted")]

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.batch.resealing import next_size, rest_s
-from gateway.batch.turns import with_turns
+from storage.resealing.job import next_size, rest_s
+from storage.turns import with_turns
 
 
 async def test_others_have_their_turn_between_long_pieces_and_everything_comes_in_order():
