@@ -46,6 +46,9 @@ _LONGEST_OVERLAP_DAYS: Final = 3_650
 _UNKNOWN: Final = "その機関はありません。sekisho agency list で見られます / no such agency; see `sekisho agency list`"
 _BUSY: Final = "このデータフォルダーは起動かセットアップの途中です。終わってからもう一度 / the folder is being started or set up: wait until that is done, then again"
 _UNCHANGED: Final = (
+    "何も変えていません。直してからもう一度 / nothing was changed: mend this, then the same command again"
+)
+_NOT_YET: Final = (
     "まだ効いていません。直してから同じコマンドをもう一度。しなければ次の起動か migrate が元へ戻します"
     " / it does not count yet: mend this, then the same command again; the next start or migrate takes it back otherwise"
 )
@@ -263,7 +266,7 @@ def _apply(
         hindered, code = hindrance(error)
         if hindered is None:
             raise
-        return end(f"{hindered}\n{_UNCHANGED}", code)
+        return end(f"{hindered}\n{_NOT_YET}", code)
     private_folder(data.agencies)
     write_private(data.agencies / f"{agency.id}.yaml", text.encode())
     late = not_taken(data)

@@ -100,7 +100,7 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
     Raises ClientFileTakenError, KeyStoreError, KeyFileBusyError, MigrationChangedError, OSError, or asyncpg's errors when the server is away.
     """
     data = plan.data
-    _check_clients(plan)
+    check_clients(data, plan.topology)
     for folder in (data.root / "roles", data.clients, data.root / "spool"):
         private_folder(folder)
     authority = open_authority(data.authority, plan.now)
@@ -126,11 +126,11 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
         write_private(data.marker, json.dumps({"form": _FORM, "at": timestamp(plan.now)}).encode())
 
 
-def _check_clients(plan: SetUp) -> None:
+def check_clients(data: DataFolder, topology: Topology) -> None:
     """The file of each business system is its own, or was one's that has left. Before anything is changed. Raises ClientFileTakenError, OSError."""
-    for agency in plan.topology.agencies.values():
+    for agency in topology.agencies.values():
         for system in agency.systems:
-            path = plan.data.client(system.id)
+            path = data.client(system.id)
             try:
                 found = json.loads(path.read_bytes())
                 whose, _ = found["agency"], found["client_secret"]
@@ -138,7 +138,7 @@ def _check_clients(plan: SetUp) -> None:
                 continue
             except (ValueError, KeyError, TypeError):
                 raise ClientFileTakenError(path) from None
-            if whose != agency.id and whose in plan.topology.agencies:
+            if whose != agency.id and whose in topology.agencies:
                 raise ClientFileTakenError(path)
 
 

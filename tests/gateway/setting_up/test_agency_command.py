@@ -120,28 +120,6 @@ def test_an_agency_file_with_a_mistake_leaves_everything_as_it_is(running, text,
     assert {path.stem for path in running.data.agencies.glob("*")} <= {"kawasaki", "partner"}
 
 
-def test_a_business_systems_file_that_is_anothers_is_refused_before_anything_changes(running, capsys):
-    """The file of a client that was added beside the topology; the same command goes through once the id is another."""
-    text = f"""{HOSTED.replace("kawasaki", "atami").replace("101", "108").replace("川崎", "熱海").replace(", assessed: false", ", systems: [SYSTEM]")}"""
-    system = "{id: other-gyomu, name: 業務, individual_number: false, grants: ['inquiries:create']}"
-    other = running.data.client("other-gyomu")
-    other.write_text(json.dumps({"agency": "tokyo", "client_secret": "theirs"}))
-    before = {path: path.read_bytes() for path in running.data.root.rglob("*") if path.is_file()}
-    assert sekisho(running, "add", written(running, text.replace("SYSTEM", system))) == BAD_INPUT
-    assert str(other) in capsys.readouterr().err
-    after = {path: path.read_bytes() for path in running.data.root.rglob("*") if path.is_file()}
-    assert {path for path in after if after[path] != before.get(path)} <= {running.data.authority / "agencies.lock"}
-    assert json.loads(other.read_bytes())["client_secret"] == "theirs"
-    other.unlink()
-    assert sekisho(running, "add", written(running, text.replace("SYSTEM", system))) == OK
-    assert json.loads(other.read_bytes())["agency"] == "atami"
-
-
-def test_a_file_of_the_folder_itself_is_not_added_again(running, kawasaki, capsys):
-    assert sekisho(running, "add", running.data.agencies / f"{kawasaki}.yaml") == BAD_INPUT
-    assert "in the data folder already" in capsys.readouterr().err
-
-
 def test_a_folder_in_use_is_refused(running):
     with held(running.data.root):
         assert (
