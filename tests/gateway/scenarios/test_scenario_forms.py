@@ -134,7 +134,7 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("hanako: {at:", "taro: {at: [], account: given}\n  hanako: {at:", [(4, "holder_missing")]),
         ("steps:", "scenario: again\nsteps:", [(5, "not_yaml")]),
         ("people:\n", "people:\n\t", [(4, "not_yaml")]),
-        ("    as: first\n", "    as: first\n  - pause\n", [(8, "form")]),
+        ("  - recorded:", "  - pause\n  - recorded:", [(9, "form")]),
         ("steps:", "  taro: setagaya\nsteps:", [(5, "form")]),
         ("kinds: [permit.issued]", "kinds: [permit.issued]\n  - ? [a, b]\n    : {}", [(14, "not_yaml")]),
         ("says:", "cites: [番号法２条]\nsays:", [(2, "name_unknown")]),
