@@ -106,7 +106,6 @@ def role(rest: str) -> str:
         (topology("[" * 200_000), (1, "too_deep")),
         (topology(f"{AGENCY},\n {{id: x1, code: {{? [1]\n : 2}}}}"), (2, "key_not_text")),
         (role("a1: {program: intermediate, hosts: [setagaya], port: 8005, metrics_port: 8006, options: {staff_opens: '0８:00'}}"), (5, "value_wrong")),
-        (topology(f"{AGENCY[:-1]}, assessed: [{{valid_from: '２０２６-01-01'}}]}}"), (1, "value_wrong")),
         (topology("{id: x1, name: 世田谷区長}"), (1, "key_missing")),
         (topology("{id: x1, code: '9999000000000001', name: 世田谷区長, colour: red}"), (1, "key_unknown")),
         (topology(f"{AGENCY}, {AGENCY}"), (1, "stands_twice")),
