@@ -7,15 +7,22 @@ from typing import Any, Final
 
 import yaml
 
+from codebook import yaml_depth
+
 _MAP: Final = "tag:yaml.org,2002:map"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 NOT_YAML: Final = "this is not YAML"
+TOO_DEEP: Final = f"it is nested deeper than {yaml_depth.DEEPEST} levels"
+KEY_NOT_TEXT: Final = "a key is a list or a mapping"
 KEY_TWICE: Final = "a key stands twice"
 VALUE_BROKEN: Final = "there is no such day, time or number"
 
 
 class YamlBrokenError(ValueError):
-    """Not YAML, a key stands twice in one mapping, or a value looks like a day or number and is none. `line`: 1-based; `problem`: which of them."""
+    """Not YAML, nested too deep, a key stands twice in one mapping or is no single value, or a value looks like a day or number and is none.
+
+    `line`: 1-based; `problem`: which of them.
+    """
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
@@ -24,14 +31,15 @@ class YamlBrokenError(ValueError):
 
 
 class Marked(dict[Any, Any]):
-    """A mapping; `line` is its first line, `lines` those of its keys."""
+    """A mapping; `line` is its first line, `lines` those of its keys, `entries` those of the entries of a list under a key."""
 
-    __slots__ = ("line", "lines")
+    __slots__ = ("entries", "line", "lines")
 
     def __init__(self, line: int) -> None:
         super().__init__()
         self.line = line
         self.lines: dict[object, int] = {}
+        self.entries: dict[object, list[int]] = {}
 
     def line_of(self, key: object) -> int:
         return self.lines.get(key, self.line)
@@ -52,11 +60,15 @@ class _Loader(yaml.CSafeLoader):
 def _construct(loader: _Loader, node: yaml.MappingNode) -> Iterator[Marked]:
     marked = Marked(node.start_mark.line + 1)
     yield marked
-    for key, _ in node.value:
+    for key, value in node.value:
         line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise YamlBrokenError(line, KEY_NOT_TEXT)
         if key.value in marked.lines:
             raise YamlBrokenError(line, KEY_TWICE)
         marked.lines[key.value] = line
+        if isinstance(value, yaml.SequenceNode):
+            marked.entries[key.value] = _entry_lines(value)
     for key, value in node.value:
         if key.tag == _MERGE:
             for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
@@ -64,10 +76,16 @@ def _construct(loader: _Loader, node: yaml.MappingNode) -> Iterator[Marked]:
     marked.update(loader.construct_mapping(node, deep=True))
 
 
+def _entry_lines(of: yaml.SequenceNode) -> list[int]:
+    return [one.start_mark.line + 1 for one in of.value]
+
+
 def _take_lines(marked: Marked, merged: yaml.Node) -> None:
     """What comes by `<<` stands where it was written."""
-    for key, _ in merged.value if isinstance(merged, yaml.MappingNode) else ():
+    for key, value in merged.value if isinstance(merged, yaml.MappingNode) else ():
         marked.lines.setdefault(key.value, key.start_mark.line + 1)
+        if isinstance(value, yaml.SequenceNode):
+            marked.entries.setdefault(key.value, _entry_lines(value))
 
 
 _Loader.add_constructor(_MAP, _construct)
@@ -76,7 +94,10 @@ _Loader.add_constructor(_MAP, _construct)
 def load(text: str) -> Any:
     """The document with `Marked` for each mapping. Raises YamlBrokenError."""
     try:
+        yaml_depth.check(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml_depth.TooDeepError as deep:
+        raise YamlBrokenError(deep.line, TOO_DEEP) from None
     except yaml.MarkedYAMLError as failure:
         mark = failure.problem_mark or failure.context_mark
         line = min(mark.line, text.count("\n")) + 1 if mark else 1

@@ -15,7 +15,7 @@ from typing import Final
 from codebook.errors import CodebookError
 from codebook.layouts import DataSet
 
-_FORM: Final = re.compile(r"\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.ASCII)
+_FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class PeriodMalformedError(CodebookError):

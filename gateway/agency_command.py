@@ -48,6 +48,10 @@ _BUSY: Final = "このデータフォルダーは起動かセットアップの�
 _UNCHANGED: Final = (
     "何も変えていません。直してからもう一度 / nothing was changed: mend this, then the same command again"
 )
+_NOT_YET: Final = (
+    "まだ効いていません。直してから同じコマンドをもう一度。しなければ次の起動か migrate が元へ戻します"
+    " / it does not count yet: mend this, then the same command again; the next start or migrate takes it back otherwise"
+)
 _SYNTAX: Final = """agency:
   id: kawasaki
   code: "9999000000000101"
@@ -147,6 +151,10 @@ def _add(args: argparse.Namespace, data: DataFolder, _topology: Topology) -> int
     with changing(data) as still:
         topology, wanted = own_topology.read(data), own_topology.read(data, more=addition)
         new = sorted((set(wanted.agencies) | set(wanted.departed)) - set(topology.agencies) - set(topology.departed))
+        if not new:
+            return end(
+                "この機関のファイルはもうデータフォルダーにあります / its file is in the data folder already", BAD_INPUT
+            )
         if len(new) != 1 or new[0] not in wanted.agencies:
             return end("left は書けません / an agency that is added has not left", BAD_INPUT)
         said = f"{new[0]} を加えました / added"
@@ -258,7 +266,7 @@ def _apply(
         hindered, code = hindrance(error)
         if hindered is None:
             raise
-        return end(f"{hindered}\n{_UNCHANGED}", code)
+        return end(f"{hindered}\n{_NOT_YET}", code)
     private_folder(data.agencies)
     write_private(data.agencies / f"{agency.id}.yaml", text.encode())
     late = not_taken(data)

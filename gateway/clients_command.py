@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "list":
             return asyncio.run(_list(config, args))
         order = _order(args)
+        if args.action == "add" and _is_anothers(data.client(args.client_id), args.agency):
+            return end(_NOES[No.EXISTS], REFUSED)
         return order if isinstance(order, int) else asyncio.run(_act(data, config, args, order))
     except (StorageUnavailableError, OSError):
         return end(
@@ -114,6 +117,16 @@ def run(args: argparse.Namespace) -> int:
         )
     except KeyStoreError:
         return end("鍵ファイルを開けません / the key file cannot be opened", FAILED)
+
+
+def _is_anothers(path: Path, agency: str) -> bool:
+    """Whether something lies where the client's file belongs that is not of a client of this agency."""
+    try:
+        return bool(json.loads(path.read_bytes())["agency"] != agency)
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 def _order(args: argparse.Namespace) -> Order | int:

@@ -24,6 +24,9 @@ LINES_FOLDER: Final = "lines"
 ISSUED: Final = "issued"
 SKEW_FILE: Final = "clock-skew"
 """In the folder of a role of a simulation: by how much its clock alone is wrong at this moment."""
+ADDRESSES: Final = "addresses"
+STAFF_FOLDER: Final = "staff-"
+"""What lies in clients/ beside the files of business systems and the folders of agencies elsewhere, which are named by their ids."""
 FIRST_STAFF: Final = "staff-1"
 STAFF: Final = (FIRST_STAFF, "staff-2")
 """Terminals of every agency's staff: a name, a certificate and a line in the register each; and the people who usually sit at them."""
@@ -80,7 +83,7 @@ class DataFolder:
     @property
     def addresses(self) -> Path:
         """Where each server listens, for people and business systems."""
-        return self.clients / "addresses.json"
+        return self.clients / f"{ADDRESSES}.json"
 
     @property
     def marker(self) -> Path:
@@ -116,7 +119,7 @@ class DataFolder:
         return self.clients / f"{client_id}.json"
 
     def staff(self, agency: str) -> Path:
-        return self.clients / f"staff-{agency}"
+        return self.clients / f"{STAFF_FOLDER}{agency}"
 
     def staff_card(self, agency: str, staff_id: str) -> Path:
         """The key file that stands for a member's card."""

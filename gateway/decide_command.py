@@ -129,7 +129,7 @@ def _question(args: argparse.Namespace, agencies: Sequence[Agency]) -> tuple[Que
         )
     if args.item is None and affair is not None:
         raise QuestionWrongError("--affair は --item とともに指定してください / --affair goes with --item")
-    _check_item(args.item or "0")
+    _check_item("0" if args.item is None else args.item)
     on = _day(args.on)
     inquirer, one_known = _party(args.inquirer, "--inquirer", args.inquirer_kind, agencies)
     provider, other_known = _party(args.provider, "--provider", args.provider_kind, agencies)

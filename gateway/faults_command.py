@@ -40,7 +40,7 @@ WHO_CATCHES: Final[dict[str, str]] = {
     Switch.REPLAY_ALLOWED: "提供者（一度だけの許可証） / the provider: a permit counts once",
     Switch.MINT_FOR_ANOTHER_PERSON: "提供者（答えた照会番号） / the provider, by the answered inquiry number",
     Switch.POISON_ANSWER: "照会者（提供者の署名） / the inquirer, by the provider's signature",
-    Switch.STALE_LIST: "コア（零時からの版） / the core, by the version in force",
+    Switch.STALE_LIST: "版を渡された各サーバー（登録簿にある版） / each server that is given it, by the versions of the register",
     Switch.PROVIDER_DOWN: "照会者（送り直し、期限） / the inquirer: sent again until its deadline",
     Switch.CORE_DOWN: "呼ぶ側（送り直し、回路） / whoever calls: sent again, by a circuit",
     Switch.WRONG_CERTIFICATE: "呼ばれる側（TLS の握手） / whoever is called, in the handshake of TLS",
@@ -56,7 +56,10 @@ _NO_LINES: Final = "回線がありません。sekisho up --lines で起動し�
 _WRONG_CLOCK: Final = "期限と版を比べる相手、検証 / whoever compares dates with it, and the verifier"
 _FULL_LOG: Final = "その役割自身: 記録できなければ何も渡さない / the role itself: what is not recorded is not done"
 _NO_DATABASE: Final = "PostgreSQL に接続できません / PostgreSQL does not answer"
+_SAYS_NOTHING: Final = "この不正では何も変えない言葉です。除いてください / says nothing of this fault, leave it out: "
 _ALWAYS: Final = 100
+_MS: Final = 200
+_SEED: Final = 1
 _FURTHEST_S: Final = 3650 * 24 * 3600
 _BOUNDS: Final = {
     "times": (0, 1_000_000),
@@ -84,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="あと何通に、回線なら何回 (how many messages; of a line: how often)。既定 1",
     )
     put.add_argument("--line", metavar="A:B", help="どの回線か (which line), e.g. network:intermediate")
-    put.add_argument("--ms", type=int, default=200, metavar="MS", help="遅れ (length of a delay)。既定 200")
+    put.add_argument("--ms", type=int, metavar="MS", help=f"遅れ (length of a delay)。既定 {_MS}")
     put.add_argument(
         "--share",
         type=int,
@@ -100,7 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument(
         "--seed",
         type=int,
-        default=1,
         metavar="N",
         help="遅れと、どの回かを引く種 (what delays and occasions are drawn from)",
     )
@@ -168,7 +170,10 @@ def _mistake_of_set(args: argparse.Namespace, data: DataFolder) -> str | None:
         return _unknown("不正 / fault", args.fault, known)
     if args.each is not None and (args.line or args.fault in BY_CALL):
         return f"{_NO_MESSAGES}{', '.join(sorted(set(Switch) - BY_CALL))}"
-    return next((_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None)
+    wrong = next((_out_of_bounds(name, *bounds) for name, bounds in _BOUNDS.items() if not _fits(args, name)), None)
+    used = surroundings.used_words(args.fault, args.times, drawn=args.share is not None)
+    idle = [word for word in ("ms", "share", "seed") if getattr(args, word) is not None and word not in used]
+    return wrong or (f"{_SAYS_NOTHING}--{idle[0]}" if idle else None)
 
 
 def _fits(args: argparse.Namespace, name: str) -> bool:
@@ -223,10 +228,13 @@ def _wanted(args: argparse.Namespace, data: DataFolder) -> tuple[dict[str, int |
         return {}, {}
     if args.line is not None:
         setting = Setting(
-            times=args.times, ms=args.ms, seed=args.seed, share=_ALWAYS if args.share is None else args.share
+            times=args.times,
+            ms=_MS if args.ms is None else args.ms,
+            seed=_SEED if args.seed is None else args.seed,
+            share=_ALWAYS if args.share is None else args.share,
         )
         return {}, {args.line: {Bad(args.fault): setting}}
-    drawn = {} if args.share is None else {"share": args.share, "seed": args.seed}
+    drawn = {} if args.share is None else {"share": args.share, "seed": _SEED if args.seed is None else args.seed}
     if args.each is not None:
         drawn["each"] = args.each
     return {Switch(args.fault).value: args.times, **drawn}, {}

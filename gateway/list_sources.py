@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ from gateway.staff_calls import Party
 from keys.masked import Secret
 from keys.publisher import PublisherKeys
 from keys.signing import Signer
-from permission_lists import versions
+from permission_lists import documents, versions
 from permission_lists.differences import Differences, compare, compare_on
-from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, content_of, parse
+from permission_lists.findings import Finding
+from permission_lists.model import ListBroken, PermissionList, PermissionRow, build, content_of
 from permission_lists.versions import Head, SignedVersion
 from storage import list_files
 from storage.reference_data import read_shipped_versions
@@ -70,12 +72,7 @@ class Library:
             return tuple(row for row in newest.rows.values() if row.basis.id == what)
         path = Path(what)
         if path.suffix in {".yaml", ".yml"} or path.exists():
-            try:
-                return tuple(parse([one.text for one in read_texts([path])]).rows.values())
-            except ListBroken as broken:
-                raise SourceWrongError(
-                    f"{what}: {broken}。sekisho lists lint で確かめてください / run lists lint on it"
-                ) from None
+            return _rows_of(read_texts([path])[0])
         raise SourceWrongError(
             f"「{what}」はありません。版 {self._numbers()}、根拠 {', '.join(newest.bases)}、または YAML ファイルを指定してください"
             " / name a version, a basis or a file"
@@ -116,14 +113,19 @@ class Library:
             for name, text in zip(version.files, version.texts, strict=True)
         }
         head = self.heads[-1]
-        documents = versions.read_documents(self.signed[-1].content)
-        return [shipped.get(content_of([one])) or _published(head, one) for one in documents]
+        newest = versions.read_documents(self.signed[-1].content)
+        return [shipped.get(content_of([one])) or _published(head, one) for one in newest]
 
     def replacing(self, fresh: Sequence[Text]) -> list[Text]:
-        """The newest version's documents, those of the same basis replaced by fresh ones and new ones added."""
-        by_basis = {_basis_id(one): one for one in fresh}
-        kept = [by_basis.pop(_basis_id(one), one) for one in self.newest_texts()]
-        return [*kept, *by_basis.values()]
+        """The newest version's documents, those of the same basis replaced by fresh ones and new ones added.
+
+        Fresh ones of one basis stay all of them: `lint` refuses what stands twice.
+        """
+        by_basis: dict[str, list[Text]] = {}
+        for one in fresh:
+            by_basis.setdefault(_basis_id(one), []).append(one)
+        kept = [by_basis.pop(_basis_id(one), [one]) for one in self.newest_texts()]
+        return list(chain(*kept, *by_basis.values()))
 
     def documents(self, texts: Sequence[Text]) -> list[Any]:
         return [yaml.load(one.text, Loader=yaml.CSafeLoader) for one in texts]
@@ -225,6 +227,19 @@ def read_texts(files: Sequence[Path]) -> list[Text]:
                 f"{path} は UTF-8 ではありません。UTF-8 で保存してください / save it as UTF-8"
             ) from None
     return found
+
+
+def _rows_of(text: Text) -> tuple[PermissionRow, ...]:
+    """Raises SourceWrongError."""
+    found = documents.read(text.name, text.text)
+    if isinstance(found, Finding):
+        raise SourceWrongError(f"{found.file}:{found.line}: {found.what}\n    → {found.mend}")
+    try:
+        return tuple(build([found.data]).rows.values())
+    except ListBroken as broken:
+        raise SourceWrongError(
+            f"{text.name}: {broken}。sekisho lists lint で確かめてください / run lists lint on it"
+        ) from None
 
 
 def _in_force(permission_list: PermissionList, day: date) -> tuple[PermissionRow, ...]:

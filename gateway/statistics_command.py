@@ -20,7 +20,7 @@ from gateway.exit_codes import EPILOG, OK
 from gateway.staff_calls import Party
 from gateway.statistics_rows import COLUMNS, DIRECTIONS, csv_of, rows_of
 
-_MONTH: Final = re.compile(r"20\d\d-(0[1-9]|1[0-2])", re.ASCII)
+_MONTH: Final = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

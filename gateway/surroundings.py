@@ -18,7 +18,8 @@ import asyncpg
 from msgspec import UNSET
 
 from adapters.jlis_mock import lines
-from adapters.jlis_mock.lines import Order, UnknownError
+from adapters.jlis_mock.faults import BY_CALL, Switch
+from adapters.jlis_mock.lines import Bad, Order, UnknownError
 from gateway import full_log
 from gateway.administrator import administrator_dsn
 from gateway.data_folder import SKEW_FILE, DataFolder
@@ -27,6 +28,15 @@ from transport.clock import SharedOffset
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def used_words(fault: str, times: int, *, drawn: bool) -> frozenset[str]:
+    """Which of `ms`, `share`, `each` and `seed` say something beside this fault, so many times; `drawn`: a share of occasions is given."""
+    if times == 0:
+        return frozenset()
+    delayed = fault == Bad.DELAY
+    words = {"share": True, "ms": delayed, "seed": delayed or drawn, "each": fault in set(Switch) - BY_CALL}
+    return frozenset(word for word, says in words.items() if says)
 
 
 def clocks(data: DataFolder) -> dict[str, SharedOffset]:

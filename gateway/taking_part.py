@@ -21,7 +21,7 @@ from gateway.key_rotation import NotTakenError, await_files, running
 from gateway.launcher import Running
 from gateway.setting_up import ports
 from gateway.setting_up.publishing import authority_held
-from gateway.setting_up.set_up import SetUp, set_up
+from gateway.setting_up.set_up import SetUp, check_clients, set_up
 from gateway.topology import Topology
 from transport.clock import Clock
 from transport.register import signed_body
@@ -54,6 +54,7 @@ def bring_to(data: DataFolder, wanted: Topology, record: Callable[[], None], *, 
 
     `record`: puts the change on record; called once, with the database at work, before any running role can take it.
     """
+    check_clients(data, wanted)  # what cannot be is not put on record
     if still:
         standing = Running(data.root, roles=(), ports="kept", topology=wanted, dsn=config.read().dsn)
         try:

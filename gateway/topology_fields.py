@@ -6,8 +6,9 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from codebook import marked_yaml
 from codebook.marked_yaml import Marked, YamlBrokenError
@@ -15,14 +16,19 @@ from gateway.topology_texts import A_DAY, MISTAKES
 from permission_lists.findings import Finding, Weight
 
 _SHOWN: Final = 60
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_NAMED: Final = 12
 PORTS: Final = (1, 65_535)
 OUR_PORTS: Final = (1_024, 65_535)
 """Of what we start or play ourselves: those below are for the machine's administrator."""
 
 
-_BROKEN: Final = {marked_yaml.KEY_TWICE: "key_twice", marked_yaml.VALUE_BROKEN: "no_such_value"}
+_BROKEN: Final = {
+    marked_yaml.KEY_TWICE: "key_twice",
+    marked_yaml.VALUE_BROKEN: "no_such_value",
+    marked_yaml.KEY_NOT_TEXT: "key_not_text",
+    marked_yaml.TOO_DEEP: "too_deep",
+}
 
 
 class TopologyError(ValueError):
@@ -50,13 +56,21 @@ class Findings:
             raise TopologyError(sorted(self.found, key=lambda one: one.line))
 
 
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """An entry of a list that is no mapping, where one should be."""
+
+    line: int
+
+
 class Fields:
     """One mapping of the file. Each reader gives a value of the right kind; where there is none it notes that and gives a stand-in."""
 
     def __init__(self, mapping: object, known: Collection[str], *, line: int, what: str, findings: Findings) -> None:
         self.findings = findings
         self.what = what
-        self.mapping: Marked = mapping if isinstance(mapping, Marked) else Marked(line)
+        at = mapping.line if isinstance(mapping, _Stray) else line
+        self.mapping: Marked = mapping if isinstance(mapping, Marked) else Marked(at)
         self.line = self.mapping.line
         if not isinstance(mapping, Marked):
             self.wrong(None, "not_a_mapping")
@@ -142,11 +156,12 @@ class Fields:
             if times > 1:
                 self.wrong(key, "stands_twice", thing=f"{key} の {shown(text)}", first=self.at(key))
 
-    def elements(self, key: str) -> Iterator[Any]:
-        """The elements of the list under the key, whatever they are; none when the key is not there."""
+    def elements(self, key: str) -> Iterator[Marked | _Stray]:
+        """The entries of the list under the key, for `Fields`; none when the key is not there."""
         found = self.mapping.get(key, [])
         if isinstance(found, list):
-            yield from found
+            for one, line in zip(found, self.mapping.entries.get(key, ()), strict=False):
+                yield one if isinstance(one, Marked) else _Stray(line)
         else:
             self.value_wrong(key, "「- 」で始まる行の並びです / a list of lines that begin with '- '")
 

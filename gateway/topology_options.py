@@ -18,7 +18,7 @@ from gateway.topology_parts import Program
 _DAYS_100_YEARS: Final = 36_525
 _MOST_SECONDS: Final = _DAYS_100_YEARS * 24 * 3600
 _MOST: Final = 1_000_000
-_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 @dataclass(frozen=True, slots=True)

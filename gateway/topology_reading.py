@@ -11,6 +11,7 @@ from typing import Any, Final
 from codebook.marked_yaml import Marked
 from gateway import assessed_days, delegations, topology_options
 from gateway.api.grants import GRANTS
+from gateway.data_folder import ADDRESSES, STAFF_FOLDER
 from gateway.topology_fields import Fields, Findings, load, shown
 from gateway.topology_options import WrongFile
 from gateway.topology_parts import (
@@ -231,7 +232,7 @@ class Reading:
 
     def _id(self, fields: Fields) -> str:
         found = fields.text("id", _ROLE, AN_ID)
-        if found in {NETWORK, RESIDENT_NETWORK}:
+        if found in {NETWORK, RESIDENT_NETWORK} or found.startswith(STAFF_FOLDER):
             fields.wrong("id", "id_reserved", id=shown(found))
         return found
 
@@ -265,6 +266,8 @@ class Reading:
         known = ("id", "name", "individual_number", "grants")
         fields = self._fields(item, known, of.mapping.line_of("systems"), f"{of.what} の業務システム (system)")
         id_ = fields.text("id", _SYSTEM, A_SYSTEM)
+        if id_ == ADDRESSES:
+            fields.wrong("id", "id_reserved", id=shown(id_))
         grants = fields.texts("grants")
         for grant in grants:
             if grant not in GRANTS:

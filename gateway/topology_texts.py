@@ -46,6 +46,11 @@ MISTAKES: Final = {
         "ファイルを読めません / the file cannot be read as text",
         "16 MiB までの UTF-8 の YAML を指定してください / name a file of YAML in UTF-8 of 16 MiB at most",
     ),
+    "key_not_text": (
+        "項目の名前が並びか組です / a key is a list or a mapping",
+        "名前は一つの文字にしてください / write one text as the key",
+    ),
+    "too_deep": ("入れ子が深すぎます / nested too deep", "浅く書いてください / write it less deep"),
     "key_twice": ("同じ項目が二度あります / a key stands twice in one mapping", "片方を消してください / remove one"),
     "stands_twice": (
         "{what}: {thing} は {first} にもあります / stands there already",

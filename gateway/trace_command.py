@@ -36,7 +36,8 @@ from transport.register import Register, RegisterBrokenError
 
 _NO_REGISTER: Final = "登録簿か照合リストを読めません / the register or the permission lists cannot be read"
 SHOWN: Final = (
-    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "provider", "basis", "item", "information", "actor", "id", "log", "purpose_text",
+    "at", "kind", "disposition", "reason", "permit_id", "inquirer", "inquirer_for", "provider", "provider_for", "basis", "item", "information", "actor",
+    "id", "log", "purpose_text",
 )  # fmt: skip
 
 
@@ -141,13 +142,18 @@ def _why(why: str) -> str:
     return f"断られた (refused: {why})"
 
 
+def _with_delegator(entry: Entry, side: str) -> str:
+    """Who asks or answers, and for whom where that is another (委任)."""
+    delegator = entry.get(f"{side}_for")
+    return f"{entry[side]}（{delegator} のため / for {delegator}）" if delegator else str(entry[side])
+
+
 def _exchange(lines: list[tuple[Source, Entry]], asked: Sources) -> str:
     steps = [entry for _, entry in lines if entry.get("inquirer")]
     if steps:
         first = steps[0]
-        return (
-            f"{first['inquirer']} → {first['provider']}、{first['basis'] or ''} {first['item']} {first['information']}"
-        )
+        asking, asked_one = (_with_delegator(first, side) for side in ("inquirer", "provider"))
+        return f"{asking} → {asked_one}、{first['basis'] or ''} {first['item']} {first['information']}"
     if not asked.unread_desks:
         return "記録がありません (no entries)"
     return (

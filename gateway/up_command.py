@@ -25,6 +25,7 @@ from gateway.launcher import RoleNotStartedError, Running
 from gateway.linkage_server.registration import CHANNELS
 from gateway.setting_up.key_files import KeyFileBusyError
 from gateway.setting_up.ports import PortOutOfRangeError, PortTakenError
+from gateway.setting_up.set_up import ClientFileTakenError
 from gateway.topology import Topology, TopologyError, shipped_text
 from storage.database import StorageUnavailableError
 from storage.key_store import KeyStoreError
@@ -43,7 +44,7 @@ _UNUSABLE: Final = "データフォルダーを作れないか、書けません
 _HINDRANCES: Final[tuple[tuple[tuple[type[Exception], ...], str, int], ...]] = (
     ((FolderBusyError,), _BUSY, REFUSED),
     ((PortTakenError, KeyFileBusyError), "", REFUSED),
-    ((TopologyError, KeyStoreError, PortOutOfRangeError), "", BAD_INPUT),
+    ((TopologyError, KeyStoreError, PortOutOfRangeError, ClientFileTakenError), "", BAD_INPUT),
     ((MigrationChangedError,), _CHANGED, BAD_INPUT),
     ((EmbeddedPostgresError, RoleNotStartedError), "", FAILED),
     (

@@ -60,7 +60,7 @@ def compare(before: Iterable[PermissionRow], after: Iterable[PermissionRow]) -> 
     left = dict(old)
     for row in after:
         place = (row.basis.id, row.item)
-        found = left.pop(place, None) or _predecessor(row, left)
+        found = left.pop(place, None) or _of_another_basis(row, left)
         if found is None:
             added.append(row)
         else:
@@ -104,11 +104,14 @@ def compare_on(
     )  # fmt: skip
 
 
-def _predecessor(row: PermissionRow, left: dict[tuple[str, str], PermissionRow]) -> PermissionRow | None:
-    """The row of another basis that this one stands for."""
-    if row.old_item is None:
-        return None
-    return next((old for (basis, item), old in left.items() if item == row.old_item and basis != row.basis.id), None)
+def _of_another_basis(row: PermissionRow, left: dict[tuple[str, str], PermissionRow]) -> PermissionRow | None:
+    """The row of another statutory basis that this one stands for, or that stands for this one: whichever of the two is the newer."""
+    return next((one for one in left.values() if _stands_for(row, one) or _stands_for(one, row)), None)
+
+
+def _stands_for(newer: PermissionRow, older: PermissionRow) -> bool:
+    statutory = newer.basis.kind.statutory and older.basis.kind.statutory
+    return statutory and newer.basis.id != older.basis.id and newer.old_item == older.item
 
 
 def _changes(before: PermissionRow, after: PermissionRow) -> tuple[Change, ...]:

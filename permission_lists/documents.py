@@ -13,11 +13,17 @@ from typing import Any, Final
 
 import yaml
 
+from codebook import yaml_depth
 from permission_lists.findings import Finding, Place, Weight
 
 LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
 _MOST_NODES: Final = 400_000
 """Aliases can make a small text into an endless document."""
+_TOO_DEEP: Final = (
+    "too_deep",
+    "入れ子か別名が多すぎます / too deep, or too many aliases",
+    "浅く、別名 (&、*) を使わずに書いてください / write it less deep, and without aliases",
+)
 _STRING, _NULL, _INTEGER, _BOOLEAN = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "int", "bool"))
 _ITEM: Final = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})*")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -63,18 +69,17 @@ def _composed(text: str) -> yaml.Node:
     if len(text) > LARGEST_DOCUMENT:
         raise _Stop(1, "too_large", "文書が大きすぎます / the document is too large", "文書を分けてください / split it")
     try:
+        yaml_depth.check(text)
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = 1 if error.problem_mark is None else error.problem_mark.line + 1
+    except yaml_depth.TooDeepError as deep:
+        raise _Stop(deep.line, *_TOO_DEEP) from None
+    except yaml.YAMLError as error:
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         raise _Stop(
-            line,
+            1 if mark is None else mark.line + 1,
             "not_yaml",
             "YAML として読めません / not YAML",
-            "字下げと引用符を確かめてください / check indentation and quotes",
-        ) from None
-    except yaml.YAMLError:
-        raise _Stop(
-            1, "not_yaml", "YAML として読めません / not YAML", "UTF-8 の YAML にしてください / write YAML in UTF-8"
+            "字下げと引用符を確かめ、UTF-8 で書いてください / check indentation and quotes, and write it in UTF-8",
         ) from None
     if node is None:
         raise _Stop(
@@ -96,12 +101,7 @@ class _Reader:
         self._lines.setdefault(place, line)
         self._left -= 1
         if self._left < 0 or len(place) > 20:
-            raise _Stop(
-                line,
-                "too_deep",
-                "入れ子か別名が多すぎます / too deep, or too many aliases",
-                "別名 (&、*) を使わずに書いてください / write it out without aliases",
-            )
+            raise _Stop(line, *_TOO_DEEP)
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, place)
@@ -207,15 +207,16 @@ def _some_texts(document: Document, value: Any, place: Place) -> None:
         )
 
 
-def _flag(document: Document, value: Any, place: Place) -> None:
-    if not isinstance(value, bool):
-        _fail(
-            document,
-            place,
-            "not_a_flag",
-            f"「{place[-1]}」は true か false です / true or false",
-            "true か false にしてください / write true or false",
-        )
+def _flag(*words: str) -> _Check:
+    """`words`: those that may stand there, of true and false."""
+
+    def check(document: Document, value: Any, place: Place) -> None:
+        if not isinstance(value, bool) or str(value).lower() not in words:
+            what = f"「{place[-1]}」は {' か '.join(words)} です / must be {' or '.join(words)}"
+            mend = f"{' か '.join(words)} にするか、消してください / write {' or '.join(words)}, or leave it out"
+            _fail(document, place, "not_a_flag", what, mend)
+
+    return check
 
 
 def _matching(pattern: re.Pattern[str], example: str) -> _Check:
@@ -350,7 +351,7 @@ _BASIS = _keys(
 )  # fmt: skip
 _DEFINITIONS = _keys(
     {
-        "terms": _each(_keys({"kinds": _texts}, {"unresolved": _flag, "possible": _texts, "agencies": _texts}), named=True),
+        "terms": _each(_keys({"kinds": _texts}, {"unresolved": _flag("true", "false"), "possible": _texts, "agencies": _texts}), named=True),
         "information": _each(_keys({"text": _text}, {"item": _matching(_ITEM, "'16-2'")}), named=True),
     },
     {"kinds": _each(_keys({"members": _some_texts}, {"source": _text}), named=True)},
@@ -366,7 +367,7 @@ _ROW = _keys(
         "follows": _matching(_ROW_ID, "'meirei-2024:42'"),
     },
 )  # fmt: skip
-_DELETED_ROW = _keys({"item": _matching(_ITEM, "'16-2'"), "deleted": _flag}, {"kanji": _text})
+_DELETED_ROW = _keys({"item": _matching(_ITEM, "'16-2'"), "deleted": _flag("true")}, {"kanji": _text})
 
 
 def _any_row(document: Document, value: Any, place: Place) -> None:

@@ -58,7 +58,7 @@ _SINGLE: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"(前号|第([一二三四五六七八九十]+)号)(?:[ァ-ヶ]から[ァ-ヶ]まで)?に掲げる情報")
 _HEADING: Final = re.compile(r"次に掲げる情報$|次の各号に掲げる情報$")
-_ARTICLE: Final = re.compile(r"^===== (第\S+?条(?:の\S+)?)\s+\(表(\d+(?:-\d+)?) の項")
+_ARTICLE: Final = re.compile(r"^===== (第\S+?条(?:の\S+)?)\s+\(表([0-9]+(?:-[0-9]+)?) の項")
 _LAW: Final = re.compile(r"[^、（）又若]*?法(?:律)?(?=による|にいう|第)")
 
 

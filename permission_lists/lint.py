@@ -23,7 +23,9 @@ def lint(documents: Sequence[Document], rules: PartyRules) -> list[Finding]:
     """Every finding, by file and line. `rules`: which kinds an agency can be, and of which one is by its name (party_kinds.yaml)."""
     found = list(_bases(documents))
     for document in documents:
-        for look in (_terms, _items, _periods, _information):
+        circles = list(_circles(document))
+        found += circles or _terms(document)  # what a circle of classes means cannot be told
+        for look in (_items, _periods, _information):
             found += look(document)
         found += _kinds(document, rules.kinds)
         for nth, row in enumerate(document.data["rows"]):
@@ -122,6 +124,27 @@ def _terms(document: Document) -> _Found:
             )
 
 
+def _circles(document: Document) -> _Found:
+    """Classes that are members of themselves, through others or directly."""
+    classes = {name: entry["members"] for name, entry in document.data["definitions"].get("kinds", {}).items()}
+    for name, members in classes.items():
+        reached: set[str] = set()
+        ahead = list(members)
+        while ahead:
+            one = ahead.pop()
+            if one not in reached:
+                reached.add(one)
+                ahead += classes.get(one, ())
+        if name in reached:
+            yield document.finding(
+                ("definitions", "kinds", name),
+                Weight.ERROR,
+                "kinds_in_a_circle",
+                f"「{name}」は自分を含みます / a class contains itself",
+                "members から自分に戻るものを除いてください / take out of members what leads back to it",
+            )
+
+
 def _leaves(classes: Mapping[str, Sequence[str]]) -> set[str]:
     return set(itertools.chain.from_iterable(expand([name], classes) for name in classes))
 
@@ -172,6 +195,14 @@ def _items(document: Document) -> _Found:
                 "項番号を確かめてください / check the item's number",
             )
         seen.add(row["item"])
+    if not seen:
+        yield document.finding(
+            ("rows",),
+            Weight.ERROR,
+            "no_rows",
+            "行が一つもありません / there are no rows",
+            "行を書いてください。根拠が終わるなら in_force の to に終わりの日を書き、行は残します / write rows; of a basis that ends write its last day and keep them",
+        )
     numbers = {int(item.partition("-")[0]) for item in seen}
     missing = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
     if missing:

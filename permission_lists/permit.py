@@ -28,7 +28,7 @@ LARGEST_PERMIT: Final = 16_384
 LARGEST_REQUEST: Final = 16_384
 
 _HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_TIMESTAMP: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z", re.ASCII)
+_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _DIGESTS: Final = ("list_digest", "request_digest", "key_hash", "code_binding")
 _TIMES: Final = ("issued_at", "redeem_by", "answer_by")
 _SHARED_WITH_REQUEST: Final = (
@@ -37,7 +37,7 @@ _SHARED_WITH_REQUEST: Final = (
 )  # fmt: skip
 _OPTIONAL: Final = frozenset({"non_disclosure", "period", "inquirer_for", "provider_for"})
 """Claims that are there only when they say something."""
-_PERIOD: Final = re.compile(r"\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d", re.ASCII)
+_PERIOD: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class PermitBroken(ValueError):  # noqa: N818  (named by the fact, as the architecture page names it)

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 import yaml
 
+from codebook import yaml_depth
 from codebook.four_items import Field
 from gateway.api.clients import SystemRights
 
@@ -80,6 +81,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_affairs(text: str) -> Affairs:
     """A file of affairs. Raises AffairsError: which line or which entry, and what is wrong with it."""
     try:
+        yaml_depth.check(text)
         read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), _File)
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 0

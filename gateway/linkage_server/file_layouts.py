@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 import yaml
 
+from codebook import yaml_depth
 from gateway.batch.text_forms import Fill, Fixed, FixedLayout, TextRefused, Unit, decode_line, split_csv
 
 ADDRESSEE_COLUMNS: Final = (
@@ -68,6 +69,7 @@ class _Layout(msgspec.Struct, forbid_unknown_fields=True):
 def parse_file_layouts(text: str) -> dict[str, FixedLayout]:
     """Channel → layout. Raises FileLayoutsError."""
     try:
+        yaml_depth.check(text)
         read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), dict[str, _Layout])
     except (yaml.YAMLError, msgspec.ValidationError):
         raise FileLayoutsError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, get_args, get_origin
@@ -16,7 +16,8 @@ from codebook.marked_yaml import Marked
 from permission_lists.findings import Finding, Weight
 
 _MOST_NAMED: Final = 30
-_FIELD: Final = re.compile(r"\$\.(\w+)")
+_STEP: Final = re.compile(r"\.(\w+)|\[([0-9]+|\.\.\.)\]")
+"""One step of a place as msgspec names it: `$.steps[1]`, `$.people[...]`."""
 _ENUM: Final = re.compile(r"Invalid enum value '?(.*?)'?$")
 KINDS: Final = {
     "agency": "機関", "role": "役割", "person": "人", "step": "ここより前の手順", "verb": "動作", "key": "キー", "result": "結果の名", "line": "回線",
@@ -74,15 +75,36 @@ def converted(marked: Marked, form: Any, line: int, findings: Findings) -> Any:
         return msgspec.convert(marked, form)
     except msgspec.ValidationError as wrong:
         what, _, place = str(wrong).partition(" - at `")
-        named = _FIELD.search(place)
-        key = named.group(1) if named else None
-        at = line if key is None else marked.line_of(key)
+        key, at = _where(marked, fields, place, line)
         word = _ENUM.match(what)
         if word and key in fields:
             findings.unknown(at, "word", word.group(1), _words_of(fields[key].type))
         else:
             findings.add(at, "form", f"{key or 'ここ / here'}: 書き方が違います / {what}", _mend(what, fields))
         return None
+
+
+def _where(marked: Marked, fields: Mapping[str, Any], place: str, line: int) -> tuple[str | None, int]:
+    """The key at which something is wrong, and the line of it, or of the one entry under it."""
+    steps = _STEP.findall(place)
+    if not steps or steps[0][0] not in marked:
+        return None, line
+    key = steps[0][0]
+    at, found, entry = marked.line_of(key), marked[key], steps[1][1] if len(steps) > 1 else ""
+    if entry == "..." and isinstance(found, Marked):
+        at = next((found.line_of(name) for name in found if not _fits(found, name, fields[key].type)), at)
+    elif entry.isdecimal() and key in marked.entries:
+        at = marked.entries[key][int(entry)]
+    return key, at
+
+
+def _fits(found: Marked, name: object, form: Any) -> bool:
+    """Whether one entry of a mapping is of the form of all."""
+    try:
+        msgspec.convert({name: found[name]}, form)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _words_of(form: Any) -> Iterator[str]:
@@ -99,6 +121,8 @@ def _words_of(form: Any) -> Iterator[str]:
 def _mend(what: str, fields: Iterable[str]) -> str:
     if what.startswith("Expected `str`, got `"):
         return '文字は引用符で囲んでください / put a text in quotes: "27"'
+    if what.startswith("Expected `object`, got `"):
+        return "「名前: 値」の形で書いてください。docs/scenarios.md に例があります / write `name: value`; examples in docs/scenarios.md"
     return f"書けるキー / keys: {', '.join(sorted(fields))}。docs/scenarios.md に例があります / examples in docs/scenarios.md"
 
 

@@ -18,7 +18,7 @@ from transport.clock import JST
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 """Of a person, or of a step."""
 _ARTICLE: Final = re.compile(
-    r"(番号法|附則|施行令|施行規則|住基法)\d{1,3}条(の\d{1,2})?(\d{1,2}項)?(\d{1,2}号)?|[ⅠⅡⅢⅣⅤⅥ]-\d{1,2}|DOMAIN \d{1,2}\.\d{1,2}( \S+)?"
+    r"(番号法|附則|施行令|施行規則|住基法)[0-9]{1,3}条(の[0-9]{1,2})?([0-9]{1,2}項)?([0-9]{1,2}号)?|[ⅠⅡⅢⅣⅤⅥ]-[0-9]{1,2}|DOMAIN [0-9]{1,2}\.[0-9]{1,2}( \S+)?"
 )
 _ARTICLES: Final = ("番号法23条2項", "施行令30条", "Ⅱ-5")
 """As what is no requirement is cited."""

@@ -19,6 +19,13 @@ from gateway.scenarios.heading import NAME, Written, begins_at, check_cites, che
 from gateway.scenarios.scenario import WARD, Form, Known, Person, Present, Scenario, Step, Told, Unfit, Words
 from permission_lists.findings import Finding, Weight
 
+_MENDS: Final = {
+    marked_yaml.NOT_YAML: "字下げ、括弧、引用符を確かめてください / check indentation, brackets and quotes",
+    marked_yaml.TOO_DEEP: "入れ子を浅くしてください / write it less deep",
+    marked_yaml.KEY_TWICE: "キーを一つにしてください / keep one of the keys",
+    marked_yaml.KEY_NOT_TEXT: "キーは一つの文字にしてください / write one text as the key",
+    marked_yaml.VALUE_BROKEN: "暦にある日を書き、文字は引用符で囲んでください / a day of the calendar; quotes around a text",
+}
 LARGEST: Final = 256 * 1024
 MOST_STEPS: Final = 200
 _OF_STEPS: Final = ("step", "inquiry", "form", "decision", "correction", "grant", "notice", "code")
@@ -96,7 +103,7 @@ def _written(text: str, findings: Findings) -> tuple[Written, Marked] | None:
             broken.line,
             "not_yaml",
             f"YAML として読めません / {broken.problem}",
-            "字下げ、引用符、同じキーの重複、日付を確かめてください / check indentation, quotes, days, and keys that stand twice",
+            _MENDS[broken.problem],
         )
         return None
     if not isinstance(loaded, Marked):

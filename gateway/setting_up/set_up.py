@@ -54,6 +54,16 @@ from transport.role import RoleConfig
 _FORM: Final = 1
 
 
+class ClientFileTakenError(Exception):
+    """What lies where a business system's file belongs is another's, or damaged. Nothing was changed; the text says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} は別の業務システムのものか、壊れています。業務システムの id を変えるか、控えから戻してください"
+            " / this file is another business system's, or damaged: choose another id, or restore it from its backup"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
     """What set-up is about. `options`: role → what goes into its role.json besides; `key_profile`: `normal`, or `cheapest` in tests.
@@ -87,9 +97,10 @@ class _Making:
 async def set_up(plan: SetUp, admin_dsn: str) -> None:
     """Bring the data folder and the database to what the plan says. The caller holds the folder.
 
-    Raises KeyStoreError, KeyFileBusyError, MigrationChangedError, OSError, or asyncpg's errors when the server is away.
+    Raises ClientFileTakenError, KeyStoreError, KeyFileBusyError, MigrationChangedError, OSError, or asyncpg's errors when the server is away.
     """
     data = plan.data
+    check_clients(data, plan.topology)
     for folder in (data.root / "roles", data.clients, data.root / "spool"):
         private_folder(folder)
     authority = open_authority(data.authority, plan.now)
@@ -113,6 +124,22 @@ async def set_up(plan: SetUp, admin_dsn: str) -> None:
     role_files.write_json(data.addresses, plan.places.addresses())
     if not data.marker.exists():
         write_private(data.marker, json.dumps({"form": _FORM, "at": timestamp(plan.now)}).encode())
+
+
+def check_clients(data: DataFolder, topology: Topology) -> None:
+    """The file of each business system is its own, or was one's that has left. Before anything is changed. Raises ClientFileTakenError, OSError."""
+    for agency in topology.agencies.values():
+        for system in agency.systems:
+            path = data.client(system.id)
+            try:
+                found = json.loads(path.read_bytes())
+                whose, _ = found["agency"], found["client_secret"]
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError):
+                raise ClientFileTakenError(path) from None
+            if whose != agency.id and whose in topology.agencies:
+                raise ClientFileTakenError(path)
 
 
 def _prepare_parties(make: _Making) -> None:

@@ -43,13 +43,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """The parties of one inquiry and what it is about, as its records name them."""
+    """The parties of one inquiry and what it is about, as its records name them. `…_for`: whom a party asks or answers for (委任)."""
 
     inquirer: str
     provider: str
     basis: str | None
     item: str
     information: str
+    inquirer_for: str | None = None
+    provider_for: str | None = None
 
     @classmethod
     def of(cls, records: Sequence[Recorded]) -> Exchange:
@@ -61,6 +63,8 @@ class Exchange:
             basis=entry.get("basis"),
             item=str(entry.get("item")),
             information=str(entry.get("information")),
+            inquirer_for=entry.get("inquirer_for"),
+            provider_for=entry.get("provider_for"),
         )
 
     def agency(self, lane: Lane) -> str:
@@ -71,6 +75,16 @@ class Exchange:
                 return NETWORK
             case Lane.PROVIDER:
                 return self.provider
+
+    def delegator(self, lane: Lane) -> str | None:
+        """For whom the agency of a lane acts, where that is another."""
+        match lane:
+            case Lane.DESK | Lane.INQUIRER:
+                return self.inquirer_for
+            case Lane.CORE:
+                return None
+            case Lane.PROVIDER:
+                return self.provider_for
 
     def lane(self, record: Recorded) -> Lane:
         """An agency that has a record and is neither is shown as a provider: a permit led there that should not have."""

@@ -67,15 +67,16 @@ class Trace:
 def page(trace: Trace) -> Html:
     """The whole document."""
     exchange, ending = trace.exchange, lanes.ending(trace.marks)
-    inquirer, provider = (_name(trace, agency) for agency in (exchange.inquirer, exchange.provider))
+    inquirer, provider = (_acting(trace, lane) for lane in (Lane.INQUIRER, Lane.PROVIDER))
+    asking, asked = (_acting_english(trace, lane) for lane in (Lane.INQUIRER, Lane.PROVIDER))
     body = _T.fill(
         "body",
         headline=trace.evidence.number,
         lead=f"{inquirer}が{provider}に「{exchange.information}」を照会した記録です（{exchange.basis or '根拠の指定なし'}、{exchange.item} の項）。{ending.text}。",
-        lead_english=f"{exchange.inquirer} asked {exchange.provider} for information under item {exchange.item}. {ending.english}",
+        lead_english=f"{asking} asked {asked} for information under item {exchange.item}. {ending.english}",
         facts=joined(_facts(trace)),
         lanes=len(Lane) if Lane.DESK in _shown(trace) else len(Lane) - 1,
-        heads=joined(_T.fill("head", lane=lane, title=_title(lane), agency=_name(trace, exchange.agency(lane))) for lane in _shown(trace)),
+        heads=joined(_T.fill("head", lane=lane, title=_title(lane), agency=_acting(trace, lane)) for lane in _shown(trace)),
         events=joined(_event(trace, one) for one in trace.evidence.records),
         parties=joined(_party(trace, lane) for lane in _shown(trace)),
         rows=row_sections(_T, trace.decisions, lambda one: f"{_title(trace.exchange.lane(one))}"),
@@ -97,6 +98,17 @@ def _shown(trace: Trace) -> list[Lane]:
 
 def _name(trace: Trace, agency: str) -> str:
     return trace.names.get(agency, agency)
+
+
+def _acting(trace: Trace, lane: Lane) -> str:
+    """The agency of a lane, and for whom it acts where that is another (委任)."""
+    delegator = trace.exchange.delegator(lane)
+    return _name(trace, trace.exchange.agency(lane)) + (f"（{_name(trace, delegator)}のため）" if delegator else "")
+
+
+def _acting_english(trace: Trace, lane: Lane) -> str:
+    delegator = trace.exchange.delegator(lane)
+    return trace.exchange.agency(lane) + (f" (for {delegator})" if delegator else "")
 
 
 def _title(lane: Lane) -> str:
@@ -200,7 +212,7 @@ def _party(trace: Trace, lane: Lane) -> Html:
         lane=lane,
         title=said["title"],
         english=said["english"],
-        agency="、".join(_name(trace, one) for one in (agency, *others)),
+        agency="、".join((_acting(trace, lane), *(_name(trace, one) for one in others))),
         content=joined(_content(trace, lane, records)),
     )
 

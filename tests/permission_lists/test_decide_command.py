@@ -56,6 +56,7 @@ def test_a_refusal_gives_its_reason_and_exits_3(capsys: pytest.CaptureFixture[st
         ({"provider": "どこか"}, "--provider"),
         ({"basis": "beppyo3"}, "--basis"),
         ({"affair": "2-1"}, "--affair"),
+        ({"item": ""}, "--item"),
         ({"inquirer": "府中市長", "provider": "東京都府中市長"}, "府中市長"),
         ({"provider-kind": "福祉事務所を管理する町村長"}, "--provider-kind"),
     ],

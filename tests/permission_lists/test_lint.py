@@ -99,6 +99,7 @@ def test_a_sound_list_has_no_findings() -> None:
         ("not_a_mapping", "- item: '2'\n  deleted: true", "- 2", "- 2"),
         ("empty_list", "information: [地方税関係情報]}\n- item: '2'", "information: []}\n- item: '2'", "information: []"),
         ("not_a_flag", "deleted: true", "deleted: '1'", "  deleted: '1'"),
+        ("not_a_flag", "deleted: true", "deleted: false", "  deleted: false"),
         ("not_of_this_form", "item: '3'", "item: 三", "item: 三"),
         ("not_one_of", "kind: statute", "kind: rumour", "  kind: rumour"),
         ("not_a_date", "from: '2022-01-01'", "from: '20220101'", "  in_force"),
@@ -108,6 +109,9 @@ def test_a_sound_list_has_no_findings() -> None:
         ("term_of_nobody", "    厚生労働大臣: {kinds: [厚生労働大臣]}", "    厚生労働大臣: {kinds: []}", "    厚生労働大臣:"),
         ("term_not_as_defined", "    市町村長: {kinds: [市長, 町村長, 特別区の区長]}", "    市町村長: {kinds: [市長, 町村長]}", "    市町村長: {kinds"),
         ("kind_unknown", "厚生労働大臣: {kinds: [厚生労働大臣]}", "厚生労働大臣: {kinds: [厚生大臣]}", "    厚生労働大臣:"),
+        ("kinds_in_a_circle", "    市町村長: {members: [市長, 町村長, 特別区の区長]}", "    市町村長: {members: [甲]}\n    甲: {members: [市町村長]}", "    市町村長: {members"),
+        ("kinds_in_a_circle", "    市町村長: {members: [市長, 町村長, 特別区の区長]}", "    市町村長: {members: [市町村長]}", "    市町村長: {members"),
+        ("no_rows", STATUTE[STATUTE.index("rows:"):], "rows: []\n", "rows: []"),
         ("item_twice", "item: '3'", "item: '1'", "- item: '1'\n  inquirer: 市町村長"),
         ("items_gap", "- item: '2'\n  deleted: true\n", "", "rows:"),
         ("row_never_in_force", "  affair: 別の事務", "  affair: 別の事務\n  in_force: {from: '2025-01-01', to: null}", "  in_force: {from: '2025"),
@@ -122,6 +126,7 @@ def test_a_sound_list_has_no_findings() -> None:
         ("empty", STATUTE, "", None),
         ("too_large", "title: 架空の法", "title: " + "架" * 4_200_000, None),
         ("too_deep", "title: 架空の法", "title: " + "[" * 30 + "]" * 30, None),
+        ("too_deep", "title: 架空の法", "title: " + "[" * 200_000, "  title: "),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(code: str, old: str, new: str, at: str | None) -> None:

@@ -300,3 +300,45 @@ def test_a_version_that_never_comes_is_shown_so(
     assert "版 3 が代わる" in capsys.readouterr().out
     heads = [versions.read_head(one.head) for one in signed]
     assert "版 2（2999-12-10 から）は効力を生じません" in published_text(heads[2], heads[1:2])
+
+
+def test_two_files_of_one_basis_are_a_mistake_and_both_are_looked_at(
+    lists: Lists, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(
+        ORDINANCE.read_text(encoding="utf-8").replace("[地方税関係情報, 住民票関係情報]", "[戸籍関係情報]")
+    )
+
+    for files in ([wrong, ORDINANCE], [ORDINANCE, wrong]):
+        assert lists("lint", *map(str, files), "--json") == FAILED
+        found = json.loads(capsys.readouterr().out)["findings"]
+        assert [(one["file"], one["line"]) for one in found if one["code"] == "basis_twice"] == [(str(files[1]), 3)]
+        assert [one["file"] for one in found if one["code"] == "beyond_the_statute"] == [str(wrong)]
+
+
+def test_a_file_that_ends_the_reader_is_refused_with_its_line(
+    lists: Lists, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / "deep.yaml"
+    deep.write_text("basis:\n  id: " + "[" * 200_000, encoding="utf-8")
+
+    assert lists("lint", str(deep)) == FAILED
+    assert f"{deep}:2: " in capsys.readouterr().out
+    assert lists("diff", str(deep), "1") == BAD_INPUT
+    assert f"{deep}:2: " in capsys.readouterr().err
+
+
+def test_rows_of_two_bases_are_paired_whichever_comes_first(lists: Lists, capsys: pytest.CaptureFixture[str]) -> None:
+    def found(before: str, after: str) -> dict[str, list[dict[str, str]]]:
+        assert lists("diff", before, after, "--json") == FAILED
+        document: dict[str, list[dict[str, str]]] = json.loads(capsys.readouterr().out)
+        return document
+
+    there, back = found("beppyo2-2022", "meirei-2024"), found("meirei-2024", "beppyo2-2022")
+    assert there["changed"]
+    assert {(one["after"], one["before"]) for one in back["changed"]} == {
+        (one["before"], one["after"]) for one in there["changed"]
+    }
+    assert [one["id"] for one in back["added"]] == [one["id"] for one in there["removed"]]
+    assert back["same"] == there["same"]

@@ -56,6 +56,8 @@ PERMIT_REVOKED: Final = "permit_revoked"
 REMEMBERED: Final = commit_step("core", "presentation.remembered")
 RELAYED: Final = commit_step("core", "provision.relayed")
 TURNED_AWAY: Final = commit_step("core", "presentation.refused")
+_MOST_FORGERIES: Final = 8
+"""On record for one permit: a provider that forges more of them is known well enough."""
 
 
 class ProviderAnswer(Struct):
@@ -85,6 +87,7 @@ class Relay:
     clock: Clock
     under_way: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, datetime] = field(default_factory=dict)
+    forged: dict[str, tuple[datetime, frozenset[str]]] = field(default_factory=dict)
 
     def withdraw(self, permit: StoredPermit, now: datetime) -> bool:
         """From now on nobody presents this permit; False when somebody is at it. Remembered until its `answer_by`."""
@@ -214,6 +217,7 @@ class Relay:
             return refused(reason)
         outcome = self._checked(permit, answer.outcome, answer.signature, answer.sealed, now)
         if outcome is None or answer.outcome is None or answer.signature is None:
+            await self._record_forgery(permit, "provider_answer_malformed", answer.outcome, answer.signature, now)
             return retry("provider_answer_malformed")
         if not await self._record(permit, presented, outcome, answer.outcome, now):
             return refused("outcome_conflict")
@@ -240,6 +244,7 @@ class Relay:
             return refused(reason)
         outcome = self._checked(permit, late.outcome, late.signature, late.sealed, now)
         if outcome is None:
+            await self._record_forgery(permit, "outcome_malformed", late.outcome, late.signature, now)
             return refused("outcome_malformed")
         channel = self.outcomes.get(permit.inquirer)
         if channel is None:
@@ -335,6 +340,19 @@ class Relay:
         )
         if not isinstance(await self.committer.apply(Commit(step=RELAYED, guard=guard, entries=(entry,))), Lost):
             relayed("refused", self._label(permit, now))
+
+    async def _record_forgery(
+        self, permit: StoredPermit, reason: str, outcome: bytes | None, signature: bytes | None, now: datetime
+    ) -> None:
+        """Record what its provider sent as an outcome and is none: the same bytes once (once more after a restart), and no more than `_MOST_FORGERIES`."""
+        for permit_id in [name for name, (until, _) in self.forged.items() if until < now]:
+            del self.forged[permit_id]
+        sent = digest(bind(outcome or b"", signature or b""))
+        _, known = self.forged.get(permit.permit_id, (now, frozenset[str]()))
+        if sent in known or len(known) >= _MOST_FORGERIES:
+            return
+        self.forged[permit.permit_id] = (max(permit.answer_by, now), known | {sent})
+        await self._turn_away(permit, permit.provider, reason, now)
 
     async def _turn_away(self, permit: StoredPermit, actor: str, reason: str, now: datetime) -> None:
         """Record that a permit once issued was refused, or that something under it was."""

@@ -34,7 +34,7 @@ _SQL = sql.load("gateway.intermediate_server.operations")
 _POST: Final = Statement("post_notice", _SQL["post_notice"])
 _WITHDRAW: Final = Statement("withdraw_notice", _SQL["withdraw_notice"])
 _CHANGED: Final = commit_step("intermediate", "notices.changed")
-_NUMBER: Final = re.compile(r"\d{10}")
+_NUMBER: Final = re.compile(r"[0-9]{10}")
 NoticeId = Annotated[str, Meta(pattern=r"^N[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 
 

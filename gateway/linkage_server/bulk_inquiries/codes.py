@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import yaml
 
+from codebook import yaml_depth
 from codebook.layouts import Layout
 from gateway.linkage_server import free_text
 from transport.register import Register
@@ -58,6 +59,7 @@ def parse(
 ) -> Codes:
     """From the YAML text of the codes and that of the designated cities. `agencies`: 機関コード → agency id. Raises CodesError."""
     try:
+        yaml_depth.check(text)
         raw = yaml.load(text, Loader=yaml.CSafeLoader)
         procedures = {
             (_code(affair["code"]), _code(procedure["code"])): Procedure(

@@ -11,12 +11,14 @@ from msgspec import Meta, field
 
 from adapters.jlis_mock.dishonest import Bend
 from evidence.access_analysis import Rule
+from evidence.entry import EntryKind
 from gateway.demonstration import refusing
 from gateway.demonstration.another_vendor import AGENCY
 from gateway.demonstration.callers import UnexpectedAnswerError
 from gateway.demonstration.refusing import CORE, DESK, INQUIRER, PROVIDER
 from gateway.demonstration.scene import Scene
 from gateway.demonstration.stage import WARD, fresh_key
+from gateway.intermediate_server.inquiry.states import State
 from gateway.scenarios import refusals
 from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
@@ -28,6 +30,8 @@ _SOON: Final = timedelta(minutes=1)
 _DECIDE: Final = f"/{WARD}/held-provisions/decide"
 BENDS: Final = tuple(bend.value for bend in Bend)
 _PARTY: Final = Told("party", ("inquirer", "core", "provider", "desk"))
+_CATCHES: Final = {State.ABORTED: "inquirer", State.REFUSED: "provider"}
+"""How an inquiry ends → who has ended it so, where the core has nothing against what the provider said."""
 PARTIES: Final = {INQUIRER: "inquirer", CORE: "core", PROVIDER: "provider", DESK: "desk"}
 
 
@@ -77,7 +81,7 @@ async def refused(play: Play, words: Refused) -> dict[str, Any]:
 
 
 async def peer(play: Play, words: Peer) -> dict[str, Any]:
-    """What the inquirer has of it: `permitted` when the core takes it for no answer; `recorded`: whether the end is in its log."""
+    """What the inquirer has of it: `permitted` when the core takes it for no answer. `by`: who caught it, and why; `recorded`: whether that is in their log."""
     scene, system = await play.scene(), play.system(words.asker)
     provider, question = scene.vendor.provider, play.driver.to_the_ward(play.people[words.about], system)
     question |= {"provider": AGENCY, "item": "42", "items": ["被保険者番号"]}
@@ -87,16 +91,20 @@ async def peer(play: Play, words: Peer) -> dict[str, Any]:
             answer = (await insisting(lambda: caller.inquire([question], wait_ms=3_000, key=fresh_key())))[0]
     finally:
         provider.bend = None
-    log = await play.driver.log_search(agency_of(play, words.asker), answer["inquiry_number"])
-    play.numbers.add(answer["inquiry_number"])
-    return {
-        "state": answer["state"],
-        "reason": answer["reason"],
-        "values": "other" if answer["values"] else "none",
-        "recorded": any(
-            one["kind"].startswith(f"inquiry.{answer['state']}") and one["reason"] == answer["reason"] for one in log
-        ),
-    }
+    number = answer["inquiry_number"]
+    play.numbers.add(number)
+    at_core = await play.driver.log_search("network", number)
+    by: str | None
+    caught = [one["reason"] for one in at_core if one["kind"] == EntryKind.PERMIT_REFUSED and one["actor"] == AGENCY]
+    if caught:
+        by, reason, recorded = "core", caught[0], True
+    else:
+        log = await play.driver.log_search(agency_of(play, words.asker), number)
+        by, reason = _CATCHES.get(answer["state"]), answer["reason"]
+        ends = [one for one in log if one["kind"].startswith(f"inquiry.{answer['state']}")]
+        recorded = reason is not None and any(one["reason"] == reason for one in ends)
+    values = "other" if answer["values"] else "none"
+    return {"state": answer["state"], "reason": reason, "by": by, "values": values, "recorded": recorded}
 
 
 def agency_of(play: Play, asker: str) -> str:
@@ -263,7 +271,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "peer": Verb(
         form=Form(
             words=Peer,
-            tells={"state": STATE, "reason": REASON, "values": VALUES, "recorded": FLAG},
+            tells={"state": STATE, "reason": REASON, "by": _PARTY, "values": VALUES, "recorded": FLAG},
             refers={"act": "bend", "about": "person", "asker": "asking"},
             staged=True,
             fits=_knows_whom_it_asks_about,

@@ -17,6 +17,7 @@ from gateway.data_folder import SKEW_FILE
 from gateway.scenarios.play import Play, Verb
 from gateway.scenarios.scenario import Form, Names, Only, Present, Told, Unfit, Words, something_left
 from gateway.scenarios.verbs.surroundings import SETTLE_S
+from gateway.surroundings import used_words
 from transport.clock import SharedOffset
 
 
@@ -150,10 +151,13 @@ VERBS: Final[Mapping[str, Verb]] = {
             refers={"between": "line"},
             only={
                 "ms": Only(
-                    lambda words: words.does is Bad.DELAY and words.times > 0,
+                    lambda words: "ms" in used_words(words.does, words.times, drawn=True),
                     "delay だけが使います / delay alone uses it",
                 ),
-                "share": Only(lambda words: words.times > 0, "times: 0 は終わりです / times: 0 ends it"),
+                "share": Only(
+                    lambda words: "share" in used_words(words.does, words.times, drawn=True),
+                    "times: 0 は終わりです / times: 0 ends it",
+                ),
             },
             moves=_bends,
         ),

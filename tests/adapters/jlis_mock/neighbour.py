@@ -75,7 +75,9 @@ class Neighbours:
         if disposition == "retry":
             return {"retry": "busy"}
         answer = self.outcome(agency, claims, public_key, disposition)
-        if disposition != "held":
+        if disposition == "forged":  # other bytes each time, signed by nobody
+            answer["signature"] = _text(bytes(64))
+        elif disposition != "held":
             self.answered[claims["permit_id"]] = (seen, answer)
         return answer
 

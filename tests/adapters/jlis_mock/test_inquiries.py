@@ -208,6 +208,31 @@ async def test_an_outcome_with_a_foreign_signature_goes_no_further(around: Surro
     late = {"permit_id": permit_claims(token)["permit_id"], **outcome, "signature": forged["signature"]}
     answers = await around.items("naikaku", f"{around.url}/late-outcomes", [late])
     assert answers == [{"refused": {"reason": "outcome_malformed"}}]
+    again = await around.items("naikaku", f"{around.url}/late-outcomes", [late])
+    assert again == answers
+    _issued, recorded = await around.entries(signed.inquiry_number)
+    assert (recorded["kind"], recorded["reason"], recorded["actor"]) == (
+        "permit.refused",
+        "outcome_malformed",
+        "naikaku",
+    )
+
+
+async def test_a_forged_answer_is_recorded_against_its_provider_and_the_inquirer_asks_again(
+    around: Surroundings,
+) -> None:
+    """SC-6: who only hangs leaves no such record. What is forged ever anew is on record eight times at the most."""
+    signed, token = await permitted(around)
+    around.neighbours.dispositions += ["forged"] * 10
+    peer = around.peer("setagaya")
+    forged = [await peer.present(token, signed) for _ in range(10)]
+    assert forged == [{"retry": "provider_answer_malformed"}] * 10
+    entries = (await around.entries(signed.inquiry_number))[1:]
+    assert {(one["kind"], one["reason"], one["actor"]) for one in entries} == {
+        ("permit.refused", "provider_answer_malformed", "naikaku")
+    }
+    assert len(entries) == 8
+    assert "outcome" in await peer.present(token, signed)
 
 
 async def test_a_core_that_mints_a_second_permit_reaches_the_provider_with_another_person(around: Surroundings) -> None:

@@ -85,3 +85,15 @@ async def test_what_cannot_be_done_is_said_in_one_line_and_changes_nothing(data,
     assert said in told
     assert len(told.splitlines()) == 1
     assert await world.rows("select 1 from log_entry where kind = 'client.administered'") == []
+
+
+@pytest.mark.parametrize("taken", [{"linkage": "https://127.0.0.1:8441"}, {"agency": "suginami", "client_secret": "x"}])
+async def test_a_client_takes_nobodys_file(data, taken, capsys):
+    """What lies in clients/ already, of another agency or of the folder itself, stays as it is."""
+    world, folder = data
+    path = folder / "clients" / "addresses.json"
+    path.write_text(json.dumps(taken))
+    assert await run(folder, "add", "addresses", "--system", "zeimu", "--staff", "op-1") == 3
+    assert "this id is or was taken" in capsys.readouterr().err
+    assert json.loads(path.read_bytes()) == taken
+    assert await world.rows("select 1 from log_entry where kind = 'client.administered'") == []

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
+
 import pytest
 
 from adapters.jlis_mock.faults import FaultBoard, Faults, Switch
 from adapters.jlis_mock.lines import Bad
 from gateway.__main__ import main
+from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT
-from gateway.faults_command import WHO_CATCHES
+from gateway.faults_command import WHO_CATCHES, add_arguments
+from gateway.faults_command import _mistake as wrong_words
 
 
 def test_it_is_said_of_every_fault_who_catches_it():
@@ -82,3 +87,37 @@ def test_a_count_ends_a_share():
     board = FaultBoard()
     board.set({"swap_key": 3, "share": 50})
     assert sum(board.take(Switch.SWAP_KEY) for _ in range(400)) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "idle"),
+    [
+        (["swap_key", "--ms", "700"], "--ms"),
+        (["swap_key", "--seed", "9"], "--seed"),
+        (["swap_key", "--times", "0", "--share", "30"], "--share"),
+        (["cut", "--line", "network:intermediate", "--ms", "5"], "--ms"),
+        (["cut", "--line", "network:intermediate", "--seed", "5"], "--seed"),
+        (["delay", "--line", "network:intermediate", "--times", "0", "--ms", "5"], "--ms"),
+    ],
+)
+def test_a_word_that_says_nothing_is_refused_as_in_a_scenario(words, idle, tmp_path):
+    assert idle in str(mistake(words, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["swap_key", "--share", "30", "--seed", "9"],
+        ["provider_down", "--each", "2"],
+        ["cut", "--line", "network:intermediate", "--share", "30", "--seed", "9"],
+        ["delay", "--line", "network:intermediate", "--ms", "5", "--seed", "9"],
+    ],
+)
+def test_a_word_that_says_something_is_taken(words, tmp_path):
+    assert mistake(words, tmp_path) is None
+
+
+def mistake(words: list[str], data: Path) -> str | None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return wrong_words(parser.parse_args(["set", *words]), DataFolder(data), ())

@@ -134,6 +134,10 @@ def test_a_good_one_is_read_with_the_lines_of_its_steps():
         ("hanako: {at:", "taro: {at: [], account: given}\n  hanako: {at:", [(4, "holder_missing")]),
         ("steps:", "scenario: again\nsteps:", [(5, "not_yaml")]),
         ("people:\n", "people:\n\t", [(4, "not_yaml")]),
+        ("  - recorded:", "  - pause\n  - recorded:", [(9, "form")]),
+        ("steps:", "  taro: setagaya\nsteps:", [(5, "form")]),
+        ("kinds: [permit.issued]", "kinds: [permit.issued]\n  - ? [a, b]\n    : {}", [(14, "not_yaml")]),
+        ("says:", "cites: [番号法２条]\nsays:", [(2, "name_unknown")]),
     ],
 )
 def test_a_mistake_is_named_by_its_line(old, new, where):
@@ -309,7 +313,7 @@ def test_a_case_that_needs_somebody_on_stage_is_refused_without_them():
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("", "form"), ("- 1\n", "form"), ("[" * 5_000, "not_yaml"), ("\x00", "not_yaml"), ("# " + "x" * 300_000, "too_large"),
+        ("", "form"), ("- 1\n", "form"), ("scenario: " + "[" * 200_000, "not_yaml"), ("[" * 5_000, "not_yaml"), ("\x00", "not_yaml"), ("# " + "x" * 300_000, "too_large"),
         ("scenario: a\nsays: b\nsteps: []\n", "steps_count"),
         ("scenario: a\nsays: b\nsteps:\n" + "  - pause: {}\n" * (MOST_STEPS + 1), "steps_count"),
         ("scenario: a\nsays: b\nsteps: [1]\n", "form"), ("scenario: &a [*a]\nsays: b\nsteps: []\n", "not_yaml"),

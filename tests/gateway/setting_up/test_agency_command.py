@@ -229,7 +229,7 @@ def test_an_agency_whose_set_up_fails_is_not_there(running, monkeypatch, capsys)
     before = running.data.register.read_bytes()
     text = HOSTED.replace("kawasaki", "kofu").replace("101", "107").replace("川崎", "甲府")
     assert sekisho(running, "add", written(running, text)) == UNREACHABLE
-    assert "nothing was changed" in capsys.readouterr().err
+    assert "does not count yet" in capsys.readouterr().err
     assert not (running.data.agencies / "kofu.yaml").exists()
     assert running.data.register.read_bytes() == before
     monkeypatch.delenv("SEKISHO_DSN")

@@ -40,3 +40,12 @@ def test_a_provider_that_knows_nobody_under_a_code_has_seen_no_integrated_number
     text = page(of(tmp_path, three))
     assert ("それが指す団体内統合宛名番号 ●●●●" in text) is found
     assert ("それが指す人には行き着いていない" in text) is not found
+
+
+def test_whoever_asks_for_another_is_named_with_them(tmp_path):
+    """委任: the lead, the heads of the lanes and what each saw name both."""
+    shown = page(of(tmp_path, provided(inquirer_for="koiki", provider_for="tokyo")))
+    assert shown.count("杉並区長（koikiのため）") == 3
+    assert shown.count("世田谷区長（tokyoのため）") == 3
+    assert "suginami (for koiki) asked setagaya (for tokyo)" in shown
+    assert "のため）" not in page(of(tmp_path, provided()))

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pages import templates
+from gateway.tracing import lanes
 from gateway.tracing.page import page
+from tests.gateway.scenarios.test_scenario_forms import said_on_the_way_of_an_inquiry
 from tests.gateway.tracing.test_page import Elements, of, provided
 
 HOSTILE = (
@@ -60,3 +62,8 @@ def test_the_page_fetches_and_runs_nothing(tmp_path):
 def test_a_template_that_misses_a_value_is_an_error_and_not_a_hole():
     with pytest.raises(KeyError):
         templates.load("gateway.tracing").fill("fact", name="a")
+
+
+def test_every_reason_that_a_server_may_refuse_an_inquiry_for_is_said_in_words():
+    said = said_on_the_way_of_an_inquiry() | {"provider_answer_malformed"}
+    assert [code for code in sorted(said) if lanes.reason(code) == code] == []
