@@ -69,9 +69,9 @@ update review_decision set state = 'voided', ended_at = $1, ended_by = 'restore'
 where state in ('proposed', 'approved', 'withdrawing')
 
 -- name: look_for_codes
--- What became of their codes since is asked of the intermediate server.
+-- What became of their codes since is asked of the intermediate server; whoever was to be given another code is asked about by the message of that as before.
 update code_standing set state = 'requested', reason = null, message_id = null, tries = 0, next_at = $1, changed_at = $1
-where state in ('bound', 'replacing')
+where state = 'bound'
 
 -- name: forget_files
 with forgotten as (

@@ -28,6 +28,7 @@ from gateway.linkage_server.outbound import (
     Answer,
 )
 from gateway.linkage_server.tenant import Agency
+from storage.database import Connection
 from storage.fault_points import declare
 
 STATES_STEP: Final = declare("linkage", "commit.code_states")
@@ -68,22 +69,28 @@ async def follow_page(agency: Agency, rules: Rules, after: int, now: datetime) -
     return changed[-1].revision
 
 
-async def _look_again(agency: Agency, rules: Rules, numbers: Sequence[int], now: datetime) -> None:
-    """Whoever was cancelled and wants a code again: the number was corrected, the person came back meanwhile."""
-    async with agency.database.inside(agency.tenant) as connection:
-        await store.lock_standings(connection)
-        changed = await store.these_people(connection, numbers)
-        going = {one.number: to for one in changed if (to := follow(one.person, one.held, rules, now)) is not None}
-        await store.put_standings(connection, going, now)
+async def _look_again(connection: Connection, rules: Rules, numbers: Sequence[int], now: datetime) -> None:
+    """Whoever was cancelled and wants a code again, or was merged meanwhile: the number was corrected, the person came back."""
+    changed = await store.these_people(connection, numbers)
+    going = {one.number: to for one in changed if (to := follow(one.person, one.held, rules, now)) is not None}
+    await store.put_standings(connection, going, now)
 
 
 # --- what is due
 
 
-async def _keep(agency: Agency, moves: Sequence[tuple[int, Standing, Standing]], now: datetime) -> set[int]:
+async def _keep(
+    agency: Agency, moves: Sequence[tuple[int, Standing, Standing]], now: datetime, *, again: Rules | None = None
+) -> set[int]:
+    """`again`: whoever is cancelled by this is looked at again in the same transaction, since nothing else looks at them until they change."""
     STATES_STEP.before.reached()
     async with agency.database.inside(agency.tenant) as connection:
+        if again is not None:
+            await store.lock_standings(connection)
         moved = await store.advance(connection, moves, now)
+        if again is not None:
+            cancelled = [number for number, _, after in moves if number in moved and after.state is State.CANCELLED]
+            await _look_again(connection, again, cancelled, now)
     STATES_STEP.after.reached()
     for number, before, after in moves:
         if number in moved and after.state is not before.state:
@@ -124,8 +131,7 @@ async def cancel_due(agency: Agency, rules: Rules, now: datetime) -> int:
         )
         for one, answer in zip(people, answers, strict=True)
     ]
-    await _keep(agency, moves, now)
-    await _look_again(agency, rules, [number for number, _, after in moves if after.state is State.CANCELLED], now)
+    await _keep(agency, moves, now, again=rules)
     return len(people)
 
 

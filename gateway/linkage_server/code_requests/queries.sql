@@ -32,19 +32,21 @@ select run_id, started_at, hastening_after, opened_anew from code_run where stat
 -- name: hasten
 -- The next people, by integrated number: a run asks at once for everybody who has no code, and anew for those whose request may have been lost; not
 -- for those in a file under way, nor for whoever has moved since it began. $4: whether codes may have been lost: then those who have one are asked about
--- too, whoever was given another one by the message of that. Returns the last of a full page.
+-- too, whoever was given another one by the message of that, and of a merge is told again: the bars that went with it are lost as well. Returns the last
+-- of a full page.
 with page as materialized (
     select integrated_number from code_standing where integrated_number > $2 order by integrated_number limit $3),
 hastened as (
     update code_standing c set
-        state = case when c.state in ('requested', 'refused') then 'none' when c.state <> 'bound' then c.state when c.message_id is null then 'requested'
-            else 'replacing' end,
+        state = case when c.state in ('requested', 'refused') then 'none' when c.state = 'cancelled' then 'cancelling' when c.state <> 'bound' then c.state
+            when c.message_id is null then 'requested' else 'replacing' end,
         reason = case when c.state = 'refused' then null when c.state <> 'bound' or c.message_id is null then c.reason
             when starts_with(c.message_id, 'number/') then 'number_changed' else 'resident_record_changed' end,
         tries = 0, next_at = $1, changed_at = $1
     from page
     where c.integrated_number = page.integrated_number
-        and (c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') or $4 and c.state = 'bound')
+        and (c.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
+            or $4 and (c.state = 'bound' or c.state = 'cancelled' and c.reason = 'merged'))
         and c.changed_at <= $1 and (c.state <> 'none' or c.next_at > $1)
         and not exists (select from code_request_line l where l.integrated_number = c.integrated_number))
 select case when count(*) = $3 then max(integrated_number) end from page

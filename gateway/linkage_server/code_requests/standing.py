@@ -28,10 +28,10 @@ class State(StrEnum):
 
 MOVES: Final[Mapping[State, frozenset[State]]] = {
     State.WITHOUT_INDIVIDUAL_NUMBER: frozenset({State.NONE, State.CANCELLING, State.CANCELLED}),
-    State.NONE: frozenset({State.REQUESTED, State.BOUND, State.REFUSED, State.CANCELLING}),
-    State.REQUESTED: frozenset({State.NONE, State.BOUND, State.REFUSED, State.CANCELLING}),
+    State.NONE: frozenset({State.REQUESTED, State.BOUND, State.REFUSED, State.REPLACING, State.CANCELLING}),
+    State.REQUESTED: frozenset({State.NONE, State.BOUND, State.REFUSED, State.REPLACING, State.CANCELLING}),
     State.BOUND: frozenset({State.NONE, State.REPLACING, State.CANCELLING}),
-    State.REFUSED: frozenset({State.NONE, State.REQUESTED, State.BOUND, State.CANCELLING}),
+    State.REFUSED: frozenset({State.NONE, State.REQUESTED, State.BOUND, State.REPLACING, State.CANCELLING}),
     State.REPLACING: frozenset({State.NONE, State.BOUND, State.CANCELLING}),
     State.CANCELLING: frozenset({State.CANCELLED}),
     State.CANCELLED: frozenset({State.NONE, State.WITHOUT_INDIVIDUAL_NUMBER, State.CANCELLING}),
@@ -105,7 +105,8 @@ def follow(  # noqa: PLR0911 (one return for each rule)
     """Where the person's standing goes now; None: it stays.
 
     A lost or corrected number cancels first: the code that came of it may be another person's. Of a merge the intermediate server is told whether there
-    ever was a code or not: what is barred at the one number is barred at the other.
+    ever was a code or not: what is barred at the one number is barred at the other. Of a lawful change too: whoever is asked about after a restore may
+    have a code all the same, and whoever has none is asked for then.
     """
     ground = end_of(person, rules)
     if held is None:
@@ -123,8 +124,6 @@ def follow(  # noqa: PLR0911 (one return for each rule)
         return _ended(held, Ground.LINK_UNDONE, now)
     if not person.lawfully_changed:
         return _ended(held, Ground.NUMBER_CORRECTED, now)
-    if held.state not in {State.BOUND, State.REPLACING}:
-        return Standing(state=State.NONE, number_index=person.number_index, next_at=now)
     return Standing(
         state=State.REPLACING,
         reason=Ground.NUMBER_CHANGED,

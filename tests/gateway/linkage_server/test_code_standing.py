@@ -87,10 +87,15 @@ def test_a_move_out_and_a_death_end_nothing_unless_the_agency_says_so(state):
     assert goes(replace(LIVING, state=state), held(State.BOUND)) is None
 
 
-def test_a_lawful_change_of_the_number_replaces_a_code_and_renews_a_request():
+@pytest.mark.parametrize("state", [State.NONE, State.REQUESTED, State.BOUND, State.REFUSED, State.REPLACING])
+def test_a_lawful_change_of_the_number_replaces_the_code_that_there_may_be(state):
     changed = replace(LIVING, number_index=B, lawfully_changed=True)
-    assert goes(changed, held(State.BOUND)) == (State.REPLACING, Ground.NUMBER_CHANGED)
-    assert goes(changed, held(State.REQUESTED)) == (State.NONE, None)
+    assert goes(changed, held(state)) == (State.REPLACING, Ground.NUMBER_CHANGED)
+    assert State.REPLACING in MOVES[state] | {state}
+
+
+def test_each_replacement_has_a_message_of_its_own_that_says_nothing_of_the_number():
+    changed = replace(LIVING, number_index=B, lawfully_changed=True)
     first, second = [follow(changed, held(State.BOUND), RULES, NOW).message_id for _ in range(2)]
     assert first != second
     assert B.hex() not in first

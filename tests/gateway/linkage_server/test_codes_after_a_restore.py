@@ -1,10 +1,14 @@
-"""A restored intermediate server has lost the codes that came since its backup: everybody is asked about once more (SC-15, LS-4; docs/adr/0105)."""
+"""A restored intermediate server has lost the codes that came since its backup: everybody is asked about once more (SC-15, LS-4; docs/adr/0105).
+
+And what a restored linkage server asks of codes.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.gateway.linkage_server.test_codes_continuous import BOUND, ORDERS, order, standing
+from gateway.linkage_server.backups import restoring
+from tests.gateway.linkage_server.test_codes_continuous import BOUND, ORDERS, change, order, standing
 from tests.support.resident_files import four_items, individual_number, load, person
 
 OPENED = "insert into peer_checkpoint (origin, size, note, seen_at) values ($1, 1, 'note', now())"
@@ -66,6 +70,44 @@ async def test_ls_4_another_code_that_was_lost_with_a_restore_comes_again_under_
         await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~1/2026")
         assert await a_run(caller, "k3") == 2
         assert len(ward.neighbours.replaced) == 1
+
+
+async def test_sc_4_a_merge_is_told_again_after_a_restore_that_lost_the_bars_which_it_carried(ward):
+    """Told once before: without that a run tells nobody of it again."""
+    told, answered = [], ward.neighbours._cancellation
+    ward.neighbours._cancellation = lambda item: (told.append(item), answered(item))[1]
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(1), person(2)])
+        assert await a_run(caller, "k1") == 2
+        gone, lives = await number_of(ward, 1), await number_of(ward, 2)
+        await change(ward, 1, "merged_into = $2", int(lives))
+        assert await a_run(caller, "k2") == 1
+        assert await a_run(caller, "k3") == 1
+        merge = {"integrated_number": gone, "reason": "merged", "lives_on": lives}
+        assert told == [merge]
+        await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~1/2026")
+        assert await a_run(caller, "k4") == 1
+        assert told == [merge, merge]
+        assert await standing(ward) == {1: ("cancelled", "merged"), 2: BOUND}
+
+
+async def test_ls_4_another_code_that_is_on_its_way_comes_after_a_restore_of_the_linkage_server(ward):
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(1), person(2)])
+        assert await a_run(caller, "k1") == 2
+    async with ward.served(continuous_codes=False) as caller:
+        ward.neighbours.away = {"code-replacements"}
+        await order(caller, "replace", await caller.token(), "o1", 1, ground="resident_record_changed")
+        want = {1: ("replacing", "resident_record_changed"), 2: BOUND}
+        assert await standing(ward, want) == want
+    async with ward.connected() as admin:
+        now = await admin.fetchval("select now()")
+        await admin.execute(restoring._SQL["look_for_codes"], now)
+    assert await standing(ward) == {1: ("replacing", "resident_record_changed"), 2: ("requested", None)}
+    ward.neighbours.away = set()
+    async with ward.served():
+        assert await standing(ward, want := {1: BOUND, 2: BOUND}) == want
+    assert len(ward.neighbours.replaced) == 1
 
 
 @pytest.mark.parametrize(

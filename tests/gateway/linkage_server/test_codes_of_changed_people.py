@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 
+from tests.gateway.linkage_server.test_codes_after_a_restore import OPENED
 from tests.gateway.linkage_server.test_codes_continuous import BOUND, standing
 from tests.gateway.linkage_server.test_people_changes import day, loaded
 from tests.support.change_files import change, registering, take, with_juki
+from tests.support.linkage_world import start_process, write_role
 from tests.support.resident_files import four_items, individual_number
 
 
@@ -88,6 +91,47 @@ async def test_a_change_of_the_number_that_is_taken_back_ends_the_code_and_asks_
     assert found == {1: BOUND, 2: BOUND}
     assert list(ward.neighbours.cancelled.values()) == ["number_corrected"]
     assert ward.neighbours.requests[-1]["individual_number"] == individual_number(1)
+
+
+async def test_a_server_that_dies_when_a_code_has_ended_asks_under_the_right_number_all_the_same(ward):
+    """Nothing else looks at the person until they change again."""
+    async with ward.served():
+        await loaded(ward, 1)
+        await standing(ward, {1: BOUND})
+        wrong = [change("a", 1, "individual_number_change", day(-1), individual_number=individual_number(50))]
+        assert await take(ward, wrong, name="wrong.csv") == [("applied", "")]
+        await settled(ward, lambda: len(ward.neighbours.replaced) == 1)
+        await standing(ward, {1: BOUND})
+    async with ward.served(continuous_codes=False):
+        back = [change("b", 1, "cancellation", day(), cancels="a")]
+        assert await take(ward, back, name="back.csv") == [("applied", "")]
+    async with ward.neighbours.running(ward.neighbour_identity) as url:
+        write_role(ward, {"resident_network": url, "intermediate/setagaya": url})
+        process = await start_process(ward, "linkage.commit.code_states.after")
+        async with asyncio.timeout(60):
+            assert await process.wait() == -signal.SIGKILL
+    assert list(ward.neighbours.cancelled.values()) == ["number_corrected"]
+    async with ward.served():
+        assert await standing(ward, {1: BOUND}) == {1: BOUND}
+    assert ward.neighbours.requests[-1]["individual_number"] == individual_number(1)
+
+
+async def test_a_lawful_change_while_everybody_is_asked_about_after_a_restore_replaces_the_code(ward):
+    async with ward.served():
+        await loaded(ward, 1)
+        await standing(ward, {1: BOUND})
+    await ward.rows(OPENED, "sekisho.example/setagaya/intermediate~1/2026")
+    ward.neighbours.away = {"code-status", "code-replacements"}
+    async with ward.served():
+        assert await standing(ward, {1: ("requested", None)}) == {1: ("requested", None)}
+        changed = [change("a", 1, "individual_number_change", day(), individual_number=individual_number(50))]
+        assert await take(ward, changed, name="day.csv") == [("applied", "")]
+        followed = await standing(ward, {1: ("replacing", "number_changed")}, seconds=5)
+        ward.neighbours.away = set()
+        await settled(ward, lambda: len(ward.neighbours.replaced) == 1)
+        assert await standing(ward, {1: BOUND}) == {1: BOUND}
+    assert followed == {1: ("replacing", "number_changed")}
+    assert ward.neighbours.requests[-1]["individual_number"] == individual_number(50)
 
 
 async def test_a_name_or_address_asks_nobody_about_codes(ward):
