@@ -12,7 +12,7 @@ from codebook import yaml_depth
 _MAP: Final = "tag:yaml.org,2002:map"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 NOT_YAML: Final = "this is not YAML"
-TOO_DEEP: Final = f"it is nested deeper than {yaml_depth.DEEPEST} levels"
+TOO_DEEP: Final = f"it is nested deeper than {yaml_depth.DEEPEST} levels, or its aliases stand for too much"
 KEY_NOT_TEXT: Final = "a key is a list or a mapping"
 KEY_TWICE: Final = "a key stands twice"
 VALUE_BROKEN: Final = "there is no such day, time or number"

@@ -30,7 +30,9 @@ _BACKWARDS: Final = (
 )
 LATEST: Final = datetime(2122, 12, 31, tzinfo=JST)
 """How far a simulation's clock goes: whatever is made then still has an end."""
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=JST)
 _TOO_FAR: Final = f"{LATEST:%Y-%m-%d} より後にはできません / no simulation goes further than that day"
+_TOO_EARLY: Final = f"{EARLIEST:%Y-%m-%d} より前にはできません / no simulation begins before that day"
 _NO_INSTANT: Final = (
     "日時は 2024-05-27T00:00 のように書いてください（日本時間。+09:00 や Z も可） / an instant such as 2024-05-27T00:00"
 )
@@ -116,6 +118,8 @@ def later(now: datetime, span: str) -> datetime:
 def _near(instant: datetime) -> datetime:
     if instant > LATEST:
         raise ClockWordsError(_TOO_FAR)
+    if instant < EARLIEST:
+        raise ClockWordsError(_TOO_EARLY)
     return instant
 
 

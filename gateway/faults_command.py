@@ -133,8 +133,8 @@ def _run(args: argparse.Namespace, data: DataFolder) -> int:
         return end(wrong, BAD_INPUT)
     switches, changes = _wanted(args, data)
     try:
+        shown = staff_calls.control(network, switches)  # first: where the network is away nothing is half done
         state = asyncio.run(lines.change(data.lines, changes)) if changes or _names(data) else {}
-        shown = staff_calls.control(network, switches)
         full = asyncio.run(_logs(args, data, hosting))
     except (asyncpg.PostgresError, EmbeddedPostgresError):
         return end(_NO_DATABASE, UNREACHABLE)

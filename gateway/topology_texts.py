@@ -50,7 +50,10 @@ MISTAKES: Final = {
         "項目の名前が並びか組です / a key is a list or a mapping",
         "名前は一つの文字にしてください / write one text as the key",
     ),
-    "too_deep": ("入れ子が深すぎます / nested too deep", "浅く書いてください / write it less deep"),
+    "too_deep": (
+        "入れ子が深すぎるか、別名が多すぎます / nested too deep, or too many aliases",
+        "浅く、別名を減らして書いてください / write it less deep, with fewer aliases",
+    ),
     "key_twice": ("同じ項目が二度あります / a key stands twice in one mapping", "片方を消してください / remove one"),
     "stands_twice": (
         "{what}: {thing} は {first} にもあります / stands there already",

@@ -45,6 +45,8 @@ class Bend(StrEnum):
     """Say that it has provided, and provide nothing."""
     NO_RECORDS = "no-records"
     """Seal something that is no answer."""
+    RECORDS_WITHOUT_FORM = "records-without-form"
+    """Seal an answer whose records are none: a reader who trusts their form falls over."""
     REFUSES_IN_OWN_WORDS = "refuses-in-own-words"
     """Refuse with a text that is no reason code, which must not get into anybody's records."""
 
@@ -85,7 +87,8 @@ class DishonestProvider(Provider):
         if self.bend is Bend.WITHOUT_ANSWER:
             return self._signed(claims, exchange, now, "provided")
         key = new_one_time_key().public if self.bend is Bend.SEALED_TO_ANOTHER else octets(item["public_key"])
-        whole = msgspec.json.encode([] if self.bend is Bend.NO_RECORDS else {"kind": "answered", "records": [RECORD]})
+        records = [{"items": 1}] if self.bend is Bend.RECORDS_WITHOUT_FORM else [RECORD]
+        whole = msgspec.json.encode([] if self.bend is Bend.NO_RECORDS else {"kind": "answered", "records": records})
         sealed = seal(key, payload_info(claims), Plaintext(whole))
         if self.bend is Bend.OF_ANOTHER_CONTEXT:
             claims = {**claims, "item": "999"}

@@ -15,7 +15,7 @@ from evidence.findings import Agreement, Report
 from evidence.verify import Export
 from gateway.data_folder import DataFolder
 from gateway.staff_calls import NotReachableError, RefusedError
-from gateway.tracing.decisions import JUDGING
+from gateway.tracing.decisions import JUDGING, OF_PROVIDER
 from gateway.tracing.settling import agreed, verified
 from gateway.tracing.sources import Source, Sources
 from gateway.verify_arguments import logs_of, trusted_keys
@@ -31,15 +31,17 @@ _NO_CLIENT: Final = "読むクライアントがない。sekisho clients add --g
 _ANALYSED: Final = "staff.analyse"
 ASKED: Final = (
     "kind", "list_digest", "inquirer", "provider", "inquirer_for", "provider_for", "basis", "item", "information", "reason",
+    "permit_id",
 )  # fmt: skip
 Question = tuple[str, ...]
-"""The hour, then what `ASKED` names; empty where the entry has none."""
+"""The hour, then what `ASKED` names; empty where the entry has none, and the permit where the answer does not go by its day."""
 
 
 @dataclass(slots=True)
 class Said:
     """What one log says. `unsaid`: places of staff's entries that leave out who, what, where or why; `asked`: questions to the list → place;
-    `released`: place → by whom; `deciders`: members of staff who were on record deciding on what was held; `backups`: place, staff, event (begun, made) and id of each.
+    `issued`: permit → the hour; `released`: place → by whom; `deciders`: members of staff who were on record deciding on what was held;
+    `backups`: place, staff, event (begun, made) and id of each.
     """
 
     first_at: str = ""
@@ -59,6 +61,7 @@ class Said:
     founded: Mapping[str, Any] = field(default_factory=dict)
     approvals: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     asked: dict[Question, str] = field(default_factory=dict)
+    issued: dict[str, str] = field(default_factory=dict)
     backups: list[tuple[str, str, str, str]] = field(default_factory=list)
 
 
@@ -188,6 +191,10 @@ def _read_exchange(said: Said, place: str, entry: Mapping[str, Any]) -> None:
             said.unsealed.append(place)
     if kind == EntryKind.PROVISION_RELEASED:
         said.released[place] = str(entry.get("actor"))
+    hour, permit_id = str(entry["at"])[:13], str(entry.get("permit_id") or "")
+    if kind == EntryKind.PERMIT_ISSUED:
+        said.issued[permit_id] = hour
     if kind in JUDGING and entry.get("list_digest"):
-        question = (str(entry["at"])[:13], *(str(entry.get(name) or "") for name in ASKED))
-        said.asked.setdefault(question, place)
+        *asked, _ = ASKED
+        by_permit = permit_id if kind.startswith(OF_PROVIDER) else ""
+        said.asked.setdefault((hour, *(str(entry.get(name) or "") for name in asked), by_permit), place)

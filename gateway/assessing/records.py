@@ -186,9 +186,10 @@ def list_again(logs: Logs, library: Library, parties: Mapping[str, Party]) -> Re
     broken: list[str] = []
     unknown: list[str] = []
     questions = 0
+    issued = {permit: hour for said in logs.said.values() for permit, hour in said.issued.items()}
     for said in logs.said.values():
         for question, place in said.asked.items():
-            same = _same(question, library, parties)
+            same = _same(question, issued, library, parties)
             questions += isinstance(same, bool)
             broken += (
                 [f"{place}: 記録は{'許可' if JUDGING[question[1]] else '不許可'}、リストは逆 (the list says otherwise)"]
@@ -205,13 +206,19 @@ def list_again(logs: Logs, library: Library, parties: Mapping[str, Party]) -> Re
     )
 
 
-def _same(question: Question, library: Library, parties: Mapping[str, Party]) -> bool | Unasked | None:
-    """None where the list was not the reason. Within an hour of midnight either day will do."""
+def _same(
+    question: Question, issued: Mapping[str, str], library: Library, parties: Mapping[str, Party]
+) -> bool | Unasked | None:
+    """None where the list was not the reason. Within an hour of midnight either day will do. `issued`: permit → the hour, by which its provider judges."""
     hour, *rest = question
     entry = dict(zip(ASKED, rest, strict=True))
     permitted = JUDGING[entry["kind"]]
     if not permitted and entry["reason"] not in set(Reason):
         return None
+    if entry["permit_id"]:
+        if entry["permit_id"] not in issued:
+            return Unasked.PERMIT
+        hour = issued[entry["permit_id"]]
     at = datetime.fromisoformat(f"{hour}:00:00+00:00")
     days = {legal_day(at), legal_day(at - timedelta(hours=1))}
     found = [asked_again({**entry, "basis": entry["basis"] or None}, day, library, parties) for day in days]

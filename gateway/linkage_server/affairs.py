@@ -86,11 +86,11 @@ def parse_affairs(text: str) -> Affairs:
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 0
         raise AffairsError(f"the file of affairs is not YAML: line {line}") from None
-    except yaml.YAMLError:
-        raise AffairsError("the file of affairs is not YAML") from None
     except msgspec.ValidationError as failure:
         # a configuration file of the agency: what msgspec says of it names places and types, nobody's data
         raise AffairsError(f"the file of affairs: {failure}") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a day that there is not
+        raise AffairsError("the file of affairs is not YAML") from None
     affairs: dict[str, Affair] = {}
     for written in read.affairs:
         if written.code in affairs:

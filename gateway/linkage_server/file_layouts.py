@@ -71,7 +71,7 @@ def parse_file_layouts(text: str) -> dict[str, FixedLayout]:
     try:
         yaml_depth.check(text)
         read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), dict[str, _Layout])
-    except (yaml.YAMLError, msgspec.ValidationError):
+    except (yaml.YAMLError, ValueError):  # of no such form, or a day that there is not
         raise FileLayoutsError(
             "not a map of channels to {unit, separator, fields: [{name, width, fill}]}; see file_layouts.yaml"
         ) from None

@@ -307,7 +307,7 @@ async def _register_clients_of(plan: SetUp, role: Role, config: RoleConfig, agen
             config,
             agency,
             system.id,
-            _client_secret(plan.data.client(system.id)),
+            _client_secret(plan.data.client(system.id), agency),
             system.id,
             system.scopes,
             may_use_individual_number=system.individual_number,
@@ -327,8 +327,10 @@ def _write_client(plan: SetUp, role: Role, agency: str, system: BusinessSystem, 
         role_files.write_json(path, role_files.client_document(agency, system, secret, url=url, ca=ca))
 
 
-def _client_secret(path: Path) -> Secret:
-    try:
-        return Secret(json.loads(path.read_bytes())["client_secret"].encode())
-    except FileNotFoundError:
-        return Secret(secrets.token_urlsafe(32).encode())
+def _client_secret(path: Path, agency: str) -> Secret:
+    """The secret of this agency's system; another one for a system of the same id whose agency has left: who kept its file signs in as nobody."""
+    with contextlib.suppress(FileNotFoundError):
+        found = json.loads(path.read_bytes())
+        if found["agency"] == agency:
+            return Secret(found["client_secret"].encode())
+    return Secret(secrets.token_urlsafe(32).encode())

@@ -28,7 +28,8 @@ JUDGING: Final = {
     EntryKind.PROVISION_REFUSED.value: False,
 }
 """Records of somebody who had looked at the list: with a yes of the list, or with a no of the list or of something else."""
-_OF_PROVIDER: Final = "provision."
+OF_PROVIDER: Final = "provision."
+"""Begins the kinds of records of a provider, who judges by the day on which the permit was issued."""
 _OF_DELEGATES: Final = {Reason.INQUIRES_OF_ITSELF.value, Reason.PIA_DUTY_NOT_MET.value}
 """What holds for whoever takes part, also in another's stead."""
 
@@ -40,11 +41,14 @@ class Unasked(StrEnum):
     AGENCY = "unknown agency"
     STANDING = "standing changed that day"
     """The register says by days when an agency was assessed (28条); what it was before or after on the day of a change is not known."""
+    PERMIT = "permit in no log"
+    """A provider judges by the day of the permit, which stands in the core's log."""
 
 
 UNASKED: Final = {
     Unasked.VERSION: "手元にない版のリスト",
     Unasked.AGENCY: "法令の区分を知らない機関",
+    Unasked.PERMIT: "許可証の発行の記録がなく、どの日の判定か分からない提供",
     Unasked.STANDING: "保護評価（28条）の記載がその日に変わり、登録簿からはその時刻を確かめられない",
 }
 
@@ -85,7 +89,7 @@ def decisions(records: Sequence[Recorded], library: Library, parties: Mapping[st
     """
     issued = next((one.at for one in records if one.kind == EntryKind.PERMIT_ISSUED), None)
     return [
-        _decision(one, issued if issued and one.kind.startswith(_OF_PROVIDER) else one.at, library, parties)
+        _decision(one, issued if issued and one.kind.startswith(OF_PROVIDER) else one.at, library, parties)
         for one in records
         if one.kind in JUDGING and one.entry.get("list_digest")
     ]

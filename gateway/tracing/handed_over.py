@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evidence.export import Header, LineBroken, LogParty, read_line
@@ -44,7 +45,9 @@ def with_exports(asked: Sources, files: Sequence[Path], trusted: Mapping[str, Tr
                 f" / does not verify: {wrong[0].detail}; `sekisho verify` tells more"
             )
         years[year] = path
+    left = {one.name: one.left_on for one in asked.logs}
     given = [_source(*log, years, trusted) for log, years in by_log.items()]
+    given = [replace(one, left_on=left.get(one.name)) for one in given]
     names = {one.name for one in given}
     return Sources(
         logs=(*(one for one in asked.logs if one.name not in names), *given),

@@ -148,7 +148,7 @@ def test_an_endless_document_is_refused() -> None:
         for before, name in zip("abcdefg", "bcdefgh", strict=True)
     )
 
-    assert only(bomb).code in {"too_deep", "key_unknown", "key_missing"}
+    assert only(bomb).code == "too_deep"
 
 
 def test_bases_must_not_overlap_nor_leave_a_gap() -> None:

@@ -48,6 +48,7 @@ from keys import labels
 from keys.binding import bind
 from keys.ring import Keyring
 from storage.committer import Commit, Committer, Lost, commit_step
+from storage.database import StorageUnavailableError
 from transport.channel import Channel, ChannelError, RefusedByPeerError
 from transport.clock import JST, Clock
 from transport.register import Register
@@ -352,7 +353,14 @@ class Relay:
         if sent in known or len(known) >= _MOST_FORGERIES:
             return
         self.forged[permit.permit_id] = (max(permit.answer_by, now), known | {sent})
-        await self._turn_away(permit, permit.provider, reason, now)
+        try:
+            await self._turn_away(permit, permit.provider, reason, now)
+        except StorageUnavailableError:
+            self.forged[permit.permit_id] = (
+                permit.answer_by,
+                known,
+            )  # the same bytes are recorded when they come again
+            raise
 
     async def _turn_away(self, permit: StoredPermit, actor: str, reason: str, now: datetime) -> None:
         """Record that a permit once issued was refused, or that something under it was."""

@@ -73,7 +73,10 @@ class Asking:
         if state != "answered" or not values:
             return {"state": "ready", "outcome": "nothing"}
         if process.information == RECORDS:
-            return {"state": "ready", "outcome": "answered", "file": values[0]["items"][_FILE]["value"]}
+            file = values[0]["items"].get(_FILE, {}).get("value")
+            if file is None:
+                return {"state": "ready", "outcome": "nothing"}
+            return {"state": "ready", "outcome": "answered", "file": file}
         return {"state": "ready", "outcome": "answered", "values": values}
 
 

@@ -112,6 +112,14 @@ def _goes_beyond(payload: bytes, wanted: Collection[str]) -> bool:
     return any(name not in wanted for record in records for name in record.get("items") or ())
 
 
+class _Record(msgspec.Struct):
+    """What a record is held to: its items are named, and each is a value or the reason of none."""
+
+    items: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    data_set: str | None = None
+    version: str | None = None
+
+
 class Payload(msgspec.Struct):
     """The opened content: `answered`, `empty_by_reason`, `no_such_person` or `no_replica`."""
 
@@ -125,6 +133,8 @@ _PAYLOAD = msgspec.json.Decoder(Payload)
 def read_payload(data: bytes) -> Payload:
     """Raises MessageBrokenError."""
     try:
-        return _PAYLOAD.decode(data)
+        payload = _PAYLOAD.decode(data)
+        msgspec.convert(payload.records, list[_Record])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageBrokenError("a payload that is not as documented") from None
+    return payload

@@ -154,16 +154,16 @@ class Ledger:
         wrong = self._refusal(record.operation, held, said)
         if wrong is not None:
             return wrong
-        if held is not None and told.latest is not None and told.latest < held.changed_at:
-            return Change(original=held, new_edition=False, reason=LineReason.OVERTAKEN)
         if said.deleted and held is not None:
             said = structs.replace(held.said, deleted=True, items={})
         if held is not None and held.said == said:
             return Change(original=held, new_edition=False)
+        if held is not None and told.latest is not None and told.latest < held.changed_at:
+            return Change(original=held, new_edition=False, reason=LineReason.OVERTAKEN)
         found = Original(
             said=said,
             edition=held.edition + 1 if held is not None else 1,
-            changed_at=told.earliest,
+            changed_at=told.earliest if held is None else max(told.earliest, held.changed_at),
             changed_by=by,
         )
         self.held[said.record_id] = found

@@ -22,7 +22,15 @@ from gateway.linkage_server.spool_rights import admit
 
 CHANNEL: Final = "business-information"
 HEADER_LINES: Final = 0
-_NOT_HELD: Final = frozenset({LineReason.ADDRESSEE_UNKNOWN, LineReason.RECORD_UNKNOWN, LineReason.PARENT_UNKNOWN})
+_NOT_YET: Final = frozenset(
+    {
+        LineReason.ADDRESSEE_UNKNOWN,
+        LineReason.RECORD_UNKNOWN,
+        LineReason.PARENT_UNKNOWN,
+        LineReason.RECORD_HAS_CHILDREN,
+    }
+)
+"""Of a line that another line, here or elsewhere, may let in."""
 
 
 async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> bytes | Rejected:
@@ -63,11 +71,11 @@ async def _take_in(outbox: Outbox, taken: Intake, sender: Sender, path: Path, en
 
 
 async def _take_in_anew(outbox: Outbox, taken: Intake, sender: Sender, path: Path, encoding: str) -> Intake:
-    """Lines that named what was not held are decided once more: it may have come meanwhile, in another file or further down (LS-2.2).
+    """Lines that named what was not held, or what others hung on, are decided once more: that may be otherwise now, by another file or further down (LS-2.2).
 
     The other lines keep their results. Returns the same intake when nothing is otherwise now.
     """
-    if not any(taken.counts.get(f"rejected:{reason}") for reason in _NOT_HELD):
+    if not any(taken.counts.get(f"rejected:{reason}") for reason in _NOT_YET):
         return taken
     with path.open("rb") as file:
         lines = lines_of(file)
@@ -75,7 +83,7 @@ async def _take_in_anew(outbox: Outbox, taken: Intake, sender: Sender, path: Pat
         while stored := await intake.results_after(outbox.agency, taken, after):
             after = stored[0][0]
             read = _read(after, list(islice(lines, len(stored))), encoding)
-            again = [line for line, found in zip(read, stored, strict=True) if found[2] in _NOT_HELD]
+            again = [line for line, found in zip(read, stored, strict=True) if found[2] in _NOT_YET]
             if again:
                 judged = await flow.judge(outbox.agency, again, sender)
                 taken, fresh = await flow.take_in(

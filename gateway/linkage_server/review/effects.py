@@ -172,7 +172,7 @@ async def _close_hold(work: Work) -> Given | None:
     state = {Kind.HOLD_LINK: "linked", Kind.HOLD_KEEP: "kept", Kind.HOLD_REFUSE: "refused"}[work.decision.kind]
     now = work.agency.clock()
     await store.close_hold(work.connection, hold.id, state, now)
-    if hold.row is not None and work.decision.kind is Kind.HOLD_LINK:
+    if hold.row is not None and work.decision.kind is not Kind.HOLD_REFUSE:
         await forget_earlier_rows(work.connection, hold.id, now)
     return given
 

@@ -73,12 +73,16 @@ from review_hold h join person_event e using (event_key)
 where h.hold_id = $1
 
 -- name: put_addressee
--- An addressee number as a held row of a load named it; one that is there means another person from now on.
+-- An addressee number as a held row of a load named it; one that is there means another person from now on, or the same one still, and then it
+-- keeps whom it meant before.
 insert into addressee (business_system_id, addressee_number, integrated_number, resident_kind, intake_id, known_since, came_at)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (business_system_id, addressee_number) do update
-set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null, merged_from = null,
-    known_since = excluded.known_since, came_at = excluded.came_at, revision = nextval('addressee_revision')
+set integrated_number = excluded.integrated_number, state = 'held', ended_on = null, replaced_by = null,
+    merged_from = case when addressee.integrated_number = excluded.integrated_number then addressee.merged_from end,
+    known_since = coalesce(excluded.known_since, case when addressee.integrated_number = excluded.integrated_number then addressee.known_since end),
+    came_at = coalesce(excluded.came_at, case when addressee.integrated_number = excluded.integrated_number then addressee.came_at end),
+    revision = nextval('addressee_revision')
 
 -- name: hold
 select hold_id, business_system_id, addressee_number, reason, differing, sealed, state, held_at, subject, event_key, effective_on, forgotten_at

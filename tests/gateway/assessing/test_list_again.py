@@ -37,6 +37,19 @@ def test_an_inquiry_in_anothers_stead_is_judged_again_as_that_others(said):
     assert asked(**said | {"inquirer_for": None, "provider_for": None}).verdict is Verdict.BROKEN
 
 
+def test_a_provider_is_judged_by_the_day_of_the_permit_and_not_by_that_of_its_record():
+    """Down over night, while the basis changes: what it provides in the morning was permitted the day before."""
+    entry = {"kind": K.PROVISION_MADE.value, "permit_id": "P1", **parties()}
+    other = (START - timedelta(days=1_000)).isoformat()[:13]  # the basis was not in force
+    question = (other, *(entry.get(name) or "" for name in ASKED))
+    verdicts = []
+    for issued in ({"P1": START.isoformat()[:13]}, {"P1": other}, {}):
+        found = logs([])
+        found.said["w"], found.said["core"] = Said(asked={question: "2026/3"}), Said(issued=issued)
+        verdicts.append(records.list_again(found, LIBRARY, known()).verdict)
+    assert verdicts == [Verdict.KEPT, Verdict.BROKEN, Verdict.UNVERIFIED]
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"), [(K.PERMIT_ISSUED, None), (K.PERMIT_REFUSED, "information_not_in_row")], ids=["yes", "no"]
 )

@@ -81,6 +81,15 @@ async def test_ls_2_2_a_record_that_comes_before_its_parent_in_one_file_is_taken
     assert [line[1:3] for line in first] == [["registered", ""], ["rejected", "parent_unknown"], ["registered", ""]]
 
 
+async def test_ls_2_2_a_parent_that_is_deleted_above_its_child_goes_too(both):
+    gone = [one | {"operation": "delete"} for one in (PARENT, CHILD)]
+    async with both.standing(), both.served():
+        await load(both.spool, [person(1)])
+        await send(both, [PARENT, CHILD], "a.ndjson")
+        assert await send(both, gone, "b.ndjson") == [["1", "deleted", "", ""], ["2", "deleted", "", ""]]
+    assert await both.replicas() == []
+
+
 async def test_ls_2_2_the_time_of_lines_that_tell_none_is_the_day_of_their_file(both):
     """Extracted in the morning, changed in the afternoon, loaded at night: the change is the newer one."""
     today = both.linkage.config.clock().astimezone().date()

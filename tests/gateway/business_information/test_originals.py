@@ -61,17 +61,17 @@ def test_ls_2_2_lines_in_any_order_do_what_a_small_model_does(operations):
             assert found is LineReason.RECORD_UNKNOWN
         elif operation == "register" and lives and held[0] != value:
             assert found is LineReason.RECORD_ID_REUSED
-        elif held is not None and day is not None and NOW + timedelta(days=day) < held[1]:
-            assert isinstance(found, Change)
-            assert found.reason is LineReason.OVERTAKEN
         elif held is not None and held[0] == wanted:
             assert isinstance(found, Change)
             assert not found.new_edition
+        elif held is not None and day is not None and NOW + timedelta(days=day) < held[1]:
+            assert isinstance(found, Change)
+            assert found.reason is LineReason.OVERTAKEN
         else:
             assert isinstance(found, Change)
             assert found.new_edition
             at = NOW if day is None else NOW + timedelta(days=day)
-            model[name] = (wanted, at, held[2] + 1 if held else 1)
+            model[name] = (wanted, max(at, held[1]) if held else at, held[2] + 1 if held else 1)
     kept = {
         name.removeprefix("kokuho/"): (
             None if one.said.deleted else one.said.items["口座番号"]["value"],

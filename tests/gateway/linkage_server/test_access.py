@@ -302,6 +302,7 @@ GOOD = "affairs:\n- {code: one, name: 一, systems: [kokuho], individual_number:
         ("affairs: [", "line 2"),
         ("affairs: []", "affairs"),
         ("other: 1", "affairs"),
+        ("affairs: 2026-13-01", "not YAML"),
         (GOOD.replace("code: one", "code: One!"), "affairs[0].code"),
         (GOOD.replace("items: [name]", "items: [name, blood_group]"), "affairs[0].items[1]"),
         (GOOD.replace("systems: [kokuho]", "systems: []"), "affairs[0].systems"),

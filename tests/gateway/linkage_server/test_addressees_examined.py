@@ -220,6 +220,7 @@ async def test_an_agencys_own_layout_is_used(world):
     "text",
     [
         "- 1",
+        "addressees: 2026-13-01",
         "addressees: {unit: bytes, fields: []}",
         "sweets: {unit: bytes, fields: []}",
         "addressees: {unit: miles, fields: []}",

@@ -89,6 +89,20 @@ async def test_a_day_before_a_merge_tells_nothing_of_whom_the_number_never_meant
         assert await addresses(desk, "kokuho", 77, -25, -15, 0) == [None, MIDDLE, NEW]
 
 
+async def test_a_held_row_that_is_linked_to_whom_its_number_means_anyway_forgets_nothing_of_before_the_merge(
+    reviewed_alone,
+):
+    first, _, third = await three(reviewed_alone)
+    async with desk_on(reviewed_alone) as desk:
+        await merge(desk, first, third)
+        [held] = await desk.register("kokuho", row(77, address="架空県別所市９番", individual_number=individual(3)))
+        assert held["outcome"] == "held"
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        assert await desk.person_of("kokuho", 77) == third
+        assert await addresses(desk, "kokuho", 77, -31, -25, -10) == [None, OLD, NEW]
+
+
 async def test_merges_of_before_the_update_are_told_where_changes_had_come(reviewed_alone):
     first, second, third = await three(reviewed_alone)
     async with desk_on(reviewed_alone) as desk:

@@ -60,7 +60,7 @@ def test_it_goes_back_only_when_that_is_meant(data, capsys):
     "words",
     [
         ("set", "tomorrow"), ("set", "2022-13-01"), ("set", "0001-01-01T00:00"), ("advance", ""), ("advance", "-1d"), ("advance", "1h1d"),
-        ("advance", "9999y"), ("set", "2123-01-01T00:00"), ("advance", "101y"), ("advance", "7"),
+        ("advance", "9999y"), ("set", "2123-01-01T00:00"), ("set", "1999-12-31T00:00", "--back"), ("advance", "101y"), ("advance", "7"),
     ],
 )  # fmt: skip
 def test_words_that_are_no_time_move_nothing(data, capsys, words):

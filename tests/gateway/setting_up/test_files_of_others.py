@@ -40,6 +40,22 @@ def test_a_business_systems_file_that_is_anothers_is_refused_before_anything_cha
     assert json.loads(other.read_bytes())["agency"] == "atami"
 
 
+def test_the_secret_of_an_agency_that_has_left_opens_no_door_of_another(running):
+    """The same id of a business system is another's now; whoever kept the file of before signs in as nobody."""
+    system = "{id: once-gyomu, name: 業務, individual_number: false, grants: ['inquiries:create']}"
+    said = HOSTED.replace(", assessed: false", f", systems: [{system}]")
+    first = said.replace("kawasaki", "ito").replace("101", "111").replace("川崎", "伊東")
+    second = said.replace("kawasaki", "numazu").replace("101", "112").replace("川崎", "沼津")
+    path = running.data.client("once-gyomu")
+    assert sekisho(running, "add", written(running, first)) == OK
+    before = json.loads(path.read_bytes())
+    assert sekisho(running, "remove", "ito") == OK
+    assert sekisho(running, "add", written(running, second)) == OK
+    after = json.loads(path.read_bytes())
+    assert (before["agency"], after["agency"]) == ("ito", "numazu")
+    assert after["client_secret"] != before["client_secret"]
+
+
 def test_a_file_of_the_folder_itself_is_not_added_again(running, capsys):
     assert sekisho(running, "add", written(running, HOSTED)) == OK
     assert sekisho(running, "add", running.data.agencies / "kawasaki.yaml") == BAD_INPUT

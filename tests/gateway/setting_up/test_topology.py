@@ -104,6 +104,7 @@ def role(rest: str) -> str:
         (topology(AGENCY[:-1] + ", systems: [{id: addresses, name: 業務, individual_number: false, grants: []}]}"), (1, "id_reserved")),
         (topology(f"{AGENCY},\n x"), (2, "not_a_mapping")),
         (topology("[" * 200_000), (1, "too_deep")),
+        (topology("&a [" + "x, " * 99 + "x], &b [" + "*a, " * 99 + "*a], &c [" + "*b, " * 99 + "*b], &d [" + "*c, " * 99 + "*c], {id: *d}"), (1, "too_deep")),
         (topology(f"{AGENCY},\n {{id: x1, code: {{? [1]\n : 2}}}}"), (2, "key_not_text")),
         (role("a1: {program: intermediate, hosts: [setagaya], port: 8005, metrics_port: 8006, options: {staff_opens: '0８:00'}}"), (5, "value_wrong")),
         (topology("{id: x1, name: 世田谷区長}"), (1, "key_missing")),
