@@ -116,38 +116,6 @@ def _without_iteration_mark(text: str) -> str:
     return made
 
 
-_APPLY: Final[dict[Fold, Callable[[str], str]]] = {
-    Fold.VARIATION_SELECTORS: lambda text: text.translate(_SELECTORS),
-    Fold.HALF_WIDTH_KANA: lambda text: _HALF_WIDTH.sub(lambda kana: unicodedata.normalize("NFKC", kana[0]), text),
-    Fold.COMPATIBILITY: lambda text: unicodedata.normalize("NFKC", text),
-    Fold.HYPHENS: lambda text: text.translate(_HYPHENS),
-    Fold.SPACES: _without_spaces,
-    Fold.HIRAGANA: lambda text: text.translate(_TO_KATAKANA),
-    Fold.SMALL_KANA: lambda text: text.translate(_LARGE),
-    Fold.LONG_VOWELS: _long_vowels,
-    Fold.OLD_FORMS: lambda text: text.translate(_OLD),
-    Fold.VARIANT_FORMS: lambda text: text.translate(_VARIANT),
-    Fold.ITERATION_MARK: _without_iteration_mark,
-}
-
-_WIDEST_FIRST: Final = sorted(Fold, key=lambda one: one is not Fold.COMPATIBILITY)
-
-
-def fold(text: str, folds: AbstractSet[Fold]) -> str:
-    """A copy of the text with these kinds of difference taken out."""
-    at_once = _AT_ONCE.get(frozenset(folds))
-    return at_once(text) if at_once is not None else _one_by_one(text, folds)
-
-
-def _one_by_one(text: str, folds: AbstractSet[Fold]) -> str:
-    for one, apply in _APPLY.items():
-        if one in folds:
-            text = apply(text)
-        if one is Fold.SPACES and Fold.COMPATIBILITY in folds:
-            text = unicodedata.normalize("NFC", text)  # a voicing mark typed apart (カ゛) meets its letter only now
-    return text
-
-
 _MOST_REMEMBERED: Final = 20_000
 
 
@@ -162,6 +130,60 @@ class _Table(dict[int, "int | str | None"]):
         if len(self) < _MOST_REMEMBERED:
             self[letter] = letter
         return letter
+
+
+def _by_letter(table: Mapping[int, int | str | None]) -> Callable[[str], str]:
+    remembering = _Table(table)
+    return lambda text: text.translate(remembering)
+
+
+_APPLY: Final[dict[Fold, Callable[[str], str]]] = {
+    Fold.VARIATION_SELECTORS: _by_letter(_SELECTORS),
+    Fold.HALF_WIDTH_KANA: lambda text: _HALF_WIDTH.sub(lambda kana: unicodedata.normalize("NFKC", kana[0]), text),
+    Fold.COMPATIBILITY: lambda text: unicodedata.normalize("NFKC", text),
+    Fold.HYPHENS: _by_letter(_HYPHENS),
+    Fold.SPACES: _without_spaces,
+    Fold.HIRAGANA: _by_letter(_TO_KATAKANA),
+    Fold.SMALL_KANA: _by_letter(_LARGE),
+    Fold.LONG_VOWELS: _long_vowels,
+    Fold.OLD_FORMS: _by_letter(_OLD),
+    Fold.VARIANT_FORMS: _by_letter(_VARIANT),
+    Fold.ITERATION_MARK: _without_iteration_mark,
+}
+
+_BITS: Final = {one: 1 << nth for nth, one in enumerate(Fold)}
+"""A set of folds as a number: a look into a set costs the hash of an enum, and `needed` takes hundreds of them."""
+_STEPS: Final = [(_BITS[one], apply) for one, apply in _APPLY.items()]
+_SPACES: Final = _BITS[Fold.SPACES]
+_COMPATIBILITY: Final = _BITS[Fold.COMPATIBILITY]
+_WIDEST_FIRST: Final = sorted(_BITS.values(), key=lambda bit: bit != _COMPATIBILITY)
+
+
+def fold(text: str, folds: AbstractSet[Fold]) -> str:
+    """A copy of the text with these kinds of difference taken out."""
+    at_once = _AT_ONCE.get(frozenset(folds))
+    return at_once(text) if at_once is not None else _one_by_one(text, folds)
+
+
+def _one_by_one(text: str, folds: AbstractSet[Fold]) -> str:
+    return _folded(text, _bits(folds))[0]
+
+
+def _bits(folds: AbstractSet[Fold]) -> int:
+    return sum(_BITS[one] for one in folds)
+
+
+def _folded(text: str, bits: int) -> tuple[str, int]:
+    """The text without these kinds of difference, and which of the folds changed something on the way."""
+    acted = 0
+    for bit, apply in _STEPS:
+        if bits & bit and (made := apply(text)) != text:
+            text, acted = made, acted | bit
+        if bit == _SPACES and bits & _COMPATIBILITY:
+            made = unicodedata.normalize("NFC", text)  # a voicing mark typed apart (カ゛) meets its letter only now
+            if made != text:
+                text, acted = made, acted | _COMPATIBILITY
+    return text, acted
 
 
 def _compiled(folds: frozenset[Fold]) -> Callable[[str], str]:
@@ -197,10 +219,24 @@ def agree(one: str, other: str, folds: AbstractSet[Fold]) -> bool:
 
 def needed(one: str, other: str, folds: AbstractSet[Fold]) -> frozenset[Fold] | None:
     """Which of these folds it takes for two texts to be one: the fewest of each kind, none for equal texts; None when they stay different."""
-    if not agree(one, other, folds):
+    if one == other:
+        return frozenset()
+    left = _bits(folds)
+    acting = _acting(one, other, left)
+    if acting is None:
         return None
-    left = frozenset(folds)
-    for each in _WIDEST_FIRST:
-        if each in left and agree(one, other, left - {each}):
-            left -= {each}
-    return left
+    for bit in _WIDEST_FIRST:
+        if not left & bit:
+            continue
+        # without a fold that changes neither text the way to one is the same
+        without = acting if not acting & bit else _acting(one, other, left & ~bit)
+        if without is not None:
+            left, acting = left & ~bit, without
+    return frozenset(each for each, bit in _BITS.items() if left & bit)
+
+
+def _acting(one: str, other: str, bits: int) -> int | None:
+    """Those of the folds that change either text on its way to being one with the other; None when they stay different."""
+    made, acted = _folded(one, bits)
+    other_made, other_acted = _folded(other, bits)
+    return acted | other_acted if made == other_made else None

@@ -132,18 +132,24 @@ async def keep_results(
 
 
 async def change_results(
-    connection: Connection, intake: Intake, stored: Sequence[Result], anew: Sequence[Result]
+    connection: Connection,
+    intake: Intake,
+    stored: Sequence[Result],
+    anew: Sequence[Result],
+    *,
+    also: Mapping[str, int] = {},
 ) -> Intake:
     """Put results of lines that were judged anew in the place of those of before, in the transaction that took them.
 
-    `stored`: the chunk that the lines are of. Returns the intake after it, open again where anything changed: it is to be closed once more.
+    `stored`: the chunk that the lines are of; `also`: what else of those judged anew is counted.
+    Returns the intake after it, open again where anything changed: it is to be closed once more.
     Raises StorageUnavailableError when another process did the same meanwhile.
     """
     by_line = {one[0]: list(one) for one in anew}
     results = [by_line.get(one[0], one) for one in stored]
     if results == stored:
         return intake
-    counts = dict(Counter(counted(intake.counts, results)) - Counter(counted({}, stored)))
+    counts = dict(Counter(counted(intake.counts, results)) - Counter(counted({}, stored)) + Counter(also))
     reopened = await connection.fetchval(
         _SQL["reopen_intake"], intake.id, json.dumps(counts), json.dumps(dict(intake.counts))
     )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codebook import folding
 from codebook.folding import (
     _MOST_REMEMBERED,
     _OLD_AND_NEW,
@@ -96,6 +97,34 @@ def test_what_is_needed_is_enough_and_nothing_of_it_can_go(one, other, folds):
     for each in took or ():
         assert not agree(one, other, took - {each})
     assert took is None or agree(one, other, took)
+
+
+@given(TEXTS, st.data(), st.sampled_from([NAME, KANA, ADDRESS, ALL]))
+def test_what_is_needed_is_what_is_left_after_each_fold_was_tried_without(one, data, folds):
+    forms = [lambda letter, each=each: fold(letter, {each}) for each in Fold] + [lambda letter: f"{letter} "]
+    other = "".join(data.draw(st.sampled_from(forms))(letter) for letter in one)
+    left = frozenset(folds)
+    for each in sorted(Fold, key=lambda each: each is not Fold.COMPATIBILITY):
+        if agree(one, other, left - {each}):
+            left -= {each}
+    assert needed(one, other, folds) == (left if agree(one, other, folds) else None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "folds", "ways"),
+    [
+        ("ﾐﾎﾝ ﾀﾛｳ", "ミホン　タロー", KANA, 6),
+        ("髙橋　一郎", "高橋一郎", NAME, 4),
+        ("見本太郎", "見本太朗", NAME, 1),
+        ("見本太郎", "見本太郎", NAME, 0),
+    ],
+)
+def test_only_folds_that_change_a_text_are_tried_without(one, other, folds, ways, monkeypatch):
+    gone = []
+    plain = folding._acting
+    monkeypatch.setattr(folding, "_acting", lambda *texts: gone.append(texts) or plain(*texts))
+    needed(one, other, folds)
+    assert len(gone) == ways
 
 
 @given(TEXTS, st.sampled_from([NAME, KANA, ADDRESS]))

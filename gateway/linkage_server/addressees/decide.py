@@ -23,6 +23,7 @@ from codebook.four_items import Field, FourItems, compare, folds_between
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import Malformed, Parsed, Reason, Row
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
+from gateway.linkage_server.ways_of_writing import FoldsTold
 
 
 class Outcome(StrEnum):
@@ -67,7 +68,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     person: Known | None = None
     differing: frozenset[Field] = frozenset()
     where: str | None = None
-    folds: Callable[[], tuple[str, ...]] = tuple
+    folds: FoldsTold = tuple
 
 
 @dataclass(slots=True, repr=False)

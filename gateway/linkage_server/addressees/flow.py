@@ -7,7 +7,6 @@ had issued is passed over; and a number that somebody has, had, or was merged ou
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -29,6 +28,7 @@ from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import NumbersSeen
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
+from gateway.linkage_server.ways_of_writing import counts_of, folds_of
 from keys.masked import Secret
 from keys.ring import version_of_index
 from storage.committer import Commit, commit_step
@@ -172,10 +172,9 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
         await _write_addressees(connection, system, taken, decisions, chunk.as_of, agency.clock())
         await _write_holds(connection, agency, system, taken, decisions)
         learns = chunk.rights.may("integrated-numbers", "read")
-        folds = [one.folds() for one in decisions]
+        folds = await folds_of([one.folds for one in decisions])
         results = [_result(one, took, learns=learns) for one, took in zip(decisions, folds, strict=True)]
-        counted = Counter(f"fold:{fold}" for took in folds for fold in took)
-        advanced = await intake.keep_results(connection, taken, results, chunk.last_line, also=counted)
+        advanced = await intake.keep_results(connection, taken, results, chunk.last_line, also=counts_of(folds))
     CHUNK_STEP.after.reached()
     for outcome in Outcome:
         PERSONS.labels(outcome.value).inc(advanced.counts.get(outcome, 0) - taken.counts.get(outcome, 0))

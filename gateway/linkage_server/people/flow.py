@@ -36,6 +36,7 @@ from gateway.linkage_server.people.state import numbers_said
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
+from gateway.linkage_server.ways_of_writing import counts_of, folds_of
 from storage.committer import Commit, commit_step
 from storage.database import Connection, StorageUnavailableError
 
@@ -92,11 +93,16 @@ async def take(
                     rehearsed.touch(court, judged)
             if court is None or not court.missing:
                 await _write(connection, agency, one, judged, taken)
-                results = [_result(each, one.rights) for each in judged]
+                folds = await folds_of([each.folds for each in judged])
+                results = [_result(each, took, one.rights) for each, took in zip(judged, folds, strict=True)]
                 if one.stored is None:
-                    advanced = await intake.keep_results(connection, taken, results, one.last_line)
+                    advanced = await intake.keep_results(
+                        connection, taken, results, one.last_line, also=counts_of(folds)
+                    )
                 else:
-                    advanced = await intake.change_results(connection, taken, one.stored, results)
+                    advanced = await intake.change_results(
+                        connection, taken, one.stored, results, also=counts_of(folds)
+                    )
                 break
         await ask(agency, court, verdicts)
     else:
@@ -307,11 +313,18 @@ async def _write_waiting(connection: Connection, keys: PersonalKeys, system: str
     await waiting.put(connection, changes)
 
 
-def _result(one: Judged, rights: SystemRights) -> list[Any]:
-    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), and where the change is wrong."""
+def _result(one: Judged, folds: Sequence[str], rights: SystemRights) -> list[Any]:
+    """Line, outcome, reason, the integrated number for a system that may learn it (LS-1.6), where the change is wrong, and the folds by which it agrees."""
     number = one.someone.alive.number if one.someone is not None else None
     shown = f"{number:015d}" if number is not None and rights.may("integrated-numbers", "read") else None
-    return [one.line, one.outcome.value, str(one.reason) if one.reason else None, shown, one.where]
+    return [
+        one.line,
+        one.outcome.value,
+        str(one.reason) if one.reason else None,
+        shown,
+        one.where,
+        " ".join(folds) or None,
+    ]
 
 
 async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | None = None) -> None:
@@ -367,5 +380,5 @@ async def apply(
             reason=reason,
             integrated_number=int(number) if number else None,
         )
-        for line, outcome, reason, number, _ in await intake.read_results(agency, taken)
+        for line, outcome, reason, number, *_ in await intake.read_results(agency, taken)
     ]

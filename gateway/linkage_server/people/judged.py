@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from enum import StrEnum
+from functools import partial
 
 import msgspec
 
 from codebook.four_items import Field
 from gateway.batch.text_forms import TextReason
+from gateway.linkage_server.addressees.decide import folds_told
 from gateway.linkage_server.people.changes import Change, ChangeReason
-from gateway.linkage_server.people.state import Event, State, happens_after_death, happens_before_birth
+from gateway.linkage_server.people.state import Event, Items, State, happens_after_death, happens_before_birth
 from gateway.linkage_server.people.whose_numbers import Someone
+from gateway.linkage_server.ways_of_writing import FoldsTold
 
 
 class ChangeOutcome(StrEnum):
@@ -29,7 +33,8 @@ class ChangeOutcome(StrEnum):
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """One change's outcome. `event`: to be recorded for `someone`; `registers`: its addressee number is new;
     `reinstates`: the event is there and did not count, as it waited or was held; `withdraws`: key of the registration that it takes back before anybody
-    is registered, `withdrawn_digest` of what that said; `digest`: of what the change says.
+    is registered, `withdrawn_digest` of what that said; `digest`: of what the change says; `folds`: by
+    which a move-in or birth is somebody who is held, although it is written differently.
     """
 
     change: Change | None
@@ -46,6 +51,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn_digest: bytes = b""
     differing: frozenset[Field] = frozenset()
     digest: bytes = b""
+    folds: FoldsTold = tuple
 
     def __repr__(self) -> str:
         return "<Judged>"
@@ -62,3 +68,8 @@ def outside_life(change: Change, state: State, birth_date: str, events: Sequence
 def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None = None) -> Judged:
     """A change of which nothing is recorded for anybody."""
     return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)
+
+
+def folds_to(someone: Someone | None, items: Items, today: date) -> FoldsTold:
+    """Finds out by which folds somebody who is held, as of today, is whom a change says, when nothing differs beyond them."""
+    return partial(folds_told, someone.on(today).items, items) if someone is not None else tuple

@@ -16,7 +16,7 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged, judged_as, outside_life
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged, folds_to, judged_as, outside_life
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
     REGISTERING,
@@ -33,6 +33,7 @@ from gateway.linkage_server.people.taking_back import TakingBack
 from gateway.linkage_server.people.whose_addressees import WhoseAddressees
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
 from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
+from gateway.linkage_server.ways_of_writing import FoldsTold
 
 Account = tuple[str, Items]
 """A 個人番号 and the four items that are to be its holder's."""
@@ -194,6 +195,7 @@ class Court:
         wrong = None if key in self.approved else self._speaks_against(someone, change, key)
         if wrong is not None:
             return wrong
+        told = tuple if key in self.approved else folds_to(someone, change.says.items(), self.today)
         outcome = ChangeOutcome.LINKED
         if someone is None:
             outcome = ChangeOutcome.ISSUED
@@ -209,7 +211,7 @@ class Court:
         if number and former is None:
             self.numbers.now[number] = someone
         event = msgspec.structs.replace(self._event(change, key, someone), registers=True)
-        return self._recorded(change, key, someone, someone.having(event), outcome, registers=True)
+        return self._recorded(change, key, someone, someone.having(event), outcome, registers=True, folds=told)
 
     def _speaks_against(self, someone: Someone | None, change: Change, key: str) -> Judged | None:
         """What speaks against a move-in or birth: of whoever has its number, or had it, or of somebody new."""
@@ -240,7 +242,10 @@ class Court:
         wrong = None if self._is_taken_back(change, key, someone) else self._objection(change, key, someone, later)
         if wrong is not None:
             return wrong
-        return self._recorded(change, key, someone, later, ChangeOutcome.APPLIED, reason=self._note(change, someone))
+        returns = change.kind is Kind.MOVE_IN and someone.lives_on is None and not self._is_free(change, key, someone)
+        told = folds_to(someone, later.on(self.today).items, self.today) if returns else tuple
+        note = self._note(change, someone)
+        return self._recorded(change, key, someone, later, ChangeOutcome.APPLIED, reason=note, folds=told)
 
     def _objection(self, change: Change, key: str, someone: Someone, later: Someone) -> Judged | None:
         """What speaks against a change today: a hold, or None. `later`: the person with the change."""
@@ -369,6 +374,7 @@ class Court:
         *,
         reason: ChangeReason | None = None,
         registers: bool = False,
+        folds: FoldsTold = tuple,
     ) -> Judged:
         """`later`: the person with the change, which comes last of its events."""
         reinstates = len(later.events) == len(someone.events)
@@ -386,6 +392,7 @@ class Court:
             event=someone.events[-1],
             registers=registers,
             reinstates=reinstates,
+            folds=folds,
         )
 
 

@@ -104,9 +104,9 @@ async def post_person_changes(request: web.Request) -> web.Response:
 
 
 def _answer(result: list[Any]) -> dict[str, Any]:
-    _, outcome, reason, number, where = result
-    more = {"integrated_number": number, "where": where}
-    return {"outcome": outcome, "reason": reason} | {name: text for name, text in more.items() if text}
+    _, outcome, reason, *more = result
+    named = zip(("integrated_number", "where", "folds"), more, strict=False)
+    return {"outcome": outcome, "reason": reason} | {name: text for name, text in named if text}
 
 
 async def _read(sight: Sight, numbers: list[str], *, ended: bool = False) -> dict[str, Held]:

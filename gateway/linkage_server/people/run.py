@@ -40,7 +40,7 @@ from storage import durable_file
 CHANNEL: Final = "person-changes"
 HEADER_LINES: Final = 1
 _STOPPED: Final = "mismatch_rate_over_limit"
-_RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4}
+_RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4, "folds": 5}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
 _KEPT_VERDICTS: Final = 200_000
 _KEPT_CHANGES: Final = 40_000

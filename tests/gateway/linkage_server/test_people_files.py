@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
@@ -13,8 +14,8 @@ from gateway.linkage_server.addressees.rows import Malformed, Row, RowReader
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, CHANGE_COLUMNS, read_file_layouts
 from gateway.linkage_server.people.changes import BadChange, Change
 from gateway.linkage_server.people.run import ChangeFile
-from tests.support.change_files import change, changes_csv, registering, with_juki
-from tests.support.resident_files import csv_bytes, person, put, through
+from tests.support.change_files import change, changes_csv, day, registering, send, with_juki
+from tests.support.resident_files import csv_bytes, four_items, individual_number, person, put, through
 
 NASTY = st.one_of(
     st.binary(max_size=80),
@@ -176,3 +177,45 @@ async def test_a_truncated_file_is_refused_as_a_whole(world):
             with pytest.raises(AssertionError, match=r"sha256_differs|count_differs"):
                 await through(folder, name)
         assert not await world.rows("select 1 from person")
+
+
+async def test_the_folds_by_which_a_change_is_somebody_are_told_with_it_and_counted(world):
+    def held(nth: int, **said: str) -> dict[str, str]:
+        return four_items(nth, **said) | {"individual_number": individual_number(nth)}
+
+    await with_juki(world)
+    people = {
+        1: {"name": "髙橋　一郎", "kana": "タカハシ　イチロー"},
+        2: {"name": "模擬　次郎"},
+        3: {"name": "模擬　三郎"},
+        4: {"name": "模擬　四郎"},
+    }
+    data = csv_bytes([person(nth, system="juki", **said) for nth, said in people.items()])
+    moves = [
+        registering("a", 11, "move_in", day(0), **held(1, name="高橋 一郎", kana="ﾀｶﾊｼ ｲﾁﾛｳ")),
+        registering("b", 2, "move_in", day(0), **held(2, name="模擬次郎", address="東京都世田谷区架空新")),
+        registering("c", 13, "move_in", day(0), **held(3, name="模擬　三郎")),
+        change("d", 4, "name_change", day(0), name="模擬四郎"),
+    ]
+    async with world.served() as caller:
+        await through(put(world.config.spool, data, name="l.csv", count=4, system="juki", as_of=day(-10)), "l.csv")
+        folder = put(
+            world.config.spool, changes_csv(moves), name="c.csv", count=4, channel="person-changes", system="juki"
+        )
+        header, *lines = [line.split(",") for line in (await through(folder, "c.csv")).splitlines()]
+        again = registering("e", 21, "move_in", day(0), **held(3, name="模擬三郎"))
+        by_call = await send(caller, [again], key="k")
+    folds = "name:spaces name:variant_forms kana:half_width_kana kana:spaces kana:long_vowels"
+    assert header == ["line", "outcome", "reason", "integrated_number", "where", "folds"]
+    assert [(one[1], one[5]) for one in lines] == [
+        ("linked", folds),
+        ("applied", "name:spaces"),
+        ("linked", ""),
+        ("applied", ""),
+    ]
+    (told,) = by_call.body["items"]
+    assert (told["outcome"], told["folds"]) == ("linked", "name:spaces")
+    rows = await world.rows("select body from log_entry where kind = 'addressees.loaded' order by idx")
+    facts = json.loads(rows[1]["body"])["facts"]
+    counted = {name: count for name, count in facts.items() if name.startswith("fold:")}
+    assert counted == {f"fold:{one}": 1 for one in folds.split()} | {"fold:name:spaces": 2}
