@@ -130,7 +130,10 @@ def _refuse(committer: Committer, batch: Sequence[Waiting], fault: Exception | N
 
 
 async def _settle(committer: Committer, batch: Sequence[Waiting]) -> None:
-    """Was the batch committed? Its entry ids tell, now or a little later; asked for as long as anybody waits for it."""
+    """Was the batch committed? Its entry ids tell, now or a little later; asked for as long as anybody waits for it.
+
+    Of a commit without entries nothing tells: whoever waits for one hears that it is not known.
+    """
     ids = [entry.entry_id for waiting in batch for entry in waiting.commit.entries]
     found: set[str] = set()
     while ids and not found and not all(waiting.done.done() for waiting in batch):
@@ -143,6 +146,6 @@ async def _settle(committer: Committer, batch: Sequence[Waiting]) -> None:
         if not found:
             await asyncio.sleep(_SETTLE_AGAIN_S)
     if found:
-        happened = [bool(w.commit.entries) and w.commit.entries[0].entry_id in found for w in batch]
-        _answer(batch, [Applied(None) if applied else Lost(None) for applied in happened])
+        told = [waiting for waiting in batch if waiting.commit.entries]
+        _answer(told, [Applied(None) if one.commit.entries[0].entry_id in found else Lost(None) for one in told])
     _refuse(committer, batch)

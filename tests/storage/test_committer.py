@@ -110,6 +110,18 @@ async def test_a_commit_whose_confirmation_was_lost_is_found_by_its_entry(log):
     assert len(await log.fetch("select 1 from log_entry")) == 2
 
 
+async def test_a_commit_without_entries_whose_confirmation_was_lost_is_not_told_as_lost(log):
+    """It shares its transaction with one that an entry tells of; of its own nothing tells, and it was done."""
+    async with running(log.committer(statement_s=0.5, patience_s=AT_MOST_S)) as committer:
+        await _slow_commit(log)
+        acts = (act("noted"), replace(act("silent"), entries=()))
+        async with asyncio.timeout(AT_MOST_S):
+            told = await asyncio.gather(*map(committer.apply, acts), return_exceptions=True)
+        assert told[0] == Applied(None)
+        assert isinstance(told[1], StorageUnavailableError)
+    assert {row["id"] for row in await log.fetch("select id from act")} == {"noted", "silent"}
+
+
 async def _slow_commit(log):
     """Every commit of an act now takes longer than the committer waits for it."""
     admin = await asyncpg.connect(log.admin_dsn)

@@ -24,6 +24,7 @@ from gateway.intermediate_server.staff.second_person import prove_for
 from keys.binding import bind
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
+from storage.database import StorageUnavailableError
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.retention")
@@ -78,7 +79,7 @@ def _shown(acting: Acting, row: Record) -> dict[str, Any]:
 
 async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str, Any]:
     """IF_SYM_90067: somebody has looked; how many are confirmed now, fewer when somebody else has confirmed some, or the session or the right has
-    ended meanwhile. Raises ProblemError 401, 403, 404, 409; then nothing is confirmed.
+    ended meanwhile, or the log cannot be written. Raises ProblemError 401, 403, 404, 409, StorageUnavailableError; then none is known to be confirmed.
 
     1. each certificate is there and open; 2. its key is gone, and so is what it was about, now as then; 3. both factors anew, for exactly
     these; 4. each confirmation is an entry that names the certificate.
@@ -102,7 +103,7 @@ async def confirm(acting: Acting, item: ConfirmItem, now: datetime) -> dict[str,
     for row in rows:
         try:
             confirmed += await acting.commit(_commit(acting, row, item.proof, now))
-        except NotActingError:
+        except (NotActingError, StorageUnavailableError):
             if not confirmed:
                 raise
             break

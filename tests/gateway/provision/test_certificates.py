@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from gateway.intermediate_server.retention import certificates
 from gateway.intermediate_server.retention.certificates import ConfirmItem, ErasuresItem
 from gateway.intermediate_server.staff.entering import Proof
+from gateway.intermediate_server.staff.rights import Function
+from tests.support.staff_in_person import at_work
 from transport.problem import ProblemError
 
 
@@ -31,3 +35,25 @@ async def test_certificates_beyond_the_first_page_are_listed_and_can_be_confirme
         await certificates.confirm(acting, oldest, world.now)
     assert refused.value.reason != "erasure_unknown", "it is there; what is missing is the proof"
     await world.execute("delete from erasure")
+
+
+async def test_what_was_confirmed_before_the_log_could_not_be_written_is_told_and_the_rest_can_be_confirmed(world):
+    one, hashes = await at_work(world.desk, Function.ERASURES_CONFIRM), [secrets.token_hex(32) for _ in range(2)]
+    await world.execute(
+        "insert into erasure (key_purpose, kind, rule, state, begun_at, certified_at, certificate, key_file, content_hash)"
+        " select 'result/' || h, 'results', 'SC-3', 'certified', $2, $2, 'E', 'f', h from unnest($1::text[]) as h",
+        hashes, world.now,
+    )  # fmt: skip
+
+    async def confirmed(content_hashes: list[str]) -> int:
+        proof = one.proof(f"confirm_erasure/{certificates.together(content_hashes)}")
+        item = ConfirmItem(content_hashes=content_hashes, proof=proof)
+        return (await certificates.confirm(await one.let_in(Function.ERASURES_CONFIRM), item, world.now))["confirmed"]
+
+    world.agency.committer.statement_s = 0.5
+    async with world.agency.database.inside(world.agency.tenant) as connection:
+        unconfirmed = await connection.fetch("select content_hash from erasure where content_hash = any($1)", hashes)
+        second = unconfirmed[1]["content_hash"]
+        await connection.execute("select from erasure where content_hash = $1 for update", second)
+        assert await confirmed(hashes) == 1
+    assert await confirmed([second]) == 1
