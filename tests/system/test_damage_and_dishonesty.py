@@ -174,6 +174,6 @@ async def test_one_decision_of_several_does_not_harm_the_others(system):
     async with system.provider_staff(WARD) as staff:
         nothing = {"permit_id": "K" + "0" * 26, "approve": False, "content_hash": "", "reason": "non_disclosure"}
         several = await staff.items(f"/{WARD}/held-provisions/decide", [nothing, nothing])
-        assert several == [{"problem": {"reason": "not_held"}}] * 2
+        assert several == [{"problem": {"status": 404, "reason": "not_held"}}] * 2
         with pytest.raises(UnexpectedAnswerError, match="not_held"):
             await staff.items(f"/{WARD}/held-provisions/decide", [nothing])

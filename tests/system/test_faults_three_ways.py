@@ -62,7 +62,7 @@ async def by_step(driver: Driver, step: str) -> None:
     scenario = parse("x.yaml", STEP.format(step), known())
     assert isinstance(scenario, Scenario), scenario
     async with AsyncExitStack() as stack:
-        play = Play(driver=driver, scenario=scenario, people={}, block=0, folder=Path(), stack=stack)
+        play = Play(driver=driver, scenario=scenario, people={}, folder=Path(), stack=stack)
         for one in scenario.steps:
             await VERBS[one.verb].play(play, one.words)
 

@@ -82,7 +82,10 @@ def test_a_partner_s_signing_key_is_replaced_while_everything_runs(world, connec
     last = Connection.read(own, given)
     assert asked_by(last, stolen, code, clock) == {"refused": {"reason": "signature_invalid"}}
     assert "outcome" in asked_by(last, last.signer, code, clock)
-    said = [one["facts"] for one in entries(asyncio.run(system.export("network")), kind="key.announced")]
+    log = tmp_path / "network.ndjson"
+    asked = ["export", str(log), "--agency", "network", "--year", "2022", "--data", str(system.running.data.root)]
+    assert sekisho(asked) == OK
+    said = [one["facts"] for one in entries(log.read_bytes(), kind="key.announced")]
     assert [(one["agency"], one["purpose"], one["overlap_s"]) for one in said] == [
         ("partner", "signing", 60 * 86_400), ("partner", "signing", 0),
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from tests.adapters.bad_bodies import BROKEN, CONTENT_TYPES, DEEP
@@ -19,8 +21,7 @@ ROWS_OF_THEIR_OWN = frozenset({"half a surrogate", "cut text", "deep lists in it
 
 
 async def send(sky2, path, body, **headers):
-    sky2.keys += 1
-    headers = {"Idempotency-Key": f"bad-{sky2.keys}", **headers}
+    headers = {"Idempotency-Key": f"bad-{secrets.token_hex(8)}", **headers}
     async with sky2.sessions[STAFF].post(sky2.url + path, data=body, headers=headers) as response:
         return response.status, msgspec.json.decode(await response.read())
 

@@ -370,7 +370,7 @@ def test_loads_changes_merges_and_splits_in_any_order_end_where_the_model_ends(t
             run_state_machine_as_test(
                 PeopleMachine,
                 settings=settings(
-                    max_examples=20, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
+                    max_examples=10, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
                 ),
             )
         finally:
