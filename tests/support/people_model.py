@@ -230,4 +230,8 @@ class People(dict[str, Someone]):
         while number is not None and number != one.number:
             meant = self[number] if self[number].since <= day else meant
             number = self[number].merged_into
-        return meant.shown_on(day, [*meant.events, *one.events]) if meant is not None else None
+        if (
+            meant is None or number is None
+        ):  # nobody, or somebody who lives by themselves again: what they were is not this one's to tell
+            return None
+        return meant.shown_on(day, [*meant.events, *one.events])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -370,7 +371,11 @@ def test_loads_changes_merges_and_splits_in_any_order_end_where_the_model_ends(t
             run_state_machine_as_test(
                 PeopleMachine,
                 settings=settings(
-                    max_examples=10, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+                    max_examples=12,
+                    stateful_step_count=14,
+                    derandomize="SEKISHO_EXAMPLES" not in os.environ,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
                 ),
             )
         finally:
