@@ -107,7 +107,8 @@ where business_system_id = $1 and addressee_number = $2 and state = 'linked' and
 order by held_at desc, hold_id desc limit 1
 
 -- name: close_hold
-update review_hold set state = $2, decided_at = $3 where hold_id = $1 and state = 'open'
+-- A change that was taken as approved, and taken back before its decision was through, was decided all the same.
+update review_hold set state = $2, decided_at = $3 where hold_id = $1 and state in ('open', 'cancelled')
 
 -- name: holds_to_forget
 -- Decided before $1. needed: the last row by which staff linked an addressee number.
