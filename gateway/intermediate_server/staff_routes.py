@@ -28,7 +28,7 @@ from gateway.intermediate_server.records_routes import RECORD_ROUTES
 from gateway.intermediate_server.replica_routes import REPLICA_ROUTES
 from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
-from gateway.intermediate_server.staff.operating import Acting, NotActingError, admit, lasting, only, still_may
+from gateway.intermediate_server.staff.operating import Acting, First, NotActingError, admit, lasting, only, still_may
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
 from storage.committer import Commit
 from storage.database import StorageUnavailableError
@@ -180,14 +180,14 @@ def decider(acting: Acting) -> Decider:
     """Whoever acts as one who decides, for as long as they may."""
     desk = acting.desk
 
-    async def commit(what: Commit, affair: str, information: str) -> bool:
-        return await acting.commit(what, lambda grant: grant.covers(Function.HELD_DECIDE, affair, information))
+    async def commit(what: Commit, affair: str, information: str, first: First | None) -> bool:
+        return await acting.commit(what, lambda grant: grant.covers(Function.HELD_DECIDE, affair, information), first)
 
     return Decider(
         staff_id=acting.staff_id,
         covers=acting.covered(Function.HELD_DECIDE),
         two_people=desk.rules.two_people,
-        still_may=partial(still_may, desk, Function.HELD_DECIDE),
+        still_may=partial(still_may, desk),
         entry=lambda **facts: acting.entry(
             desk.agency.clock(), EntryKind.STAFF_OPERATED, Function.HELD_DECIDE, **facts
         ),

@@ -25,6 +25,8 @@ from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVID
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
+from gateway.intermediate_server.staff.operating import First, FirstMayNotError
+from gateway.intermediate_server.staff.rights import Function, Grant
 from permission_lists.barring import HoldGround
 from permission_lists.decide import Refused
 from permission_lists.permit import Permit, read_stored_permit
@@ -68,16 +70,16 @@ HELD_DECISION = msgspec.json.Decoder(HeldDecision)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
     """The member of staff who decides. `covers(affair, information)`: whether their right does; `two_people(information)`: whether one is
-    not enough; `still_may(staff_id, affair, information)`: whether whoever approved first still could; `commit(commit, affair, information)`:
-    do it while they may, False when its guard lost; raises ProblemError 401, 403 when they may no more.
+    not enough; `still_may(first)`: whether whoever approved first still could; `commit(commit, affair, information, first)`: do it while they may, and
+    the first of two with them; False when its guard lost. Raises ProblemError 401, 403 when they may no more, FirstMayNotError when the first may not.
     """
 
     staff_id: str
     covers: Covers
     two_people: Callable[[str], bool]
-    still_may: Callable[[str, str, str], Awaitable[bool]]
+    still_may: Callable[[First], Awaitable[Grant | None]]
     entry: Callable[..., NewEntry]
-    commit: Callable[[Commit, str, str], Awaitable[bool]]
+    commit: Callable[[Commit, str, str, First | None], Awaitable[bool]]
 
 
 async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider, now: datetime) -> dict[str, Any]:
@@ -96,11 +98,12 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
         now,
     )
     second: tuple[Write, ...] = ()
+    first: First | None = None
     if decider.two_people(row["information"]):
-        first, same = row["first_staff"], row["approved_digest"] in left.marks
-        if first is None or not same or not await decider.still_may(first, row["item"], row["information"]):
+        first, same = _approved_first(row), row["approved_digest"] in left.marks
+        if first is None or not same or not await decider.still_may(first):
             return await _first(agency, decision, row, left, decider, now)
-        if first == decider.staff_id:
+        if first.staff_id == decider.staff_id:
             raise ProblemError(
                 403,
                 "second_person_needed",
@@ -122,8 +125,19 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
     commit = concluding(
         agency, permit, made, state, kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
-    await _conclude(agency, row, commit, decider)
+    try:
+        await _conclude(agency, row, commit, decider, first)
+    except FirstMayNotError:  # since they were looked at above
+        return await _first(agency, decision, row, left, decider, now)
     return answer
+
+
+def _approved_first(row: Record) -> First | None:
+    if row["first_staff"] is None:
+        return None
+    return First(
+        staff_id=row["first_staff"], function=Function.HELD_DECIDE, affair=row["item"], information=row["information"]
+    )
 
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
@@ -211,7 +225,7 @@ async def _first(
         decision.non_disclosure,
     )
     commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
-    if not await decider.commit(commit, row["item"], row["information"]):
+    if not await decider.commit(commit, row["item"], row["information"], None):
         return await decide(agency, decision, decider, now)
     return {"approved": True}
 
@@ -227,9 +241,11 @@ def _said(decision: HeldDecision, row: Record, left: Leaving, *, marked: bool) -
     }
 
 
-async def _conclude(agency: HostedAgency, row: Record, commit: Commit, decider: Decider) -> None:
+async def _conclude(
+    agency: HostedAgency, row: Record, commit: Commit, decider: Decider, first: First | None = None
+) -> None:
     """Raises ProblemError 409 when it lost."""
-    if not await decider.commit(commit, row["item"], row["information"]):
+    if not await decider.commit(commit, row["item"], row["information"], first):
         raise ProblemError(
             409,
             "decided_already",

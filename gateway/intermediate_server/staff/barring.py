@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -28,7 +27,7 @@ from gateway.intermediate_server.bars.states import (
     step,
 )
 from gateway.intermediate_server.staff.enrolling import person_index
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, First, FirstMayNotError, still_may
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
@@ -40,8 +39,6 @@ _SQL = sql.load("gateway.intermediate_server.bars")
 _CHANGE = Statement("change_bar", _SQL["change_bar"])
 _CHANGED = commit_step("intermediate", "bars.changed")
 _MOST: Final = 2_000
-StillMay = Callable[[str, str], Awaitable[bool]]
-"""Whether a staff id still has the right to change bars of a kind of information."""
 
 
 class SetItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,7 +167,7 @@ def _number(text: str) -> None:
         ) from None
 
 
-async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: datetime) -> dict[str, Any]:
+async def change(acting: Acting, item: ChangeItem, now: datetime) -> dict[str, Any]:
     """IF_SYM_90093: check, lift or keep a bar. Raises ProblemError 403, 404, 409."""
     agency = acting.desk.agency
     bar = await _one(agency, item.bar_id)
@@ -178,10 +175,8 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
         raise _unknown()
     two = bar.effect is Effect.SUSPEND or acting.desk.rules.two_people_for_a_bar(bar.information)
     event = BarEvent(item.event)
-    if event is BarEvent.LIFT:
-        alone = bar.state in TO_BE_LIFTED and not await still_may(bar.asked_by or "", bar.information)
-        if alone or bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two):
-            event = BarEvent.ASK_LIFT
+    if event is BarEvent.LIFT and await _is_asked_for_first(acting, bar, two=two):
+        event = BarEvent.ASK_LIFT
     after = step(bar, event, acting.staff_id, now, two_people=two)
     match after:
         case BarRefusal.STATE:
@@ -191,18 +186,45 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
     agency.bars.hold_to(after)  # as when it was set
     row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
     entry = _entry(acting, after, event.value, now)
-    if not await _commit(acting, Write(_CHANGE, row), bar, entry):
+    try:
+        done = await _commit(acting, Write(_CHANGE, row), bar, entry, _first(bar, event))
+    except FirstMayNotError:
+        if event is BarEvent.CHECK:
+            raise
+        return await change(acting, item, now)  # of a lifting this one is the first now
+    if not done:
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this bar; look at it again.")
     return shown(after)
 
 
-async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry) -> bool:
+async def _is_asked_for_first(acting: Acting, bar: Bar, *, two: bool) -> bool:
+    """Whether a bar is not lifted by whoever wants it now, but waits for another one."""
+    if bar.state in TO_BE_LIFTED:
+        first = _first(bar, BarEvent.LIFT)
+        return first is None or await still_may(acting.desk, first) is None
+    return bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two)
+
+
+def _first(bar: Bar, event: BarEvent) -> First | None:
+    """Whoever asked for what two people do: for the lifting, or for the suspension."""
+    asked_by = {
+        (BarState.LIFT_ASKED, BarEvent.LIFT): bar.asked_by,
+        (BarState.UNCHECKED_LIFT_ASKED, BarEvent.LIFT): bar.asked_by,
+        (BarState.ASKED, BarEvent.CHECK): bar.set_by,
+    }.get((bar.state, event))
+    if asked_by is None:
+        return None
+    return First(staff_id=asked_by, function=Function.BARS_CHANGE, information=bar.information)
+
+
+async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry, first: First | None = None) -> bool:
     """Bar, epoch, voided approvals and entry together, or False; whatever came of it, the bars are then those of the database."""
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
     try:
         return await acting.commit(
             Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=(entry,)),
             lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
+            first,
         )
     finally:
         await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
