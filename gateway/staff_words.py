@@ -75,7 +75,7 @@ IN_JAPANESE: Final = {
     "agency_unknown": "その機関は登録簿にありません",
     "integrated_number_malformed": "統合宛名番号は 15 桁の数字です",
     "malformed_item": "書き方が正しくありません。書き直してください",
-    "notice_malformed": "お知らせは一行で 400 字まで、10 桁以上の数字は書けません。終わりは今より後にしてください",
+    "notice_malformed": "お知らせは一行で 400 字まで、10 桁以上の数字（全角、4 桁ずつ区切った 12 桁も）は書けません。終わりは今より後にしてください",
     "notice_unknown": "そのお知らせはありません。notices list で確かめてください",
     "grant_state": "この状態の権限には行えません。一覧で確かめてください",
     "key_unknown": "その用途か版はありません。keys list で確かめてください",
