@@ -221,7 +221,8 @@ async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
     desk = acting.desk
     right = STAFF_ID.fullmatch(item.staff_id) and OFFICE.fullmatch(item.office) and item.valid_until.tzinfo is not None
     _check_form(bool(right) and item.valid_until > now)
-    if await store.member(desk.agency, item.staff_id) is not None:
+    known = await store.member(desk.agency, item.staff_id)
+    if known is not None or await ending.is_noted(desk.agency, ending.MEMBER, item.staff_id):
         raise ProblemError(
             409, "staff_id_taken", "This id is somebody's, or was: an id is never given to another person."
         )
@@ -273,7 +274,8 @@ async def _hashed(desk: StaffDesk, staff_id: str, password: str) -> str:
 async def _key_card(desk: StaffDesk, staff_id: str, public: bytes, now: datetime) -> Card:
     """Raises ProblemError 409 for a card that is or was somebody's."""
     card_id = factors.card_id_of(public)
-    if any(card.card_id == card_id for card in await store.cards(desk.agency)):
+    known = any(card.card_id == card_id for card in await store.cards(desk.agency))
+    if known or await ending.is_noted(desk.agency, ending.CARD, card_id):
         raise ProblemError(409, "card_taken", "This card is somebody's, or was: a card is one person's.")
     return Card(
         card_id=card_id,
