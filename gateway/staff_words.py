@@ -68,6 +68,7 @@ IN_JAPANESE: Final = {
     "member_unknown": "その職員はいないか、退職しています",
     "malformed_scope": "部署・事務・情報・ファイル・期間のどれかが正しくありません。情報は照合リストの名で書きます。管理・運用・抽出などの権限は、事務と情報を限れません",
     "period_over": "権限の期間が過ぎています",
+    "person_has_an_id": "この人には、使えるほかの職員 id があります。職員 id は一人に一つです",
     "job_unknown": "そのジョブはありません",
     "month_not_over": "終わった月までしか示せません",
     "statistics_not_ready": "集計の最中です。少し待ってやり直してください",

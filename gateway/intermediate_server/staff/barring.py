@@ -27,7 +27,6 @@ from gateway.intermediate_server.bars.states import (
     Place,
     step,
 )
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
@@ -255,7 +254,7 @@ def _covered(acting: Acting, bars: list[Bar]) -> list[Bar]:
 
 async def _on_record(acting: Acting, number: str | None, facts: dict[str, str | int], now: datetime) -> None:
     """The look, about whom by the keyed index that the analysis of the access log knows (SC-12)."""
-    whom = {} if number is None else {"person": person_index(acting.desk, number).hex()}
+    whom = {} if number is None else {"person": acting.desk.person_index(number).hex()}
     await acting.record(Function.BARS_VIEW, [{**facts, **whom}], now)
 
 

@@ -214,7 +214,7 @@ async def own_looks(world: ProviderWorld) -> list[dict]:
 
 async def looks_at(world: ProviderWorld, number: str) -> None:
     """An entry of the access log, as a look at somebody's bars leaves it."""
-    person = enrolling.person_index(world.desk, number).hex()
+    person = world.desk.person_index(number).hex()
     entry = world.staff("staff-1").entry(world.now, EntryKind.STAFF_OPERATED, Function.BARS_VIEW, person=person)
     await world.agency.committer.apply(Commit(step=RELATED, entries=(entry,)))
 
