@@ -70,6 +70,7 @@ IN_JAPANESE: Final = {
     "period_over": "権限の期間が過ぎています",
     "person_has_an_id": "この人には、使えるほかの職員 id があります。職員 id は一人に一つです",
     "job_unknown": "そのジョブはありません",
+    "job_not_repeatable": "このジョブはここではやり直せません。送った側が送り直すか、やり残しがもうありません",
     "month_not_over": "終わった月までしか示せません",
     "statistics_not_ready": "集計の最中です。少し待ってやり直してください",
     "affair_not_listed": "その項は今日の照合リストで、この情報を挙げていません。事務と情報を選び直してください",

@@ -6,6 +6,7 @@ import asyncio
 
 from gateway.batch import jobs as batch
 from gateway.intermediate_server.operations import jobs, statistics
+from gateway.terminal import operations as screen
 
 
 async def counted(records) -> int:
@@ -48,3 +49,7 @@ async def test_is_10_made_anew_twice_at_once_they_are_what_they_were(records):
     assert await counted(records) == 5
     await asyncio.gather(again(records), again(records))
     assert await counted(records) == 5
+
+
+async def test_every_kind_of_job_has_a_word_at_the_terminal(records):
+    assert {source.kind for source in jobs._sources(records.agency)} <= set(screen._KINDS)
