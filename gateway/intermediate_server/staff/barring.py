@@ -196,11 +196,18 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
 
 
 async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry) -> bool:
-    """Bar, epoch, voided approvals and entry together, or False; whatever came of it, the bars are then those of the database."""
+    """Bar, epoch, voided approvals and entries together, or False; whatever came of it, the bars are then those of the database.
+
+    Whose bar is changed is told to the analysis of the access log as a look is.
+    """
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
+    entries: tuple[NewEntry, ...] = (entry,)
+    if bar.integrated_number is not None:
+        said = {"bar_id": bar.bar_id, "person": acting.desk.person_index(bar.integrated_number).hex()}
+        entries += (acting.entry(entry.at, EntryKind.STAFF_OPERATED, Function.BARS_CHANGE, **said),)
     try:
         return await acting.commit(
-            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=(entry,)),
+            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=entries),
             lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
         )
     finally:
