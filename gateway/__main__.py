@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,8 @@ from gateway.exit_codes import BAD_INPUT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code. Passphrases and open rings pass through it: no core of it comes to lie on a disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in arguments if not word.startswith("-")), "")
     if name not in COMMANDS:

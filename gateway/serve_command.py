@@ -7,7 +7,6 @@ import asyncio
 import ctypes
 import gc
 import os
-import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
@@ -58,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if args.die_with_parent and not _die_with_parent():
         return FAILED
     data = DataFolder(args.data)

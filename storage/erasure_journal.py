@@ -2,6 +2,7 @@
 
 A line for each row: when, and a keyed digest of its table and key, which tells nothing to whoever lacks the ring. It is durable before the row goes,
 so a row that is gone is always here; one that is here and did not go after all is left out by a restore, and its original brings it back.
+A backup has a line, too, before its snapshot: what stands behind it came after it, also when the clock was set back meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from keys.ring import Keyring, version_of_index
 from storage.database import StorageUnavailableError
 
 PURPOSE: Final = "erased"
+_BACKUP: Final = "backup"
 _LINE: Final = re.compile(r"([0-9]{1,12}) ([0-9a-f]{64}|[0-9a-f]{72})")
 _MARGIN: Final = timedelta(minutes=1)
 """An erasure is written before it happens: one of the last minute before a snapshot may not be in it yet."""
@@ -58,9 +60,25 @@ class ErasureJournal:
         except OSError:
             raise StorageUnavailableError("the journal of erasures could not be written") from None
 
-    def erased_since(self, snapshot: datetime) -> frozenset[str]:
-        """Digests of rows that were erased after a snapshot was taken, or just before; a line that was cut by a power loss says nothing."""
-        return frozenset(line.digest for line in _lines(self._path) if line.at >= snapshot - _MARGIN)
+    def begin_backup(self, backup_id: str, now: datetime) -> None:
+        """To be called before its snapshot. Durable when it returns. Raises StorageUnavailableError: then there is no backup."""
+        self.write([(_BACKUP, backup_id)], now)
+
+    def erased_since(self, snapshot: datetime, backup_id: str) -> frozenset[str]:
+        """Digests of rows that were erased after a backup's snapshot was taken, or just before: by the time, and by what stands behind the backup's line
+        (those of before had none). A line that was cut by a power loss says nothing.
+        """
+        begun, behind, found = self.digests(_BACKUP, backup_id), False, set()
+        for line in _lines(self._path):
+            behind = behind or line.digest in begun
+            if behind or line.at >= snapshot - _MARGIN:
+                found.add(line.digest)
+        return frozenset(found)
+
+    def names(self, table: str, key: str | bytes) -> bool:
+        """Whether a row was ever erased, or has ended, under this key."""
+        digests = self.digests(table, key)
+        return any(line.digest in digests for line in _lines(self._path))
 
 
 class _Line(NamedTuple):
@@ -71,9 +89,9 @@ class _Line(NamedTuple):
 def _lines(path: Path) -> Iterator[_Line]:
     """The whole lines of a journal; none where there is no journal yet."""
     try:
-        lines = path.read_text().splitlines()
+        with path.open() as lines:
+            for line in lines:
+                if (found := _LINE.fullmatch(line.rstrip("\n"))) is not None:
+                    yield _Line(datetime.fromtimestamp(int(found[1]), UTC), found[2])
     except FileNotFoundError:
         return
-    for line in lines:
-        if (found := _LINE.fullmatch(line)) is not None:
-            yield _Line(datetime.fromtimestamp(int(found[1]), UTC), found[2])

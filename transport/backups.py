@@ -1,5 +1,5 @@
-"""What the making of a backup is at every server of an agency (SC-15): one at a time, sealed to the agency's key, on record before its first byte
-leaves and once more when it is complete; a job (IS-10) that ends with it.
+"""What the making of a backup is at every server of an agency (SC-15): one at a time, sealed to the agency's key, in the journal of erasures before its
+snapshot, on record before its first byte leaves and once more when it is complete; a job (IS-10) that ends with it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from evidence.canonical import timestamp
 from keys.signing import Signer
 from storage.backups.form import BackedUp, Writer
 from storage.database import StorageUnavailableError
+from storage.erasure_journal import ErasureJournal
 from transport.clock import Clock
 from transport.problem import ProblemError
 
@@ -40,7 +41,8 @@ def public_key(folder: Path, agency: str) -> bytes | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """One backup that is to be made. `public`: what it is sealed to; `signer`: of the agency's log; `at`: of its id and its head.
+    """One backup that is to be made. `public`: what it is sealed to; `signer`: of the agency's log; `at`: of its id and its head; `journal`: of what is
+    erased here.
 
     `begin` and `made` put it on record, the first with its job; `end` ends the job: why it failed, None when it did not.
     """
@@ -51,6 +53,7 @@ class Backup:
     at: datetime
     public: bytes | None
     signer: Signer
+    journal: ErasureJournal
     clock: Clock
     begin: Callable[[], Awaitable[None]]
     made: Callable[[Writer], Awaitable[None]]
@@ -75,6 +78,7 @@ async def begun(backup: Backup) -> AsyncIterator[Writer]:
             made_at=timestamp(backup.at),
             signer=backup.signer,
         )
+        await asyncio.to_thread(backup.journal.begin_backup, backup.backup_id, backup.at)
         await backup.begin()
         async with _ending(backup):
             yield writer

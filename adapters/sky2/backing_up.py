@@ -21,6 +21,7 @@ from keys.signing import Signer
 from storage.backups import making
 from storage.backups.form import BackedUp, Writer
 from storage.database import Database
+from storage.erasure_journal import ErasureJournal
 from storage.fault_points import Step, declare
 from transport import backups
 from transport.backups import Backup
@@ -38,7 +39,9 @@ MADE: Final[Step] = declare("backup", "commit.sky2.made")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
-    """What the route needs. `public`: the half of the backup key that lies with this role now; `signer`: of ends; `refused`: puts a refusal on record."""
+    """What the route needs. `public`: the half of the backup key that lies with this role now; `signer`: of ends; `journal`: of numbers that
+    went; `refused`: puts a refusal on record.
+    """
 
     agency: str
     tenant: str
@@ -46,6 +49,7 @@ class Backups:
     store: Store
     register: Callable[[], Register]
     signer: Callable[[], Signer]
+    journal: ErasureJournal
     public: Callable[[], bytes | None]
     refused: Callable[[web.Request, str], Awaitable[None]]
     clock: Clock
@@ -107,6 +111,7 @@ async def _begun(of: Backups, order: Order) -> AsyncIterator[Writer]:
         at=now,
         public=of.public(),
         signer=of.signer(),
+        journal=of.journal,
         clock=of.clock,
         begin=begin,
         made=made,

@@ -149,6 +149,7 @@ async def _run(config: RoleConfig, parts: _Parts, renewal: Renewal, stop: asynci
         store=counter.store,
         register=renewal.register,
         signer=partial(parts.keys.ensure(LOG).signer, LOG),
+        journal=counter.forgetting.journal,
         public=partial(public_key, config.folder, AGENCY),
         refused=turned_away,
         clock=counter.clock,

@@ -28,7 +28,9 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`id`: within its kind; `done` of `total`: lines, records, entries (None: not known); `counts`: outcomes so far; `reason`: of the last failure."""
+    """`id`: within its kind; `done` of `total`: lines, records, entries (None: not known); `counts`: outcomes so far; `reason`: of the last failure;
+    `repeatable`: whether there is something that could be done again.
+    """
 
     kind: str
     id: str
@@ -41,6 +43,7 @@ class Job:
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str | None = None
     tries: int = 1
+    repeatable: bool = True
 
 
 def job_of(row: Record, kind: str, job_id: str, state: JobState) -> Job:
@@ -104,8 +107,12 @@ async def again(sources: Sequence[Source], named: JobNamed, since: datetime, ide
     job = next((one for one in await source.latest(since, MOST) if one.id == named.id), None) if source else None
     if source is None or job is None:
         raise ProblemError(404, "job_unknown", "There is no job of this kind and id; see the list.")
-    if source.retry is None:
-        raise ProblemError(409, "job_not_repeatable", "This job is not repeated here: whoever sent it sends it again.")
+    if source.retry is None or not job.repeatable:
+        raise ProblemError(
+            409,
+            "job_not_repeatable",
+            "This job is not repeated here: whoever sent it sends it again, or nothing of it is left to be done.",
+        )
     if job.state is JobState.RUNNING:
         raise ProblemError(409, "job_running", "The job is at work; it goes on by itself.")
     return {"kind": job.kind, "id": await source.retry(job, identity)}
@@ -133,7 +140,7 @@ def _shown(source: Source, job: Job) -> dict[str, Any]:
         "counts": dict(job.counts),
         "reason": job.reason,
         "tries": job.tries,
-        "may_retry": source.retry is not None and job.state is not JobState.RUNNING,
+        "may_retry": source.retry is not None and job.repeatable and job.state is not JobState.RUNNING,
     }
 
 

@@ -9,19 +9,19 @@ import asyncpg
 
 from gateway.batch.jobs import Job, JobState, Source
 from storage import sql
-from storage.resealing.job import UNREADABLE, Resealing, named
+from storage.resealing.job import UNREADABLE, Resealing, named, outdated
 
 KIND: Final = "resealing"
 _SQL = sql.load("storage.resealing")
 
 
 def source_of(resealing: Resealing) -> Source:
-    """The jobs of one agency's re-sealing."""
+    """The jobs of one agency's re-sealing. Done again is what earlier versions of the key still open for: of any other one nobody would come to the end."""
 
     async def latest(since: datetime, most: int) -> list[Job]:
         async with resealing.database.inside(resealing.tenant) as connection:
             rows = await connection.fetch(_SQL["resealings"], since, most)
-        return [_job(row) for row in rows]
+        return [_job(row, outdated(resealing.ring, row["purpose"])) for row in rows]
 
     async def again(job: Job, _identity: str) -> str:
         purpose, _, version = job.id.rpartition("-")
@@ -31,7 +31,7 @@ def source_of(resealing: Resealing) -> Source:
     return Source(kind=KIND, latest=latest, retry=again)
 
 
-def _job(row: asyncpg.Record) -> Job:
+def _job(row: asyncpg.Record, wanted: int | None) -> Job:
     return Job(
         kind=KIND,
         id=named(row["purpose"], row["version"]),
@@ -42,6 +42,7 @@ def _job(row: asyncpg.Record) -> Job:
         total=max(row["total"], row["done"]),
         counts={"unreadable": row["unreadable"]} if row["unreadable"] else {},
         reason=row["reason"],
+        repeatable=row["version"] == wanted,
     )
 
 

@@ -14,14 +14,13 @@ from gateway.intermediate_server.records import extracting, searching
 from gateway.intermediate_server.records.extracting import ExtractItem
 from gateway.intermediate_server.records.searching import SearchItem
 from gateway.intermediate_server.retention import certificates
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting, only
 from gateway.intermediate_server.staff.rights import Function
 from transport import wire
 
 
 def _about(acting: Acting, person: str | None) -> dict[str, str | int]:
-    return {} if person is None else {"person": person_index(acting.desk, searching.parse_person(person)).hex()}
+    return {} if person is None else {"person": acting.desk.person_index(searching.parse_person(person)).hex()}
 
 
 def _period(item: SearchItem | ExtractItem) -> dict[str, str | int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.intermediate_server.replica import viewing
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting, only
 from gateway.intermediate_server.staff.rights import Function
 from transport import wire
@@ -25,7 +24,7 @@ async def _view(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     said: dict[str, str | int] = {
         "affair": item.affair,
         "information": item.information,
-        "person": person_index(acting.desk, item.integrated_number).hex(),
+        "person": acting.desk.person_index(item.integrated_number).hex(),
         "replicas": len(found["replicas"]),
     }
     await acting.record(Function.REPLICAS_VIEW, [said], now)

@@ -34,6 +34,8 @@ _KINDS: Final = {
     "inquiry_file": "照会ファイル",
     "business_run": "業務情報の転送・比較",
     "code_run": "符号の取得",
+    "code_renewal": "符号の世代の切り替え",
+    "resealing": "鍵の版の切り替え（封じ直し）",
     "statistics": "統計の集計",
     "backup": "バックアップ",
 }

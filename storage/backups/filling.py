@@ -155,7 +155,7 @@ async def erased_since(
 
     `column`: the one that the journal knows them by; `named`: what they are called there, unless it is the table's name.
     """
-    erased = of.journal.erased_since(there.made_at)
+    erased = of.journal.erased_since(there.made_at, there.backup_id)
     if not erased:
         return []
     keys = [row[0] for row in await admin.fetch(await admin.fetchval(_SQL["keys_of"], table, column))]

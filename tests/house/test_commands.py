@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +33,15 @@ ACTIONS = (
     + [("lists", name) for name in ("show", "diff", "lint", "publish")]
     + [("agency", name) for name in ("list", "show", "add", "remove", "certificate", "key")]
 )
+
+
+def test_sc_20_no_command_leaves_a_core_of_the_passphrases_that_pass_through_it():
+    """In a process of its own: what a limit was before is not to be had again."""
+    said = (
+        "from gateway.__main__ import main; import resource; main([]); print(resource.getrlimit(resource.RLIMIT_CORE))"
+    )
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.splitlines()[-1] == "(0, 0)"
 
 
 @pytest.mark.parametrize("words", [(), *((name,) for name in COMMANDS), *ACTIONS], ids=" ".join)

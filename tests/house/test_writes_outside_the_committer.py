@@ -178,7 +178,7 @@ ALLOWED = {
         "the effect of an approved decision, in one transaction with its state; what was decided is recorded before, that it is through after",
     ),
     **dict.fromkeys(
-        (("gateway.intermediate_server.operations", name) for name in ("begin_counting", "advance_counting", "count_exchanges", "count_anew")),
+        (("gateway.intermediate_server.operations", name) for name in ("begin_counting", "advance_counting", "count_exchanges", "count_from_the_start", "forget_counts")),
         "counts of the log's own entries, in one transaction with how far they go: derived, no fact",
     ),
     ("gateway.intermediate_server.operations", "renew_again"): "what is asked of the core once more; who asked is recorded before, what came of it after",

@@ -129,9 +129,9 @@ def test_the_journal_names_what_was_erased_since_and_nobody(tmp_path):
     kept = journal(tmp_path)
     kept.write([("replica", "kokuho/1"), ("replica", "kokuho/2")], NOW - timedelta(days=1))
     kept.write([("person_code", b"\x01\x02")], NOW)
-    since = kept.erased_since(NOW)
+    since = kept.erased_since(NOW, ID)
     assert since == set(kept.digests("person_code", b"\x01\x02"))
-    assert kept.erased_since(NOW - timedelta(days=2)) > since
+    assert kept.erased_since(NOW - timedelta(days=2), ID) > since
     assert kept.digests("replica", "kokuho/1") != kept.digests("person_code", "kokuho/1")
     assert b"kokuho" not in (tmp_path / "setagaya.erased").read_bytes()
 
@@ -142,10 +142,29 @@ def test_what_was_erased_before_a_rotation_is_known_after_it(tmp_path):
     kept.write([("replica", "a"), ("replica", "b")], NOW)
     store.ring.rotate("erased")
     kept.write([("replica", "c")], NOW)
-    since = kept.erased_since(NOW)
+    since = kept.erased_since(NOW, ID)
     assert [since.isdisjoint(kept.digests("replica", one)) for one in "abcd"] == [False, False, False, True]
     assert [kept.lines_under(version) for version in (1, 2, 3)] == [2, 1, 0]
     assert ErasureJournal.beside(tmp_path / "suginami.json", store.ring).lines_under(1) == 0
+
+
+def test_sc_15_what_was_erased_after_a_backup_is_known_when_the_clock_was_set_back(tmp_path):
+    """The clock of the machine was an hour ahead when the backup was made."""
+    kept = journal(tmp_path)
+    kept.write([("replica", "before")], NOW - timedelta(hours=2))
+    kept.begin_backup(ID, NOW)
+    kept.write([("replica", "after")], NOW - timedelta(hours=1))
+    since = kept.erased_since(NOW, ID)
+    assert not since.isdisjoint(kept.digests("replica", "after"))
+    assert since.isdisjoint(kept.digests("replica", "before"))
+
+
+def test_a_journal_knows_whether_a_name_was_ever_in_it(tmp_path):
+    kept = journal(tmp_path)
+    assert not kept.names("staff_member", "sato")
+    kept.write([("staff_member", "sato")], NOW)
+    assert kept.names("staff_member", "sato")
+    assert not kept.names("staff_card", "sato")
 
 
 def test_a_line_that_was_cut_spoils_no_other(tmp_path):
@@ -154,5 +173,5 @@ def test_a_line_that_was_cut_spoils_no_other(tmp_path):
     path = tmp_path / "setagaya.erased"
     path.write_bytes(path.read_bytes()[:-10])
     kept.write([("replica", "c")], NOW)
-    assert {*kept.digests("replica", "a"), *kept.digests("replica", "c")} <= kept.erased_since(NOW)
-    assert kept.erased_since(NOW).isdisjoint(kept.digests("replica", "b"))
+    assert {*kept.digests("replica", "a"), *kept.digests("replica", "c")} <= kept.erased_since(NOW, ID)
+    assert kept.erased_since(NOW, ID).isdisjoint(kept.digests("replica", "b"))

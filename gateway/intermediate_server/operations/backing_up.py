@@ -66,6 +66,7 @@ async def begun(acting: Acting, item: BackupItem, now: datetime) -> AsyncIterato
         at=now,
         public=agency.backup_key(),
         signer=agency.keys.ring.signer("log"),
+        journal=agency.erasures,
         clock=agency.clock,
         begin=begin,
         made=partial(_record_end, acting),

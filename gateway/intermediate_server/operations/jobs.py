@@ -161,8 +161,11 @@ async def _counting(agency: HostedAgency, _since: datetime, _most: int) -> list[
 
 
 async def _count_anew(agency: HostedAgency, _job: Job, _identity: str) -> str:
-    """The counts are made anew from the log; statistics are told again when that is through."""
+    """The counts are made anew from the log; statistics are told again when that is through. Whoever counts at this moment is waited for first, so that
+    what they have counted goes too.
+    """
     async with agency.database.inside(agency.tenant) as connection:
-        await connection.execute(_SQL["count_anew"])
+        await connection.execute(_SQL["count_from_the_start"])
+        await connection.execute(_SQL["forget_counts"])
     agency.broom.call(0)
     return _COUNTING

@@ -12,7 +12,6 @@ from msgspec import Meta
 
 from evidence.canonical import timestamp
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
@@ -40,7 +39,7 @@ async def listed(acting: Acting, item: NotRenewedItem, now: datetime) -> dict[st
     agency = acting.desk.agency
     rows, epoch = await _read(agency, item)
     facts: list[dict[str, str | int]] = [
-        {"person": person_index(acting.desk, row["integrated_number"]).hex(), "epoch": row["epoch"]} for row in rows
+        {"person": acting.desk.person_index(row["integrated_number"]).hex(), "epoch": row["epoch"]} for row in rows
     ]
     await acting.record(Function.OPERATIONS, facts, now)
     return {

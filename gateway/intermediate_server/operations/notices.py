@@ -8,6 +8,7 @@ stands at the moment: they come and go with it, and nobody withdraws them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -34,7 +35,9 @@ _SQL = sql.load("gateway.intermediate_server.operations")
 _POST: Final = Statement("post_notice", _SQL["post_notice"])
 _WITHDRAW: Final = Statement("withdraw_notice", _SQL["withdraw_notice"])
 _CHANGED: Final = commit_step("intermediate", "notices.changed")
-_NUMBER: Final = re.compile(r"[0-9]{10}")
+_NUMBER: Final = re.compile(r"[0-9]{10}|[0-9]{4}[\W_ー][0-9]{4}[\W_ー][0-9]{4}")
+"""Ten digits in a row, or twelve as they stand on a card. Other digits with marks between them are days and times."""
+_KANJI_DIGITS: Final = str.maketrans("〇一二三四五六七八九", "0123456789")
 NoticeId = Annotated[str, Meta(pattern=r"^N[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 
 
@@ -143,7 +146,7 @@ async def post(acting: Acting, item: PostItem, now: datetime) -> dict[str, Any]:
     first = item.shown_from or now
     if not max(first, now) < item.shown_until:
         raise ProblemError(400, "notice_malformed", "A notice ends in the future, after its beginning.")
-    if not item.text.isprintable() or _NUMBER.search(item.text):
+    if not item.text.isprintable() or _holds_a_number(item.text):
         raise ProblemError(
             400,
             "notice_malformed",
@@ -169,6 +172,13 @@ async def post(acting: Acting, item: PostItem, now: datetime) -> dict[str, Any]:
         ):
             raise ProblemError(409, "notice_id_taken", "Another notice has this id; draw a new one.")
     return {"posted": True}
+
+
+def _holds_a_number(text: str) -> bool:
+    """In whatever width or script its digits are, and whatever marks stand on them."""
+    folded = unicodedata.normalize("NFKC", text).translate(_KANJI_DIGITS)
+    plain = (str(unicodedata.decimal(one, one)) for one in folded if unicodedata.category(one)[0] != "M")
+    return _NUMBER.search("".join(plain)) is not None
 
 
 async def withdraw(acting: Acting, item: WithdrawItem, now: datetime) -> dict[str, Any]:

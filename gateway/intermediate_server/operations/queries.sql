@@ -33,9 +33,13 @@ update exchange_counted set size = $3 where year = $1 and size = $2 returning ye
 select month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges
 from exchange_count where month >= $1 and month <= $2
 
--- name: count_anew
--- Forget every count; the next counting begins at the start of each year's log.
-with counts as (delete from exchange_count) delete from exchange_counted
+-- name: count_from_the_start
+-- The next counting begins at the start of each year's log. Waits for one that is under way.
+delete from exchange_counted
+
+-- name: forget_counts
+-- Behind count_from_the_start and a statement of its own: it sees what that one has waited for.
+delete from exchange_count
 
 -- name: counting
 -- How far the log is counted.

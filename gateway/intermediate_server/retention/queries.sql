@@ -84,20 +84,26 @@ select max(record_id) as last, exists (select from page join replica r using (re
 -- name: erase_ended
 -- What was over before $1: lifted bars, ends of codes, relations of staff who have left, that copies were withdrawn; at most $5 of each, and
 -- noted under the day $2 in one statement. That a copy of somebody was withdrawn at whom a bar stands is kept for so long again ($4), and waits while
--- their bar may lie under another version of the key: the bar still has to follow the copy.
-with bars as (
-    delete from bar where bar_id in (select bar_id from bar where state = 'lifted' and changed_at < $1 limit $5) returning 1
+-- their bar may lie under another version of the key: the bar still has to follow the copy. A day that is certified takes nothing any more: what is over
+-- waits for the next one, after a clock was set back.
+with closed as materialized (
+    select kind from erasure where key_purpose = any(array['bars/' || $2::text, 'codes/' || $2::text, 'relations/' || $2::text, 'withdrawals/' || $2::text])
+        and state <> 'begun'
+), bars as (
+    delete from bar where bar_id in (select bar_id from bar where state = 'lifted' and changed_at < $1 and 'bars' not in (select kind from closed) limit $5) returning 1
 ), codes as (
-    delete from former_code where acquisition_index in (select acquisition_index from former_code where ended_at < $1 limit $5) returning 1
+    delete from former_code where acquisition_index in (select acquisition_index from former_code where ended_at < $1 and 'codes' not in (select kind from closed) limit $5)
+    returning 1
 ), relations as (
     delete from staff_relation where (staff_id, relation, person_index) in (
-        select r.staff_id, r.relation, r.person_index from staff_relation r join staff_member m using (staff_id) where m.state = 'left' and m.left_at < $1 limit $5
+        select r.staff_id, r.relation, r.person_index from staff_relation r join staff_member m using (staff_id)
+        where m.state = 'left' and m.left_at < $1 and 'relations' not in (select kind from closed) limit $5
     ) returning 1
 ), withdrawn as materialized (
     select record_id, exists (select from bar b where b.person_index = w.person_index and b.state <> 'lifted') as barred,
         substring(number_sealed from 2 for 4) <> any(array(select distinct substring(b.number_sealed from 2 for 4) from bar b where b.state <> 'lifted' and b.number_sealed is not null))
             as waits
-    from replica_withdrawn w where withdrawn_at < $1 limit $5
+    from replica_withdrawn w where withdrawn_at < $1 and 'withdrawals' not in (select kind from closed) limit $5
 ), kept as (
     update replica_withdrawn w set withdrawn_at = $4 from withdrawn d where w.record_id = d.record_id and d.barred
 ), withdrawals as (

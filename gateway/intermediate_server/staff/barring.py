@@ -26,7 +26,6 @@ from gateway.intermediate_server.bars.states import (
     Place,
     step,
 )
-from gateway.intermediate_server.staff.enrolling import person_index
 from gateway.intermediate_server.staff.operating import Acting, First, FirstMayNotError, still_may
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
@@ -218,11 +217,18 @@ def _first(bar: Bar, event: BarEvent) -> First | None:
 
 
 async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry, first: First | None = None) -> bool:
-    """Bar, epoch, voided approvals and entry together, or False; whatever came of it, the bars are then those of the database."""
+    """Bar, epoch, voided approvals and entries together, or False; whatever came of it, the bars are then those of the database.
+
+    Whose bar is changed is told to the analysis of the access log as a look is.
+    """
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
+    entries: tuple[NewEntry, ...] = (entry,)
+    if bar.integrated_number is not None:
+        said = {"bar_id": bar.bar_id, "person": acting.desk.person_index(bar.integrated_number).hex()}
+        entries += (acting.entry(entry.at, EntryKind.STAFF_OPERATED, Function.BARS_CHANGE, **said),)
     try:
         return await acting.commit(
-            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=(entry,)),
+            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=entries),
             lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
             first,
         )
@@ -277,7 +283,7 @@ def _covered(acting: Acting, bars: list[Bar]) -> list[Bar]:
 
 async def _on_record(acting: Acting, number: str | None, facts: dict[str, str | int], now: datetime) -> None:
     """The look, about whom by the keyed index that the analysis of the access log knows (SC-12)."""
-    whom = {} if number is None else {"person": person_index(acting.desk, number).hex()}
+    whom = {} if number is None else {"person": acting.desk.person_index(number).hex()}
     await acting.record(Function.BARS_VIEW, [{**facts, **whom}], now)
 
 

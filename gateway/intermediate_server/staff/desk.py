@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records.exchange_entries import note_about
-from gateway.intermediate_server.staff.factors import RING, Nobody, nobody, web_server
+from gateway.intermediate_server.staff.factors import RING, Nobody, nobody, person_indexes, web_server
 from gateway.intermediate_server.staff.people import Rules
 from keys.passphrase import Profile
 from keys.ring import Keyring
@@ -58,6 +58,10 @@ class StaffDesk:
         """An entry of the access log; facts that say nothing are left out. `integrated_number`: whom it is about, sealed beside it."""
         said = {name: value for name, value in facts.items() if value != ""}
         return note_about(self.agency, now, kind, integrated_number, said, actor=actor, reason=reason)
+
+    def person_index(self, integrated_number: str) -> bytes:
+        """What a person is called in the access log."""
+        return person_indexes(self.ring, integrated_number)[0]
 
     async def record_refusal(
         self, now: datetime, *, actor: str | None, reason: str, count: int = 1, **facts: str | int

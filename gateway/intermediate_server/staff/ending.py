@@ -27,6 +27,11 @@ async def note(agency: HostedAgency, rows: Sequence[tuple[str, str]], now: datet
         await asyncio.to_thread(agency.erasures.write, rows, now)
 
 
+async def is_noted(agency: HostedAgency, what: str, name: str) -> bool:
+    """Whether somebody or a card of this name has ended here. After a restore they may stand in no row, and the name is nobody else's all the same."""
+    return await asyncio.to_thread(agency.erasures.names, what, name)
+
+
 async def grants_of(agency: HostedAgency, staff_id: str) -> list[tuple[str, str]]:
     """Rows for every grant of somebody's that lives."""
     return [(GRANT, one.grant_id) for one in await store.grants(agency, staff_id) if one.state in _LIVES]

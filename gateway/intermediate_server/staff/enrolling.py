@@ -12,7 +12,12 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from fido2.webauthn import PublicKeyCredentialUserEntity, RegistrationResponse, ResidentKeyRequirement
+from fido2.webauthn import (
+    AttestedCredentialData,
+    PublicKeyCredentialUserEntity,
+    RegistrationResponse,
+    ResidentKeyRequirement,
+)
 
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
@@ -197,6 +202,11 @@ async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime
             return replace(member, **fresh), (ended, void, Write(store.REVOKE_CARDS_OF, (who,)), card)
         case RelateItem():
             _check_form(item.relation in ("self", "household"))
+            indexes = factors.person_indexes(acting.desk.ring, item.integrated_number)
+            if item.relation == "self" and await store.others_of(acting.desk.agency, who, indexes):
+                raise ProblemError(
+                    409, "person_has_an_id", "This person has another id that is in force: a person has one."
+                )
             return member, related(acting.desk, item)
     raise TypeError("an operation without an end")
 
@@ -211,17 +221,13 @@ def related(desk: StaffDesk, item: RelateItem) -> tuple[Write, ...]:
     return (*earlier, Write(store.ADD_RELATION, (who, item.relation, *kept)))
 
 
-def person_index(desk: StaffDesk, integrated_number: str) -> bytes:
-    """What a person is called in the access log."""
-    return factors.person_indexes(desk.ring, integrated_number)[0]
-
-
 async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
     """A new id with a first password and a card; it may do nothing until grants are approved."""
     desk = acting.desk
     right = STAFF_ID.fullmatch(item.staff_id) and OFFICE.fullmatch(item.office) and item.valid_until.tzinfo is not None
     _check_form(bool(right) and item.valid_until > now)
-    if await store.member(desk.agency, item.staff_id) is not None:
+    known = await store.member(desk.agency, item.staff_id)
+    if known is not None or await ending.is_noted(desk.agency, ending.MEMBER, item.staff_id):
         raise ProblemError(
             409, "staff_id_taken", "This id is somebody's, or was: an id is never given to another person."
         )
@@ -273,7 +279,8 @@ async def _hashed(desk: StaffDesk, staff_id: str, password: str) -> str:
 async def _key_card(desk: StaffDesk, staff_id: str, public: bytes, now: datetime) -> Card:
     """Raises ProblemError 409 for a card that is or was somebody's."""
     card_id = factors.card_id_of(public)
-    if any(card.card_id == card_id for card in await store.cards(desk.agency)):
+    known = any(card.card_id == card_id for card in await store.cards(desk.agency))
+    if known or await ending.is_noted(desk.agency, ending.CARD, card_id):
         raise ProblemError(409, "card_taken", "This card is somebody's, or was: a card is one person's.")
     return Card(
         card_id=card_id,
@@ -328,7 +335,9 @@ async def set_password(acting: Acting, item: PasswordItem) -> dict[str, Any]:
 
 
 async def register_card(acting: Acting, item: CardItem) -> dict[str, Any]:
-    """IF_STF_90039: the holder's WebAuthn card, registered under both factors that they have already."""
+    """IF_STF_90039: the holder's WebAuthn card, registered under both factors that they have already. A card that is somebody's, or was, is excluded:
+    it makes no second credential (WebAuthn §5.4), so two people never show the same one.
+    """
     desk = acting.desk
     now = desk.agency.clock()
     if acting.session.restricted:
@@ -338,9 +347,8 @@ async def register_card(acting: Acting, item: CardItem) -> dict[str, Any]:
         challenge = factors.new_challenge(desk.ring, asked, now, desk.rules.challenge_for)
         who = acting.staff_id
         user = PublicKeyCredentialUserEntity(name=who, id=who.encode(), display_name=who)
-        options, _ = desk.web.register_begin(
-            user, resident_key_requirement=ResidentKeyRequirement.REQUIRED, challenge=challenge
-        )
+        cards = [AttestedCredentialData(one.credential) for one in await store.cards(desk.agency) if one.credential]
+        options, _ = desk.web.register_begin(user, cards, ResidentKeyRequirement.REQUIRED, challenge=challenge)
         return {"options": dict(options)}
     await prove(desk, asked, item.proof, now)
     card = _registered(desk, asked, item.registration, now)

@@ -218,12 +218,15 @@ class Session:
 
 
 def session_works(session: Session, certificate: bytes, now: datetime, idle: timedelta) -> bool:
-    """Open, on its own terminal, neither idle for too long nor older than a session may become."""
+    """Open, on its own terminal, neither idle for too long nor older than a session may become.
+
+    One that was used last so long after now is idle too: the clock was set back, and would let it lie open for as long.
+    """
     return (
         session.ended_at is None
         and session.certificate == certificate
         and now < session.until
-        and now < session.seen_at + idle
+        and abs(now - session.seen_at) < idle
     )
 
 

@@ -34,6 +34,11 @@ select digest from staff_founding
 -- name: relations
 select staff_id, relation, person_index, number_sealed from staff_relation
 
+-- name: others_of
+-- Members in force, other than $1, whose own number is found by one of these.
+select m.staff_id from staff_relation r join staff_member m using (staff_id)
+where r.relation = 'self' and r.person_index = any($2::bytea[]) and r.staff_id <> $1 and m.state = 'active' limit 1
+
 -- name: staff_entries
 -- Oldest first; of more than are wanted the newest.
 select body from (

@@ -118,6 +118,7 @@ def _access(entry: Mapping[str, Any], people: _People) -> Access | None:
         person=people.by_inquiry.get(number) or people.called(facts.get("person", "")) or None,
         handle=number,
         refused=refused,
+        times=int(facts.get("count", 1)) if refused else 1,  # what came again within a minute is one entry
     )
 
 

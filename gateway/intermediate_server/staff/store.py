@@ -129,6 +129,11 @@ async def founded(agency: HostedAgency) -> bool:
     return bool(await _fetch(agency, "founded"))
 
 
+async def others_of(agency: HostedAgency, staff_id: str, indexes: Sequence[bytes]) -> bool:
+    """Whether the person who is found by one of these is said to be a member of staff under another id that is in force."""
+    return bool(await _fetch(agency, "others_of", staff_id, list(indexes)))
+
+
 async def relations(agency: HostedAgency) -> list[Record]:
     """`staff_id`, `relation`, `person_index`, `number_sealed` of each."""
     return await _fetch(agency, "relations")

@@ -67,6 +67,7 @@ async def begun(agency: Agency, order: Order, signer: Signer) -> AsyncIterator[W
         at=now,
         public=agency.backup_key(),
         signer=signer,
+        journal=agency.erasures,
         clock=agency.clock,
         begin=begin,
         made=made,

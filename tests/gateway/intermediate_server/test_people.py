@@ -131,6 +131,12 @@ def test_a_session_ends_idle_and_absolutely_to_the_second(late, works):
     assert session_works(busy, b"terminal", SESSION.until + late, IDLE) is works
 
 
+@pytest.mark.parametrize(("later", "works"), [(-IDLE + SECOND, True), (-IDLE, False), (-timedelta(days=1), False)])
+def test_sc_10_a_session_of_a_clock_that_was_set_back_lies_open_no_longer_than_others(later, works):
+    """It was opened while the clock was a day ahead: it would not have been idle for a day."""
+    assert session_works(SESSION, b"terminal", NOW + later, IDLE) is works
+
+
 def test_a_session_works_on_its_own_terminal_until_it_is_ended():
     assert session_works(SESSION, b"terminal", NOW, IDLE)
     assert not session_works(SESSION, b"another", NOW, IDLE)

@@ -9,7 +9,11 @@ import pytest
 
 from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.codes.states import Ending
+from gateway.intermediate_server.operations import backing_up
+from gateway.intermediate_server.replica import registration
+from gateway.intermediate_server.staff.rights import Function
 from tests.support.copies import qualified
+from tests.support.staff_in_person import at_work
 from transport.problem import ProblemError
 
 
@@ -28,7 +32,7 @@ async def test_is_1_a_code_that_was_another_persons_is_left_out_of_a_restore(wor
     item = ending.ReplaceItem(integrated_number=number, message_id="m", reason=reason)
     await bound(world, (await ending.replace_codes(world.agency, [item], world.now))[0])
     named = world.agency.erasures.digests("person_code", row["acquisition_index"])
-    assert world.agency.erasures.erased_since(snapshot).isdisjoint(named) is not left_out
+    assert world.agency.erasures.erased_since(snapshot, "B").isdisjoint(named) is not left_out
 
 
 async def bound(world, given) -> None:
@@ -53,3 +57,20 @@ async def test_sc_4_what_is_held_under_a_permit_of_before_the_log_was_opened_ane
         assert await world.decide(question.permit_id) == {"refused": True}
     finally:
         world.agency.standing.opened_at = None
+
+
+async def test_sc_15_what_is_erased_after_a_backup_stays_so_when_the_clock_was_ahead(world):
+    """The machine's clock was three hours ahead while the backup was made, and was set right before a copy was over."""
+    number = await world.person()
+    last = world.agency.today(world.now)
+    record_id = await qualified(world, number, public_to=last)
+    world.now += timedelta(days=1, hours=3)
+    who = await at_work(world.desk, Function.BACKUP)
+    item, acting = backing_up.BackupItem(proof=who.proof(backing_up.PURPOSE)), await who.let_in(Function.BACKUP)
+    async with backing_up.begun(acting, item, world.now) as writer:
+        snapshot = world.now
+    world.now -= timedelta(hours=3)
+    await registration.expire(world.agency, world.now)
+    assert not await world.fetch("select from replica where record_id = $1", record_id)
+    named = world.agency.erasures.digests("replica", record_id)
+    assert not world.agency.erasures.erased_since(snapshot, writer.backup_id).isdisjoint(named)

@@ -14,11 +14,13 @@ import pytest
 from codebook.identifiers import ACQUISITION_PREFIX
 from evidence.access_analysis import Rule
 from evidence.entry import EntryKind
+from gateway.batch import jobs as batch
 from gateway.intermediate_server.bars import whose
 from gateway.intermediate_server.codes import binding, ending
 from gateway.intermediate_server.codes.states import Ending
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
+from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.replica import registration
 from gateway.intermediate_server.resealing.job import CODES, STAFF, resealing_of
 from gateway.intermediate_server.retention import erasing
@@ -28,6 +30,7 @@ from storage.committer import Commit, commit_step
 from tests.support.copies import qualified
 from tests.support.provider_world import INFORMATION, NOON, ProviderWorld, provider_world
 from tests.support.running_system import until
+from transport.problem import ProblemError
 
 RELATED = commit_step("test", "rotated-indexes.related")
 _MARKS = itertools.count(1)
@@ -90,6 +93,24 @@ async def test_a_code_is_found_under_both_keys_and_under_the_new_one_when_the_ol
             binding.open_code(world.agency, row["integrated_number"], row["code_sealed"])
             == world.codes[row["integrated_number"]]
         )
+
+
+async def test_is_10_a_re_sealing_of_which_nothing_is_left_is_not_done_again_and_stays_done(world):
+    """Nobody would come to its end: it was told as running for ever."""
+    [source] = [one for one in jobs._sources(world.agency) if one.kind == "resealing"]
+    since, named = NOON - timedelta(days=1), batch.JobNamed(kind="resealing", id=f"{CODES}-2")
+    await qualified(world, await world.person())
+    rotate(world, CODES)
+    await made_anew(world, CODES)
+    assert (await batch.again([source], named, since, "J"))["id"] == named.id
+    assert await made_anew(world, CODES) > 0
+    destroy(world, CODES)
+    [told] = await batch.listed([source], batch.JobsWanted(), since)
+    assert (told["state"], told["may_retry"]) == ("done", False)
+    with pytest.raises(ProblemError, match="job_not_repeatable"):
+        await batch.again([source], named, since, "J")
+    [told] = await batch.listed([source], batch.JobsWanted(), since)
+    assert told["state"] == "done"
 
 
 async def test_people_are_found_while_the_key_changes_between_a_look_and_its_answer(world):
@@ -214,7 +235,7 @@ async def own_looks(world: ProviderWorld) -> list[dict]:
 
 async def looks_at(world: ProviderWorld, number: str) -> None:
     """An entry of the access log, as a look at somebody's bars leaves it."""
-    person = enrolling.person_index(world.desk, number).hex()
+    person = world.desk.person_index(number).hex()
     entry = world.staff("staff-1").entry(world.now, EntryKind.STAFF_OPERATED, Function.BARS_VIEW, person=person)
     await world.agency.committer.apply(Commit(step=RELATED, entries=(entry,)))
 

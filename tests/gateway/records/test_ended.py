@@ -98,6 +98,33 @@ async def test_what_comes_back_with_an_older_database_is_no_certificates(records
     assert await kept(records) == (1, 0, 1, 0)
 
 
+async def test_sc_16_a_day_that_is_certified_takes_nothing_any_more_when_the_clock_is_set_back(records):
+    await put(records)
+    records.clock.now += records.agency.limits.ended_kept_for + timedelta(hours=1)
+    await sweep(records)
+    records.clock.now += DAY
+    await sweep(records)
+    records.clock.now -= DAY
+    await records.inside("update bar set state = 'lifted'")
+    await records.inside(
+        "insert into former_code values ('b', $1, 'd', 'cancelled', 'r', (select min(set_at) from bar))", ONE
+    )
+    await records.inside(
+        "update staff_member set state = 'left', password_hash = '', left_at = (select min(set_at) from bar)"
+    )
+    await records.inside("insert into replica_withdrawn values ('juki/r-2', 5, (select min(set_at) from bar))")
+    await sweep(records)
+    assert await kept(records) == (1, 1, 1, 1)
+    records.clock.now += DAY
+    await sweep(records)
+    assert await kept(records) == (0, 0, 0, 0)
+    rows = await records.inside("select key_purpose, state, erased from erasure order by key_purpose")
+    last = records.agency.today(records.clock.now)
+    assert [tuple(row) for row in rows] == [
+        (f"{kind}/{day.isoformat()}", state, 1) for kind in KINDS for day, state in ((last - DAY, "certified"), (last, "begun"))
+    ]  # fmt: skip
+
+
 async def test_more_than_a_stretch_goes_in_several(records, monkeypatch):
     monkeypatch.setattr(erasing, "ENTRIES_AT_ONCE", 10)
     await records.inside(

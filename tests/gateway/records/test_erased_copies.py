@@ -130,7 +130,7 @@ async def test_a_restore_leaves_out_what_was_over(records):
     records.clock.now = MIDNIGHT
     await sweep(records)
     journal = ErasureJournal.beside(records.keys, records.agency.keys.ring)
-    assert not journal.erased_since(snapshot).isdisjoint(journal.digests("replica", "a"))
+    assert not journal.erased_since(snapshot, "B").isdisjoint(journal.digests("replica", "a"))
 
 
 @pytest.mark.parametrize("back", ["withdrawn", "over"])
