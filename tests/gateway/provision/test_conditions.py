@@ -55,6 +55,14 @@ async def test_the_day_after_the_last_is_not_met(world):
     assert answer.payload.kind == "none_in_period"
 
 
+async def test_a_qualification_that_was_over_on_the_first_of_all_days_loses_no_answer(world):
+    number, other = await world.person(), await world.person()
+    await qualified(world, number, until="0001-01-01")
+    await qualified(world, other)
+    assert await sets(world, other, YEAR_2022) == [QUALIFICATION]
+    assert (await world.ask(world.question(number, period=YEAR_2022))).payload.kind == "none_in_period"
+
+
 async def test_none_in_the_period_is_not_no_copy(world):
     nobody, somebody = await world.person(), await world.person()
     await premium(world, somebody, "2021")
