@@ -28,6 +28,8 @@ FAILURES = Counter("sekisho_channel_failures", "Requests of a channel that faile
 MOST_WAITING = 20_000
 """Items that wait for one channel: who comes on top is told so, and asks again later."""
 MOST_ANSWER = 64 * 1024 * 1024
+TIMEOUT_S = 20.0
+"""How long a channel waits for an answer. Who asks others on the way to it waits for them less long: else whoever asks takes the one for the other."""
 _LOG = structlog.get_logger()
 
 
@@ -120,7 +122,7 @@ class Channel:
         on_checkpoint: Callable[[str], None] = lambda _note: None,
         in_flight: int = 2,
         most: int = 64,
-        timeout_s: float = 20.0,
+        timeout_s: float = TIMEOUT_S,
         envelope: dict[str, Any] | None = None,
         circuit: Circuit | None = None,
     ) -> None:
