@@ -8,7 +8,7 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.deciding import concluded, concluding
+from gateway.intermediate_server.provision.deciding import concluded, concluding, marked_by_bars
 from gateway.intermediate_server.records.exchange_entries import note_event
 from permission_lists.permit import read_stored_permit
 from storage import sql
@@ -60,7 +60,7 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     for row in rows:
         permit = read_stored_permit(row["permit"])
         number = row["integrated_number"]
-        marked = agency.bars.look(number, permit.information).marked
+        marked = marked_by_bars(agency, row)
         made = answering.refuse(
             agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
         )

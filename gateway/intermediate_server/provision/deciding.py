@@ -20,6 +20,7 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
+from gateway.intermediate_server.network.wire import read_outcome
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
@@ -127,8 +128,14 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
 
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
-    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    return _by_staff(decision, row) or agency.bars.look(row["integrated_number"], row["information"]).marked
+    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect, now or when it was held."""
+    return _by_staff(decision, row) or marked_by_bars(agency, row)
+
+
+def marked_by_bars(agency: HostedAgency, row: Record) -> bool:
+    """Whether a bar marks a held provision as 不開示, or did when it was held: what was said once is said in the records that outlive that one."""
+    now = agency.bars.look(row["integrated_number"], row["information"]).marked
+    return now or read_outcome(row["outcome"]).non_disclosure
 
 
 def _by_staff(decision: HeldDecision, row: Record) -> bool:

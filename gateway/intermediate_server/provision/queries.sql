@@ -35,7 +35,7 @@ where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not
 order by answer_by, permit_id limit $3
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground_sealed, revision, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground_sealed, revision, integrated_number, permit, request, public_key, exchange_digest, outcome,
     list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 
@@ -67,7 +67,7 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and provisi
 returning provision.permit_id
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest, outcome,
     list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 

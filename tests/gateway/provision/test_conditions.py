@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.support.copies import BENEFIT, QUALIFICATION, paid, premium, qualified
-from tests.support.provider_world import ProviderWorld
+from tests.support.provider_world import LIMITS, ProviderWorld
 
 YEAR_2021, YEAR_2022 = "2021-04-01/2022-03-31", "2022-04-01/2023-03-31"
 
@@ -168,3 +170,22 @@ async def test_whoever_decides_on_a_held_provision_can_mark_it(world, approve):
     assert (await world.later(question)).outcome["non_disclosure"] is True
     found = await world.entries(question.asked.inquiry_number)
     assert [one.get("non_disclosure", False) for one in found] == [False, True]
+
+
+@pytest.mark.parametrize("ends", ["released", "rejected", "expired"])
+async def test_what_was_marked_when_it_was_held_is_marked_when_it_ends(world, ends):
+    """The record of the hold may be gone seven years later, a fiscal year before that of the end."""
+    number = await world.person()
+    await qualified(world, number, auto_response="barred")
+    bar = await world.bar(integrated_number=number, effect="non_disclosure")
+    question = world.question(number)
+    assert (await world.ask(question)).outcome["non_disclosure"] is True
+    await world.change_bar(bar["bar_id"], "lift")
+    if ends == "expired":
+        world.now += LIMITS.answer_within + timedelta(seconds=1)
+        await world.time_passes()
+    else:
+        seen = await world.held(question.permit_id)
+        await world.decide(question.permit_id, seen["content_hash"] if ends == "released" else "")
+    assert (await world.later(question)).outcome["non_disclosure"] is True
+    assert [one["non_disclosure"] for one in await world.entries(question.asked.inquiry_number)] == [True, True]
