@@ -15,7 +15,8 @@ The check, in order:
    answer for another (委任): else no such person, no replica (IS-3); and some of those meet the
    period asked about: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
 7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy of which something would leave, a bar
-   at the person, at who asks or has delegated asking, or at an item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
+   at the person, at who asks or has delegated asking, or at an item. Of somebody at whom a bar stands nothing is answered automatically, not even
+   that there is nothing: by asking for one period or item after another an inquirer would learn what is held. Of who is frozen nothing leaves (IS-6).
 8. What is left is exactly what was asked; it is sealed to the key of the permit (SC-1, SC-5).
 
 情報提供等記録 has no copies: in place of steps 6 and 7 the person's records are put together (records.disclosing; SC-27), unless a bar stands.
@@ -204,7 +205,7 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone: nothing of it may leave
         return refuse(agency, permit, exchange, now, UNREADABLE, number, marked=marked)
     disposition, why = chosen.conclusion()
-    if disposition == NOT_PROVIDED and not barred.frozen:
+    if disposition == NOT_PROVIDED and barred.person is AutoResponse.ALLOWED:
         return conclude(agency, permit, exchange, public_key, now, disposition, why, [], number, marked=marked)
     # 7
     flags = [AutoResponse(row["auto_response"]) for row in chosen.rows]

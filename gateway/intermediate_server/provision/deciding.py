@@ -19,7 +19,9 @@ from msgspec import Meta
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
+from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
+from gateway.intermediate_server.network.wire import read_outcome
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
@@ -141,8 +143,14 @@ def _approved_first(row: Record) -> First | None:
 
 
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
-    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    return _by_staff(decision, row) or agency.bars.look(row["integrated_number"], row["information"]).marked
+    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect, now or when it was held."""
+    return _by_staff(decision, row) or marked_by_bars(agency, row)
+
+
+def marked_by_bars(agency: HostedAgency, row: Record) -> bool:
+    """Whether a bar marks a held provision as 不開示, or did when it was held: what was said once is said in the records that outlive that one."""
+    now = agency.bars.look(row["integrated_number"], row["information"]).marked
+    return now or read_outcome(row["outcome"]).non_disclosure
 
 
 def _by_staff(decision: HeldDecision, row: Record) -> bool:
@@ -177,13 +185,7 @@ def _check(
             answering.OLDER_THAN_LOG,
             "The log was opened anew since this permit: what was decided under it may be lost; refuse it.",
         )
-    barred = agency.bars.look(row["integrated_number"], permit.information)
-    if barred.suspended:
-        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
-    if barred.frozen:
-        raise ProblemError(
-            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
-        )
+    _check_person(agency, row)
     if not any(hmac.compare_digest(decision.content_hash.encode(), one.encode()) for one in hashes):
         raise ProblemError(
             409,
@@ -208,6 +210,23 @@ def _check(
     found = counting.decide(*answering.rows_of(agency, permit), permit.basis, permit.item, permit.information)
     if isinstance(found, Refused):
         raise ProblemError(409, found.reason.value, "The permission list does not permit this provision; refuse it.")
+
+
+def _check_person(agency: HostedAgency, row: Record) -> None:
+    """What bars and codes say of whom it is about. Raises ProblemError 409."""
+    barred = agency.bars.look(row["integrated_number"], row["information"])
+    if barred.suspended:
+        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
+    if barred.frozen:
+        raise ProblemError(
+            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
+        )
+    if row["code_cancelled"]:
+        raise ProblemError(
+            409,
+            CODE_CANCELLED,
+            "The code by which this was asked has been cancelled since: it may be about another person; refuse it.",
+        )
 
 
 async def _first(
