@@ -15,7 +15,6 @@ from gateway.linkage_server.review.decision import Content
 from gateway.linkage_server.review.store import Pair
 from gateway.linkage_server.review.whose import Since, addressees_since
 from storage.database import Connection
-from transport.clock import JST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -42,9 +41,9 @@ async def beginning(connection: Connection, keys: PersonalKeys, wrong: Held, con
 async def _of_row(connection: Connection, keys: PersonalKeys, content: Content) -> Beginning | None:
     for pair in content.addressees:
         if (found := await store.row_that_was_linked(connection, keys, pair)) is not None:
-            row, held_at = found
+            row, of_day = found
             name, kana, sex, birth_date, address = row.four_items()
-            return Beginning(items=(name, kana, sex, birth_date, address), since=held_at.astimezone(JST).date())
+            return Beginning(items=(name, kana, sex, birth_date, address), since=of_day)
     return None
 
 

@@ -189,7 +189,7 @@ async def _new_person_of_hold(work: Work, hold: Hold) -> int:
     else:
         [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(hold.row.four_items()), number)
-    person = (number, None, None, sealed, work.agency.today(), bool(migrated))
+    person = (number, None, None, sealed, hold.of_day, bool(migrated))
     await addressees.insert_persons(work.connection, [person])
     return number
 
@@ -211,7 +211,7 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     if before == number:
         await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     is_new = work.decision.kind is Kind.HOLD_KEEP
-    since = (work.agency.today(), work.agency.clock()) if is_new else None
+    since = (hold.of_day, work.agency.clock()) if is_new else None
     await store.put_addressee(connection, hold, number, since)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
