@@ -15,6 +15,7 @@ from gateway.linkage_server.review.decision import Content
 from gateway.linkage_server.review.store import Pair
 from gateway.linkage_server.review.whose import Since, addressees_since
 from storage.database import Connection
+from transport.clock import JST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -70,12 +71,16 @@ async def _of_load(connection: Connection, keys: PersonalKeys, wrong: Held, cont
 
 
 def _on_the_day(meant: Held, wrong: Held, since: Mapping[Pair, Since], one: Since) -> Beginning:
-    """Whom an addressee number meant when it came, by what had come under the numbers of that person alone."""
+    """Whom an addressee number meant when it came, by what had come under the numbers of that person alone: with what they were then its row agreed,
+    whichever day it was of.
+    """
     own = [
         event
         for event in wrong.events
         if (came := since.get(event.addressee)) is None or came.merged_from == one.merged_from
     ]
     day = max(one.known_since or meant.base.registered_on, meant.base.registered_on)
-    person = fold(meant.base, own if meant is wrong else (*meant.events, *own), on=day, known_at=one.came_at)
+    came_on = one.came_at.astimezone(JST).date() if one.came_at is not None else day
+    events = own if meant is wrong else (*meant.events, *own)
+    person = fold(meant.base, events, on=max(day, came_on), known_at=one.came_at)
     return Beginning(items=(person or meant.base).items, since=day)

@@ -52,3 +52,15 @@ async def test_somebody_new_is_known_since_the_day_of_the_row_that_staff_had_lin
     found = [await desk.as_of("kokuho", 77, day(on)) for on in (-9, -7, 0)]
     assert [one.get("name") for one in found] == [None, OTHER["name"], OTHER["name"]]
     assert [one.get("address") for one in found] == [None, held["address"], MOVED]
+
+
+async def test_somebody_new_begins_with_what_the_row_said_although_its_file_is_of_an_earlier_day(desk):
+    """The row agreed with what was held when it came."""
+    assert await loaded(desk, "juki", day(-10), row(1, individual_number=individual(1))) == [ISSUED]
+    await desk.change("juki", 1, "address_change", "a", effective_on=day(-1), address=MOVED)
+    came = row(77, individual_number=individual(1), address=MOVED)
+    assert await loaded(desk, "kokuho", day(-5), came) == [["linked", ""]]
+    split = [{"business_system": "kokuho", "addressee_number": "77"}]
+    await desk.decided("links/split", integrated_number=await desk.person_of("juki", 1), addressees=split)
+    found = [(await desk.as_of("kokuho", 77, day(on))).get("address") for on in (-6, -5, 0)]
+    assert found == [None, MOVED, MOVED]
