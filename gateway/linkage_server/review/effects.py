@@ -205,9 +205,8 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     before, ended_on = known.get(hold.addressee_number, (None, None))
     concerned = [one for one in (before, number) if one is not None]
     await people.keep_bases(connection, concerned)
-    if before not in (None, number) and ended_on is None:
-        held = (await people.read_held(connection, work.agency.keys, concerned))[concerned[0]]
-        await _replay(work, held, number, [hold.pair])
+    if before is not None and before != number and ended_on is None:
+        await _take_along(work, hold.pair, before, number)
     if before == number:
         await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     is_new = work.decision.kind is Kind.HOLD_KEEP
@@ -222,6 +221,17 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     await _note(work, number, kind, pair=hold.pair)
     await _refold(work, concerned)
     return Given(number=says.individual_number, to=number) if says.individual_number else None
+
+
+async def _take_along(work: Work, pair: Pair, before: int, number: int) -> None:
+    """What was told under an addressee number that meant another person goes along, with the numbers whose place it took: its system says that they
+    mean one person.
+    """
+    held = (await people.read_held(work.connection, work.agency.keys, [before]))[before]
+    standing = (await store.read_standings(work.connection, [before]))[before]
+    pairs = standing.with_replaced([pair])
+    await _replay(work, held, number, pairs)
+    await repoint(work.connection, before, number, set(pairs) - {pair}, Repoints.SPLIT)
 
 
 # --- the history
