@@ -19,6 +19,7 @@ from gateway.linkage_server.people import store as people
 from gateway.linkage_server.people.state import NOTHING, Event, Says
 from gateway.linkage_server.people.state import Kind as EventKind
 from gateway.linkage_server.people.store import Held, NewEvent
+from gateway.linkage_server.pushes import store as pushes
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.beginning import beginning
 from gateway.linkage_server.review.decision import Content, Kind
@@ -205,8 +206,11 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     before, ended_on = known.get(hold.addressee_number, (None, None))
     concerned = [one for one in (before, number) if one is not None]
     await people.keep_bases(connection, concerned)
-    if before is not None and before != number and ended_on is None:
-        await _take_along(work, hold.pair, before, number)
+    if before is not None and before != number:
+        # they name an addressee number that means somebody else from now on
+        await pushes.supersede(connection, [before], work.agency.clock())
+        if ended_on is None:
+            await _take_along(work, hold.pair, before, number)
     if before == number:
         await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     is_new = work.decision.kind is Kind.HOLD_KEEP
