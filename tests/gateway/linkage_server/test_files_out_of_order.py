@@ -80,3 +80,23 @@ async def test_a_line_that_is_judged_anew_is_compared_and_held_as_any_other(ward
         await take(ward, [registering("m", 7, "move_in", day(-5))], name="2.csv")
         assert await take(ward, rows, name="3.csv") == [APPLIED, ("held", "event_after_death")]
         assert (await as_of(caller, 7, day()))["state"] == "dead"
+
+
+async def test_a_death_before_what_somebody_did_since_is_looked_at_in_either_order(ward):
+    """Whose death it is may be somebody else's: this one has moved, and come back, since."""
+    rows = [
+        moved("a", 1, day(-2), "1-1"),
+        registering("b", 2, "move_in", day(-2)),
+        change("c", 3, "correction", day(-2), kana="モギ　テイセイ"),
+        change("x", 1, "cancellation", day(0), cancels="a"),
+    ]
+    deaths = [change(f"d{nth}", nth, "death", day(-4)) for nth in (1, 2, 3)]
+    async with ward.served() as caller:
+        await loaded(ward)
+        assert await take(ward, rows[:3], name="1.csv") == [APPLIED] * 3
+        held = ("held", "event_after_death")
+        assert await take(ward, deaths, name="2.csv") == [held, held, APPLIED]
+        assert [(await as_of(caller, nth, day()))["state"] for nth in (1, 2, 3)] == ["living", "living", "dead"]
+        again = change("e", 1, "death", day(-4))
+        assert await take(ward, [rows[3], again], name="3.csv") == [APPLIED, APPLIED]
+        assert (await as_of(caller, 1, day()))["state"] == "dead"
