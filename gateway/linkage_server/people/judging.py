@@ -225,7 +225,8 @@ class Court:
         today = someone.on(self.today)
         if happens_after_death(change.kind, change.effective_on, today.state, someone.events):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
-        differs = differing(today.items, change.says.items())
+        said, then = change.says.items(), someone.on(change.effective_on).items  # it counts from that day on
+        differs = differing(today.items, said) or differing(then, said)
         return disagrees(change, key, differs) if differs else None
 
     # --- a change of somebody who is held
