@@ -6,7 +6,7 @@ Where the steps come from: the wrong links of 2021 to 2023, of which most were a
 P-1  the person's age is one that the system's affair has (Aichi: 23 cases)
 P-2  the one who holds the number does not live at the same address with another birth date (Shimane: 12 of 66,828, the household rule)
 P-3  one number does not stand for two people in one load (Miyazaki: 2,336)
-P-4  nobody moves, changes name or gets a number after death (people.state.happens_after_death)
+P-4  nobody moves, changes name or gets a number after death, whichever is told first (people.state.happens_after_death)
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ select count(*) from review_hold where state = 'open'
 
 -- name: hold_of_addressee
 -- What a system last sent about an addressee number and staff linked.
-select hold_id, sealed, held_at from review_hold
+select hold_id, sealed, held_at, effective_on from review_hold
 where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' and sealed is not null
 order by held_at desc, hold_id desc limit 1
 

@@ -111,3 +111,13 @@ async def test_a_row_that_disagrees_in_two_ways_counts_once(reviewed_alone):
     reason = linkage.config.spool / "setagaya" / "kokuho" / "addressees" / "failed" / "people.csv.reason.json"
     facts = {"rows": 2, "mismatches": 2, "four_items_differ": 1, "number_on_two_people": 1}
     assert json.loads(reason.read_text())["facts"] == facts
+
+
+async def test_a_row_without_number_agrees_with_whom_staff_have_linked_it_to(desk):
+    """Its business system may not use numbers, or does not know this one; other items are looked at as ever."""
+    known, other = await desk.number("juki", row(1, individual_number=A)), await desk.number("kokuho", row(77))
+    await desk.decided("links/propose", integrated_number=other, other_integrated_number=known)
+    [again] = await desk.register("kokuho", row(77))
+    assert (again["outcome"], again["integrated_number"]) == ("unchanged", known)
+    assert await told(desk, row(77, **OTHER)) == [("held", "four_items_differ")]
+    assert await told(desk, row(77, individual_number=B)) == [("held", "individual_number_differs")]
