@@ -16,6 +16,7 @@ IN_JAPANESE: Final = {
     "withheld_item_not_there": "提供しないとした項目が、提供される内容にありません。もう一度見て確かめてください",
     "not_held": "この許可証の保留はありません。held list で確かめてください",
     "deadline_passed": "照会者の期限を過ぎています",
+    "code_cancelled": "照会された符号が、そのあと取り消されました。別の人についての照会かもしれません。理由を付けて拒んでください",
     "decided_already": "ほかの職員が先に決めています",
     "storage_unavailable": "記録を書けないため、何も行いませんでした。少し待ってやり直してください",
     "certificate_not_registered": "この証明書は登録簿にありません",

@@ -74,8 +74,8 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
         if found.state not in ENDED and now > found.answer_by:
             await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
             return found
-        if found.state not in ENDED and found.private is None:
-            await _end(agency, found, Event.BROKEN, "one_time_key_unreadable", now)
+        if found.state not in ENDED and (broken := _broken(found)) is not None:
+            await _end(agency, found, Event.BROKEN, broken, now)
             return found
         if agency.bars.suspends(found.integrated_number, found.information):
             raise ChannelError("use_suspended")  # it waits in its row until that ends, or its deadline
@@ -90,6 +90,13 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
     finally:
         agency.driving.discard(found.number)
     return found
+
+
+def _broken(found: Inquiry) -> str | None:
+    """Why no answer to this inquiry can be taken in any more: it would not open, or be about another person than it was asked about."""
+    if found.code_was_anothers:
+        return CODE_CANCELLED
+    return "one_time_key_unreadable" if found.private is None else None
 
 
 async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
@@ -180,6 +187,9 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
 
 async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome) -> str | None:
     """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned."""
+    if found.code_was_anothers:
+        await _end(agency, found, Event.BROKEN, CODE_CANCELLED, agency.clock())
+        return None
     if late.sealed is None or agency.clock() <= found.answer_by:
         _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
         if isinstance(judged, Doubted):

@@ -81,7 +81,8 @@ async def push(agency: HostedAgency, now: datetime) -> int:
             await _pushed(agency, row["permit_id"])
             left -= 1
             continue
-        if agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content):
+        kept_back = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
+        if kept_back or (content and row["code_cancelled"]):  # of whom it was asked about nobody knows any more
             await _push_later(agency, row["permit_id"], now)
             continue
         message = {

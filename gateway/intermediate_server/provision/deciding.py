@@ -19,6 +19,7 @@ from msgspec import Meta
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
+from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
 from gateway.intermediate_server.network.wire import read_outcome
 from gateway.intermediate_server.provision import answering
@@ -170,13 +171,7 @@ def _check(
             answering.OLDER_THAN_LOG,
             "The log was opened anew since this permit: what was decided under it may be lost; refuse it.",
         )
-    barred = agency.bars.look(row["integrated_number"], permit.information)
-    if barred.suspended:
-        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
-    if barred.frozen:
-        raise ProblemError(
-            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
-        )
+    _check_person(agency, row)
     if not any(hmac.compare_digest(decision.content_hash.encode(), one.encode()) for one in hashes):
         raise ProblemError(
             409,
@@ -201,6 +196,23 @@ def _check(
     found = counting.decide(*answering.rows_of(agency, permit), permit.basis, permit.item, permit.information)
     if isinstance(found, Refused):
         raise ProblemError(409, found.reason.value, "The permission list does not permit this provision; refuse it.")
+
+
+def _check_person(agency: HostedAgency, row: Record) -> None:
+    """What bars and codes say of whom it is about. Raises ProblemError 409."""
+    barred = agency.bars.look(row["integrated_number"], row["information"])
+    if barred.suspended:
+        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
+    if barred.frozen:
+        raise ProblemError(
+            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
+        )
+    if row["code_cancelled"]:
+        raise ProblemError(
+            409,
+            CODE_CANCELLED,
+            "The code by which this was asked has been cancelled since: it may be about another person; refuse it.",
+        )
 
 
 async def _first(
