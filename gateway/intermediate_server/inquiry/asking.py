@@ -13,14 +13,15 @@ An answer is believed when
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from gateway.intermediate_server.network.wire import MessageBrokenError, Outcome, hexdigest, payload_info, read_outcome
+from gateway.intermediate_server.outcomes import OutcomeKind
 from keys import labels
 from keys.masked import Secret
 from keys.sealing import SealBroken, open_sealed
@@ -120,8 +121,15 @@ class _Record(msgspec.Struct):
     version: str | None = None
 
 
+_KINDS: Final[Mapping[str, frozenset[OutcomeKind]]] = {
+    "provided": frozenset({OutcomeKind.ANSWERED, OutcomeKind.EMPTY_BY_REASON}),
+    "not_provided": frozenset({OutcomeKind.NO_SUCH_PERSON, OutcomeKind.NO_REPLICA, OutcomeKind.NONE_IN_PERIOD}),
+}
+"""By what a provider says in clear, what the sealed part may say (docs/outcomes.md)."""
+
+
 class Payload(msgspec.Struct):
-    """The opened content: `answered`, `empty_by_reason`, `no_such_person` or `no_replica`."""
+    """The opened content: a kind of `_KINDS`, and the records."""
 
     kind: str
     records: list[dict[str, Any]]
@@ -138,3 +146,13 @@ def read_payload(data: bytes) -> Payload:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageBrokenError("a payload that is not as documented") from None
     return payload
+
+
+def check_payload(data: bytes, disposition: str) -> None:
+    """Whether what is sealed is what the record will say: a kind of that disposition, and nobody's data where none was given.
+
+    Raises MessageBrokenError.
+    """
+    payload = read_payload(data)
+    if payload.kind not in _KINDS[disposition] or (payload.records and disposition != "provided"):
+        raise MessageBrokenError("a payload that is not what its outcome says")

@@ -18,7 +18,7 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
-from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
+from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, check_payload, read_permit_for
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
 from gateway.intermediate_server.metrics import (
@@ -276,9 +276,9 @@ async def _end(
     """End an inquiry: state, result under the hour's key and record commit together."""
     state = move(found.state, event)
     kind = _REFUSAL_KINDS.get(event, _END_KINDS[state])
-    if payload is not None:
+    if payload is not None and disposition is not None:
         try:
-            read_payload(payload)
+            check_payload(payload, disposition)
         except MessageBrokenError:
             state, kind, reason, payload = State.ABORTED, EntryKind.INQUIRY_ABORTED, "payload_malformed", None
     entry = entry_of(

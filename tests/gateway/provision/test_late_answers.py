@@ -7,10 +7,22 @@ from datetime import timedelta
 
 import pytest
 
+from evidence.canonical import timestamp
 from gateway.intermediate_server import routes
-from gateway.intermediate_server.inquiry import driving, registering
+from gateway.intermediate_server.inquiry import driving, reading, registering
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock
-from gateway.intermediate_server.network.wire import LateOutcome
+from gateway.intermediate_server.network.wire import (
+    LateOutcome,
+    Outcome,
+    encode_payload,
+    exchange_digest,
+    hexdigest,
+    payload_info,
+)
+from keys import labels
+from keys.masked import Plaintext
+from keys.sealing import seal
+from permission_lists.permit import read_permit
 from tests.gateway.provision.test_inquiry_machine import ITEMS, PROVIDER, standing
 from tests.support.provider_world import BASIS, INFORMATION, LIMITS
 
@@ -59,3 +71,50 @@ async def test_outcomes_that_are_not_believed_share_a_record_however_many_come(w
     assert counts == [1, 49]
     [row] = await world.fetch("select state from inquiry where inquiry_number = $1", found.number)
     assert row["state"] == "held"
+
+
+def saying(world, found: Inquiry, disposition: str, kind: str, records: list) -> LateOutcome:
+    """What the provider signs and seals, whether the two fit or not."""
+    permit = read_permit(found.permit or "", world.core.public_key)
+    info = payload_info(permit)
+    sealed = seal(found.public_key, info, Plaintext(encode_payload(kind, records)))
+    said = Outcome(
+        at=timestamp(world.now), disposition=disposition, exchange_digest=exchange_digest(found.permit or "", found.request, found.public_key, found.signature).hex(),
+        info_digest=hexdigest(info), inquirer=permit.inquirer, inquiry_number=found.number, permit_id=permit.permit_id, provider=permit.provider,
+        reason=None, sealed_digest=hexdigest(sealed),
+    ).encode()  # fmt: skip
+    return LateOutcome(
+        permit_id=permit.permit_id,
+        outcome=said,
+        signature=world.signers[PROVIDER].sign(labels.OUTCOME, said),
+        sealed=sealed,
+    )
+
+
+RECORDS = [{"data_set": "資格情報", "version": "0001", "items": {name: {"value": "1"} for name in ITEMS}}]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "kind", "records", "reason"),
+    [
+        ("not_provided", "no_replica", RECORDS, "payload_malformed"),
+        ("not_provided", "answered", RECORDS, "payload_malformed"),
+        ("provided", "no_such_person", [], "payload_malformed"),
+        ("provided", "held", RECORDS, "payload_malformed"),
+        ("provided", "answered", RECORDS, None),
+        ("not_provided", "none_in_period", [], None),
+    ],
+)
+async def test_is_2_what_is_sealed_is_taken_in_only_as_what_the_records_say_of_it(
+    world, disposition, kind, records, reason
+):
+    """Else data comes in while every log, and the extract of whose data it is, says that none was given."""
+    async with standing(world) as (agency, network):
+        found = await registered(world, agency)
+        network.mood = ("permits", "holds")
+        await driving.drive(agency, found)
+        late = saying(world, found, disposition, kind, records)
+        assert await routes.take_late(agency, routes.refusals_of(agency), [late]) == [{"received": True}]
+        [told] = await reading.results(agency, [reading.ResultItem(inquiry_number=found.number, system="kokuho")])
+    assert (told["reason"], told["outcome"]) == (reason, "aborted" if reason else kind)
+    assert (told["values"] or []) == ([] if reason else records)
