@@ -246,17 +246,21 @@ async def take_late(
             answers.append({"refused": {"reason": "permit_unknown"}})
             continue
         mine = found[item.permit_id]
-        if mine is not None and agency.bars.suspends(mine.integrated_number, mine.information):
+        if mine.state in ENDED:
+            await driving.note_mark(agency, mine, item.outcome, item.signature)
+            answers.append({"received": True})
+            continue
+        if agency.bars.suspends(mine.integrated_number, mine.information):
             answers.append({"retry": USE_SUSPENDED})
             continue
         doubt = None
-        if mine is not None and mine.state in (State.HELD, State.PERMITTED):
+        if mine.state in (State.HELD, State.PERMITTED):
             doubt = await driving.receive_pushed(agency, mine, item)
         if doubt is not None:
             await refusals.record(doubt, ("none", _OUTCOMES))
             answers.append({"refused": {"reason": doubt}})
         else:
-            answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": NOT_YET})
+            answers.append({"received": True} if mine.state in ENDED else {"retry": NOT_YET})
     return answers
 
 

@@ -54,17 +54,10 @@ def read_permit_for(register: Register, permit: str, request: bytes, now: dateti
     return found if matches_request(found, request) else Doubted(reason="permit_request_differs")
 
 
-def believe(  # noqa: PLR0911 (one return for each numbered step)
-    register: Register,
-    permit: Permit,
-    exchange: bytes,
-    outcome: bytes,
-    signature: bytes,
-    sealed: bytes | None,
-    private: Secret,
-    now: datetime,
-) -> Believed | Doubted:
-    """Steps 2 to 6. `exchange`: digest of everything we sent under the permit."""
+def told_by(
+    register: Register, permit: Permit, exchange: bytes, outcome: bytes, signature: bytes, now: datetime
+) -> Outcome | Doubted:
+    """Steps 2 to 4: what its provider says became of an inquiry. `exchange`: digest of everything we sent under the permit."""
     # 2
     provider = register.agencies.get(permit.provider)
     if provider is None or not provider.signing_keys.verify(labels.OUTCOME, outcome, signature, now=now):
@@ -84,9 +77,26 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
     if not hmac.compare_digest(said.exchange_digest, exchange.hex()):
         return Doubted(reason="outcome_of_other_bytes")
     # 4
-    info = payload_info(permit)
-    if not hmac.compare_digest(said.info_digest, hexdigest(info)):
+    if not hmac.compare_digest(said.info_digest, hexdigest(payload_info(permit))):
         return Doubted(reason="outcome_context_differs")
+    return said
+
+
+def believe(
+    register: Register,
+    permit: Permit,
+    exchange: bytes,
+    outcome: bytes,
+    signature: bytes,
+    sealed: bytes | None,
+    private: Secret,
+    now: datetime,
+) -> Believed | Doubted:
+    """Steps 2 to 6. `exchange`: digest of everything we sent under the permit."""
+    # 2 to 4
+    said = told_by(register, permit, exchange, outcome, signature, now)
+    if isinstance(said, Doubted):
+        return said
     # 5
     if sealed is None or said.sealed_digest is None:
         same = sealed is None and said.sealed_digest is None and said.disposition in ("held", "refused")
@@ -95,7 +105,7 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
         return Doubted(reason="payload_tampered")
     try:
         # reveal: this is the inquirer, the only one who may read it; it goes sealed into the database and to the desk
-        payload = open_sealed(private, info, sealed).reveal()
+        payload = open_sealed(private, payload_info(permit), sealed).reveal()
     except SealBroken:
         return Doubted(reason="payload_does_not_open")
     # 6

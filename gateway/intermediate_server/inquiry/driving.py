@@ -18,7 +18,14 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
-from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, check_payload, read_permit_for
+from gateway.intermediate_server.inquiry.asking import (
+    Believed,
+    Doubted,
+    believe,
+    check_payload,
+    read_permit_for,
+    told_by,
+)
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
 from gateway.intermediate_server.metrics import (
@@ -37,6 +44,8 @@ from gateway.intermediate_server.network.wire import (
     reason_code,
 )
 from gateway.intermediate_server.outcomes import DEADLINE_PASSED, outcome_of
+from gateway.intermediate_server.records.exchange_entries import note_exchange
+from gateway.intermediate_server.records.extracting import marked_at_any_time
 from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
@@ -172,6 +181,7 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
     now = agency.clock()
     if answer.sealed is not None and now > found.answer_by:
         await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
+        await note_mark(agency, found, answer.outcome, answer.signature)
         return
     if answer.refused is not None:
         await _end(agency, found, Event.REFUSED_BY_NETWORK, reason_code(answer.refused.reason), now)
@@ -196,6 +206,26 @@ async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome
             return judged.reason
     await receive(agency, found, OutcomeAnswer(outcome=late.outcome, signature=late.signature, sealed=late.sealed))
     return None
+
+
+async def note_mark(agency: HostedAgency, found: Inquiry, outcome: bytes | None, signature: bytes | None) -> None:
+    """That its provider marks an inquiry that was given up here before its outcome came as 不開示 (番号法23条2項): on record here too, once."""
+    if found.state is not State.ABORTED or found.permit is None or outcome is None or signature is None:
+        return
+    exchange = exchange_digest(found.permit, found.request, found.public_key, found.signature)
+    now, permit = agency.clock(), read_stored_permit(found.permit)
+    said = told_by(agency.register(), permit, exchange, outcome, signature, now)
+    if isinstance(said, Doubted) or not said.non_disclosure or await marked_at_any_time(agency, {found.number}):
+        return
+    of = {
+        "inquirer": agency.id, "provider": found.provider, "item": found.item, "information": found.information, "inquiry_number": found.number,
+        "inquirer_for": found.said.inquirer_for, "provider_for": found.said.provider_for,
+    }  # fmt: skip
+    facts = {"non_disclosure": True, "permit_id": permit.permit_id}
+    entry = note_exchange(
+        agency, now, EntryKind.INQUIRY_MARKED, of, found.integrated_number, facts, actor=found.provider
+    )
+    await agency.committer.apply(Commit(step=_ENDED, entries=(entry,)))
 
 
 def _judge(

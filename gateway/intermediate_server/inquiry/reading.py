@@ -144,8 +144,8 @@ async def postpone(agency: HostedAgency, number: str, until: datetime) -> None:
         await connection.fetch(_SQL["postpone"], [number], [until])
 
 
-async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> dict[str, Inquiry | None]:
-    """The inquiries that pushed outcomes belong to, by permit id; None for one that has ended already.
+async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> dict[str, Inquiry]:
+    """The inquiries that pushed outcomes belong to, by permit id, those that have ended already too.
 
     The permit of an inquiry may still be on its way into our records while its outcome comes: such an inquiry is found by its number.
     """
@@ -153,12 +153,7 @@ async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> di
     permit_ids = [one.permit_id for one in items]
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["by_permit"], permit_ids, list(by_number), _ANOTHERS)
-    return {
-        row["permit_id"] or by_number[row["inquiry_number"]]: None
-        if State(row["state"]) in ENDED
-        else from_row(agency, row)
-        for row in rows
-    }
+    return {row["permit_id"] or by_number[row["inquiry_number"]]: from_row(agency, row) for row in rows}
 
 
 def _number_in(outcome: bytes) -> str | None:
