@@ -75,7 +75,7 @@ REPLACE_ITEM = msgspec.json.Decoder(ReplaceItem)
 async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datetime) -> list[Answer]:
     """IF_FGU_90021: whatever lives of a person's codes ends. Who has none, or none any more, is `cancelled` as well.
 
-    The bars of whoever was merged are set at the number that lives on, before they are `cancelled` (SC-4).
+    The bars of whoever was merged are set at the number that lives on, before they are `cancelled`; who that is is remembered for later ones (SC-4).
     """
     good = [
         item for item in items if is_number(item.integrated_number) and (not item.lives_on or is_number(item.lives_on))
@@ -93,7 +93,7 @@ async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datet
         gone = [("person_code", write.row[0]) for write in writes] + await replaced_before(agency, held)
         await asyncio.to_thread(agency.erasures.write, gone, now)
         entries = (note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held)),)
-    commit = Commit(step=_CANCELLED, follow=tuple(writes), entries=entries)
+    commit = Commit(step=_CANCELLED, follow=(*writes, *carrying.remembered(moves)), entries=entries)
     if moves:
         await carrying.commit(agency, moves, commit, now)
     elif writes:

@@ -65,6 +65,7 @@ HELD = "held"
 REFUSED = "refused"
 UNREADABLE = "replica_unreadable"
 OLDER_THAN_LOG = "permit_older_than_log"
+AT_THE_COUNTER = "disclosed_at_the_counter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,14 +222,16 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
 def _disclose(
     agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, now: datetime, person: Person
 ) -> Answer:
-    """Barred in any place, or frozen: refused, not held. What is barred is shown at the counter, by staff with a right of their own."""
+    """Barred in any place, or frozen, or too large: refused, not held. It is shown at the counter, by staff with a right of their own.
+
+    One reason for all of these: a refusal is read in clear on the way and kept by the inquirer, and by it nobody may know who is under support measures;
+    nor may whoever holds the citizen's card (docs/adr/0106, 個人情報保護法81条).
+    """
     barred, number = person.barred, person.integrated_number
     flags = [AutoResponse.BARRED] if barred.bars_one_of([disclosing.FILE]) else []
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
-    if ground is not None:
-        return refuse(agency, permit, exchange, now, ground.value, number, marked=barred.marked)
-    if person.disclosed is None:
-        return refuse(agency, permit, exchange, now, "disclosure_too_large", number, marked=barred.marked)
+    if ground is not None or person.disclosed is None:
+        return refuse(agency, permit, exchange, now, AT_THE_COUNTER, number, marked=barred.marked)
     return conclude(
         agency, permit, exchange, public_key, now, PROVIDED, None, person.disclosed, number, marked=barred.marked
     )

@@ -12,11 +12,13 @@ from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
+from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import standing, whose, writing
 from gateway.intermediate_server.bars.states import (
     EVERYTHING,
     TO_BE_LIFTED,
+    WORKING,
     Bar,
     BarEvent,
     BarRefusal,
@@ -110,6 +112,7 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
         Write(writing.SET, writing.set_row(agency.keys.ring, agency.id, bar)),
         bar,
         _entry(acting, bar, "set", now),
+        begins=bar.state in WORKING,
     )
     if done:
         return shown(bar)
@@ -186,7 +189,8 @@ async def change(acting: Acting, item: ChangeItem, now: datetime) -> dict[str, A
     row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
     entry = _entry(acting, after, event.value, now)
     try:
-        done = await _commit(acting, Write(_CHANGE, row), bar, entry, _first(bar, event))
+        begins = bar.state not in WORKING and after.state in WORKING
+        done = await _commit(acting, Write(_CHANGE, row), after, entry, _first(bar, event), begins=begins)
     except FirstMayNotError:
         if event is BarEvent.CHECK:
             raise
@@ -216,24 +220,32 @@ def _first(bar: Bar, event: BarEvent) -> First | None:
     return First(staff_id=asked_by, function=Function.BARS_CHANGE, information=bar.information)
 
 
-async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry, first: First | None = None) -> bool:
+async def _commit(
+    acting: Acting, guard: Write, bar: Bar, entry: NewEntry, first: First | None = None, *, begins: bool
+) -> bool:
     """Bar, epoch, voided approvals and entries together, or False; whatever came of it, the bars are then those of the database.
 
-    Whose bar is changed is told to the analysis of the access log as a look is.
+    `begins`: the bar begins to work: at a number that was merged, at the one who lives on too. Whose bar is changed is told to the
+    analysis of the access log as a look is.
     """
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
-    entries: tuple[NewEntry, ...] = (entry,)
+    number = (bar.integrated_number if begins else None) or ""
+    other = await carrying.lives_on(agency, number) if number else None
+    carried = carrying.carry(agency, bar, other, agency.clock()) if other else carrying.Carried()
+    entries: tuple[NewEntry, ...] = (entry, *carried.entries)
     if bar.integrated_number is not None:
         said = {"bar_id": bar.bar_id, "person": acting.desk.person_index(bar.integrated_number).hex()}
         entries += (acting.entry(entry.at, EntryKind.STAFF_OPERATED, Function.BARS_CHANGE, **said),)
+    commit = Commit(step=_CHANGED, guard=guard, follow=(*carried.writes, moved), entries=entries)
     try:
-        return await acting.commit(
-            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=entries),
-            lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
-            first,
+        done = await acting.commit(
+            commit, lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information), first
         )
     finally:
         await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    if done and number:
+        await carrying.follow_merge(agency, number, other, agency.clock())
+    return done
 
 
 def _entry(acting: Acting, bar: Bar, event: str, now: datetime) -> NewEntry:

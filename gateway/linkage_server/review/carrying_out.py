@@ -2,7 +2,8 @@
 
 Splits, links and merges freeze the wrong number first and wait until no copy of it is left at the intermediate server; then the
 addressee numbers and their changes go to the right person, the people thaw, and their copies are registered anew from the originals.
-Each step is one transaction with the decision's state in it. What no longer holds is voided: people stay as they are, frozen if they were.
+Each step is one transaction with the decision's state in it; a split is done once the intermediate server has been told of it.
+What no longer holds is voided: people stay as they are, frozen if they were.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.linkage_server.review.effects import Work
 from gateway.linkage_server.review.refolding import NumberTakenError
 from gateway.linkage_server.review.rehearsing import rehearse
 from gateway.linkage_server.review.store import Decision, InHistory
+from gateway.linkage_server.review.telling import tell_of_splits
 from gateway.linkage_server.tenant import Agency
 from storage.committer import Applied, Commit, commit_step
 from storage.fault_points import declare
@@ -51,6 +53,8 @@ async def _step(agency: Agency, one: Decision) -> bool:
             gone = await repointing.standing(agency, effects.given_up(one)) == 0
             return gone and await _apply(agency, one)
         case State.APPLIED:
+            if one.kind is Kind.SPLIT:
+                await tell_of_splits(agency, [one])
             return await _end(agency, one, State.DONE, Step.RECORD, None)
         case _:
             return False

@@ -152,6 +152,9 @@ where decision_id > $1 and ($2::text[] = '{}' or state = any($2::text[])) order 
 -- name: decisions_to_do
 select decision_id from review_decision where state in ('approved', 'withdrawing', 'applied') order by proposed_at, decision_id
 
+-- name: splits_done
+select * from review_decision where kind = 'split' and state = 'done' and decision_id > $1 order by decision_id limit $2
+
 -- name: open_about
 select decision_id from review_decision where subject = $1 and state in ('proposed', 'approved', 'withdrawing', 'applied')
 

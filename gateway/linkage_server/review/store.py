@@ -167,6 +167,11 @@ async def to_do(connection: Connection) -> list[str]:
     return [row["decision_id"] for row in await connection.fetch(SQL["decisions_to_do"])]
 
 
+async def splits_done(connection: Connection, keys: PersonalKeys, after: str, limit: int) -> list[Decision]:
+    """Splits that were carried out, in the order of their ids."""
+    return [_decision(row, keys) for row in await connection.fetch(SQL["splits_done"], after, limit)]
+
+
 async def page_of_decisions(
     connection: Connection, after: str, states: Collection[str], limit: int
 ) -> list[dict[str, Any]]:
