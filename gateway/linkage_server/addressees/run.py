@@ -22,7 +22,7 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
 from gateway.linkage_server.addressees.examination import Examined, examine
 from gateway.linkage_server.addressees.rows import Parsed, RowReader
-from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, missing_column
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, layout_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.spool_rights import admit
@@ -103,7 +103,7 @@ def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
     kana = Field.KANA in agency.affairs.may_bring(rights.system)
     today = agency.today().isoformat()
     if manifest.form == FIXED_WIDTH:
-        layout = agency.file_layouts[CHANNEL]
+        layout = layout_of(agency.file_layouts, file.system, CHANNEL)
         return RowReader.of_layout(
             layout, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana, today=today
         )
