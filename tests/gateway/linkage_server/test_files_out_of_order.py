@@ -6,7 +6,18 @@ import json
 
 import pytest
 
-from tests.support.change_files import SYSTEM, as_of, change, changes_csv, day, loaded, registering, take, with_juki
+from tests.support.change_files import (
+    SYSTEM,
+    as_of,
+    change,
+    changes_csv,
+    day,
+    loaded,
+    registering,
+    send,
+    take,
+    with_juki,
+)
 from tests.support.resident_files import put, through
 
 UNKNOWN = ("rejected", "addressee_unknown")
@@ -80,3 +91,14 @@ async def test_a_line_that_is_judged_anew_is_compared_and_held_as_any_other(ward
         await take(ward, [registering("m", 7, "move_in", day(-5))], name="2.csv")
         assert await take(ward, rows, name="3.csv") == [APPLIED, ("held", "event_after_death")]
         assert (await as_of(caller, 7, day()))["state"] == "dead"
+
+
+async def test_changes_of_one_day_count_in_the_order_in_which_they_came_whatever_day_their_file_is_of(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        await send(caller, [moved("c1", 1, day(), "1-1")], key="k1")
+        by_file = [moved("f1", 1, day(), "2-2"), moved("f2", 2, day(), "2-2")]
+        assert await take(ward, by_file, name="f.csv", as_of=day(-5)) == [APPLIED, APPLIED]
+        await send(caller, [moved("c2", 2, day(), "1-1")], key="k2")
+        found = [(await as_of(caller, nth, day()))["address"] for nth in (1, 2)]
+    assert found == ["東京都世田谷区架空2-2", "東京都世田谷区架空1-1"]
