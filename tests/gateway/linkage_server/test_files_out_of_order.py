@@ -6,7 +6,18 @@ import json
 
 import pytest
 
-from tests.support.change_files import SYSTEM, as_of, change, changes_csv, day, loaded, registering, take, with_juki
+from tests.support.change_files import (
+    SYSTEM,
+    as_of,
+    change,
+    changes_csv,
+    day,
+    loaded,
+    registering,
+    send,
+    take,
+    with_juki,
+)
 from tests.support.resident_files import four_items, individual_number, put, through
 
 UNKNOWN = ("rejected", "addressee_unknown")
@@ -115,3 +126,14 @@ async def test_a_registration_that_comes_late_changes_nothing_of_the_days_before
         since = known | {"event_id": "l", "addressee_number": f"{12:010d}", "effective_on": day(-1), "address": new}
         assert await take(ward, [since], name="3.csv") == [("linked", "")]
         assert [(await as_of(caller, 12, day(on)))["address"] for on in (-5, -2, 0)] == before
+
+
+async def test_changes_of_one_day_count_in_the_order_in_which_they_came_whatever_day_their_file_is_of(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        await send(caller, [moved("c1", 1, day(), "1-1")], key="k1")
+        by_file = [moved("f1", 1, day(), "2-2"), moved("f2", 2, day(), "2-2")]
+        assert await take(ward, by_file, name="f.csv", as_of=day(-5)) == [APPLIED, APPLIED]
+        await send(caller, [moved("c2", 2, day(), "1-1")], key="k2")
+        found = [(await as_of(caller, nth, day()))["address"] for nth in (1, 2)]
+    assert found == ["東京都世田谷区架空2-2", "東京都世田谷区架空1-1"]

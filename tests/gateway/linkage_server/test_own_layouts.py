@@ -170,7 +170,13 @@ async def test_a_server_does_not_start_with_a_wrong_file_and_says_so(tmp_path, l
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "serve", "linkage", "--data", str(tmp_path), stderr=asyncio.subprocess.PIPE
     )
-    _, said = await process.communicate()
+    try:
+        async with asyncio.timeout(60):
+            _, said = await process.communicate()
+    finally:
+        if process.returncode is None:  # it started all the same
+            process.kill()
+            await process.wait()
     assert process.returncode == 2
     assert "自機関のファイルが正しくありません" in said.decode()
     assert says in said.decode()
