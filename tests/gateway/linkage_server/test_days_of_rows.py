@@ -64,3 +64,8 @@ async def test_somebody_new_begins_with_what_the_row_said_although_its_file_is_o
     await desk.decided("links/split", integrated_number=await desk.person_of("juki", 1), addressees=split)
     found = [(await desk.as_of("kokuho", 77, day(on))).get("address") for on in (-6, -5, 0)]
     assert found == [None, MOVED, MOVED]
+
+
+async def test_nobody_is_born_after_the_day_that_a_file_is_of(desk):
+    rows = [row(nth, birth_date=day(on)) for nth, on in ((1, -10), (2, -9))]
+    assert await loaded(desk, "juki", day(-10), *rows) == [ISSUED, ["rejected", "field_malformed"]]
