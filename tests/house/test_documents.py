@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def controls() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+@cache
 def functions(test_file: Path) -> set[str]:
     return {
         node.name for node in ast.walk(parsed(test_file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

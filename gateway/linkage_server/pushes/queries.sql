@@ -111,6 +111,7 @@ update push_delivery set state = 'dropped', sealed = null, reason = 'not_wanted'
 where business_system_id = $1 and integrated_number is null and state = 'ready'
 
 -- name: to_write
+-- Nothing for a turn that goes by a configuration of before: what was sent again since then is meant for the new one.
 select d.delivery_id, d.place, d.event_no, p.integrated_number, p.four_items_sealed, p.individual_number_sealed, p.state, p.state_since,
     (select array_agg(a.addressee_number order by a.addressee_number) from addressee a
         where a.integrated_number = p.integrated_number and a.business_system_id = $1 and a.state = 'held') as addressee_numbers,
@@ -132,7 +133,7 @@ cross join lateral (
         and (e.event_no > earlier.event_no
             or (e.applied_at > e.recorded_at and e.applied_at > earlier.made_at - interval '10 minutes'))
 ) said
-where d.business_system_id = $1 and d.state = 'waiting' and (not p.frozen or p.merged_into is not null)
+where d.business_system_id = $1 and d.state = 'waiting' and t.configured_at = $3 and (not p.frozen or p.merged_into is not null)
     and not exists (
         select from push_delivery b
         where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place and b.state in ('waiting', 'ready', 'dead'))
