@@ -177,13 +177,15 @@ def _check_item(item: Item, given: Mapping[str, object] | None) -> Why | None:
     return Why.NEITHER_VALUE_NOR_REASON
 
 
-def parse(text: str, source: str = "layouts") -> tuple[Layout, ...]:
-    """All layouts of one YAML text, in its order. `source`: the file's name, for errors. Raises LayoutBrokenError."""
+def parse(text: str, source: str = "layouts", *, beside: Iterable[Layout] = ()) -> tuple[Layout, ...]:
+    """All layouts of one YAML text, in its order. `source`: the file's name, for errors; `beside`: those that are known already, whose
+    codes mean their information. Raises LayoutBrokenError.
+    """
     try:
         document = marked_yaml.load(text)
     except YamlBrokenError as broken:
         raise LayoutBrokenError(source, broken.line, broken.problem) from None
-    return _Reader(source).layouts(document)
+    return _Reader(source, {one.code: one.information for one in beside}).layouts(document)
 
 
 _LAYOUT_KEYS: Final = frozenset(
@@ -199,9 +201,10 @@ _WIDEST: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads one text; every complaint names its line."""
+    """Reads one text; every complaint names its line. `codes`: code → the information that it means, which grows."""
 
     source: str
+    codes: dict[str, str]
 
     def layouts(self, document: object) -> tuple[Layout, ...]:
         top = self._mapping(document, 1, frozenset({"layouts"}))
@@ -210,6 +213,8 @@ class _Reader:
             layout = self._layout(self._mapping(raw, top.line_of("layouts"), _LAYOUT_KEYS))
             if (layout.information, layout.version) in found:
                 self._refuse(raw.line_of("version"), "this version of the information stands twice")
+            if self.codes.setdefault(layout.code, layout.information) != layout.information:
+                self._refuse(raw.line_of("code"), "this `code` is another information's: choose one that is not taken")
             found[layout.information, layout.version] = layout
         return tuple(found.values())
 

@@ -15,6 +15,8 @@ from typing import Final
 from codebook.errors import CodebookError
 from codebook.layouts import DataSet
 
+_SECOND_DAY: Final = date.min + timedelta(days=1)
+"""The first day that has one before it."""
 _FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -85,7 +87,7 @@ def validity(
     last = _day(items, told.last) or date.max
     if told.until is not None:
         until = _day(items, told.until)
-        last = date.max if until is None else until - timedelta(days=1)
+        last = date.max if until is None else max(until, _SECOND_DAY) - timedelta(days=1)
     return Period(first, last) if first <= last else Period(first, first)
 
 

@@ -47,6 +47,7 @@ class EntryKind(StrEnum):
     PROVISION_EXPIRED = "provision.expired"
 
     RESULT_READ = "inquiry.result_read"
+    INQUIRY_MARKED = "inquiry.marked"
     RECORD_CORRECTED = "record.corrected"
     ERASURE_BEGUN = "erasure.begun"
     ERASURE_CERTIFIED = "erasure.certified"
@@ -97,6 +98,7 @@ class EntryKind(StrEnum):
 OTHER_KINDS: Final = frozenset(
     {
         EntryKind.RESULT_READ,
+        EntryKind.INQUIRY_MARKED,
         EntryKind.RECORD_CORRECTED,
         EntryKind.ERASURE_BEGUN,
         EntryKind.ERASURE_CERTIFIED,

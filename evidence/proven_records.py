@@ -17,7 +17,7 @@ from typing import Annotated, Final
 import msgspec
 
 from evidence.canonical import encode
-from evidence.checkpoint import Checkpoint, CheckpointBroken, parse, read
+from evidence.checkpoint import Checkpoint, CheckpointBroken, first_of, parse, read
 from evidence.entry import SALT_BYTES, commit_subject
 from evidence.export import CHECKPOINT_START, END_START, LARGEST_LINE, CheckpointLine, EndLine
 from evidence.findings import Finding, FindingName, Findings
@@ -136,9 +136,10 @@ def verify_records(
 ) -> RecordsChecked:
     """Check every record of a file. `trusted`: origin → vkey, or keys of the signed register; `number`: whose records they are said to be.
 
-    1. form and order of the lines, and the digest at the end; 2. each checkpoint is signed by its log's known key; 3. each record is in the
-    tree that its checkpoint names, by a key that had not ended before the record was made; 4. a view is signed by the log for exactly that entry,
-    by a key of when the file was made, and of no earlier end than the record; 5. with `number`, each record's commitment opens to it.
+    1. form and order of the lines, and the digest at the end; 2. each checkpoint is of a log of the agency that the header names, signed by its
+    known key; 3. each record is in the tree that its checkpoint names, by a key that had not ended before the record was made; 4. a view is signed
+    by the log for exactly that entry, by a key of when the file was made, and of no earlier end than the record; 5. with `number`, each record's
+    commitment opens to it.
     A record that is backdated into the time of a stolen key is not told from a true one here: the checkpoints that others hold tell it.
     Bad input is a finding; a bad `trusted` raises ValueError.
     """
@@ -197,6 +198,8 @@ class _Reading:
             if known is None:
                 self._report(FindingName.UNKNOWN_LOG, "the register does not know this log")
                 return
+            if self.header is not None and first_of(origin)[0].split("/")[-3:-2] != [self.header.agency]:
+                self._report(FindingName.FILE_ALTERED, "the header names another agency than the log of the records")
             self.under = read(note, origin, *known.all())  # a note tells no time: its records do, in `_record`
             self.signed_by = tuple(one for one in known if _signs(note, origin, one.key))
         except CheckpointBroken:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from gateway.data_folder import DataFolder
-from gateway.linkage_server.affairs import AffairsError, read_affairs
-from gateway.linkage_server.bulk_inquiries.codes import CodesError, read_codes
-from gateway.linkage_server.file_layouts import FileLayoutsError, read_file_layouts
+from gateway.linkage_server.affairs import read_affairs
+from gateway.linkage_server.bulk_inquiries.codes import read_codes
+from gateway.linkage_server.file_layouts import read_file_layouts
+from gateway.own_files import OwnFileError, layouts_with_own
 from gateway.topology import Addition, Topology, parse, shipped_text
 from gateway.topology_fields import Findings
 from gateway.topology_options import WrongFile
@@ -43,6 +44,7 @@ def read(data: DataFolder, *, given: tuple[str, str] | None = None, more: Additi
 _READERS: Final[Mapping[str, Callable[[Path], object]]] = {
     "affairs": read_affairs,
     "file_layouts": read_file_layouts,
+    "layouts": layouts_with_own,
     "inquiry_codes": partial(read_codes, layouts=(), agencies={}),
 }
 """Option that names a file of each agency → what reads it when the role starts."""
@@ -57,7 +59,7 @@ def _wrong_file(data: DataFolder, role: str, option: str, path: str) -> WrongFil
         return WrongFile(str(place))
     try:
         _READERS[option](place)
-    except (AffairsError, FileLayoutsError, CodesError) as refused:
+    except OwnFileError as refused:
         return WrongFile(str(place), str(refused))
     return None
 

@@ -28,7 +28,8 @@ from gateway.staff_calls import Party
 from gateway.target_file import target_file
 from transport.clock import JST, Clock
 
-_KINDS: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, EntryKind.RESULT_READ, EntryKind.RECORD_CORRECTED))
+_BESIDE: Final = (EntryKind.RESULT_READ, EntryKind.INQUIRY_MARKED, EntryKind.RECORD_CORRECTED)
+_KINDS: Final = sorted(kind.value for kind in (*EXCHANGE_KINDS, *_BESIDE))
 _OUTCOMES: Final = sorted(RECORDED)
 _COLUMNS: Final = (
     "id", "at", "kind", "outcome", "inquiry_number", "inquirer", "inquirer_for", "provider", "provider_for", "basis", "item", "information",

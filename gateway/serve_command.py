@@ -18,6 +18,7 @@ import structlog
 from gateway import config
 from gateway.data_folder import DataFolder, FolderBusyError, held
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE, end
+from gateway.own_files import OwnFileError
 from gateway.topology_parts import Program
 from storage import fault_points
 from storage.database import StorageUnavailableError
@@ -111,13 +112,15 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _failed(error: BaseException) -> int:
-    """Say what ended the role: the error's kind and place, never its text, which may quote values."""
+    """Say what ended the role: the error's kind and place, and its text only when it is about a file of the operator's own: others may quote values."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = trace.tb_frame.f_code.co_filename if trace else None
     _LOG.error("ended", error=type(error).__name__, file=place, line=trace.tb_lineno if trace else None)
     match error:
+        case OwnFileError():  # written by the operator, who is to mend it
+            return end(error.told, BAD_INPUT)
         case StorageUnavailableError():
             return UNREACHABLE
         case KeyStoreError() | RegisterBrokenError() | ValueError():

@@ -11,18 +11,21 @@ from typing import Final
 
 from aiohttp import web
 
+from codebook.layouts import Layout
 from gateway import own_topology, staff_calls
 from gateway.client_calls import Client, ClientFileError
 from gateway.data_folder import FIRST_STAFF, STAFF, DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, end
 from gateway.intermediate_server.staff.people import TERMINAL_PORT
 from gateway.list_sources import SourceWrongError, open_library
+from gateway.own_files import OwnFileError, layouts_with_own, own_file
 from gateway.staff_calls import UnknownPartyError
 from gateway.terminal.behind import Behind
 from gateway.terminal.rooms import Terminal
 from gateway.terminal.server import HOST, application
 from gateway.terminal.sessions import Seats
-from gateway.topology import TopologyError
+from gateway.topology import Topology, TopologyError
+from gateway.topology_parts import Program
 from permission_lists.versions import legal_day
 
 _CLIENT: Final = "juki"
@@ -48,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
         client = Client.of(data, args.client)
         library = open_library(args.data)
         topology = own_topology.read(data)
+        layouts = _layouts(data, topology, args.agency)
+    except OwnFileError as wrong:
+        return end(wrong.told, BAD_INPUT)
     except (UnknownPartyError, ClientFileError, SourceWrongError, TopologyError):
         return end("データフォルダーに、その機関かクライアントがありません / no such agency or client in the data folder; run `sekisho up` first", BAD_INPUT)  # fmt: skip
     if client.agency != args.agency or args.agency not in topology.agencies:
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
                 agency=args.agency,
                 agency_name=topology.agencies[args.agency].name,
                 topology=topology,
+                layouts=layouts,
                 behind=Behind(
                     staff=party,
                     client=client,
@@ -79,6 +86,13 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return end("停止しました / stopped", OK)
     return OK
+
+
+def _layouts(data: DataFolder, topology: Topology, agency: str) -> tuple[Layout, ...]:
+    """Those in which the agency's linkage server takes records. Raises OwnFileError."""
+    role = topology.hosting(Program.LINKAGE, agency)
+    own = own_file(data.role(role.name), role.options, "layouts", agency) if role is not None else None
+    return layouts_with_own(own)
 
 
 def _of_agency(data: DataFolder, args: argparse.Namespace, client_id: str) -> Client | None:

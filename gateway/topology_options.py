@@ -136,6 +136,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         ),
         "file_layouts": _FILES,
         "affairs": _FILES,
+        "layouts": _FILES,
         "inquiry_codes": _FILES,
         "compare_with_resident_network": FLAG,
         "code_requests_over": Either(_WAYS, By("agency", _WAYS)),
@@ -164,6 +165,7 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
     },
     Program.INTERMEDIATE: {
         **_POLICY,
+        "layouts": _FILES,
         **dict.fromkeys(("list_poll_s", "code_epochs_poll_s", "held_escalate_s", "jobs_keep_s", "ended_keep_s", "reseal_settle_s"), SECONDS),
         "agencies": By("agency", Keys(_POLICY)),
         "statistics_threshold": _whole(3),
@@ -203,7 +205,7 @@ class WrongFile(NamedTuple):
     said: str | None = None
 
 
-FILES: Final = ("affairs", "file_layouts", "inquiry_codes")
+FILES: Final = ("affairs", "file_layouts", "inquiry_codes", "layouts")
 """Options that name a file for each agency, below the role's folder unless the path is absolute."""
 
 

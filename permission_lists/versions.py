@@ -73,21 +73,33 @@ class SignedVersion:
         return hashlib.sha256(self.head + self.signature).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a version may be signed of: the hex SHA-256 of its content, and the content deflated (zlib)."""
+
+    digest: str
+    deflated: bytes
+
+
+def content_to_sign(documents: Sequence[Any]) -> Content:
+    """The caller has checked the documents. Raises ListBroken for what no reader would take."""
+    content = content_of(documents)
+    build(documents)
+    return Content(digest=hashlib.sha256(content).hexdigest(), deflated=zlib.compress(content, 9))
+
+
+def sign(content: Content, *, number: int, valid_from: date, supersedes: str | None, signer: Signer) -> SignedVersion:
+    """A version of this content."""
+    head = _encode(Head(number=number, content_digest=content.digest, valid_from=valid_from, supersedes=supersedes))
+    return SignedVersion(head=head, signature=signer.sign(labels.LIST, head), content=content.deflated)
+
+
 def make(
     documents: Sequence[Any], *, number: int, valid_from: date, supersedes: str | None, signer: Signer
 ) -> SignedVersion:
-    """Sign a version. The caller has checked the documents. Raises ListBroken for what no reader would take."""
-    content = content_of(documents)
-    build(documents)
-    head = _encode(
-        Head(
-            number=number,
-            content_digest=hashlib.sha256(content).hexdigest(),
-            valid_from=valid_from,
-            supersedes=supersedes,
-        )
-    )
-    return SignedVersion(head=head, signature=signer.sign(labels.LIST, head), content=zlib.compress(content, 9))
+    """Sign a version of documents that the caller has checked. Raises ListBroken for what no reader would take."""
+    content = content_to_sign(documents)
+    return sign(content, number=number, valid_from=valid_from, supersedes=supersedes, signer=signer)
 
 
 def check(received: SignedVersion, held: Sequence[Head], keys: PublisherKeys) -> Head | VersionRefusal | None:  # noqa: PLR0911 - one return for each numbered step

@@ -19,7 +19,7 @@ from evidence import checkpoint
 from evidence.merkle import Frontier, leaf_hash
 from keys.signing import Signer
 from storage import guards, sql
-from storage.database import Connection, Database, StorageUnavailableError
+from storage.database import CommitUnknownError, Connection, Database, StorageUnavailableError
 from storage.fault_points import Step, declare
 from storage.found_by import FoundBy, columns
 from storage.log_metrics import COMMIT_BATCH, LOG_SIZE, LOG_WRITE_FAILURES, QUEUE_DEPTH
@@ -197,7 +197,8 @@ class Committer:
     async def apply(self, commit: Commit, *, barred_too: bool = False) -> Applied | Lost:
         """Queue a commit and wait until it is durable. Raises StorageUnavailableError when the log cannot be written in time.
 
-        A commit that was still queued then never happens. One that was under way may happen yet: the same act tried again finds it by its guard.
+        A commit that was still queued then never happens. One that was under way may happen yet (CommitUnknownError): the same act tried again finds it
+        by its guard.
         """
         if self.barred is not None and not barred_too:
             LOG_WRITE_FAILURES.labels(self.tenant).inc()
@@ -223,7 +224,9 @@ class Committer:
         elif not waiting.done.done():
             self.failed = loop.time()
             LOG_WRITE_FAILURES.labels(self.tenant).inc()
-            waiting.done.set_exception(StorageUnavailableError("the evidence log does not answer in time"))
+            queued = any(one is waiting for one in self.waiting)
+            failure = StorageUnavailableError if queued else CommitUnknownError
+            waiting.done.set_exception(failure("the evidence log does not answer in time"))
 
     async def apply_all(self, commits: Sequence[Commit]) -> list[Applied | Lost]:
         """Queue several commits at once; answers in order."""

@@ -120,13 +120,13 @@ def _answer(batch: Sequence[Waiting], results: Sequence[Applied | Lost]) -> None
 def _refuse(committer: Committer, batch: Sequence[Waiting], fault: Exception | None = None) -> None:
     """`fault`: what the caller has to be told instead of that the log could not be written."""
     for waiting in batch:
-        if fault is not None and not waiting.done.done():
-            waiting.done.set_exception(fault)
-        elif not waiting.done.done():
+        if waiting.done.done():
+            continue
+        if not isinstance(fault, NUL_IN_TEXT):
             LOG_WRITE_FAILURES.labels(committer.tenant).inc()
-            waiting.done.set_exception(
-                StorageUnavailableError("the evidence log could not be written; nothing was sent")
-            )
+        waiting.done.set_exception(
+            fault or StorageUnavailableError("the evidence log could not be written; nothing was sent")
+        )
 
 
 async def _settle(committer: Committer, batch: Sequence[Waiting]) -> None:
@@ -148,4 +148,4 @@ async def _settle(committer: Committer, batch: Sequence[Waiting]) -> None:
     if found:
         told = [waiting for waiting in batch if waiting.commit.entries]
         _answer(told, [Applied(None) if one.commit.entries[0].entry_id in found else Lost(None) for one in told])
-    _refuse(committer, batch)
+    _refuse(committer, batch, CommitUnknownError("the database did not say whether it committed"))

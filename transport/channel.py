@@ -20,14 +20,18 @@ from prometheus_client import Counter, Gauge
 from storage.fault_points import Step
 from storage.pace import Pace
 from transport import wire
-from transport.circuit import Circuit
+from transport.circuit import Circuit, CircuitState
 
 CIRCUIT_OPEN = "circuit_open"
 QUEUE = Gauge("sekisho_channel_waiting", "Items waiting for a request of a channel", ["channel"])
 FAILURES = Counter("sekisho_channel_failures", "Requests of a channel that failed", ["channel", "reason"])
 MOST_WAITING = 20_000
 """Items that wait for one channel: who comes on top is told so, and asks again later."""
+QUIET_S = 5.0
+"""So often it is looked whether an open circuit has to be tried although nobody asks."""
 MOST_ANSWER = 64 * 1024 * 1024
+TIMEOUT_S = 20.0
+"""How long a channel waits for an answer. Who asks others on the way to it waits for them less long: else whoever asks takes the one for the other."""
 _LOG = structlog.get_logger()
 
 
@@ -120,7 +124,7 @@ class Channel:
         on_checkpoint: Callable[[str], None] = lambda _note: None,
         in_flight: int = 2,
         most: int = 64,
-        timeout_s: float = 20.0,
+        timeout_s: float = TIMEOUT_S,
         envelope: dict[str, Any] | None = None,
         circuit: Circuit | None = None,
     ) -> None:
@@ -162,6 +166,23 @@ class Channel:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._in_flight):
                 group.create_task(self._work())
+            if self._circuit is not None:
+                group.create_task(self._try(self._circuit))
+
+    async def _try(self, circuit: Circuit) -> None:
+        """While the circuit is open and nobody asks, a list of nothing is the try: it closes by itself, and what is said of it stays true."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(QUIET_S)
+            if circuit.state is CircuitState.OPEN and not self._waiting and circuit.begin(loop.time(), 1):
+                try:
+                    await self._send([])
+                except ChannelError as failure:
+                    self._away(failure.reason)
+                except Exception:  # noqa: BLE001 (whatever one peer provokes must not end the whole server's task group)
+                    self._away("internal_error")
+                else:
+                    circuit.came()
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """A circuit breaker for one counterpart: whoever does not answer is asked again one item at a time (IS-7).
 
 Closed: everything goes. After so many failures in a row it opens: nothing goes and whoever asks is told at once, so that nobody waits for
-time-outs; what was to be sent stays where it is kept. When the wait is over it is half open: one request with one item tries. An answer of any
-kind closes it, a failure opens it for twice as long, up to a limit. Times are those of the event loop, in seconds.
+time-outs; what was to be sent stays where it is kept. When the wait is over it is half open: one request with one item tries, or with none when
+nobody asks. An answer of any kind closes it, a failure opens it for twice as long, up to a limit. Times are those of the event loop, in seconds.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.intermediate_server.staff import barring
-from gateway.intermediate_server.staff.operating import Acting, only, still_may
-from gateway.intermediate_server.staff.rights import EVERYTHING, Function
+from gateway.intermediate_server.staff.operating import Acting, only
+from gateway.intermediate_server.staff.rights import Function
 from transport import wire
 
 
@@ -25,11 +25,7 @@ async def _set(acting: Acting, envelope: wire.Envelope) -> list[Any]:
 async def _change(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_SYM_90093."""
     item = only(wire.parse_items(envelope, barring.CHANGE_ITEM))
-
-    async def may(staff_id: str, information: str) -> bool:
-        return await still_may(acting.desk, Function.BARS_CHANGE, staff_id, EVERYTHING, information)
-
-    return [await barring.change(acting, item, may, acting.desk.agency.clock())]
+    return [await barring.change(acting, item, acting.desk.agency.clock())]
 
 
 BAR_ROUTES: Final = (

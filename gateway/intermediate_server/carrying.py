@@ -1,8 +1,9 @@
-"""A person's bars follow the person to another number: after a merge, a split or another link (SC-4, IS-6, LS-1.3; docs/adr/0083, 0098).
+"""A person's bars follow the person to another number: after a merge, a split or another link (SC-4, IS-6, LS-1.3; docs/adr/0083, 0098, 0108).
 
 A copy that is registered anew under another integrated number takes with it every bar that works at its number of before, and so does a number that
-was merged into another, whether it has copies or not: nothing is answered that would have been held. The bars of before stay. What was carried works,
-and waits for one of the staff to check it (`unchecked`, set by `auto`); a suspension is ended by two, checked or not.
+was merged into another or split, whether it has copies or not: nothing is answered that would have been held. A bar that begins to work at a number that
+was merged works at the one who lives on as well. The bars of before stay. What was carried works, and waits for one of the staff to check it (`unchecked`,
+set by `auto`); a suspension is ended by two, checked or not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
@@ -18,20 +21,69 @@ from gateway.intermediate_server.bars.states import BAR_PREFIX, Bar, BarState
 from gateway.intermediate_server.bars.writing import MOVED, SET, set_row
 from gateway.intermediate_server.records.exchange_entries import note_about
 from storage import sql
-from storage.committer import Applied, Commit, NewEntry, Statement, Write
+from storage.committer import Applied, Commit, NewEntry, Statement, Write, commit_step
 
 _SQL = sql.load("gateway.intermediate_server.bars")
 _SAME: Final = Statement("same_bars", _SQL["same_bars"])
+_REMEMBER: Final = Statement("remember_merge", _SQL["remember_merge"])
+_FORGET: Final = Statement("forget_merge", _SQL["forget_merge"])
+_FOLLOWED: Final = commit_step("intermediate", "bars.followed")
 AUTO: Final = "auto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Carried:
-    """What commits with the move: `guard` loses when bars came or went since they were looked at here."""
+_Number = Annotated[str, msgspec.Meta(pattern=r"^(?!0{15})[0-9]{15}\Z")]
 
-    guard: Write
-    writes: tuple[Write, ...]
-    entries: tuple[NewEntry, ...]
+
+class SplitItem(msgspec.Struct, forbid_unknown_fields=True):
+    """Item of IF_FGU_90186. `split_off`: the number of whoever was split off from the person of `integrated_number`."""
+
+    integrated_number: _Number
+    split_off: _Number
+
+
+SPLIT_ITEM = msgspec.json.Decoder(SplitItem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Bars for other numbers, as they commit with what moves them."""
+
+    writes: tuple[Write, ...] = ()
+    entries: tuple[NewEntry, ...] = ()
+
+
+# --- numbers that were merged or split
+
+
+def remembered(merges: Collection[tuple[str, str]]) -> tuple[Write, ...]:
+    """That these numbers were merged into those."""
+    return tuple(Write(_REMEMBER, merge) for merge in sorted(merges) if merge[0] != merge[1])
+
+
+async def lives_on(agency: HostedAgency, number: str) -> str | None:
+    """Who lives on of a number that was merged; None when it was not."""
+    async with agency.database.inside(agency.tenant) as connection:
+        found: str | None = await connection.fetchval(_SQL["lives_on"], number)
+    return found
+
+
+async def follow_merge(agency: HostedAgency, number: str, known: str | None, now: datetime) -> None:
+    """The bars at a number that was merged while one was being set there; `known`: who lives on, as far as that one knew."""
+    other = await lives_on(agency, number)
+    if other not in (None, known):
+        await commit(agency, {(number, other)}, Commit(step=_FOLLOWED), now)
+
+
+async def take_splits(agency: HostedAgency, items: list[SplitItem], now: datetime) -> list[dict[str, Any]]:
+    """IF_FGU_90186: which of two is barred nobody knows, so both are. Whoever had been merged into the other lives by themselves again."""
+    moves = {(item.integrated_number, item.split_off) for item in items}
+    apart = tuple(Write(_FORGET, (number,)) for number in sorted({number for _, number in moves}))
+    if moves:
+        await commit(agency, moves, Commit(step=_FOLLOWED, follow=apart), now)
+    return [{"carried": True} for _ in items]
+
+
+# --- bars
 
 
 async def commit(agency: HostedAgency, moves: Collection[tuple[str, str]], moved: Commit, now: datetime) -> None:
@@ -41,10 +93,11 @@ async def commit(agency: HostedAgency, moves: Collection[tuple[str, str]], moved
     """
     done = False
     while not done:
+        guard = Write(_SAME, (agency.new_id(BAR_PREFIX, now), agency.bars.epoch))
         carried = _carry(agency, moves, now)
         both = replace(
             moved,
-            guard=carried.guard,
+            guard=guard,
             follow=(*moved.follow, *carried.writes),
             entries=(*moved.entries, *carried.entries),
         )
@@ -55,33 +108,29 @@ async def commit(agency: HostedAgency, moves: Collection[tuple[str, str]], moved
                 await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
 
 
-def _carry(agency: HostedAgency, moves: Collection[tuple[str, str]], now: datetime) -> _Carried:
-    """Bars for the numbers of now. They are looked at from this call on.
-
-    A bar of the same effect, cause and kind of information that works there already is enough.
-    """
-    guard = Write(_SAME, (agency.new_id(BAR_PREFIX, now), agency.bars.epoch))
-    made: list[Bar] = []
-    froms: list[str] = []
-    for before, number in sorted(moves):
-        there = {(bar.effect, bar.cause, bar.information) for bar in agency.bars.of_person(number)}
-        for bar in agency.bars.of_person(before):
-            if (bar.effect, bar.cause, bar.information) not in there:
-                made.append(_carried(agency, bar, number, now))
-                froms.append(bar.bar_id)
-                agency.bars.hold_to(made[-1])
-    return _Carried(
-        guard=guard,
-        writes=tuple(
-            write
-            for bar in made
-            for write in (
-                Write(SET, set_row(agency.keys.ring, agency.id, bar)),
-                Write(MOVED, (bar.bar_id, bar.integrated_number)),
-            )
-        ),
-        entries=tuple(_entry(agency, bar, origin, now) for bar, origin in zip(made, froms, strict=True)),
+def _carry(agency: HostedAgency, moves: Collection[tuple[str, str]], now: datetime) -> Carried:
+    """Bars for the numbers of now. They are looked at from this call on."""
+    every = [
+        carry(agency, bar, number, now) for before, number in sorted(moves) for bar in agency.bars.of_person(before)
+    ]
+    return Carried(
+        writes=tuple(write for one in every for write in one.writes),
+        entries=tuple(entry for one in every for entry in one.entries),
     )
+
+
+def carry(agency: HostedAgency, bar: Bar, number: str, now: datetime) -> Carried:
+    """The same for another number, looked at from this call on. A bar of the same effect, cause and kind of information that works there is enough."""
+    there = {(one.effect, one.cause, one.information) for one in agency.bars.of_person(number)}
+    if (bar.effect, bar.cause, bar.information) in there:
+        return Carried()
+    made = _carried(agency, bar, number, now)
+    agency.bars.hold_to(made)
+    writes = (
+        Write(SET, set_row(agency.keys.ring, agency.id, made)),
+        Write(MOVED, (made.bar_id, made.integrated_number)),
+    )
+    return Carried(writes=writes, entries=(_entry(agency, made, bar.bar_id, now),))
 
 
 def _carried(agency: HostedAgency, bar: Bar, number: str, now: datetime) -> Bar:

@@ -37,6 +37,7 @@ from gateway.intermediate_server.staff.founding import Founded
 from gateway.intermediate_server.staff.people import rules_from
 from gateway.intermediate_server.sweeping import sweep
 from gateway.opening import Openings
+from gateway.own_files import layouts_with_own, own_file
 from permission_lists.versions import SignedVersion
 from storage.committer import Committer, commit_step
 from storage.committing import Committing
@@ -46,7 +47,6 @@ from storage.erasure_journal import ErasureJournal
 from storage.fault_points import Step, declare
 from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore, KeyStoreError
-from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
 from transport import tls
@@ -329,7 +329,7 @@ async def _open_agency(
         keys=keys,
         register=register,
         lists=Lists(shelf, config.clock),
-        layouts=read_layouts(),
+        layouts=layouts_with_own(own_file(config.folder, config.options, "layouts", hosted.id)),
         limits=limits_of(config, hosted.id),
         clock=config.clock,
         permits=channel("permits", "permits", SEND_PERMITS),

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from evidence.entry import EntryKind
+from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import NOT_YET, USE_SUSPENDED
 from gateway.intermediate_server.codes import binding, ending
@@ -246,17 +247,21 @@ async def take_late(
             answers.append({"refused": {"reason": "permit_unknown"}})
             continue
         mine = found[item.permit_id]
-        if mine is not None and agency.bars.suspends(mine.integrated_number, mine.information):
+        if mine.state in ENDED:
+            await driving.note_mark(agency, mine, item.outcome, item.signature)
+            answers.append({"received": True})
+            continue
+        if agency.bars.suspends(mine.integrated_number, mine.information):
             answers.append({"retry": USE_SUSPENDED})
             continue
         doubt = None
-        if mine is not None and mine.state in (State.HELD, State.PERMITTED):
+        if mine.state in (State.HELD, State.PERMITTED):
             doubt = await driving.receive_pushed(agency, mine, item)
         if doubt is not None:
             await refusals.record(doubt, ("none", _OUTCOMES))
             answers.append({"refused": {"reason": doubt}})
         else:
-            answers.append({"received": True} if mine is None or mine.state in ENDED else {"retry": NOT_YET})
+            answers.append({"received": True} if mine.state in ENDED else {"retry": NOT_YET})
     return answers
 
 
@@ -274,6 +279,10 @@ async def _code_status(agency: HostedAgency, _peer: Peer, envelope: wire.Envelop
 
 async def _code_cancellations(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
     return await ending.cancel_codes(agency, wire.parse_items(envelope, ending.CANCEL_ITEM), agency.clock())
+
+
+async def _person_splits(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
+    return await carrying.take_splits(agency, wire.parse_items(envelope, carrying.SPLIT_ITEM), agency.clock())
 
 
 async def _code_replacements(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:
@@ -328,6 +337,7 @@ def add_routes(app: web.Application, server: Server) -> None:
     post("/{agency}/code-holders", _listed(server, _code_holders, Use.LINKAGE))
     post("/{agency}/code-cancellations", _listed(server, _code_cancellations, Use.LINKAGE))
     post("/{agency}/code-replacements", _listed(server, _code_replacements, Use.LINKAGE))
+    post("/{agency}/person-splits", _listed(server, _person_splits, Use.LINKAGE))
     post("/{agency}/code-counts", _listed(server, _code_counts, Use.LINKAGE, Use.STAFF))
     post("/{agency}/replicas", _listed(server, _replicas, Use.LINKAGE))
     post("/{agency}/replica-export", _listed(server, _replica_export, Use.LINKAGE))

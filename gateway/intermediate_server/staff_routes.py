@@ -28,10 +28,10 @@ from gateway.intermediate_server.records_routes import RECORD_ROUTES
 from gateway.intermediate_server.replica_routes import REPLICA_ROUTES
 from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
-from gateway.intermediate_server.staff.operating import Acting, NotActingError, admit, lasting, only, still_may
+from gateway.intermediate_server.staff.operating import Acting, First, NotActingError, admit, lasting, only, still_may
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
 from storage.committer import Commit
-from storage.database import StorageUnavailableError
+from storage.database import CommitUnknownError, StorageUnavailableError
 from storage.evidence_log import store as log_store
 from transport import wire
 from transport.listener import fingerprint
@@ -180,14 +180,14 @@ def decider(acting: Acting) -> Decider:
     """Whoever acts as one who decides, for as long as they may."""
     desk = acting.desk
 
-    async def commit(what: Commit, affair: str, information: str) -> bool:
-        return await acting.commit(what, lambda grant: grant.covers(Function.HELD_DECIDE, affair, information))
+    async def commit(what: Commit, affair: str, information: str, first: First | None) -> bool:
+        return await acting.commit(what, lambda grant: grant.covers(Function.HELD_DECIDE, affair, information), first)
 
     return Decider(
         staff_id=acting.staff_id,
         covers=acting.covered(Function.HELD_DECIDE),
         two_people=desk.rules.two_people,
-        still_may=partial(still_may, desk, Function.HELD_DECIDE),
+        still_may=partial(still_may, desk),
         entry=lambda **facts: acting.entry(
             desk.agency.clock(), EntryKind.STAFF_OPERATED, Function.HELD_DECIDE, **facts
         ),
@@ -199,7 +199,7 @@ async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     """IF_SYM_90016: of several decisions each has its own answer; a single one that cannot be carried out is a problem.
 
     What keeps all that are left from being carried out (the session or the right has ended, the log cannot be written) is told of each of them; it
-    is a problem of the call when none was carried out before.
+    is a problem of the call when none was carried out before. Those behind one of which it is not known whether it was are not.
     """
     agency, by = acting.desk.agency, decider(acting)
     items = wire.parse_items(envelope, deciding.HELD_DECISION)
@@ -210,7 +210,8 @@ async def _decide_held(acting: Acting, envelope: wire.Envelope) -> list[Any]:
         except (NotActingError, StorageUnavailableError) as error:
             if all("problem" in one for one in answers):
                 raise
-            return answers + [_of_item(error)] * (len(items) - len(answers))
+            behind = StorageUnavailableError("not tried") if isinstance(error, CommitUnknownError) else error
+            return [*answers, _of_item(error), *[_of_item(behind)] * (len(items) - len(answers) - 1)]
         except ProblemError as problem:
             if len(items) == 1:
                 raise

@@ -15,12 +15,13 @@ import yaml
 from codebook import yaml_depth
 from codebook.four_items import Field
 from gateway.api.clients import SystemRights
+from gateway.own_files import OwnFileError
 
 _CODE: Final = r"^[a-z][a-z0-9-]{1,39}\Z"
 _SYSTEM: Final = r"^[a-z][a-z0-9-]{0,39}\Z"
 
 
-class AffairsError(Exception):
+class AffairsError(OwnFileError):
     """The list of affairs is not in good form; the message says where and what."""
 
 

@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from evidence.access_analysis import measures_from
@@ -42,6 +41,7 @@ from gateway.linkage_server.supervision import supervised
 from gateway.linkage_server.tenant import Agency, clients_that_decide_alone
 from gateway.linkage_server.waiting_work import WaitingWork
 from gateway.opening import Openings
+from gateway.own_files import layouts_with_own, own_file
 from storage.committer import Committer, commit_step
 from storage.committing import Committing
 from storage.database import Database
@@ -49,7 +49,6 @@ from storage.erasure_journal import ErasureJournal
 from storage.key_changes import finish_destructions
 from storage.key_store import KeyStore
 from storage.marks import Marks
-from storage.reference_data import read_layouts
 from storage.shared_look import TenantLook
 from storage.tenancy import in_use, open_tenant
 from transport import channel, tls
@@ -63,12 +62,6 @@ from transport.role import Hosted, RoleConfig
 _REGISTER: Final = commit_step("linkage", "register.looked")
 _NEWCOMERS_S: Final = 2.0
 """Seconds between two looks for an agency whose schema is there now: set-up or `sekisho clients add` made it at its first use."""
-
-
-def _own_file(config: RoleConfig, option: str, agency: str) -> Path | None:
-    """The agency's own file, relative to the role's folder, when the option (`affairs`, `file_layouts`) names one."""
-    named = dict(config.options.get(option, {})).get(agency)
-    return config.folder / named if named else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +84,7 @@ async def _open(
     together: int,
 ) -> RunningAgency:
     """`together`: how many agencies are open in this process."""
+    own = partial(own_file, config.folder, config.options, agency=hosted.id)
     ring = ready_ring(renewal.of_keys(keys))
     committer = Committer(
         database,
@@ -114,8 +108,8 @@ async def _open(
         clients=ClientStore(database, hosted.tenant, hosted.id, ring, clock=config.clock),
         keys=PersonalKeys(ring),
         outbound=outbound,
-        layouts=read_layouts(),
-        affairs=read_affairs(_own_file(config, "affairs", hosted.id)),
+        layouts=layouts_with_own(own("layouts")),
+        affairs=read_affairs(own("affairs")),
         clock=config.clock,
         hosted_together=together,
         compare_with_resident_network=bool(config.options.get("compare_with_resident_network", True)),
@@ -127,7 +121,7 @@ async def _open(
         limits=LoadLimits.parse(dict(config.options.get("load_limits", {})).get(hosted.id, {})),
         measures=measures_from(config.options),
         clients_that_decide_alone=clients_that_decide_alone(config.options, hosted.id),
-        file_layouts=read_file_layouts(_own_file(config, "file_layouts", hosted.id)),
+        file_layouts=read_file_layouts(own("file_layouts")),
     )
     forwarding = Forwarding(
         outbound,

@@ -6,7 +6,7 @@ Where the steps come from: the wrong links of 2021 to 2023, of which most were a
 P-1  the person's age is one that the system's affair has (Aichi: 23 cases)
 P-2  the one who holds the number does not live at the same address with another birth date (Shimane: 12 of 66,828, the household rule)
 P-3  one number does not stand for two people in one load (Miyazaki: 2,336)
-P-4  nobody moves, changes name or gets a number after death (people.state.happens_after_death)
+P-4  nobody moves, changes name or gets a number after death, whichever is told first (people.state.happens_after_death)
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class NumbersSeen:
     def __init__(self) -> None:
         self._numbers = array("q")
         self._people = array("q")
+        self._left_out = array("q")
 
     def add(self, index: bytes, name: str, sex: str, birth_date: str) -> None:
         self._numbers.append(hash(index))
@@ -94,6 +95,12 @@ class NumbersSeen:
                 people[number].add(person)
         return frozenset(number for number, found in people.items() if len(found) > 1)
 
+    def leave_out(self, index: bytes) -> None:
+        """A row with this number is none of `rows_of`: it disagrees for another reason already, or staff have decided about it."""
+        self._left_out.append(hash(index))
+
     def rows_of(self, numbers: Collection[int]) -> int:
-        """How many rows carry these numbers."""
-        return sum(number in numbers for number in self._numbers) if numbers else 0
+        """How many rows carry these numbers, without those that are left out."""
+        if not numbers:
+            return 0
+        return sum(one in numbers for one in self._numbers) - sum(one in numbers for one in self._left_out)

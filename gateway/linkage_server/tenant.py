@@ -15,9 +15,8 @@ from codebook.layouts import Layout
 from evidence.access_analysis import Measures
 from evidence.entry import Entry, EntryKind, encode_entry, other_entry
 from gateway.api.clients import ClientStore
-from gateway.batch.text_forms import FixedLayout
 from gateway.linkage_server.affairs import Affairs
-from gateway.linkage_server.file_layouts import read_file_layouts
+from gateway.linkage_server.file_layouts import FileLayouts, read_file_layouts
 from gateway.linkage_server.outbound import Outbound
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.plausibility import LoadLimits
@@ -64,7 +63,7 @@ class Agency:
     limits: LoadLimits = field(default_factory=LoadLimits)
     measures: Measures = field(default_factory=Measures)
     clients_that_decide_alone: frozenset[str] | None = None
-    file_layouts: Mapping[str, FixedLayout] = field(default_factory=read_file_layouts)
+    file_layouts: FileLayouts = field(default_factory=read_file_layouts)
 
     def look_s(self, alone_s: float) -> float:
         """Seconds between two looks of a loop: with more than ten agencies in the process each looks less often, so that looking costs alike."""

@@ -331,7 +331,10 @@ class Driver:
         found = {agency: await self.export(agency) for agency in (*agencies, "network")}
         found["linkage"] = await self.linkage_log()
         for _ in range(_EXPORTED_ANEW):
-            for label in behind(self.findings(found)):
+            late = behind(self.findings(found))
+            if not late:
+                break
+            for label in late:
                 found[label] = await (self.linkage_log() if label == "linkage" else self.export(label))
         return found
 

@@ -6,6 +6,7 @@ Later versions are published to the core (`sekisho lists publish`) and fetched f
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import yaml
 
 from gateway.data_folder import write_private
 from keys.signing import Signer
-from permission_lists.versions import Head, SignedVersion, make, read_head
+from permission_lists.versions import Content, Head, SignedVersion, content_to_sign, read_head, sign
 from storage import list_files
-from storage.reference_data import read_shipped_versions
+from storage.reference_data import ShippedVersion, read_shipped_versions
 
 
 def write_lists(kept: Path, publisher: Signer, folders: Iterable[Path]) -> tuple[Head, ...]:
@@ -45,15 +46,18 @@ def sign_shipped(publisher: Signer) -> tuple[SignedVersion, ...]:
     """The shipped versions, oldest first."""
     signed: list[SignedVersion] = []
     supersedes: str | None = None
-    for shipped in read_shipped_versions():
-        version = make(
-            [yaml.load(text, Loader=yaml.CSafeLoader) for text in shipped.texts],
-            number=shipped.number,
-            valid_from=shipped.valid_from,
-            supersedes=supersedes,
-            signer=publisher,
+    for shipped, content in _shipped():
+        signed.append(
+            sign(content, number=shipped.number, valid_from=shipped.valid_from, supersedes=supersedes, signer=publisher)
         )
-        head = read_head(version.head)
-        supersedes = head.content_digest if head is not None else None
-        signed.append(version)
+        supersedes = content.digest
     return tuple(signed)
+
+
+@cache
+def _shipped() -> tuple[tuple[ShippedVersion, Content], ...]:
+    """Read once per process: it takes about a second."""
+    return tuple(
+        (shipped, content_to_sign([yaml.load(text, Loader=yaml.CSafeLoader) for text in shipped.texts]))
+        for shipped in read_shipped_versions()
+    )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
+import os
 import secrets
 import socket
+import tempfile
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +22,9 @@ from gateway.topology_hosts import LOOPBACK
 # below the range from which Linux takes the ports of outgoing connections
 _LOWEST: Final = 20_000
 _COUNT: Final = 12_000
+_MOST_KEPT: Final = 2_000
+_KEPT: Final[deque[int]] = deque()
+"""Ports that this process has drawn last: nobody else draws them while it lives, also while their servers are down."""
 
 _LEAST: Final = 1_024
 _LARGEST: Final = 65_535
@@ -129,10 +137,31 @@ def some_free(count: int, ports: Mapping[str, RolePorts]) -> list[int]:
 
 
 def untaken(count: int) -> list[int]:
-    """So many ports, all different, that nobody listens on now and that no outgoing connection is given."""
+    """So many ports, all different, that nobody listens on now, that nobody else has drawn, and that no outgoing connection is given."""
     found: list[int] = []
     while len(found) < count:
         port = _LOWEST + secrets.randbelow(_COUNT)
-        if port not in found and _hindrance(LOOPBACK, port) is None:
+        if port not in found and _hindrance(LOOPBACK, port) is None and _keep(port):
             found.append(port)
     return found
+
+
+@cache
+def _keeping() -> int:
+    """The file of which one byte for each port is locked; open as long as this process lives."""
+    path = Path(tempfile.gettempdir()) / f"sekisho-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def _keep(port: int) -> bool:
+    """Whether the port is this process' from now on. Of those that it has drawn the oldest go back."""
+    if port in _KEPT:
+        return False
+    try:
+        fcntl.lockf(_keeping(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):  # what POSIX says of a lock that is another's
+        return False
+    _KEPT.append(port)
+    if len(_KEPT) > _MOST_KEPT:
+        fcntl.lockf(_keeping(), fcntl.LOCK_UN, 1, _KEPT.popleft())
+    return True

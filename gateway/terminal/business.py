@@ -34,7 +34,6 @@ from gateway.terminal.rooms import (
     seat,
 )
 from gateway.terminal.sessions import Seat
-from storage.reference_data import read_layouts
 from transport.clock import Clock
 
 _ROOM: Final = "business"
@@ -83,8 +82,8 @@ async def _entrance(
 
 def _kinds(request: web.Request) -> list[str]:
     """Kinds of information of which records may be made today."""
-    today = request.app[TERMINAL].today()
-    return sorted({one.information for one in read_layouts() if layouts.is_valid(one, today)})
+    terminal = request.app[TERMINAL]
+    return sorted({one.information for one in terminal.layouts if layouts.is_valid(one, terminal.today())})
 
 
 async def _list(request: web.Request, whose: Seat, fields: Mapping[str, str], said: Html) -> web.Response:
@@ -143,8 +142,9 @@ async def _one(request: web.Request, whose: Seat, fields: Mapping[str, str]) -> 
 
 def _layout(request: web.Request, fields: Mapping[str, str]) -> Layout:
     """Raises AskedWrongError when nothing can be written under it today."""
-    today = request.app[TERMINAL].today()
-    found = record_form.layout_for(read_layouts(), fields.get("information", ""), fields.get("version", ""), today)
+    terminal = request.app[TERMINAL]
+    named = fields.get("information", ""), fields.get("version", "")
+    found = record_form.layout_for(terminal.layouts, *named, terminal.today())
     if found is None:
         raise AskedWrongError("この情報のレイアウトがありません")
     return found

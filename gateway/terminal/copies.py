@@ -29,7 +29,6 @@ from gateway.terminal.rooms import (
 )
 from gateway.terminal.sessions import Seat
 from permission_lists.barring import AutoResponse
-from storage.reference_data import read_layouts
 
 _ROOM: Final = "copies"
 _COPIES: Final[Templates] = load("gateway.terminal", "copies.html")
@@ -78,7 +77,7 @@ def _choices(terminal: Terminal, chosen: str) -> Html:
 def _affairs(terminal: Terminal) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     today = terminal.today()
     listed = terminal.listed(today)
-    for information in sorted({layout.information for layout in read_layouts()}):
+    for information in sorted({layout.information for layout in terminal.layouts}):
         named = listed.naming(information, today)
         yield information, [(f"{information}|{row.item}", f"{row.item} {row.affair}") for row in named]
 
@@ -106,7 +105,7 @@ def _found(
     request: web.Request, whose: Seat, fields: Mapping[str, str], item: Mapping[str, str], seen: Mapping[str, Any]
 ) -> Html:
     barred_items = frozenset(seen["standing"]["barred_items"])
-    layout = layouts.in_force(read_layouts(), item["information"], request.app[TERMINAL].today())
+    layout = layouts.in_force(request.app[TERMINAL].layouts, item["information"], request.app[TERMINAL].today())
     copies = [
         _copy(request, item["information"], one, barred_items) for one in record_form.in_order(seen["replicas"], layout)
     ]
@@ -135,7 +134,7 @@ def _says(standing: Mapping[str, Any], name: str) -> bool:
 
 def _copy(request: web.Request, information: str, one: Mapping[str, Any], barred_items: frozenset[str]) -> Html:
     items = one.get("items") or {}
-    made_in = record_form.data_set_of(read_layouts(), information, one["version"], one["data_set"])
+    made_in = record_form.data_set_of(request.app[TERMINAL].layouts, information, one["version"], one["data_set"])
     touched = items if _ALL in barred_items else barred_items.intersection(items)
     chips = ["職員の確認まで保留"] if one["auto_response"] == AutoResponse.BARRED.value else []
     chips += [f"項目の制限: {'すべて' if _ALL in barred_items else '、'.join(sorted(touched))}"] if touched else []

@@ -12,9 +12,8 @@ from codebook.layouts import DataSet, Item, Layout
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.terminal import record_form
 from gateway.terminal.record_form import NULL, NULLS, VALUE, Wrong
-from gateway.terminal.rooms import PAGES, item_rows, local_time, name_of, options
+from gateway.terminal.rooms import PAGES, TERMINAL, item_rows, local_time, name_of, options
 from gateway.terminal.sessions import Seat
-from storage.reference_data import read_layouts
 
 BUSINESS: Final[Templates] = load("gateway.terminal", "business.html")
 HELD: Final = (
@@ -88,16 +87,17 @@ def record(request: web.Request, one: Mapping[str, Any], buttons: Html | None = 
         public=_public(one),
         changed_at=local_time(one["changed_at"]),
         more=joined(BUSINESS.fill("fact", name=name, text=said) for name, said in more.items() if said),
-        rows=_rows(one),
+        rows=_rows(request, one),
         buttons=(buttons or Html("")) if not one["deleted"] else Html(""),
-        past=_past(one.get("past") or []),
+        past=_past(request, one.get("past") or []),
         **{name: one[name] for name in ("data_set", "version", "edition")},
     )
 
 
-def _rows(one: Mapping[str, Any]) -> Html:
+def _rows(request: web.Request, one: Mapping[str, Any]) -> Html:
     made_in = (one["information"], one["version"], one["data_set"])
-    return item_rows(record_form.told(record_form.data_set_of(read_layouts(), *made_in), one["items"]))
+    data_set = record_form.data_set_of(request.app[TERMINAL].layouts, *made_in)
+    return item_rows(record_form.told(data_set, one["items"]))
 
 
 def _who(changed_by: str) -> str:
@@ -140,7 +140,7 @@ def _buttons(said: Html, one: Mapping[str, Any], layout: Layout) -> Html:
     )
 
 
-def _past(editions: list[Mapping[str, Any]]) -> Html:
+def _past(request: web.Request, editions: list[Mapping[str, Any]]) -> Html:
     if not editions:
         return Html("")
     told = (
@@ -150,7 +150,7 @@ def _past(editions: list[Mapping[str, Any]]) -> Html:
             changed_at=local_time(one["changed_at"]),
             changed_by=_who(one["changed_by"]),
             public=_public(one),
-            rows=_rows(one),
+            rows=_rows(request, one),
         )
         for one in editions
     )

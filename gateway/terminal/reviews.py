@@ -39,6 +39,7 @@ _WHY: Final = {
     "replaced_by_ended": "代わる宛名番号が外されている",
     "integrated_number_taken": "統合宛名番号がほかの人のもの",
     "integrated_number_differs": "統合宛名番号が違う",
+    "held_by_other_systems": "ほかの業務システムにもいる人の記載の取消し",
     "event_after_death": "死亡のあとの異動",
     "event_before_birth": "出生より前の異動",
     "already_registered": "登録のある人の出生",

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
+from codebook.layouts import Layout
 from gateway.intermediate_server.provision.withholding import WITHHELD
 from gateway.pages.templates import Html, Templates, joined, load
 from gateway.staff_calls import NotReachableError, RefusedError
@@ -34,12 +35,15 @@ _NULLS: Final = {**{reason.value: text for reason, text in NULLS.items()}, WITHH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """接続端末 of one agency. `listed`: the permission list that counts on a day; `card`: where a member's key-file card lies."""
+    """接続端末 of one agency. `listed`: the permission list that counts on a day; `layouts`: those of the agency; `card`: where a member's
+    key-file card lies.
+    """
 
     port: int
     agency: str
     agency_name: str
     topology: Topology
+    layouts: tuple[Layout, ...]
     behind: Behind
     seats: Seats
     today: Callable[[], date]

@@ -153,10 +153,10 @@ def gather(found: Found, downloaded: Downloaded, trusted: Mapping[str, TrustedKe
 def _differing(found: Found, records: Sequence[Recorded]) -> Iterator[str]:
     """Logs that answer a search otherwise than their export says: entries that are missing in it, or say something else.
 
-    Who read a result again is told by the search alone: it is no step of the exchange, and is not taken out of the export.
+    Who read a result again, and what was marked later, is told by the search alone: it is no step of the exchange, and is not taken out of the export.
     """
     exported = {(one.source, one.entry["id"]): said(one.entry) for one in records}
     for name, (_, entries) in found.entries.items():
-        steps = [entry for entry in entries if entry["kind"] != EntryKind.RESULT_READ]
+        steps = [entry for entry in entries if entry["kind"] not in (EntryKind.RESULT_READ, EntryKind.INQUIRY_MARKED)]
         if any(exported.get((name, entry["id"])) != said(entry) for entry in steps):
             yield name

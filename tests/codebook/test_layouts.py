@@ -177,7 +177,7 @@ def test_the_text_itself_parses():
     layout = parse(SMALL)[0]
     assert layout.data_sets["子"].parent == "親"
     assert layout.data_sets["親"].items["日"].null_reasons == {NullReason.NOT_APPLICABLE}
-    assert yaml.safe_load(SMALL)["layouts"][0]["code"] == layout.code
+    assert yaml.load(SMALL, Loader=yaml.CSafeLoader)["layouts"][0]["code"] == layout.code
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,12 @@ def test_a_checkpoint_must_be_the_logs_own():
     assert names(lines(whole(1)), trusted={}) == {FindingName.UNKNOWN_LOG, FindingName.NOT_INCLUDED}
 
 
+@pytest.mark.parametrize("agency", ["wakaba", "mido", "intermediate", ""])
+def test_records_are_of_no_other_agency_than_the_file_says(agency):
+    header = msgspec.structs.replace(HEADER, agency=agency)
+    assert names(list(write_records(header, [(whole(1), NOTE), (view(), NOTE)]))) == {FindingName.FILE_ALTERED}
+
+
 MADE = datetime.fromisoformat("2026-06-01T00:00:00Z")
 LATER = Signer(Secret(bytes(range(1, 33))))
 WINDOWS = PublicKeys(

@@ -157,7 +157,7 @@ REVIEW_ACTS: dict[str, Prepare] = {
     **dict.fromkeys(
         (
             "linkage.commit.review.proposed", "linkage.commit.review.decided", "linkage.commit.review.frozen", "linkage.commit.review.applied",
-            "linkage.commit.review.recorded",
+            "linkage.commit.review.recorded", "linkage.send.person_splits", "intermediate.commit.bars.followed",
         ),
         a_wrong_link_is_undone,
     ),

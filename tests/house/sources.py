@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,5 +51,15 @@ def production_modules() -> tuple[Path, ...]:
 
 
 @functools.cache
+def text_of(module: Path) -> str:
+    return (ROOT / module).read_text(encoding="utf-8")
+
+
 def parsed(module: Path) -> ast.Module:
-    return ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    """Not kept: the trees of all modules are millions of objects, which the collector of garbage would go through again and again."""
+    return ast.parse(text_of(module))
+
+
+def trees_with(word: str, among: Iterable[Path]) -> Iterator[tuple[Path, ast.Module]]:
+    """The modules in whose text the word stands, each with its tree; no other one can have a name or a text of it."""
+    return ((module, parsed(module)) for module in among if word in text_of(module))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def controls() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+@cache
 def functions(test_file: Path) -> set[str]:
     return {
         node.name for node in ast.walk(parsed(test_file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -112,7 +114,7 @@ def test_a_requirement_that_works_names_tests_and_every_test_named_exists(row):
 def test_every_option_of_a_role_stands_in_the_architecture_and_no_other():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     table = text[text.index("## Options of a role") :].split("\n\n")[1]
-    named = set(re.findall(r"`([a-z]+_[a-z0-9_]+|affairs|connections|clients|agencies|issuer)\b", table))
+    named = set(re.findall(r"`([a-z]+_[a-z0-9_]+|affairs|layouts|connections|clients|agencies|issuer)\b", table))
     parts = {"mismatch_rate", "mismatch_floor"}
     ways = {"existing_residents", "on_command"}
     assert named - parts - ways == {name for options in OPTIONS.values() for name in options}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.house.sources import ROOT, modules
+from tests.house.sources import modules, trees_with
 from transport.logs import ALLOWED
 
 LEVELS = frozenset({"debug", "info", "warning", "error"})
@@ -17,6 +17,6 @@ def _fields(tree: ast.AST) -> set[str]:
 
 
 def test_every_field_that_is_logged_is_on_the_allow_list():
-    used = {field for module in modules() for field in _fields(ast.parse((ROOT / module).read_text(encoding="utf-8")))}
+    used = {field for _, tree in trees_with("_LOG", modules()) for field in _fields(tree)}
     assert used
     assert used - ALLOWED == set()

@@ -9,12 +9,12 @@ import re
 import pytest
 import yaml
 
-from tests.house.sources import ROOT, parsed, production_modules
+from tests.house.sources import ROOT, production_modules, trees_with
 
-RULES = yaml.safe_load((ROOT / "docker/prometheus/alerts.yml").read_text(encoding="utf-8"))
+RULES = yaml.load((ROOT / "docker/prometheus/alerts.yml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 DASHBOARD = json.loads((ROOT / "docker/grafana/dashboards/sekisho.json").read_text(encoding="utf-8"))
-COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"))
-SCRAPED = yaml.safe_load((ROOT / "docker/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+COMPOSE = yaml.load((ROOT / "docker/compose.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+SCRAPED = yaml.load((ROOT / "docker/prometheus/prometheus.yml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 EXPRESSIONS = [rule["expr"] for group in RULES["groups"] for rule in group["rules"]] + [
     target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
 ]
@@ -40,8 +40,8 @@ ROLES = {
 def defined() -> set[str]:
     literals = (
         node.value
-        for module in production_modules()
-        for node in ast.walk(parsed(module))
+        for _, tree in trees_with("sekisho_", production_modules())
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
     )
     return {re.sub(r"_total$", "", text) for text in literals if isinstance(text, str) and text.startswith("sekisho_")}

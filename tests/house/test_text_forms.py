@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 
-from tests.house.sources import parsed, production_modules
+from tests.house.sources import production_modules, trees_with
 
 
 def _forms() -> list[tuple[str, str]]:
     """Where a form stands, and its text; a form that is put together or named elsewhere tells the parts that stand here."""
     return [
         (f"{module}:{part.lineno}", part.value)
-        for module in production_modules()
-        for node in ast.walk(parsed(module))
+        for module, tree in trees_with("pattern", production_modules())
+        for node in ast.walk(tree)
         if isinstance(node, ast.keyword) and node.arg == "pattern"
         for part in ast.walk(node.value)
         if isinstance(part, ast.Constant) and isinstance(part.value, str)
@@ -29,8 +29,8 @@ def _patterns() -> list[tuple[str, str]]:
     """Where a pattern for `re` stands, and its text; one that is put together tells its parts."""
     return [
         (f"{module}:{part.lineno}", part.value)
-        for module in production_modules()
-        for node in ast.walk(parsed(module))
+        for module, tree in trees_with("import re", production_modules())
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.args
         for part in ast.walk(node.args[0])

@@ -65,7 +65,7 @@ class Naive:
 
 @pytest.fixture(scope="module")
 def documents() -> list[dict[str, Any]]:
-    return [yaml.safe_load(text) for text in read_permission_texts()]
+    return [yaml.load(text, Loader=yaml.CSafeLoader) for text in read_permission_texts()]
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def both(text: str, inquirer: Party, provider: Party) -> tuple[str | None, str |
         Agency(id=id_, code="", name=party.name, kinds=party.kinds, signing_keys=PublicKeys(()), assessed=ALWAYS)
         for id_, party in parties.items()
     )
-    by_core = list_lookup.build([yaml.safe_load(text)]).refusal(
+    by_core = list_lookup.build([yaml.load(text, Loader=yaml.CSafeLoader)]).refusal(
         on=on, inquirer=one, provider=other, basis="setagaya-ordinance", item="1", information=what
     )
     return compiled.reason.value if isinstance(compiled, Refused) else None, by_core

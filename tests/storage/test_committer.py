@@ -11,10 +11,11 @@ import pytest
 
 from storage.committer import Applied, Lost, Statement, Write
 from storage.committing import commit
-from storage.database import StorageUnavailableError
+from storage.database import CommitUnknownError, StorageUnavailableError
 from storage.log_metrics import LOG_WRITE_FAILURES, OLDEST_WAITING
 from tests.storage.conftest import act
 from tests.support.stopped_postgres import stopped
+from transport.problem import problem_for
 
 LIMITS = {"statement_s": 0.5, "patience_s": 1.5}
 AT_MOST_S = 15.0
@@ -110,7 +111,7 @@ async def test_a_commit_whose_confirmation_was_lost_is_found_by_its_entry(log):
     assert len(await log.fetch("select 1 from log_entry")) == 2
 
 
-async def test_a_commit_without_entries_whose_confirmation_was_lost_is_not_told_as_lost(log):
+async def test_a_commit_without_entries_whose_confirmation_was_lost_is_told_as_unknown(log):
     """It shares its transaction with one that an entry tells of; of its own nothing tells, and it was done."""
     async with running(log.committer(statement_s=0.5, patience_s=AT_MOST_S)) as committer:
         await _slow_commit(log)
@@ -118,8 +119,21 @@ async def test_a_commit_without_entries_whose_confirmation_was_lost_is_not_told_
         async with asyncio.timeout(AT_MOST_S):
             told = await asyncio.gather(*map(committer.apply, acts), return_exceptions=True)
         assert told[0] == Applied(None)
-        assert isinstance(told[1], StorageUnavailableError)
+        assert isinstance(told[1], CommitUnknownError)
+        assert problem_for(told[1]).reason == "outcome_unknown"
     assert {row["id"] for row in await log.fetch("select id from act")} == {"noted", "silent"}
+
+
+async def test_what_was_still_queued_was_not_done_and_what_was_under_way_may_have_been(log):
+    async with running(log.committer(patience_s=0.5)) as committer:
+        await _slow_commit(log)
+        under_way = asyncio.ensure_future(committer.apply(act("under way")))
+        await asyncio.sleep(0.2)
+        told = await asyncio.gather(under_way, committer.apply(act("queued")), return_exceptions=True)
+        assert [type(one) for one in told] == [CommitUnknownError, StorageUnavailableError]
+        assert [problem_for(one).reason for one in told] == ["outcome_unknown", "storage_unavailable"]
+        assert await insisting(committer, "under way") == Lost(act("under way").guard)
+    assert {row["id"] for row in await log.fetch("select id from act")} == {"under way"}
 
 
 async def _slow_commit(log):

@@ -22,7 +22,7 @@ from gateway.terminal.rooms import Terminal
 from gateway.terminal.server import HOST, application
 from gateway.terminal.sessions import Seats
 from permission_lists.versions import legal_day
-from storage.reference_data import read_permission_list
+from storage.reference_data import read_layouts, read_permission_list
 from tests.support.running_system import INSURANCE, RESIDENTS
 from tests.support.soft_authenticator import SoftAuthenticator
 
@@ -85,6 +85,7 @@ async def at_the_terminal(
         agency=agency,
         agency_name=running.topology.agencies[agency].name,
         topology=running.topology,
+        layouts=read_layouts(),
         behind=Behind(
             staff=staff_calls.party(data, agency),
             client=Client.of(data, client),

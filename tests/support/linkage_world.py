@@ -99,6 +99,7 @@ class Neighbours:
     cancelled: dict[str, str] = field(default_factory=dict)
     replacements: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
+    splits: list[dict[str, str]] = field(default_factory=list)
     replicas: dict[str, dict[str, Any]] = field(default_factory=dict)
     inquiries: dict[str, dict[str, Any]] = field(default_factory=dict)
     lists: list[tuple[str, int]] = field(default_factory=list)
@@ -106,11 +107,7 @@ class Neighbours:
     away: set[str] = field(default_factory=set)
 
     def _four_items(self, item: dict[str, Any]) -> dict[str, Any]:
-        return (
-            dict(self.people[item["individual_number"]])
-            if item["individual_number"] in self.people
-            else {"unknown": True}
-        )
+        return dict(self.people.get(item["individual_number"], {"unknown": True}))
 
     def _acquisition(self, item: dict[str, Any]) -> dict[str, Any]:
         number = item["integrated_number"]
@@ -142,6 +139,10 @@ class Neighbours:
         count = 10**9 + len(self.replacements)
         return {"acquisition_number": self.replacements.setdefault(item["message_id"], f"P{count:026d}")}
 
+    def _split(self, item: dict[str, Any]) -> dict[str, Any]:
+        self.splits.append(item)
+        return {"carried": True}
+
     def _status(self, item: dict[str, Any]) -> dict[str, Any]:
         number = item["integrated_number"]
         return {"status": "bound" if number in self.bound else "requested" if number in self.acquisitions else "none"}
@@ -165,13 +166,8 @@ class Neighbours:
 
     def _result(self, item: dict[str, Any]) -> dict[str, Any]:
         self.wanted.append(item)
-        return {
-            "inquiry_number": item["inquiry_number"],
-            "state": "registered",
-            "outcome": None,
-            "reason": None,
-            "values": None,
-        }
+        unknown = dict.fromkeys(("outcome", "reason", "values"))
+        return {"inquiry_number": item["inquiry_number"], "state": "registered", **unknown}
 
     def _endings(self, item: dict[str, Any]) -> dict[str, Any]:
         """Five entries at a time: whoever wants all has to ask on."""
@@ -193,6 +189,7 @@ class Neighbours:
             "code-status": self._status,
             "code-cancellations": self._cancellation,
             "code-replacements": self._replacement,
+            "person-splits": self._split,
             "replicas": self._replica,
             "inquiries": self._inquiry,
             "inquiry-results": self._result,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ from gateway.demonstration.stage import WARD
 from gateway.exit_codes import OK
 from gateway.launcher import ROOT, Running
 from gateway.own_topology import read as own_topology
+from gateway.setting_up.ports import untaken
 from gateway.topology import parse, shipped_text
 from keys.masked import Secret
 from partner.connection import Connection
@@ -37,12 +37,6 @@ NETWORK, HOST = "127.0.0.2", "127.0.0.3"
 ITEMS = {"保険者番号": {"value": "99999999"}, "被保険者番号": {"value": "92295831"}}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def run_example(*words: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "partner.example", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -51,7 +45,7 @@ def run_example(*words: object) -> subprocess.CompletedProcess:
 @contextmanager
 def connected(root, *, assessed: bool = True):
     """The ward at work, and a partner with keys of its own that the operator has taken in and certified. `assessed`: whether these two are (28条)."""
-    own, data, port = root / "own", root / "data", free_port()
+    own, data, port = root / "own", root / "data", untaken(1)[0]
     made = run_example("keys", own, "partner", "9999000000000102", "架空市健康保険組合", HOST, port)
     assert made.returncode == 0, made.stderr
     options = {role: {"continuous_codes": False} for role in ROLES}

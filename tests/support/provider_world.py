@@ -241,11 +241,8 @@ class ProviderWorld:
         return await barring.set_bar(self.staff(by, Function.BARS_CHANGE), item, self.now)
 
     async def change_bar(self, bar_id: str, event: Any, by: str = "staff-1") -> dict[str, Any]:
-        async def still_may(_staff_id: str, _information: str) -> bool:
-            return True
-
         item = barring.ChangeItem(bar_id=bar_id, event=event)
-        return await barring.change(self.staff(by, Function.BARS_CHANGE), item, still_may, self.now)
+        return await barring.change(self.staff(by, Function.BARS_CHANGE), item, self.now)
 
     async def held(self, permit_id: str, withheld: Iterable[Withheld] = (), by: str = "staff-1") -> dict[str, Any]:
         """What somebody is shown of it."""
@@ -254,11 +251,7 @@ class ProviderWorld:
 
     async def decide(self, permit_id: str, content_hash: str = "", by: str = "staff-1", **said: Any) -> dict[str, Any]:
         """Release (with the hash that was shown) or refuse (without)."""
-
-        async def still_may(*_: str) -> bool:
-            return True
-
-        decider = replace(staff_routes.decider(self.staff(by, Function.HELD_DECIDE)), still_may=still_may)
+        decider = staff_routes.decider(self.staff(by, Function.HELD_DECIDE))
         decision = HeldDecision(
             permit_id=permit_id, approve=bool(content_hash), content_hash=content_hash, reason="" if content_hash else "refused_by_staff", **said
         )  # fmt: skip

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
+from gateway.setting_up.ports import untaken
 from tests.support.running_system import System
 from transport.tls import server_context
 
-
-def _apart() -> int:
-    """A port that no system of another test takes before it is used: theirs begin at 20,000 (`gateway.setting_up.ports`)."""
-    while True:
-        port = 18_000 + secrets.randbelow(2_000)
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
-WEBHOOK = f"127.0.0.1:{_apart()}"
+WEBHOOK = f"127.0.0.1:{untaken(1)[0]}"
 
 
 @asynccontextmanager

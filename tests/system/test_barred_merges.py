@@ -17,7 +17,7 @@ from tests.support.running_system import INSURANCE, RESIDENTS, System, started, 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
-    """Both servers of the ward and of its neighbours at work; insurance of everybody but insured[4]."""
+    """Both servers of the ward and of its neighbours at work; insurance of everybody but insured[4], [8] and [9]."""
     with started(tmp_path_factory.mktemp("barred-merges"), options={"resend_after_s": 1}) as running:
         made = System(running=running)
         asyncio.run(_people(made))
@@ -25,13 +25,14 @@ def system(tmp_path_factory):
 
 
 async def _people(system: System) -> None:
-    known = system.insured[:8]
+    known = system.insured[:10]
     await system.populate(known)
     for each in (RESIDENTS, INSURANCE, "suginami-gyomu"):
         await system.register(each, known)
     for each in (RESIDENTS, "suginami-gyomu"):
         await system.obtain_codes(each)
-    records = [record for person in known if person is not known[4] for record in system.insurance(person)]
+    without = (known[4], known[8], known[9])
+    records = [record for person in known if person not in without for record in system.insurance(person)]
     await system.load_records(INSURANCE, records, "base.ndjson")
 
 
@@ -105,5 +106,22 @@ async def test_sc_4_what_is_barred_while_two_are_taken_for_one_is_held_at_both_w
         {"business_system": each, "addressee_number": system.number(each, one)} for each in (RESIDENTS, INSURANCE)
     ]
     await decided(system, "split", integrated_number=new, other_integrated_number=old, addressees=addressees)
+    assert await until(lambda: copies(system, old), bool)
+    assert [await state_of(system, person) for person in (one, other)] == ["held", "held"]
+
+
+async def test_sc_4_who_is_barred_without_copies_while_two_are_taken_for_one_is_held_when_copies_come_after_the_split(
+    system,
+):
+    one, other = system.insured[8:10]
+    old, new = [await number_of(system, person) for person in (one, other)]
+    await decided(system, "merge", integrated_number=old, other_integrated_number=new)
+    await barred(system, new)
+    addressees = [
+        {"business_system": each, "addressee_number": system.number(each, one)} for each in (RESIDENTS, INSURANCE)
+    ]
+    await decided(system, "split", integrated_number=new, other_integrated_number=old, addressees=addressees)
+    records = [record for person in (one, other) for record in system.insurance(person)]
+    await system.load_records(INSURANCE, records, "after-the-split.ndjson")
     assert await until(lambda: copies(system, old), bool)
     assert [await state_of(system, person) for person in (one, other)] == ["held", "held"]

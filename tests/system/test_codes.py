@@ -297,7 +297,7 @@ async def test_another_code_after_a_change_of_the_number_shows_that_the_old_one_
         found = await connection.fetch(
             f"select state from {TENANT}.former_code where integrated_number = $1 and reason = 'number_changed'", number
         )
-    assert [row["state"] for row in found] == ["cancelled"]
+    assert {row["state"] for row in found} == {"cancelled"}, "and so is what it had replaced"
 
 
 async def test_a_changed_number_under_a_new_epoch_ends_no_right_code(system):

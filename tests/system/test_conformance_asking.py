@@ -14,6 +14,7 @@ from gateway.conformance import other_calls
 from gateway.conformance.turns import RULES, TURNS
 from gateway.demonstration.another_vendor import AGENCY, vendor
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
+from gateway.setting_up.ports import untaken
 from partner.messages import Question
 from permission_lists.versions import legal_day
 from storage import list_files
@@ -44,12 +45,6 @@ from tests.support.inquirers import (
 from transport.channel import ChannelError, session
 
 ITEMS = ("被保険者番号",)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def handed_over(job) -> Given:
@@ -105,7 +100,7 @@ def conformance(job, tmp_path, capsys):
         return await run
 
     def run(kind, *, beside: bool = False) -> tuple[int, dict[str, bool | None]]:
-        port = free_port()
+        port = untaken(1)[0]
         words = ["conformance", "--inquirer", AGENCY, "--port", str(port), "--ends", str(tmp_path / "ends.ndjson")]
         words += ["--for", "60", "--settle", "0.5", "--json", "--data", str(job.system.running.data.root)]
         capsys.readouterr()
@@ -180,7 +175,7 @@ def test_a_run_that_cannot_begin_or_has_no_ends_says_so(job, tmp_path, capsys):
     assert sekisho(["conformance", *data]) == BAD_INPUT
     assert sekisho(["conformance", "--inquirer", "nobody", *data]) == BAD_INPUT
     (tmp_path / "ends").write_text('{"inquiry_number": "x"}\n')
-    words = ["conformance", "--inquirer", AGENCY, "--port", str(free_port()), "--for", "0", "--ends"]
+    words = ["conformance", "--inquirer", AGENCY, "--port", str(untaken(1)[0]), "--for", "0", "--ends"]
     assert sekisho([*words, str(tmp_path / "ends"), *data]) == BAD_INPUT
     assert f"{tmp_path / 'ends'}:1:" in capsys.readouterr().err
     assert sekisho([*words, str(tmp_path / "none"), *data]) == FAILED

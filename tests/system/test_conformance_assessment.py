@@ -12,11 +12,12 @@ from gateway.conformance import by_list, checks, taking
 from gateway.conformance.turns import TURNS
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import FAILED, OK
+from gateway.setting_up.ports import untaken
 from partner.example import ask
 from partner.inquiring import ends_line
 from partner.providing import Provider
 from storage import durable_file
-from tests.support.partner_world import NETWORK, conformance, connected, free_port, number_given_out, run_against
+from tests.support.partner_world import NETWORK, conformance, connected, number_given_out, run_against
 from tests.support.wrong_providers import forgetting
 from tests.system.test_partner import QUESTION
 
@@ -56,7 +57,7 @@ def test_a_server_that_provides_though_it_is_not_assessed_is_told_by_name(world,
 
 def test_an_inquirer_that_asks_though_it_is_not_assessed_is_told_by_name(world, connection, clock, tmp_path, capsys):
     """The library leaves the list to its server; this one has none."""
-    port, ends = free_port(), tmp_path / "ends.ndjson"
+    port, ends = untaken(1)[0], tmp_path / "ends.ndjson"
     words = ["conformance", "--inquirer", "partner", "--port", str(port), "--ends", str(ends), "--settle", "1"]
     person = {"individual_number": world[0].insured[0].individual_number}
 

@@ -13,9 +13,10 @@ from gateway.__main__ import main as sekisho
 from gateway.conformance import late
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
+from gateway.setting_up.ports import untaken
 from partner.messages import exchange_digest, permit_claims
 from partner.providing import Provider
-from tests.support.partner_world import NETWORK, conformance, free_port, number_given_out, run_against
+from tests.support.partner_world import NETWORK, conformance, number_given_out, run_against
 from tests.support.wrong_providers import GivesEverything
 from transport.channel import ChannelError
 
@@ -88,7 +89,7 @@ class ReleasesEverything(GivesEverything):
 
 
 def run_late(world, connection, clock, tmp_path, capsys, *, staff=Staff, kind=Provider, seconds="20"):
-    port = free_port()
+    port = untaken(1)[0]
     options = ("--late", "--port", str(port), "--for", seconds)
     return run_against(
         world, connection, clock, kind, tmp_path, capsys, staff=staff(connection, clock, port), options=options
@@ -148,7 +149,7 @@ async def releasing(system) -> None:
 
 
 def test_our_own_server_delivers_what_its_staff_released(world, tmp_path, capsys):
-    system, port = world[0], free_port()
+    system, port = world[0], untaken(1)[0]
     pending = asyncio.run(number_given_out(system))
     options = ("--late", "--port", str(port), "--for", "40")
 

@@ -11,10 +11,11 @@ from evidence import canonical
 from gateway.conformance import checks
 from gateway.conformance.trial import LARGEST_ANSWER, MOST_SILENCES
 from gateway.exit_codes import BAD_INPUT, FAILED
+from gateway.setting_up.ports import untaken
 from keys import labels
 from partner.messages import octets, text
 from partner.providing import Provider
-from tests.support.partner_world import HOST, conformance, free_port, run_against
+from tests.support.partner_world import HOST, conformance, run_against
 from transport import tls
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -93,7 +94,7 @@ def test_what_is_no_answer_is_told_as_that(world, connection, tmp_path, capsys, 
 
 
 def test_nobody_there_has_turned_nobody_down(world, tmp_path, capsys):
-    code, found = conformance(world, f"https://{HOST}:{free_port()}/partner", tmp_path, capsys)
+    code, found = conformance(world, f"https://{HOST}:{untaken(1)[0]}/partner", tmp_path, capsys)
     assert code == FAILED
     assert [check for check, saw in found.items() if saw is None] == []
 
@@ -124,5 +125,5 @@ def test_an_address_that_is_none_is_told_before_anything_is_sent(world, tmp_path
 
 
 def test_a_number_that_is_none_is_told_before_anything_is_sent(world, tmp_path, capsys):
-    url = f"https://{HOST}:{free_port()}/partner"
+    url = f"https://{HOST}:{untaken(1)[0]}/partner"
     assert conformance(world, url, tmp_path, capsys, pending="P1")[0] == BAD_INPUT

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from gateway.conformance.turns import RULES, TURNS
 from gateway.data_folder import held
 from gateway.launcher import ROOT, Running
 from gateway.own_topology import read as own_topology
+from gateway.setting_up.ports import untaken
 from keys.binding import bind
 from keys.masked import Plaintext
 from keys.sealing import new_one_time_key, seal
@@ -28,17 +28,11 @@ OWN_PORTS = ("8460", "8470")
 """Of the partner's server and of the played network, as the page writes them."""
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """Runs a block of the page in the engineer's folder; returns its output. Ports are others, so that nothing is in the way."""
     root = tmp_path_factory.mktemp("page")
-    ports = {port: free_port() for port in OWN_PORTS}
+    ports = {port: str(untaken(1)[0]) for port in OWN_PORTS}
     (root / "work").mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "SEKISHO_DATA": str(root / "data"), "PATH": path, "PYTHONPATH": str(ROOT)}

@@ -15,6 +15,7 @@ from gateway.conformance.turns import TURNS
 from gateway.demonstration.stage import WARD
 from gateway.exit_codes import BAD_INPUT, FAILED, OK
 from gateway.key_rotation import await_register
+from gateway.setting_up.ports import untaken
 from partner.calling import NotYetError
 from partner.connection import CodeRefusedError, Connection
 from partner.example import ask
@@ -27,7 +28,6 @@ from tests.support.partner_world import (
     HOST,
     NETWORK,
     conformance,
-    free_port,
     number_given_out,
     partner_server,
     run_against,
@@ -255,7 +255,7 @@ def test_a_server_that_takes_what_it_does_not_await_is_found_by_name(
 
 
 def test_a_server_that_is_not_there_fails_every_step_and_ends_nothing_else(world, tmp_path, capsys):
-    code, found = conformance(world, f"https://{HOST}:{free_port()}/partner", tmp_path, capsys)
+    code, found = conformance(world, f"https://{HOST}:{untaken(1)[0]}/partner", tmp_path, capsys)
     assert code == FAILED
     assert {"mutual_tls", "provided", "permit_expired"} <= {check for check, saw in found.items() if saw}
 
@@ -301,7 +301,7 @@ OF_OUR_CLOCK = {"list_versions", "list_version_forged", "code_epochs", "code_epo
 
 def test_our_own_server_asks_as_documented(world, tmp_path, capsys):
     """Its network is the played one for so long."""
-    system, port, ends = world[0], free_port(), tmp_path / "ends.ndjson"
+    system, port, ends = world[0], untaken(1)[0], tmp_path / "ends.ndjson"
     file = system.running.data.role("intermediate") / "role.json"
     own = file.read_text(encoding="utf-8")
     peers = dict.fromkeys(("core", "interface"), f"https://{NETWORK}:{port}")

@@ -148,6 +148,22 @@ async def test_with_a_stopped_counterpart_whoever_asks_is_told_at_once_and_it_cl
         assert await made.ask_all([{}] * 100) == [{"received": True}] * 100
 
 
+async def test_is_7_it_closes_although_nobody_asks(monkeypatch):
+    """Else staff and business systems are told for a whole night that the counterpart is away."""
+    monkeypatch.setattr(channel, "QUIET_S", 0.05, raising=False)
+    async with talking() as (peer, circuit, made):
+        for _ in range(3):
+            await reason_of(made)
+        await asyncio.sleep(0.5)
+        assert circuit.state is CircuitState.OPEN
+        await peer.start()
+        async with asyncio.timeout(5):
+            while circuit.state is not CircuitState.CLOSED:
+                await asyncio.sleep(0.02)
+        assert peer.requests == [0]
+        assert await reason_of(made) == "answered"
+
+
 async def test_a_crowd_behind_an_open_circuit_sends_one_item_as_the_try():
     async with talking() as (peer, circuit, made):
         for _ in range(3):

@@ -49,7 +49,7 @@ from keys.binding import bind
 from keys.ring import Keyring
 from storage.committer import Commit, Committer, Lost, commit_step
 from storage.database import StorageUnavailableError
-from transport.channel import Channel, ChannelError, RefusedByPeerError
+from transport.channel import TIMEOUT_S, Channel, ChannelError, RefusedByPeerError
 from transport.clock import JST, Clock
 from transport.register import Register
 
@@ -57,6 +57,8 @@ PERMIT_REVOKED: Final = "permit_revoked"
 REMEMBERED: Final = commit_step("core", "presentation.remembered")
 RELAYED: Final = commit_step("core", "provision.relayed")
 TURNED_AWAY: Final = commit_step("core", "presentation.refused")
+PATIENCE_S: Final = TIMEOUT_S / 2
+"""So long an agency that does not answer is waited for; whoever asks is told then, before they take the network for away (IS-7)."""
 _MOST_FORGERIES: Final = 8
 """On record for one permit: a provider that forges more of them is known well enough."""
 
@@ -263,8 +265,9 @@ class Relay:
             "sealed": None if late.sealed is None else _text(self.tampering.sealed(late.sealed, late.permit_id)),
         }
         try:
-            return read_taken(await channel.ask(item), "received")
-        except ChannelError:
+            async with asyncio.timeout(PATIENCE_S):
+                return read_taken(await channel.ask(item), "received")
+        except (ChannelError, TimeoutError):
             return retry("inquirer_unreachable")
 
     def _checked(
@@ -374,10 +377,11 @@ def _is_replay(permit: StoredPermit, presented: str | None) -> bool:
 
 async def _ask(channel: Channel, item: dict[str, Any]) -> ProviderAnswer:
     try:
-        return msgspec.convert(await channel.ask(item), ProviderAnswer)
+        async with asyncio.timeout(PATIENCE_S):
+            return msgspec.convert(await channel.ask(item), ProviderAnswer)
     except RefusedByPeerError as problem:
         return ProviderAnswer(retry=problem.reason)
-    except ChannelError:
+    except (ChannelError, TimeoutError):
         return ProviderAnswer(retry="provider_unreachable")
     except (msgspec.ValidationError, RecursionError):
         return ProviderAnswer(retry="provider_answer_malformed")

@@ -56,3 +56,20 @@ select bar_id, integrated_number from bar where integrated_number is not null or
 -- name: seal_bars
 update bar b set integrated_number = null, person_index = r.person_index, number_sealed = r.number_sealed
 from unnest($1::text[], $2::bytea[], $3::bytea[]) as r (bar_id, person_index, number_sealed) where b.bar_id = r.bar_id
+
+-- name: remember_merge
+insert into merged_number (integrated_number, lives_on) select r.* from unnest($1::text[], $2::text[]) as r (integrated_number, lives_on)
+on conflict (integrated_number) do update set lives_on = excluded.lives_on
+returning integrated_number
+
+-- name: forget_merge
+-- Whoever is split off lives on by themselves.
+with gone as (delete from merged_number where integrated_number = any($1::text[])) select r.number from unnest($1::text[]) as r (number)
+
+-- name: lives_on
+-- By way of other merges, too.
+with recursive on_the_way (number) as (
+    select lives_on from merged_number where integrated_number = $1
+    union select m.lives_on from merged_number m join on_the_way o on m.integrated_number = o.number
+)
+select number from on_the_way o where not exists (select from merged_number m where m.integrated_number = o.number)

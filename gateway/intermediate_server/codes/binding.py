@@ -144,6 +144,13 @@ async def whose(connection: Connection, code_indexes: Mapping[bytes, bytes]) -> 
     return {code_indexes[row["code_index"]]: row["integrated_number"] for row in rows}
 
 
+async def replaced_before(agency: HostedAgency, numbers: Iterable[str]) -> list[tuple[str, bytes]]:
+    """What these people's codes had replaced, as the journal of erasures names it: it is cancelled with them, and no restore brings it back."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["replaced_of"], list(numbers))
+    return [("person_code", row["acquisition_index"]) for row in rows]
+
+
 async def keep_numbers(agency: HostedAgency, writes: Sequence[Write]) -> None:
     if writes:
         await agency.committer.apply(Commit(step=_REQUESTED, follow=tuple(writes)))
@@ -220,6 +227,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
             succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now)))
             if end is State.CANCELLED:
                 gone.append(("person_code", before["acquisition_index"]))
+                gone += await replaced_before(agency, [number])
         binding.append(Write(_BIND, (row["acquisition_index"], *kept_code(agency, number, item.code), now, epoch)))
         answers.append({"bound": True})
     await _commit(agency, succeeding, gone, binding, now)

@@ -1,6 +1,7 @@
 """The end of a 符号 (FGU, IS-1): cancelled for good, or replaced by another code of the same person; and how codes stand.
 
-A cancelled code names nobody from then on. A replaced one still names its person for a while, since other agencies replace theirs later.
+A cancelled code names nobody from then on, nor does any that it had replaced: all were somebody else's if it was. A replaced one still names its
+person for a while, since other agencies replace theirs later.
 The code itself goes with its end; its blind index stays, so that a question under it is answered with the reason. Exchange records stay.
 """
 
@@ -27,6 +28,7 @@ from gateway.intermediate_server.codes.binding import (
     living_codes,
     number_given,
     refused,
+    replaced_before,
 )
 from gateway.intermediate_server.codes.states import REPLACING, Ending, Event, State, move
 from gateway.intermediate_server.metrics import CODES
@@ -73,7 +75,7 @@ REPLACE_ITEM = msgspec.json.Decoder(ReplaceItem)
 async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datetime) -> list[Answer]:
     """IF_FGU_90021: whatever lives of a person's codes ends. Who has none, or none any more, is `cancelled` as well.
 
-    The bars of whoever was merged are set at the number that lives on, before they are `cancelled` (SC-4).
+    The bars of whoever was merged are set at the number that lives on, before they are `cancelled`; who that is is remembered for later ones (SC-4).
     """
     good = [
         item for item in items if is_number(item.integrated_number) and (not item.lives_on or is_number(item.lives_on))
@@ -88,9 +90,10 @@ async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datet
             writes.append(Write(_CANCEL, (row["acquisition_index"], wanted[number].value, now)))
     entries: tuple[NewEntry, ...] = ()
     if writes:
-        await asyncio.to_thread(agency.erasures.write, [("person_code", write.row[0]) for write in writes], now)
+        gone = [("person_code", write.row[0]) for write in writes] + await replaced_before(agency, held)
+        await asyncio.to_thread(agency.erasures.write, gone, now)
         entries = (note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held)),)
-    commit = Commit(step=_CANCELLED, follow=tuple(writes), entries=entries)
+    commit = Commit(step=_CANCELLED, follow=(*writes, *carrying.remembered(moves)), entries=entries)
     if moves:
         await carrying.commit(agency, moves, commit, now)
     elif writes:

@@ -32,12 +32,19 @@ where f.code_index = any($1::bytea[]) and f.state = 'replaced' and f.reason = 'n
     and exists (select from person_code p where p.integrated_number = f.integrated_number and p.bound_at is not null)
     and not exists (select from person_code p where p.code_index = f.code_index)
 
+-- name: replaced_of
+-- What was replaced of these people, which is cancelled with what lives.
+select acquisition_index from former_code where integrated_number = any($1::text[]) and state = 'replaced'
+
 -- name: succeed_code
--- The bound code of a person whose next one has come.
+-- The bound code of a person whose next one has come. When it is cancelled, what it had replaced is cancelled with it.
 with ended as (
     delete from person_code p using unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (integrated_number, state, reason, ended_at)
     where p.integrated_number = r.integrated_number and p.bound_at is not null
     returning p.integrated_number, p.acquisition_index, p.code_index, p.epoch, r.state, r.reason, r.ended_at
+), along as (
+    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at from ended e
+    where f.integrated_number = e.integrated_number and f.state = 'replaced' and e.state = 'cancelled'
 )
 insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
 select e.acquisition_index, e.integrated_number, e.code_index, e.epoch, e.state, e.reason, e.ended_at from ended e
@@ -50,11 +57,14 @@ where person_code.acquisition_index = r.acquisition_index and person_code.bound_
 returning person_code.acquisition_index
 
 -- name: cancel_code
--- Whatever lives of a person's codes, requested ones too.
+-- Whatever lives of a person's codes, requested ones too, and what was replaced before.
 with ended as (
     delete from person_code p using unnest($1::bytea[], $2::text[], $3::timestamptz[]) as r (acquisition_index, reason, ended_at)
     where p.acquisition_index = r.acquisition_index
     returning p.integrated_number, p.acquisition_index, p.code_index, p.epoch, r.reason, r.ended_at
+), along as (
+    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at from ended e
+    where f.integrated_number = e.integrated_number and f.state = 'replaced'
 )
 insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
 select e.acquisition_index, e.integrated_number, e.code_index, e.epoch, 'cancelled', e.reason, e.ended_at from ended e
@@ -109,7 +119,7 @@ with r as (
 ), former as (
     insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
     select tombstone, integrated_number, was, was_epoch, 'replaced', 'new_epoch', renewed_at from renewed where was <> code_index
-    on conflict (acquisition_index) do update set integrated_number = excluded.integrated_number, ended_at = excluded.ended_at
+    on conflict (acquisition_index) do update set integrated_number = excluded.integrated_number, state = excluded.state, reason = excluded.reason, ended_at = excluded.ended_at
 )
 select acquisition_index from r
 

@@ -37,7 +37,7 @@ MOVES: Final[Mapping[State, Mapping[Event, State]]] = {
         Event.WINDOW_PASSED: State.EXPIRED,
     },
     State.BOUND: {Event.SUCCEEDED: State.REPLACED, Event.CANCELLED: State.CANCELLED},
-    State.REPLACED: {},
+    State.REPLACED: {Event.CANCELLED: State.CANCELLED},
     State.CANCELLED: {},
     State.EXPIRED: {},
 }
@@ -62,6 +62,10 @@ REPLACING: Final = frozenset({Ending.NUMBER_CHANGED, Ending.RESIDENT_RECORD_CHAN
 
 A changed 個人番号 replaces a code by itself: a code stands for the 住民票コード, which stays.
 """
+
+
+ANOTHERS: Final = frozenset({Ending.LINK_UNDONE, Ending.NUMBER_CORRECTED, Ending.NUMBER_CHANGED})
+"""A code that was cancelled for one of these may have been another person's."""
 
 
 def move(state: State, event: Event) -> State:

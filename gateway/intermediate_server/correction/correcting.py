@@ -24,9 +24,9 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records import extracting, searching, subjects
 from gateway.intermediate_server.records.exchange_entries import note_exchange
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting, Right
+from gateway.intermediate_server.staff.operating import Acting, First, Right
 from gateway.intermediate_server.staff.rights import Function, Grant
-from gateway.intermediate_server.staff.second_person import check_asker, prove_for
+from gateway.intermediate_server.staff.second_person import prove_for
 from keys.binding import bind
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
@@ -208,12 +208,12 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
     """IF_TKM_90064: another person approves or rejects exactly what was proposed. Raises ProblemError 401, 403, 404, 409.
 
     1. the right covers the record; 2. it is another person with another card than the proposal's (SC-11); 3. the content is what was seen;
-    4. both factors anew, for this; 5. to approve, whoever proposed it still may; 6. approved, the correction is an entry, with the same commit
-    that closes the proposal.
+    4. both factors anew, for this; 5. approved, the correction is an entry, with the same commit that closes the proposal, under the right of
+    whoever proposed it too.
     """
     agency = acting.desk.agency
     kept = await _correction(agency, item.correction_id)
-    first, right = await _record(acting, kept["entry_id"])
+    row, right = await _record(acting, kept["entry_id"])
     if kept["state"] != "proposed":
         raise _decided_already()
     if acting.staff_id == kept["proposed_by"] or acting.session.card_id == kept["proposed_card"]:
@@ -222,9 +222,6 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
         raise ProblemError(409, "content_changed", "This is not what was proposed; show the record again.")
     event = "correct" if item.approve else "reject"
     await prove_for(acting, f"{event}/{item.correction_id}/{item.content_hash}", item.proof, now)
-    if item.approve:
-        said = log_store.shown(first)
-        await check_asker(acting, Function.RECORDS_CORRECT, kept["proposed_by"], said["item"], said["information"])
     decided = (
         item.correction_id, item.content_hash, "approved" if item.approve else "rejected", now, acting.staff_id,
         acting.session.card_id,
@@ -234,14 +231,24 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
         corrects=kept["entry_id"], content_hash=item.content_hash, card=acting.session.card_id, **signed_by_card(item.proof),
     )  # fmt: skip
     entries = (
-        (operated, await correction_entry(agency, dict(kept), first, acting.staff_id, now))
+        (operated, await correction_entry(agency, dict(kept), row, acting.staff_id, now))
         if item.approve
         else (operated,)
     )
     commit = Commit(step=_DECIDED, guard=Write(_DECIDE, decided), entries=entries)
-    if not await acting.commit(commit, right):
+    if not await acting.commit(commit, right, _proposer(kept, row) if item.approve else None):
         raise _decided_already()
     return searching.correction_shown(await _correction(agency, item.correction_id))
+
+
+def _proposer(kept: Record, row: Record) -> First:
+    said = log_store.shown(row)
+    return First(
+        staff_id=kept["proposed_by"],
+        function=Function.RECORDS_CORRECT,
+        affair=said["item"],
+        information=said["information"],
+    )
 
 
 def _decided_already() -> ProblemError:

@@ -24,9 +24,9 @@ from evidence.orders import OrderKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.destruction import needs
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, First
 from gateway.intermediate_server.staff.rights import Function
-from gateway.intermediate_server.staff.second_person import check_asker, prove_for
+from gateway.intermediate_server.staff.second_person import prove_for
 from keys.binding import bind
 from keys.ring import State
 from storage import sql
@@ -161,7 +161,7 @@ async def decide(acting: Acting, item: DecideItem, now: datetime) -> dict[str, A
     """IF_SYM_90097: approve or reject exactly what was asked. Raises ProblemError 401, 403, 404, 409, 503.
 
     1. it is open, and the content is what was seen; 2. an approval is another person's with another card; 3. both factors anew, for exactly this;
-    4. whoever asked could still ask, and it is decided, on record with both people; of the own ring the version goes (`_destroy`); 5. for another server
+    4. it is decided, under the right of whoever asked too, on record with both people; of the own ring the version goes (`_destroy`); 5. for another server
     the order is signed. Whoever has approved may call again, without anything new on record: for the same order, or if the version did not go.
     """
     agency = acting.desk.agency
@@ -223,9 +223,8 @@ async def _destroy(acting: Acting, row: Record, item: DecideItem, now: datetime)
 
 async def _record(acting: Acting, row: Record, item: DecideItem, now: datetime) -> None:
     """The decision and its entry. Raises ProblemError 401, 403, 409, StorageUnavailableError."""
-    if item.approve:
-        await check_asker(acting, Function.KEYS_DESTROY, row["asked_by"])
-    if not await acting.commit(_decision(acting, row, item, now)):
+    first = First(staff_id=row["asked_by"], function=Function.KEYS_DESTROY) if item.approve else None
+    if not await acting.commit(_decision(acting, row, item, now), first=first):
         raise _decided_already()
 
 

@@ -13,14 +13,15 @@ An answer is believed when
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from gateway.intermediate_server.network.wire import MessageBrokenError, Outcome, hexdigest, payload_info, read_outcome
+from gateway.intermediate_server.outcomes import OutcomeKind
 from keys import labels
 from keys.masked import Secret
 from keys.sealing import SealBroken, open_sealed
@@ -53,17 +54,10 @@ def read_permit_for(register: Register, permit: str, request: bytes, now: dateti
     return found if matches_request(found, request) else Doubted(reason="permit_request_differs")
 
 
-def believe(  # noqa: PLR0911 (one return for each numbered step)
-    register: Register,
-    permit: Permit,
-    exchange: bytes,
-    outcome: bytes,
-    signature: bytes,
-    sealed: bytes | None,
-    private: Secret,
-    now: datetime,
-) -> Believed | Doubted:
-    """Steps 2 to 6. `exchange`: digest of everything we sent under the permit."""
+def told_by(
+    register: Register, permit: Permit, exchange: bytes, outcome: bytes, signature: bytes, now: datetime
+) -> Outcome | Doubted:
+    """Steps 2 to 4: what its provider says became of an inquiry. `exchange`: digest of everything we sent under the permit."""
     # 2
     provider = register.agencies.get(permit.provider)
     if provider is None or not provider.signing_keys.verify(labels.OUTCOME, outcome, signature, now=now):
@@ -83,9 +77,26 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
     if not hmac.compare_digest(said.exchange_digest, exchange.hex()):
         return Doubted(reason="outcome_of_other_bytes")
     # 4
-    info = payload_info(permit)
-    if not hmac.compare_digest(said.info_digest, hexdigest(info)):
+    if not hmac.compare_digest(said.info_digest, hexdigest(payload_info(permit))):
         return Doubted(reason="outcome_context_differs")
+    return said
+
+
+def believe(
+    register: Register,
+    permit: Permit,
+    exchange: bytes,
+    outcome: bytes,
+    signature: bytes,
+    sealed: bytes | None,
+    private: Secret,
+    now: datetime,
+) -> Believed | Doubted:
+    """Steps 2 to 6. `exchange`: digest of everything we sent under the permit."""
+    # 2 to 4
+    said = told_by(register, permit, exchange, outcome, signature, now)
+    if isinstance(said, Doubted):
+        return said
     # 5
     if sealed is None or said.sealed_digest is None:
         same = sealed is None and said.sealed_digest is None and said.disposition in ("held", "refused")
@@ -94,7 +105,7 @@ def believe(  # noqa: PLR0911 (one return for each numbered step)
         return Doubted(reason="payload_tampered")
     try:
         # reveal: this is the inquirer, the only one who may read it; it goes sealed into the database and to the desk
-        payload = open_sealed(private, info, sealed).reveal()
+        payload = open_sealed(private, payload_info(permit), sealed).reveal()
     except SealBroken:
         return Doubted(reason="payload_does_not_open")
     # 6
@@ -120,8 +131,15 @@ class _Record(msgspec.Struct):
     version: str | None = None
 
 
+_KINDS: Final[Mapping[str, frozenset[OutcomeKind]]] = {
+    "provided": frozenset({OutcomeKind.ANSWERED, OutcomeKind.EMPTY_BY_REASON}),
+    "not_provided": frozenset({OutcomeKind.NO_SUCH_PERSON, OutcomeKind.NO_REPLICA, OutcomeKind.NONE_IN_PERIOD}),
+}
+"""By what a provider says in clear, what the sealed part may say (docs/outcomes.md)."""
+
+
 class Payload(msgspec.Struct):
-    """The opened content: `answered`, `empty_by_reason`, `no_such_person` or `no_replica`."""
+    """The opened content: a kind of `_KINDS`, and the records."""
 
     kind: str
     records: list[dict[str, Any]]
@@ -138,3 +156,13 @@ def read_payload(data: bytes) -> Payload:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MessageBrokenError("a payload that is not as documented") from None
     return payload
+
+
+def check_payload(data: bytes, disposition: str) -> None:
+    """Whether what is sealed is what the record will say: a kind of that disposition, and nobody's data where none was given.
+
+    Raises MessageBrokenError.
+    """
+    payload = read_payload(data)
+    if payload.kind not in _KINDS[disposition] or (payload.records and disposition != "provided"):
+        raise MessageBrokenError("a payload that is not what its outcome says")

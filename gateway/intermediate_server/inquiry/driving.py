@@ -18,7 +18,14 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
-from gateway.intermediate_server.inquiry.asking import Believed, Doubted, believe, read_payload, read_permit_for
+from gateway.intermediate_server.inquiry.asking import (
+    Believed,
+    Doubted,
+    believe,
+    check_payload,
+    read_permit_for,
+    told_by,
+)
 from gateway.intermediate_server.inquiry.states import ENDED, Event, State, move
 from gateway.intermediate_server.inquiry.under_way import Inquiry, entry_of, result_aad
 from gateway.intermediate_server.metrics import (
@@ -37,6 +44,8 @@ from gateway.intermediate_server.network.wire import (
     reason_code,
 )
 from gateway.intermediate_server.outcomes import DEADLINE_PASSED, outcome_of
+from gateway.intermediate_server.records.exchange_entries import note_exchange
+from gateway.intermediate_server.records.extracting import marked_at_any_time
 from permission_lists.permit import Permit, read_stored_permit
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
@@ -74,8 +83,8 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
         if found.state not in ENDED and now > found.answer_by:
             await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
             return found
-        if found.state not in ENDED and found.private is None:
-            await _end(agency, found, Event.BROKEN, "one_time_key_unreadable", now)
+        if found.state not in ENDED and (broken := _broken(found)) is not None:
+            await _end(agency, found, Event.BROKEN, broken, now)
             return found
         if agency.bars.suspends(found.integrated_number, found.information):
             raise ChannelError("use_suspended")  # it waits in its row until that ends, or its deadline
@@ -90,6 +99,13 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
     finally:
         agency.driving.discard(found.number)
     return found
+
+
+def _broken(found: Inquiry) -> str | None:
+    """Why no answer to this inquiry can be taken in any more: it would not open, or be about another person than it was asked about."""
+    if found.code_was_anothers:
+        return CODE_CANCELLED
+    return "one_time_key_unreadable" if found.private is None else None
 
 
 async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
@@ -165,6 +181,7 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
     now = agency.clock()
     if answer.sealed is not None and now > found.answer_by:
         await _end(agency, found, Event.DEADLINE_PASSED, DEADLINE_PASSED, now)
+        await note_mark(agency, found, answer.outcome, answer.signature)
         return
     if answer.refused is not None:
         await _end(agency, found, Event.REFUSED_BY_NETWORK, reason_code(answer.refused.reason), now)
@@ -180,12 +197,35 @@ async def receive(agency: HostedAgency, found: Inquiry, answer: OutcomeAnswer) -
 
 async def receive_pushed(agency: HostedAgency, found: Inquiry, late: LateOutcome) -> str | None:
     """A pushed outcome (IF_SKI_90005). One that is not believed changes nothing, since the real one may still come; why is returned."""
+    if found.code_was_anothers:
+        await _end(agency, found, Event.BROKEN, CODE_CANCELLED, agency.clock())
+        return None
     if late.sealed is None or agency.clock() <= found.answer_by:
         _, judged = _judge(agency, found, late.outcome, late.signature, late.sealed)
         if isinstance(judged, Doubted):
             return judged.reason
     await receive(agency, found, OutcomeAnswer(outcome=late.outcome, signature=late.signature, sealed=late.sealed))
     return None
+
+
+async def note_mark(agency: HostedAgency, found: Inquiry, outcome: bytes | None, signature: bytes | None) -> None:
+    """That its provider marks an inquiry that was given up here before its outcome came as 不開示 (番号法23条2項): on record here too, once."""
+    if found.state is not State.ABORTED or found.permit is None or outcome is None or signature is None:
+        return
+    exchange = exchange_digest(found.permit, found.request, found.public_key, found.signature)
+    now, permit = agency.clock(), read_stored_permit(found.permit)
+    said = told_by(agency.register(), permit, exchange, outcome, signature, now)
+    if isinstance(said, Doubted) or not said.non_disclosure or await marked_at_any_time(agency, {found.number}):
+        return
+    of = {
+        "inquirer": agency.id, "provider": found.provider, "item": found.item, "information": found.information, "inquiry_number": found.number,
+        "inquirer_for": found.said.inquirer_for, "provider_for": found.said.provider_for,
+    }  # fmt: skip
+    facts = {"non_disclosure": True, "permit_id": permit.permit_id}
+    entry = note_exchange(
+        agency, now, EntryKind.INQUIRY_MARKED, of, found.integrated_number, facts, actor=found.provider
+    )
+    await agency.committer.apply(Commit(step=_ENDED, entries=(entry,)))
 
 
 def _judge(
@@ -266,9 +306,9 @@ async def _end(
     """End an inquiry: state, result under the hour's key and record commit together."""
     state = move(found.state, event)
     kind = _REFUSAL_KINDS.get(event, _END_KINDS[state])
-    if payload is not None:
+    if payload is not None and disposition is not None:
         try:
-            read_payload(payload)
+            check_payload(payload, disposition)
         except MessageBrokenError:
             state, kind, reason, payload = State.ABORTED, EntryKind.INQUIRY_ABORTED, "payload_malformed", None
     entry = entry_of(

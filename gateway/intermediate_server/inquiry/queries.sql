@@ -28,11 +28,13 @@ select end_inquiry($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $
 select * from inquiry where inquiry_number = any($1::text[])
 
 -- name: by_permit
--- The second: inquiries that have no permit in our records yet.
-select * from inquiry where permit_id = any($1::text[]) or inquiry_number = any($2::text[]) and permit_id is null and state = 'registered'
+-- The second: inquiries that have no permit in our records yet. `code_was_anothers`: its person's code has ended since for one of $3.
+select *, code_ended_since(integrated_number, registered_at, $3::text[]) as code_was_anothers from inquiry
+where permit_id = any($1::text[]) or inquiry_number = any($2::text[]) and permit_id is null and state = 'registered'
 
 -- name: due
-select * from inquiry where due_at <= $1 order by due_at limit 500
+-- `code_was_anothers`: its person's code has ended since for one of $2.
+select *, code_ended_since(integrated_number, registered_at, $2::text[]) as code_was_anothers from inquiry where due_at <= $1 order by due_at limit 500
 
 -- name: postpone
 update inquiry set due_at = r.due_at from unnest($1::text[], $2::timestamptz[]) as r (inquiry_number, due_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -13,6 +13,7 @@ from msgspec import Meta
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
+from gateway.intermediate_server.codes.states import ANOTHERS
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
@@ -25,6 +26,7 @@ from storage.committer import Commit, NewEntry, commit_step
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
+_ANOTHERS: Final = sorted(ANOTHERS)
 _READ = commit_step("intermediate", "inquiry.result_read")
 _Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
@@ -133,7 +135,7 @@ async def subject_matter(agency: HostedAgency, number: str) -> tuple[str, str] |
 async def due(agency: HostedAgency, now: datetime) -> list[Inquiry]:
     """What the sweeper has to drive again."""
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["due"], now)
+        rows = await connection.fetch(_SQL["due"], now, _ANOTHERS)
     return [from_row(agency, row) for row in rows if row["inquiry_number"] not in agency.driving]
 
 
@@ -142,21 +144,16 @@ async def postpone(agency: HostedAgency, number: str, until: datetime) -> None:
         await connection.fetch(_SQL["postpone"], [number], [until])
 
 
-async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> dict[str, Inquiry | None]:
-    """The inquiries that pushed outcomes belong to, by permit id; None for one that has ended already.
+async def receive_late(agency: HostedAgency, items: Sequence[LateOutcome]) -> dict[str, Inquiry]:
+    """The inquiries that pushed outcomes belong to, by permit id, those that have ended already too.
 
     The permit of an inquiry may still be on its way into our records while its outcome comes: such an inquiry is found by its number.
     """
     by_number = {number: one.permit_id for one in items if (number := _number_in(one.outcome)) is not None}
     permit_ids = [one.permit_id for one in items]
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["by_permit"], permit_ids, list(by_number))
-    return {
-        row["permit_id"] or by_number[row["inquiry_number"]]: None
-        if State(row["state"]) in ENDED
-        else from_row(agency, row)
-        for row in rows
-    }
+        rows = await connection.fetch(_SQL["by_permit"], permit_ids, list(by_number), _ANOTHERS)
+    return {row["permit_id"] or by_number[row["inquiry_number"]]: from_row(agency, row) for row in rows}
 
 
 def _number_in(outcome: bytes) -> str | None:

@@ -44,7 +44,7 @@ class KeyStock:
 
 @dataclass(slots=True, kw_only=True)
 class Inquiry:
-    """One inquiry under way. `code`: our code of the person, once looked up.
+    """One inquiry under way. `code`: our code of the person, once looked up; `code_was_anothers`: it has been cancelled since as another person's.
 
     `state` is what is known here, `kept` what its row says; `unrecorded` entries go into the log with the next commit.
     """
@@ -72,6 +72,7 @@ class Inquiry:
     kept: State = State.REGISTERED
     unrecorded: tuple[NewEntry, ...] = ()
     code: bytes | None = None
+    code_was_anothers: bool = False
     payload: bytes | None = None
     reason: str | None = None
 
@@ -139,4 +140,5 @@ def from_row(agency: HostedAgency, row: Record) -> Inquiry:
         actor=f"{row['system']}/{row['actor']}",
         registered_at=row["registered_at"],
         answer_by=row["answer_by"],
+        code_was_anothers=row.get("code_was_anothers", False),
     )

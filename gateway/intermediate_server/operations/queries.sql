@@ -76,7 +76,9 @@ delete from job where finished_at < $1
 delete from replica where record_id = any($1::text[])
 
 -- name: leave_out_of_person_code
-delete from person_code where acquisition_index = any($1::bytea[])
+-- With what it had replaced by then: after a cancellation that names nobody either.
+with gone as (delete from person_code where acquisition_index = any($1::bytea[]) returning integrated_number)
+update former_code f set state = 'cancelled' from gone g where f.integrated_number = g.integrated_number and f.state = 'replaced'
 
 -- name: administrator
 -- Somebody in force with this card and a right to backups that works.

@@ -15,7 +15,8 @@ The check, in order:
    answer for another (委任): else no such person, no replica (IS-3); and some of those meet the
    period asked about: else none in the period. A code that was cancelled or replaced long ago is refused with that reason (IS-1).
 7. Barred information is held until a person has seen it (自動応答不可, SC-4): the flag of a copy of which something would leave, a bar
-   at the person, at who asks or has delegated asking, or at an item. Of somebody who is frozen nothing leaves, not even that there is nothing (IS-6).
+   at the person, at who asks or has delegated asking, or at an item. Of somebody at whom a bar stands nothing is answered automatically, not even
+   that there is nothing: by asking for one period or item after another an inquirer would learn what is held. Of who is frozen nothing leaves (IS-6).
 8. What is left is exactly what was asked; it is sealed to the key of the permit (SC-1, SC-5).
 
 情報提供等記録 has no copies: in place of steps 6 and 7 the person's records are put together (records.disclosing; SC-27), unless a bar stands.
@@ -64,6 +65,7 @@ HELD = "held"
 REFUSED = "refused"
 UNREADABLE = "replica_unreadable"
 OLDER_THAN_LOG = "permit_older_than_log"
+AT_THE_COUNTER = "disclosed_at_the_counter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone: nothing of it may leave
         return refuse(agency, permit, exchange, now, UNREADABLE, number, marked=marked)
     disposition, why = chosen.conclusion()
-    if disposition == NOT_PROVIDED and not barred.frozen:
+    if disposition == NOT_PROVIDED and barred.person is AutoResponse.ALLOWED:
         return conclude(agency, permit, exchange, public_key, now, disposition, why, [], number, marked=marked)
     # 7
     flags = [AutoResponse(row["auto_response"]) for row in chosen.rows]
@@ -220,14 +222,16 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
 def _disclose(
     agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, now: datetime, person: Person
 ) -> Answer:
-    """Barred in any place, or frozen: refused, not held. What is barred is shown at the counter, by staff with a right of their own."""
+    """Barred in any place, or frozen, or too large: refused, not held. It is shown at the counter, by staff with a right of their own.
+
+    One reason for all of these: a refusal is read in clear on the way and kept by the inquirer, and by it nobody may know who is under support measures;
+    nor may whoever holds the citizen's card (docs/adr/0106, 個人情報保護法81条).
+    """
     barred, number = person.barred, person.integrated_number
     flags = [AutoResponse.BARRED] if barred.bars_one_of([disclosing.FILE]) else []
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
-    if ground is not None:
-        return refuse(agency, permit, exchange, now, ground.value, number, marked=barred.marked)
-    if person.disclosed is None:
-        return refuse(agency, permit, exchange, now, "disclosure_too_large", number, marked=barred.marked)
+    if ground is not None or person.disclosed is None:
+        return refuse(agency, permit, exchange, now, AT_THE_COUNTER, number, marked=barred.marked)
     return conclude(
         agency, permit, exchange, public_key, now, PROVIDED, None, person.disclosed, number, marked=barred.marked
     )

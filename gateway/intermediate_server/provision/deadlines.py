@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
+from typing import Final
+
+from asyncpg import Record
 
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.provision import answering
-from gateway.intermediate_server.provision.deciding import concluded, concluding
+from gateway.intermediate_server.provision.deciding import concluded, concluding, marked_by_bars
 from gateway.intermediate_server.records.exchange_entries import note_event
 from permission_lists.permit import read_stored_permit
 from storage import sql
@@ -21,6 +25,7 @@ _ESCALATE = Statement("escalate_held", _SQL["escalate_held"])
 _PUSHED_STEP = commit_step("intermediate", "provision.pushed")
 _ESCALATED_STEP = commit_step("intermediate", "provision.escalated")
 _PUSH_BEYOND = timedelta(days=1)
+_AT_ONCE: Final = 64
 
 
 async def escalate(agency: HostedAgency, now: datetime) -> int:
@@ -60,7 +65,7 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     for row in rows:
         permit = read_stored_permit(row["permit"])
         number = row["integrated_number"]
-        marked = agency.bars.look(number, permit.information).marked
+        marked = marked_by_bars(agency, row)
         made = answering.refuse(
             agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
         )
@@ -71,35 +76,38 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
 
 
 async def push(agency: HostedAgency, now: datetime) -> int:
-    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many are left for the next round."""
+    """IF_TKY_90004: deliver decided outcomes until they are received; returns how many are left for the next round.
+
+    So many at once as share a request: one inquirer that hangs holds up neither the others nor what else the broom has to do.
+    """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["to_push"], now)
-    left = len(rows)
-    for row in rows:
-        content = row["sealed"] is not None
-        if now > row["answer_by"] + _PUSH_BEYOND:  # the inquirer has given it up long ago: nothing leaves for nobody
-            await _pushed(agency, row["permit_id"])
-            left -= 1
-            continue
-        if agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content):
-            await _push_later(agency, row["permit_id"], now)
-            continue
-        message = {
-            "permit_id": row["permit_id"],
-            "outcome": row["outcome"],
-            "signature": row["signature"],
-            "sealed": row["sealed"],
-        }
-        try:
-            found = await agency.late_outcomes.ask(message)
-        except ChannelError:
-            found = {}
-        if isinstance(found, dict) and found.get("received") is True:
-            await _pushed(agency, row["permit_id"])
-            left -= 1
-        else:
-            await _push_later(agency, row["permit_id"], now)
+    left = 0
+    for start in range(0, len(rows), _AT_ONCE):
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_push(agency, row, now)) for row in rows[start : start + _AT_ONCE]]
+        left += sum(not task.result() for task in tasks)
     return left
+
+
+async def _push(agency: HostedAgency, row: Record, now: datetime) -> bool:
+    """Whether an outcome has left the outbox."""
+    content = row["sealed"] is not None
+    if now > row["answer_by"] + _PUSH_BEYOND:  # the inquirer has given it up long ago: nothing leaves for nobody
+        await _pushed(agency, row["permit_id"])
+        return True
+    kept_back = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
+    if kept_back or (content and row["code_cancelled"]):  # of whom it was asked about nobody knows any more
+        await _push_later(agency, row["permit_id"], now)
+        return False
+    message = {name: row[name] for name in ("permit_id", "outcome", "signature", "sealed")}
+    try:
+        found = await agency.late_outcomes.ask(message)
+    except ChannelError:
+        found = {}
+    received = isinstance(found, dict) and found.get("received") is True
+    await (_pushed(agency, row["permit_id"]) if received else _push_later(agency, row["permit_id"], now))
+    return received
 
 
 async def _pushed(agency: HostedAgency, permit_id: str) -> None:

@@ -19,12 +19,16 @@ from msgspec import Meta
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
+from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.metrics import HELD_PROVISIONS
+from gateway.intermediate_server.network.wire import read_outcome
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
 from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
+from gateway.intermediate_server.staff.operating import First, FirstMayNotError
+from gateway.intermediate_server.staff.rights import Function, Grant
 from permission_lists.barring import HoldGround
 from permission_lists.decide import Refused
 from permission_lists.permit import Permit, read_stored_permit
@@ -68,16 +72,16 @@ HELD_DECISION = msgspec.json.Decoder(HeldDecision)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decider:
     """The member of staff who decides. `covers(affair, information)`: whether their right does; `two_people(information)`: whether one is
-    not enough; `still_may(staff_id, affair, information)`: whether whoever approved first still could; `commit(commit, affair, information)`:
-    do it while they may, False when its guard lost; raises ProblemError 401, 403 when they may no more.
+    not enough; `still_may(first)`: whether whoever approved first still could; `commit(commit, affair, information, first)`: do it while they may, and
+    the first of two with them; False when its guard lost. Raises ProblemError 401, 403 when they may no more, FirstMayNotError when the first may not.
     """
 
     staff_id: str
     covers: Covers
     two_people: Callable[[str], bool]
-    still_may: Callable[[str, str, str], Awaitable[bool]]
+    still_may: Callable[[First], Awaitable[Grant | None]]
     entry: Callable[..., NewEntry]
-    commit: Callable[[Commit, str, str], Awaitable[bool]]
+    commit: Callable[[Commit, str, str, First | None], Awaitable[bool]]
 
 
 async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider, now: datetime) -> dict[str, Any]:
@@ -96,11 +100,12 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
         now,
     )
     second: tuple[Write, ...] = ()
+    first: First | None = None
     if decider.two_people(row["information"]):
-        first, same = row["first_staff"], row["approved_digest"] in left.marks
-        if first is None or not same or not await decider.still_may(first, row["item"], row["information"]):
+        first, same = _approved_first(row), row["approved_digest"] in left.marks
+        if first is None or not same or not await decider.still_may(first):
             return await _first(agency, decision, row, left, decider, now)
-        if first == decider.staff_id:
+        if first.staff_id == decider.staff_id:
             raise ProblemError(
                 403,
                 "second_person_needed",
@@ -122,13 +127,30 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
     commit = concluding(
         agency, permit, made, state, kind, decider.staff_id, now, revision=row["revision"], follow=second, entries=(entry,)
     )  # fmt: skip
-    await _conclude(agency, row, commit, decider)
+    try:
+        await _conclude(agency, row, commit, decider, first)
+    except FirstMayNotError:  # since they were looked at above
+        return await _first(agency, decision, row, left, decider, now)
     return answer
 
 
+def _approved_first(row: Record) -> First | None:
+    if row["first_staff"] is None:
+        return None
+    return First(
+        staff_id=row["first_staff"], function=Function.HELD_DECIDE, affair=row["item"], information=row["information"]
+    )
+
+
 def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
-    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect."""
-    return _by_staff(decision, row) or agency.bars.look(row["integrated_number"], row["information"]).marked
+    """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect, now or when it was held."""
+    return _by_staff(decision, row) or marked_by_bars(agency, row)
+
+
+def marked_by_bars(agency: HostedAgency, row: Record) -> bool:
+    """Whether a bar marks a held provision as 不開示, or did when it was held: what was said once is said in the records that outlive that one."""
+    now = agency.bars.look(row["integrated_number"], row["information"]).marked
+    return now or read_outcome(row["outcome"]).non_disclosure
 
 
 def _by_staff(decision: HeldDecision, row: Record) -> bool:
@@ -163,13 +185,7 @@ def _check(
             answering.OLDER_THAN_LOG,
             "The log was opened anew since this permit: what was decided under it may be lost; refuse it.",
         )
-    barred = agency.bars.look(row["integrated_number"], permit.information)
-    if barred.suspended:
-        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
-    if barred.frozen:
-        raise ProblemError(
-            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
-        )
+    _check_person(agency, row)
     if not any(hmac.compare_digest(decision.content_hash.encode(), one.encode()) for one in hashes):
         raise ProblemError(
             409,
@@ -196,6 +212,23 @@ def _check(
         raise ProblemError(409, found.reason.value, "The permission list does not permit this provision; refuse it.")
 
 
+def _check_person(agency: HostedAgency, row: Record) -> None:
+    """What bars and codes say of whom it is about. Raises ProblemError 409."""
+    barred = agency.bars.look(row["integrated_number"], row["information"])
+    if barred.suspended:
+        raise ProblemError(409, USE_SUSPENDED, "Use is suspended; nothing leaves until two people have ended that.")
+    if barred.frozen:
+        raise ProblemError(
+            409, HoldGround.PERSON_FROZEN.value, "This person's data is frozen; nothing leaves until that is lifted."
+        )
+    if row["code_cancelled"]:
+        raise ProblemError(
+            409,
+            CODE_CANCELLED,
+            "The code by which this was asked has been cancelled since: it may be about another person; refuse it.",
+        )
+
+
 async def _first(
     agency: HostedAgency, decision: HeldDecision, row: Record, left: Leaving, decider: Decider, now: datetime
 ) -> dict[str, Any]:
@@ -211,7 +244,7 @@ async def _first(
         decision.non_disclosure,
     )
     commit = Commit(step=_APPROVED_STEP, guard=Write(_APPROVE, values), entries=(entry,))
-    if not await decider.commit(commit, row["item"], row["information"]):
+    if not await decider.commit(commit, row["item"], row["information"], None):
         return await decide(agency, decision, decider, now)
     return {"approved": True}
 
@@ -227,9 +260,11 @@ def _said(decision: HeldDecision, row: Record, left: Leaving, *, marked: bool) -
     }
 
 
-async def _conclude(agency: HostedAgency, row: Record, commit: Commit, decider: Decider) -> None:
+async def _conclude(
+    agency: HostedAgency, row: Record, commit: Commit, decider: Decider, first: First | None = None
+) -> None:
     """Raises ProblemError 409 when it lost."""
-    if not await decider.commit(commit, row["item"], row["information"]):
+    if not await decider.commit(commit, row["item"], row["information"], first):
         raise ProblemError(
             409,
             "decided_already",

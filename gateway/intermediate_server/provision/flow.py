@@ -115,6 +115,8 @@ async def _look(agency: HostedAgency, items: list[ProvisionItem], now: datetime)
         if row is not None and hmac.compare_digest(row["exchange_digest"], digest):
             content = row["sealed"] is not None
             why = agency.bars.keeps_back(row["integrated_number"], row["information"], with_content=content)
+            if why is None and row["code_cancelled"]:  # whom it was asked about nobody knows any more
+                why = NOT_YET
             answers[position] = {"retry": why} if why else _stored(row)
             continue
         if permit is None:

@@ -1,5 +1,6 @@
 -- name: provisions_before
-select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, signature, sealed, integrated_number, information
+select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, signature, sealed, integrated_number, information,
+    sealed is not null and code_ended_since(integrated_number, received_at, null) as code_cancelled
 from provision where inquiry_number = any($1::text[]) or permit_id = any($2::text[])
 
 -- name: record_provision
@@ -18,11 +19,13 @@ on conflict do nothing
 returning permit_id
 
 -- name: decide_held
--- A release (revision not null) is of what was looked at after the last bar that touches it came or went. Why it was held goes.
+-- A release (revision not null) is of what was looked at after the last bar that touches it came or went, about whom a code names that has not been
+-- cancelled since. Why it was held goes.
 update provision set state = r.state, outcome = r.outcome, signature = r.signature, sealed = r.sealed, push_at = r.push_at, ground_sealed = null
 from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::bigint[])
     as r (permit_id, state, outcome, signature, sealed, push_at, revision)
-where provision.permit_id = r.permit_id and provision.state = 'held' and (r.revision is null or provision.revision = r.revision)
+where provision.permit_id = r.permit_id and provision.state = 'held' and (r.revision is null or (provision.revision = r.revision
+    and not code_ended_since(provision.integrated_number, provision.received_at, null)))
 returning provision.permit_id
 
 -- name: held
@@ -35,8 +38,10 @@ where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not
 order by answer_by, permit_id limit $3
 
 -- name: held_one
-select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground_sealed, revision, integrated_number, permit, request, public_key, exchange_digest,
-    list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
+-- `code_cancelled`: since it was asked a code of this person's was cancelled, so it may have been asked about somebody else.
+select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, items, ground_sealed, revision, integrated_number, permit, request, public_key, exchange_digest, outcome,
+    list_digest, received_at, answer_by, escalated_at, held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure,
+    code_ended_since(integrated_number, received_at, null) as code_cancelled
 from provision left join held_approval using (permit_id) where permit_id = $1 and state = 'held'
 
 -- name: approve_held
@@ -67,12 +72,14 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and provisi
 returning provision.permit_id
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest,
+select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest, outcome,
     list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 
 -- name: to_push
-select permit_id, outcome, signature, sealed, answer_by, integrated_number, information from provision where push_at <= $1 order by push_at limit 200
+select permit_id, outcome, signature, sealed, answer_by, integrated_number, information,
+    code_ended_since(integrated_number, received_at, null) as code_cancelled
+from provision where push_at <= $1 order by push_at limit 200
 
 -- name: pushed
 update provision set push_at = null from unnest($1::text[]) as r (permit_id) where provision.permit_id = r.permit_id returning provision.permit_id

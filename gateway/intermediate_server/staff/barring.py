@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -13,11 +12,13 @@ from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
+from gateway.intermediate_server import carrying
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import standing, whose, writing
 from gateway.intermediate_server.bars.states import (
     EVERYTHING,
     TO_BE_LIFTED,
+    WORKING,
     Bar,
     BarEvent,
     BarRefusal,
@@ -27,7 +28,7 @@ from gateway.intermediate_server.bars.states import (
     Place,
     step,
 )
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, First, FirstMayNotError, still_may
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
@@ -39,8 +40,6 @@ _SQL = sql.load("gateway.intermediate_server.bars")
 _CHANGE = Statement("change_bar", _SQL["change_bar"])
 _CHANGED = commit_step("intermediate", "bars.changed")
 _MOST: Final = 2_000
-StillMay = Callable[[str, str], Awaitable[bool]]
-"""Whether a staff id still has the right to change bars of a kind of information."""
 
 
 class SetItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +112,7 @@ async def set_bar(acting: Acting, item: SetItem, now: datetime) -> dict[str, Any
         Write(writing.SET, writing.set_row(agency.keys.ring, agency.id, bar)),
         bar,
         _entry(acting, bar, "set", now),
+        begins=bar.state in WORKING,
     )
     if done:
         return shown(bar)
@@ -169,7 +169,7 @@ def _number(text: str) -> None:
         ) from None
 
 
-async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: datetime) -> dict[str, Any]:
+async def change(acting: Acting, item: ChangeItem, now: datetime) -> dict[str, Any]:
     """IF_SYM_90093: check, lift or keep a bar. Raises ProblemError 403, 404, 409."""
     agency = acting.desk.agency
     bar = await _one(agency, item.bar_id)
@@ -177,10 +177,8 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
         raise _unknown()
     two = bar.effect is Effect.SUSPEND or acting.desk.rules.two_people_for_a_bar(bar.information)
     event = BarEvent(item.event)
-    if event is BarEvent.LIFT:
-        alone = bar.state in TO_BE_LIFTED and not await still_may(bar.asked_by or "", bar.information)
-        if alone or bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two):
-            event = BarEvent.ASK_LIFT
+    if event is BarEvent.LIFT and await _is_asked_for_first(acting, bar, two=two):
+        event = BarEvent.ASK_LIFT
     after = step(bar, event, acting.staff_id, now, two_people=two)
     match after:
         case BarRefusal.STATE:
@@ -190,28 +188,64 @@ async def change(acting: Acting, item: ChangeItem, still_may: StillMay, now: dat
     agency.bars.hold_to(after)  # as when it was set
     row = (bar.bar_id, bar.version, after.state.value, after.asked_by, after.changed_by, now)
     entry = _entry(acting, after, event.value, now)
-    if not await _commit(acting, Write(_CHANGE, row), bar, entry):
+    try:
+        begins = bar.state not in WORKING and after.state in WORKING
+        done = await _commit(acting, Write(_CHANGE, row), after, entry, _first(bar, event), begins=begins)
+    except FirstMayNotError:
+        if event is BarEvent.CHECK:
+            raise
+        return await change(acting, item, now)  # of a lifting this one is the first now
+    if not done:
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this bar; look at it again.")
     return shown(after)
 
 
-async def _commit(acting: Acting, guard: Write, bar: Bar, entry: NewEntry) -> bool:
+async def _is_asked_for_first(acting: Acting, bar: Bar, *, two: bool) -> bool:
+    """Whether a bar is not lifted by whoever wants it now, but waits for another one."""
+    if bar.state in TO_BE_LIFTED:
+        first = _first(bar, BarEvent.LIFT)
+        return first is None or await still_may(acting.desk, first) is None
+    return bar.state is BarState.UNCHECKED or (bar.state is BarState.STANDING and two)
+
+
+def _first(bar: Bar, event: BarEvent) -> First | None:
+    """Whoever asked for what two people do: for the lifting, or for the suspension."""
+    asked_by = {
+        (BarState.LIFT_ASKED, BarEvent.LIFT): bar.asked_by,
+        (BarState.UNCHECKED_LIFT_ASKED, BarEvent.LIFT): bar.asked_by,
+        (BarState.ASKED, BarEvent.CHECK): bar.set_by,
+    }.get((bar.state, event))
+    if asked_by is None:
+        return None
+    return First(staff_id=asked_by, function=Function.BARS_CHANGE, information=bar.information)
+
+
+async def _commit(
+    acting: Acting, guard: Write, bar: Bar, entry: NewEntry, first: First | None = None, *, begins: bool
+) -> bool:
     """Bar, epoch, voided approvals and entries together, or False; whatever came of it, the bars are then those of the database.
 
-    Whose bar is changed is told to the analysis of the access log as a look is.
+    `begins`: the bar begins to work: at a number that was merged, at the one who lives on too. Whose bar is changed is told to the
+    analysis of the access log as a look is.
     """
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
-    entries: tuple[NewEntry, ...] = (entry,)
+    number = (bar.integrated_number if begins else None) or ""
+    other = await carrying.lives_on(agency, number) if number else None
+    carried = carrying.carry(agency, bar, other, agency.clock()) if other else carrying.Carried()
+    entries: tuple[NewEntry, ...] = (entry, *carried.entries)
     if bar.integrated_number is not None:
         said = {"bar_id": bar.bar_id, "person": acting.desk.person_index(bar.integrated_number).hex()}
         entries += (acting.entry(entry.at, EntryKind.STAFF_OPERATED, Function.BARS_CHANGE, **said),)
+    commit = Commit(step=_CHANGED, guard=guard, follow=(*carried.writes, moved), entries=entries)
     try:
-        return await acting.commit(
-            Commit(step=_CHANGED, guard=guard, follow=(moved,), entries=entries),
-            lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information),
+        done = await acting.commit(
+            commit, lambda grant: grant.covers(Function.BARS_CHANGE, information=bar.information), first
         )
     finally:
         await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    if done and number:
+        await carrying.follow_merge(agency, number, other, agency.clock())
+    return done
 
 
 def _entry(acting: Acting, bar: Bar, event: str, now: datetime) -> NewEntry:

@@ -15,7 +15,7 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff import ending, store
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
-from gateway.intermediate_server.staff.operating import Acting
+from gateway.intermediate_server.staff.operating import Acting, First
 from gateway.intermediate_server.staff.people import OFFICE, MemberState
 from gateway.intermediate_server.staff.rights import (
     EVERYTHING,
@@ -29,7 +29,7 @@ from gateway.intermediate_server.staff.rights import (
     requested,
     step,
 )
-from gateway.intermediate_server.staff.second_person import check_asker, prove_for
+from gateway.intermediate_server.staff.second_person import prove_for
 from storage.committer import Commit, Write, commit_step
 from transport.problem import ProblemError
 from transport.wire import Dated
@@ -159,11 +159,18 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         )
         status, detail = _WHY[after]
         raise ProblemError(status, after.value, detail)
-    if event is GrantEvent.APPROVE:
-        await check_asker(acting, Function.STAFF_ADMINISTER, grant.requested.staff_id)
     if event in (GrantEvent.REVOKE, GrantEvent.EDIT):
         await ending.note(desk.agency, [(ending.GRANT, grant.grant_id)], now)
-    await _commit(acting, event, after, store.change_grant(grant, after), now, signed)
+    first = First(staff_id=grant.requested.staff_id, function=Function.STAFF_ADMINISTER)
+    await _commit(
+        acting,
+        event,
+        after,
+        store.change_grant(grant, after),
+        now,
+        signed,
+        first if event is GrantEvent.APPROVE else None,
+    )
     return shown(after, desk.agency.id)
 
 
@@ -229,6 +236,7 @@ async def _commit(
     guard: Write,
     now: datetime,
     signed: Mapping[str, str] = MappingProxyType({}),
+    first: First | None = None,
 ) -> None:
     scope = grant.scope
     function = Function.STAFF_APPROVE if event in PROVED else Function.STAFF_ADMINISTER
@@ -251,5 +259,5 @@ async def _commit(
         **signed,
     )
     commit = Commit(step=_CHANGED, guard=guard, entries=(entry,))
-    if not await acting.commit(commit):
+    if not await acting.commit(commit, first=first):
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; list it again.")

@@ -1,7 +1,7 @@
 """A call of a member of staff: a live session on its own terminal, the right for the function, a record before anything is done (SC-7, SC-24).
 
 Whatever they do then is committed under that session and right, in one transaction: one that has ended meanwhile, half-way through a list
-too, does nothing any more.
+too, does nothing any more. So is what the second of two does under the right of the first.
 """
 
 from __future__ import annotations
@@ -42,6 +42,20 @@ Right = Callable[[Grant], bool]
 
 class NotActingError(ProblemError):
     """No session, or no right to the function at all: nothing can be done, or nothing more."""
+
+
+class FirstMayNotError(ProblemError):
+    """Whoever asked or approved first has left or has no right for it any more: they are none of two people (SC-11)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """Whoever asked for, or approved before, what somebody else does now: the first of two people."""
+
+    staff_id: str
+    function: Function
+    affair: str = EVERYTHING
+    information: str = EVERYTHING
 
 
 def any_right(_: Grant) -> bool:
@@ -118,17 +132,19 @@ class Acting:
         if not isinstance(await self._under(Commit(step=_OPERATED, entries=entries), self.grants, now), Applied):
             raise await self._no_more()
 
-    async def commit(self, commit: Commit, right: Right = any_right) -> bool:
+    async def commit(self, commit: Commit, right: Right = any_right, first: First | None = None) -> bool:
         """Do something under this session and a grant that is a `right` to it: all of it or nothing. False when the commit's own guard lost.
+        `first`: of what takes two people, under their right as well.
 
-        Raises NotActingError (401, 403), or ProblemError 403 when other rights are left, on record.
+        Raises NotActingError (401, 403), ProblemError 403 when other rights are left, on record, or FirstMayNotError (409).
         """
         acting = self
         for _ in range(_LOOKS):
             relied = next(filter(right, acting.grants), None)
             if relied is None and self.function is not None:
                 raise await self._no_more()
-            done = await acting._under(commit, (relied,) if relied else (), self.desk.agency.clock())
+            theirs = None if first is None else await _right_of(self.desk, first)
+            done = await acting._under(commit, (relied,) if relied else (), self.desk.agency.clock(), theirs)
             if isinstance(done, Applied):
                 return True
             if done.by is not None and done.by == commit.guard:
@@ -136,9 +152,11 @@ class Acting:
             acting = await self._anew()
         raise _ended()
 
-    async def _under(self, commit: Commit, grants: Iterable[Grant], now: datetime) -> Applied | Lost:
+    async def _under(
+        self, commit: Commit, grants: Iterable[Grant], now: datetime, theirs: Grant | None = None
+    ) -> Applied | Lost:
         relied = " ".join(sorted(grant.grant_id for grant in grants))
-        under = Write(store.USE_SESSION, (self.session.token_hash, now, relied))
+        under = Write(store.USE_SESSION, (self.session.token_hash, now, relied, theirs.grant_id if theirs else None))
         return await self.desk.agency.committer.apply(replace(commit, under=under))
 
     async def _anew(self) -> Acting:
@@ -249,14 +267,22 @@ async def _refuse(
     await desk.refusals.record(reason, f"{certificate.hex()} {staff_id} {function.value if function else ''}")
 
 
-async def still_may(desk: StaffDesk, function: Function, staff_id: str, affair: str, information: str) -> bool:
-    """Whether somebody who approved or asked before could do so now."""
+async def still_may(desk: StaffDesk, first: First) -> Grant | None:
+    """The grant under which somebody who approved or asked before could do so now; None when they could not."""
     now = desk.agency.clock()
-    member = await store.member(desk.agency, staff_id)
+    member = await store.member(desk.agency, first.staff_id)
     if member is None or member.state is not MemberState.ACTIVE or now >= member.valid_until:
-        return False
-    grants = working(await store.grants(desk.agency, staff_id), member.office, now)
-    return any(grant.covers(function, affair, information) for grant in grants)
+        return None
+    grants = working(await store.grants(desk.agency, first.staff_id), member.office, now)
+    return next((grant for grant in grants if grant.covers(first.function, first.affair, first.information)), None)
+
+
+async def _right_of(desk: StaffDesk, first: First) -> Grant:
+    """Raises FirstMayNotError."""
+    found = await still_may(desk, first)
+    if found is None:
+        raise FirstMayNotError(409, "asker_may_not", "Whoever asked for this has no right for it any more; ask anew.")
+    return found
 
 
 class Lasting:

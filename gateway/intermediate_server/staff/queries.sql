@@ -185,8 +185,9 @@ with gone as (
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
 -- name: use_session
--- Somebody acts: their session is open and not too old, they and their card are in force, and so is every right that is relied on.
-update staff_session s set seen_at = greatest(s.seen_at, r.at) from unnest($1::text[], $2::timestamptz[], $3::text[]) as r (token_hash, at, grant_ids)
+-- Somebody acts: their session is open and not too old, they and their card are in force, and so is every right that is relied on. As the second
+-- of two: the first one, too, and the right that they rely on of that one (null: they act alone).
+update staff_session s set seen_at = greatest(s.seen_at, r.at) from unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[]) as r (token_hash, at, grant_ids, first_grant)
 where s.token_hash = r.token_hash and s.ended_at is null and r.at < s.until
     and exists (select 1 from staff_member m where m.staff_id = s.staff_id and m.state = 'active' and r.at < m.valid_until)
     and exists (select 1 from staff_card c where c.card_id = s.card_id and c.state = 'active' and r.at < c.valid_until)
@@ -197,6 +198,11 @@ where s.token_hash = r.token_hash and s.ended_at is null and r.at < s.until
                 and held.valid_from <= r.at and r.at < held.valid_until
         )
     )
+    and (r.first_grant is null or exists (
+        select 1 from staff_grant held join staff_member m using (staff_id)
+        where held.grant_id = r.first_grant and held.state = 'effective' and held.valid_from <= r.at and r.at < held.valid_until
+            and m.state = 'active' and r.at < m.valid_until
+    ))
 returning s.token_hash
 
 -- name: add_grant

@@ -1,6 +1,4 @@
-"""The second of two people: both factors shown anew for one act on one content, since an open terminal must not be enough, and the first one still
-somebody who may do it (SC-10, SC-11).
-"""
+"""The second of two people: both factors shown anew for one act on one content, since an open terminal must not be enough (SC-10, SC-11)."""
 
 from __future__ import annotations
 
@@ -8,17 +6,8 @@ from datetime import datetime
 
 from gateway.intermediate_server.staff.entering import Proof, prove
 from gateway.intermediate_server.staff.factors import Asked
-from gateway.intermediate_server.staff.operating import Acting, still_may
-from gateway.intermediate_server.staff.rights import EVERYTHING, Function
+from gateway.intermediate_server.staff.operating import Acting
 from transport.problem import ProblemError
-
-
-async def check_asker(
-    acting: Acting, function: Function, asked_by: str, affair: str = EVERYTHING, information: str = EVERYTHING
-) -> None:
-    """Who has left or was revoked since they asked is none of two people. Raises ProblemError 409."""
-    if not await still_may(acting.desk, function, asked_by, affair, information):
-        raise ProblemError(409, "asker_may_not", "Whoever asked for this has no right for it any more; ask anew.")
 
 
 async def prove_for(acting: Acting, purpose: str, proof: Proof, now: datetime) -> None:

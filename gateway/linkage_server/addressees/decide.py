@@ -167,8 +167,8 @@ def _as_registered(row: Row, index: bytes | None, registered: Registered, ledger
     if registered.ended:
         return _held(row, Reason.ADDRESSEE_ENDED)
     number = registered.person.integrated_number
-    if registered.person.index != index:
-        holder = ledger.by_index.get(index) if index is not None else None
+    if index is not None and registered.person.index != index:  # a row without one says nothing of it
+        holder = ledger.by_index.get(index)
         if (
             holder is None or number is None or holder.integrated_number != number
         ):  # not a number of a merged person either

@@ -100,7 +100,7 @@ async def examine(
                 if index is not None and isinstance(row, Row):
                     numbers.add(index, row.name, row.sex, row.birth_date)
             if last_line > after:
-                waiting.append(group.create_task(_judge(agency, found, rows, indexes, rights)))
+                waiting.append(group.create_task(_judge(agency, found, numbers, rows, indexes, rights)))
             if len(waiting) >= _AT_ONCE:
                 await waiting.popleft()
     found.two_people = await asyncio.to_thread(numbers.of_two_people)
@@ -122,8 +122,14 @@ async def ask_about(
 
 
 async def _judge(
-    agency: Agency, found: Examined, rows: Sequence[Parsed], indexes: Sequence[bytes | None], rights: SystemRights
+    agency: Agency,
+    found: Examined,
+    numbers: NumbersSeen,
+    rows: Sequence[Parsed],
+    indexes: Sequence[bytes | None],
+    rights: SystemRights,
 ) -> None:
+    """Each row counts once, whatever speaks against it; one that staff have decided about does not count."""
     network = await ask_about(agency, rows, pauses=resident_network.PATIENT)
     async with agency.database.inside(agency.tenant) as connection:
         ledger = await store.read_ledger(connection, agency.keys, rights.system, rows, indexes)
@@ -138,11 +144,16 @@ async def _judge(
     if around.ages is None and ledger.is_empty:
         pairs = _without_plainly_new(found, pairs)
     for one in decide(pairs, ledger, around):
+        disagrees = one.outcome is Outcome.HELD or one.reason in _MISMATCHES
         if one.outcome is Outcome.ISSUED:
             lines[one.line] |= _NEW
             found.expected_new += 1
-        elif one.outcome is Outcome.HELD or one.reason in _MISMATCHES:
+        elif disagrees:
             found.counts[str(one.reason)] += 1
+        if disagrees or (one.outcome is Outcome.UNCHANGED and one.line in ledger.settled):
+            index = indexes[one.line - rows[0].line]
+            if index is not None:
+                numbers.leave_out(index)
 
 
 def _without_plainly_new(

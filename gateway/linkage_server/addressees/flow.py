@@ -170,7 +170,7 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
         decisions = await decide_chunk(connection, agency, chunk, intake_id=taken.id)
         await write_people(connection, agency, chunk, decisions)
         await _write_addressees(connection, system, taken, decisions, chunk.as_of, agency.clock())
-        await _write_holds(connection, agency, system, taken, decisions)
+        await _write_holds(connection, agency, system, taken, decisions, chunk.as_of)
         learns = chunk.rights.may("integrated-numbers", "read")
         folds = await folds_of([one.folds for one in decisions])
         results = [_result(one, took, learns=learns) for one, took in zip(decisions, folds, strict=True)]
@@ -248,7 +248,7 @@ async def _write_addressees(
 
 
 async def _write_holds(
-    connection: Connection, agency: Agency, system: str, taken: Intake, decisions: Sequence[Decided]
+    connection: Connection, agency: Agency, system: str, taken: Intake, decisions: Sequence[Decided], as_of: date
 ) -> None:
     """A row that waits for a decision already, word for word, waits there."""
     now = agency.clock()
@@ -266,7 +266,7 @@ async def _write_holds(
         hold_id = f"H{taken.id}-{one.line}"
         sealed = agency.keys.seal_for_review(_ENCODE(row), hold_id)
         fields = sorted(name.value for name in one.differing)
-        holds.append((hold_id, system, row.addressee_number, one.reason.value, fields, sealed, now, digest))
+        holds.append((hold_id, system, row.addressee_number, one.reason.value, fields, sealed, now, as_of, digest))
     await store.put_holds(connection, holds)
 
 

@@ -49,5 +49,6 @@ with known as materialized (select digest, state from review_hold where digest =
 select digest from known where state = 'open'
 
 -- name: put_hold
-insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, digest)
-values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold_id) do nothing
+-- effective_on: the day that the row is of.
+insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, effective_on, digest)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (hold_id) do nothing

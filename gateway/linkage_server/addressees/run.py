@@ -22,7 +22,7 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import flow
 from gateway.linkage_server.addressees.examination import Examined, examine
 from gateway.linkage_server.addressees.rows import Parsed, RowReader
-from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, missing_column
+from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, layout_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.spool_rights import admit
@@ -97,13 +97,16 @@ async def _load(agency: Agency, taken: Intake, load: _Load, examined: Examined) 
         return writing.result() if writing is not None else taken
 
 
-def _reader(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> RowReader | Rejected:
+def _reader(
+    agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights, as_of: date
+) -> RowReader | Rejected:
+    """How its lines are read. A file tells of nobody who was born after the day it is of."""
     encoding = ENCODINGS[manifest.encoding.lower()]
     may = agency.affairs.may_bring_individual_number(rights)
     kana = Field.KANA in agency.affairs.may_bring(rights.system)
-    today = agency.today().isoformat()
+    today = as_of.isoformat()
     if manifest.form == FIXED_WIDTH:
-        layout = agency.file_layouts[CHANNEL]
+        layout = layout_of(agency.file_layouts, file.system, CHANNEL)
         return RowReader.of_layout(
             layout, encoding=encoding, system=file.system, may_use_individual_number=may, needs_kana=kana, today=today
         )
@@ -120,16 +123,16 @@ async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Loa
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    reader = await asyncio.to_thread(_reader, agency, file, manifest, rights)
+    as_of = manifest.day or agency.today()
+    if as_of > agency.today():
+        return Rejected(reason="as_of_in_the_future")
+    reader = await asyncio.to_thread(_reader, agency, file, manifest, rights, as_of)
     if isinstance(reader, Rejected):
         return reader
     if reader.migrates:
         migrates = await admit(agency, file.system, "integrated-numbers", "migrate")
         if isinstance(migrates, Rejected):
             return migrates
-    as_of = manifest.day or agency.today()
-    if as_of > agency.today():
-        return Rejected(reason="as_of_in_the_future")
     return _Load(
         path=file.data,
         reader=reader,

@@ -172,7 +172,7 @@ async def insert_addressees(
 
 
 async def put_holds(
-    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, bytes]]
+    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, date, bytes]]
 ) -> None:
     if rows:
         await connection.executemany(_SQL["put_hold"], rows)

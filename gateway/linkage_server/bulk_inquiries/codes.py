@@ -18,13 +18,14 @@ import yaml
 from codebook import yaml_depth
 from codebook.layouts import Layout
 from gateway.linkage_server import free_text
+from gateway.own_files import OwnFileError
 from transport.register import Register
 
 _CODE: Final = 16
 _MUNICIPALITY: Final = 5
 
 
-class CodesError(Exception):
+class CodesError(OwnFileError):
     """A file of codes does not have its form. The message says where."""
 
 

@@ -31,6 +31,7 @@ from gateway.linkage_server.bulk_inquiries.run import CHANNEL, Bulk
 from gateway.linkage_server.bulk_inquiries.store import InquiryFile
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.online import Online
+from gateway.own_files import own_file
 from keys.errors import KeyUnusable, SealBroken
 from storage.database import StorageUnavailableError
 from storage.fault_points import declare
@@ -170,13 +171,12 @@ def open_bulk(config: RoleConfig, desk: Desk, online: Online, register: Callable
     """
     options: Mapping[str, Any] = config.options
     agency = desk.agency
-    named = dict(options.get("inquiry_codes", {})).get(agency.id)
     own = register().agencies.get(agency.id)
     bulk = Bulk(
         desk=desk,
         agency_code=own.code if own else "",
         codes=read_codes(
-            config.folder / named if named else None,
+            own_file(config.folder, options, "inquiry_codes", agency.id),
             layouts=agency.layouts,
             agencies=CodesOfAgencies(register),
         ),

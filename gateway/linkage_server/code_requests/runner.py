@@ -19,6 +19,7 @@ from gateway.linkage_server.code_requests.request_files import FileWay
 from gateway.linkage_server.code_requests.standing import Rules
 from gateway.linkage_server.code_requests.steps import pause_s
 from gateway.linkage_server.code_requests.ways import GatewayWay, Over, Way, configured
+from gateway.linkage_server.review.telling import tell_of_splits_again
 from gateway.linkage_server.tenant import Agency
 from gateway.linkage_server.waiting_work import LONGEST_REST_S, Work
 from storage.database import StorageUnavailableError
@@ -104,6 +105,8 @@ class CodeRequests:
 
     async def _turn(self, *, hastened: bool) -> int:
         """One look at everything; returns how many people something was done for."""
+        if hastened and await store.begins_after_restore(self.agency):
+            await tell_of_splits_again(self.agency)
         while hastened and await flow.hasten_page(self.agency):
             pass
         seen = await self._follow(hastened=hastened)

@@ -66,6 +66,13 @@ async def open_run_after_restore(agency: Agency, now: datetime) -> None:
         await connection.execute(_SQL["open_run_after_restore"], log, now, agency.committer.kept_origins())
 
 
+async def begins_after_restore(agency: Agency) -> bool:
+    """Whether the run that hastens next is one of those, and has hastened nobody yet."""
+    async with agency.database.inside(agency.tenant) as connection:
+        run = await connection.fetchrow(_SQL["hastening"])
+    return run is not None and run["opened_anew"] is not None and run["hastening_after"] == 0
+
+
 async def hasten_page(connection: Connection, size: int) -> bool:
     """Hasten the next people of the run that has begun first; False when every run is through with that."""
     run = await connection.fetchrow(_SQL["hastening"])

@@ -21,6 +21,11 @@ from storage.database import Connection
 _SQL = sql.load("gateway.linkage_server.people")
 
 
+async def merged_into(connection: Connection, number: int) -> list[int]:
+    """Integrated numbers that were merged into one, also by way of others."""
+    return sorted(row["integrated_number"] for row in await connection.fetch(_SQL["merged"], [number]))
+
+
 async def read_merged(connection: Connection, keys: PersonalKeys, numbers: Sequence[int]) -> dict[int, list[Held]]:
     """Integrated number → those who were merged into it, also by way of others."""
     rows = await connection.fetch(_SQL["merged"], numbers) if numbers else ()

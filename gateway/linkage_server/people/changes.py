@@ -71,6 +71,7 @@ class ChangeReason(StrEnum):
     REPLACED_BY_ANOTHER_PERSONS = "replaced_by_another_persons"
     REPLACED_BY_ENDED = "replaced_by_ended"
     ADDRESSEE_ENDED = "addressee_ended"
+    HELD_BY_OTHER_SYSTEMS = "held_by_other_systems"  # a record that is to be taken out
     EVENT_AFTER_DEATH = "event_after_death"
     EVENT_BEFORE_BIRTH = "event_before_birth"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"

@@ -15,6 +15,7 @@ from gateway.linkage_server.addressees.decide import folds_told
 from gateway.linkage_server.people.changes import Change, ChangeReason
 from gateway.linkage_server.people.state import Event, Items, State, happens_after_death, happens_before_birth
 from gateway.linkage_server.people.whose_numbers import Someone
+from gateway.linkage_server.plausibility import is_household_member
 from gateway.linkage_server.ways_of_writing import FoldsTold
 
 
@@ -68,6 +69,13 @@ def outside_life(change: Change, state: State, birth_date: str, events: Sequence
 def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeReason | str | None = None) -> Judged:
     """A change of which nothing is recorded for anybody."""
     return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)
+
+
+def disagrees(change: Change, key: str, fields: frozenset[Field]) -> Judged:
+    """A change that disagrees in these fields of the four items."""
+    household = is_household_member(fields)
+    reason = ChangeReason.NUMBER_OF_A_HOUSEHOLD_MEMBER if household else ChangeReason.FOUR_ITEMS_DIFFER
+    return msgspec.structs.replace(judged_as(change, key, ChangeOutcome.HELD, reason), differing=fields)
 
 
 def folds_to(someone: Someone | None, items: Items, today: date) -> FoldsTold:

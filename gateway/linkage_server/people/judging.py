@@ -16,7 +16,7 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged, folds_to, judged_as, outside_life
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged, disagrees, folds_to, judged_as, outside_life
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
     REGISTERING,
@@ -32,7 +32,7 @@ from gateway.linkage_server.people.state import (
 from gateway.linkage_server.people.taking_back import TakingBack
 from gateway.linkage_server.people.whose_addressees import WhoseAddressees
 from gateway.linkage_server.people.whose_numbers import Someone, WhoseNumbers
-from gateway.linkage_server.plausibility import age_is_of_the_affair, is_household_member
+from gateway.linkage_server.plausibility import age_is_of_the_affair
 from gateway.linkage_server.ways_of_writing import FoldsTold
 
 Account = tuple[str, Items]
@@ -225,8 +225,9 @@ class Court:
         today = someone.on(self.today)
         if happens_after_death(change.kind, change.effective_on, today.state, someone.events):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.EVENT_AFTER_DEATH)
-        differs = differing(today.items, change.says.items())
-        return self._differs(change, key, differs) if differs else None
+        said, then = change.says.items(), someone.on(change.effective_on).items  # it counts from that day on
+        differs = differing(today.items, said) or differing(then, said)
+        return disagrees(change, key, differs) if differs else None
 
     # --- a change of somebody who is held
 
@@ -263,7 +264,8 @@ class Court:
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_TAKEN)
         if key in self.approved:
             return None
-        reason = outside_life(change, before.state, after.items[3], someone.without(key))
+        outside = outside_life(change, before.state, after.items[3], someone.without(key))
+        reason = self._taking_back.of_others(change, someone) or outside
         if self._names_former(change, someone, changes_number=changes_number):
             reason = ChangeReason.INDIVIDUAL_NUMBER_FORMER
         if reason is not None:
@@ -298,7 +300,7 @@ class Court:
         if before.individual_number not in ("", after.individual_number):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
         fields = differing(before.items, after.items)
-        return self._differs(change, key, fields) if fields - {Field.ADDRESS} else None
+        return disagrees(change, key, fields) if fields - {Field.ADDRESS} else None
 
     def _against(self, number: str, items: Items, change: Change, key: str) -> Judged | None:
         """The resident network's word, and the age that the affair has. A list goes on as if it agreed while it is not asked yet."""
@@ -309,16 +311,10 @@ class Court:
             elif (fields := self.verdicts[hash(account)]) is None:
                 return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.NOT_IN_RESIDENT_NETWORK)
             elif fields:
-                return self._differs(change, key, fields)
+                return disagrees(change, key, fields)
         if number and not age_is_of_the_affair(items[3], self.today, self.ages):
             return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.AGE_AGAINST_AFFAIR)
         return None
-
-    @staticmethod
-    def _differs(change: Change, key: str, fields: frozenset[Field]) -> Judged:
-        household = is_household_member(fields)
-        reason = ChangeReason.NUMBER_OF_A_HOUSEHOLD_MEMBER if household else ChangeReason.FOUR_ITEMS_DIFFER
-        return msgspec.structs.replace(judged_as(change, key, ChangeOutcome.HELD, reason), differing=fields)
 
     @staticmethod
     def _is_taken_back(change: Change, key: str, someone: Someone) -> bool:

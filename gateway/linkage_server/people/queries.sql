@@ -23,6 +23,9 @@ select lives_on, integrated_number from one where integrated_number <> lives_on
 select addressee_number, integrated_number, ended_on from addressee
 where business_system_id = $1 and addressee_number = any($2::text[])
 
+-- name: held_by_others
+select distinct integrated_number from addressee where integrated_number = any($1::bigint[]) and business_system_id <> $2 and state = 'held'
+
 -- name: merged_from
 select addressee_number, merged_from from addressee
 where business_system_id = $1 and addressee_number = any($2::text[]) and merged_from is not null

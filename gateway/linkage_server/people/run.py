@@ -25,7 +25,7 @@ from gateway.linkage_server import intake
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.file_layouts import CHANGE_COLUMNS as COLUMNS
-from gateway.linkage_server.file_layouts import REPLACED_BY, columns_of, missing_column
+from gateway.linkage_server.file_layouts import REPLACED_BY, columns_of, layout_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.people import flow
@@ -104,7 +104,7 @@ class ChangeFile:
 
 def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemRights) -> ChangeFile | Rejected:
     encoding = ENCODINGS[manifest.encoding.lower()]
-    layout = agency.file_layouts[CHANNEL] if manifest.form == FIXED_WIDTH else None
+    layout = layout_of(agency.file_layouts, file.system, CHANNEL) if manifest.form == FIXED_WIDTH else None
     if layout is not None:
         names = [field.name for field in layout.fields]
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +13,7 @@ from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 class Snapshot:
     """What is held about a list. `addressees`: number → integrated number and since when it means nobody; `by_number`: 個人番号 → integrated number;
     `formerly`: the same of whoever had it and has it no more; `rows`: with whom it stands, who may have been merged, where a change of somebody
-    who was merged is taken back.
+    who was merged is taken back; `held_by_others`: people whom other business systems hold too, where a record is to be taken out.
     """
 
     addressees: Mapping[str, tuple[int, date | None]]
@@ -23,3 +23,4 @@ class Snapshot:
     rows: Mapping[str, int]
     events: Mapping[str, KnownEvent]
     holds: Mapping[str, KnownHold]
+    held_by_others: Collection[int] = ()

@@ -269,7 +269,11 @@ def happens_before_birth(kind: Kind, effective_on: date, birth_date: str) -> boo
 
 
 def happens_after_death(kind: Kind, effective_on: date, state: State, events: Sequence[Event]) -> bool:
-    """P-4 of `plausibility`. `state`: of the person as of today; `events`: the person's history."""
+    """P-4 of `plausibility`, whichever is told first. `state`: of the person as of today; `events`: the person's history."""
+    if kind is Kind.DEATH:
+        return any(
+            one.effective_on > effective_on and one.applied and one.kind in _AFTER_DEATH for one in standing(events)
+        )
     if kind not in _AFTER_DEATH:
         return False
     deaths: list[date] = []

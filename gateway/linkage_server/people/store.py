@@ -164,6 +164,11 @@ async def addressee_persons(
     return {row["addressee_number"]: (row["integrated_number"], row["ended_on"]) for row in found}
 
 
+async def held_by_others(connection: Connection, numbers: Sequence[int], system: str) -> set[int]:
+    """Those of these people whom another business system holds."""
+    return {row["integrated_number"] for row in await connection.fetch(_SQL["held_by_others"], numbers, system)}
+
+
 async def merged_from(connection: Connection, system: str, numbers: Sequence[str]) -> dict[str, int]:
     """Addressee number of a system → the integrated number that it meant before merges, where another lives on since."""
     found = await connection.fetch(_SQL["merged_from"], system, numbers)

@@ -25,8 +25,8 @@ from push_target where ($1::text is null or business_system_id = $1) order by bu
 select person_revision, addressee_revision from push_target where business_system_id = $1 and state = 'on' for update skip locked
 
 -- name: take_persons
--- own: nothing happened since the last push but what the system itself sent and was taken as it came. What a decision made, or let through, is told
--- to all who hold the person, the system of whoever decided too.
+-- own: nothing happened since the last push but what the system itself sent and was taken as it came, under the one number by which it holds the
+-- person. What a decision made, or let through, is told to all who hold the person, the system of whoever decided too.
 with changed as (
     select integrated_number, revision, frozen and merged_into is null as frozen from person where revision > $2 order by revision limit $3
 ), put as (
@@ -42,7 +42,10 @@ with changed as (
     cross join lateral (
         select count(*) as events, coalesce(bool_and(e.business_system_id = $1 and e.undone_by is null
             and e.kind not in ('registered', 'linked', 'unlinked', 'merged', 'split')
-            and not exists (select from review_hold h where h.event_key = e.event_key)), false) as own
+            and not exists (select from review_hold h where h.event_key = e.event_key)
+            and (e.kind = 'addressee_end' or not exists (
+                select from addressee o where o.integrated_number = c.integrated_number and o.business_system_id = $1 and o.state = 'held'
+                    and o.addressee_number <> e.addressee_number))), false) as own
         from person_event e
         where e.integrated_number = c.integrated_number and e.applied_at is not null and (e.kind <> 'addressee_end' or e.business_system_id = $1)
             and (e.event_no > told.event_no or (e.applied_at > e.recorded_at and e.applied_at > told.made_at - interval '10 minutes'))
@@ -108,6 +111,7 @@ update push_delivery set state = 'dropped', sealed = null, reason = 'not_wanted'
 where business_system_id = $1 and integrated_number is null and state = 'ready'
 
 -- name: to_write
+-- Nothing for a turn that goes by a configuration of before: what was sent again since then is meant for the new one.
 select d.delivery_id, d.place, d.event_no, p.integrated_number, p.four_items_sealed, p.individual_number_sealed, p.state, p.state_since,
     (select array_agg(a.addressee_number order by a.addressee_number) from addressee a
         where a.integrated_number = p.integrated_number and a.business_system_id = $1 and a.state = 'held') as addressee_numbers,
@@ -129,7 +133,7 @@ cross join lateral (
         and (e.event_no > earlier.event_no
             or (e.applied_at > e.recorded_at and e.applied_at > earlier.made_at - interval '10 minutes'))
 ) said
-where d.business_system_id = $1 and d.state = 'waiting' and (not p.frozen or p.merged_into is not null)
+where d.business_system_id = $1 and d.state = 'waiting' and t.configured_at = $3 and (not p.frozen or p.merged_into is not null)
     and not exists (
         select from push_delivery b
         where b.business_system_id = $1 and b.integrated_number = d.integrated_number and b.place < d.place and b.state in ('waiting', 'ready', 'dead'))

@@ -95,8 +95,8 @@ async def take_changes(connection: Connection, system: str, *, learns_numbers: b
     return int(people["taken"] + addressees["taken"])
 
 
-async def read_to_write(connection: Connection, system: str, most: int) -> list[ToWrite]:
-    """Deliveries whose turn it is: the first of each person that is not done, unless the person is frozen."""
+async def read_to_write(connection: Connection, target: Target, most: int) -> list[ToWrite]:
+    """Deliveries whose turn it is: the first of each person that is not done, unless the person is frozen. None if the target was configured anew."""
     return [
         ToWrite(
             delivery_id=row["delivery_id"],
@@ -109,7 +109,7 @@ async def read_to_write(connection: Connection, system: str, most: int) -> list[
             addressee_numbers=tuple(row["addressee_numbers"] or ()),
             changes=tuple(zip(row["kinds"] or (), row["dates"] or (), strict=True)),
         )
-        for row in await connection.fetch(_SQL["to_write"], system, most)
+        for row in await connection.fetch(_SQL["to_write"], target.system, most, target.configured_at)
     ]
 
 

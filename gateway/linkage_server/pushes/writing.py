@@ -86,7 +86,7 @@ async def write(agency: Agency, rights: SystemRights, target: Target) -> int:
     """Write deliveries whose turn it is and put on record that they leave; how many. Raises StorageUnavailableError."""
     async with agency.database.inside(agency.tenant) as connection:
         await store.write_again(connection, target)
-        waiting = await store.read_to_write(connection, target.system, MOST_WRITTEN)
+        waiting = await store.read_to_write(connection, target, MOST_WRITTEN)
     if not waiting:
         return 0
     file = f"changes-{waiting[0].place:015d}.csv" if target.kind is TargetKind.FOLDER else None

@@ -42,9 +42,9 @@ async def beginning(connection: Connection, keys: PersonalKeys, wrong: Held, con
 async def _of_row(connection: Connection, keys: PersonalKeys, content: Content) -> Beginning | None:
     for pair in content.addressees:
         if (found := await store.row_that_was_linked(connection, keys, pair)) is not None:
-            row, held_at = found
+            row, of_day = found
             name, kana, sex, birth_date, address = row.four_items()
-            return Beginning(items=(name, kana, sex, birth_date, address), since=held_at.astimezone(JST).date())
+            return Beginning(items=(name, kana, sex, birth_date, address), since=of_day)
     return None
 
 
@@ -71,12 +71,16 @@ async def _of_load(connection: Connection, keys: PersonalKeys, wrong: Held, cont
 
 
 def _on_the_day(meant: Held, wrong: Held, since: Mapping[Pair, Since], one: Since) -> Beginning:
-    """Whom an addressee number meant when it came, by what had come under the numbers of that person alone."""
+    """Whom an addressee number meant when it came, by what had come under the numbers of that person alone: with what they were then its row agreed,
+    whichever day it was of.
+    """
     own = [
         event
         for event in wrong.events
         if (came := since.get(event.addressee)) is None or came.merged_from == one.merged_from
     ]
     day = max(one.known_since or meant.base.registered_on, meant.base.registered_on)
-    person = fold(meant.base, own if meant is wrong else (*meant.events, *own), on=day, known_at=one.came_at)
+    came_on = one.came_at.astimezone(JST).date() if one.came_at is not None else day
+    events = own if meant is wrong else (*meant.events, *own)
+    person = fold(meant.base, events, on=max(day, came_on), known_at=one.came_at)
     return Beginning(items=(person or meant.base).items, since=day)

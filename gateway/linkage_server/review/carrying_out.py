@@ -2,7 +2,8 @@
 
 Splits, links and merges freeze the wrong number first and wait until no copy of it is left at the intermediate server; then the
 addressee numbers and their changes go to the right person, the people thaw, and their copies are registered anew from the originals.
-Each step is one transaction with the decision's state in it. What no longer holds is voided: people stay as they are, frozen if they were.
+Each step is one transaction with the decision's state in it; a split is done once the intermediate server has been told of it.
+What no longer holds is voided: people stay as they are, frozen if they were.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.linkage_server.review.effects import Work
 from gateway.linkage_server.review.refolding import NumberTakenError
 from gateway.linkage_server.review.rehearsing import rehearse
 from gateway.linkage_server.review.store import Decision, InHistory
+from gateway.linkage_server.review.telling import tell_of_splits
 from gateway.linkage_server.tenant import Agency
 from storage.committer import Applied, Commit, commit_step
 from storage.fault_points import declare
@@ -51,6 +53,8 @@ async def _step(agency: Agency, one: Decision) -> bool:
             gone = await repointing.standing(agency, effects.given_up(one)) == 0
             return gone and await _apply(agency, one)
         case State.APPLIED:
+            if one.kind is Kind.SPLIT:
+                await tell_of_splits(agency, [one])
             return await _end(agency, one, State.DONE, Step.RECORD, None)
         case _:
             return False
@@ -77,8 +81,12 @@ async def _freeze_first(agency: Agency, one: Decision) -> bool:
 
 
 async def _apply(agency: Agency, one: Decision) -> bool:
-    """The effect itself, once: in one transaction with the decision's state."""
-    problem = await _take_change(agency, one) or (await rehearse(agency, one)).problem
+    """The effect itself, once: in one transaction with the decision's state.
+
+    A change that has been taken has had its effect: whatever comes since, its cancellation say, is another fact, and the decision stays as it was made.
+    """
+    took = await _take_change(agency, one)
+    problem = took if isinstance(took, No) else None if took else (await rehearse(agency, one)).problem
     APPLIED_STEP.before.reached()
     if problem is None:
         try:
@@ -87,9 +95,9 @@ async def _apply(agency: Agency, one: Decision) -> bool:
                 if await store.lock_decision(connection, agency.keys, one.id) != one:
                     return True
                 assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
-                taken = assessed.hold is not None and assessed.hold.change is not None
-                same = taken or one.state is State.WITHDRAWING or assessed.seen == one.seen
-                problem = assessed.problem or (None if same else No.CONTENT_CHANGED)
+                of_a_change = assessed.hold is not None and assessed.hold.change is not None
+                same = of_a_change or one.state is State.WITHDRAWING or assessed.seen == one.seen
+                problem = None if took else assessed.problem or (None if same else No.CONTENT_CHANGED)
                 if problem is None:
                     whole = replace(one, content=assessed.content)  # a number that was replaced meanwhile goes along
                     await effects.carry_out(
@@ -102,24 +110,27 @@ async def _apply(agency: Agency, one: Decision) -> bool:
     return problem is None or await _end(agency, one, State.VOIDED, Step.VOID, problem)
 
 
-async def _take_change(agency: Agency, one: Decision) -> No | None:
-    """A held change goes the way of every change, approved; its event key makes that happen once, also when we died after it."""
+async def _take_change(agency: Agency, one: Decision) -> No | bool:
+    """A held change goes the way of every change, approved; its event key makes that happen once, also when we died after it.
+
+    Whether it is in the history now, or why not; False for what is no change.
+    """
     if one.kind is not Kind.HOLD_LINK:
-        return None
+        return False
     async with agency.database.inside(agency.tenant) as connection:
         assessed = await assess(connection, agency.keys, one.kind, one.content, one.hold_id)
         hold = assessed.hold
         if hold is None or hold.change is None or hold.event_key is None:
-            return None
+            return False
         found = await store.change_in_history(connection, hold.id)
     if found is InHistory.TAKEN:
-        return None
+        return True
     problem = assessed.problem or (None if assessed.seen == one.seen else No.CONTENT_CHANGED)
     if problem is not None or found is InHistory.HELD_OF_ANOTHER:
         return problem or No.CHANGE_REFUSED
     [applied] = await people_flow.apply(agency, [hold.change], system=hold.system, approved={hold.event_key: one.id})
     reason = No(applied.reason) if applied.reason in frozenset(No) else No.CHANGE_REFUSED
-    return reason if applied.outcome in {ChangeOutcome.HELD, ChangeOutcome.REJECTED} else None
+    return reason if applied.outcome in {ChangeOutcome.HELD, ChangeOutcome.REJECTED} else True
 
 
 async def _end(agency: Agency, one: Decision, to: State, step: Step, reason: No | None) -> bool:

@@ -19,6 +19,7 @@ from gateway.linkage_server.people import store as people
 from gateway.linkage_server.people.state import NOTHING, Event, Says
 from gateway.linkage_server.people.state import Kind as EventKind
 from gateway.linkage_server.people.store import Held, NewEvent
+from gateway.linkage_server.pushes import store as pushes
 from gateway.linkage_server.review import store
 from gateway.linkage_server.review.beginning import beginning
 from gateway.linkage_server.review.decision import Content, Kind
@@ -189,7 +190,7 @@ async def _new_person_of_hold(work: Work, hold: Hold) -> int:
     else:
         [number] = await addressees.issue_numbers(work.connection, work.agency.keys, work.agency.marks, 1)
     sealed = work.agency.keys.seal_four_items(msgspec.json.encode(hold.row.four_items()), number)
-    person = (number, None, None, sealed, work.agency.today(), bool(migrated))
+    person = (number, None, None, sealed, hold.of_day, bool(migrated))
     await addressees.insert_persons(work.connection, [person])
     return number
 
@@ -205,13 +206,15 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     before, ended_on = known.get(hold.addressee_number, (None, None))
     concerned = [one for one in (before, number) if one is not None]
     await people.keep_bases(connection, concerned)
-    if before not in (None, number) and ended_on is None:
-        held = (await people.read_held(connection, work.agency.keys, concerned))[concerned[0]]
-        await _replay(work, held, number, [hold.pair])
+    if before is not None and before != number:
+        # they name an addressee number that means somebody else from now on
+        await pushes.supersede(connection, [before], work.agency.clock())
+        if ended_on is None:
+            await _take_along(work, hold.pair, before, number)
     if before == number:
         await people.undo_addressee_end(connection, hold.pair, work.decision.id)
     is_new = work.decision.kind is Kind.HOLD_KEEP
-    since = (work.agency.today(), work.agency.clock()) if is_new else None
+    since = (hold.of_day, work.agency.clock()) if is_new else None
     await store.put_addressee(connection, hold, number, since)
     says = Says(*row.four_items()) if work.content.items_go else NOTHING
     if work.content.number_goes:
@@ -222,6 +225,17 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     await _note(work, number, kind, pair=hold.pair)
     await _refold(work, concerned)
     return Given(number=says.individual_number, to=number) if says.individual_number else None
+
+
+async def _take_along(work: Work, pair: Pair, before: int, number: int) -> None:
+    """What was told under an addressee number that meant another person goes along, with the numbers whose place it took: its system says that they
+    mean one person.
+    """
+    held = (await people.read_held(work.connection, work.agency.keys, [before]))[before]
+    standing = (await store.read_standings(work.connection, [before]))[before]
+    pairs = standing.with_replaced([pair])
+    await _replay(work, held, number, pairs)
+    await repoint(work.connection, before, number, set(pairs) - {pair}, Repoints.SPLIT)
 
 
 # --- the history

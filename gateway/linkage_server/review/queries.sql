@@ -102,12 +102,13 @@ select count(*) from review_hold where state = 'open'
 
 -- name: hold_of_addressee
 -- What a system last sent about an addressee number and staff linked.
-select hold_id, sealed, held_at from review_hold
+select hold_id, sealed, held_at, effective_on from review_hold
 where business_system_id = $1 and addressee_number = $2 and state = 'linked' and subject = 'addressee' and sealed is not null
 order by held_at desc, hold_id desc limit 1
 
 -- name: close_hold
-update review_hold set state = $2, decided_at = $3 where hold_id = $1 and state = 'open'
+-- A change that was taken as approved, and taken back before its decision was through, was decided all the same.
+update review_hold set state = $2, decided_at = $3 where hold_id = $1 and state in ('open', 'cancelled')
 
 -- name: holds_to_forget
 -- Decided before $1. needed: the last row by which staff linked an addressee number.
@@ -150,6 +151,9 @@ where decision_id > $1 and ($2::text[] = '{}' or state = any($2::text[])) order 
 
 -- name: decisions_to_do
 select decision_id from review_decision where state in ('approved', 'withdrawing', 'applied') order by proposed_at, decision_id
+
+-- name: splits_done
+select * from review_decision where kind = 'split' and state = 'done' and decision_id > $1 order by decision_id limit $2
 
 -- name: open_about
 select decision_id from review_decision where subject = $1 and state in ('proposed', 'approved', 'withdrawing', 'applied')

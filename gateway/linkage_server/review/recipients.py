@@ -1,4 +1,7 @@
-"""提供先の報告: every agency that was given data under a number since a wrong link (SC-18), from the intermediate server's records (IF_TKM_90020)."""
+"""提供先の報告: every agency that was given data under a number since a wrong link (SC-18), from the intermediate server's records (IF_TKM_90020).
+
+What left before a merge left under the number of then, so those that were merged into the number are asked about too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, Final
 from evidence.canonical import timestamp
 from gateway.linkage_server.access.look_ups import Look, record_look_up
 from gateway.linkage_server.access.sight import Sight
+from gateway.linkage_server.people.before_merges import merged_into
 from storage.fault_points import declare
 from transport.channel import ChannelError
 
@@ -16,25 +20,38 @@ _CALLS: Final = 200
 
 
 async def report(sight: Sight, number: int, since: datetime) -> dict[str, Any]:
-    """`recipients` in the order of the records, `agencies` once each (委任元 too), `unreadable`: records that no longer say whose data it was.
+    """`recipients`, by the numbers under which data left and in the order of the records, `agencies` once each (委任元 too), `unreadable`: records that no
+    longer say whose data it was.
 
     Raises ChannelError: ask again, nothing was changed.
     """
+    agency = sight.agency
+    async with agency.database.inside(agency.tenant) as connection:
+        numbers = [number, *await merged_into(connection, number)]
+    found: list[dict[str, Any]] = []
+    unreadable = 0
+    for one in numbers:
+        given, unread = await _given(sight, f"{one:015d}", since)
+        found += given
+        unreadable = max(unreadable, unread)  # the same records each time: they are under no number
+    await record_look_up(sight, Look.RECIPIENTS, numbers)
+    agencies = sorted({str(one[name]) for one in found for name in ("inquirer", "inquirer_for") if one.get(name)})
+    return {"recipients": found, "agencies": agencies, "unreadable": unreadable}
+
+
+async def _given(sight: Sight, number: str, since: datetime) -> tuple[list[dict[str, Any]], int]:
+    """What left under one number, and how many records do not say whose it was."""
     outbound = sight.agency.outbound
-    wanted: dict[str, Any] = {"integrated_number": f"{number:015d}", "since": timestamp(since)}
+    wanted: dict[str, Any] = {"integrated_number": number, "since": timestamp(since)}
     found: list[dict[str, Any]] = []
     unreadable = 0
     for _ in range(_CALLS):
         [answer] = await outbound.ask_list(outbound.intermediate("recipients"), [wanted], step=SEND_RECIPIENTS)
         if not isinstance(answer.get("recipients"), list):
             raise ChannelError("peer_answer_malformed")
-        found += answer["recipients"]
+        found += [one | {"integrated_number": number} for one in answer["recipients"]]
         unreadable += int(answer.get("unreadable") or 0)
         if answer.get("next") is None:
-            break
+            return found, unreadable
         wanted |= {"after": answer["next"]}
-    else:
-        raise ChannelError("peer_answer_malformed")
-    await record_look_up(sight, Look.RECIPIENTS, [number])
-    agencies = sorted({str(one[name]) for one in found for name in ("inquirer", "inquirer_for") if one.get(name)})
-    return {"recipients": found, "agencies": agencies, "unreadable": unreadable}
+    raise ChannelError("peer_answer_malformed")

@@ -21,6 +21,7 @@ from keys.binding import bind
 from storage import sql
 from storage.committer import Statement, Write
 from storage.database import Connection
+from transport.clock import JST
 
 SQL: Final = sql.load("gateway.linkage_server.review")
 _PROPOSE: Final = Statement("put_decision", SQL["put_decision"])
@@ -71,7 +72,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Hold:
-    """What is held. `row`: of a load; `change`: of a change; the one that it is not is None, and both once the hold is forgotten (`forgotten_at`)."""
+    """What is held. `row`: of a load; `change`: of a change; the one that it is not is None, and both once the hold is forgotten (`forgotten_at`).
+
+    `of_day`: the day that what was sent is of.
+    """
 
     id: str
     system: str
@@ -80,6 +84,7 @@ class Hold:
     differing: tuple[str, ...]
     state: str
     held_at: datetime
+    of_day: date
     event_key: str | None
     row: Row | None
     change: Change | None
@@ -162,6 +167,11 @@ async def to_do(connection: Connection) -> list[str]:
     return [row["decision_id"] for row in await connection.fetch(SQL["decisions_to_do"])]
 
 
+async def splits_done(connection: Connection, keys: PersonalKeys, after: str, limit: int) -> list[Decision]:
+    """Splits that were carried out, in the order of their ids."""
+    return [_decision(row, keys) for row in await connection.fetch(SQL["splits_done"], after, limit)]
+
+
 async def page_of_decisions(
     connection: Connection, after: str, states: Collection[str], limit: int
 ) -> list[dict[str, Any]]:
@@ -215,6 +225,12 @@ def end(decision_id: str, to: State, *, staff: str, at: datetime, reason: str | 
     return Write(_END, (decision_id, to.value, staff, at, reason, " ".join(state.value for state in states)))
 
 
+def _day(row: Record) -> date:
+    """The day that held words are of; of rows that were held before that was kept, the one on which they came."""
+    kept: date | None = row["effective_on"]
+    return kept or row["held_at"].astimezone(JST).date()
+
+
 def _hold(row: Record, keys: PersonalKeys) -> Hold:
     opened = keys.open_for_review(row["sealed"], row["hold_id"]) if row["sealed"] is not None else None
     of_a_change = row["subject"] == "change"
@@ -226,6 +242,7 @@ def _hold(row: Record, keys: PersonalKeys) -> Hold:
         differing=tuple(row["differing"]),
         state=row["state"],
         held_at=row["held_at"],
+        of_day=_day(row),
         event_key=row["event_key"],
         row=ROW.decode(opened) if opened is not None and not of_a_change else None,
         change=_CHANGE.decode(opened) if opened is not None and of_a_change else None,
@@ -238,12 +255,10 @@ async def read_hold(connection: Connection, keys: PersonalKeys, hold_id: str) ->
     return _hold(row, keys) if row is not None else None
 
 
-async def row_that_was_linked(connection: Connection, keys: PersonalKeys, pair: Pair) -> tuple[Row, datetime] | None:
-    """What a system had sent when staff linked its addressee number, if they did, and when."""
+async def row_that_was_linked(connection: Connection, keys: PersonalKeys, pair: Pair) -> tuple[Row, date] | None:
+    """What a system had sent when staff linked its addressee number, if they did, and of which day."""
     row = await connection.fetchrow(SQL["hold_of_addressee"], *pair)
-    return (
-        (ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])), row["held_at"]) if row is not None else None
-    )
+    return (ROW.decode(keys.open_for_review(row["sealed"], row["hold_id"])), _day(row)) if row is not None else None
 
 
 async def page_of_holds(

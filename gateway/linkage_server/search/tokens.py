@@ -65,7 +65,11 @@ class Keys:
             (not self.birth_date or birth_date == self.birth_date)
             and (not self.name or fold_name(name).startswith(self.name))
             and (not self.kana or fold_kana(kana).startswith(self.kana))
-            and (not self.address or fold_address(address).startswith(self.address))
+            and (
+                not self.address
+                or fold_address(address).startswith(self.address)
+                or _whole(address).startswith(self.address)
+            )
         )
 
 
@@ -79,9 +83,14 @@ def fold_name(text: str) -> str:
 
 def fold_address(text: str) -> str:
     """Folded, without the prefecture: people write it or leave it out."""
-    folded = folding.fold(text, folding.ADDRESS).casefold()
+    folded = _whole(text)
     prefecture = _PREFECTURE.match(folded)
     return folded[prefecture.end() :] if prefecture else folded
+
+
+def _whole(address: str) -> str:
+    """Folded, with the prefecture: a part of its name is a prefix as well."""
+    return folding.fold(address, folding.ADDRESS).casefold()
 
 
 def keys_of(four_items: Sequence[str]) -> Keys:

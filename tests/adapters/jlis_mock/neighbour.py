@@ -26,7 +26,7 @@ from transport.tls import Identity
 
 @dataclass
 class Neighbours:
-    """What they hold and have seen. `dispositions`: what to answer to the next provisions, else `provided`; `busy_s`: how long each takes."""
+    """What they hold and have seen. `dispositions`: what to answer to the next provisions, else `provided`; `busy_s`: how long each takes, and each outcome."""
 
     signers: dict[str, Signer]
     codes: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class Neighbours:
     async def post_outcomes(self, request: web.Request) -> web.Response:
         items = (await _body(request))["items"]
         self.outcomes += items
+        await asyncio.sleep(self.busy_s)
         return _answer([{"received": True} for _ in items])
 
     async def post_provisions(self, request: web.Request) -> web.Response:

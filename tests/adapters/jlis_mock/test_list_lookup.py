@@ -17,7 +17,7 @@ from permission_lists.model import Term, parse
 from storage.reference_data import read_permission_texts
 from transport.register import ALWAYS, Agency, AssessedDays
 
-DOCUMENTS = [yaml.safe_load(text) for text in read_permission_texts()]
+DOCUMENTS = [yaml.load(text, Loader=yaml.CSafeLoader) for text in read_permission_texts()]
 LOOKUP = list_lookup.build(DOCUMENTS)
 LIST = parse(read_permission_texts())
 ROWS = sorted(LIST.rows)

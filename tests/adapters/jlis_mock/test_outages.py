@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapters.jlis_mock.dishonest import permit_claims
+from adapters.jlis_mock.interface import relay
 from tests.adapters.jlis_mock.surroundings import Surroundings, another_network
 from tests.adapters.jlis_mock.wishes import ACCOUNT, acquire, permitted
-from transport.channel import ChannelError, RefusedByPeerError
+from transport.channel import TIMEOUT_S, ChannelError, RefusedByPeerError
 from transport.clock import Clock
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+_LONG_S = 2.0
 EXPIRED = {"refused": {"reason": "permit_expired"}}
+
+
+@pytest.fixture
+def hanging(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The agencies take very long; the network's patience is short."""
+    monkeypatch.setattr(relay, "PATIENCE_S", 0.2, raising=False)
+    around.neighbours.busy_s = _LONG_S
+    yield
+    around.neighbours.busy_s = 0.0
 
 
 async def pass_redeem_by(around: Surroundings, token: str, seconds: int = 1) -> None:
@@ -44,6 +57,34 @@ async def test_what_was_presented_in_time_may_come_again_after_redeem_by(around:
     assert "retry" in await presented_again(around, signed, token)
     await pass_redeem_by(around, token)
     assert (await presented_again(around, signed, token)).keys() >= {"outcome", "sealed"}
+
+
+async def test_is_7_who_asks_is_told_of_a_provider_that_hangs_before_they_take_the_network_for_away(
+    around: Surroundings, hanging: None
+) -> None:
+    """Else the inquirer's circuit to the network opens, and nobody else is asked either."""
+    signed, token = await permitted(around)
+    async with asyncio.timeout(_LONG_S):
+        assert await presented_again(around, signed, token) == {"retry": "provider_unreachable"}
+    around.neighbours.busy_s = 0.0
+    assert (await presented_again(around, signed, token)).keys() >= {"outcome", "sealed"}
+
+
+async def test_is_7_who_delivers_is_told_of_an_inquirer_that_hangs_before_they_take_the_network_for_away(
+    around: Surroundings, hanging: None
+) -> None:
+    around.neighbours.busy_s, token = 0.0, (await permitted(around))[1]
+    claims = permit_claims(token)
+    around.neighbours.busy_s = _LONG_S
+    outcome = around.neighbours.outcome("naikaku", claims, b"", "not_provided")
+    late = {"permit_id": claims["permit_id"], **outcome}
+    async with asyncio.timeout(_LONG_S):
+        answers = await around.items("naikaku", f"{around.url}/late-outcomes", [late])
+    assert answers == [{"retry": "inquirer_unreachable"}]
+
+
+async def test_is_7_the_network_waits_for_an_agency_less_long_than_is_waited_for_it() -> None:
+    assert relay.PATIENCE_S < TIMEOUT_S
 
 
 async def test_the_first_inquiry_is_struck_as_often_as_it_comes_and_the_next_one_is_not(around: Surroundings) -> None:

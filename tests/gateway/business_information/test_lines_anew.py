@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.gateway.business_information.test_calls import CHILD, PARENT, change, look
 from tests.gateway.business_information.test_transfer import item, put_records, send, settled, states, until
-from tests.gateway.linkage_server.test_business_information import record
+from tests.gateway.linkage_server.test_business_information import ndjson, record
 from tests.support.change_files import change as person_change
 from tests.support.change_files import changes_csv, day
 from tests.support.resident_files import load, person, put, through
+from transport.clock import JST
 
 
 def ago(hours: float) -> str:
@@ -120,3 +123,24 @@ async def test_ls_2_3_who_looks_at_records_of_an_ended_addressee_number_is_on_re
     assert len({row["entry_id"] for row in about}) == len(about) == 3
     assert len({row["subject"] for row in about}) == 1
     assert about[0]["subject"]
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "told"), [(1, ["unchanged", "overtaken"]), (0, ["registered", ""]), (None, ["registered", ""])]
+)
+async def test_ls_2_2_a_file_is_of_its_day_and_a_call_of_when_it_comes(both, days_ago, told):
+    """Beside a call of the same day the later one counts; a file of the day before is overtaken by it, and one of no day is the last word."""
+    today = both.linkage.config.clock().astimezone(JST).date()
+    of = {} if days_ago is None else {"as_of": (today - timedelta(days=days_ago)).isoformat()}
+    by_file = ndjson([record(1, operation="change", items=item(1, "2222222"))])
+    async with both.standing(), both.served() as caller:
+        await load(both.spool, [person(1)])
+        await change(caller, [record(1)], "k1")
+        folder = put(both.spool, by_file, name="b.ndjson", count=1, channel="business-information", **of)
+        assert (await through(folder, "b.ndjson")).splitlines()[1].split(",")[1:3] == told
+        again = record(1, operation="change", items=item(1, "3333333"))
+        [answer] = (await change(caller, [again], "k2")).body["items"]
+        assert answer["outcome"] == "taken"
+        old = [again | {"items": item(1, "4444444"), "changed_at": ago(48)}]
+        [answer] = (await change(caller, old, "k3")).body["items"]
+        assert (answer["outcome"], answer["reason"]) == ("unchanged", "overtaken")

@@ -7,7 +7,7 @@ import pytest
 from gateway.intermediate_server.codes.states import MOVES, REPLACING, Ending, Event, State, move
 from gateway.linkage_server.code_requests.standing import Ground
 
-ENDS = {State.REPLACED, State.CANCELLED, State.EXPIRED}
+ENDS = {State.CANCELLED, State.EXPIRED}
 
 
 def test_every_state_is_reached_and_only_ends_have_no_way_out():

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.change_files import as_of, change, day, loaded, registering, take, with_juki
 from tests.support.resident_files import four_items, individual_number
+from tests.support.review_world import Desk, individual, row
 
 
 @pytest.fixture
@@ -141,3 +142,25 @@ async def test_a_record_that_was_taken_out_stays_out_whatever_happened_on_that_d
         "select p.state, p.state_since::text from person p join addressee a using (integrated_number) order by a.addressee_number"
     )
     assert [tuple(row) for row in rows] == states
+
+
+async def test_a_record_that_other_systems_hold_is_taken_out_by_two_people(reviewed_alone):
+    """kokuho's own registration was a mistake: the resident stays, with everybody else's."""
+    mine = row(77, individual_number=individual(1))
+    said = {name: text for name, text in mine.items() if name != "addressee_number"}
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await desk.number("juki", row(1, individual_number=individual(1)))
+        assert (await desk.change("kokuho", 77, "move_in", "m", **said))["outcome"] == "linked"
+        for system, nth in (("kokuho", 77), ("juki", 1)):
+            out = await desk.change(system, nth, "cancellation", "out")
+            assert (out["outcome"], out["reason"]) == ("held", "held_by_other_systems")
+        assert (await desk.searched(number))["state"] == "living"
+        holds = {one["business_system_id"]: one["hold_id"] for one in await desk.holds()}
+        assert (await desk.change("kokuho", 77, "addressee_end", "end"))["outcome"] == "applied"
+        again = await desk.change("juki", 1, "cancellation", "alone")
+        assert (again["outcome"], (await desk.searched(number))["state"]) == ("applied", "cancelled")
+        back = await desk.change("juki", 1, "cancellation", "back", cancels="alone")
+        assert (back["outcome"], (await desk.searched(number))["state"]) == ("applied", "living")
+        await desk.decided("holds/decide", hold_id=holds["kokuho"], action="link")
+        assert (await desk.searched(number))["state"] == "cancelled"

@@ -205,3 +205,25 @@ async def test_two_people_who_are_one_let_the_held_replacement_through(reviewed_
         )
     assert sent == {"kind": "addressee_end", "effective_on": day(), "replaced_by": "2"}
     assert [tuple(found) for found in addressees] == [("1", "ended", "2"), ("2", "held", None)]
+
+
+async def test_a_held_row_takes_the_number_along_whose_place_its_own_took(reviewed_alone):
+    """kokuho's 75 was linked wrongly, told an address, and became 77; then a row of 77 says who it is."""
+    other = row(2, individual_number=individual(2), name="架空　次郎")
+    async with reviewed_alone.linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        wrong = await desk.number("juki", row(1, individual_number=individual(1)))
+        assert await desk.number("kokuho", row(75, individual_number=individual(1))) == wrong
+        await desk.change("kokuho", 75, "address_change", "e1", address=NEW_ADDRESS)
+        await desk.change("kokuho", 75, "addressee_end", "e2", replaced_by="77")
+        right = await desk.number("juki", other)
+        [held] = await desk.register("kokuho", other | {"addressee_number": "77"})
+        assert (held["outcome"], held["reason"]) == ("held", "individual_number_differs")
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link")
+        assert [await desk.person_of("kokuho", nth) for nth in (75, 77)] == [right, right]
+        found = [(await desk.searched(number))["address"] for number in (wrong, right)]
+        assert found == [row(1)["address"], NEW_ADDRESS]
+        back = await desk.change("kokuho", 77, "cancellation", "c", cancels="e1")
+        assert (back["outcome"], back["reason"]) == ("applied", None)
+        assert (await desk.searched(right))["address"] == other["address"]

@@ -6,8 +6,19 @@ import json
 
 import pytest
 
-from tests.support.change_files import SYSTEM, as_of, change, changes_csv, day, loaded, registering, take, with_juki
-from tests.support.resident_files import put, through
+from tests.support.change_files import (
+    SYSTEM,
+    as_of,
+    change,
+    changes_csv,
+    day,
+    loaded,
+    registering,
+    send,
+    take,
+    with_juki,
+)
+from tests.support.resident_files import four_items, individual_number, put, through
 
 UNKNOWN = ("rejected", "addressee_unknown")
 APPLIED = ("applied", "")
@@ -80,3 +91,49 @@ async def test_a_line_that_is_judged_anew_is_compared_and_held_as_any_other(ward
         await take(ward, [registering("m", 7, "move_in", day(-5))], name="2.csv")
         assert await take(ward, rows, name="3.csv") == [APPLIED, ("held", "event_after_death")]
         assert (await as_of(caller, 7, day()))["state"] == "dead"
+
+
+async def test_a_death_before_what_somebody_did_since_is_looked_at_in_either_order(ward):
+    """Whose death it is may be somebody else's: this one has moved, and come back, since."""
+    rows = [
+        moved("a", 1, day(-2), "1-1"),
+        registering("b", 2, "move_in", day(-2)),
+        change("c", 3, "correction", day(-2), kana="モギ　テイセイ"),
+        change("x", 1, "cancellation", day(0), cancels="a"),
+    ]
+    deaths = [change(f"d{nth}", nth, "death", day(-4)) for nth in (1, 2, 3)]
+    async with ward.served() as caller:
+        await loaded(ward)
+        assert await take(ward, rows[:3], name="1.csv") == [APPLIED] * 3
+        held = ("held", "event_after_death")
+        assert await take(ward, deaths, name="2.csv") == [held, held, APPLIED]
+        assert [(await as_of(caller, nth, day()))["state"] for nth in (1, 2, 3)] == ["living", "living", "dead"]
+        again = change("e", 1, "death", day(-4))
+        assert await take(ward, [rows[3], again], name="3.csv") == [APPLIED, APPLIED]
+        assert (await as_of(caller, 1, day()))["state"] == "dead"
+
+
+async def test_a_registration_that_comes_late_changes_nothing_of_the_days_before_somebody_moved(ward):
+    """It says the address of today for a day on which another is held."""
+    known = registering("k", 11, "move_in", day(-5), **four_items(1), individual_number=individual_number(1))
+    new = "東京都世田谷区架空1-1"
+    async with ward.served() as caller:
+        await loaded(ward)
+        await take(ward, [moved("a", 1, day(-1), "1-1")], name="1.csv")
+        before = [(await as_of(caller, 1, day(on)))["address"] for on in (-5, -2, 0)]
+        assert await take(ward, [known | {"address": new}], name="2.csv") == [("held", "four_items_differ")]
+        assert [(await as_of(caller, 1, day(on)))["address"] for on in (-5, -2, 0)] == before
+        since = known | {"event_id": "l", "addressee_number": f"{12:010d}", "effective_on": day(-1), "address": new}
+        assert await take(ward, [since], name="3.csv") == [("linked", "")]
+        assert [(await as_of(caller, 12, day(on)))["address"] for on in (-5, -2, 0)] == before
+
+
+async def test_changes_of_one_day_count_in_the_order_in_which_they_came_whatever_day_their_file_is_of(ward):
+    async with ward.served() as caller:
+        await loaded(ward)
+        await send(caller, [moved("c1", 1, day(), "1-1")], key="k1")
+        by_file = [moved("f1", 1, day(), "2-2"), moved("f2", 2, day(), "2-2")]
+        assert await take(ward, by_file, name="f.csv", as_of=day(-5)) == [APPLIED, APPLIED]
+        await send(caller, [moved("c2", 2, day(), "1-1")], key="k2")
+        found = [(await as_of(caller, nth, day()))["address"] for nth in (1, 2)]
+    assert found == ["東京都世田谷区架空2-2", "東京都世田谷区架空1-1"]

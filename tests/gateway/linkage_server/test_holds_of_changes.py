@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+
+import aiohttp
+import pytest
+
 from tests.support.change_files import day
+from tests.support.linkage_world import Caller, start_process, write_role
 from tests.support.review_world import Desk, individual, row, said, until
 
 NUMBER, OTHER = individual(1), individual(2)
@@ -142,3 +149,46 @@ async def test_a_change_to_come_that_was_linked_counts_on_its_day_or_is_to_be_lo
         await linked(desk, again["hold_id"])
         last = await desk.searched(third)
         assert (last["name"], last["individual_number"]) == ("架空　若葉", OTHER)
+
+
+async def approved_and_killed(reviewed_alone, decision: dict) -> None:
+    """The server dies when the change has been taken and its decision is not through."""
+    world = reviewed_alone.linkage
+    write_role(world, {})
+    process = await start_process(world, "linkage.commit.review.applied.before")
+    dying = asyncio.ensure_future(process.wait())
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=world.context())) as client:
+        caller = Caller(world, client)
+        await caller.wait_until_there(dying)
+        with pytest.raises(aiohttp.ClientError):
+            await Desk(world=reviewed_alone, caller=caller).approve(decision)
+        assert await dying == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("days_to_come", "sent_again"), [(0, "unchanged"), (1, "waiting")])
+async def test_a_change_that_is_taken_back_before_its_decision_is_through_was_decided_all_the_same(
+    reviewed_alone, days_to_come, sent_again
+):
+    linkage = reviewed_alone.linkage
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        number = await desk.number("kokuho", row(77))
+        sent = said(name="架空　若葉") | {"effective_on": day(days_to_come)}
+        hold_id = await held(desk, "birth", "b1", "already_registered", **sent)
+        decision = await desk.propose("holds/decide", hold_id=hold_id, action="link")
+    await approved_and_killed(reviewed_alone, decision)
+    await linkage.rows("update review_decision set state = 'proposed'")  # it goes on when the cancellation has come
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        assert (await desk.change("kokuho", 77, "cancellation", "c", cancels="b1"))["outcome"] == "applied"
+        await linkage.rows("update review_decision set state = 'approved'")
+        ended = await desk.ended(decision)
+        assert (ended["approved_by"], ended["void_because"]) == ("b.mori", None)
+        assert [one["facts"]["step"] for one in await desk.reviewed(decision)] == ["propose", "approve", "record"]
+        shown = (await desk.say("holds/show", hold_id=decision["hold_id"])).body
+        assert (shown["state"], await desk.holds()) == ("linked", [])
+        events = [(one["kind"], one["status"]) for one in await desk.history("kokuho", 77)]
+        assert events == [("birth", "taken_back"), ("cancellation", "applied")]
+        again = await desk.change("kokuho", 77, "birth", "b1", **sent)
+        assert (again["outcome"], again["reason"]) == (sent_again, "already_known")
+        assert (await desk.searched(number))["name"] == "架空　花子"

@@ -70,8 +70,8 @@ def model(events: list[Event], on: date) -> tuple[str, str, State]:
         today = REGISTERED + timedelta(days=day)
         for one in sorted(events, key=lambda one: one.kind is Kind.DEATH):  # death comes last on its day
             gone = (
-                one.event_key in taken_back and one.kind is not Kind.CANCELLATION
-            )  # which the change is sent anew for
+                one.event_key in taken_back and one.cancels is None
+            )  # for what takes a change back, that is sent anew
             if one.effective_on != today or gone or today > on:
                 continue
             if one.kind is Kind.NAME_CHANGE and day >= 0:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from gateway.linkage_server.pushes import store
 from gateway.linkage_server.pushes.targets import UrlRefused, check_url, wait_s
-from tests.support.push_ward import ward_of
+from tests.support.push_ward import row, ward_of
 
 
 @pytest.fixture
@@ -84,3 +88,22 @@ def test_only_hosts_of_the_agencys_configuration_are_called(url, refused):
 def test_waits_double_and_end_at_an_hour():
     assert [wait_s(attempts, 5.0) for attempts in (1, 2, 3)] == [5.0, 10.0, 20.0]
     assert wait_s(50, 5.0) == 3_600.0
+
+
+async def test_a_turn_that_began_before_its_target_was_configured_anew_writes_nothing_for_the_old_one(ward):
+    await ward.load(row())
+    await ward.load(row("81"), client="sky2")
+    await ward.target(kind="folder", encoding="cp932")
+    await ward.change("name_change", name="𠮷野 花子")
+
+    async def given_up():
+        return (await ward.get("/v1/pushes/dead"))["items"]
+
+    (dead,) = await ward.until(given_up, "a push that was given up")
+    await ward.target(kind="folder", encoding="utf-8", state="off")
+    await ward.post("/v1/pushes/resend", {"staff": "s-1", "delivery_ids": [dead["delivery_id"]]})
+    async with ward.world.connected() as connection:
+        (target,) = await store.read_targets(connection, ward.keys, "sky2")
+        before = replace(target, encoding="cp932", configured_at=target.configured_at - timedelta(seconds=1))
+        assert await store.read_to_write(connection, before, 10) == []
+        assert [one.delivery_id for one in await store.read_to_write(connection, target, 10)] == [dead["delivery_id"]]

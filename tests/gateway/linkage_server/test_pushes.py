@@ -69,6 +69,18 @@ async def test_the_system_that_sent_a_change_does_not_get_it_back(ward):
     assert ward.file("kokuho") == []
 
 
+async def test_a_system_that_holds_the_person_by_two_numbers_gets_its_own_change_for_the_other_one(world):
+    """It may not know yet that the two are one person."""
+    async with ward_of(world) as ward:
+        await ward.load(row())
+        await ward.load(row("81"), row("82"), client="sky2")
+        await ward.target()
+        await ward.change(by="sky2", addressee_number="1", address="東京都世田谷区見本町9-9")
+        (push,) = await ward.pushed(1)
+    assert push["addressee_numbers"] == ["81", "82"]
+    assert push["items"]["address"] == "東京都世田谷区見本町9-9"
+
+
 async def test_a_change_of_its_own_beside_one_of_another_does_come(ward):
     await ward.target(state="off")
     await ward.change(by="sky2", address="東京都世田谷区見本町1-1")

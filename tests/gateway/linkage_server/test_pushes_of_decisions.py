@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from tests.support.push_ward import NUMBER, TOWN, row, ward_of
 from tests.support.review_world import SCOPES as REVIEW
-from tests.support.review_world import Desk
+from tests.support.review_world import Desk, individual
 
 
 def pushed_lines(ward, system):
@@ -98,3 +98,28 @@ async def test_what_was_written_before_a_freeze_does_not_leave_after_the_thaw(wo
         assert {one["items"]["address"] for one in ward.receiver.taken} == {f"{TOWN}5"}
         told = [change["kind"] for one in ward.receiver.taken for change in one["changes"]]
         assert told == ["address_change", "address_change"]
+
+
+async def test_what_was_written_before_a_held_row_went_to_another_person_does_not_leave_after_it(world):
+    """sky2 holds one person by two numbers; a push about both is tried and not taken, then a row of one of them is linked to who it is."""
+    await world.register("kokuho-care", system="kokuho", scopes=REVIEW)
+    other = {"individual_number": individual(9), "name": "架空 次郎", "kana": "カクウ ジロウ", "sex": "1"}
+    async with ward_of(world, push_attempts=50) as ward:
+        await ward.load(row())
+        await ward.load(row("81"), row("82"), client="sky2")
+        desk = Desk(world=SimpleNamespace(linkage=world), caller=ward.caller)
+        desk.tokens["juki"] = await ward.caller.token("kokuho-care")
+        right = await desk.number("juki", row("9", **other))
+        await ward.target()
+        ward.receiver.statuses = [500] * 50
+        await desk.change("juki", 1, "address_change", "written", address=f"{TOWN}4")
+        await ward.until(lambda: ward.receiver.got, "the first attempt")
+        [held] = await desk.register("sky2", row("82", **other))
+        assert held["outcome"] == "held"
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link", integrated_number=right)
+        tried, ward.receiver.statuses = {one["delivery"] for one in ward.receiver.got}, []
+        await ward.quiet()
+        taken = {(*one["addressee_numbers"], one["items"]["name"]) for one in ward.receiver.taken}
+    assert taken == {("81", row()["name"]), ("82", other["name"])}
+    assert tried.isdisjoint({one["delivery"] for one in ward.receiver.taken})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -153,3 +154,31 @@ async def test_staff_get_the_report_over_the_wire_and_the_look_is_on_record(revi
         looks = await reviewed_ward.linkage.rows("select body from log_entry where kind = 'persons.seen'")
         assert any(b'"look":"recipients"' in look["body"] for look in looks)
         assert all(number.encode() not in look["body"] for look in looks)
+
+
+async def test_who_was_given_data_under_a_number_that_was_merged_since_is_told_with_it(reviewed_ward):
+    """A wrong link is found after two merges; what had left before them left under the numbers of then."""
+    async with reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        first, second, last = [
+            await desk.number("juki", row(nth, individual_number=individual(nth))) for nth in (1, 2, 3)
+        ]
+        async with provider(reviewed_ward) as agency:
+            given = zip((last, first, second), ("koiki-rengo", "suginami", "tokyo"), strict=True)
+            await put(agency, *(entry(agency, nth, number=one, inquirer=to) for nth, (one, to) in enumerate(given)))
+        async with reviewed_ward.standing():
+            await desk.decided("links/merge", integrated_number=first, other_integrated_number=second)
+            await desk.decided("links/merge", integrated_number=second, other_integrated_number=last)
+            found = [
+                await desk.say("persons/recipients", integrated_number=one, since=timestamp(APRIL))
+                for one in (last, second)
+            ]
+        looks = await reviewed_ward.linkage.rows("select body from log_entry where kind = 'persons.seen' order by idx")
+    told = [{one["inquirer"]: one["integrated_number"] for one in answer.body["recipients"]} for answer in found]
+    assert told == [
+        {"koiki-rengo": last, "suginami": first, "tokyo": second},
+        {"suginami": first, "tokyo": second},
+    ]
+    assert found[0].body["agencies"] == ["koiki-rengo", "suginami", "tokyo"]
+    counts = [json.loads(look["body"])["facts"]["count"] for look in looks if b'"look":"recipients"' in look["body"]]
+    assert counts == [3, 2]

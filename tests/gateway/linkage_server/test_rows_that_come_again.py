@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
 
 from gateway.linkage_server.addressees.decide import Known, Ledger, Outcome, Registered, Surroundings, decide
 from gateway.linkage_server.addressees.rows import Row
+from tests.support.resident_files import load
 from tests.support.review_world import Desk, individual, row
 
 A, B = individual(1), individual(2)
@@ -76,3 +78,46 @@ async def test_what_was_decided_binds_when_what_the_row_said_is_forgotten(review
         desk = Desk(world=reviewed_alone, caller=caller)
         await desk.forgotten(hold["hold_id"])
         assert await told(desk, one) == [("unchanged", None)]
+
+
+def on_two_people() -> list[dict[str, str]]:
+    """Of one file: the row of the one whose number it is, and of another with the same number."""
+    owner, other = row(78, individual_number=A), row(77, individual_number=A, **OTHER)
+    return [owner | {"system": "kokuho"}, other | {"system": "kokuho"}]
+
+
+async def test_a_row_that_was_decided_does_not_count_in_the_rate_of_its_load(reviewed_alone):
+    """ADR 0103: the rate of a load is to find slips, and what two members of staff have decided is none."""
+    linkage = reviewed_alone.linkage
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await desk.number("juki", row(1, individual_number=A))
+        results = await load(linkage.config.spool, on_two_people(), name="1.csv")
+        assert [one[1:3] for one in results] == [["held", "number_on_two_people"]] * 2
+        for hold, action in zip(await desk.holds(), ("link", "keep_as_new"), strict=True):
+            await desk.decided("holds/decide", hold_id=hold["hold_id"], action=action)
+    async with linkage.served(load_limits={"setagaya": {"mismatch_rate": 0.5, "mismatch_floor": 0}}):
+        somebody = row(79, name="架空　次郎") | {"system": "kokuho"}
+        results = await load(linkage.config.spool, [*on_two_people(), somebody], name="2.csv")
+    assert [one[1] for one in results] == ["unchanged", "unchanged", "issued"]
+
+
+async def test_a_row_that_disagrees_in_two_ways_counts_once(reviewed_alone):
+    linkage = reviewed_alone.linkage
+    async with linkage.served(load_limits={"setagaya": {"mismatch_rate": 0.5, "mismatch_floor": 0}}) as caller:
+        await Desk(world=reviewed_alone, caller=caller).number("juki", row(1, individual_number=A))
+        with pytest.raises(AssertionError, match="mismatch_rate_over_limit"):
+            await load(linkage.config.spool, on_two_people())
+    reason = linkage.config.spool / "setagaya" / "kokuho" / "addressees" / "failed" / "people.csv.reason.json"
+    facts = {"rows": 2, "mismatches": 2, "four_items_differ": 1, "number_on_two_people": 1}
+    assert json.loads(reason.read_text())["facts"] == facts
+
+
+async def test_a_row_without_number_agrees_with_whom_staff_have_linked_it_to(desk):
+    """Its business system may not use numbers, or does not know this one; other items are looked at as ever."""
+    known, other = await desk.number("juki", row(1, individual_number=A)), await desk.number("kokuho", row(77))
+    await desk.decided("links/propose", integrated_number=other, other_integrated_number=known)
+    [again] = await desk.register("kokuho", row(77))
+    assert (again["outcome"], again["integrated_number"]) == ("unchanged", known)
+    assert await told(desk, row(77, **OTHER)) == [("held", "four_items_differ")]
+    assert await told(desk, row(77, individual_number=B)) == [("held", "individual_number_differs")]

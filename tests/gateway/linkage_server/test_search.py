@@ -93,6 +93,8 @@ PEOPLE = [
         ({"birth_date": "1980-04-01", "address": "世田谷区架空町一丁目"}, ["1", "3"]),
         ({"birth_date": "1980-04-01", "address": "世田谷区架空町一丁目９"}, ["3"]),
         ({"kana": "カクウ", "name": "架空 太郎", "birth_date": "1975-12-31", "address": AT_TOWN}, ["2"]),
+        ({"kana": "カクウ", "birth_date": "1980-04-01", "address": "東京"}, ["1"]),
+        ({"kana": "カクウ", "birth_date": "1980-04-01", "address": "神奈"}, []),
         ({"kana": "カクウ", "birth_date": "1980-04-02"}, []),
         ({"kana": "カクウ ジロウ", "birth_date": "1980-04-01"}, []),
         ({"addressee_number": "2"}, ["2"]),

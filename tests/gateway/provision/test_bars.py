@@ -36,6 +36,24 @@ async def test_a_barred_person_is_held_until_the_bar_is_lifted(world):
     assert await disposition(world, number) == "provided"
 
 
+@pytest.mark.parametrize(
+    "asked", [{"period": "2019-04-01/2020-03-31"}, {"period": "2020-04-01/2020-04-01"}, {"items": ["支給額"]}, {}]
+)
+async def test_sc_4_whatever_is_asked_of_a_barred_person_is_held_so_that_no_answer_tells_what_there_is(world, asked):
+    """A qualification from 1 April 2020: by the day since when somebody is insured here, it is known when they came."""
+    number, nothing = await insured(world), await world.person()
+    for one in (number, nothing):
+        bar = await world.bar(integrated_number=one)
+        question = world.question(one, **asked)
+        assert (await world.ask(question)).disposition == "held"
+        seen = await world.held(question.permit_id)
+        assert seen["ground"] == "person_barred"
+        assert await world.decide(question.permit_id, seen["content_hash"]) == {"released": True}
+        later = await world.later(question)
+        assert later.disposition == ("provided" if seen["would_leave"] else "not_provided")
+        await world.change_bar(bar["bar_id"], "lift")
+
+
 async def test_a_barred_inquirer_is_held_and_others_are_answered(world):
     number = await insured(world)
     bar = await world.bar("inquirer", inquirer=INQUIRER)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.support.copies import BENEFIT, QUALIFICATION, paid, premium, qualified
-from tests.support.provider_world import ProviderWorld
+from tests.support.provider_world import LIMITS, ProviderWorld
 
 YEAR_2021, YEAR_2022 = "2021-04-01/2022-03-31", "2022-04-01/2023-03-31"
 
@@ -53,6 +55,14 @@ async def test_the_day_after_the_last_is_not_met(world):
     await qualified(world, number, until="2022-09-30")
     answer = await world.ask(world.question(number, period="2022-09-30/2022-10-31"))
     assert answer.payload.kind == "none_in_period"
+
+
+async def test_a_qualification_that_was_over_on_the_first_of_all_days_loses_no_answer(world):
+    number, other = await world.person(), await world.person()
+    await qualified(world, number, until="0001-01-01")
+    await qualified(world, other)
+    assert await sets(world, other, YEAR_2022) == [QUALIFICATION]
+    assert (await world.ask(world.question(number, period=YEAR_2022))).payload.kind == "none_in_period"
 
 
 async def test_none_in_the_period_is_not_no_copy(world):
@@ -160,3 +170,22 @@ async def test_whoever_decides_on_a_held_provision_can_mark_it(world, approve):
     assert (await world.later(question)).outcome["non_disclosure"] is True
     found = await world.entries(question.asked.inquiry_number)
     assert [one.get("non_disclosure", False) for one in found] == [False, True]
+
+
+@pytest.mark.parametrize("ends", ["released", "rejected", "expired"])
+async def test_what_was_marked_when_it_was_held_is_marked_when_it_ends(world, ends):
+    """The record of the hold may be gone seven years later, a fiscal year before that of the end."""
+    number = await world.person()
+    await qualified(world, number, auto_response="barred")
+    bar = await world.bar(integrated_number=number, effect="non_disclosure")
+    question = world.question(number)
+    assert (await world.ask(question)).outcome["non_disclosure"] is True
+    await world.change_bar(bar["bar_id"], "lift")
+    if ends == "expired":
+        world.now += LIMITS.answer_within + timedelta(seconds=1)
+        await world.time_passes()
+    else:
+        seen = await world.held(question.permit_id)
+        await world.decide(question.permit_id, seen["content_hash"] if ends == "released" else "")
+    assert (await world.later(question)).outcome["non_disclosure"] is True
+    assert [one["non_disclosure"] for one in await world.entries(question.asked.inquiry_number)] == [True, True]

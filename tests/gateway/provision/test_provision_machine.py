@@ -129,7 +129,7 @@ class ProvisionMachine(RuleBasedStateMachine):
         found = self.touching(someone, askers)
         if any(bar.effect == "refuse" for bar in found):
             return "refused"
-        if any(bar.effect == "freeze" for bar in found):
+        if any(bar.number == someone.number for bar in found):
             return "held"
         if not someone.barred:
             return "not_provided"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from importlib import resources
 
@@ -138,3 +139,33 @@ async def test_the_flag_of_a_copy_of_which_nothing_was_asked_holds_nothing(world
     await paid(world, number, "2022-04-01", "2022-04-30", auto_response="barred")
     assert (await world.ask(world.question(number, items=["被保険者番号"]))).disposition == "provided"
     assert (await world.ask(world.question(number, items=["支給額", "被保険者番号"]))).disposition == "held"
+
+
+# --- delivery
+
+
+class AllAtOnce(Delivered):
+    """Answers nobody before so many have come."""
+
+    def __init__(self, many: int) -> None:
+        super().__init__()
+        self.wanted = asyncio.Barrier(many)
+
+    async def ask(self, message: dict) -> dict:
+        await self.wanted.wait()
+        return await super().ask(message)
+
+
+async def test_is_7_one_inquirer_that_hangs_holds_up_the_delivery_to_no_other(world):
+    await world.execute("update provision set push_at = null")
+    questions = []
+    for _ in range(3):
+        number = await insured(world, auto_response="barred")
+        questions.append(world.question(number))
+        assert (await world.ask(questions[-1])).disposition == "held"
+        await world.decide(questions[-1].permit_id)
+    found = AllAtOnce(len(questions))
+    object.__setattr__(world.agency, "late_outcomes", found)
+    async with asyncio.timeout(5):
+        assert await deadlines.push(world.agency, world.now) == 0
+    assert sorted(found.permits) == sorted(one.permit_id for one in questions)

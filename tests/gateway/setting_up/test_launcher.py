@@ -22,7 +22,7 @@ from gateway.__main__ import main
 from gateway.data_folder import DataFolder, FolderBusyError
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE
 from gateway.launcher import ROOT, Running
-from gateway.setting_up.ports import PortTakenError, check_untaken, free, from_topology
+from gateway.setting_up.ports import PortTakenError, check_untaken, free, from_topology, untaken
 from gateway.topology import shipped
 from storage.postgres import discard
 from tests.gateway.setting_up.test_set_up import again
@@ -240,6 +240,15 @@ def test_free_ports_are_all_different_and_an_offset_moves_all():
     found = [port for one in free(topology).values() for port in (one.port, one.metrics_port)]
     assert len(set(found)) == len(found)
     assert from_topology(topology, 100)["linkage"].port == from_topology(topology)["linkage"].port + 100
+
+
+def test_a_port_is_drawn_by_one_process_at_a_time_and_once():
+    ours = untaken(300)
+    script = "from gateway.setting_up.ports import untaken; print(*untaken(1000))"
+    drawn = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(drawn.stdout.split()) == 1_000
+    assert not set(ours) & set(map(int, drawn.stdout.split()))
+    assert not set(ours) & set(untaken(300))
 
 
 def test_serve_refuses_a_folder_that_was_not_set_up(tmp_path):

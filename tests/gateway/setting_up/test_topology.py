@@ -205,6 +205,13 @@ def test_options_that_servers_take_are_taken():
         ("affairs", "affairs: [{code: one, name: 事務, systems: [kokuho], individual_number: false, items: [name]}]"),
         ("file_layouts", "{}"),
         ("inquiry_codes", "affairs: []"),
+        (
+            "layouts",
+            (
+                'layouts: [{information: 就学援助, code: TM00000000099001, version: "0001", valid_from: 2020-04-01,'
+                " data_sets: [{name: 認定, items: [{name: 認定日, type: date}]}]}]"
+            ),
+        ),
     ],
 )
 def test_a_file_that_an_option_of_a_new_topology_names_must_be_there_and_right_before_anything_is_set_up(
