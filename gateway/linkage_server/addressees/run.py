@@ -123,7 +123,7 @@ async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Loa
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    as_of = date.fromisoformat(manifest.as_of) if manifest.as_of else agency.today()
+    as_of = manifest.day or agency.today()
     if as_of > agency.today():
         return Rejected(reason="as_of_in_the_future")
     reader = await asyncio.to_thread(_reader, agency, file, manifest, rights, as_of)
