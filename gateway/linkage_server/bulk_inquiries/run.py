@@ -120,6 +120,8 @@ async def _ask(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> Inq
     count = len(lines) - header_lines(form)
     if count > MOST_LINES:
         return Rejected(reason="too_many_lines")
+    if await store.name_in_use(agency, file.system, sha256, file.name):
+        return Rejected(reason="file_name_in_use")
     taken = await store.open_file(
         agency, file.system, sha256, name=file.name, form=form, encoding=encoding, lines=count
     )
