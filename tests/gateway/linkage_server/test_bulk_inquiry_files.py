@@ -22,6 +22,162 @@ from tests.support.bulk_world import (
 from tests.support.resident_files import load, person
 
 
+@pytest.fixture
+async def intermediate(world):
+    """An intermediate server that remembers, in a world whose register knows agencies; two hundred people are loaded by each test."""
+    await world.register(scopes=SCOPES)
+    return with_agencies(world)
+
+
+async def test_a_file_twice_is_asked_once_and_gives_the_same_bytes_under_both_names(world, intermediate):
+    lines = [request(nth) for nth in (1, 2, 9)] + ["x"]
+    async with world.served():
+        await load(world.config.spool, [person(1), person(2)])
+        folder = send(world, file_of(lines), "a.dat", count=4)
+        first = await result_bytes(folder, "a.dat")
+        send(world, file_of(lines), "b.dat", count=4)
+        second = await result_bytes(folder, "b.dat")
+    assert first == second
+    assert set(intermediate.sent.values()) == {1}
+    assert len(await world.rows("select 1 from log_entry where kind = 'inquiry.refused'")) == 1
+
+
+async def test_the_same_file_under_two_names_at_once_is_asked_once(world, intermediate):
+    data = file_of([request(nth) for nth in range(1, 41)])
+    async with world.served():
+        await load(world.config.spool, [person(nth) for nth in range(1, 41)])
+        folder = send(world, data, "a.dat", count=40)
+        send(world, data, "b.dat", count=40)
+        results = {await result_bytes(folder, name) for name in ("a.dat", "b.dat")}
+    assert len(results) == 1
+    assert set(intermediate.sent.values()) == {1}
+
+
+async def test_another_file_under_the_same_name_waits_until_the_first_is_through(world, intermediate):
+    """The first waits for its open line; neither takes the other's manifest, data or result."""
+    intermediate.says = lambda _item: said("held", "held")
+    first, second = file_of([request(1)]), file_of([request(2)])
+    async with world.served(inquiry_file_patience_s=60):
+        await load(world.config.spool, [person(1), person(2)])
+        folder = send(world, first, "a.dat", count=1)
+        while not await world.rows("select 1 from inquiry_file where asked_at is not null"):
+            await asyncio.sleep(0.02)
+        send(world, second, "a.dat", count=1)
+        await asyncio.sleep(1)
+        intermediate.ends = lambda answer: answer | answered()
+        result = folder / "done" / "a.dat.result.csv"
+        found = [rows(await until_there(result))]
+        for _ in range(500):
+            if (latest := rows(result.read_bytes())) != found[-1]:
+                found.append(latest)
+                break
+            await asyncio.sleep(0.02)
+        for _ in range(100):
+            if not list((folder / "work").iterdir()):
+                break
+            await asyncio.sleep(0.02)
+        states = {row["state"] for row in await world.rows("select state from inquiry_file")}
+    assert [[row[1] for row in one] for one in found] == [["000000000000001"], ["000000000000002"]]
+    assert list((folder / "failed").iterdir()) == []
+    assert "asking" not in states
+
+
+async def test_what_is_held_comes_with_a_supplement_and_the_result_stays_as_it_was(world, intermediate):
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served():
+        await load(world.config.spool, [person(1), person(2)])
+        folder = send(world, file_of([request(1), request(2)]), "a.dat", count=2)
+        first = await result_bytes(folder, "a.dat")
+        intermediate.ends = lambda answer: answer | answered() if answer["inquiry_number"].endswith("0") else answer
+        one = rows(await until_there(folder / "done" / "a.dat.supplement-1.csv"))
+        intermediate.ends = lambda answer: (
+            answer | (said("aborted", "aborted", "deadline_passed") if answer["state"] == "held" else {})
+        )
+        two = rows(await until_there(folder / "done" / "a.dat.supplement-2.csv"))
+        again = await until_there(folder / "done" / "a.supplement-2.again.dat")
+        send(world, file_of([request(1), request(2)]), "b.dat", count=2)
+        second = await result_bytes(folder, "b.dat")
+    assert [row[19] for row in rows(first)] == ["held", "held"]
+    assert second == first
+    assert [(row[1], row[19]) for row in one] == [("000000000000001", "answered")]
+    assert [(row[1], row[19]) for row in two] == [("000000000000002", "timed_out")]
+    assert again == file_of([request(2, requested_at="20230601090000001")])
+    assert [row["state"] for row in await world.rows("select state from inquiry_file")] == ["settled"]
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "reason"),
+    [
+        (b"nothing of it is a line\r\n", 1, "form_unknown"),
+        (file_of([request(1)]) * 10_001, 10_001, "too_many_lines"),
+        (file_of([request(1)]), 2, "count_differs"),
+    ],
+    ids=["form", "lines", "count"],
+)
+async def test_a_file_that_is_none_is_refused_as_a_whole(world, intermediate, data, count, reason):
+    async with world.served():
+        folder = send(world, data, "a.dat", count=count)
+        with pytest.raises(AssertionError, match=reason):
+            await result_bytes(folder, "a.dat")
+    assert intermediate.sent == {}
+
+
+async def test_a_system_without_the_scope_sends_no_files(world):
+    with_agencies(world)
+    async with world.served():
+        folder = send(world, file_of([request(1)]), "a.dat", count=1)
+        with pytest.raises(AssertionError, match="scope_missing"):
+            await result_bytes(folder, "a.dat")
+
+
+async def allowed(world, state):
+    await world.rows("update oauth_client set state = $1", state)
+
+
+async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_more_and_goes_on_when_it_may(
+    world, intermediate
+):
+    data = file_of([request(nth) for nth in range(1, 11)])
+
+    def says(_item):
+        if len(intermediate.numbers) == 2:
+            intermediate.away.add("inquiries")
+        return answered()
+
+    intermediate.says = says
+    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1):
+        await load(world.config.spool, [person(nth) for nth in range(1, 11)])
+        folder = send(world, data, "a.dat", count=10)
+        while not intermediate.away:
+            await asyncio.sleep(0.02)
+        await allowed(world, "suspended")
+        intermediate.away.clear()
+        intermediate.says = lambda _item: answered()
+        with pytest.raises(AssertionError, match="scope_missing"):
+            await result_bytes(folder, "a.dat")
+        assert len(intermediate.sent) <= 4
+        await allowed(world, "active")
+        send(world, data, "b.dat", count=10)
+        found = rows(await result_bytes(folder, "b.dat"))
+    assert [row[19] for row in found] == ["answered"] * 10
+    assert len(intermediate.numbers) == 10
+
+
+async def test_a_suspended_system_is_brought_no_supplement_until_it_may_have_it(world, intermediate):
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served():
+        await load(world.config.spool, [person(1)])
+        folder = send(world, file_of([request(1)]), "a.dat", count=1)
+        await result_bytes(folder, "a.dat")
+        await allowed(world, "suspended")
+        intermediate.ends = lambda answer: answer | answered()
+        supplement = folder / "done" / "a.dat.supplement-1.csv"
+        await asyncio.sleep(1)
+        assert not supplement.exists()
+        await allowed(world, "active")
+        assert rows(await until_there(supplement))[0][19] == "answered"
+
+
 async def test_a_name_stands_for_one_file_until_its_last_supplement_is_there(world, intermediate):
     """Another file's supplement would lie over this one's, and that is written once."""
     intermediate.says = lambda _item: said("held", "held")
