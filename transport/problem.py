@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from storage.database import IN_EACH_OTHERS_WAY, NUL_IN_TEXT, CommitUnknownError, StorageUnavailableError
+from storage.database import ASK_AGAIN, NUL_IN_TEXT, CommitUnknownError
 from storage.keepers import KeyStoreError
 
 _LOG = structlog.get_logger()
@@ -49,7 +49,7 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
                 "outcome_unknown",
                 "The database did not say whether this was written: it may have been done. Look at it first, or ask again with the same bytes.",
             )
-        case _ if isinstance(error, (StorageUnavailableError, *IN_EACH_OTHERS_WAY)):
+        case _ if isinstance(error, ASK_AGAIN):
             return ProblemError(
                 503,
                 "storage_unavailable",

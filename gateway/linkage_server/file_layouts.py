@@ -69,9 +69,8 @@ class _Layout(msgspec.Struct, forbid_unknown_fields=True):
 def parse_file_layouts(text: str) -> dict[str, FixedLayout]:
     """Channel → layout. Raises FileLayoutsError."""
     try:
-        yaml_depth.check(text)
-        read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), dict[str, _Layout])
-    except (yaml.YAMLError, ValueError):  # of no such form, or a day that there is not
+        read = msgspec.convert(yaml_depth.load(text), dict[str, _Layout])
+    except (yaml.YAMLError, msgspec.ValidationError):
         raise FileLayoutsError(
             "not a map of channels to {unit, separator, fields: [{name, width, fill}]}; see file_layouts.yaml"
         ) from None
