@@ -38,6 +38,7 @@ from gateway.batch import spool
 from gateway.batch.run import SpoolChannel, run_file
 from gateway.launcher import Running
 from gateway.linkage_server.addressees import run as addressee_files
+from gateway.linkage_server.addressees import store
 from gateway.linkage_server.affairs import read_affairs
 from gateway.linkage_server.outbound import SEND_FOUR_ITEMS, Outbound
 from gateway.linkage_server.personal_keys import PersonalKeys
@@ -59,25 +60,7 @@ from transport import channel, tls
 
 SCHEMA = "a_bench_linkage"
 PASSWORD = secrets.token_hex(8)
-TABLES = {
-    "person": (
-        "integrated_number",
-        "individual_number_index",
-        "individual_number_sealed",
-        "four_items_sealed",
-        "registered_on",
-        "migrated",
-    ),
-    "addressee": (
-        "business_system_id",
-        "addressee_number",
-        "integrated_number",
-        "resident_kind",
-        "intake_id",
-        "known_since",
-        "came_at",
-    ),
-}
+TABLES = {"person": store.PERSON_COLUMNS, "addressee": store.ADDRESSEE_COLUMNS}
 HEADER = "system,addressee_number,individual_number,name,kana,sex,birth_date,address,resident_kind"
 ASKED_AT_ONCE = 4
 LIST = 1_000

@@ -22,8 +22,11 @@ from benchmarks.machine import Watch, quantile, thrown_away
 from codebook.identifiers import new_sortable_id
 from gateway.demonstration.callers import Staff
 from gateway.demonstration.stage import Stage
+from gateway.intermediate_server.provision import grounds
 from gateway.launcher import Running
 from gateway.topology import parse
+from keys.ring import Keyring
+from permission_lists.barring import HoldGround
 from storage.database import Database
 from storage.migrations import create_database
 from storage.sql import load
@@ -41,25 +44,28 @@ roles:
 """
 COLUMNS = (
     "permit_id", "inquiry_number", "inquirer", "basis", "item", "information", "items", "list_digest", "state", "exchange_digest", "permit",
-    "request", "public_key", "integrated_number", "ground", "outcome", "signature", "received_at", "answer_by",
+    "request", "public_key", "integrated_number", "ground_sealed", "outcome", "signature", "received_at", "answer_by",
 )  # fmt: skip
 
 
-def row(nth: int, now: datetime) -> tuple[Any, ...]:
+def row(ring: Keyring, nth: int, now: datetime) -> tuple[Any, ...]:
     """One held provision; permit, request and outcome are as long as real ones."""
     permit_id, number = (new_sortable_id(prefix, nth, secrets.token_bytes(10)) for prefix in "KQ")
     return (
         permit_id, number, "suginami", "beppyo2-2022", "27", "医療保険給付関係情報", "", "0" * 64, "held", secrets.token_bytes(32), "p" * 1300,
-        b"r" * 400, b"k" * 1216, f"{nth:015d}", "person_barred", b"o" * 500, b"s" * 64, now, now + timedelta(days=2, seconds=nth),
+        b"r" * 400, b"k" * 1216, f"{nth:015d}", grounds.seal(ring, AGENCY, permit_id, HoldGround.PERSON_BARRED), b"o" * 500, b"s" * 64, now, now + timedelta(days=2, seconds=nth),
     )  # fmt: skip
 
 
-async def fill(dsn: str, count: int) -> None:
-    admin = await asyncpg.connect(dsn)
+async def fill(running: Running, count: int) -> None:
+    ring = running.role("intermediate").open_keys(AGENCY).ring
+    admin = await asyncpg.connect(await create_database(running.admin_dsn))
     try:
         await admin.execute("select set_config('search_path', $1, false)", TENANT)
         now = Clock()()
-        await admin.copy_records_to_table("provision", records=[row(nth, now) for nth in range(count)], columns=COLUMNS)
+        await admin.copy_records_to_table(
+            "provision", records=[row(ring, nth, now) for nth in range(count)], columns=COLUMNS
+        )
         await admin.execute("analyze provision")
     finally:
         await admin.close()
@@ -75,11 +81,11 @@ async def timed(call: Callable[[], Awaitable[object]], calls: int) -> list[float
 
 
 async def measure(running: Running, count: int, calls: int) -> None:
-    await fill(await create_database(running.admin_dsn), count)
+    await fill(running, count)
     query = load("gateway.intermediate_server.provision", "queries.sql")["held"]
     database = await Database.open(running.role("intermediate").dsn, connections=1)
 
-    whole_list = (datetime(1, 1, 2, tzinfo=UTC), "", count, False)
+    whole_list = (datetime(1, 1, 2, tzinfo=UTC), "", count, False, ["*/*"])
 
     async def bare() -> None:
         async with database.inside(TENANT) as connection:

@@ -6,7 +6,7 @@ aliases of aliases stand for 10⁹ values, which whoever quotes or compares one 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -22,6 +22,15 @@ class TooDeepError(yaml.MarkedYAMLError):
     def __init__(self, line: int) -> None:
         super().__init__(problem="too deep", problem_mark=yaml.Mark("", 0, line - 1, 0, None, 0))
         self.line = line
+
+
+def load(text: str) -> Any:
+    """What a text says. Raises yaml.YAMLError, also for a value that looks like a day and is none."""
+    check(text)
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except ValueError:
+        raise yaml.YAMLError("a value that looks like a day or a number and is none") from None
 
 
 def check(text: str) -> None:

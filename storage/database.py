@@ -45,6 +45,7 @@ NUL_IN_TEXT: Final = (asyncpg.CharacterNotInRepertoireError, asyncpg.Untranslata
 
 IN_EACH_OTHERS_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Others held for too long what a statement needs: nothing was done, and the same may be asked again."""
+ASK_AGAIN: Final = (StorageUnavailableError, *IN_EACH_OTHERS_WAY)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from storage.database import IN_EACH_OTHERS_WAY, NUL_IN_TEXT, StorageUnavailableError
+from storage.database import ASK_AGAIN, NUL_IN_TEXT
 from storage.keepers import KeyStoreError
 
 _LOG = structlog.get_logger()
@@ -43,7 +43,7 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
     match error:
         case ProblemError():
             return error
-        case _ if isinstance(error, (StorageUnavailableError, *IN_EACH_OTHERS_WAY)):
+        case _ if isinstance(error, ASK_AGAIN):
             return ProblemError(
                 503,
                 "storage_unavailable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -14,7 +15,7 @@ from adapters.sky2.seals import Seals
 from keys.ring import Keyring
 from storage import sql
 from storage.committer import Write, commit_step
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.fault_points import declare
 from storage.resealing.job import SETTLE_S, SHARE, Put, Resealing
 from storage.resealing.rows import TableRows
@@ -110,16 +111,8 @@ def resealing_of(config: RoleConfig, agency: str, database: Database, seals: Sea
         database=database,
         ring=ring,
         rows=[
-            TableRows(
-                name=name,
-                purpose=purpose,
-                first=first,
-                page=_SQL[f"page_of_{name}"],
-                write=_SQL[f"write_{name}"],
-                count=_SQL[f"count_{name}"],
-                renew=_bound(renew, seals),
-                database=database,
-                tenant=tenant,
+            TableRows.named(
+                name, _SQL, partial(renew, seals), purpose=purpose, first=first, database=database, tenant=tenant
             )
             for purpose, columns in _COLUMNS.items()
             for name, first, renew in columns
@@ -133,20 +126,14 @@ def resealing_of(config: RoleConfig, agency: str, database: Database, seals: Sea
     )
 
 
-def _bound(renew: Renew, seals: Seals) -> Callable[[asyncpg.Record], tuple[Any, ...]]:
-    return lambda row: renew(seals, row)
-
-
 def _put(database: Database, tenant: str) -> Put:
     """There is no evidence log here: the row of the job says that it began and ended."""
 
     async def put(write: Write, _said: Mapping[str, str | int]) -> None:
         _RESEALED.before.reached()
-        try:
+        with as_away("the job of sealing anew could not be written"):
             async with database.inside(tenant) as connection:
                 await connection.execute(write.statement.text, *([value] for value in write.row))
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the job of sealing anew could not be written") from None
         _RESEALED.after.reached()
 
     return put

@@ -29,10 +29,10 @@ _SAID_FACTS: Final = ("function", "file", "office", "terminal")
 _LEFT: Final = frozenset({EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value})
 _NO_CLIENT: Final = "読むクライアントがない。sekisho clients add --grant log:read (no client with log:read)"
 _ANALYSED: Final = "staff.analyse"
-ASKED: Final = (
+_OF_ENTRY: Final = (
     "kind", "list_digest", "inquirer", "provider", "inquirer_for", "provider_for", "basis", "item", "information", "reason",
-    "permit_id",
 )  # fmt: skip
+ASKED: Final = (*_OF_ENTRY, "permit_id")
 Question = tuple[str, ...]
 """The hour, then what `ASKED` names; empty where the entry has none, and the permit where the answer does not go by its day."""
 
@@ -195,6 +195,5 @@ def _read_exchange(said: Said, place: str, entry: Mapping[str, Any]) -> None:
     if kind == EntryKind.PERMIT_ISSUED:
         said.issued[permit_id] = hour
     if kind in JUDGING and entry.get("list_digest"):
-        *asked, _ = ASKED
         by_permit = permit_id if kind.startswith(OF_PROVIDER) else ""
-        said.asked.setdefault((hour, *(str(entry.get(name) or "") for name in asked), by_permit), place)
+        said.asked.setdefault((hour, *(str(entry.get(name) or "") for name in _OF_ENTRY), by_permit), place)

@@ -40,6 +40,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     form: str = CSV
     as_of: str = ""
 
+    @property
+    def day(self) -> date | None:
+        """The day of `as_of`, which was checked when the manifest was read."""
+        return date.fromisoformat(self.as_of) if self.as_of else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadManifest:

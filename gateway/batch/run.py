@@ -20,7 +20,7 @@ from prometheus_client import Counter, Gauge
 from gateway.batch import spool
 from gateway.batch.manifest import FIXED_WIDTH, BadManifest, Manifest, check_file, read_manifest
 from gateway.batch.spool import NameRule, SpoolFile
-from storage.database import IN_EACH_OTHERS_WAY, StorageUnavailableError
+from storage.database import ASK_AGAIN
 from transport.channel import ChannelError
 from transport.problem import ProblemError
 
@@ -83,7 +83,7 @@ async def take(file: SpoolFile, channel: SpoolChannel) -> bool:
     """Take one claimed file to its end; False when a neighbour or the database is away and it has to wait. What breaks us fails the file alone."""
     try:
         reason = await run_file(file, channel)
-    except (StorageUnavailableError, ChannelError, ProblemError, *IN_EACH_OTHERS_WAY) as failure:
+    except (*ASK_AGAIN, ChannelError, ProblemError) as failure:
         _LOG.warning(
             "spool:file:waits",
             agency=file.agency,

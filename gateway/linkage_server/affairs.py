@@ -82,16 +82,15 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_affairs(text: str) -> Affairs:
     """A file of affairs. Raises AffairsError: which line or which entry, and what is wrong with it."""
     try:
-        yaml_depth.check(text)
-        read = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), _File)
+        read = msgspec.convert(yaml_depth.load(text), _File)
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 0
         raise AffairsError(f"the file of affairs is not YAML: line {line}") from None
+    except yaml.YAMLError:
+        raise AffairsError("the file of affairs is not YAML") from None
     except msgspec.ValidationError as failure:
         # a configuration file of the agency: what msgspec says of it names places and types, nobody's data
         raise AffairsError(f"the file of affairs: {failure}") from None
-    except (yaml.YAMLError, ValueError):  # ValueError: a day that there is not
-        raise AffairsError("the file of affairs is not YAML") from None
     affairs: dict[str, Affair] = {}
     for written in read.affairs:
         if written.code in affairs:

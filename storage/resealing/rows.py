@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -28,6 +28,8 @@ class Stretch:
     unreadable: int
 
 
+Renew = Callable[[asyncpg.Record], tuple[Any, ...]]
+"""What a row says, opened and sealed anew: the values that its `write` takes."""
 Advance = Callable[[Connection, Stretch], Awaitable[None]]
 """Writes how far it went, in the transaction of the stretch."""
 
@@ -63,9 +65,34 @@ class TableRows:
     page: str
     write: str
     count: str
-    renew: Callable[[asyncpg.Record], tuple[Any, ...]]
+    renew: Renew
     database: Database
     tenant: str
+
+    @classmethod
+    def named(
+        cls,
+        name: str,
+        statements: Mapping[str, str],
+        renew: Renew,
+        *,
+        purpose: str,
+        first: str,
+        database: Database,
+        tenant: str,
+    ) -> TableRows:
+        """By the name of its statements: `page_of_…`, `write_…`, `count_…`."""
+        return cls(
+            name=name,
+            purpose=purpose,
+            first=first,
+            page=statements[f"page_of_{name}"],
+            write=statements[f"write_{name}"],
+            count=statements[f"count_{name}"],
+            renew=renew,
+            database=database,
+            tenant=tenant,
+        )
 
     async def others(self, connection: Connection, version: int) -> int:
         return int(await connection.fetchval(self.count, version, OTHERS, timeout=_COUNT_S))
@@ -82,9 +109,7 @@ class TableRows:
         return stretch
 
 
-async def renewable(
-    rows: Sequence[asyncpg.Record], renew: Callable[[asyncpg.Record], tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
+async def renewable(rows: Sequence[asyncpg.Record], renew: Renew) -> list[tuple[Any, ...]]:
     """What can be opened, sealed anew; a row that somebody has changed, or whose key is gone, stays as it is."""
     found = []
     async for row in with_turns(rows):

@@ -45,6 +45,11 @@ def row(addressee: int | str, **changes: str) -> dict[str, str]:
     return base | changes
 
 
+def said(**changes: str) -> dict[str, str]:
+    """What a move-in or birth says: a row without whose it is."""
+    return {name: text for name, text in row(0, **changes).items() if name != "addressee_number"}
+
+
 async def with_clients(world: ReplicaWorld) -> ReplicaWorld:
     for system in SYSTEMS:
         await world.linkage.register(system, system=system, scopes=SCOPES)

@@ -16,17 +16,10 @@ from partner.example import ask
 from partner.inquiring import ends_line
 from partner.providing import Provider
 from storage import durable_file
-from synthetic.business import MEDICAL_INSURANCE
 from tests.support.partner_world import NETWORK, conformance, connected, free_port, number_given_out, run_against
 from tests.support.wrong_providers import forgetting
+from tests.system.test_partner import QUESTION
 
-QUESTION = {
-    "provider": WARD,
-    "basis": "beppyo2-2022",
-    "item": "3",
-    "information": MEDICAL_INSURANCE,
-    "items": ["被保険者番号"],
-}
 OF_UNASSESSED = {check.id for check in (*checks.DOOR, by_list.OWN_ASSESSMENT, *taking.CHECKS)}
 
 

@@ -35,6 +35,7 @@ from keys import labels
 from keys.binding import bind
 from storage import sql
 from storage.committer import Commit, Statement, Write, commit_step
+from storage.resealing.job import rest_s
 from storage.turns import with_turns
 from transport.channel import ChannelError
 
@@ -45,7 +46,8 @@ _ADVANCE: Final = Statement("advance_renewal", _SQL["advance_renewal"])
 _SETTLE: Final = Statement("settle_renewal", _SQL["settle_renewal"])
 _RENEWED: Final = commit_step("intermediate", "codes.renewed")
 _SETTLED: Final = commit_step("intermediate", "codes.epoch_settled")
-BATCH: Final = 256
+BATCH: Final = 64
+"""Codes at a time: a longer batch is one that an inquiry beside it waits for."""
 FAILURES: Final = Counter("sekisho_code_renewal_failures", "Turns of the renewal of codes that failed", ["reason"])
 
 
@@ -102,7 +104,7 @@ async def _told(agency: HostedAgency) -> int:
 
 
 async def _renew_all(agency: HostedAgency, epoch: int) -> None:
-    """Batch after batch until nothing is left; as much time as each took is left to the traffic."""
+    """Batch after batch until nothing is left; after each the traffic has the time to itself, as beside rows that are sealed anew (`reseal_share`)."""
     loop = asyncio.get_running_loop()
     while True:
         begun = loop.time()
@@ -111,7 +113,7 @@ async def _renew_all(agency: HostedAgency, epoch: int) -> None:
         if not rows:
             return
         await _renew(agency, rows, epoch)
-        await asyncio.sleep(loop.time() - begun)
+        await asyncio.sleep(rest_s(loop.time() - begun, agency.limits.reseal_share))
 
 
 async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> None:

@@ -7,6 +7,7 @@ A code and the index that finds it are made anew together, and so is a relation 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from asyncpg import Record
@@ -95,14 +96,12 @@ def resealing_of(agency: HostedAgency) -> Resealing:
 
 
 def _rows(agency: HostedAgency, purpose: str, name: str, renew: Renew) -> TableRows:
-    return TableRows(
-        name=name,
+    return TableRows.named(
+        name,
+        _SQL,
+        partial(renew, agency),
         purpose=purpose,
         first="",
-        page=_SQL[f"page_of_{name}"],
-        write=_SQL[f"write_{name}"],
-        count=_SQL[f"count_{name}"],
-        renew=lambda row: renew(agency, row),
         database=agency.database,
         tenant=agency.tenant,
     )

@@ -127,7 +127,7 @@ async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Loa
         migrates = await admit(agency, file.system, "integrated-numbers", "migrate")
         if isinstance(migrates, Rejected):
             return migrates
-    as_of = date.fromisoformat(manifest.as_of) if manifest.as_of else agency.today()
+    as_of = manifest.day or agency.today()
     if as_of > agency.today():
         return Rejected(reason="as_of_in_the_future")
     return _Load(

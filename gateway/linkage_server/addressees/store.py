@@ -19,7 +19,7 @@ from storage.database import Connection
 from storage.marks import Marks
 
 _SQL = sql.load("gateway.linkage_server.addressees")
-_PERSON = (
+PERSON_COLUMNS = (
     "integrated_number",
     "individual_number_index",
     "individual_number_sealed",
@@ -27,7 +27,7 @@ _PERSON = (
     "registered_on",
     "migrated",
 )
-_ADDRESSEE = (
+ADDRESSEE_COLUMNS = (
     "business_system_id",
     "addressee_number",
     "integrated_number",
@@ -161,14 +161,14 @@ def _known_by(keys: PersonalKeys, rows: Sequence[Parsed], indexes: Sequence[byte
 
 async def insert_persons(connection: Connection, rows: Sequence[PersonRow]) -> None:
     if rows:
-        await connection.copy_records_to_table("person", records=rows, columns=_PERSON)
+        await connection.copy_records_to_table("person", records=rows, columns=PERSON_COLUMNS)
 
 
 async def insert_addressees(
     connection: Connection, rows: Sequence[tuple[str, str, int, str, int, date, datetime]]
 ) -> None:
     if rows:
-        await connection.copy_records_to_table("addressee", records=rows, columns=_ADDRESSEE)
+        await connection.copy_records_to_table("addressee", records=rows, columns=ADDRESSEE_COLUMNS)
 
 
 async def put_holds(

@@ -60,8 +60,7 @@ def parse(
 ) -> Codes:
     """From the YAML text of the codes and that of the designated cities. `agencies`: 機関コード → agency id. Raises CodesError."""
     try:
-        yaml_depth.check(text)
-        raw = yaml.load(text, Loader=yaml.CSafeLoader)
+        raw = yaml_depth.load(text)
         procedures = {
             (_code(affair["code"]), _code(procedure["code"])): Procedure(
                 purpose=_purpose(procedure["name"]),

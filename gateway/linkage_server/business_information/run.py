@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -39,15 +38,14 @@ async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> 
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
         return rights
-    day = date.fromisoformat(manifest.as_of) if manifest.as_of else None
-    if day is not None and day > agency.today():
+    if manifest.day is not None and manifest.day > agency.today():
         return Rejected(reason="as_of_in_the_future")
     key = intake.file_key(CHANNEL, file.system, manifest)
     digest = bytes.fromhex(manifest.sha256)
     taken = await intake.open_intake(
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
     )
-    sender = Sender(system=file.system, by=f"file/{taken.id}", day=day)
+    sender = Sender(system=file.system, by=f"file/{taken.id}", day=manifest.day)
     encoding = ENCODINGS[manifest.encoding.lower()]
     if not taken.done:
         taken = await _take_in(outbox, taken, sender, file.data, encoding)

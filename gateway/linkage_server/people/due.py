@@ -18,7 +18,7 @@ from gateway.linkage_server.people import flow, waiting
 from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.supervision import place_of, tell_broken
 from gateway.linkage_server.tenant import Agency
-from storage.database import IN_EACH_OTHERS_WAY, StorageUnavailableError
+from storage.database import ASK_AGAIN
 from transport.channel import ChannelError
 from transport.clock import Alarm
 
@@ -43,7 +43,7 @@ class DueChanges:
         while True:
             try:
                 await self.catch_up()
-            except (StorageUnavailableError, ChannelError, *IN_EACH_OTHERS_WAY) as failure:
+            except (*ASK_AGAIN, ChannelError) as failure:
                 reason = getattr(failure, "reason", "storage_unavailable")
                 _LOG.warning("people:due:waits", agency=self._agency.id, reason=reason)
             await alarm.rest(_LOOK_S)
@@ -83,7 +83,7 @@ class DueChanges:
         """How many of them were taken."""
         try:
             await flow.apply(self._agency, changes, system=system)
-        except (StorageUnavailableError, ChannelError, *IN_EACH_OTHERS_WAY):
+        except (*ASK_AGAIN, ChannelError):
             raise
         except Exception as failure:  # noqa: BLE001 (counted, and listed for an operator)
             if (half := len(changes) // 2) > 0:

@@ -7,6 +7,7 @@ and access tokens, which live for minutes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -126,14 +127,12 @@ PURPOSES: Final = tuple(_TABLES)
 
 def rows_of(agency: Agency) -> tuple[TableRows, ...]:
     return tuple(
-        TableRows(
-            name=name,
+        TableRows.named(
+            name,
+            _SQL,
+            partial(renew, agency.keys, agency.clients),
             purpose=purpose,
             first=first,
-            page=_SQL[f"page_of_{name}"],
-            write=_SQL[f"write_{name}"],
-            count=_SQL[f"count_{name}"],
-            renew=_bound(renew, agency),
             database=agency.database,
             tenant=agency.tenant,
         )
@@ -145,7 +144,3 @@ def rows_of(agency: Agency) -> tuple[TableRows, ...]:
 def counts_of(purpose: str) -> tuple[str, ...]:
     """The statements that count rows of a purpose ($1 version, $2 whether under it or under any other); none for a purpose that seals no rows here."""
     return tuple(_SQL[f"count_{name}"] for name, _, _ in _TABLES.get(purpose, ()))
-
-
-def _bound(renew: Renew, agency: Agency) -> Callable[[Record], tuple[Any, ...]]:
-    return lambda row: renew(agency.keys, agency.clients, row)

@@ -9,7 +9,7 @@ import pytest
 from storage.postgres import EmbeddedPostgres
 from tests.support.linkage_world import build
 from tests.support.replica_world import build_both
-from tests.support.review_world import with_clients
+from tests.support.review_world import Desk, with_clients
 
 _MARKS = itertools.count(1)
 
@@ -40,3 +40,9 @@ async def reviewed_ward(tmp_path, linkage_cluster):
 async def reviewed_alone(world):
     """As `reviewed_ward`; the neighbours of the linkage server, its intermediate server too, are simulated."""
     return await with_clients(SimpleNamespace(linkage=world))
+
+
+@pytest.fixture
+async def desk(reviewed_alone):
+    async with reviewed_alone.linkage.served() as caller:
+        yield Desk(world=reviewed_alone, caller=caller)

@@ -13,12 +13,6 @@ C, A, B = (
 )
 
 
-@pytest.fixture
-async def desk(reviewed_alone):
-    async with reviewed_alone.linkage.served() as caller:
-        yield Desk(world=reviewed_alone, caller=caller)
-
-
 async def merged(desk: Desk) -> tuple[str, str, str]:
     """The numbers of C, merged into A, which was merged into B."""
     c, a = [await desk.number("kokuho", row(nth, **who)) for nth, who in ((3, C), (1, A))]

@@ -10,21 +10,10 @@ import pytest
 
 from tests.support.change_files import day
 from tests.support.linkage_world import Caller, start_process, write_role
-from tests.support.review_world import Desk, individual, row, until
+from tests.support.review_world import Desk, individual, row, said, until
 
 NUMBER, OTHER = individual(1), individual(2)
 ELSEWHERE = "架空県新市新町９番"
-
-
-@pytest.fixture
-async def desk(reviewed_alone):
-    async with reviewed_alone.linkage.served() as caller:
-        yield Desk(world=reviewed_alone, caller=caller)
-
-
-def said(**changes: str) -> dict[str, str]:
-    """What a move-in or birth says."""
-    return {name: text for name, text in row(77, **changes).items() if name != "addressee_number"}
 
 
 async def held(desk: Desk, kind: str, event: str, reason: str, **more: str) -> str:

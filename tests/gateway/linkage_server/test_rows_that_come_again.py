@@ -16,12 +16,6 @@ A, B = individual(1), individual(2)
 OTHER = {"name": "架空　若葉", "birth_date": "2015-07-07", "address": "架空県見本市試験町９丁目"}
 
 
-@pytest.fixture
-async def desk(reviewed_alone):
-    async with reviewed_alone.linkage.served() as caller:
-        yield Desk(world=reviewed_alone, caller=caller)
-
-
 async def told(desk: Desk, *rows: dict[str, str]) -> list[tuple[str, str | None]]:
     return [(one["outcome"], one["reason"]) for one in await desk.register("kokuho", *rows)]
 

@@ -8,21 +8,11 @@ from operator import eq
 import pytest
 
 from tests.support.change_files import day
-from tests.support.review_world import CARE, Desk, individual, row, until
+from tests.support.review_world import CARE, Desk, individual, row, said, until
 
 DAY_S = 86_400
 CANCELLED = [("cancelled", True)]
 STATED = {"staff": "a.sato", "affair": CARE, "reason": "異動"}
-
-
-@pytest.fixture
-async def desk(reviewed_alone):
-    async with reviewed_alone.linkage.served() as caller:
-        yield Desk(world=reviewed_alone, caller=caller)
-
-
-def said(**more: str) -> dict[str, str]:
-    return {name: text for name, text in row(0, **more).items() if name != "addressee_number"}
 
 
 def result(one: dict) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""One set-up data folder with a running PostgreSQL for the tests of this folder; no role runs in it."""
+"""Set-up data folders for the tests of this folder: one with a running PostgreSQL in which no role runs, and one in which nothing does."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def folder(tmp_path_factory):
         yield running
         running.stop()
     discard(running.data.root)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A set-up data folder that stands still."""
+    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", durable=False, roles=())
+    with held(found.data.root):
+        found.set_up()
+        found.stop()
+    yield found
+    discard(found.data.root)

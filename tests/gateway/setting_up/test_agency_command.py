@@ -22,7 +22,6 @@ from gateway.setting_up.partner_keys import replace_key
 from gateway.setting_up.publishing import publish
 from gateway.tracing.parties import known_parties
 from keys.signing import Signer, generate_seed
-from storage.postgres import discard
 from tests.support.certificate_requests import request
 from tests.support.running_system import asked
 from transport.clock import Clock
@@ -34,16 +33,6 @@ hosted_by: {linkage: neighbours-linkage, intermediate: neighbours-intermediate}
 PARTNER = """agency:
   {id: partner, code: "9999000000000102", name: 架空町長, elsewhere: {host: 127.0.0.1, port: 8460, signing_key: %s, log_key: %s}}
 """
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", durable=False, roles=())
-    with held(found.data.root):
-        found.set_up()
-        found.stop()
-    yield found
-    discard(found.data.root)
 
 
 def sekisho(running, *words) -> int:

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from gateway.data_folder import held
 from gateway.exit_codes import BAD_INPUT, OK
-from gateway.launcher import Running
-from storage.postgres import discard
 from tests.gateway.setting_up.test_agency_command import HOSTED, sekisho, written
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    found = Running(tmp_path_factory.mktemp("data"), ports="free", key_profile="cheapest", durable=False, roles=())
-    with held(found.data.root):
-        found.set_up()
-        found.stop()
-    yield found
-    discard(found.data.root)
 
 
 def test_a_business_systems_file_that_is_anothers_is_refused_before_anything_changes(running, capsys):
