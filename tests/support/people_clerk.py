@@ -70,6 +70,18 @@ class Clerk:
                 found |= {(system, one["addressee_number"]): one for one in answer.body["items"]}
         return found
 
+    def people_of(self, pairs: Collection[Pair]) -> dict[Pair, str]:
+        """Integrated numbers of those whom these addressee numbers mean."""
+        found = self.ask(
+            self.desk.world.linkage.rows(
+                "select business_system_id, addressee_number, integrated_number from addressee a "
+                "join unnest($1::text[], $2::text[]) r (business_system_id, addressee_number) using (business_system_id, addressee_number)",
+                [system for system, _ in pairs],
+                [number for _, number in pairs],
+            )
+        )
+        return {(system, number): f"{integrated:015d}" for system, number, integrated in found}
+
     def decide(self, path: str, **body: object) -> None:
         self.ask(self.desk.decided(path, **body))
 

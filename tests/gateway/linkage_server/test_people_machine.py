@@ -326,9 +326,8 @@ class PeopleMachine(RuleBasedStateMachine):
             assert held[number]["frozen"] == (one.merged_into is not None)
             assert held[number]["has_number"] == (one.individual is not None)
             assert held[number]["formers"] == len(one.formers)
-        for pair, number in self.means.items():
-            for one_of_them in self.with_replaced([pair]):
-                assert self.clerk.ask(self.clerk.desk.person_of(*one_of_them)) == number
+        means = {each: number for pair, number in self.means.items() for each in self.with_replaced([pair])}
+        assert self.clerk.people_of(means) == means
         for one in self.alive():
             assert self.clerk.shown(one.number) == (one.address, one.individual)
 
@@ -344,9 +343,9 @@ class PeopleMachine(RuleBasedStateMachine):
 
 
 async def _serve(tmp_path, cluster, standing: asyncio.Future[Desk], over: asyncio.Event) -> None:
-    """One linkage server until it is over; its intermediate server is not needed, nobody has a copy."""
+    """Both servers until it is over: the intermediate server is told of every split."""
     world = await with_clients(await build_both(tmp_path, cluster, mark="_machine"))
-    async with world.served() as caller:
+    async with world.standing(), world.served() as caller:
         standing.set_result(Desk(world=world, caller=caller))
         await over.wait()
 
