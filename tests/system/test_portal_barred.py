@@ -50,7 +50,10 @@ def test_a_frozen_person_s_records_look_like_nothing_until_the_freeze_is_lifted(
     number = asyncio.run(integrated_number(job, person))
     frozen = asyncio.run(bar(job, place="person", effect="freeze", cause="wrong_link", integrated_number=number))
     assert see(device, token, WARD, RECORDS) == NOTHING
-    assert entries(asyncio.run(job.system.export(WARD)), kind="provision.refused")[-1]["reason"] == "person_frozen"
+    assert (
+        entries(asyncio.run(job.system.export(WARD)), kind="provision.refused")[-1]["reason"]
+        == "disclosed_at_the_counter"
+    )
 
     asyncio.run(lift(job, frozen))
     again = see(device, token, WARD, RECORDS)

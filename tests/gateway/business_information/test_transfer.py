@@ -286,11 +286,11 @@ async def test_ls_2_4_a_full_transfer_brings_back_no_copy_whose_last_public_day_
         await load(both.spool, [person(1)])
         await send(both, [record(1), record(1, record_id="r9", public_to="2026-06-30")])
         await until(both.replicas, lambda found: [row["record_id"] for row in found] == ["kokuho/r1"])  # erased
-        before = await both.linkage.rows("select record_id, revision from original")
+        before = await both.linkage.rows("select record_id, revision from original order by record_id")
         run = await caller.post(f"{PATH}/transfers", {"wait_ms": 20_000}, token=await caller.token(), key="k")
         assert run.body["counts"] == {"registered": 1}
         await until(lambda: states(both), settled)
-        assert await both.linkage.rows("select record_id, revision from original") == before
+        assert await both.linkage.rows("select record_id, revision from original order by record_id") == before
 
 
 async def test_ls_2_4_the_same_request_again_is_the_same_run(both):

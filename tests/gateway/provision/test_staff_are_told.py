@@ -48,15 +48,11 @@ async def test_log_ins_that_are_turned_away_are_counted_as_often_as_they_came(wo
 
 async def test_whoever_sets_or_lifts_a_bar_of_their_household_is_told(world):
     """Whether they have looked at it or not."""
-
-    async def still_may(_staff_id: str, _information: str) -> bool:
-        return True
-
     family, who = await world.person(), await at_work(world.desk, Function.BARS_CHANGE)
     relation = enrolling.RelateItem(staff_id=who.staff_id, relation="household", integrated_number=family)
     await world.agency.committer.apply(Commit(step=RELATED, follow=enrolling.related(world.desk, relation)))
     acting, bar_id = await who.let_in(Function.BARS_CHANGE), world.agency.new_id("B", world.now)
     wanted = barring.SetItem(bar_id=bar_id, place=Place.PERSON, cause=Cause.SUPPORT_MEASURES, integrated_number=family)
     await barring.set_bar(acting, wanted, world.now)
-    await barring.change(acting, barring.ChangeItem(bar_id=bar_id, event="lift"), still_may, world.now)
+    await barring.change(acting, barring.ChangeItem(bar_id=bar_id, event="lift"), world.now)
     assert await told(world, who.staff_id) == [(Rule.HOUSEHOLD, 2)]

@@ -45,7 +45,7 @@ async def opened(records, desk, who: str) -> str:
 
 
 async def used(records, token: str) -> None:
-    await write(records, store.USE_SESSION, token, records.clock(), "")
+    await write(records, store.USE_SESSION, token, records.clock(), "", None)
 
 
 async def ends(records) -> list[tuple[str, str, str]]:
