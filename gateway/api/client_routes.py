@@ -72,7 +72,7 @@ async def post_clients(request: web.Request) -> web.Response:
         expires_at=body.expires_at,
         secret_id=body.secret_id,
     )
-    by = By(client_id=caller.client_id, identity=f"{caller.client_id}/{body.client_id}/{key}")
+    by = By(client_id=caller.client_id, identity=f"{caller.client_id}/{body.act}/{body.client_id}/{key}")
     done = await administer(Desk(clients=door.clients, committer=door.committer), order, by, doors.clock())
     if isinstance(done, No):
         if done in {No.OWN, No.NOT_GRANTABLE}:

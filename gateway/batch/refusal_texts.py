@@ -24,6 +24,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "mismatch_rate_over_limit": "食い違う行が多く、何も登録していません (facts)。行のずれを確かめて / too many rows disagree, nothing was taken: are they shifted?",
     "form_unknown": "1 行目が見出しでなく、220 字か 237 字の行もありません / the first line is not the header, and no line has 220 or 237 characters",
     "too_many_lines": "10,000 行までに分けてください / split it: 10,000 lines at most",
+    "file_name_in_use": "この名の前のファイルに、まだ届いていない回答があります。名を変えて / an earlier file of this name has answers to come; choose another name",
     "answers_deleted": "同じファイルへの回答は保存期間を過ぎました。照会依頼日時を変えて / the answers to this file are gone; ask anew with another time of request",
     "internal_error": "サーバーの誤りです。運用者に知らせて、送り直してください / our own mistake: tell the operator, and send it again",
 }

@@ -272,6 +272,8 @@ def claim_next(
                 _turn_away(folder, manifest, "file_name_not_allowed", keep=not refused)
                 continue
             file = _named(folder, agency, system, channel, manifest)
+            if file.manifest.is_file():
+                continue  # one of this name is under way: the next begins when it is through
             try:
                 file.manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (folder / "in" / manifest).rename(file.manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +24,9 @@ SEND_REPLICAS: Final = declare("linkage", "send.replicas")
 
 _TIMEOUT_S: Final = 120.0
 MOST_AT_ONCE: Final = 1_000
+
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""Half of what a server takes: it would refuse a longer list each time that it comes."""
 
 Answer = Mapping[str, Any]
 
@@ -64,16 +67,18 @@ class Outbound:
         return "resident_network" in self._peers
 
     async def ask_list(self, url: str, items: Sequence[Any], *, step: Step | None, **envelope: int) -> list[Answer]:
-        """Ask in lists of up to 1,000 items; answers in order. `envelope`: what else stands beside the items (`wait_ms`). Raises ChannelError.
+        """Ask in lists of up to 1,000 items and 16 MiB; answers in order. `envelope`: what else stands beside the items (`wait_ms`). Raises ChannelError.
 
         `step`: None for what a server asks by itself after a start or a restore.
         """
         answers: list[Answer] = []
-        for start in range(0, len(items), MOST_AT_ONCE):
-            answers += await self._ask(url, list(items[start : start + MOST_AT_ONCE]), step, envelope)
+        for part in _parts(items):
+            answers += await self._ask(url, part, step, envelope)
         return answers
 
-    async def _ask(self, url: str, items: list[Any], step: Step | None, envelope: Mapping[str, int]) -> list[Answer]:
+    async def _ask(
+        self, url: str, items: list[msgspec.Raw], step: Step | None, envelope: Mapping[str, int]
+    ) -> list[Answer]:
         body = wire.write_envelope(items, self.checkpoint(), **envelope)
         if step:
             step.before.reached()
@@ -91,3 +96,18 @@ class Outbound:
         if isinstance(note, str):
             self.keep_note(note)
         return found
+
+
+def _parts(items: Sequence[Any]) -> Iterator[list[msgspec.Raw]]:
+    """The items in their order, encoded, cut into lists."""
+    part: list[msgspec.Raw] = []
+    size = 0
+    for item in items:
+        encoded = msgspec.json.encode(item)
+        if part and (len(part) == MOST_AT_ONCE or size + len(encoded) > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(msgspec.Raw(encoded))
+        size += len(encoded)
+    if part:
+        yield part

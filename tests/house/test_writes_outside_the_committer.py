@@ -125,7 +125,7 @@ ALLOWED = {
         (
             ("gateway.linkage_server.business_information", name)
             for name in (
-                "change_originals", "keep_final_results", "open_scopes", "first_transfers_through", "first_transfer_through", "release_waiting",
+                "change_originals", "keep_final_results", "open_scopes", "first_transfers_through", "first_transfer_through", "release_waiting", "release_all",
                 "mark_offered", "settle", "send_again", "advance_cursor", "look_again", "withdraw", "register_anew",
             )
         ),

@@ -61,7 +61,8 @@ async def _one(agency: HostedAgency, item: EndingsItem) -> dict[str, Any]:
         if item.after is None:
             year = max(sizes, default=fiscal_year(now))
             return _answer([], Place(year=year, index=sizes.get(year, 0)), more=False)
-        at, size = item.after, sizes.get(item.after.year, 0)
+        size = sizes.get(item.after.year, 0)
+        at = Place(year=item.after.year, index=min(item.after.index, size))  # a restore may have set the log back
         end = min(at.index + _STRETCH, size)
         rows = await connection.fetch(
             _SQL["endings"], at.year, at.index, end, list(_STATES), item.system

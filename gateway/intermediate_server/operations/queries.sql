@@ -33,6 +33,11 @@ update exchange_counted set size = $3 where year = $1 and size = $2 returning ye
 select month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges
 from exchange_count where month >= $1 and month <= $2
 
+-- name: parties_met
+-- Agencies with which an exchange has ever gone through, whether they are registered still or not. $1: the outcomes of one that has.
+select distinct party from exchange_count cross join lateral (values (partner), (inquirer_for), (provider_for)) as p (party)
+where outcome = any($1::text[]) and party <> ''
+
 -- name: count_from_the_start
 -- The next counting begins at the start of each year's log. Waits for one that is under way.
 delete from exchange_counted

@@ -34,7 +34,12 @@ _MOST_MONTHS: Final = 84
 _LATE: Final = timedelta(hours=1)
 """An entry is appended seconds after its instant at most; a month is over an hour after its end."""
 UNLISTED: Final = "unlisted"
-"""Stands for whatever neither the list nor the register knows: nobody brings a text of their own into the statistics."""
+"""Stands for whatever neither the list nor the register knows: nobody brings a text of their own into the statistics.
+
+An agency with which an exchange has gone through was registered. It is told by its name after it has left, too: a month that is told once more goes by
+the same rows, since two groupings of it would tell small numbers by their difference (SC-23).
+"""
+_WENT_THROUGH: Final = [OutcomeKind.ANSWERED.value, OutcomeKind.NOT_PROVIDED.value]
 _ENDS: Final = [kind for kind in EntryKind if outcome_of(kind, None) not in (None, OutcomeKind.HELD)]
 """The kinds of entries that end an exchange; what is held is counted when it ends."""
 _BY_REASON: Final = [
@@ -121,8 +126,9 @@ async def _counts(agency: HostedAgency, since: date, until: date) -> dict[tuple[
     """By month and direction."""
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["exchange_counts"], since, until)
+        met = await connection.fetch(_SQL["parties_met"], _WENT_THROUGH)
     found: defaultdict[tuple[date, str], defaultdict[Finest, int]] = defaultdict(lambda: defaultdict(int))
-    listed, known = agency.lists.listed(), agency.register().agencies
+    listed, known = agency.lists.listed(), {*agency.register().agencies, *(row["party"] for row in met)}
     for row in rows:
         affair = (row["basis"], row["item"])
         finest = (

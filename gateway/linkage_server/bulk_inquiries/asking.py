@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from gateway.batch.run import Rejected
 from gateway.linkage_server.access.look_ups import file_again_commit
 from gateway.linkage_server.bulk_inquiries import store
 from gateway.linkage_server.bulk_inquiries.classes import OPEN, LineClass, class_of
@@ -27,11 +28,13 @@ from gateway.linkage_server.bulk_inquiries.store import Answered, Holder, Inquir
 from gateway.linkage_server.inquiry_desk import flow, matching, refusals
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import Inquiry, message
+from gateway.linkage_server.spool_rights import admit
 from storage.database import Connection
 from storage.fault_points import declare
 from transport.channel import ChannelError
 
 _LOG = structlog.get_logger()
+RESOURCE: Final = "inquiry-files"
 SEND: Final = declare("linkage", "send.bulk_inquiries")
 SEND_RESULTS: Final = declare("linkage", "send.bulk_inquiry_results")
 LINES_STEP: Final = declare("linkage", "commit.inquiry_file.lines")
@@ -39,6 +42,14 @@ _USER: Final = FIELDS.index("user_id")
 _LOOK_UP: Final = 500
 _WAIT_MS: Final = 3_000
 _LOOK_AGAIN_S: Final = 3.0
+
+
+class NotAdmittedError(Exception):
+    """The business system may not ask by files any more, or for now. `rejected`: how its file is told."""
+
+    def __init__(self, rejected: Rejected) -> None:
+        super().__init__(rejected.reason)
+        self.rejected = rejected
 
 
 class Said(msgspec.Struct):
@@ -95,6 +106,12 @@ class FileAsker:
         self._speed = speed
         self._file = file
 
+    async def check_rights(self) -> None:
+        """Raises NotAdmittedError: a system that is suspended or removed asks nothing more and is handed nothing."""
+        rights = await admit(self._agency, self._file.system, RESOURCE, "spool")
+        if isinstance(rights, Rejected):
+            raise NotAdmittedError(rights)
+
     async def keep(self, lines: Sequence[Answered]) -> None:
         """Commit what became of these lines."""
         LINES_STEP.before.reached()
@@ -114,7 +131,7 @@ class FileAsker:
             )
 
     async def ask(self, questions: Sequence[Question]) -> None:
-        """Every question until it is answered or registered. Raises StorageUnavailableError; what was kept stays kept."""
+        """Every question until it is answered or registered. Raises StorageUnavailableError, NotAdmittedError; what was kept stays kept."""
         for start in range(0, len(questions), _LOOK_UP * 4):
             lines = Lines(ready=deque())
             for nth in range(start, min(start + _LOOK_UP * 4, len(questions)), _LOOK_UP):
@@ -130,6 +147,7 @@ class FileAsker:
                 lines.looked_at = loop.time()
                 await self._catch_up(lines)
             async with self._pace.turn() as turn:
+                await self.check_rights()
                 some, quick = lines.take(turn.size)
                 try:
                     turn.through = await self._send(lines, some, wait_ms=_WAIT_MS if quick else 0)

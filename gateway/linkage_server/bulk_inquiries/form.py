@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from codebook.periods import fiscal_year_of
 from gateway.batch.text_forms import (
     Fill,
     Fixed,
@@ -48,6 +49,13 @@ _WIDTHS: Final = (
 FIELDS: Final = tuple(field.name for field in _WIDTHS)
 HEADER: Final = ",".join(FIELDS)
 REQUESTED_AT: Final = FIELDS.index("requested_at")
+_CONDITION, _YEAR_CONDITION, _FROM_DATE = map(FIELDS.index, ("condition", "year_condition", "from_date"))
+BY_YEAR: Final = "1"
+"""Field 15: the condition is a fiscal year (ours)."""
+YEARS_BEFORE: Final = {"1": 0, "2": 1}
+"""Field 16 with a condition by year: the fiscal year of 照会依頼日時, or the one before."""
+YEAR_NAMED: Final = "3"
+"""Field 16: the fiscal year that 照会開始日付 lies in."""
 _LINE: Final = sum(field.width for field in _WIDTHS)
 _INSTANT: Final = "%Y%m%d%H%M%S%f"
 _YEARS: Final = (1000, 9998)
@@ -129,7 +137,10 @@ def instant(text: str) -> datetime | None:
 
 
 def write_again(requests: Sequence[Sequence[str]], encoding: str, form: Form) -> bytes:
-    """The same questions as a file of the same form, each 1 ms later: the same bytes would be the same file and would not be asked again."""
+    """The same questions as a file of the same form, each 1 ms later: the same bytes would be the same file and would not be asked again.
+
+    A question about the fiscal year of the last millisecond of one names the year from then on.
+    """
     lines = [_again(request, encoding, form, number) for number, request in enumerate(requests, start=1)]
     head = [f"{HEADER}\r\n".encode(encoding)] if form is Form.CSV else []
     return b"".join((*head, *lines))
@@ -139,7 +150,12 @@ def _again(request: Sequence[str], encoding: str, form: Form, number: int) -> by
     moved = list(request)
     asked_at = instant(request[REQUESTED_AT])
     if asked_at is not None:
-        moved[REQUESTED_AT] = (asked_at + timedelta(milliseconds=1)).strftime(_INSTANT)[:17]
+        later = asked_at + timedelta(milliseconds=1)
+        moved[REQUESTED_AT] = later.strftime(_INSTANT)[:17]
+        before = YEARS_BEFORE.get(request[_YEAR_CONDITION]) if request[_CONDITION] == BY_YEAR else None
+        year = fiscal_year_of(asked_at.date())
+        if before is not None and year != fiscal_year_of(later.date()):
+            moved[_YEAR_CONDITION], moved[_FROM_DATE] = YEAR_NAMED, f"{year - before:04d}0401"
     made = (
         encode_line(",".join(moved), encoding, number=number)
         if form is Form.CSV

@@ -22,7 +22,7 @@ from gateway.batch.text_forms import TextRefused
 from gateway.linkage_server import free_text
 from gateway.linkage_server.bulk_inquiries.classes import LineClass
 from gateway.linkage_server.bulk_inquiries.codes import Codes
-from gateway.linkage_server.bulk_inquiries.form import FIELDS, Form, Line, instant
+from gateway.linkage_server.bulk_inquiries.form import BY_YEAR, FIELDS, YEAR_NAMED, YEARS_BEFORE, Form, Line, instant
 from gateway.linkage_server.inquiry_desk.inquiry import Days, Inquiry
 
 NAMES: Final = dict(
@@ -66,10 +66,8 @@ _FORMS: Final = {
 }
 _NON_DISCLOSURE: Final = {"1": False, "2": True}
 """Field 8. `1` is the value seen; that it means 開示 is our reading, and `2` for 不開示 is ours."""
-_ANY, _YEAR, _PERIOD = "0", "1", "2"
-"""Field 15: no condition (the value seen), by fiscal year, by period; the last two are ours."""
-_YEARS_BEFORE: Final = {"1": 0, "2": 1}
-"""Field 16 with a condition by year: the fiscal year of 照会依頼日時, or the one before. `3`: the one that 照会開始日付 lies in."""
+_ANY, _PERIOD = "0", "2"
+"""Field 15: no condition (the value seen), or by period (ours); there is BY_YEAR, too."""
 
 
 class _NotCarriedError(Exception):
@@ -186,9 +184,9 @@ def _days(given: Mapping[str, str]) -> Period | None:
     condition, year, first, last = (given[name] for name in ("condition", "year_condition", "from_date", "to_date"))
     wanted = {
         _ANY: {"year_condition": year == "0", "from_date": not first, "to_date": not last},
-        _YEAR: {
-            "year_condition": year in (*_YEARS_BEFORE, "3"),
-            "from_date": bool(first) == (year == "3"),
+        BY_YEAR: {
+            "year_condition": year in (*YEARS_BEFORE, YEAR_NAMED),
+            "from_date": bool(first) == (year == YEAR_NAMED),
             "to_date": not last,
         },
         _PERIOD: {"year_condition": year == "0", "from_date": bool(first), "to_date": last >= first and bool(last)},
@@ -201,10 +199,10 @@ def _days(given: Mapping[str, str]) -> Period | None:
     if condition == _PERIOD:
         return Period(_day(first), _day(last))
     asked_at = instant(given["requested_at"])
-    day = _day(first) if year == "3" or asked_at is None else asked_at.date()
+    day = _day(first) if year == YEAR_NAMED or asked_at is None else asked_at.date()
     if day == date.max:
         raise _NotCarriedError("from_date")
-    return fiscal_year(fiscal_year_of(day) - _YEARS_BEFORE.get(year, 0))
+    return fiscal_year(fiscal_year_of(day) - YEARS_BEFORE.get(year, 0))
 
 
 def _day(text: str) -> date:

@@ -16,9 +16,10 @@ from msgspec import Meta
 from gateway.api.authorization import require
 from gateway.batch import spool
 from gateway.linkage_server.bulk_inquiries import store
+from gateway.linkage_server.bulk_inquiries.asking import RESOURCE
 from gateway.linkage_server.bulk_inquiries.form import MOST_LINES
 from gateway.linkage_server.bulk_inquiries.progress import estimate
-from gateway.linkage_server.bulk_inquiries.run import CHANNEL, RESOURCE
+from gateway.linkage_server.bulk_inquiries.run import CHANNEL
 from gateway.linkage_server.bulk_inquiries.runner import BulkInquiries
 from transport import wire
 

@@ -24,7 +24,7 @@ from gateway.batch.run import Rejected
 from gateway.batch.spool import SpoolFile
 from gateway.batch.text_forms import TOO_LONG
 from gateway.linkage_server.bulk_inquiries import store
-from gateway.linkage_server.bulk_inquiries.asking import FileAsker
+from gateway.linkage_server.bulk_inquiries.asking import RESOURCE, FileAsker, NotAdmittedError
 from gateway.linkage_server.bulk_inquiries.codes import Codes
 from gateway.linkage_server.bulk_inquiries.form import MOST_LINES, Form, form_of, header_lines, read
 from gateway.linkage_server.bulk_inquiries.judging import Asker, NoQuestion, Question, judge
@@ -40,7 +40,6 @@ from storage.fault_points import declare
 from transport.clock import JST
 
 CHANNEL: Final = "inquiries"
-RESOURCE: Final = "inquiry-files"
 FINISHED_STEP: Final = declare("linkage", "commit.inquiry_file.finished")
 _LONGEST_NAME: Final = 120
 _LONGEST_LINE: Final = 4_096
@@ -81,15 +80,13 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     async with one_at_a_time:  # the same file under two names
         taken = await store.find(agency, file.system, sha256)
         if taken is None or taken.state is FileState.ASKING:
-            async with bulk.seats:
-                asked = await _ask(bulk, file, sha256, encoding)
+            try:
+                asked = await _to_the_end(bulk, file, sha256, encoding)
+            except NotAdmittedError as no:
+                return no.rejected
             if isinstance(asked, Rejected):
                 return asked
             taken = asked
-            await _wait_for_open_lines(bulk, taken)
-            FINISHED_STEP.before.reached()
-            await store.finish(agency, taken.id)
-            FINISHED_STEP.after.reached()
         elif taken.state is FileState.FORGOTTEN:
             return Rejected(reason="answers_deleted")
         else:
@@ -110,6 +107,20 @@ def _lines(path: Path) -> list[bytes]:
     return found
 
 
+async def _to_the_end(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> InquiryFile | Rejected:
+    """Ask, wait for what is open, and fix the result. Raises NotAdmittedError: the same bytes go on from there when the system may ask again."""
+    async with bulk.seats:
+        asked = await _ask(bulk, file, sha256, encoding)
+    if isinstance(asked, Rejected):
+        return asked
+    await _wait_for_open_lines(bulk, asked)
+    await bulk.asker(asked).check_rights()
+    FINISHED_STEP.before.reached()
+    await store.finish(bulk.desk.agency, asked.id)
+    FINISHED_STEP.after.reached()
+    return asked
+
+
 async def _ask(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> InquiryFile | Rejected:
     """Read the file and ask every line that is not asked yet."""
     agency = bulk.desk.agency
@@ -120,6 +131,8 @@ async def _ask(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> Inq
     count = len(lines) - header_lines(form)
     if count > MOST_LINES:
         return Rejected(reason="too_many_lines")
+    if await store.name_in_use(agency, file.system, sha256, file.name):
+        return Rejected(reason="file_name_in_use")
     taken = await store.open_file(
         agency, file.system, sha256, name=file.name, form=form, encoding=encoding, lines=count
     )
@@ -150,8 +163,8 @@ async def _unwrapped(asker: FileAsker, questions: Sequence[Question]) -> None:
 
 
 async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
-    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError."""
-    agency = bulk.desk.agency
+    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError, NotAdmittedError."""
+    agency, asker = bulk.desk.agency, bulk.asker(taken)
     asked = await store.find(agency, taken.system, taken.sha256)
     since = (asked.asked_at if asked else None) or agency.clock()
     pause_s = min(0.2, bulk.look_s)
@@ -161,7 +174,8 @@ async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
             return
         await asyncio.sleep(min(pause_s, left_s))
         pause_s = min(pause_s * 2, bulk.look_s)
-        await bulk.asker(taken).look_up()
+        await asker.check_rights()
+        await asker.look_up()
 
 
 async def _write(bulk: Bulk, taken: InquiryFile, encoding: str, *, again: bool) -> Written:

@@ -24,6 +24,7 @@ from gateway.batch.run import SpoolChannel
 from gateway.batch.spool import SpoolFile
 from gateway.linkage_server import free_text
 from gateway.linkage_server.bulk_inquiries import form, run, store
+from gateway.linkage_server.bulk_inquiries.asking import RESOURCE
 from gateway.linkage_server.bulk_inquiries.codes import CodesOfAgencies, read_codes
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
@@ -135,7 +136,13 @@ class BulkInquiries:
             _LOG.error("inquiry_files:unreadable", agency=self._agency.id, error=type(failure).__name__)
 
     async def _supplement(self, file: InquiryFile) -> None:
-        """A supplement when everything has come, when it is the first, or when the last one is long ago; each is written until it is there."""
+        """A supplement when everything has come, when it is the first, or when the last one is long ago; each is written until it is there.
+
+        A system that may not ask for now gets it when it may again; for one that is removed none is written.
+        """
+        rights = await self._agency.clients.rights(file.system)
+        if rights is not None and not rights.may(RESOURCE, "spool"):
+            return
         now = self._agency.clock()
         left = await self.bulk.asker(file).look_up()
         parts = file.supplements
@@ -146,7 +153,8 @@ class BulkInquiries:
             await store.new_supplement(self._agency, file.id, parts)
             SUPPLEMENT_STEP.after.reached()
         for part in range(file.supplements_written + 1, parts + 1):
-            await run.write_supplement(self.bulk, file, part)
+            if rights is not None:
+                await run.write_supplement(self.bulk, file, part)
             await store.supplement_written(self._agency, file.id, part)
         if not left:
             await store.settle(self._agency, file.id)

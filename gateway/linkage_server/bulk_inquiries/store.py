@@ -122,6 +122,12 @@ async def open_file(
     return _file(row)
 
 
+async def name_in_use(agency: Agency, system: str, sha256: bytes, name: str) -> bool:
+    """Whether another file of the system has supplements to bring under this name."""
+    async with agency.database.inside(agency.tenant) as connection:
+        return bool(await connection.fetchval(_SQL["name_in_use"], system, name, sha256))
+
+
 async def lines_taken(agency: Agency, file_id: int) -> set[int]:
     """Lines that have an answer, or are registered at the intermediate server."""
     async with agency.database.inside(agency.tenant) as connection:

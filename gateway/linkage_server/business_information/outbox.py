@@ -27,6 +27,7 @@ from transport.channel import ChannelError
 _LOG = structlog.get_logger()
 _AWAY_S: Final = 1.0
 _MOST_FRESH: Final = 4
+_AT_ONCE: Final = 5_000
 DUE = Gauge("sekisho_business_records_due", "Records that wait for the intermediate server", ["agency"])
 
 
@@ -62,9 +63,13 @@ class Outbox:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        released = self.on_command
         while True:
             self._wake.clear()
             try:
+                if not released:
+                    await self._release_all()
+                    released = True
                 followed = await repointing.follow(self.agency)
                 sent = await self._send_all_due()
                 self.away = None
@@ -75,6 +80,13 @@ class Outbox:
                 continue
             if not sent and not followed:
                 await self.agency.work.rest(Work.BUSINESS_INFORMATION, woken=self._wake)
+
+    async def _release_all(self) -> None:
+        """What waited for a command while that was the agency's configuration is due like everything else."""
+        released = _AT_ONCE
+        while released == _AT_ONCE:
+            async with self.agency.database.inside(self.agency.tenant) as connection:
+                released = len(await connection.fetch(SQL["release_all"], _AT_ONCE))
 
     async def _note_away(self, reason: str) -> None:
         if self.away is None:

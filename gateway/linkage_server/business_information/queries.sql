@@ -39,6 +39,10 @@ where record_id in (
     where business_system_id = $1 and transfer = 'awaiting_first' and ($2 = '' or information = $2) and ($3 = '' or data_set = $3) and ($4 = '' or layout_version = $4)
     order by record_id for update)
 
+-- name: release_all
+update original set transfer = 'due', revision = nextval('original_revision')
+where record_id in (select record_id from original where transfer = 'awaiting_first' order by record_id limit $1 for update) returning record_id
+
 -- name: change_originals
 update original o set
     addressee_number = r.addressee_number, information = r.information, data_set = r.data_set, layout_version = r.layout_version,
@@ -153,8 +157,7 @@ looked as (
 other as (
     select record_id from looked
     where transfer = 'due' -- it may be on its way as it was
-        or (transfer <> 'awaiting_first'
-            and ((may_stand and not deleted and (transfer = 'withheld' or replica_number <> integrated_number)) or (offered and not may_stand)))),
+        or (may_stand and not deleted and (transfer = 'withheld' or replica_number <> integrated_number)) or (offered and not may_stand)),
 locked as (select o.record_id from original o join other using (record_id) order by o.record_id for update of o)
 update original set transfer = 'due', reason = null, item = null, revision = nextval('original_revision')
 where record_id in (select record_id from locked) returning record_id

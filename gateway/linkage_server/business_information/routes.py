@@ -112,8 +112,10 @@ async def post_search(request: web.Request) -> web.Response:
             ids = [full_id(one, sight.system) for one in wanted.record_ids]
             rows = await connection.fetch(SQL["of_record"], sight.system, ids)
         past = await connection.fetch(SQL["past"], [row["record_id"] for row in rows]) if wanted.editions else []
+        before = list({row["addressee_number"] for row in past})
+        others = await connection.fetch(SQL["people_behind"], sight.system, before) if before else []
     shown = [_shown(agency, row, past) for row in rows]
-    persons = {row["integrated_number"] for row in rows if row["integrated_number"] is not None}
+    persons = {row["integrated_number"] for row in (*rows, *others) if row["integrated_number"] is not None}
     by = "addressee_number" if wanted.addressee_number is not None else "record_id"
     await record_look_up(sight, Look.BUSINESS_INFORMATION, persons, keys=(by,))
     full = wanted.addressee_number is not None and len(rows) == wanted.limit

@@ -91,24 +91,26 @@ on conflict (integrated_number) do update set
     by_hand = excluded.by_hand, tries = excluded.tries, next_at = excluded.next_at, changed_at = excluded.changed_at
 
 -- name: due
--- Frozen people wait, but for the end of a code; nobody is asked for whose request lies in a file. By state: of a ward that waits for its codes no more
--- is read than a list.
+-- Frozen people and those whose request lies in a file wait, but for the end of a code: one that comes of that request may be another person's. By state:
+-- of a ward that waits for its codes no more is read than a list.
 select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, c.individual_number_sealed,
     lives_on(c.merged_into) as lives_on
 from unnest($1::text[]) as wanted (state) cross join lateral (
     select s.*, p.individual_number_sealed, p.merged_into from code_standing s join person p using (integrated_number)
     where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and s.next_at <= $2
-        and (not p.frozen or s.state = 'cancelling')
-        and not exists (select from code_request_line l where l.integrated_number = s.integrated_number)
+        and (s.state = 'cancelling'
+            or not p.frozen and not exists (select from code_request_line l where l.integrated_number = s.integrated_number))
     order by s.next_at limit $3) c
 order by c.next_at limit $3
 
 -- name: next_due
+-- Who waits for a file is not due now, whatever is to be done then.
 select min(c.next_at)
 from unnest(array['none', 'requested', 'refused', 'replacing', 'cancelling']) as wanted (state) cross join lateral (
     select s.next_at from code_standing s join person p using (integrated_number)
     where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling')
-        and (not p.frozen or s.state = 'cancelling')
+        and (s.state = 'cancelling'
+            or not p.frozen and (s.next_at > $1 or not exists (select from code_request_line l where l.integrated_number = s.integrated_number)))
     order by s.next_at limit 1) c
 
 -- name: advance

@@ -156,13 +156,13 @@ class FileWay:
             return []
 
     def _recover(self, awaited: Mapping[str, datetime]) -> None:
-        """What a crash, or a failure of the database or the folder, left between the data file and its manifest."""
+        """What a crash, or a failure of the database or the folder, left: of a request that is not whole yet, or that is answered."""
         if not self._requests.exists():
             return
         for path in sorted(self._requests.glob("codes-*.csv")):
             manifest = path.with_name(f"{path.name}{_MANIFEST}")
-            if path.name not in awaited and not manifest.exists():
-                path.unlink()
+            if path.name not in awaited:
+                self._remove(path.name)
             elif not manifest.exists():
                 durable_file.write(manifest, _manifest(path.name, path.read_bytes()))
         for part in self._requests.glob(".codes-*.part"):
@@ -186,8 +186,14 @@ class FileWay:
         if found is None:
             return await self._refused_whole(path, file_name, "result_malformed", now)
         _TAKE.after.reached()
+        await asyncio.to_thread(self._remove, file_name)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return len(people)
+
+    def _remove(self, file_name: str) -> None:
+        """What is left of a request that nobody waits for any more: it holds 個人番号 and 処理通番."""
+        for name in (f"{file_name}{_MANIFEST}", file_name):
+            (self._requests / name).unlink(missing_ok=True)
 
     async def _refused_whole(self, path: Path, file_name: str, why: str, now: datetime) -> int:
         seen = await self._give_up(file_name, why, now)
@@ -203,8 +209,7 @@ class FileWay:
             moves = [(number, held, after(held, Taken(retry=why), now)) for number, held in people.values()]
             await store.advance(connection, moves, now)
             await store.drop_request_file(connection, file_name)
-        for name in (f"{file_name}{_MANIFEST}", file_name):
-            await asyncio.to_thread((self._requests / name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._remove, file_name)
         return len(people)
 
 

@@ -36,11 +36,14 @@ _RUN_STUCK_S: Final = 60.0
 
 
 class CodeRequests:
-    """`run()` must be running. `continuous`: people are followed without a run, too."""
+    """`run()` must be running. `continuous`: people are followed without a run, too. `files`: also where requests go over the gateway, until what was
+    handed over before is answered.
+    """
 
-    def __init__(self, agency: Agency, way: Way, rules: Rules, *, continuous: bool) -> None:
+    def __init__(self, agency: Agency, way: Way, files: FileWay | None, rules: Rules, *, continuous: bool) -> None:
         self.agency = agency
         self._way = way
+        self._files = files
         self._rules = rules
         self._continuous = continuous
         self._wake = asyncio.Event()
@@ -54,13 +57,14 @@ class CodeRequests:
     def configured(cls, agency: Agency, config: RoleConfig) -> CodeRequests:
         """As the role's options say: `code_requests_over`, `continuous_codes`, `cancel_codes_of_moved_out`, `cancel_codes_of_deceased`."""
         over, place = configured(config, agency.id)
-        way: Way = FileWay(agency, place) if over is Over.EXISTING_RESIDENTS else GatewayWay(agency)
+        files = FileWay(agency, place)
+        way: Way = files if over is Over.EXISTING_RESIDENTS else GatewayWay(agency)
         options = config.options
         rules = Rules(
             cancel_moved_out=bool(options.get("cancel_codes_of_moved_out", False)),
             cancel_deceased=bool(options.get("cancel_codes_of_deceased", False)),
         )
-        return cls(agency, way, rules, continuous=bool(options.get("continuous_codes", True)))
+        return cls(agency, way, files, rules, continuous=bool(options.get("continuous_codes", True)))
 
     async def start(self, run_id: str) -> None:
         """Begin a run; the same id again begins nothing."""
@@ -111,7 +115,10 @@ class CodeRequests:
             pass
         seen = await self._follow(hastened=hastened)
         now = self.agency.clock
-        seen += await self._way.collect(now())
+        if self._files not in {None, self._way} and not await store.request_files(self.agency):
+            self._files = None
+        if self._files is not None:
+            seen += await self._files.collect(now())
         steps: tuple[Callable[[], Awaitable[int]], ...] = (
             lambda: flow.cancel_due(self.agency, self._rules, now()),
             lambda: flow.request_due(self.agency, self._way, now()),
@@ -161,7 +168,7 @@ class CodeRequests:
         due = await store.next_due(self.agency)
         loop = asyncio.get_running_loop()
         end = loop.time() + LONGEST_REST_S
-        over_files = isinstance(self._way, FileWay)
+        over_files = self._files is not None
         pause = self.agency.look_s(_LOOK_S) if over_files else _LOOK_S
         while True:
             left = (due - self.agency.clock()).total_seconds() if due else math.inf

@@ -177,7 +177,7 @@ async def due(agency: Agency, states: Sequence[State], now: datetime, size: int)
 
 async def next_due(agency: Agency) -> datetime | None:
     async with agency.database.inside(agency.tenant) as connection:
-        found: datetime | None = await connection.fetchval(_SQL["next_due"])
+        found: datetime | None = await connection.fetchval(_SQL["next_due"], agency.clock())
         return found
 
 

@@ -53,9 +53,6 @@ class Way(Protocol):
     async def send(self, asks: Sequence[Ask], now: datetime) -> list[Taken] | None:
         """Answers in order, or None when they come later (then the people stand as requested already). Raises ChannelError, StorageUnavailableError."""
 
-    async def collect(self, now: datetime) -> int:
-        """Take what has come since; returns how many people it was about."""
-
 
 def code(text: Any) -> str:
     """A neighbour's reason as a short code, or `unknown`: its words are not ours to keep."""
@@ -90,9 +87,6 @@ class GatewayWay:
         ]
         answers = await outbound.ask_list(outbound.resident_network("code-requests"), items, step=SEND_CODE_REQUESTS)
         return [read_taken(answer) for answer in answers]
-
-    async def collect(self, now: datetime) -> int:  # noqa: ARG002 (nothing comes later)
-        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

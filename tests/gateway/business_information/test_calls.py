@@ -69,6 +69,21 @@ async def test_ls_2_3_every_look_is_on_record_with_staff_and_affair(both):
     ]
 
 
+async def test_sc_7_whoever_a_past_edition_was_about_is_on_record_too(both):
+    moved = record(2, record_id="r1", operation="change")
+    async with both.standing(), both.served() as caller:
+        await load(both.spool, [person(1), person(2)])
+        await change(caller, [record(1)], "k1")
+        await change(caller, [moved], "k2")
+        for editions in (False, True):
+            [shown] = (await look(caller, addressee_number="0000000002", editions=editions)).body["items"]
+    assert [one["addressee_number"] for one in shown["past"]] == ["0000000001"]
+    rows = await both.linkage.rows(
+        "select convert_from(body, 'UTF8') as entry from log_entry where kind = 'persons.seen' order by idx"
+    )
+    assert [json.loads(row["entry"])["facts"]["count"] for row in rows] == [1, 1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("stated", "status", "reason"),
     [

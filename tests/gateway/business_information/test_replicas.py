@@ -72,6 +72,13 @@ async def test_is_6_another_content_under_a_sending_is_refused(peer):
     assert await peer.send(item(5, "3333333")) == ["record_id_reused"]
 
 
+async def test_ls_3_1_whoever_follows_a_log_that_a_restore_set_back_goes_on_from_its_end(peer):
+    [now] = await peer.ask("inquiry-endings", [{"system": "kokuho"}])
+    beyond = now["next"] | {"index": now["next"]["index"] + 100}
+    [found] = await peer.ask("inquiry-endings", [{"system": "kokuho", "after": beyond}])
+    assert found == {"endings": [], "next": now["next"], "more": False}
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations([1, 2, 3])))
 async def test_is_6_of_sendings_in_any_order_the_last_one_stays(peer, order):
     for revision in order:

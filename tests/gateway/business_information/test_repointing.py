@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import asyncpg
 
 from gateway.linkage_server.business_information import repointing
 from storage.database import Database
+from tests.gateway.business_information.test_calls import PARENT
 from tests.gateway.business_information.test_transfer import PATH, STATED, send, settled, states, until
 from tests.gateway.linkage_server.test_business_information import record
 from tests.support.change_files import change, day, take
 from tests.support.resident_files import load, person
+from transport.clock import Clock
 
 
 @dataclass
@@ -102,6 +105,29 @@ async def test_ls_2_6_a_frozen_person_s_copies_go_and_come_back(both):
         assert (await until(lambda: states(both), settled))["r1"] == "withheld"
         await change_person(both, one, "thaw")
         assert await until(lambda: copies(both), lambda found: len(found) == 2) == {"r1": one, "r2": two}
+
+
+async def test_ls_2_6_a_copy_of_the_version_before_follows_its_person_while_the_next_waits_for_its_transfer(both):
+    """The copy of version 0001 stands and is answered from: it is no surplus, and nobody's who may have none."""
+    today = both.linkage.config, both.intermediate
+    then = Clock(timedelta(days=-640))
+    both.linkage.config, both.intermediate = (replace(one, clock=then) for one in today)
+    async with both.standing(), both.served(first_transfer="on_command") as caller:
+        await load(both.spool, [person(1)])
+        await send(both, [PARENT])
+        run = await caller.post(f"{PATH}/transfers", {"wait_ms": 20_000}, token=await caller.token(), key="k")
+        assert run.body["counts"] == {"registered": 1}
+    both.linkage.config, both.intermediate = today
+    async with both.standing(), both.served(first_transfer="on_command") as caller:
+        changed = PARENT | {"operation": "change"}
+        assert (await send(both, [changed], "c.ndjson"))[0][1:3] == ["kept", "awaits_first_transfer"]
+        for key, repair in (("k1", False), ("k2", True)):
+            wanted = {"repair": repair, "wait_ms": 30_000}
+            found = await caller.post(f"{PATH}/comparisons", wanted, token=await caller.token(), key=key)
+            assert found.body["counts"] == {"under_way": 1}
+        assert [row["version"] for row in await both.replicas()] == ["0001"]
+        await change_person(both, await number_of(both, 1), "freeze")
+        await until(both.replicas, lambda left: left == [])
 
 
 async def test_ls_2_6_the_copies_of_a_cancelled_registration_go_and_those_of_the_dead_stay(both):

@@ -218,6 +218,15 @@ async def test_ls_2_4_on_command_nothing_goes_before_the_first_full_transfer(bot
     assert [row["record_id"] for row in await both.replicas()] == ["kokuho/r1"]
 
 
+async def test_ls_2_4_what_waited_for_a_command_goes_by_itself_once_none_is_asked_for(both):
+    async with both.standing():
+        async with both.served(first_transfer="on_command"):
+            await load(both.spool, [person(1)])
+            assert (await send(both, [record(1)]))[0][1] == "kept"
+        async with both.served():
+            await until(both.replicas, lambda found: [row["record_id"] for row in found] == ["kokuho/r1"])
+
+
 async def first_transfers(caller, token):
     headers = {"Authorization": f"Bearer {token}"}
     async with caller.client.get(f"{caller.world.url}{PATH}/first-transfers", headers=headers) as answer:
@@ -270,6 +279,18 @@ async def test_ls_2_4_a_full_transfer_waits_for_the_intermediate_server_and_goes
     assert again.body["run_id"] == begun.body["run_id"]
     assert (again.body["counts"], again.body["parts"], again.body["left"]) == ({"registered": 30}, 3, 0)
     assert len(await both.replicas()) == 30
+
+
+async def test_ls_2_4_a_full_transfer_brings_back_no_copy_whose_last_public_day_is_over(both):
+    async with both.standing(), both.served() as caller:
+        await load(both.spool, [person(1)])
+        await send(both, [record(1), record(1, record_id="r9", public_to="2026-06-30")])
+        await until(both.replicas, lambda found: [row["record_id"] for row in found] == ["kokuho/r1"])  # erased
+        before = await both.linkage.rows("select record_id, revision from original")
+        run = await caller.post(f"{PATH}/transfers", {"wait_ms": 20_000}, token=await caller.token(), key="k")
+        assert run.body["counts"] == {"registered": 1}
+        await until(lambda: states(both), settled)
+        assert await both.linkage.rows("select record_id, revision from original") == before
 
 
 async def test_ls_2_4_the_same_request_again_is_the_same_run(both):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -52,6 +53,35 @@ async def test_the_same_file_under_two_names_at_once_is_asked_once(world, interm
     assert set(intermediate.sent.values()) == {1}
 
 
+async def test_another_file_under_the_same_name_waits_until_the_first_is_through(world, intermediate):
+    """The first waits for its open line; neither takes the other's manifest, data or result."""
+    intermediate.says = lambda _item: said("held", "held")
+    first, second = file_of([request(1)]), file_of([request(2)])
+    async with world.served(inquiry_file_patience_s=60):
+        await load(world.config.spool, [person(1), person(2)])
+        folder = send(world, first, "a.dat", count=1)
+        while not await world.rows("select 1 from inquiry_file where asked_at is not null"):
+            await asyncio.sleep(0.02)
+        send(world, second, "a.dat", count=1)
+        await asyncio.sleep(1)
+        intermediate.ends = lambda answer: answer | answered()
+        result = folder / "done" / "a.dat.result.csv"
+        found = [rows(await until_there(result))]
+        for _ in range(500):
+            if (latest := rows(result.read_bytes())) != found[-1]:
+                found.append(latest)
+                break
+            await asyncio.sleep(0.02)
+        for _ in range(100):
+            if not list((folder / "work").iterdir()):
+                break
+            await asyncio.sleep(0.02)
+        states = {row["state"] for row in await world.rows("select state from inquiry_file")}
+    assert [[row[1] for row in one] for one in found] == [["000000000000001"], ["000000000000002"]]
+    assert list((folder / "failed").iterdir()) == []
+    assert "asking" not in states
+
+
 async def test_what_is_held_comes_with_a_supplement_and_the_result_stays_as_it_was(world, intermediate):
     intermediate.says = lambda _item: said("held", "held")
     async with world.served():
@@ -98,6 +128,73 @@ async def test_a_system_without_the_scope_sends_no_files(world):
         folder = send(world, file_of([request(1)]), "a.dat", count=1)
         with pytest.raises(AssertionError, match="scope_missing"):
             await result_bytes(folder, "a.dat")
+
+
+async def allowed(world, state):
+    await world.rows("update oauth_client set state = $1", state)
+
+
+async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_more_and_goes_on_when_it_may(
+    world, intermediate
+):
+    data = file_of([request(nth) for nth in range(1, 11)])
+
+    def says(_item):
+        if len(intermediate.numbers) == 2:
+            intermediate.away.add("inquiries")
+        return answered()
+
+    intermediate.says = says
+    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1):
+        await load(world.config.spool, [person(nth) for nth in range(1, 11)])
+        folder = send(world, data, "a.dat", count=10)
+        while not intermediate.away:
+            await asyncio.sleep(0.02)
+        await allowed(world, "suspended")
+        intermediate.away.clear()
+        intermediate.says = lambda _item: answered()
+        with pytest.raises(AssertionError, match="scope_missing"):
+            await result_bytes(folder, "a.dat")
+        assert len(intermediate.sent) <= 4
+        await allowed(world, "active")
+        send(world, data, "b.dat", count=10)
+        found = rows(await result_bytes(folder, "b.dat"))
+    assert [row[19] for row in found] == ["answered"] * 10
+    assert len(intermediate.numbers) == 10
+
+
+async def test_a_suspended_system_is_brought_no_supplement_until_it_may_have_it(world, intermediate):
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served():
+        await load(world.config.spool, [person(1)])
+        folder = send(world, file_of([request(1)]), "a.dat", count=1)
+        await result_bytes(folder, "a.dat")
+        await allowed(world, "suspended")
+        intermediate.ends = lambda answer: answer | answered()
+        supplement = folder / "done" / "a.dat.supplement-1.csv"
+        await asyncio.sleep(1)
+        assert not supplement.exists()
+        await allowed(world, "active")
+        assert rows(await until_there(supplement))[0][19] == "answered"
+
+
+async def test_a_name_stands_for_one_file_until_its_last_supplement_is_there(world, intermediate):
+    """Another file's supplement would lie over this one's, and that is written once."""
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served():
+        await load(world.config.spool, [person(1), person(2)])
+        folder = send(world, file_of([request(1)]), "a.dat", count=1)
+        await result_bytes(folder, "a.dat")
+        send(world, file_of([request(2)]), "a.dat", count=1)
+        refused = json.loads(await until_there(folder / "failed" / "a.dat.reason.json"))
+        intermediate.ends = lambda answer: answer | answered()
+        await until_there(folder / "done" / "a.dat.supplement-1.csv")
+        while [row["state"] for row in await world.rows("select state from inquiry_file")] != ["settled"]:
+            await asyncio.sleep(0.02)
+        send(world, file_of([request(2)]), "a.dat", count=1)
+        while len(await world.rows("select 1 from inquiry_file")) < 2:
+            await asyncio.sleep(0.02)
+    assert refused["reason"] == "file_name_in_use"
 
 
 async def test_what_is_past_its_time_is_forgotten_and_never_asked_again(world, intermediate):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from adapters.jlis_mock.resident_network.existing_residents import ExistingResidents
-from tests.gateway.linkage_server.test_codes_continuous import BOUND, standing, ward
+from storage import sql
+from tests.gateway.linkage_server.test_codes_continuous import BOUND, order, standing, ward
 from tests.support.resident_files import individual_number, load, person
 
 __all__ = ["ward"]
@@ -118,8 +120,66 @@ async def test_whatever_the_result_says_nobody_is_lost_and_the_file_goes(ward, f
                 break
             await asyncio.sleep(0.05)
         found = await standing(ward)
+        for _ in range(100):
+            if not files(folder):
+                break
+            await asyncio.sleep(0.05)
     assert found[1][0] == left
-    assert not (folder / "setagaya" / "results" / f"{row['file_name']}.result.csv").exists()
+    assert files(folder) == [], "also the request, which the other side has not removed"
+
+
+async def test_the_end_of_a_code_does_not_wait_for_the_answer_to_a_file(ward, folder):
+    """The request may be of a wrong number, and a code that comes of it another person's: it has to be good for nothing at once."""
+    async with ward.served(**over_files(folder)) as caller:
+        await load(ward.config.spool, [person(1)])
+        await standing(ward, {1: ("requested", None)})
+        token = await caller.token()
+        answer = await order(caller, "cancel", token, "k1", 1, ground="moved_out")
+        found = await standing(ward, {1: ("cancelled", "moved_out")}, seconds=5)
+        [row] = await ward.rows("select file_name from code_request_file")
+        part = folder / "setagaya" / "results" / ".part"
+        part.write_text("line,outcome,reason\n1,accepted,\n")
+        part.rename(folder / "setagaya" / "results" / f"{row['file_name']}.result.csv")
+        for _ in range(200):
+            if not await ward.rows("select 1 from code_request_file"):
+                break
+            await asyncio.sleep(0.05)
+        after = await standing(ward)
+    assert answer.body["items"] == [{"state": "cancelling", "refused": None}]
+    assert found == after == {1: ("cancelled", "moved_out")}
+    assert list(ward.neighbours.cancelled.values()) == ["moved_out"]
+
+
+async def test_whoever_waits_for_a_file_is_not_due(ward, folder):
+    """Staff ask again while the old request lies in its file: that is looked at with the folder, not twenty times a second."""
+    async with ward.served(**over_files(folder)) as caller:
+        await load(ward.config.spool, [person(1)])
+        await standing(ward, {1: ("requested", None)})
+        token = await caller.token()
+        await order(caller, "cancel", token, "k1", 1, ground="moved_out")
+        await standing(ward, {1: ("cancelled", "moved_out")}, seconds=5)
+        await order(caller, "replace", token, "k2", 1, ground="resident_record_changed")
+        await standing(ward, {1: ("none", None)})
+        [due] = await ward.rows(sql.load("gateway.linkage_server.code_requests")["next_due"], datetime.now(UTC))
+    assert due["min"] is None
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_whoever_lies_in_a_file_gets_a_code_also_when_requests_go_over_the_gateway_from_then_on(
+    ward, folder, answered
+):
+    options = over_files(folder) | {"existing_residents_answer_s": 3600 if answered else 1}
+    async with ward.served(**options):
+        await load(ward.config.spool, [person(1)])
+        await standing(ward, {1: ("requested", None)})
+    async with asyncio.TaskGroup() as group, ward.served(**options | {"code_requests_over": "gateway"}):
+        working = group.create_task(residents(ward, folder)) if answered else None
+        found = await standing(ward, {1: BOUND})
+        if working:
+            working.cancel()
+    assert found == {1: BOUND}
+    assert files(folder) == []
+    assert await ward.rows("select 1 from code_request_file") == []
 
 
 async def test_an_answer_that_does_not_come_is_asked_for_anew(ward, folder):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.change_files import day
 from tests.support.resident_files import csv_bytes, put, through
 from tests.support.review_world import Desk, individual, row
@@ -11,12 +9,6 @@ from tests.support.review_world import Desk, individual, row
 MOVED = "架空県他所市一丁目１番"
 ISSUED, HELD = ["issued", ""], ["held", "four_items_differ"]
 OTHER = {"name": "架空　三郎", "sex": "1"}
-
-
-@pytest.fixture
-async def desk(reviewed_alone):
-    async with reviewed_alone.linkage.served() as caller:
-        yield Desk(world=reviewed_alone, caller=caller)
 
 
 async def loaded(desk: Desk, system: str, of: str, *rows: dict[str, str]) -> list[list[str]]:

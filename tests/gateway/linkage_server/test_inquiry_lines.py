@@ -152,6 +152,18 @@ def test_a_file_to_ask_again_has_the_same_questions_a_millisecond_later(kind, us
     assert (after - before).total_seconds() == 0.001
 
 
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize(("year", "asked"), [("1", "2022-04-01/2023-03-31"), ("2", "2021-04-01/2022-03-31")])
+def test_a_file_to_ask_again_asks_about_the_same_fiscal_year_also_across_its_end(kind, year, asked):
+    line = request(7, requested_at="20230331235959999", condition="1", year_condition=year)
+    fields = tuple(line[name] for name in FIELDS)
+    for _ in range(2):  # the re-ask file, and that of the re-ask file
+        _, [verdict] = judged(form.write_again([fields], "cp932", FORMS[kind]), "cp932")
+        assert str(verdict.inquiry.days) == asked
+        fields = verdict.fields
+    assert fields[3] == "20230401000000001"
+
+
 # the data
 
 

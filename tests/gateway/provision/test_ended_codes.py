@@ -142,7 +142,7 @@ async def test_sc_15_no_restore_brings_back_what_a_cancelled_code_had_replaced(w
     journal = world.agency.erasures
     for one in (row, after):
         named = journal.digests("person_code", one["acquisition_index"])
-        assert not journal.erased_since(snapshot).isdisjoint(named)
+        assert not journal.erased_since(snapshot, "B").isdisjoint(named)
     # the database as the backup of after the replacement has it, and what a restore does to it
     await world.execute("delete from former_code where integrated_number = $1", number)
     await world.execute(

@@ -42,7 +42,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """`equal`: how many agree, both being there or both not; `under_way`: how many are due and so say nothing."""
+    """`equal`: how many agree, both being there or both not; `under_way`: how many say nothing, being due.
+
+    So does one that was changed to a version whose first transfer has not been made: what stands over there is the version before.
+    """
 
     found: tuple[Found, ...]
     equal: int
@@ -60,7 +63,7 @@ def compare(
     equal = under_way = 0
     for row in originals:
         copy = copies.get(row["record_id"])
-        if row["transfer"] == Transfer.DUE:
+        if row["transfer"] == Transfer.DUE or (row["transfer"] == Transfer.AWAITING_FIRST and row["offered"]):
             under_way += 1
             continue
         difference = _difference(row, copy, digest, today)

@@ -37,15 +37,18 @@ update business_run set state = 'done', finished_at = $2 where run_id = $1 and s
 select part, packed from business_run_part where run_id = $1 and part > $2 order by part limit $3
 
 -- name: page_to_transfer
+-- Not those whose last public day is over ($8: today): a copy of one is erased over there.
 select record_id from original
 where record_id > $1 and record_id < $2 and ($3 = '' or information = $3) and ($4 = '' or data_set = $4) and ($5 = '' or layout_version = $5)
     and ($6::timestamptz is null or changed_at >= $6) and ($7::timestamptz is null or changed_at < $7) and (offered or not deleted)
-order by record_id limit $8
+    and (public_to is null or public_to >= $8)
+order by record_id limit $9
 
 -- name: count_to_transfer
 select count(*) from original
 where record_id > $1 and record_id < $2 and ($3 = '' or information = $3) and ($4 = '' or data_set = $4) and ($5 = '' or layout_version = $5)
     and ($6::timestamptz is null or changed_at >= $6) and ($7::timestamptz is null or changed_at < $7) and (offered or not deleted)
+    and (public_to is null or public_to >= $8)
 
 -- name: page_to_compare
 select * from original where record_id > $1 and record_id < $2 order by record_id limit $3

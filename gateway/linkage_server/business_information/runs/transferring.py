@@ -7,6 +7,7 @@ first transfer of its data sets has been made (初回提供区分), and what cha
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from typing import Any
 
 from gateway.linkage_server.business_information import transfer
@@ -19,10 +20,10 @@ from storage.database import Connection
 COLUMNS = ("record_id", "outcome", "reason", "item")
 
 
-def _selection(run: Run) -> tuple[Any, ...]:
+def _selection(run: Run, today: date) -> tuple[Any, ...]:
     wanted = run.wanted
     return (
-        run.after, run.end, wanted.information, wanted.data_set, wanted.version, wanted.changed_from, wanted.changed_to,
+        run.after, run.end, wanted.information, wanted.data_set, wanted.version, wanted.changed_from, wanted.changed_to, today,
     )  # fmt: skip
 
 
@@ -30,7 +31,8 @@ async def do_part(outbox: Outbox, run: Run) -> None:
     """The next part of a run, or its end. Raises ChannelError, StorageUnavailableError: the same part again."""
     agency = outbox.agency
     async with agency.database.inside(agency.tenant) as connection:
-        ids = [row[0] for row in await connection.fetch(SQL["page_to_transfer"], *_selection(run), run.wanted.per_part)]
+        selection = _selection(run, agency.today())
+        ids = [row[0] for row in await connection.fetch(SQL["page_to_transfer"], *selection, run.wanted.per_part)]
     if not ids:
         await _end(outbox, run)
         return
@@ -54,7 +56,7 @@ def _result(one: Settled) -> list[str]:
 async def left(outbox: Outbox, run: Run) -> int:
     """How many records are still before the run."""
     async with outbox.agency.database.inside(outbox.agency.tenant) as connection:
-        found: int = await connection.fetchval(SQL["count_to_transfer"], *_selection(run))
+        found: int = await connection.fetchval(SQL["count_to_transfer"], *_selection(run, outbox.agency.today()))
         return found
 
 
