@@ -20,6 +20,7 @@ _UTF8: Final = "utf-8"
 _UTF8_BOM: Final = BOM.encode()
 _LAST_ASCII: Final = 0x7F
 _GETA: Final = "〓"
+_SPACES: Final = " \u3000"
 _CONTROL: Final = "\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff"
 _UNSEEN: Final = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufff9-\ufffb"
 """Format characters: nobody sees them, and some turn the direction of what follows. Variation selectors are none."""
@@ -66,9 +67,14 @@ class TextRefused:
 
 
 class Fill(StrEnum):
-    """How a value fills its width. Zeros on the left belong to the value when it is read; spaces do not."""
+    """How a value fills its width. Zeros on the left belong to the value when it is read; spaces do not.
+
+    `WIDE_SPACE_RIGHT`: read, full-width spaces (U+3000) and half-width ones at the end are filling, in any mixture: an odd width in bytes needs both.
+    Written, the half-width one: it fits every width.
+    """
 
     SPACE_RIGHT = "space_right"
+    WIDE_SPACE_RIGHT = "wide_space_right"
     SPACE_LEFT = "space_left"
     ZERO_LEFT = "zero_left"
 
@@ -198,6 +204,8 @@ class Fixed:
         match self.fill:
             case Fill.SPACE_RIGHT:
                 return text.rstrip(" ")
+            case Fill.WIDE_SPACE_RIGHT:
+                return text.rstrip(_SPACES)
             case Fill.SPACE_LEFT:
                 return text.lstrip(" ")
             case Fill.ZERO_LEFT:
@@ -205,7 +213,7 @@ class Fixed:
 
     def _padding(self, missing: int, text: str) -> tuple[str, str]:
         """What stands before and after; an empty value is blank whatever fills it."""
-        if self.fill is Fill.SPACE_RIGHT or not text:
+        if self.fill in (Fill.SPACE_RIGHT, Fill.WIDE_SPACE_RIGHT) or not text:
             return "", " " * missing
         return ("0" if self.fill is Fill.ZERO_LEFT else " ") * missing, ""
 

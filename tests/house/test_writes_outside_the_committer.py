@@ -92,6 +92,7 @@ ALLOWED = {
     ("gateway.linkage_server.addressees", "claim_numbers"): "a counter: gaps are harmless, and the load is recorded when it is closed",
     ("gateway.linkage_server.addressees", "lock_counter"): "a count of those who had the lock, no fact; what they write says for itself",
     ("gateway.linkage_server.addressees", "keep_numbers_from"): "the counters of a file: gaps are harmless, and the load is recorded when it is closed",
+    ("gateway.linkage_server.addressees", "put_readings"): "readings that rows bring, in one transaction with the load; the load is recorded when it is closed",
     ("gateway.linkage_server.addressees", "put_hold"): "rows kept for review, in one transaction with the load",
     **dict.fromkeys(
         (

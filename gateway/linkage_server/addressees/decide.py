@@ -4,6 +4,7 @@ Equality of the 個人番号 decides, but only binds when the four items agree w
 speaks against it (people.plausibility); any disagreement is held for a person, and so is a number that somebody had before and nobody has now.
 A migrated integrated number is kept when nobody else has it; of somebody who was merged it leads to the one who lives on.
 What two members of staff decided about a row binds: the same row says nothing new, however much it differs from what is held.
+A reading is none of the four items, and what lacks one agrees: a row that is linked to somebody who is held without brings theirs.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -58,7 +60,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """One row's outcome. `person` when the row leads to one; `differing` names fields of the four items, never their content; `folds` finds
-    out which folds of which fields it took for the row and the person to agree (`folds_told`).
+    out which folds of which fields it took for the row and the person to agree (`folds_told`); `brings_kana`: the person is held without a reading.
     """
 
     row: Row | None
@@ -69,6 +71,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     differing: frozenset[Field] = frozenset()
     where: str | None = None
     folds: FoldsTold = tuple
+    brings_kana: bool = False
 
 
 @dataclass(slots=True, repr=False)
@@ -108,6 +111,9 @@ class Surroundings:
     alone: bool = False
 
 
+_KANA: Final = list(Field).index(Field.KANA)
+
+
 def differing(held: Sequence[str], shown: Sequence[str]) -> frozenset[Field]:
     """The fields in which two accounts differ after folding; equal texts are not folded at all."""
     if list(held) == list(shown):
@@ -144,7 +150,15 @@ def _against(row: Row, person: Known, agreed: Outcome) -> Decided:
     fields = differing(held, shown)
     if fields:
         return _disagreement(row, fields)
-    return Decided(row=row, line=row.line, outcome=agreed, person=person, folds=partial(folds_told, held, shown))
+    brings_kana = agreed is Outcome.LINKED and not held[_KANA].strip() and bool(row.kana.strip())
+    return Decided(
+        row=row,
+        line=row.line,
+        outcome=agreed,
+        person=person,
+        folds=partial(folds_told, held, shown),
+        brings_kana=brings_kana,
+    )
 
 
 def _implausible(row: Row, index: bytes, around: Surroundings) -> Decided | None:
@@ -244,4 +258,8 @@ def decide(rows: Iterable[tuple[Parsed, bytes | None]], ledger: Ledger, around: 
                 ledger.by_index[index] = person
             if row.integrated_number:
                 ledger.by_integrated_number[int(row.integrated_number)] = person
+            if decided.brings_kana:
+                items = person.four_items()
+                items[_KANA] = row.kana
+                person.four_items = items.copy
     return decisions

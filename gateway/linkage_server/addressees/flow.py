@@ -170,6 +170,7 @@ async def register(agency: Agency, taken: Intake, chunk: Prepared) -> Intake:
         decisions = await decide_chunk(connection, agency, chunk, intake_id=taken.id)
         await write_people(connection, agency, chunk, decisions)
         await _write_addressees(connection, system, taken, decisions, chunk.as_of, agency.clock())
+        await _write_readings(connection, agency, system, taken, decisions, chunk.as_of)
         await _write_holds(connection, agency, system, taken, decisions, chunk.as_of)
         learns = chunk.rights.may("integrated-numbers", "read")
         folds = await folds_of([one.folds for one in decisions])
@@ -244,6 +245,28 @@ async def _write_addressees(
             and one.person is not None
             and one.person.integrated_number is not None
         ],
+    )
+
+
+async def _write_readings(
+    connection: Connection, agency: Agency, system: str, taken: Intake, decisions: Sequence[Decided], as_of: date
+) -> None:
+    """Readings of people who were held without, each told by the first row that brings it."""
+    readings: dict[int, store.Reading] = {}
+    for one in decisions:
+        if one.brings_kana and one.row is not None and one.person is not None and one.person.integrated_number:
+            readings.setdefault(
+                one.person.integrated_number,
+                store.Reading(
+                    integrated_number=one.person.integrated_number,
+                    event_id=f"kana {taken.id}/{one.line}",
+                    addressee_number=one.row.addressee_number,
+                    kana=one.row.kana,
+                    four_items=one.person.four_items(),
+                ),
+            )
+    await store.put_readings(
+        connection, agency.keys, list(readings.values()), system=system, as_of=as_of, now=agency.clock()
     )
 
 

@@ -48,6 +48,26 @@ order by addressee_number, decided_at desc, hold_id desc
 with known as materialized (select digest, state from review_hold where digest = any($2::bytea[]) and business_system_id = $1)
 select digest from known where state = 'open'
 
+-- name: put_readings
+-- Each a correction, as one of a file of changes. It is of the name that is held today: it counts from the day of its row, or from the last change
+-- of the name where that is later. Of what is held nothing else changes, so what `person` says stays the fold of its history.
+with told as (
+    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bytea[])
+        as t (integrated_number, event_key, addressee_number, sealed, digest, items_sealed)
+), base as (
+    insert into person_base (integrated_number, individual_number_index, individual_number_sealed, four_items_sealed)
+    select integrated_number, individual_number_index, individual_number_sealed, four_items_sealed
+    from person join told using (integrated_number) on conflict (integrated_number) do nothing
+), event as (
+    insert into person_event (event_key, integrated_number, business_system_id, addressee_number, kind, effective_on, recorded_at, applied_at, sealed, digest, registers)
+    select t.event_key, t.integrated_number, $7, t.addressee_number, 'correction', greatest($8::date, (
+            select max(e.effective_on) from person_event e where e.integrated_number = t.integrated_number
+                and e.kind in ('name_change', 'correction') and e.applied_at is not null and e.undone_by is null)),
+        $9, $9, t.sealed, t.digest, false
+    from told t
+)
+update person p set four_items_sealed = t.items_sealed, revision = nextval('person_revision') from told t where p.integrated_number = t.integrated_number
+
 -- name: put_hold
 -- effective_on: the day that the row is of.
 insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, effective_on, digest)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from codebook.four_items import Field
 from codebook.issuing import issue_many
 from gateway.linkage_server import numbers
 from gateway.linkage_server.addressees.decide import Known, Ledger, Registered
@@ -37,6 +39,17 @@ ADDRESSEE_COLUMNS = (
     "came_at",
 )
 PersonRow = tuple[int, bytes | None, bytes | None, bytes, date, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Reading:
+    """A reading that a row brings somebody who was held without one. `event_id`: none that a business system can send; `four_items`: with the reading."""
+
+    integrated_number: int
+    event_id: str
+    addressee_number: str
+    kana: str
+    four_items: Sequence[str]
 
 
 async def lock_counter(connection: Connection) -> int:
@@ -169,6 +182,24 @@ async def insert_addressees(
 ) -> None:
     if rows:
         await connection.copy_records_to_table("addressee", records=rows, columns=ADDRESSEE_COLUMNS)
+
+
+async def put_readings(
+    connection: Connection, keys: PersonalKeys, readings: Sequence[Reading], *, system: str, as_of: date, now: datetime
+) -> None:
+    """Put readings into the histories and into `person`, under a new revision. `as_of`: the day of the rows that brought them."""
+    if not readings:
+        return
+    rows = []
+    for one in readings:
+        number, key = one.integrated_number, keys.event_key(system, one.event_id)
+        says = msgspec.json.encode({Field.KANA.value: one.kana})
+        items = keys.seal_four_items(msgspec.json.encode(one.four_items), number)
+        sealed = keys.seal_event(says, number, key)
+        rows.append((number, key, one.addressee_number, sealed, keys.event_digest(says), items))
+    await connection.execute(
+        _SQL["put_readings"], *(list(column) for column in zip(*rows, strict=True)), system, as_of, now
+    )
 
 
 async def put_holds(

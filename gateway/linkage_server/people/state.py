@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from codebook import folding
+
 
 class State(StrEnum):
     """Where a person stands with the municipality. Nobody is ever removed: the dead keep their row and its rules (SC-19)."""
@@ -175,7 +177,7 @@ def fold(
 
     `with_waiting`: also changes whose day has come and that were not applied yet, for a look ahead. `known_at`: only what was recorded by then.
     What a change says of the items counts from `registered_on` on, since the base is newer than what held before; a correction counts
-    always, and so does a state: a file of residents does not say who is alive.
+    always, and so does a state: a file of residents does not say who is alive. So does the reading of the name where the base lacks one.
     """
     if on < base.registered_on:
         return None
@@ -250,9 +252,9 @@ def _after(before: Person, event: Event) -> Person:
     state = None if event.cancels is not None else STATE_OF.get(event.kind)
     if state is not None and (event.kind in _PUT_BACK or before.state is not State.CANCELLED):
         before = msgspec.structs.replace(before, state=state, state_since=event.effective_on)
-    if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
-        return before
     says = event.says
+    if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
+        says = _reading_that_is_lacking(before.items, says)
     if says == NOTHING:
         return before
     name, kana, sex, birth_date, address = (new or held for new, held in zip(says.items(), before.items, strict=True))
@@ -261,6 +263,12 @@ def _after(before: Person, event: Event) -> Person:
         items=(name, kana, sex, birth_date, address),
         individual_number=says.individual_number or before.individual_number,
     )
+
+
+def _reading_that_is_lacking(held: Items, says: Says) -> Says:
+    name, kana = held[:2]
+    is_theirs = not kana.strip() and says.kana.strip() and folding.agree(says.name, name, folding.NAME)
+    return Says(kana=says.kana) if is_theirs else NOTHING
 
 
 def happens_before_birth(kind: Kind, effective_on: date, birth_date: str) -> bool:

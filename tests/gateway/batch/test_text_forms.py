@@ -199,3 +199,25 @@ def test_fields_of_fixed_width_may_be_set_apart_by_commas():
     assert layout.split(line, "cp932", number=1) == ["000000000000042", "架空", "7"]
     assert layout.split(line.replace(b",", b";"), "cp932", number=1) == TextRefused(1, 16, TextReason.LENGTH)
     assert layout.join(["1", "a,b", ""], "cp932", number=1) == TextRefused(1, 17, TextReason.LENGTH)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("unit", Unit)
+@pytest.mark.parametrize(
+    ("filled", "value"),
+    [
+        ("架空　花子　　", "架空　花子"),
+        ("　架空  太郎 　 ", "　架空  太郎"),
+        ("架空 ", "架空"),
+        ("　　 　", ""),
+    ],
+)
+def test_full_width_spaces_at_the_end_are_filling_where_the_layout_says_so(encoding, unit, filled, value):
+    width = len(filled if unit is Unit.CHARACTERS else filled.encode(encoding))
+    fields = tuple(Fixed(name=fill, width=width, fill=fill) for fill in (Fill.WIDE_SPACE_RIGHT, Fill.SPACE_RIGHT))
+    layout = FixedLayout(fields=fields, unit=unit)
+    read = layout.split(f"{filled}{filled}\r\n".encode(encoding), encoding, number=2)
+    assert read == [value, filled.rstrip(" ")]
+    written = layout.join([value, ""], encoding, number=1)
+    assert isinstance(written, bytes)
+    assert layout.split(written, encoding, number=2) == [value, ""]

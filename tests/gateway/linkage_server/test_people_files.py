@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from gateway.linkage_server.addressees.rows import Malformed, Row, RowReader
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, CHANGE_COLUMNS, read_file_layouts
 from gateway.linkage_server.people.changes import BadChange, Change
 from gateway.linkage_server.people.run import ChangeFile
+from gateway.linkage_server.people.state import Says
 from tests.support.change_files import change, changes_csv, day, registering, send, with_juki
 from tests.support.resident_files import csv_bytes, four_items, individual_number, person, put, through
 
@@ -74,6 +76,47 @@ def test_no_bytes_break_the_reading_of_a_fixed_width_file(lines, encoding):
         today=TODAY.isoformat(),
     )
     assert all(isinstance(row, Malformed) for row in reader.read(1, lines))
+
+
+def filled(channel, values, encoding):
+    """A line in our layout whose texts are filled with full-width spaces, as far as their width is even."""
+    layout = read_file_layouts()[channel]
+    wide = {"name", "kana", "address", "resident_kind"}
+    parts = []
+    for one in layout.fields:
+        text = values[one.name].encode(encoding)
+        space = "　".encode(encoding) if one.name in wide else b" "
+        parts.append((text + space * ((one.width - len(text)) // len(space))).ljust(one.width))
+    return b"".join(parts) + b"\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
+def test_texts_of_our_layouts_may_be_filled_with_full_width_spaces(encoding):
+    one = person(1, name="模擬　一号", kana="", address="　架空　1　番地")
+    reader = RowReader.of_layout(
+        read_file_layouts()["addressees"],
+        encoding=encoding,
+        system="kokuho",
+        may_use_individual_number=True,
+        needs_kana=True,
+        today=TODAY.isoformat(),
+    )
+    [row] = reader.read(1, [filled("addressees", one, encoding)])
+    assert isinstance(row, Row)
+    assert (row.name, row.kana, row.address, row.resident_kind) == (one["name"], "", one["address"], "住民")
+    file = ChangeFile(
+        path=Path(),
+        names=CHANGE_COLUMNS,
+        layout=read_file_layouts()["person-changes"],
+        encoding=encoding,
+        rights=RIGHTS,
+        count=0,
+        not_needed=frozenset(),
+        today=TODAY,
+    )
+    changes = [change("a", 1, "death", "2026-04-01"), change("b", 1, "name_change", "2026-04-01", name="模擬　改名")]
+    read = file.read(1, [filled("person-changes", each, encoding) for each in changes])
+    assert [each.says if isinstance(each, Change) else each for each in read] == [Says(), Says(name="模擬　改名")]
 
 
 @given(bad=st.lists(NASTY, min_size=1, max_size=5), encoding=ENCODINGS)

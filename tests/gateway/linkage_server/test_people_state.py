@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,24 @@ def event(number: int, kind: Kind, after: int, text: str = "", cancels: int | No
         says=says if kind in {Kind.NAME_CHANGE, Kind.ADDRESS_CHANGE, Kind.CORRECTION} else Says(),
         cancels=f"k{cancels}" if kind is Kind.CANCELLATION and cancels is not None else None,
     )
+
+
+@pytest.mark.parametrize(
+    ("held", "told", "reading"),
+    [
+        (("髙橋 一", ""), ("高橋　一", "タカハシ"), "タカハシ"),
+        (("高橋 一", "　"), ("高橋 一", "タカハシ"), "タカハシ"),
+        (("高橋 一", "タカバシ"), ("高橋 一", "タカハシ"), "タカバシ"),
+        (("高橋 一", ""), ("渡辺 一", "ワタナベ"), ""),
+    ],
+)
+def test_of_before_the_registration_the_reading_of_the_same_name_counts_where_none_is_held(held, told, reading):
+    base = msgspec.structs.replace(BASE, items=(*held, *BASE.items[2:]))
+    says = Says(name=told[0], kana=told[1], address="架空2")
+    before = msgspec.structs.replace(event(1, Kind.MOVE_IN, -1), says=says)
+    found = fold(base, [before], on=REGISTERED)
+    assert found is not None
+    assert found.items == (held[0], reading, *BASE.items[2:])
 
 
 HISTORIES = st.lists(
