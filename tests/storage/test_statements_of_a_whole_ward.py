@@ -45,6 +45,7 @@ MAY = {
     ("business_information", "any_original"): "ends at the first row",
     ("business_information", "any_due"): OPEN_ONES,
     ("business_information", "count_due"): OPEN_ONES,
+    ("business_information", "release_waiting"): OPEN_ONES,
     ("review", "open_holds_count"): OPEN_ONES,
     ("bars", "bars_moved"): OPEN_ONES,
     ("provision", "decide_held"): OPEN_ONES,

@@ -9,10 +9,12 @@ from inquiry_file where business_system_id = $1 and sha256 = $2
 
 -- name: name_in_use
 -- Whether another file of the system bears the name and has supplements to bring under it.
-select exists (
-    select from inquiry_file f where business_system_id = $1 and name = $2 and sha256 <> $3 and state = 'finished'
-        and (supplements_written < supplements or exists (
-            select from inquiry_file_line l where l.file_id = f.file_id and (l.is_open or (l.left_as is not null and l.part is null)))))
+with others as materialized (
+    select file_id, supplements_written < supplements as has_unwritten from inquiry_file
+    where business_system_id = $1 and name = $2 and sha256 <> $3 and state = 'finished'
+)
+select exists (select from others where has_unwritten) or exists (
+    select from others join inquiry_file_line l using (file_id) where l.is_open or (l.left_as is not null and l.part is null))
 
 -- name: name_file
 update inquiry_file set name = $2 where file_id = $1 and state = 'asking'
