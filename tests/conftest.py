@@ -1,4 +1,4 @@
-"""In which order the files are handed to the workers, and which of them stay together.
+"""In which order the files are handed to the workers, which of them stay together, and what goes when all are through.
 
 A long file that begins last is waited for by everybody, so those begin first. Files that ask for one costly thing (a running system) are one worker's:
 it is made once, and not by every worker, nor anew whenever a file of another folder comes in between.
@@ -7,11 +7,14 @@ it is made once, and not by every worker, nor anew whenever a file of another fo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+from storage.postgres import discard
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG = (
@@ -73,3 +76,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByUnit | 
         return None
     config.option.loadscopereorder = False  # by number of tests: the longest files have one or two
     return ByUnit(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clusters_go_at_the_end(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clusters of data folders may lie elsewhere (storage.postgres), where nobody else would remove those that a command of a test set up."""
+    yield
+    for place in list(tmp_path_factory.getbasetemp().rglob("postgres-place")):
+        discard(place.parent)
