@@ -93,6 +93,11 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     says: Says
     replaced_by: str = ""
 
+    @property
+    def takes_out(self) -> bool:
+        """Whether it cancels the registration itself, and no change of it."""
+        return self.kind is Kind.CANCELLATION and not self.cancels
+
     def __repr__(self) -> str:
         return "<Change>"
 

@@ -32,7 +32,7 @@ from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
-from gateway.linkage_server.people.state import Kind, numbers_said
+from gateway.linkage_server.people.state import numbers_said
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
@@ -150,7 +150,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
     by_number |= back
     people |= await store.read_held(connection, keys, [number for number in back.values() if number not in people])
-    takes_out = any(change.kind is Kind.CANCELLATION and not change.cancels for change in good)
+    takes_out = any(change.takes_out for change in good)
     return Court(
         snapshot=Snapshot(
             addressees=held,

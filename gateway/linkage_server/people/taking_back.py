@@ -47,10 +47,8 @@ class TakingBack:
 
     def of_others(self, change: Change, someone: Someone) -> ChangeReason | None:
         """One business system takes out the record of somebody whom others hold too: for all of them, with codes and copies."""
-        takes_out = change.kind is Kind.CANCELLATION and not change.cancels
-        return (
-            ChangeReason.HELD_BY_OTHER_SYSTEMS if takes_out and someone.number in self.snapshot.held_by_others else None
-        )
+        is_held_by_others = someone.number in self.snapshot.held_by_others
+        return ChangeReason.HELD_BY_OTHER_SYSTEMS if change.takes_out and is_held_by_others else None
 
     def withdraw(self, change: Change, key: str, here: dict[str, Judged]) -> Judged | None:
         """The cancellation of a move-in or birth that waits for its day, or is held: nobody is registered, so it counts at once, and nobody will be.

@@ -65,12 +65,11 @@ class Keys:
             (not self.birth_date or birth_date == self.birth_date)
             and (not self.name or fold_name(name).startswith(self.name))
             and (not self.kana or fold_kana(kana).startswith(self.kana))
-            and (
-                not self.address
-                or fold_address(address).startswith(self.address)
-                or _whole(address).startswith(self.address)
-            )
+            and (not self.address or self._is_address_of(_whole(address)))
         )
+
+    def _is_address_of(self, whole: str) -> bool:
+        return whole.startswith(self.address) or _without_prefecture(whole).startswith(self.address)
 
 
 def fold_kana(text: str) -> str:
@@ -83,7 +82,10 @@ def fold_name(text: str) -> str:
 
 def fold_address(text: str) -> str:
     """Folded, without the prefecture: people write it or leave it out."""
-    folded = _whole(text)
+    return _without_prefecture(_whole(text))
+
+
+def _without_prefecture(folded: str) -> str:
     prefecture = _PREFECTURE.match(folded)
     return folded[prefecture.end() :] if prefecture else folded
 
