@@ -30,6 +30,7 @@ _SQL = sql.load("gateway.api")
 _ADD: Final = Statement("add_client", _SQL["add_client"])
 _ADD_SECRET: Final = Statement("add_secret", _SQL["add_secret"])
 _END_SECRET: Final = Statement("end_one_secret", _SQL["end_one_secret"])
+_KEEP_ENDED: Final = Statement("keep_ended", _SQL["keep_ended"])
 _SUSPEND: Final = Statement("suspend_client", _SQL["suspend_client"])
 _RESUME: Final = Statement("resume_client", _SQL["resume_client"])
 _RENEW: Final = Statement("renew_client", _SQL["renew_client"])
@@ -60,6 +61,7 @@ class No(StrEnum):
     SECRET_UNKNOWN = "secret_unknown"  # noqa: S105 (a reason)
     LAST_SECRET = "last_secret"  # noqa: S105 (a reason)
     NO_SECRET = "no_secret"  # noqa: S105 (a reason)
+    SECRET_ENDED = "secret_ended"  # noqa: S105 (a reason)
     STATE = "client_state_differs"
     CHANGED_MEANWHILE = "client_changed_meanwhile"
 
@@ -156,12 +158,13 @@ def _writes(  # noqa: PLR0911 (one return for each act)
     secret = Write(_ADD_SECRET, (client, secret_id, sealed, now))
     match order.act:
         case Act.ADD:
-            row = (client, order.system, " ".join(sorted(order.scopes)), order.individual_number, order.expires_at)
-            return Write(_ADD, row), (secret,)
+            made = (client, order.system, " ".join(sorted(order.scopes)), order.individual_number, order.expires_at)
+            return Write(_ADD, made), (secret,)
         case Act.ROTATE:
             return secret, ()
         case Act.END_SECRET:
-            return Write(_END_SECRET, (client, order.secret_id)), ()
+            row = (client, order.secret_id)
+            return Write(_END_SECRET, row), (Write(_KEEP_ENDED, row),)
         case Act.SUSPEND:
             return Write(_SUSPEND, (client, now)), ()
         case Act.RESUME:
@@ -195,13 +198,15 @@ def _entry(order: Order, by: By, secret_id: str, now: datetime) -> NewEntry:
 async def administer(desk: Desk, order: Order, by: By, now: datetime) -> Mapping[str, Any] | No:
     """Do it and record it. Returns what the client is now, with its new secret after `add` and `rotate`.
 
-    The same call again (`By.identity`) that made a secret gets that secret. Raises StorageUnavailableError.
+    The same call again (`By.identity`) that made a secret gets that secret, and nothing once it has been ended. Raises StorageUnavailableError.
     """
     secret_id = order.secret_id if order.act is Act.END_SECRET else _secret_id(by)
     known = await desk.clients.find(order.client_id)
     makes = order.act in {Act.ADD, Act.ROTATE}
     if makes and known is not None and by.identity and any(one.id == secret_id for one in known.secrets):
         return shown(known, secret_id)
+    if makes and by.identity and await desk.clients.has_ended(order.client_id, secret_id):
+        return No.SECRET_ENDED
     hindrance = _hindrance(order, by, known)
     if hindrance is not None:
         return hindrance

@@ -27,6 +27,7 @@ _DETAILS: Final = {
     No.SECRET_UNKNOWN: "The client has no valid secret of this id; see GET /v1/clients.",
     No.NO_SECRET: "It has no secret, as after a restore; make one first (rotate).",
     No.LAST_SECRET: "This is the only valid secret; make another first, or suspend the client.",
+    No.SECRET_ENDED: "The secret that this call made has been ended since; rotate with another Idempotency-Key.",
     No.STATE: "The client is not in the state that this act needs; see GET /v1/clients.",
     No.CHANGED_MEANWHILE: "Somebody else changed this client meanwhile; look at it and decide anew.",
 }

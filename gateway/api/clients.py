@@ -171,6 +171,11 @@ class ClientStore:
             found = await self._read(connection, await connection.fetch(_SQL["client"], client_id))
         return found[0] if found else None
 
+    async def has_ended(self, client_id: str, secret_id: str) -> bool:
+        """Whether the client had a secret of this id, which an administrator has ended."""
+        async with self._database.inside(self._tenant) as connection:
+            return bool(await connection.fetchval(_SQL["is_ended_secret"], client_id, secret_id))
+
     async def every(self) -> list[Client]:
         """All clients, removed ones too, by id."""
         async with self._database.inside(self._tenant) as connection:

@@ -62,13 +62,20 @@ select r.client_id, r.secret_id,
     case when exists (select from oauth_secret s where s.client_id = r.client_id and s.place = 1) then 2 else 1 end, r.sealed, r.made_at
 from unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[]) as r (client_id, secret_id, sealed, made_at)
 join oauth_client c on c.client_id = r.client_id and c.state <> 'removed'
+where not exists (select from oauth_ended_secret e where e.client_id = r.client_id and e.secret_id = r.secret_id)
 on conflict do nothing returning client_id
+
+-- name: is_ended_secret
+select exists (select from oauth_ended_secret where client_id = $1 and secret_id = $2)
 
 -- name: end_one_secret
 delete from oauth_secret s using unnest($1::text[], $2::text[]) as r (client_id, secret_id)
 where s.client_id = r.client_id and s.secret_id = r.secret_id
     and exists (select from oauth_secret o where o.client_id = s.client_id and o.secret_id <> s.secret_id)
 returning s.client_id
+
+-- name: keep_ended
+insert into oauth_ended_secret (client_id, secret_id) select r.* from unnest($1::text[], $2::text[]) as r (client_id, secret_id) returning client_id
 
 -- name: suspend_client
 update oauth_client c set state = 'suspended', tokens_from = r.now

@@ -35,8 +35,6 @@ _LOW: Final = f"{_CONTROL}{_UNSEEN}{_PRIVATE}{_REPLACED}{_NO_CHARACTER}"
 _REFUSED: Final = re.compile(f"[{_LOW}{_HIGH}]")
 _REFUSED_LOW: Final = re.compile(f"[{_LOW}]")
 """The same for texts without high characters, in a third of the time."""
-_JAPANESE: Final = "\u2000-\u9fff\uff00-\uffef"
-_THREE_JAPANESE: Final = re.compile(f"(?:[\x00-\x7f]*[{_JAPANESE}]){{3}}[\x00-\x7f{_JAPANESE}]*")
 _THREE_OF_UTF8: Final = re.compile(rb"[\x00-\x7f]*".join([rb"[\xe2-\xe9\xef][\x80-\xbf]{2}"] * 3))
 _HARMLESS: Final = re.compile(r"\r(?=\n)")
 
@@ -102,15 +100,16 @@ def _bare(line: bytes, number: int) -> bytes:
 
 
 def _is_utf8(bare: bytes) -> bool:
-    """A line that is UTF-8 through and through and has three characters of Japanese: CP932 can read many of those too, and makes other names of
-    them. What is written in CP932 does not come out so.
+    """A line that is UTF-8 through and through and has three characters of Japanese, beside whatever else: CP932 can read many of those too, and
+    makes other names of them. What is written in CP932 does not come out so.
     """
     if _THREE_OF_UTF8.search(bare) is None:
         return False
     try:
-        return _THREE_JAPANESE.fullmatch(bare.decode(_UTF8)) is not None
+        bare.decode(_UTF8)
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def _first_not_ascii(line: bytes) -> int:

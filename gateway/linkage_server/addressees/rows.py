@@ -5,6 +5,7 @@ A row is one physical line: a stray quotation mark spoils its own line and never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
@@ -23,6 +24,8 @@ from gateway.linkage_server.file_layouts import MIGRATED, columns_of
 RESIDENT_KINDS: Final = frozenset({"住民", "住登外"})
 SEXES: Final = frozenset({"0", "1", "2", "9"})
 _LONGEST: Final = 300
+_OTHER_SCRIPTS: Final = re.compile(r"[\u0250-\u07ff]")
+_NO_READING: Final = re.compile(r"[\u0080-\u07ff]")
 
 
 class Reason(StrEnum):
@@ -102,8 +105,8 @@ def _form(fields: Sequence[str], *, system: str, may_use_individual_number: bool
         and len(addressee) <= 15
         and sex in SEXES
         and kind in RESIDENT_KINDS
-        and len(name) <= _LONGEST
-        and len(kana) <= _LONGEST
+        and is_name(name)
+        and is_reading(kana)
         and len(address) <= _LONGEST
         and is_date(birth_date)
         and birth_date <= today
@@ -116,8 +119,8 @@ def _first_malformed(fields: Sequence[str], today: str) -> str:
     _, addressee, _, name, kana, sex, birth_date, address, kind = fields
     good = {
         "addressee_number": addressee.isascii() and addressee.isdigit() and len(addressee) <= 15,
-        "name": len(name) <= _LONGEST,
-        "kana": len(kana) <= _LONGEST,
+        "name": is_name(name),
+        "kana": is_reading(kana),
         "sex": sex in SEXES,
         "birth_date": is_date(birth_date) and birth_date <= today,
         "address": len(address) <= _LONGEST,
@@ -138,6 +141,18 @@ def _form_of_number(individual: str, *, may_use_individual_number: bool) -> _Wro
         return None
     reason = Reason.INDIVIDUAL_NUMBER_CHECK_DIGIT if individual_number.has_form(individual) else Reason.FIELD_MALFORMED
     return reason, "individual_number"
+
+
+def is_name(text: str) -> bool:
+    """Whether it can be somebody's name here: in letters of Japanese and Latin ones, as residents are registered. Others are half-width kana of CP932
+    that somebody has read as UTF-8.
+    """
+    return len(text) <= _LONGEST and (text.isascii() or _OTHER_SCRIPTS.search(text) is None)
+
+
+def is_reading(text: str) -> bool:
+    """Whether it can be the reading of a name, which has no accents either. Empty: none is known."""
+    return len(text) <= _LONGEST and (text.isascii() or _NO_READING.search(text) is None)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -11,7 +11,7 @@ import msgspec
 
 from codebook import individual_number
 from gateway.batch.text_forms import TextReason
-from gateway.linkage_server.addressees.rows import RESIDENT_KINDS, SEXES, is_date
+from gateway.linkage_server.addressees.rows import RESIDENT_KINDS, SEXES, is_date, is_name, is_reading
 from gateway.linkage_server.file_layouts import REPLACED_BY
 from gateway.linkage_server.people.state import REGISTERING, Kind, Says
 
@@ -195,6 +195,8 @@ def _form(
 ) -> tuple[ChangeReason, str] | None:
     sex, birth_date, kind = (fields.get(name, "") for name in ("sex", "birth_date", "resident_kind"))
     good = {name: len(text := fields.get(name, "")) <= LONGEST and (not text or bool(text.strip())) for name in _TEXTS}
+    good["name"] = good["name"] and is_name(fields.get("name", ""))
+    good["kana"] = good["kana"] and is_reading(fields.get("kana", ""))
     good["sex"] = not sex or sex in SEXES
     good["birth_date"] = not birth_date or (is_date(birth_date) and birth_date <= today.isoformat())
     good["cancels"] = not fields.get("cancels") or fields["cancels"] != fields["event_id"]

@@ -28,7 +28,7 @@ class Edits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which version of an open decision is proposed anew."""
 
     decision_id: DecisionId
-    version: Annotated[int, msgspec.Meta(ge=1)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 2)]
 
 
 class Proposal(Stated, frozen=True, kw_only=True):

@@ -119,6 +119,15 @@ def test_of_lines_in_cp932_the_one_in_utf_8_is_refused_alone():
     assert decode_lines(lines, "cp932", first=2) == ["架空", TextRefused(3, 1, TextReason.NOT_IN_ENCODING), "見本"]
 
 
+@pytest.mark.parametrize("text", ["José,ジョゼ", "Françoise,フランソワーズ"])
+def test_a_line_in_utf_8_with_an_accent_that_cp932_lacks_is_refused(text):
+    line = text.encode() + b"\n"
+    assert line.decode("cp932")  # other letters
+    assert decode_lines([line], "cp932", first=2) == [
+        TextRefused(2, 4 if "J" in text else 5, TextReason.NOT_IN_ENCODING)
+    ]
+
+
 def test_variation_selectors_are_carried():
     assert decode_line("辻\U000e0100".encode(), "utf-8", number=2) == "辻\U000e0100"
 

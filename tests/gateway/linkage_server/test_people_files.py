@@ -169,6 +169,7 @@ async def test_a_file_with_every_kind_of_damage_keeps_its_good_rows(world, endin
         rows[0].replace("模擬".encode(), b'"a'): "quotation_broken",
         rows[0].replace(b"1980-01-31", b"2020-W01-1"): "field_malformed",
         rows[0].replace("模擬".encode(), "模".encode() * 400): "field_malformed",
+        rows[0].replace("模擬".encode(), "ﾐｷ ﾕｲ".encode("cp932")): "field_malformed",
         rows[0][:20]: "line_length",
     }
     data = ending.join([b"\xef\xbb\xbf" + header, *rows[:2], *bad, *rows[2:]])
@@ -196,6 +197,8 @@ async def test_a_file_of_changes_with_every_kind_of_damage_keeps_its_good_lines(
         rows[0] + b",x": "line_length",
         rows[0].replace(name, b'"a'): "quotation_broken",
         rows[0].replace(name, "模".encode() * 400): "field_malformed",
+        rows[0].replace(name, "ﾐｷ ﾕｲ".encode("cp932")): "field_malformed",
+        rows[0].replace(moves[0]["kana"].encode(), "ﾅｵ".encode("cp932")): "field_malformed",
         rows[0][:20]: "line_length",
     }
     data = ending.join([b"\xef\xbb\xbf" + header, *rows[:2], *bad, *rows[2:]]) + ending
