@@ -98,16 +98,18 @@ class LogStanding:
             raise ChannelError("peer_answer_malformed") from None
 
     async def _compare(self) -> None:
-        year = fiscal_year(self.clock())
-        held = await self._held(f"{self.committer.origin}/{year}")
-        if held is None or held.size == 0:
-            return
-        async with self.committer.database.inside(
-            self.committer.tenant
-        ) as connection:  # after the answer: what was appended meanwhile is there
-            root = await connection.fetchval(_EVIDENCE["root_at"], year, held.size)
-        if root != held.root:
-            self._bar(BEHIND)
+        """The logs of this fiscal year and the last: what was set back on 1 April lacks what the year that has just ended had."""
+        this_year = fiscal_year(self.clock())
+        for year in (this_year - 1, this_year):
+            held = await self._held(f"{self.committer.origin}/{year}")
+            if held is None or held.size == 0:
+                continue
+            async with self.committer.database.inside(
+                self.committer.tenant
+            ) as connection:  # after the answer: what was appended meanwhile is there
+                root = await connection.fetchval(_EVIDENCE["root_at"], year, held.size)
+            if root != held.root:
+                self._bar(BEHIND)
 
     async def _open(self, unrecorded: list[Opening]) -> None:
         """The first entries under the new origin: of each one before, how much of it stands here and how much of it the peer has seen.

@@ -17,7 +17,7 @@ import msgspec
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.bars.states import BAR_PREFIX, Bar, BarState
+from gateway.intermediate_server.bars.states import BAR_PREFIX, TO_BE_LIFTED, Bar, BarState
 from gateway.intermediate_server.bars.writing import MOVED, SET, set_row
 from gateway.intermediate_server.records.exchange_entries import note_about
 from storage import sql
@@ -120,8 +120,14 @@ def _carry(agency: HostedAgency, moves: Collection[tuple[str, str]], now: dateti
 
 
 def carry(agency: HostedAgency, bar: Bar, number: str, now: datetime) -> Carried:
-    """The same for another number, looked at from this call on. A bar of the same effect, cause and kind of information that works there is enough."""
-    there = {(one.effect, one.cause, one.information) for one in agency.bars.of_person(number)}
+    """The same for another number, looked at from this call on. A bar of the same effect, cause and kind of information that works there is enough,
+    unless its lifting is asked for: that was about the person of that number alone.
+    """
+    there = {
+        (one.effect, one.cause, one.information)
+        for one in agency.bars.of_person(number)
+        if one.state not in TO_BE_LIFTED
+    }
     if (bar.effect, bar.cause, bar.information) in there:
         return Carried()
     made = _carried(agency, bar, number, now)

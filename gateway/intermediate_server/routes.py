@@ -197,19 +197,21 @@ def _inquiries(server: Server) -> Handle:
         ]
         told = await reading.results(agency, wanted) if wanted else []
         before = {one.inquiry_number: answer for one, answer in zip(wanted, told, strict=True)}
-        return [_answer(found, before) for found in registered]
+        return [_answer(agency, found, before) for found in registered]
 
     return handle
 
 
-def _answer(found: Inquiry | str | Unregistered, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _answer(
+    agency: HostedAgency, found: Inquiry | str | Unregistered, before: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     match found:
         case Unregistered():
             return {"refused": {"reason": found.value}}
         case str():
             return before[found]
         case _:
-            return reading.shown(found)
+            return reading.shown(agency, found)
 
 
 async def _results(agency: HostedAgency, _peer: Peer, envelope: wire.Envelope) -> list[Any]:

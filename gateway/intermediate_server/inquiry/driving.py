@@ -16,6 +16,7 @@ import msgspec
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.bars.standing import USE_SUSPENDED
 from gateway.intermediate_server.codes.binding import open_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.inquiry.asking import (
@@ -54,6 +55,7 @@ from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 _PERMIT = Statement("permit_inquiry", _SQL["permit_inquiry"])
+_MARK = Statement("mark_inquiry", _SQL["mark_inquiry"])
 _HOLD = Statement("hold_inquiry", _SQL["hold_inquiry"])
 _END = Statement("end_inquiry", _SQL["end_inquiry"])
 _PERMITTED = commit_step("intermediate", "inquiry.permitted")
@@ -87,7 +89,7 @@ async def drive(agency: HostedAgency, found: Inquiry) -> Inquiry:
             await _end(agency, found, Event.BROKEN, broken, now)
             return found
         if agency.bars.suspends(found.integrated_number, found.information):
-            raise ChannelError("use_suspended")  # it waits in its row until that ends, or its deadline
+            raise ChannelError(USE_SUSPENDED)  # it waits in its row until that ends, or its deadline
         if found.state is State.REGISTERED:
             await _ask_permit(agency, found)
         if found.state is State.PERMITTED:
@@ -162,7 +164,12 @@ async def _ask_provider(agency: HostedAgency, found: Inquiry) -> None:
         "request": found.request,
         "signature": found.signature,
     }
-    await receive(agency, found, _typed(await agency.inquiries.ask(message), OutcomeAnswer))
+    answer = _typed(await agency.inquiries.ask(message), OutcomeAnswer)
+    if agency.bars.suspends(
+        found.integrated_number, found.information
+    ):  # since it was asked: what came back is not read
+        raise ChannelError(USE_SUSPENDED)
+    await receive(agency, found, answer)
 
 
 def _typed(answer: Any, shape: type[Shape]) -> Shape:
@@ -225,7 +232,7 @@ async def note_mark(agency: HostedAgency, found: Inquiry, outcome: bytes | None,
     entry = note_exchange(
         agency, now, EntryKind.INQUIRY_MARKED, of, found.integrated_number, facts, actor=found.provider
     )
-    await agency.committer.apply(Commit(step=_ENDED, entries=(entry,)))
+    await agency.committer.apply(Commit(step=_ENDED, guard=Write(_MARK, (found.number,)), entries=(entry,)))
 
 
 def _judge(

@@ -15,6 +15,13 @@ from unnest($1::text[], $2::text[], $3::text[]) as r (inquiry_number, permit, pe
 where inquiry.inquiry_number = r.inquiry_number and inquiry.state = 'registered'
 returning inquiry.inquiry_number
 
+-- name: mark_inquiry
+-- That it is marked as 不開示 is said once, however often it comes at once.
+update inquiry i set state = i.state from unnest($1::text[]) as r (inquiry_number)
+where i.inquiry_number = r.inquiry_number
+    and not exists (select from log_entry e where e.inquiry_number = i.inquiry_number and e.kind = 'inquiry.marked')
+returning i.inquiry_number
+
 -- name: hold_inquiry
 update inquiry set state = 'held', permit = r.permit, permit_id = r.permit_id, due_at = r.due_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) as r (inquiry_number, from_state, permit, permit_id, due_at)

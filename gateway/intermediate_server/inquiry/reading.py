@@ -49,16 +49,17 @@ class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
 RESULT_ITEM = msgspec.json.Decoder(ResultItem)
 
 
-def shown(found: Inquiry) -> dict[str, Any]:
-    """What the desk is told of an inquiry that was just driven."""
-    payload = read_payload(found.payload) if found.payload is not None else None
+def shown(agency: HostedAgency, found: Inquiry) -> dict[str, Any]:
+    """What the desk is told of an inquiry that was just driven. While use is suspended nothing that came back is read, as in `results`."""
+    suspended = found.payload is not None and agency.bars.suspends(found.integrated_number, found.information)
+    payload = read_payload(found.payload) if found.payload is not None and not suspended else None
     return {
         "inquiry_number": found.number,
         "state": found.state.value,
         "outcome": payload.kind
         if payload
         else (found.state.value if found.state in ENDED or found.state is State.HELD else None),
-        "reason": found.reason,
+        "reason": USE_SUSPENDED if suspended else found.reason,
         "values": payload.records if payload else None,
     }
 

@@ -76,9 +76,17 @@ delete from job where finished_at < $1
 delete from replica where record_id = any($1::text[])
 
 -- name: leave_out_of_person_code
--- With what it had replaced by then: after a cancellation that names nobody either.
-with gone as (delete from person_code where acquisition_index = any($1::bytea[]) returning integrated_number)
-update former_code f set state = 'cancelled' from gone g where f.integrated_number = g.integrated_number and f.state = 'replaced'
+-- They were cancelled, and why went with the backup: each may have been another person's ($2: when it is found so). With what it had replaced by
+-- then: after a cancellation that names nobody either.
+with gone as (
+    delete from person_code where acquisition_index = any($1::bytea[]) returning integrated_number, acquisition_index, code_index, epoch
+), along as (
+    update former_code f set state = 'cancelled', reason = 'link_undone', ended_at = $2 from gone g
+    where f.integrated_number = g.integrated_number and f.state = 'replaced'
+)
+insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
+select acquisition_index, integrated_number, code_index, epoch, 'cancelled', 'link_undone', $2 from gone where code_index is not null
+on conflict (acquisition_index) do nothing
 
 -- name: administrator
 -- Somebody in force with this card and a right to backups that works.

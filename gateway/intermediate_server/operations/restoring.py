@@ -65,7 +65,8 @@ async def _leave_out(admin: Admin, of: Target, there: Filled) -> int:
     left = 0
     for table, column in _ERASABLE.items():
         gone = await erased_since(admin, of, there, table, column)
-        await admin.execute(_SQL[f"leave_out_of_{table}"], gone)
+        at = (of.now,) if table == "person_code" else ()
+        await admin.execute(_SQL[f"leave_out_of_{table}"], gone, *at)
         left += len(gone)
     return left
 

@@ -133,7 +133,7 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         return permit, asked, wrong.value
     if agency.standing.refuses(permit.issued_at):
         return permit, asked, OLDER_THAN_LOG
-    if instant(asked.expires_at) != permit.answer_by:
+    if not _is_of_form(asked, permit):
         return permit, asked, PermitRefusal.PERMIT_REQUEST_DIFFERS.value
     if now > permit.answer_by:
         return permit, asked, "request_expired"
@@ -143,6 +143,15 @@ def check(  # noqa: PLR0911 (one return for each numbered step)
         return permit, asked, no
     # 5
     return permit, asked, None if items_exist(agency, permit.information, permit.items, now) else "item_not_in_layout"
+
+
+def _is_of_form(asked: Asked, permit: Permit) -> bool:
+    """Whether what was signed and permitted can be read: its deadline, which both name, and the period asked about."""
+    try:
+        same = instant(asked.expires_at) == permit.answer_by
+        return same and (permit.period is None or periods.parse(permit.period) is not None)
+    except (MessageBrokenError, periods.PeriodMalformedError):
+        return False
 
 
 def _own_no(agency: HostedAgency, permit: Permit, now: datetime) -> str | None:

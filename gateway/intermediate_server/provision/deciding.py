@@ -167,6 +167,7 @@ async def _refuse(
             "reason_missing",
             "A refusal needs a reason: refused_by_staff, non_disclosure or protection_of_person.",
         )
+    _check_deadline(permit, now)
     number, marked = row["integrated_number"], _marked(agency, decision, row)
     made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
     entry = decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number)
@@ -192,10 +193,7 @@ def _check(
             "content_changed",
             "What would leave is not what you were shown yourself, or a bar came or went; look at it again.",
         )
-    if now > permit.answer_by:
-        raise ProblemError(
-            409, "deadline_passed", "The inquirer's deadline has passed; the provision expires by itself."
-        )
+    _check_deadline(permit, now)
     if agency.lists.overdue(agency.today(permit.issued_at)) is not None:
         raise ProblemError(
             409,
@@ -210,6 +208,14 @@ def _check(
     found = counting.decide(*answering.rows_of(agency, permit), permit.basis, permit.item, permit.information)
     if isinstance(found, Refused):
         raise ProblemError(409, found.reason.value, "The permission list does not permit this provision; refuse it.")
+
+
+def _check_deadline(permit: Permit, now: datetime) -> None:
+    """Raises ProblemError 409: behind it nothing is released, and nothing refused that nobody waits for."""
+    if now > permit.answer_by:
+        raise ProblemError(
+            409, "deadline_passed", "The inquirer's deadline has passed; the provision expires by itself."
+        )
 
 
 def _check_person(agency: HostedAgency, row: Record) -> None:

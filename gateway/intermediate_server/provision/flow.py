@@ -292,5 +292,6 @@ def _commit(
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
         made.ground and grounds.seal(agency.keys.ring, agency.id, permit.permit_id, made.ground),
         made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch, permit.inquirer_for,
+        permit.answer_by if made.marked and made.disposition != HELD else None,
     )  # fmt: skip
     return Commit(step=_RECORDED, guard=Write(_RECORD, row), entries=(entry,))

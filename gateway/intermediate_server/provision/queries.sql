@@ -4,16 +4,17 @@ select permit_id, inquirer, inquiry_number, exchange_digest, state, outcome, sig
 from provision where inquiry_number = any($1::text[]) or permit_id = any($2::text[])
 
 -- name: record_provision
+-- `push_at`: of what is marked as 不開示, which its inquirer has to know though the answer was lost on its way.
 -- Only under the bars that it was decided under (epoch): one that was set meanwhile makes the answer be decided anew.
 insert into provision (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, inquirer_for)
+    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, inquirer_for, push_at)
 select r.permit_id, r.inquiry_number, r.inquirer, r.basis, r.item, r.information, r.items, r.list_digest, r.state, r.exchange_digest, r.permit, r.request,
-    r.public_key, r.integrated_number, r.ground_sealed, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by, r.inquirer_for
+    r.public_key, r.integrated_number, r.ground_sealed, r.outcome, r.signature, r.sealed, r.received_at, r.answer_by, r.inquirer_for, r.push_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[],
     $12::bytea[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::timestamptz[], $20::timestamptz[],
-    $21::bigint[], $22::text[])
+    $21::bigint[], $22::text[], $23::timestamptz[])
     as r (permit_id, inquiry_number, inquirer, basis, item, information, items, list_digest, state, exchange_digest, permit, request,
-    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, epoch, inquirer_for)
+    public_key, integrated_number, ground_sealed, outcome, signature, sealed, received_at, answer_by, epoch, inquirer_for, push_at)
 where r.epoch = coalesce((select e.epoch from bar_epoch e), 0)
 on conflict do nothing
 returning permit_id

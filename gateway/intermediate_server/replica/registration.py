@@ -9,10 +9,11 @@ A bad record is answered with item and reason; good ones of the same list go on 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from asyncpg import Record
@@ -45,6 +46,7 @@ _REMEMBER = Statement("remember_withdrawn", _SQL["remember_withdrawn"])
 _REGISTERED = commit_step("intermediate", "replicas.registered")
 PURPOSE = "replicas"
 _EXPIRED_AT_ONCE = 1_000
+RECORD_ID: Final = re.compile(r"[!-~]{1,64}")
 _FLAGS = frozenset(flag.value for flag in AutoResponse)
 
 
@@ -87,7 +89,7 @@ def _problem(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal
         IntegratedAddresseeNumber.parse(record.integrated_number)
     except CodebookError:
         return _refused("integrated_number_malformed")
-    if not 1 <= len(record.record_id) <= 64 or record.operation not in ("register", "delete"):
+    if not RECORD_ID.fullmatch(record.record_id) or record.operation not in ("register", "delete"):
         return _refused("field_malformed")
     return None if record.operation == "delete" else _problem_of_content(agency, record, today)
 

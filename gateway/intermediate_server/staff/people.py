@@ -16,8 +16,9 @@ from typing import Any, Final
 from evidence.access_analysis import Measures, measures_from
 from keys.passphrase import NORMAL, Profile
 
-STAFF_ID: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
-OFFICE: Final = STAFF_ID
+OFFICE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
+STAFF_ID: Final = re.compile(rf"(?!(?:auto|set-up|unknown|operator|restore)\Z){OFFICE.pattern}")
+"""Nobody is called as records call the servers themselves, or nobody."""
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 128
 
