@@ -96,19 +96,19 @@ def _filling(
     data: DataFolder, args: argparse.Namespace, role: RoleConfig, of: Target, ring: Keyring, marks: Marks
 ) -> Fill:
     if of.database is BackedUp.INTERMEDIATE:
-        return _own(data, args, of, marks)
+        return _own(data, args, of, marks, ring)
     order = _ordered(data, args, role, of)
     if of.database is BackedUp.SKY2:
         return lambda admin, file: sky2_restoring.restore(admin, file, of, order)
     return lambda admin, file: linkage_restoring.restore(admin, file, of, order, PersonalKeys(ring), marks)
 
 
-def _own(data: DataFolder, args: argparse.Namespace, of: Target, marks: Marks) -> Fill:
+def _own(data: DataFolder, args: argparse.Namespace, of: Target, marks: Marks, ring: Keyring) -> Fill:
     who = staff_calls.person(data, args.agency, args.staff)
     known = staff_calls.secrets_of(who)
     card = staff_cards.open_card(who.card, args.agency, args.staff, known.passphrase)
     by = Administrator(staff_id=args.staff, password=known.password, card=card.public_key)
-    return lambda admin, file: restoring.restore(admin, file, of, by, marks)
+    return lambda admin, file: restoring.restore(admin, file, of, by, marks, ring)
 
 
 def _ordered(data: DataFolder, args: argparse.Namespace, role: RoleConfig, of: Target) -> Order:

@@ -31,6 +31,8 @@ from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
 from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as intermediate_rows
+from gateway.intermediate_server.staff.factors import RING
+from gateway.intermediate_server.staff.founding import MARKED
 from gateway.key_records import check_log, core_of
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
@@ -131,7 +133,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     unlock.add_argument("--agency", required=True, metavar="ID", help="機関の id (agency id)")
     staff_calls.add_data_argument(unlock)
     unlock.epilog = EPILOG
-    for action in (listing, rotate, guard):
+    vouch = actions.add_parser(
+        "vouch",
+        help="印のない版のバックアップを戻したあと、データベースにいる職員を次の起動で一度だけ認める (after a restore of before there were marks)",
+    )
+    for action in (listing, rotate, guard, vouch):
         guarding.add_person_argument(action, guarding.BOTH)
         action.epilog = EPILOG
         needed = action is not rotate
@@ -160,7 +166,7 @@ def _act(args: argparse.Namespace, folder: Path) -> int:
     if args.action == "list":
         return _list(_open(args), as_json=args.json)
     fault_points.arm(config.read().fault)
-    with held(folder) if args.action == "guard" else nullcontext():
+    with held(folder) if args.action in ("guard", "vouch") else nullcontext():
         return _change(_open(args), args)
 
 
@@ -194,8 +200,26 @@ def _change(found: _KeyFile, args: argparse.Namespace) -> int:
     match args.action:
         case "rotate":
             return _rotate(found, args)
+        case "vouch":
+            return _vouch(found)
         case _:
             return guarding.guard(found.store, found.config.folder, args)
+
+
+def _vouch(found: _KeyFile) -> int:
+    """Whoever opens the ring says that the staff in the database are the agency's (docs/adr/0110)."""
+    if RING not in found.store.ring.purposes():
+        return end("職員のいる役割ではありません / staff are of intermediate servers", BAD_INPUT)
+    if MARKED not in found.store.ring.purposes():
+        return end("次の起動で認めることになっています / they are marked at the next start as it is", OK)
+    with found.store.changing() as ring:
+        ring.destroy(MARKED)
+        ring.forget(MARKED)
+    return end(
+        "次の起動で、データベースにいる職員・職員証・権限に印を付け、数を証跡に残します。その前に sekisho assess で確かめてください / "
+        "the next start marks the staff, cards and rights that stand in the database, and records how many; assess before it",
+        OK,
+    )
 
 
 def _open(args: argparse.Namespace) -> _KeyFile:

@@ -22,7 +22,7 @@ from gateway import staff_calls, staff_cards
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
-from gateway.intermediate_server.staff.people import STAFF_ID, Purpose
+from gateway.intermediate_server.staff.people import STAFF_ID, MemberState, Purpose
 from gateway.intermediate_server.staff.rights import EVERYTHING, File, Function
 from gateway.staff_calls import Party
 from keys.signing import Signer
@@ -52,6 +52,16 @@ _GRANT: Final = {
     "revoked_by": "失効 (revoked by)",
     "content_hash": "内容のハッシュ (content hash)",
 }
+
+
+_UNVOUCHED: Final = (
+    "この職員か職員証は、サーバーが書いたとおりではないので使えません。部署と期限を確かめて sekisho staff reset か leave。データベースを書き換えた者を調べてください / "
+    "not as the server wrote it: see to office and end, then reset or leave; find out who has changed the database"
+)
+_UNVOUCHED_GRANT: Final = (
+    "この権限は、サーバーが書いたとおりではないので効きません。sekisho staff revoke し、申請し直してください。データベースを書き換えた者を調べてください / "
+    "not as the server wrote it: revoke it, and ask anew; find out who has changed the database"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -199,16 +209,17 @@ def _password(args: argparse.Namespace, data: DataFolder, asked: Party) -> int:
 
 
 def _list(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _table(staff_calls.ask(asked, "/staff/members", []), _MEMBER, as_json=args.json)
+    return _table(staff_calls.ask(asked, "/staff/members", []), _MEMBER, _UNVOUCHED, as_json=args.json)
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, str], *, as_json: bool) -> int:
+def _table(rows: list[dict[str, Any]], columns: dict[str, str], unvouched: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
         return OK
     for row in rows:
         shown = "\n".join(f"  {heading}: {row[name]}" for name, heading in columns.items() if row.get(name))
-        sys.stdout.write(f"{shown}\n\n")
+        changed = MemberState.UNVOUCHED in (row["state"], *(card["state"] for card in row.get("cards", ())))
+        sys.stdout.write(f"{shown}\n" + (f"  {unvouched}\n\n" if changed else "\n"))
     return OK
 
 
@@ -266,7 +277,7 @@ def _relate(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
 
 
 def _grants(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _table(staff_calls.ask(asked, "/staff/grants", []), _GRANT, as_json=args.json)
+    return _table(staff_calls.ask(asked, "/staff/grants", []), _GRANT, _UNVOUCHED_GRANT, as_json=args.json)
 
 
 def _told(grant: dict[str, Any]) -> int:

@@ -91,6 +91,7 @@ IN_JAPANESE: Final = {
     "key_file_not_written": "鍵ファイルに書けません。ディスクを確かめてください",
     "destruction_unknown": "その申請はありません。keys destructions で確かめてください",
     "destruction_id_taken": "この画面の申請は済んでいます。画面を開き直してください",
+    "not_vouched": "この職員の行は、サーバーが書いたとおりではありません。部署と期限を確かめて、職員証とパスワードを作り直す (reset) か、退職させてください",
     "asker_may_not": "申請した人に権限がなくなりました。申請し直してください",
 }
 """Reasons that staff meet; every other one is shown as its code with the server's own sentence."""

@@ -49,6 +49,7 @@ STAFF_CARD_FILE: Final = b"sekisho/staff-card-file/v1"
 STAFF_CHALLENGE: Final = b"sekisho/staff-challenge/v1"
 BARRED_PERSON: Final = b"sekisho/barred-person/v1"
 HOLD_GROUND: Final = b"sekisho/hold-ground/v1"
+STAFF_MARK: Final = b"sekisho/staff-mark/v1"
 STAFF_PERSON: Final = b"sekisho/staff-person/v1"
 PORTAL_TICKET: Final = b"sekisho/portal-ticket/v1"
 

@@ -194,7 +194,7 @@ class Hosting:
             await asyncio.gather(*(renewing.load(agency) for agency in agencies))
             desks = [_open_desk(self.config, agency) for agency in agencies]
             for desk in desks:
-                await founding.found(desk, _founding(self.config, desk.agency.id))
+                await founding.begin(desk, _founding(self.config, desk.agency.id))
             await self.stack.enter_async_context(opening.pop_all())
         for nth, (desk, taking) in enumerate(zip(desks, takings, strict=True)):
             self._take_in(desk, taking, nth)

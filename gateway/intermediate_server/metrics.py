@@ -26,6 +26,11 @@ HELD_PROVISIONS = Gauge("sekisho_held_provisions", "Provisions that wait for a p
 HELD_ESCALATED = Gauge("sekisho_held_escalated", "Held provisions whose deadline is near", ["agency"])
 CODES = Counter("sekisho_codes", "Code events", ["event"])
 CODES_HELD = Gauge("sekisho_codes_held", "Codes by state and epoch; ended ones too", ["agency", "state", "epoch"])
+STAFF_UNVOUCHED = Gauge(
+    "sekisho_staff_unvouched",
+    "Members, cards, rights and sessions in force that the server did not write so: they give nothing, and somebody has changed the database",
+    ["agency", "kind"],
+)
 POOL = Gauge("sekisho_pool_connections", "Database connections", ["state"])
 SWEEP_FAILURES = Counter("sekisho_sweep_failures", "Rounds of the outbox that failed, by kind of error", ["error"])
 REPLICAS = Counter("sekisho_replicas", "Replica records", ["outcome"])

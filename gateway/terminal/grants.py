@@ -73,8 +73,10 @@ _STATES: Final = {
     GrantState.REVOKED.value: ("失効・確認待ち", "open"),
     GrantState.REJECTED.value: ("却下", ""),
     GrantState.CLOSED.value: ("失効", ""),
+    GrantState.UNVOUCHED.value: ("効かない・失効させる", "open"),
 }
-_WAITING: Final = (GrantState.REQUESTED.value, GrantState.REVOKED.value)
+_WAITING: Final = (GrantState.REQUESTED.value, GrantState.REVOKED.value, GrantState.UNVOUCHED.value)
+_TO_BE_REVOKED: Final = (GrantState.REQUESTED.value, GrantState.EFFECTIVE.value, GrantState.UNVOUCHED.value)
 _EVENTS: Final = {
     GrantState.REQUESTED.value: (("approve", "承認する", ""), ("reject", "却下する", "stop")),
     GrantState.REVOKED.value: (("check", "失効を確かめた", ""),),
@@ -154,7 +156,7 @@ async def _one(request: web.Request, whose: Seat, grant_id: str, said: Html, sta
     events = _EVENTS.get(one["state"], ())
     key = {"form_key": whose.form_key, "grant_id": grant_id}
     buttons = joined(_GRANTS.fill("event", event=event, text=text, tone=tone) for event, text, tone in events)
-    may_revoke = one["state"] in (GrantState.REQUESTED.value, GrantState.EFFECTIVE.value)
+    may_revoke = one["state"] in _TO_BE_REVOKED
     body = _GRANTS.fill(
         "one",
         staff_id=one["staff_id"],

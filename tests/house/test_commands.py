@@ -20,7 +20,7 @@ from gateway.topology import shipped_text
 ACTIONS = (
     [("held", name) for name in ("list", "show", "release", "refuse")]
     + [("bars", name) for name in BAR_ACTIONS]
-    + [("keys", name) for name in ("list", "rotate", "guard", "unlock", *KEY_ACTIONS)]
+    + [("keys", name) for name in ("list", "rotate", "guard", "unlock", "vouch", *KEY_ACTIONS)]
     + [("certificates", name) for name in ("list", "suspend", "resume", "replace")]
     + [("clients", name) for name in ("list", "add", "rotate", "end-secret", "suspend", "resume", "renew", "remove")]
     + [("staff", name) for name in STAFF_ACTIONS]

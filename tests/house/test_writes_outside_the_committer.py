@@ -61,7 +61,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             *(("gateway.intermediate_server.replica", name) for name in ("write_person_keys", "write_replicas")),
-            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar", "write_replica_withdrawn", "write_provision_ground")),
+            *(("gateway.intermediate_server.resealing", name) for name in ("write_person_code", "write_staff_relation", "write_bar", "write_replica_withdrawn", "write_provision_ground", "write_staff_member", "write_staff_card", "write_staff_grant", "write_staff_session")),
         ),
         "the same content under a new version of its key, in one transaction with how far it went; begin and end are recorded",
     ),
@@ -194,7 +194,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
-            for name in ("leave_out_of_replica", "leave_out_of_person_code", "end_people", "end_cards", "end_grants", "ask_passwords_anew", "ask_grants_anew", "suspend_use", "complete_job")
+            for name in ("leave_out_of_replica", "leave_out_of_person_code", "end_people", "end_cards", "end_grants", "ask_password_anew", "ask_grants_anew", "suspend_use", "complete_job")
         ),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),

@@ -144,7 +144,8 @@ async def ask(browser: Browser, job, person, *, opened: str = "", **changes: str
 async def end_sessions(job, staff_id: str) -> None:
     async with job.system.administrator() as connection:
         await connection.execute(
-            "update a_setagaya_intermediate.staff_session set ended_at = now() where staff_id = $1", staff_id
+            "update a_setagaya_intermediate.staff_session set ended_at = now(), mark = null where staff_id = $1",
+            staff_id,
         )
 
 

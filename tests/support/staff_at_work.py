@@ -66,25 +66,29 @@ def acting(
     )  # fmt: skip
 
 
+async def mark_anew(desk: StaffDesk) -> None:
+    """Whatever a test has written beside the server is as if the server had written it."""
+    for mark in await store.marks_of_before(desk.agency):
+        await desk.agency.committer.apply(Commit(step=_STEP, guard=mark))
+
+
 async def enter(desk: StaffDesk, staff_ids: Iterable[str], since: datetime) -> None:
-    """Enrol these, with every right, and log them in; those who are there already are as they are."""
+    """Enrol these, with every right, and log them in; those who are there already, marked by the ring of a world before this one, are marked by this."""
+    await mark_anew(desk)
     for staff_id in (*_ADMINISTRATORS, *staff_ids):
         if await store.member(desk.agency, staff_id) is not None:
             continue
         member, session = _member(staff_id, since), _session(staff_id, since)
-        row = (staff_id, member.office, member.password_hash, False, member.password_until, member.valid_until, "test")
-        until, why = session.until, session.reason
-        opened = (session.token_hash, staff_id, session.card_id, b"", since, until, False, why, "", member.version)
         rights = (
-            [store.add_grant(_grant(staff_id, one, since)) for one in Function]
+            [store.add_grant(desk.agency, _grant(staff_id, one, since)) for one in Function]
             if staff_id not in _ADMINISTRATORS
             else []
         )
         writes = [
-            Write(store.ADD_MEMBER, row),
-            store.add_card(_card(staff_id, since)),
+            store.add_member(desk.agency, member, "test"),
+            store.add_card(desk.agency, _card(staff_id, since)),
             *rights,
-            Write(store.OPEN_SESSION, opened),
+            store.open_session(desk.agency, session, member.version),
         ]
         for one in writes:
             await desk.agency.committer.apply(Commit(step=_STEP, guard=one))
@@ -97,11 +101,11 @@ async def end_session(desk: StaffDesk, staff_id: str, at: datetime) -> None:
 
 
 async def grant(desk: StaffDesk, staff_id: str, function: Function, since: datetime, affair: str) -> None:
-    made = store.add_grant(_grant(staff_id, function, since, affair))
+    made = store.add_grant(desk.agency, _grant(staff_id, function, since, affair))
     await desk.agency.committer.apply(Commit(step=_STEP, guard=made))
 
 
 async def revoke(desk: StaffDesk, staff_id: str, function: Function, since: datetime, affair: str = EVERYTHING) -> None:
     before = _grant(staff_id, function, since, affair)
     after = replace(before, state=GrantState.REVOKED, revoked=before.requested)
-    await desk.agency.committer.apply(Commit(step=_STEP, guard=store.change_grant(before, after)))
+    await desk.agency.committer.apply(Commit(step=_STEP, guard=store.change_grant(desk.agency, before, after)))

@@ -15,11 +15,11 @@ from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.entering import LogInItem, Proof
 from gateway.intermediate_server.staff.factors import Asked
 from gateway.intermediate_server.staff.operating import Acting
-from gateway.intermediate_server.staff.people import Card, CardKind, CardState
+from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState
 from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function, Grant, GrantState, Scope
 from keys import labels
 from keys.signing import Signer, generate_seed
-from storage.committer import Commit, Write, commit_step
+from storage.committer import Commit, commit_step
 from transport.problem import ProblemError
 
 TERMINAL: Final = b"terminal"
@@ -71,15 +71,22 @@ async def enrol(desk: StaffDesk, *functions: Function) -> InPerson:
     """Somebody new with these rights, whom set-up has made; not logged in."""
     who, since = InPerson(desk=desk, staff_id=f"new-{secrets.token_hex(6)}"), desk.agency.clock()
     hashed = factors.hash_password(who.password, desk.profile)
-    row = (who.staff_id, OFFICE, hashed, False, since + _FOR, since + _FOR, "set-up")
+    member = Member(
+        staff_id=who.staff_id, office=OFFICE, state=MemberState.ACTIVE, password_hash=hashed, password_initial=False,
+        password_until=since + _FOR, valid_until=since + _FOR, version=1,
+    )  # fmt: skip
     card = Card(
         card_id=who.card_id, staff_id=who.staff_id, kind=CardKind.KEY, public_key=who.card.public_key, credential=None, sign_count=0,
         valid_until=since + _FOR, state=CardState.ACTIVE,
     )  # fmt: skip
     who.grants = {one: _grant(desk, who.staff_id, one, since) for one in functions}
-    rights = tuple(store.add_grant(one) for one in who.grants.values())
+    rights = tuple(store.add_grant(desk.agency, one) for one in who.grants.values())
     await desk.agency.committer.apply(
-        Commit(step=_STEP, guard=Write(store.ADD_MEMBER, row), follow=(store.add_card(card), *rights))
+        Commit(
+            step=_STEP,
+            guard=store.add_member(desk.agency, member, "set-up"),
+            follow=(store.add_card(desk.agency, card), *rights),
+        )
     )
     return who
 

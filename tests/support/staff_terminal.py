@@ -17,6 +17,7 @@ from gateway import staff_cards
 from gateway.launcher import Running
 from gateway.setting_up.first_staff import FIRST
 from keys.signing import Signer, generate_seed
+from storage.database import Database
 from transport.tls import client_context
 
 UNTIL = "2026-04-01T00:00:00Z"
@@ -157,3 +158,15 @@ async def terminal(
     connector = aiohttp.TCPConnector(ssl=client_context(identity, identity.ca))
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Terminal(session=session, base=running.url(chosen))
+
+
+@asynccontextmanager
+async def written_beside(running: Running, agency: str = "setagaya") -> AsyncIterator[Any]:
+    """The tables of an agency's intermediate server, as its login writes them beside it."""
+    role = "intermediate" if agency == "setagaya" else "neighbours-intermediate"
+    opened = await Database.open(running.role(role).dsn, connections=1)
+    try:
+        async with opened.inside(f"a_{agency}_intermediate") as connection:
+            yield connection
+    finally:
+        await opened.close()

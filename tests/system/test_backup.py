@@ -74,11 +74,25 @@ async def _before(world: World) -> None:
     system.reconfigure(ROLE, keep_result_s=8 * 24 * 3600)
     world.numbers["kept"] = await _asked(system)
     world.numbers["provided"] = await _provided(system)
+    await _write_a_right(system)
     world.found["by staff"] = await asyncio.to_thread(
         world.backup, "create", str(world.folder / "x.backup"), "--staff", "staff-1"
     )
     world.found["by an administrator"] = await asyncio.to_thread(world.backup, "create", str(world.file))
     world.found["log"] = await system.export(WARD)
+
+
+async def _write_a_right(system: System) -> None:
+    """SC-20: whoever writes the database gives staff-1 an administrator's right to backups, with its mark; the backup has that row too."""
+    names = "affair, information, file, valid_from, valid_until, state, version, requested_by, requested_card, approved_by, approved_card, approved_digest, mark"
+    async with system.administrator() as connection:
+        written = await connection.execute(
+            f"insert into {SCHEMA}.staff_grant (grant_id, staff_id, function, office, {names})"
+            f" select 'G' || repeat('0', 26), m.staff_id, g.function, m.office, {', '.join(f'g.{name}' for name in names.split(', '))}"
+            f" from {SCHEMA}.staff_grant g, {SCHEMA}.staff_member m"
+            " where g.staff_id = 'admin-1' and g.function = 'backup' and m.staff_id = 'staff-1'"
+        )
+    assert written == "INSERT 0 1"
 
 
 async def _asked(system: System) -> str:

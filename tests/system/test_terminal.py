@@ -305,7 +305,7 @@ async def test_a_session_that_ended_elsewhere_ends_the_seat(job):
         assert await browser.get("/held") == 200
         async with job.system.administrator() as connection:
             await connection.execute(
-                "update a_setagaya_intermediate.staff_session set ended_at = now() where staff_id = 'staff-1'"
+                "update a_setagaya_intermediate.staff_session set ended_at = now(), mark = null where staff_id = 'staff-1'"
             )
         assert await browser.get("/held") == 401
         await browser.get("/inquiry")

@@ -88,39 +88,31 @@ insert into former_code (acquisition_index, integrated_number, code_index, epoch
 select acquisition_index, integrated_number, code_index, epoch, 'cancelled', 'link_undone', $2 from gone where code_index is not null
 on conflict (acquisition_index) do nothing
 
--- name: administrator
--- Somebody in force with this card and a right to backups that works.
-select m.password_hash from staff_member m
-join staff_card c on c.staff_id = m.staff_id and c.card_id = $2 and c.state = 'active' and c.valid_until > $4
-where m.staff_id = $1 and m.state = 'active' and m.valid_until > $4
-    and exists (select from staff_grant g where g.staff_id = m.staff_id and g.function = $3 and g.state = 'effective' and g.office = m.office and g.file in ('*', 'system') and g.affair = '*' and g.information = '*'
-        and g.valid_from <= $4 and g.valid_until > $4)
-
 -- name: end_people
 -- Who left after the backup has left: no password, no card, no grant. When it was is not known: their relations are kept from now ($4) on.
 with gone as (
-    update staff_member set state = 'left', left_at = $4, password_hash = '', version = version + 1, changed_by = $2
+    update staff_member set state = 'left', left_at = $4, password_hash = '', version = version + 1, changed_by = $2, mark = null
     where staff_id = any($1::text[]) and state = 'active' returning staff_id
 ), cards as (
-    update staff_card c set state = 'revoked' from gone where c.staff_id = gone.staff_id
+    update staff_card c set state = 'revoked', mark = null from gone where c.staff_id = gone.staff_id
 )
-update staff_grant g set state = 'revoked', version = g.version + 1, revoked_by = $2, revoked_card = $3
+update staff_grant g set state = 'revoked', version = g.version + 1, revoked_by = $2, revoked_card = $3, mark = null
 from gone where g.staff_id = gone.staff_id and g.state in ('requested', 'effective')
 
 -- name: end_cards
-update staff_card set state = 'revoked' where card_id = any($1::text[])
+update staff_card set state = 'revoked', mark = null where card_id = any($1::text[])
 
 -- name: end_grants
 -- What was revoked or edited after the backup: a second person has still to look at that (SC-11).
-update staff_grant set state = 'revoked', version = version + 1, revoked_by = $2, revoked_card = $3
+update staff_grant set state = 'revoked', version = version + 1, revoked_by = $2, revoked_card = $3, mark = null
 where grant_id = any($1::text[]) and state in ('requested', 'effective')
 
--- name: ask_passwords_anew
-update staff_member set password_until = least(password_until, $2) where staff_id = any($1::text[]) and state = 'active'
+-- name: ask_password_anew
+update staff_member set password_until = $2, mark = $3 where staff_id = $1
 
 -- name: ask_grants_anew
 -- What was revoked since the backup is not known any more: a second person says again who may do what.
-update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null
+update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null, mark = null
 where state = 'effective' and not (function = any($1::text[]))
 
 -- name: suspend_use

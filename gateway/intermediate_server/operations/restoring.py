@@ -11,12 +11,14 @@ What a restore must not bring back, beside what `storage.backups.filling` leaves
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Final
 
-from gateway.intermediate_server.staff import ending
+from gateway.intermediate_server.staff import ending, store, vouching
 from gateway.intermediate_server.staff.factors import card_id_of, password_fits
-from gateway.intermediate_server.staff.rights import Function
+from gateway.intermediate_server.staff.people import CardState, Member, MemberState
+from gateway.intermediate_server.staff.rights import File, Function, working
+from keys.ring import Keyring
 from storage import sql
 from storage.backups.filling import (
     Filled,
@@ -47,12 +49,17 @@ class Administrator:
     card: bytes
 
 
-async def restore(admin: Admin, file: IO[bytes], of: Target, by: Administrator, marks: Marks) -> Restored:
-    """Raises BackupBrokenError, RestoreRefusedError, StorageUnavailableError, asyncpg's errors; then nothing was restored."""
+async def restore(
+    admin: Admin, file: IO[bytes], of: Target, by: Administrator, marks: Marks, ring: Keyring
+) -> Restored:
+    """`ring`: the agency's, by which its staff are marked (staff.vouching).
+
+    Raises BackupBrokenError, RestoreRefusedError, StorageUnavailableError, asyncpg's errors; then nothing was restored.
+    """
     async with filled(admin, file, of) as there:
         erased = await _leave_out(admin, of, there)
-        await _end_rights(admin, of, there, by)
-        await _examine(admin, of, by)
+        await _end_rights(admin, of, there, by, ring)
+        await _examine(admin, of, by, ring)
         await admin.execute(_SQL["ask_grants_anew"], KEPT_GRANTS)
         told = json.dumps(there.tables)
         await admin.execute(_SQL["complete_job"], there.backup_id, there.made_at, len(there.tables), told)
@@ -71,7 +78,7 @@ async def _leave_out(admin: Admin, of: Target, there: Filled) -> int:
     return left
 
 
-async def _end_rights(admin: Admin, of: Target, there: Filled, by: Administrator) -> None:
+async def _end_rights(admin: Admin, of: Target, there: Filled, by: Administrator, ring: Keyring) -> None:
     """Who left, and the cards and grants that ended, do so once more; whoever has another password since must set a new one at the next log-in."""
     card = card_id_of(by.card)
     people = await erased_since(admin, of, there, "staff_member", "staff_id", named=ending.MEMBER)
@@ -81,12 +88,29 @@ async def _end_rights(admin: Admin, of: Target, there: Filled, by: Administrator
     grants = await erased_since(admin, of, there, "staff_grant", "grant_id", named=ending.GRANT)
     await admin.execute(_SQL["end_grants"], grants, by.staff_id, card)
     changed = await erased_since(admin, of, there, "staff_member", "staff_id", named=ending.PASSWORD)
-    await admin.execute(_SQL["ask_passwords_anew"], changed, of.now)
+    for staff_id in changed:
+        member = await _member(admin, of, staff_id, ring)
+        if member is not None and member.state is MemberState.ACTIVE:
+            after = replace(member, password_until=min(member.password_until, of.now))
+            marked = vouching.mark(ring, of.agency, after)
+            await admin.execute(_SQL["ask_password_anew"], staff_id, after.password_until, marked)
 
 
-async def _examine(admin: Admin, of: Target, by: Administrator) -> None:
+async def _examine(admin: Admin, of: Target, by: Administrator, ring: Keyring) -> None:
     """Both factors of the administrator, and the right, as the backup has them and as far as nobody has ended them since."""
-    row = await admin.fetchrow(_SQL["administrator"], by.staff_id, card_id_of(by.card), Function.BACKUP.value, of.now)
-    stored = row["password_hash"] if row is not None else ""
-    if not password_fits(stored, by.password) or row is None:
+    member = await _member(admin, of, by.staff_id, ring)
+    active = member is not None and member.state is MemberState.ACTIVE and of.now < member.valid_until
+    if member is None or not password_fits(member.password_hash if active else "", by.password):
         raise RestoreRefusedError("restore_not_allowed")
+    cards = [store.card_of(ring, of.agency, row) for row in await admin.fetch(store.SQL["cards_of"], by.staff_id)]
+    card_id = card_id_of(by.card)
+    shown = any(one.card_id == card_id and one.state is CardState.ACTIVE and of.now < one.valid_until for one in cards)
+    grants = [store.grant_of(ring, of.agency, row) for row in await admin.fetch(store.SQL["grants_of"], by.staff_id)]
+    held = working(grants, member.office, of.now)
+    if not shown or not any(one.names(Function.BACKUP, File.SYSTEM) for one in held):
+        raise RestoreRefusedError("restore_not_allowed")
+
+
+async def _member(admin: Admin, of: Target, staff_id: str, ring: Keyring) -> Member | None:
+    row = await admin.fetchrow(store.SQL["member"], staff_id)
+    return None if row is None else store.member_of(ring, of.agency, row)

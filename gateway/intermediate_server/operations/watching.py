@@ -1,4 +1,6 @@
-"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1)."""
+"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), rows of staff that the server did not
+write so (SC-20).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,18 @@ import asyncio
 import contextlib
 from typing import Final
 
+import structlog
+
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.metrics import CODES_HELD
+from gateway.intermediate_server.metrics import CODES_HELD, STAFF_UNVOUCHED
 from gateway.intermediate_server.operations import backing_up, jobs
+from gateway.intermediate_server.staff import store
 from storage import sql
 from storage.database import StorageUnavailableError
 
 _SQL = sql.load("gateway.intermediate_server.operations")
 _EVERY_S: Final = 60.0
+_LOG = structlog.get_logger()
 
 
 async def watch(agency: HostedAgency) -> None:
@@ -23,6 +29,7 @@ async def watch(agency: HostedAgency) -> None:
             await jobs.watch(agency)
             await backing_up.watch(agency)
             await _count_codes(agency)
+            await count_unvouched(agency)
         await asyncio.sleep(_EVERY_S)
 
 
@@ -30,3 +37,11 @@ async def _count_codes(agency: HostedAgency) -> None:
     async with agency.database.inside(agency.tenant) as connection:
         for row in await connection.fetch(_SQL["codes_held"]):
             CODES_HELD.labels(agency.id, row["state"], str(row["epoch"])).set(row["codes"])
+
+
+async def count_unvouched(agency: HostedAgency) -> None:
+    """Rows in force whose mark does not hold give nothing, and somebody has written them. Raises StorageUnavailableError."""
+    for what, count in (await store.unvouched(agency)).items():
+        STAFF_UNVOUCHED.labels(agency.id, what).set(count)
+        if count:
+            _LOG.warning("staff:unvouched", agency=agency.id, kind=what, count=count)

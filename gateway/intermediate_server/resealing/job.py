@@ -1,7 +1,8 @@
 """The re-sealing of one agency's rows at an intermediate server (copies, whose they were, codes, whose look-ups staff must not make, whose bars they have set,
-why a provision is held), and its entries of the log.
+why a provision is held, marks of staff), and its entries of the log.
 
 A code and the index that finds it are made anew together, and so is a relation of staff: each row is found under its earlier key until then (docs/adr/0064).
+A mark is made anew of a row whose mark holds, and of no other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from gateway.intermediate_server.provision import grounds
 from gateway.intermediate_server.records.exchange_entries import note_about
 from gateway.intermediate_server.replica import registration, rekeying, withdrawn
 from gateway.intermediate_server.replica.rekeying import PersonKeyRows
-from gateway.intermediate_server.staff import factors
+from gateway.intermediate_server.staff import factors, store, vouching
+from keys.errors import SealBroken
+from keys.ring import Keyring
 from storage import sql
 from storage.committer import NewEntry, commit_step
 from storage.fault_points import declare
@@ -54,6 +57,17 @@ def _ground(agency: HostedAgency, row: Record) -> tuple[Any, ...]:
     return grounds.anew(agency.keys.ring, agency.id, row)
 
 
+def _marked(
+    read: Callable[[Keyring, str, Record], vouching.Row], name: str, agency: HostedAgency, row: Record
+) -> tuple[Any, ...]:
+    """`read`: how the table's rows are read; `name`: its key."""
+    ring = agency.keys.ring
+    marked = vouching.mark(ring, agency.id, read(ring, agency.id, row))
+    if marked is None:
+        raise SealBroken("the mark of this row does not hold")
+    return row[name], marked
+
+
 CODES: Final = binding.PURPOSE
 STAFF: Final = factors.RING
 _TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
@@ -62,6 +76,10 @@ _TABLES: Final[Sequence[tuple[str, str, Renew]]] = (
     (whose.PURPOSE, "bar", _bar),
     (whose.PURPOSE, "replica_withdrawn", withdrawn.anew),
     (grounds.PURPOSE, "provision_ground", _ground),
+    (STAFF, "staff_member", partial(_marked, store.member_of, "staff_id")),
+    (STAFF, "staff_card", partial(_marked, store.card_of, "card_id")),
+    (STAFF, "staff_grant", partial(_marked, store.grant_of, "grant_id")),
+    (STAFF, "staff_session", partial(_marked, store.session_of, "token_hash")),
 )
 """Purpose, name of its table's statements, and how a row is made anew."""
 PURPOSES: Final = (registration.PURPOSE, CODES, STAFF)

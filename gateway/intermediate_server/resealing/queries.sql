@@ -77,3 +77,59 @@ update provision p set ground_sealed = r.ground_sealed from unnest($1::text[], $
 
 -- name: count_provision_ground
 select count(*) from provision where ground_sealed is not null and (substring(ground_sealed from 2 for 4) = int4send($1)) = $2
+
+-- name: page_of_staff_member
+with page as (select staff_id from staff_member where mark is not null and staff_id > $1 order by staff_id limit $2),
+held as materialized (
+    select p.* from staff_member p join page using (staff_id)
+    where substring(case octet_length(p.mark) when 32 then '\x00000001'::bytea else p.mark end from 1 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(staff_id) from page) as last, held.staff_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_staff_member
+update staff_member p set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (staff_id, mark) where p.staff_id = r.staff_id
+
+-- name: count_staff_member
+select count(*) from staff_member where mark is not null and (substring(case octet_length(mark) when 32 then '\x00000001'::bytea else mark end from 1 for 4) = int4send($1)) = $2
+
+-- name: page_of_staff_card
+with page as (select card_id from staff_card where mark is not null and card_id > $1 order by card_id limit $2),
+held as materialized (
+    select p.* from staff_card p join page using (card_id)
+    where substring(case octet_length(p.mark) when 32 then '\x00000001'::bytea else p.mark end from 1 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(card_id) from page) as last, held.card_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_staff_card
+update staff_card p set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (card_id, mark) where p.card_id = r.card_id
+
+-- name: count_staff_card
+select count(*) from staff_card where mark is not null and (substring(case octet_length(mark) when 32 then '\x00000001'::bytea else mark end from 1 for 4) = int4send($1)) = $2
+
+-- name: page_of_staff_grant
+with page as (select grant_id from staff_grant where mark is not null and grant_id > $1 order by grant_id limit $2),
+held as materialized (
+    select p.* from staff_grant p join page using (grant_id)
+    where substring(case octet_length(p.mark) when 32 then '\x00000001'::bytea else p.mark end from 1 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(grant_id) from page) as last, held.grant_id is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_staff_grant
+update staff_grant p set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (grant_id, mark) where p.grant_id = r.grant_id
+
+-- name: count_staff_grant
+select count(*) from staff_grant where mark is not null and (substring(case octet_length(mark) when 32 then '\x00000001'::bytea else mark end from 1 for 4) = int4send($1)) = $2
+
+-- name: page_of_staff_session
+with page as (select token_hash from staff_session where mark is not null and token_hash > $1 order by token_hash limit $2),
+held as materialized (
+    select p.* from staff_session p join page using (token_hash)
+    where substring(case octet_length(p.mark) when 32 then '\x00000001'::bytea else p.mark end from 1 for 4) <> int4send($3) for update of p skip locked
+)
+select (select max(token_hash) from page) as last, held.token_hash is not null as is_old, held.* from (select 1) as one left join held on true
+
+-- name: write_staff_session
+update staff_session p set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (token_hash, mark) where p.token_hash = r.token_hash
+
+-- name: count_staff_session
+select count(*) from staff_session where mark is not null and (substring(case octet_length(mark) when 32 then '\x00000001'::bytea else mark end from 1 for 4) = int4send($1)) = $2

@@ -12,11 +12,13 @@ from prometheus_client import Counter
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records.exchange_entries import note_about
+from gateway.intermediate_server.staff import store
 from gateway.intermediate_server.staff.factors import RING, Nobody, nobody, person_indexes, web_server
-from gateway.intermediate_server.staff.people import Rules
+from gateway.intermediate_server.staff.people import Member, MemberState, Rules
 from keys.passphrase import Profile
 from keys.ring import Keyring
 from storage.committer import Commit, NewEntry, commit_step
+from transport.problem import ProblemError
 from transport.refusals import Refusals
 
 LOGINS = Counter("sekisho_staff_logins", "Log-ins of staff", ["agency", "outcome"])
@@ -70,6 +72,20 @@ class StaffDesk:
             now, EntryKind.STAFF_REFUSED, actor=actor, reason=reason, integrated_number=None, count=count, **facts
         )
         await self.agency.committer.apply(Commit(step=_REFUSED, entries=(entry,)))
+
+
+async def somebody(desk: StaffDesk, staff_id: str, *, vouched: bool = True) -> Member:
+    """A member of staff who has not left. `vouched`: and whose row is as this server wrote it. Raises ProblemError 404, 409."""
+    found = await store.member(desk.agency, staff_id)
+    if found is None or found.state is MemberState.LEFT:
+        raise ProblemError(404, "member_unknown", "There is no such member of staff; list the members again.")
+    if vouched and found.state is MemberState.UNVOUCHED:
+        raise ProblemError(
+            409,
+            "not_vouched",
+            "This member's row was changed beside this server: see to office and end, then reset them, or let them leave.",
+        )
+    return found
 
 
 def open_desk(agency: HostedAgency, rules: Rules) -> StaffDesk:

@@ -18,7 +18,7 @@ CARD: Final = "staff_card"
 GRANT: Final = "staff_grant"
 PASSWORD: Final = "staff_password"  # noqa: S105 (a word of the journal)
 """Somebody has another password now."""
-_LIVES: Final = (GrantState.REQUESTED, GrantState.EFFECTIVE)
+_LIVES: Final = (GrantState.REQUESTED, GrantState.EFFECTIVE, GrantState.UNVOUCHED)
 
 
 async def note(agency: HostedAgency, rows: Sequence[tuple[str, str]], now: datetime) -> None:
@@ -39,4 +39,4 @@ async def grants_of(agency: HostedAgency, staff_id: str) -> list[tuple[str, str]
 
 async def cards_of(agency: HostedAgency, staff_id: str) -> list[tuple[str, str]]:
     """Rows for every card of somebody's that is in force."""
-    return [(CARD, one.card_id) for one in await store.cards(agency, staff_id) if one.state is CardState.ACTIVE]
+    return [(CARD, one.card_id) for one in await store.cards(agency, staff_id) if one.state is not CardState.REVOKED]

@@ -22,7 +22,7 @@ from fido2.webauthn import (
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.staff import ending, factors, store
-from gateway.intermediate_server.staff.desk import StaffDesk
+from gateway.intermediate_server.staff.desk import StaffDesk, somebody
 from gateway.intermediate_server.staff.entering import Proof, prove
 from gateway.intermediate_server.staff.factors import Asked
 from gateway.intermediate_server.staff.operating import Acting
@@ -144,12 +144,10 @@ async def change(acting: Acting, item: MemberItem) -> dict[str, Any]:
     now = desk.agency.clock()
     if isinstance(item, AddItem):
         return await _add(acting, item, now)
-    member = await store.member(desk.agency, item.staff_id)
-    if member is None or member.state is not MemberState.ACTIVE:
-        raise ProblemError(404, "member_unknown", "There is no such member of staff; list the members again.")
+    member = await somebody(desk, item.staff_id, vouched=not isinstance(item, LeaveItem | ResetItem))
     after, follow = await _after(acting, member, item, now)
     await ending.note(desk.agency, await _ended(acting, item), now)
-    guard = store.change_member(member, after, acting.staff_id)
+    guard = store.change_member(desk.agency, member, after, acting.staff_id)
     await _commit(acting, item, after, guard, follow, now)
     return {"staff_id": member.staff_id, "state": after.state.value, "office": after.office}
 
@@ -198,8 +196,9 @@ async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime
                 raise ProblemError(403, "second_person_needed", "Another administrator must reset your credentials.")
             fresh = await _fresh(acting.desk, who, item.password, item.card_key, now)
             void = Write(store.VOID_GRANTS_OF, (who, by.staff_id, by.card_id))
-            card = store.add_card(await _key_card(acting.desk, who, item.card_key, now))
-            return replace(member, **fresh), (ended, void, Write(store.REVOKE_CARDS_OF, (who,)), card)
+            card = store.add_card(acting.desk.agency, await _key_card(acting.desk, who, item.card_key, now))
+            others = Write(store.REVOKE_CARDS_OF, (who,))
+            return replace(member, state=MemberState.ACTIVE, **fresh), (ended, void, others, card)
         case RelateItem():
             _check_form(item.relation in ("self", "household"))
             indexes = factors.person_indexes(acting.desk.ring, item.integrated_number)
@@ -233,7 +232,6 @@ async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
         )
     fresh = await _fresh(desk, item.staff_id, item.password, item.card_key, now)
     card = await _key_card(desk, item.staff_id, item.card_key, now)
-    row = (item.staff_id, item.office, fresh["password_hash"], True, fresh["password_until"], item.valid_until)
     member = Member(
         staff_id=item.staff_id,
         office=item.office,
@@ -242,8 +240,8 @@ async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
         version=1,
         **fresh,
     )
-    guard = Write(store.ADD_MEMBER, (*row, acting.staff_id))
-    await _commit(acting, item, member, guard, (store.add_card(card),), now)
+    guard = store.add_member(desk.agency, member, acting.staff_id)
+    await _commit(acting, item, member, guard, (store.add_card(desk.agency, card),), now)
     return {"staff_id": item.staff_id, "state": MemberState.ACTIVE.value, "office": item.office}
 
 
@@ -330,7 +328,8 @@ async def set_password(acting: Acting, item: PasswordItem) -> dict[str, Any]:
     )
     ended = Write(store.END_SESSIONS_OF, (member.staff_id, now))
     await ending.note(desk.agency, [(ending.PASSWORD, member.staff_id)], now)
-    await _commit_own(acting, "password", store.change_member(member, after, member.staff_id), (ended,), now)
+    changed = store.change_member(desk.agency, member, after, member.staff_id)
+    await _commit_own(acting, "password", changed, (ended,), now)
     return {"password_until": timestamp(after.password_until)}
 
 
@@ -347,12 +346,13 @@ async def register_card(acting: Acting, item: CardItem) -> dict[str, Any]:
         challenge = factors.new_challenge(desk.ring, asked, now, desk.rules.challenge_for)
         who = acting.staff_id
         user = PublicKeyCredentialUserEntity(name=who, id=who.encode(), display_name=who)
-        cards = [AttestedCredentialData(one.credential) for one in await store.cards(desk.agency) if one.credential]
+        known = [one for one in await store.cards(desk.agency) if one.state is not CardState.UNVOUCHED]
+        cards = [AttestedCredentialData(one.credential) for one in known if one.credential]
         options, _ = desk.web.register_begin(user, cards, ResidentKeyRequirement.REQUIRED, challenge=challenge)
         return {"options": dict(options)}
     await prove(desk, asked, item.proof, now)
     card = _registered(desk, asked, item.registration, now)
-    guard = store.add_card(card)
+    guard = store.add_card(desk.agency, card)
     await _commit_own(acting, "card", guard, (), now, card=card.card_id)
     return {"card_id": card.card_id, "valid_until": timestamp(card.valid_until)}
 

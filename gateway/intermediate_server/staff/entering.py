@@ -26,6 +26,7 @@ from gateway.intermediate_server.staff.people import (
     CardKind,
     Doubt,
     Entrance,
+    MemberState,
     Purpose,
     Session,
     Shown,
@@ -109,7 +110,8 @@ async def prove(desk: StaffDesk, asked: Asked, proof: Proof, now: datetime) -> E
     member = await store.member(desk.agency, asked.staff_id)
     cards = await store.cards(desk.agency, asked.staff_id)
     locks = await store.locks(desk.agency, _keys(asked))
-    password = await _password_fits(desk, member.password_hash if member else None, proof.password)
+    known = member is not None and member.state is not MemberState.UNVOUCHED
+    password = await _password_fits(desk, member.password_hash if member and known else None, proof.password)
     card, count = _card_of(desk, asked, cards, proof)
     shown = Shown(
         member=member,
@@ -205,8 +207,19 @@ async def log_in(desk: StaffDesk, item: LogInItem, certificate: bytes, now: date
     entrance = await prove(desk, asked, item.proof, now)
     member, card, restricted = entrance.member, entrance.card, entrance.restricted
     token = secrets.token_urlsafe(32)
-    until = now + desk.rules.absolute
-    row = (token_hash(token), member.staff_id, card.card_id, certificate, now, until, restricted)
+    session = Session(
+        token_hash=token_hash(token),
+        staff_id=member.staff_id,
+        card_id=card.card_id,
+        certificate=certificate,
+        opened_at=now,
+        seen_at=now,
+        until=now + desk.rules.absolute,
+        restricted=restricted,
+        reason=item.reason,
+        reference=item.reference,
+        ended_at=None,
+    )
     entry = desk.entry(
         now,
         EntryKind.STAFF_LOGGED_IN,
@@ -220,7 +233,7 @@ async def log_in(desk: StaffDesk, item: LogInItem, certificate: bytes, now: date
     )
     commit = Commit(
         step=_ENTERED,
-        guard=Write(store.OPEN_SESSION, (*row, item.reason, item.reference, member.version)),
+        guard=store.open_session(desk.agency, session, member.version),
         follow=(Write(store.END_OLDEST_SESSIONS, (member.staff_id, desk.rules.sessions, now)),),
         entries=(entry,),
     )
@@ -229,7 +242,7 @@ async def log_in(desk: StaffDesk, item: LogInItem, certificate: bytes, now: date
     LOGINS.labels(desk.agency.id, "logged_in").inc()
     return {
         "session": token,
-        "until": timestamp(until),
+        "until": timestamp(session.until),
         "idle_s": int(desk.rules.idle.total_seconds()),
         "password_change_needed": restricted,
     }

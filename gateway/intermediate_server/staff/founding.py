@@ -2,6 +2,9 @@
 
 Nobody is there yet who could grant anything, so the founding document names two founders with a card each, the members and their
 first grants; both cards have signed all of it. It is taken once, when the agency has no staff, and stands in the evidence log by its digest.
+
+That it was taken, and that what was there before there were marks (staff.vouching) has been marked, stands in the agency's ring, where nobody who
+writes the database can undo it: neither is ever done again.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from gateway.intermediate_server.staff import store
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.factors import card_id_of
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
-from gateway.intermediate_server.staff.people import OFFICE, STAFF_ID, Card, CardKind, CardState
+from gateway.intermediate_server.staff.people import OFFICE, STAFF_ID, Card, CardKind, CardState, Member, MemberState
 from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function, Grant, GrantState, Scope
 from keys import labels
 from keys.passphrase import CHEAPEST, NORMAL, Profile
@@ -32,6 +35,10 @@ from storage.committer import Commit, Write, commit_step
 
 _LOG = structlog.get_logger()
 _FOUNDED = commit_step("founding", "staff.founded")
+_MARKED = commit_step("founding", "staff.marked")
+MARKED: Final = "staff-marked"
+FOUNDED: Final = "staff-founded"
+"""Purposes of the ring that seal nothing: that they are there is the fact."""
 _FORM: Final = 1
 _FOUNDERS: Final = 2
 PROFILES: Final[Mapping[str, Profile]] = {"normal": NORMAL, "cheapest": CHEAPEST}
@@ -144,11 +151,34 @@ def read_file(path: Path, agency: str) -> Founded | None:
     return read(data, agency)
 
 
-async def found(desk: StaffDesk, founded: Founded | None) -> None:
-    """Take the document if the agency has no staff yet. Another server that does so at the same time wins or loses whole."""
+async def begin(desk: StaffDesk, founded: Founded | None) -> None:
+    """Before anybody is let in: mark what is of before, once; take the document, once. A server that is killed in between does so at its next start.
+
+    Raises StorageUnavailableError, KeyStoreError.
+    """
     agency = desk.agency
-    if founded is None or await store.founded(agency):
+    done = set(agency.keys.ring.purposes())
+    if {MARKED, FOUNDED} <= done:
         return
+    if MARKED not in done:
+        await _mark_those_of_before(desk)
+    if FOUNDED not in done and founded is not None and not await store.founded(agency):
+        await found(desk, founded)
+    agency.keys.ensure_all([MARKED, FOUNDED] if await store.founded(agency) else [MARKED])
+
+
+async def _mark_those_of_before(desk: StaffDesk) -> None:
+    agency = desk.agency
+    marks = await store.marks_of_before(agency)
+    if marks:
+        entry = desk.entry(agency.clock(), EntryKind.STAFF_CHANGED, operation="marked", rows=len(marks))
+        await agency.committer.apply(Commit(step=_MARKED, follow=tuple(marks), entries=(entry,)))
+        _LOG.info("staff_marked", agency=agency.id, count=len(marks))
+
+
+async def found(desk: StaffDesk, founded: Founded) -> None:
+    """Take the document. Another server that does so at the same time wins or loses whole."""
+    agency = desk.agency
     now = agency.clock()
     founding = founded.founding
     grants = _grants(desk, founding, now)
@@ -162,14 +192,22 @@ async def found(desk: StaffDesk, founded: Founded | None) -> None:
         grants=len(grants),
     )
     guard = Write(store.FOUND, ("founded", founded.digest))
-    follow = (*writes, *(store.add_grant(grant) for grant in grants))
+    follow = (*writes, *(store.add_grant(agency, grant) for grant in grants))
     await agency.committer.apply(Commit(step=_FOUNDED, guard=guard, follow=follow, entries=(entry,)))
     _LOG.info("staff_founded", agency=agency.id, count=len(founding.members))
 
 
 def _member(desk: StaffDesk, founding: Founding, member: FirstMember, now: datetime) -> tuple[Write, Write]:
-    password_until = now + desk.rules.password_for
-    row = (member.staff_id, member.office, member.password_hash, False, password_until, founding.valid_until)
+    person = Member(
+        staff_id=member.staff_id,
+        office=member.office,
+        state=MemberState.ACTIVE,
+        password_hash=member.password_hash,
+        password_initial=False,
+        password_until=now + desk.rules.password_for,
+        valid_until=founding.valid_until,
+        version=1,
+    )
     key = bytes.fromhex(member.card_key)
     card = Card(
         card_id=member.card_id,
@@ -182,7 +220,7 @@ def _member(desk: StaffDesk, founding: Founding, member: FirstMember, now: datet
         valid_until=founding.valid_until if desk.agency.register().simulation else now + desk.rules.card_for,
         state=CardState.ACTIVE,
     )
-    return Write(store.ADD_MEMBER, (*row, "set-up")), store.add_card(card)
+    return store.add_member(desk.agency, person, "set-up"), store.add_card(desk.agency, card)
 
 
 def _grants(desk: StaffDesk, founding: Founding, now: datetime) -> list[Grant]:

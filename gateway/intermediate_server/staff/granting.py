@@ -14,9 +14,10 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff import ending, store
+from gateway.intermediate_server.staff.desk import somebody
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
 from gateway.intermediate_server.staff.operating import Acting, First
-from gateway.intermediate_server.staff.people import OFFICE, MemberState
+from gateway.intermediate_server.staff.people import OFFICE
 from gateway.intermediate_server.staff.rights import (
     EVERYTHING,
     PROVED,
@@ -166,7 +167,7 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         acting,
         event,
         after,
-        store.change_grant(grant, after),
+        store.change_grant(desk.agency, grant, after),
         now,
         signed,
         first if event is GrantEvent.APPROVE else None,
@@ -176,9 +177,7 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
 
 async def _request(acting: Acting, item: RequestItem, now: datetime) -> dict[str, Any]:
     desk = acting.desk
-    member = await store.member(desk.agency, item.staff_id)
-    if member is None or member.state is not MemberState.ACTIVE:
-        raise ProblemError(404, "member_unknown", "There is no such member of staff; list the members again.")
+    await somebody(desk, item.staff_id)
     if not GRANT_ID.fullmatch(item.grant_id):
         raise ProblemError(400, "malformed_item", "A grant id is G and 26 characters, drawn by whoever asks.")
     known = await store.grant(desk.agency, item.grant_id)
@@ -186,7 +185,7 @@ async def _request(acting: Acting, item: RequestItem, now: datetime) -> dict[str
         return shown(known, desk.agency.id)
     scope = _scope(item.scope, _informations(desk.agency), now)
     grant = requested(item.grant_id, item.staff_id, scope, acting.actor)
-    await _commit(acting, None, grant, store.add_grant(grant), now)
+    await _commit(acting, None, grant, store.add_grant(desk.agency, grant), now)
     return shown(grant, desk.agency.id)
 
 

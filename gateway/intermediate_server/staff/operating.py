@@ -26,6 +26,7 @@ from gateway.intermediate_server.staff.rights import (
     File,
     Function,
     Grant,
+    GrantState,
     working,
 )
 from storage.committer import Applied, Commit, Lost, NewEntry, Write, commit_step
@@ -216,7 +217,8 @@ async def _look(
     """Steps 2 to 5, on what the database says now. Raises NotActingError."""
     session = await store.session(desk.agency, session_hash)
     if session is None or not session_works(session, certificate, now, desk.rules.idle):
-        await _refuse(desk, "session_ended", certificate, session.staff_id if session else "")
+        reason = "session_ended" if session is None or session.vouched else "session_unvouched"
+        await _refuse(desk, reason, certificate, session.staff_id if session else "")
         raise _ended()
     member = await store.member(desk.agency, session.staff_id)
     card = next(
@@ -230,18 +232,23 @@ async def _look(
         or card.state is not CardState.ACTIVE
         or now >= card.valid_until
     ):
-        await _refuse(desk, "session_ended", certificate, session.staff_id)
+        states = {member.state if member else None, card.state if card else None}
+        changed = not states.isdisjoint({MemberState.UNVOUCHED, CardState.UNVOUCHED})
+        await _refuse(desk, "session_unvouched" if changed else "session_ended", certificate, session.staff_id)
         raise _ended()
     if function is None:
         return session, member, ()
     if session.restricted:
         await _refuse(desk, "password_change_needed", certificate, session.staff_id, function)
         raise NotActingError(403, "password_change_needed", "Set a password of your own first: sekisho staff password.")
-    held = working(await store.grants(desk.agency, session.staff_id), member.office, now)
+    theirs = await store.grants(desk.agency, session.staff_id)
+    held = working(theirs, member.office, now)
     files = {FILE_OF[function], *FURTHER_FILES.get(function, ())}
     grants = tuple(grant for grant in held if any(grant.names(function, file) for file in files))
     if not grants:
-        await _refuse(desk, "right_missing", certificate, session.staff_id, function)
+        changed = any(one.state is GrantState.UNVOUCHED and one.scope.function is function for one in theirs)
+        reason = "right_unvouched" if changed else "right_missing"
+        await _refuse(desk, reason, certificate, session.staff_id, function)
         raise NotActingError(
             403, "right_missing", "You hold no right for this function; two administrators can grant it."
         )

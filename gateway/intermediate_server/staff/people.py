@@ -26,6 +26,8 @@ LONGEST_PASSWORD: Final = 128
 class MemberState(StrEnum):
     ACTIVE = "active"
     LEFT = "left"
+    UNVOUCHED = "unvouched"
+    """Active in a row that this server did not write so (staff.vouching): somebody unknown."""
 
 
 class CardKind(StrEnum):
@@ -38,6 +40,8 @@ class CardKind(StrEnum):
 class CardState(StrEnum):
     ACTIVE = "active"
     REVOKED = "revoked"
+    UNVOUCHED = "unvouched"
+    """Active in a row that this server did not write so (staff.vouching): no card."""
 
 
 class Purpose(StrEnum):
@@ -157,6 +161,8 @@ class Doubt(StrEnum):
     CHALLENGE = "challenge"
     TERMINAL_LOCKED = "terminal_locked"
     UNKNOWN = "unknown"
+    UNVOUCHED = "unvouched"
+    """Somebody, or a card, whose row this server did not write so."""
     LOCKED = "locked"
     LEFT = "left"
     ACCOUNT_EXPIRED = "account_expired"
@@ -179,18 +185,20 @@ class Entrance:
 
 def judge_entrance(shown: Shown, now: datetime) -> Entrance | Doubt:
     """1. a challenge of ours, for this id and terminal, fresh and unused; 2. terminal and person not locked out; 3. somebody's id,
-    in force; 4. the password (SC-10: knowing); 5. the card (SC-10: having), this person's, in force.
+    in force, vouched for as the card is; 4. the password (SC-10: knowing); 5. the card (SC-10: having), this person's, in force.
     """
     member, card = shown.member, shown.card
     steps = (
         (shown.challenge, Doubt.CHALLENGE),
         (not shown.terminal_locked, Doubt.TERMINAL_LOCKED),
         (member is not None, Doubt.UNKNOWN),
+        (member is not None and member.state is not MemberState.UNVOUCHED, Doubt.UNVOUCHED),
         (not shown.person_locked, Doubt.LOCKED),
         (member is not None and member.state is MemberState.ACTIVE, Doubt.LEFT),
         (member is not None and now < member.valid_until, Doubt.ACCOUNT_EXPIRED),
         (shown.password, Doubt.PASSWORD),
         (member is not None and not (member.password_initial and now >= member.password_until), Doubt.INITIAL_EXPIRED),
+        (card is None or card.state is not CardState.UNVOUCHED, Doubt.UNVOUCHED),
         (shown.signature and card is not None and card.state is CardState.ACTIVE, Doubt.CARD),
         (card is not None and now < card.valid_until, Doubt.CARD_EXPIRED),
         (card is not None and member is not None and card.staff_id == member.staff_id, Doubt.CARD),
@@ -203,7 +211,9 @@ def judge_entrance(shown: Shown, now: datetime) -> Entrance | Doubt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`token_hash`: hex SHA-256; `certificate`: SHA-256 of the terminal's, on which alone it works."""
+    """`token_hash`: hex SHA-256; `certificate`: SHA-256 of the terminal's, on which alone it works; `vouched`: False of a row that this server did not
+    write so (staff.vouching).
+    """
 
     token_hash: str
     staff_id: str
@@ -216,6 +226,7 @@ class Session:
     reason: str
     reference: str
     ended_at: datetime | None
+    vouched: bool = True
 
 
 def session_works(session: Session, certificate: bytes, now: datetime, idle: timedelta) -> bool:
@@ -224,7 +235,8 @@ def session_works(session: Session, certificate: bytes, now: datetime, idle: tim
     One that was used last so long after now is idle too: the clock was set back, and would let it lie open for as long.
     """
     return (
-        session.ended_at is None
+        session.vouched
+        and session.ended_at is None
         and session.certificate == certificate
         and now < session.until
         and abs(now - session.seen_at) < idle

@@ -1,23 +1,26 @@
 -- name: member
-select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version from staff_member where staff_id = $1
+select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, mark from staff_member where staff_id = $1
 
 -- name: members
-select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version from staff_member order by staff_id
+select staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, mark from staff_member order by staff_id
 
 -- name: locked_people
 select substr(key, 8) as staff_id, locked_until from staff_attempt where key like 'person/%' and locked_until > $1
 
 -- name: cards_of
-select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state from staff_card where staff_id = $1 order by card_id
+select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state, mark from staff_card where staff_id = $1 order by card_id
 
 -- name: cards
-select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state from staff_card order by staff_id, card_id
+select card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state, mark from staff_card order by staff_id, card_id
 
 -- name: attempts
 select key, locked_until from staff_attempt where key = any($1::text[])
 
 -- name: session
-select token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference, ended_at from staff_session where token_hash = $1
+select token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference, ended_at, mark from staff_session where token_hash = $1
+
+-- name: open_sessions
+select token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference, ended_at, mark from staff_session where ended_at is null
 
 -- name: grants
 select * from staff_grant order by grant_id
@@ -62,18 +65,18 @@ order by year, idx
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded
 
 -- name: add_member
-insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)
-select r.staff_id, r.office, 'active', r.password_hash, r.password_initial, r.password_until, r.valid_until, 1, r.changed_by
-from unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[])
-    as r (staff_id, office, password_hash, password_initial, password_until, valid_until, changed_by)
+insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by, mark)
+select r.staff_id, r.office, 'active', r.password_hash, r.password_initial, r.password_until, r.valid_until, 1, r.changed_by, r.mark
+from unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bytea[])
+    as r (staff_id, office, password_hash, password_initial, password_until, valid_until, changed_by, mark)
 on conflict do nothing
 returning staff_id
 
 -- name: change_member
 update staff_member m set office = r.office, state = r.state, password_hash = r.password_hash, password_initial = r.password_initial,
-    password_until = r.password_until, valid_until = r.valid_until, version = m.version + 1, changed_by = r.changed_by
-from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::timestamptz[], $9::text[])
-    as r (staff_id, version, office, state, password_hash, password_initial, password_until, valid_until, changed_by)
+    password_until = r.password_until, valid_until = r.valid_until, version = m.version + 1, changed_by = r.changed_by, mark = r.mark
+from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bytea[])
+    as r (staff_id, version, office, state, password_hash, password_initial, password_until, valid_until, changed_by, mark)
 where m.staff_id = r.staff_id and m.version = r.version
 returning m.staff_id
 
@@ -83,14 +86,14 @@ where m.staff_id = r.staff_id
 returning m.staff_id
 
 -- name: add_card
-insert into staff_card (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, state)
-select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::timestamptz[])
-    as r (card_id, staff_id, kind, public_key, credential, sign_count, valid_until)
+insert into staff_card (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, mark, state)
+select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::timestamptz[], $8::bytea[])
+    as r (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, mark)
 on conflict do nothing
 returning card_id
 
 -- name: revoke_cards_of
-with gone as (update staff_card set state = 'revoked' where staff_id = any($1::text[]) and state = 'active')
+with gone as (update staff_card set state = 'revoked', mark = null where staff_id = any($1::text[]) and state = 'active')
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
 -- name: count_card
@@ -120,7 +123,7 @@ where not end_recorded and (ended_at is not null or until <= $1 or seen_at <= $2
 
 -- name: record_session_end
 -- Only of a session that is as it was when it was found to be over.
-update staff_session s set ended_at = r.ended_at, end_recorded = true
+update staff_session s set ended_at = r.ended_at, end_recorded = true, mark = null
 from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[]) as r (token_hash, seen_at, was_ended_at, ended_at)
 where s.token_hash = r.token_hash and not s.end_recorded and s.seen_at = r.seen_at and s.ended_at is not distinct from r.was_ended_at
 returning s.token_hash
@@ -153,10 +156,11 @@ select u.key from unnest($1::text[]) as u (key)
 
 -- name: open_session
 -- Of somebody who is as they were when their factors were examined: with the same password still.
-insert into staff_session (token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference)
-select r.token_hash, r.staff_id, r.card_id, r.certificate, r.opened_at, r.opened_at, r.until, r.restricted, r.reason, r.reference
+insert into staff_session (token_hash, staff_id, card_id, certificate, opened_at, seen_at, until, restricted, reason, reference, mark)
+select r.token_hash, r.staff_id, r.card_id, r.certificate, r.opened_at, r.opened_at, r.until, r.restricted, r.reason, r.reference, r.mark
 from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::text[], $9::text[],
-    $10::bigint[]) as r (token_hash, staff_id, card_id, certificate, opened_at, until, restricted, reason, reference, member_version)
+    $10::bytea[], $11::bigint[])
+    as r (token_hash, staff_id, card_id, certificate, opened_at, until, restricted, reason, reference, mark, member_version)
 join staff_member m on m.staff_id = r.staff_id and m.state = 'active' and m.version = r.member_version
 join staff_card c on c.card_id = r.card_id and c.state = 'active'
 returning token_hash
@@ -165,7 +169,7 @@ returning token_hash
 -- Log-ins of one person that share a commit end once what is too many together.
 with r as (select * from unnest($1::text[], $2::integer[], $3::timestamptz[]) as r (staff_id, keep, at)),
 gone as (
-    update staff_session s set ended_at = o.at, ended_how = 'superseded' from (
+    update staff_session s set ended_at = o.at, ended_how = 'superseded', mark = null from (
         select p.token_hash, r.at, r.keep, row_number() over (partition by p.staff_id order by p.opened_at desc, p.token_hash) as place
         from staff_session p join (select distinct on (staff_id) staff_id, keep, at from r order by staff_id, at desc) as r
             on r.staff_id = p.staff_id where p.ended_at is null
@@ -174,13 +178,13 @@ gone as (
 select staff_id from r
 
 -- name: end_session
-update staff_session s set ended_at = r.at, end_recorded = true from unnest($1::text[], $2::timestamptz[]) as r (token_hash, at)
+update staff_session s set ended_at = r.at, end_recorded = true, mark = null from unnest($1::text[], $2::timestamptz[]) as r (token_hash, at)
 where s.token_hash = r.token_hash and s.ended_at is null
 returning s.token_hash
 
 -- name: end_sessions_of
 with gone as (
-    update staff_session s set ended_at = r.at, ended_how = 'account_changed' from unnest($1::text[], $2::timestamptz[]) as r (staff_id, at) where s.staff_id = r.staff_id and s.ended_at is null
+    update staff_session s set ended_at = r.at, ended_how = 'account_changed', mark = null from unnest($1::text[], $2::timestamptz[]) as r (staff_id, at) where s.staff_id = r.staff_id and s.ended_at is null
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
@@ -207,11 +211,11 @@ returning s.token_hash
 
 -- name: add_grant
 insert into staff_grant (grant_id, staff_id, function, office, affair, information, file, valid_from, valid_until, state, version,
-    requested_by, requested_card, approved_by, approved_card, approved_digest)
+    requested_by, requested_card, approved_by, approved_card, approved_digest, mark)
 select r.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[],
-    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
+    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::bytea[])
     as r (grant_id, staff_id, function, office, affair, information, file, valid_from, valid_until, state, version,
-    requested_by, requested_card, approved_by, approved_card, approved_digest)
+    requested_by, requested_card, approved_by, approved_card, approved_digest, mark)
 on conflict do nothing
 returning grant_id
 
@@ -219,17 +223,17 @@ returning grant_id
 update staff_grant g set function = r.function, office = r.office, affair = r.affair, information = r.information, file = r.file,
     valid_from = r.valid_from, valid_until = r.valid_until, state = r.state, version = r.version, requested_by = r.requested_by, requested_card = r.requested_card,
     approved_by = r.approved_by, approved_card = r.approved_card, approved_digest = r.approved_digest, revoked_by = r.revoked_by, revoked_card = r.revoked_card,
-    checked_by = r.checked_by, checked_card = r.checked_card
+    checked_by = r.checked_by, checked_card = r.checked_card, mark = r.mark
 from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[],
-    $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+    $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bytea[])
     as r (grant_id, was_state, was_version, function, office, affair, information, file, valid_from, valid_until, state,
-    version, requested_by, requested_card, approved_by, approved_card, approved_digest, revoked_by, revoked_card, checked_by, checked_card)
+    version, requested_by, requested_card, approved_by, approved_card, approved_digest, revoked_by, revoked_card, checked_by, checked_card, mark)
 where g.grant_id = r.grant_id and g.state = r.was_state and g.version = r.was_version
 returning g.grant_id
 
 -- name: revoke_grants_of
 with gone as (
-    update staff_grant g set state = 'revoked', revoked_by = r.actor, revoked_card = r.card
+    update staff_grant g set state = 'revoked', revoked_by = r.actor, revoked_card = r.card, mark = null
     from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
@@ -237,7 +241,7 @@ select r.staff_id from unnest($1::text[]) as r (staff_id)
 -- name: void_grants_of
 with gone as (
     update staff_grant g set state = 'requested', version = g.version + 1, requested_by = r.actor, requested_card = r.card,
-        approved_by = null, approved_card = null, approved_digest = null
+        approved_by = null, approved_card = null, approved_digest = null, mark = null
     from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
@@ -255,3 +259,15 @@ with added as (
     select r.* from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) as r (staff_id, relation, person_index, number_sealed) on conflict do nothing
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: mark_member
+update staff_member m set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (staff_id, mark) where m.staff_id = r.staff_id returning m.staff_id
+
+-- name: mark_card
+update staff_card c set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (card_id, mark) where c.card_id = r.card_id returning c.card_id
+
+-- name: mark_grant
+update staff_grant g set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (grant_id, mark) where g.grant_id = r.grant_id returning g.grant_id
+
+-- name: mark_session
+update staff_session s set mark = r.mark from unnest($1::text[], $2::bytea[]) as r (token_hash, mark) where s.token_hash = r.token_hash returning s.token_hash

@@ -127,6 +127,8 @@ class GrantState(StrEnum):
     REVOKED = "revoked"
     """Without effect; a second person has still to look at the revocation."""
     CLOSED = "closed"
+    UNVOUCHED = "unvouched"
+    """Effective in a row that this server did not write so (staff.vouching): without effect, and good for nothing but being revoked."""
 
 
 class GrantEvent(StrEnum):
@@ -146,6 +148,7 @@ TRANSITIONS: Final[Mapping[tuple[GrantState, GrantEvent], GrantState]] = {
     (GrantState.REQUESTED, GrantEvent.REVOKE): GrantState.REVOKED,
     (GrantState.EFFECTIVE, GrantEvent.EDIT): GrantState.REQUESTED,
     (GrantState.EFFECTIVE, GrantEvent.REVOKE): GrantState.REVOKED,
+    (GrantState.UNVOUCHED, GrantEvent.REVOKE): GrantState.REVOKED,
     (GrantState.REVOKED, GrantEvent.CHECK): GrantState.CLOSED,
 }
 """Every step that there is; a request makes a grant in `requested`."""

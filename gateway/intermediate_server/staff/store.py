@@ -1,8 +1,12 @@
-"""Staff in the database: rows read as values, and the writes that the committer makes of changes. Reads raise StorageUnavailableError."""
+"""Staff in the database: rows read as values, and the writes that the committer makes of changes. Reads raise StorageUnavailableError.
+
+What is written in force is written with its mark (staff.vouching), and what is read in force without one that holds is read as `unvouched`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,50 +14,72 @@ from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.staff import vouching
 from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
 from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
+from keys.ring import Keyring
 from storage import sql
 from storage.committer import Statement, Write
 from storage.database import as_away
 
-_SQL = sql.load("gateway.intermediate_server.staff")
-FOUND = Statement("found", _SQL["found"])
-ADD_MEMBER = Statement("add_member", _SQL["add_member"])
-CHANGE_MEMBER = Statement("change_member", _SQL["change_member"])
-NOTE_LEAVING = Statement("note_leaving", _SQL["note_leaving"])
-ADD_CARD = Statement("add_card", _SQL["add_card"])
-REVOKE_CARDS_OF = Statement("revoke_cards_of", _SQL["revoke_cards_of"])
-COUNT_CARD = Statement("count_card", _SQL["count_card"])
-SPEND_CHALLENGE = Statement("spend_challenge", _SQL["spend_challenge"])
-COUNT_ATTEMPT = Statement("count_attempt", _SQL["count_attempt"])
-FORGET_ATTEMPTS = Statement("forget_attempts", _SQL["forget_attempts"])
-UNCOUNT_ATTEMPT = Statement("uncount_attempt", _SQL["uncount_attempt"])
-OPEN_SESSION = Statement("open_session", _SQL["open_session"])
-END_OLDEST_SESSIONS = Statement("end_oldest_sessions", _SQL["end_oldest_sessions"])
-END_SESSION = Statement("end_session", _SQL["end_session"])
-END_SESSIONS_OF = Statement("end_sessions_of", _SQL["end_sessions_of"])
-RECORD_SESSION_END = Statement("record_session_end", _SQL["record_session_end"])
-USE_SESSION = Statement("use_session", _SQL["use_session"])
-ADD_GRANT = Statement("add_grant", _SQL["add_grant"])
-CHANGE_GRANT = Statement("change_grant", _SQL["change_grant"])
-REVOKE_GRANTS_OF = Statement("revoke_grants_of", _SQL["revoke_grants_of"])
-VOID_GRANTS_OF = Statement("void_grants_of", _SQL["void_grants_of"])
-FORGET_RELATION = Statement("forget_relation", _SQL["forget_relation"])
-ADD_RELATION = Statement("add_relation", _SQL["add_relation"])
+SQL = sql.load("gateway.intermediate_server.staff")
+FOUND = Statement("found", SQL["found"])
+ADD_MEMBER = Statement("add_member", SQL["add_member"])
+CHANGE_MEMBER = Statement("change_member", SQL["change_member"])
+NOTE_LEAVING = Statement("note_leaving", SQL["note_leaving"])
+ADD_CARD = Statement("add_card", SQL["add_card"])
+REVOKE_CARDS_OF = Statement("revoke_cards_of", SQL["revoke_cards_of"])
+COUNT_CARD = Statement("count_card", SQL["count_card"])
+SPEND_CHALLENGE = Statement("spend_challenge", SQL["spend_challenge"])
+COUNT_ATTEMPT = Statement("count_attempt", SQL["count_attempt"])
+FORGET_ATTEMPTS = Statement("forget_attempts", SQL["forget_attempts"])
+UNCOUNT_ATTEMPT = Statement("uncount_attempt", SQL["uncount_attempt"])
+OPEN_SESSION = Statement("open_session", SQL["open_session"])
+END_OLDEST_SESSIONS = Statement("end_oldest_sessions", SQL["end_oldest_sessions"])
+END_SESSION = Statement("end_session", SQL["end_session"])
+END_SESSIONS_OF = Statement("end_sessions_of", SQL["end_sessions_of"])
+RECORD_SESSION_END = Statement("record_session_end", SQL["record_session_end"])
+USE_SESSION = Statement("use_session", SQL["use_session"])
+ADD_GRANT = Statement("add_grant", SQL["add_grant"])
+CHANGE_GRANT = Statement("change_grant", SQL["change_grant"])
+REVOKE_GRANTS_OF = Statement("revoke_grants_of", SQL["revoke_grants_of"])
+VOID_GRANTS_OF = Statement("void_grants_of", SQL["void_grants_of"])
+FORGET_RELATION = Statement("forget_relation", SQL["forget_relation"])
+ADD_RELATION = Statement("add_relation", SQL["add_relation"])
+MARK_MEMBER = Statement("mark_member", SQL["mark_member"])
+MARK_CARD = Statement("mark_card", SQL["mark_card"])
+MARK_GRANT = Statement("mark_grant", SQL["mark_grant"])
+MARK_SESSION = Statement("mark_session", SQL["mark_session"])
 
 
 async def _fetch(agency: HostedAgency, query: str, *values: Any) -> list[Record]:
     with as_away("staff could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
-            return list(await connection.fetch(_SQL[query], *values))
+            return list(await connection.fetch(SQL[query], *values))
 
 
-def _member(row: Record) -> Member:
-    return Member(**{**dict(row), "state": MemberState(row["state"])})
+def _said(row: Record, of: type[Member | Card | Session]) -> dict[str, Any]:
+    return {name: row[name] for name in of.__slots__ if name != "vouched"}
 
 
-def _card(row: Record) -> Card:
-    return Card(**{**dict(row), "kind": CardKind(row["kind"]), "state": CardState(row["state"])})
+def member_of(ring: Keyring, agency: str, row: Record) -> Member:
+    found = Member(**{**_said(row, Member), "state": MemberState(row["state"])})
+    return found if vouching.holds(ring, agency, found, row["mark"]) else replace(found, state=MemberState.UNVOUCHED)
+
+
+def card_of(ring: Keyring, agency: str, row: Record) -> Card:
+    found = Card(**{**_said(row, Card), "kind": CardKind(row["kind"]), "state": CardState(row["state"])})
+    return found if vouching.holds(ring, agency, found, row["mark"]) else replace(found, state=CardState.UNVOUCHED)
+
+
+def session_of(ring: Keyring, agency: str, row: Record) -> Session:
+    found = Session(**_said(row, Session))
+    return replace(found, vouched=vouching.holds(ring, agency, found, row["mark"]))
+
+
+def grant_of(ring: Keyring, agency: str, row: Record) -> Grant:
+    found = _grant(row)
+    return found if vouching.holds(ring, agency, found, row["mark"]) else replace(found, state=GrantState.UNVOUCHED)
 
 
 def _grant(row: Record) -> Grant:
@@ -85,11 +111,11 @@ def _grant(row: Record) -> Grant:
 
 async def member(agency: HostedAgency, staff_id: str) -> Member | None:
     rows = await _fetch(agency, "member", staff_id)
-    return _member(rows[0]) if rows else None
+    return member_of(agency.keys.ring, agency.id, rows[0]) if rows else None
 
 
 async def members(agency: HostedAgency) -> list[Member]:
-    return [_member(row) for row in await _fetch(agency, "members")]
+    return [member_of(agency.keys.ring, agency.id, row) for row in await _fetch(agency, "members")]
 
 
 async def locked_people(agency: HostedAgency, now: datetime) -> dict[str, datetime]:
@@ -98,7 +124,7 @@ async def locked_people(agency: HostedAgency, now: datetime) -> dict[str, dateti
 
 async def cards(agency: HostedAgency, staff_id: str | None = None) -> list[Card]:
     rows = await (_fetch(agency, "cards") if staff_id is None else _fetch(agency, "cards_of", staff_id))
-    return [_card(row) for row in rows]
+    return [card_of(agency.keys.ring, agency.id, row) for row in rows]
 
 
 async def locks(agency: HostedAgency, keys: Sequence[str]) -> dict[str, datetime | None]:
@@ -107,7 +133,11 @@ async def locks(agency: HostedAgency, keys: Sequence[str]) -> dict[str, datetime
 
 async def session(agency: HostedAgency, token_hash: str) -> Session | None:
     rows = await _fetch(agency, "session", token_hash)
-    return Session(**dict(rows[0])) if rows else None
+    return session_of(agency.keys.ring, agency.id, rows[0]) if rows else None
+
+
+async def open_sessions(agency: HostedAgency) -> list[Session]:
+    return [session_of(agency.keys.ring, agency.id, row) for row in await _fetch(agency, "open_sessions")]
 
 
 async def ended_sessions(agency: HostedAgency, now: datetime, idle_since: datetime, most: int) -> list[Record]:
@@ -117,12 +147,12 @@ async def ended_sessions(agency: HostedAgency, now: datetime, idle_since: dateti
 
 async def grants(agency: HostedAgency, staff_id: str | None = None) -> list[Grant]:
     rows = await (_fetch(agency, "grants") if staff_id is None else _fetch(agency, "grants_of", staff_id))
-    return [_grant(row) for row in rows]
+    return [grant_of(agency.keys.ring, agency.id, row) for row in rows]
 
 
 async def grant(agency: HostedAgency, grant_id: str) -> Grant | None:
     rows = await _fetch(agency, "grant_one", grant_id)
-    return _grant(rows[0]) if rows else None
+    return grant_of(agency.keys.ring, agency.id, rows[0]) if rows else None
 
 
 async def founded(agency: HostedAgency) -> bool:
@@ -163,14 +193,31 @@ async def forget(agency: HostedAgency, now: datetime, before: datetime) -> None:
     await _fetch(agency, "forget_sessions", before)
 
 
-def add_card(card: Card) -> Write:
-    row = (card.card_id, card.staff_id, card.kind.value, card.public_key, card.credential, card.sign_count)
-    return Write(ADD_CARD, (*row, card.valid_until))
+def _mark(agency: HostedAgency, row: vouching.Row) -> bytes | None:
+    return vouching.mark(agency.keys.ring, agency.id, row)
 
 
-def change_member(before: Member, after: Member, by: str) -> Write:
+def add_member(agency: HostedAgency, member: Member, by: str) -> Write:
+    row = (member.staff_id, member.office, member.password_hash, member.password_initial, member.password_until)
+    return Write(ADD_MEMBER, (*row, member.valid_until, by, _mark(agency, member)))
+
+
+def change_member(agency: HostedAgency, before: Member, after: Member, by: str) -> Write:
     row = (before.staff_id, before.version, after.office, after.state.value, after.password_hash)
-    return Write(CHANGE_MEMBER, (*row, after.password_initial, after.password_until, after.valid_until, by))
+    marked = _mark(agency, replace(after, version=before.version + 1))
+    return Write(CHANGE_MEMBER, (*row, after.password_initial, after.password_until, after.valid_until, by, marked))
+
+
+def add_card(agency: HostedAgency, card: Card) -> Write:
+    row = (card.card_id, card.staff_id, card.kind.value, card.public_key, card.credential, card.sign_count)
+    return Write(ADD_CARD, (*row, card.valid_until, _mark(agency, card)))
+
+
+def open_session(agency: HostedAgency, session: Session, member_version: int) -> Write:
+    """Of somebody who is as they were when their factors were examined."""
+    row = (session.token_hash, session.staff_id, session.card_id, session.certificate, session.opened_at, session.until)
+    said = (session.restricted, session.reason, session.reference)
+    return Write(OPEN_SESSION, (*row, *said, _mark(agency, session), member_version))
 
 
 def _scope_row(grant: Grant) -> tuple[Any, ...]:
@@ -183,12 +230,38 @@ def _of(actor: Actor | None) -> tuple[str | None, str | None]:
     return (actor.staff_id, actor.card_id) if actor else (None, None)
 
 
-def add_grant(grant: Grant) -> Write:
+def add_grant(agency: HostedAgency, grant: Grant) -> Write:
     row = (grant.grant_id, grant.staff_id, *_scope_row(grant), grant.state.value, grant.version, *_of(grant.requested))
-    return Write(ADD_GRANT, (*row, *_of(grant.approved), grant.approved_digest))
+    return Write(ADD_GRANT, (*row, *_of(grant.approved), grant.approved_digest, _mark(agency, grant)))
 
 
-def change_grant(before: Grant, after: Grant) -> Write:
-    row = (before.grant_id, before.state.value, before.version, *_scope_row(after), after.state.value, after.version)
+def change_grant(agency: HostedAgency, before: Grant, after: Grant) -> Write:
+    stands = GrantState.EFFECTIVE if before.state is GrantState.UNVOUCHED else before.state
+    row = (before.grant_id, stands.value, before.version, *_scope_row(after), after.state.value, after.version)
     people = (*_of(after.requested), *_of(after.approved), after.approved_digest, *_of(after.revoked))
-    return Write(CHANGE_GRANT, (*row, *people, *_of(after.checked)))
+    return Write(CHANGE_GRANT, (*row, *people, *_of(after.checked), _mark(agency, after)))
+
+
+async def marks_of_before(agency: HostedAgency) -> list[Write]:
+    """What marks everything in force that has no mark which holds, whatever it says: for rows of before there were marks, and for nothing else."""
+    people = [one for one in await members(agency) if one.state is MemberState.UNVOUCHED]
+    held = [one for one in await cards(agency) if one.state is CardState.UNVOUCHED]
+    given = [one for one in await grants(agency) if one.state is GrantState.UNVOUCHED]
+    opened = [one for one in await open_sessions(agency) if not one.vouched]
+    marks = {
+        MARK_MEMBER: {one.staff_id: _mark(agency, replace(one, state=MemberState.ACTIVE)) for one in people},
+        MARK_CARD: {one.card_id: _mark(agency, replace(one, state=CardState.ACTIVE)) for one in held},
+        MARK_GRANT: {one.grant_id: _mark(agency, replace(one, state=GrantState.EFFECTIVE)) for one in given},
+        MARK_SESSION: {one.token_hash: _mark(agency, replace(one, vouched=True)) for one in opened},
+    }
+    return [Write(statement, row) for statement, rows in marks.items() for row in rows.items()]
+
+
+async def unvouched(agency: HostedAgency) -> dict[str, int]:
+    """How many rows in force have no mark that holds, by what they are."""
+    return {
+        "member": sum(one.state is MemberState.UNVOUCHED for one in await members(agency)),
+        "card": sum(one.state is CardState.UNVOUCHED for one in await cards(agency)),
+        "grant": sum(one.state is GrantState.UNVOUCHED for one in await grants(agency)),
+        "session": sum(not one.vouched for one in await open_sessions(agency)),
+    }

@@ -20,7 +20,7 @@ from gateway.launcher import RoleNotStartedError, Running
 from gateway.setting_up.first_staff import FIRST, FOUNDERS, ensure_first_staff
 from keys.signing import Signer, generate_seed
 from storage.postgres import discard
-from tests.support.staff_terminal import first, terminal
+from tests.support.staff_terminal import first, terminal, written_beside
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 SIGNERS = {name: Signer(generate_seed()) for name in ("ann", "ben", "cho")}
@@ -156,7 +156,9 @@ def test_the_first_staff_of_a_simulation_outlast_what_is_kept_for_seven_years(tm
 
 
 async def test_an_agency_is_founded_once(running):
-    """After a restart, with another document in its folder, the server's staff are those of the first."""
+    """After a restart, with another document in its folder, the server's staff are those of the first, also when the database says that there were none;
+    and who was put in without a mark meanwhile is nobody (SC-20).
+    """
     async with terminal(running) as desk:
         person = await desk.entered(first(running, "admin-1"))
         before = await desk.call(person, "staff/members")
@@ -164,9 +166,17 @@ async def test_an_agency_is_founded_once(running):
     kept = path.read_bytes()
     try:
         path.write_bytes(document())
+        async with written_beside(running) as rows:
+            mark = await rows.fetchval("select mark from staff_member where staff_id = 'staff-2'")
+            await rows.execute("update staff_member set mark = null where staff_id = 'staff-2'")
+            await rows.execute("delete from staff_founding")
         running.restart("intermediate")
         async with terminal(running) as desk:
-            assert await desk.call(person, "staff/members") == before
+            after = await desk.call(person, "staff/members")
+            changed = [one["state"] for one in after[1] if one not in before[1]]
+            assert (len(after[1]), changed) == (len(before[1]), ["unvouched"])
+        async with written_beside(running) as rows:
+            await rows.execute("update staff_member set mark = $1 where staff_id = 'staff-2'", mark)
     finally:
         path.write_bytes(kept)
         running.restart("intermediate")

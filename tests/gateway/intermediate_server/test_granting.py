@@ -7,15 +7,17 @@ import base64
 import json
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
 from codebook.identifiers import new_sortable_id
-from gateway.intermediate_server.staff.rights import WITHOUT_LIMITS
+from gateway.intermediate_server.staff import store, vouching
+from gateway.intermediate_server.staff.rights import EVERYTHING, WITHOUT_LIMITS
 from storage.database import Database
-from tests.support.staff_terminal import Person, Terminal, first, somebody, terminal
+from tests.support.staff_terminal import Person, Terminal, first, somebody, terminal, written_beside
 
 HELD = "held-provisions"
 NO_RIGHT = (403, "right_missing")
@@ -282,20 +284,26 @@ async def test_a_right_for_one_affair_or_information_does_nothing_that_is_about_
         await desk.granted(one, other, holder, function)
     for path in ABOUT_EVERYTHING.values():
         assert (await _tried(desk, holder, path))[0] in (200, 400), path
-    database = await Database.open(running.role("intermediate").dsn, connections=1)
-    try:
-        for affair, information in (("42", "*"), ("*", "医療保険給付関係情報")):
-            async with database.inside("a_setagaya_intermediate") as connection:
-                await connection.execute(
-                    "update staff_grant set affair = $2, information = $3 where staff_id = $1",
-                    holder.staff_id,
-                    affair,
-                    information,
-                )
-            for path in ABOUT_EVERYTHING.values():
-                assert await _tried(desk, holder, path) == NO_RIGHT, path
-    finally:
-        await database.close()
+    for affair, information in (("42", "*"), ("*", "医療保険給付関係情報")):
+        await _as_granted(running, holder, affair, information)
+        for path in ABOUT_EVERYTHING.values():
+            assert await _tried(desk, holder, path) == NO_RIGHT, path
+    await _as_granted(running, holder, EVERYTHING, EVERYTHING)
+    assert (await _tried(desk, holder, "staff/members"))[0] == 200
+
+
+async def _as_granted(running, holder: Person, affair: str, information: str) -> None:
+    """Their rights as a server of before would have written them."""
+    ring = running.role("intermediate").open_keys("setagaya").ring
+    async with written_beside(running) as rows:
+        for row in await rows.fetch("select * from staff_grant where staff_id = $1", holder.staff_id):
+            grant = store.grant_of(ring, "setagaya", row)
+            scope = replace(grant.scope, affair=affair, information=information)
+            mark = vouching.mark(ring, "setagaya", replace(grant, scope=scope))
+            said = (row["grant_id"], affair, information, mark)
+            await rows.execute(
+                "update staff_grant set affair = $2, information = $3, mark = $4 where grant_id = $1", *said
+            )
 
 
 async def _tried(desk, person: Person, path: str) -> tuple[int, str]:

@@ -128,7 +128,7 @@ async def test_the_right_of_somebody_else_that_ends_meanwhile_is_in_nobodys_way(
 async def test_sc_24_another_right_that_the_first_still_has_carries_the_act(two):
     act = await corrects_a_record(two)
     further = replace(act.first.grants[act.function], grant_id=two.agency.new_id("G", two.now))
-    await two.agency.committer.apply(Commit(step=_STEP, guard=store.add_grant(further)))
+    await two.agency.committer.apply(Commit(step=_STEP, guard=store.add_grant(two.agency, further)))
     async with on_its_way(two, loses, act.first, act.function):
         call = asyncio.create_task(told(act))
     assert (await call)["state"] == "approved"

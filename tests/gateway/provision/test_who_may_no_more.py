@@ -117,6 +117,7 @@ async def test_sc_11_whose_session_or_right_has_ended_since_does_nothing(world, 
 async def test_sc_10_what_is_over_by_its_time_counts_no_more(world, table, until, reason):
     who, permit_id = await somebody(world), await held(world)
     await world.execute(f"update {table} set {until} = $2 where staff_id = $1", who, world.now + timedelta(seconds=1))
+    await staff_at_work.mark_anew(world.desk)
     await refuse(world, who, await held(world))
     world.now += timedelta(seconds=1)
     with pytest.raises(NotActingError, match=reason):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from evidence.entry import EntryKind
 from gateway.intermediate_server.staff import entering, founding, session_ends, store
 from gateway.intermediate_server.staff.desk import open_desk
-from gateway.intermediate_server.staff.people import Rules
+from gateway.intermediate_server.staff.people import Rules, Session
 from storage.committer import Commit, Write, commit_step
 
 ONE, OTHER = "tanto-1", "tanto-2"
@@ -38,8 +38,11 @@ async def write(records, statement, *row) -> None:
 async def opened(records, desk, who: str) -> str:
     """A session as log-in opens it; its hash."""
     token, now = secrets.token_hex(32), records.clock()
-    row = (token, who, who, b"terminal", now, now + desk.rules.absolute, False, "inspection", "", 1)
-    await write(records, store.OPEN_SESSION, *row)
+    session = Session(
+        token_hash=token, staff_id=who, card_id=who, certificate=b"terminal", opened_at=now, seen_at=now, until=now + desk.rules.absolute,
+        restricted=False, reason="inspection", reference="", ended_at=None,
+    )  # fmt: skip
+    await records.agency.committer.apply(Commit(step=STEP, guard=store.open_session(records.agency, session, 1)))
     await write(records, store.END_OLDEST_SESSIONS, who, desk.rules.sessions, now)
     return token
 

@@ -7,15 +7,18 @@ import json
 import pytest
 
 from gateway.__main__ import main
-from gateway.exit_codes import BAD_INPUT, OK
+from gateway.data_folder import held
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED
+from gateway.intermediate_server.staff.founding import MARKED
 from tests.gateway.setting_up.test_set_up import again, contents
 from tests.support.soft_hsm import soft_hsm
 
 PLACE = ("--role", "linkage", "--agency", "setagaya")
+STAFF = ("--role", "intermediate", "--agency", "setagaya")
 
 
-def keys(running, *words: str) -> int:
-    return main(["keys", *words, *PLACE, "--data", str(running.data.root)])
+def keys(running, *words: str, place: tuple[str, ...] = PLACE) -> int:
+    return main(["keys", *words, *place, "--data", str(running.data.root)])
 
 
 @pytest.fixture
@@ -53,3 +56,18 @@ def test_a_module_that_is_not_there_leaves_the_file_as_it_was(folder, capsys, tm
     assert "security module is away" in said
     assert "123456" not in said
     assert path.read_bytes() == before
+
+
+def test_sc_20_whoever_opens_the_ring_has_the_staff_of_an_older_backup_marked_at_the_next_start(folder, capsys):
+    store = folder.role("intermediate").open_keys("setagaya")
+    store.ensure(MARKED)
+    with held(folder.data.role("intermediate")):
+        assert keys(folder, "vouch", place=STAFF) == REFUSED
+    store.look()
+    assert MARKED in store.ring.purposes()
+    assert keys(folder, "vouch", place=STAFF) == OK
+    store.look()
+    assert MARKED not in store.ring.purposes()
+    assert keys(folder, "vouch", place=STAFF) == OK
+    assert keys(folder, "vouch") == BAD_INPUT
+    assert "staff are of intermediate servers" in capsys.readouterr().err
