@@ -43,11 +43,11 @@ def environment_of_surroundings(dsn: str | None) -> dict[str, str]:
     return {**os.environ, **({DSN: dsn} if dsn else {})}  # noqa: TID251 (this is the one reader)
 
 
-def environment_of_a_role(fault: str | None) -> dict[str, str]:
-    """What a started role inherits: our environment without the administrator's DSN, its fault point, and no certificate authority but its own.
+def environment_of_roles() -> dict[str, str]:
+    """What started roles inherit: our environment without the administrator's DSN and a fault point, and no certificate authority but their own.
 
     The machine's authorities are of no use to a role, and reading them is a fifth of its start (aiohttp makes two contexts with them).
     """
     inherited = os.environ  # noqa: TID251 (this is the one reader)
     kept = {name: value for name, value in inherited.items() if name not in {DSN, FAULT}}
-    return {**kept, **_NO_AUTHORITIES, **({FAULT: fault} if fault else {})}
+    return {**kept, **_NO_AUTHORITIES}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from gateway.setting_up import ports as port_choice
 from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.role_files import Places
 from gateway.setting_up.set_up import SetUp, set_up
+from gateway.stem import Limb, RoleProcess, Stem
 from gateway.topology import Topology, shipped
 from gateway.topology_hosts import LOOPBACK
 from keys.masked import Secret
@@ -40,7 +41,7 @@ from transport.tls import Identity
 
 _START_S: Final = 60.0
 _STOP_S: Final = 10.0
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.02
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -107,7 +108,8 @@ class Running:
         self._own = own
         self._lines: subprocess.Popen[bytes] | None = None
         self._ports: Mapping[str, RolePorts] = {}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, RoleProcess] = {}
+        self._stem: Stem | None = None
         self._holding = ExitStack()
         self.postgres: EmbeddedPostgres | None = None
         self.admin_dsn = ""
@@ -131,6 +133,9 @@ class Running:
         """
         self._holding.enter_context(held(self.data.root))
         try:
+            with suppress(OSError):  # then no role starts, which says why
+                for role in self.roles:
+                    self._limb(role)
             self.set_up()
             if self._with_lines:
                 self._carry_lines()
@@ -173,12 +178,14 @@ class Running:
     def stop(self) -> None:
         """Stop every process that we started: SIGTERM, and SIGKILL for what is still there after 10 s. Then PostgreSQL."""
         for process in self._processes.values():
-            if process.poll() is None:
-                process.terminate()
+            process.send_signal(signal.SIGTERM)
         until = time.monotonic() + _STOP_S
         for process in self._processes.values():
             _end(process, until)
         self._processes.clear()
+        if self._stem is not None:
+            self._stem.close()
+            self._stem = None
         if self._lines is not None:
             self._lines.terminate()
             _end(self._lines, time.monotonic() + _STOP_S)
@@ -227,22 +234,17 @@ class Running:
 
     # --- one role
 
+    def _limb(self, role: str) -> Limb:
+        """What the role comes from; it reads its modules while we go on. Raises OSError when nothing comes from there any more."""
+        self._stem = self._stem or Stem.started(config.environment_of_roles())
+        return self._stem.limb(self.topology.roles[role].program)
+
     def _spawn(self, role: str, fault: str | None) -> None:
-        log = self.log(role)
-        with log.open("ab") as output:
-            log.chmod(0o600)
-            self._processes[role] = subprocess.Popen(  # noqa: S603 (our own module)
-                [
-                    sys.executable, "-m", "gateway", "serve", role,
-                    "--data", str(self.data.root), "--die-with-parent",
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=ROOT,
-                env=config.environment_of_a_role(fault),
-                start_new_session=True,
-            )  # fmt: skip
+        """Raises RoleNotStartedError."""
+        try:
+            self._processes[role] = self._limb(role).start(role, self.data, self.log(role), fault)
+        except OSError:
+            raise RoleNotStartedError(role, self.log(role)) from None
 
     def _wait_until_alive(self, role: str) -> None:
         until = time.monotonic() + _START_S
@@ -272,7 +274,7 @@ class Running:
 
     def stop_role(self, role: str) -> None:
         """Stop one role as Ctrl-C would, and wait until it has ended."""
-        self._processes[role].terminate()
+        self._processes[role].send_signal(signal.SIGTERM)
         _end(self._processes[role], time.monotonic() + _STOP_S)
 
     def signal(self, role: str, number: signal.Signals) -> None:
@@ -282,7 +284,7 @@ class Running:
     def kill(self, role: str) -> None:
         """SIGKILL one role and wait until it is gone (tests)."""
         process = self._processes[role]
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait(timeout=_STOP_S)
 
     def pid(self, role: str) -> int:
@@ -352,9 +354,9 @@ def lines_between(topology: Topology) -> list[tuple[str, str]]:
     return [(caller, other) for caller, others in called.items() for other in sorted(others)]
 
 
-def _end(process: subprocess.Popen[bytes], until: float) -> None:
+def _end(process: RoleProcess | subprocess.Popen[bytes], until: float) -> None:
     try:
         process.wait(timeout=max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.wait(timeout=_STOP_S)

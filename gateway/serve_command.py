@@ -51,25 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=config.read().data, metavar="DIR", help="データフォルダー (data folder)"
     )
-    parser.add_argument(
-        "--die-with-parent", action="store_true", help="起動した側が終わればこちらも終わる (used by `up`)"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.die_with_parent and not _die_with_parent():
-        return FAILED
-    data = DataFolder(args.data)
-    folder = data.role(args.role)
+    return serve_role(DataFolder(args.data), args.role, config.read().fault)
+
+
+def serve_role(data: DataFolder, name: str, fault: str | None) -> int:
+    """Run a role of a folder, armed with a fault point if one is named, until it is told to stop; return the exit code."""
+    folder = data.role(name)
     if not data.marker.exists():
         return end(_NOT_SET_UP, BAD_INPUT)
     if not (folder / "role.json").exists():
         known = ", ".join(sorted(path.parent.name for path in folder.parent.glob("*/role.json")))
         return end(f"その役割はありません / no such role; there are: {known}", BAD_INPUT)
-    logs.set_up(args.role)
+    logs.set_up(name)
     try:
         with held(folder):
-            return _serve(folder)
+            return _serve(folder, fault)
     except FolderBusyError:
         return end("この役割は既に動作中です / this role is running already", REFUSED)
 
@@ -80,9 +79,9 @@ def collect_rarely() -> None:
     gc.set_threshold(*_GARBAGE)
 
 
-def _serve(folder: Path) -> int:
+def _serve(folder: Path, fault: str | None) -> int:
     try:
-        found = role.load(folder, fault=config.read().fault)
+        found = role.load(folder, fault=fault)
         serve: Serve = import_module(MODULES[Program(found.options["program"])]).serve
         fault_points.arm(found.fault)
         _LOG.info("starting", port=found.port)
@@ -129,7 +128,7 @@ def _failed(error: BaseException) -> int:
             return FAILED
 
 
-def _die_with_parent() -> bool:
+def die_with_parent() -> bool:
     """Ask the kernel for SIGTERM when whoever started us dies; False when that happened already."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

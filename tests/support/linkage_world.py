@@ -28,7 +28,8 @@ from gateway.setting_up.ports import untaken
 from keys.masked import Secret
 from keys.signing import Signer, generate_seed
 from storage.key_store import KeyStore
-from storage.migrations import Login, Tenant, migrate
+from storage.migrations import Login, Tenant
+from tests.support.cloned_database import cloned, dsn_of
 from transport.clock import Clock
 from transport.register import sign_register
 from transport.role import Hosted, RoleConfig
@@ -253,15 +254,8 @@ class World:
         may_use_individual_number: bool = True,
     ) -> None:
         full = [f"{system}:{scope}" for scope in scopes]
-        await register_client(
-            self.config,
-            agency,
-            client_id,
-            Secret(b"secret of " + client_id.encode()),
-            system,
-            full,
-            may_use_individual_number,
-        )
+        secret = Secret(b"secret of " + client_id.encode())
+        await register_client(self.config, agency, client_id, secret, system, full, may_use_individual_number)
 
     @asynccontextmanager
     async def served(self, **options: Any) -> AsyncIterator[Caller]:
@@ -324,13 +318,24 @@ class Caller:
             return Answer(response.status, await response.json(content_type=None))
 
 
-async def build(folder: Path, cluster_dsn: str, *, agencies: tuple[str, ...] = ("setagaya",), mark: str = "") -> World:
-    """Schemas, login, keys, certificates, register and configuration below `folder`; nothing is running yet."""
+async def build(
+    folder: Path,
+    cluster_dsn: str,
+    *,
+    agencies: tuple[str, ...] = ("setagaya",),
+    beside: tuple[tuple[Tenant, Login], ...] = (),
+) -> World:
+    """A database, keys, certificates, register and configuration below `folder`; nothing is running yet. `beside`: who else is in the database."""
     authority = Authority(folder / "ca")
     root = Signer(generate_seed())
-    tenants = {agency: f"a_{agency.replace('-', '_')}{mark}_linkage" for agency in agencies}
-    login = Login(name=f"linkage{mark}", password="p", tenants=tuple(tenants.values()))
-    await migrate(cluster_dsn, [Tenant(schema=schema, packages=PACKAGES) for schema in tenants.values()], [login])
+    tenants = {agency: f"a_{agency.replace('-', '_')}_linkage" for agency in agencies}
+    login = Login(
+        name="_".join(("linkage", *agencies)).replace("-", "_"), password="p", tenants=tuple(tenants.values())
+    )
+    own = [Tenant(schema=schema, packages=PACKAGES) for schema in tenants.values()]
+    admin_dsn = await cloned(
+        cluster_dsn, [*own, *(tenant for tenant, _ in beside)], [login, *(other for _, other in beside)]
+    )
     hosted = {}
     logs = []
     for agency, tenant in tenants.items():
@@ -343,12 +348,8 @@ async def build(folder: Path, cluster_dsn: str, *, agencies: tuple[str, ...] = (
     body = {"agencies": [], "certificates": [], "logs": logs, "permit_key": "00" * 32}
     register = folder / "register.json"
     register.write_bytes(sign_register(body, root))
-    head, _, tail = cluster_dsn.partition("?")
-    scheme, _, rest = head.partition("://")
-    admin_dsn = f"{head.rsplit('/', 1)[0]}/sekisho?{tail}"
-    dsn = f"{scheme}://{login.name}:{login.password}@{rest.rpartition('@')[2].rsplit('/', 1)[0]}/sekisho?{tail}"
     config = RoleConfig(
-        role="linkage", folder=folder, dsn=dsn, host="127.0.0.1", port=untaken(1)[0], metrics_port=untaken(1)[0],
+        role="linkage", folder=folder, dsn=dsn_of(admin_dsn, login), host="127.0.0.1", port=untaken(1)[0], metrics_port=untaken(1)[0],
         server=authority.identity("server"), hosted=hosted, peers={}, register_path=register, register_root=root.public_key,
         passphrase=PASSPHRASE, spool=folder / "spool", options={"compare_with_resident_network": False, "continuous_codes": False}, fault=None,
     )  # fmt: skip

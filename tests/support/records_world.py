@@ -35,8 +35,9 @@ from storage.database import Database
 from storage.erasure_journal import ErasureJournal
 from storage.evidence_log import store as log_store
 from storage.key_store import KeyStore
-from storage.migrations import Login, Tenant, create_database, migrate
+from storage.migrations import Login, Tenant
 from storage.reference_data import read_layouts
+from tests.support.cloned_database import cloned, dsn_of
 from tests.support.linkage_world import PASSPHRASE
 from transport.channel import Channel
 from transport.register import Register
@@ -165,19 +166,13 @@ class Records:
 
 
 @asynccontextmanager
-async def records_world(folder: Path, cluster_dsn: str, *, mark: str) -> AsyncIterator[Records]:
-    """A fresh schema, log and key file under `mark`."""
-    tenant = f"a_setagaya{mark}_intermediate"
-    login = Login(name=f"rec{mark}", password=secrets.token_hex(8), tenants=(tenant,))
-    await migrate(
-        cluster_dsn, [Tenant(schema=tenant, packages=("storage.evidence_log", "gateway.intermediate_server"))], [login]
-    )
-    admin_dsn = await create_database(cluster_dsn)
-    head, _, query = admin_dsn.partition("?")
-    database = await Database.open(
-        f"{head.replace(head.partition('//')[2].partition('@')[0], f'{login.name}:{login.password}', 1)}?{query}",
-        connections=3,
-    )
+async def records_world(folder: Path, cluster_dsn: str) -> AsyncIterator[Records]:
+    """A fresh database, log and key file."""
+    tenant = "a_setagaya_intermediate"
+    login = Login(name="records", password="p", tenants=(tenant,))
+    packages = ("storage.evidence_log", "gateway.intermediate_server")
+    admin_dsn = await cloned(cluster_dsn, [Tenant(schema=tenant, packages=packages)], [login])
+    database = await Database.open(dsn_of(admin_dsn, login), connections=3)
     keys = KeyStore.create(folder / "keys.json", PASSPHRASE, profile="cheapest")
     for purpose in ("signing", "log", "staff", "replicas", "codes", "erased"):
         keys.ensure(purpose)

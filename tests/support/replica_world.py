@@ -21,7 +21,8 @@ from gateway.setting_up.ports import untaken
 from gateway.topology import Program
 from keys.signing import Signer, generate_seed
 from storage.key_store import KeyStore
-from storage.migrations import Login, Tenant, migrate
+from storage.migrations import Login, Tenant
+from tests.support.cloned_database import dsn_of
 from tests.support.linkage_world import PASSPHRASE, Authority, Caller, World, build
 from transport.register import sign_register
 from transport.role import Hosted, RoleConfig
@@ -96,14 +97,14 @@ def _fingerprint(identity: Identity) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-async def build_both(folder: Path, cluster_dsn: str, *, mark: str) -> ReplicaWorld:
-    """Schemas, keys, certificates and a register that knows both servers; nothing is running yet."""
-    linkage = await build(folder / "linkage", cluster_dsn, mark=mark)
-    authority = Authority(folder / "intermediate-ca")
-    tenant, login = f"a_setagaya{mark}_intermediate", Login(name=f"im{mark}", password="p", tenants=())
-    login = replace(login, tenants=(tenant,))
+async def build_both(folder: Path, cluster_dsn: str) -> ReplicaWorld:
+    """A database, keys, certificates and a register that knows both servers; nothing is running yet."""
+    tenant = "a_setagaya_intermediate"
+    login = Login(name="intermediate", password="p", tenants=(tenant,))
     packages = ("storage.evidence_log", "gateway.intermediate_server")
-    await migrate(cluster_dsn, [Tenant(schema=tenant, packages=packages)], [login])
+    beside = ((Tenant(schema=tenant, packages=packages), login),)
+    linkage = await build(folder / "linkage", cluster_dsn, beside=beside)
+    authority = Authority(folder / "intermediate-ca")
     keys = folder / "intermediate-keys.json"
     store = KeyStore.create(keys, PASSPHRASE, profile="cheapest")
     for purpose in PURPOSES[Program.INTERMEDIATE]:
@@ -128,7 +129,7 @@ async def build_both(folder: Path, cluster_dsn: str, *, mark: str) -> ReplicaWor
     register.write_bytes(sign_register(body, root))
     intermediate = replace(
         linkage.config, role="intermediate", folder=folder, port=untaken(1)[0], metrics_port=untaken(1)[0],
-        dsn=linkage.config.dsn.replace(f"//linkage{mark}:", f"//im{mark}:"),
+        dsn=dsn_of(linkage.admin_dsn, login),
         server=replace(authority.identity("server"), ca=linkage.config.server.ca),
         hosted={AGENCY: Hosted(id=AGENCY, tenant=tenant, identity=client, keys=keys)},
         peers={"core": f"https://127.0.0.1:{untaken(1)[0]}", "interface": f"https://127.0.0.1:{untaken(1)[0]}"},

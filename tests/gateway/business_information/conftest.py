@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import secrets
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from storage.postgres import EmbeddedPostgres
 from tests.support.replica_world import build_both
 
-_MARKS = itertools.count(1)
 SCOPES = (
     "addressees:register",
     "persons:change",
@@ -31,6 +29,6 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 async def both(tmp_path, cluster):
     """A linkage server and its intermediate server with one registered client, in schemas of their own."""
-    made = await build_both(tmp_path, cluster, mark=f"_b{next(_MARKS)}")
+    made = await build_both(tmp_path, cluster)
     await made.linkage.register(scopes=SCOPES)
     return made

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import secrets
 from types import SimpleNamespace
 
@@ -10,8 +9,6 @@ from storage.postgres import EmbeddedPostgres
 from tests.support.linkage_world import build
 from tests.support.replica_world import build_both
 from tests.support.review_world import Desk, with_clients
-
-_MARKS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +21,8 @@ def linkage_cluster(tmp_path_factory):
 
 @pytest.fixture
 async def world(tmp_path, linkage_cluster):
-    """A linkage server of one agency with one registered client, in schemas of its own."""
-    made = await build(tmp_path, linkage_cluster, mark=f"_t{next(_MARKS)}")
+    """A linkage server of one agency with one registered client, in a database of its own."""
+    made = await build(tmp_path, linkage_cluster)
     await made.register()
     return made
 
@@ -33,7 +30,7 @@ async def world(tmp_path, linkage_cluster):
 @pytest.fixture
 async def reviewed_ward(tmp_path, linkage_cluster):
     """A linkage server and its intermediate server, with clients of two systems that look after integrated numbers."""
-    return await with_clients(await build_both(tmp_path, linkage_cluster, mark=f"_r{next(_MARKS)}"))
+    return await with_clients(await build_both(tmp_path, linkage_cluster))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 async def two_agencies(tmp_path, linkage_cluster):
-    made = await build(tmp_path, linkage_cluster, agencies=("meguro", "hachioji"), mark="_two")
+    made = await build(tmp_path, linkage_cluster, agencies=("meguro", "hachioji"))
     await made.register(agency="meguro")
     await made.register("fukushi", agency="hachioji", system="fukushi")
     return made

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-import time
 
 import pytest
 
@@ -22,7 +21,7 @@ SCOPES = ("addressees:register", "persons:search", "log:read")
 @pytest.fixture
 async def ward(tmp_path, linkage_cluster):
     """A linkage server in a data folder, with the file of its client `kokuho`."""
-    world = await build(tmp_path / "roles" / "linkage", linkage_cluster, mark=f"_call{time.time_ns()}")
+    world = await build(tmp_path / "roles" / "linkage", linkage_cluster)
     await world.register(scopes=SCOPES)
     world.config.options["program"] = "linkage"
     write_role(world, {})

@@ -223,7 +223,7 @@ async def test_a_scope_that_is_taken_away_is_gone_from_tokens_in_flight(kanri):
 @pytest.fixture
 async def two_agencies(tmp_path, linkage_cluster):
     """Two agencies in one process, as the neighbours' linkage server hosts them."""
-    world = await build(tmp_path, linkage_cluster, agencies=("setagaya", "suginami"), mark=f"_two{time.time_ns()}")
+    world = await build(tmp_path, linkage_cluster, agencies=("setagaya", "suginami"))
     await world.register()
     await world.register("gyomu", agency="suginami", system="gyomu", scopes=("inquiries:create", *KANRI))
     return world

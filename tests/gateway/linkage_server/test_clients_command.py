@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 
 import pytest
 
@@ -16,7 +15,7 @@ from tests.support.linkage_world import build, write_role
 async def data(tmp_path, linkage_cluster):
     """A data folder with one linkage server in it."""
     folder = tmp_path / "roles" / "linkage"
-    made = await build(folder, linkage_cluster, mark=f"_cmd{time.time_ns()}")
+    made = await build(folder, linkage_cluster)
     await made.register()
     made.config.options["program"] = "linkage"
     write_role(made, {})

@@ -21,9 +21,9 @@ def file():
     return csv_bytes([person(nth) for nth in range(1, PEOPLE + 1)] + [person(1), person(2, name="")])
 
 
-async def load_undisturbed(tmp_path, cluster, keys, file, mark):
-    """The result of the same file in another schema under the same keys."""
-    other = await build(tmp_path / "other", cluster, mark=mark)
+async def load_undisturbed(tmp_path, cluster, keys, file):
+    """The result of the same file in another database under the same keys."""
+    other = await build(tmp_path / "other", cluster)
     shutil.copy(keys, other.config.hosted["setagaya"].keys)
     await other.register(scopes=SCOPES)
     async with other.served():
@@ -44,8 +44,7 @@ async def test_a_load_that_is_killed_gives_the_result_of_an_undisturbed_one(
     world, linkage_cluster, tmp_path, file, fault, passes
 ):
     await world.register(scopes=SCOPES)
-    mark = world.config.hosted["setagaya"].tenant.removeprefix("a_setagaya").removesuffix("_linkage") + "u"
-    undisturbed = await load_undisturbed(tmp_path, linkage_cluster, world.config.hosted["setagaya"].keys, file, mark)
+    undisturbed = await load_undisturbed(tmp_path, linkage_cluster, world.config.hosted["setagaya"].keys, file)
     write_role(world, {})
     folder = put(world.config.spool, file, name="people.csv", count=PEOPLE + 2)
     killed = await start_process(world, fault, passes)

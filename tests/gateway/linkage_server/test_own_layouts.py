@@ -161,7 +161,7 @@ async def test_a_server_does_not_start_with_a_wrong_file_and_says_so(tmp_path, l
     data = DataFolder(tmp_path)
     folder = data.role("linkage")
     folder.mkdir(parents=True)
-    world = await build(folder, linkage_cluster, mark=f"_own_{option}")
+    world = await build(folder, linkage_cluster)
     await world.register()
     (folder / "own.yaml").write_text(text, encoding="utf-8")
     options = world.config.options | {"program": "linkage", option: {"setagaya": "own.yaml"}}

@@ -344,7 +344,7 @@ class PeopleMachine(RuleBasedStateMachine):
 
 async def _serve(tmp_path, cluster, standing: asyncio.Future[Desk], over: asyncio.Event) -> None:
     """Both servers until it is over: the intermediate server is told of every split."""
-    world = await with_clients(await build_both(tmp_path, cluster, mark="_machine"))
+    world = await with_clients(await build_both(tmp_path, cluster))
     async with world.standing(), world.served() as caller:
         standing.set_result(Desk(world=world, caller=caller))
         await over.wait()

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import itertools
 import secrets
 
 import pytest
 
 from storage.postgres import EmbeddedPostgres, discard
 from tests.support.records_world import records_world
-
-_MARKS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +20,5 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 async def records(tmp_path, cluster):
     """One agency with an empty log."""
-    async with records_world(tmp_path, cluster, mark=f"_r{next(_MARKS)}") as world:
+    async with records_world(tmp_path, cluster) as world:
         yield world

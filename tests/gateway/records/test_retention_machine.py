@@ -175,7 +175,7 @@ class RetentionMachine(RuleBasedStateMachine):
 async def _stand(folder: Path, cluster: str, standing: asyncio.Future[Records], over: asyncio.Event) -> None:
     nth = next(_RUNS)
     (folder / f"{nth}").mkdir()
-    async with records_world(folder / f"{nth}", cluster, mark=f"_machine{nth}") as world:
+    async with records_world(folder / f"{nth}", cluster) as world:
         standing.set_result(world)
         await over.wait()
 

@@ -19,11 +19,14 @@ import pytest
 from evidence.orders import OrderKind, sign
 from gateway import staff_calls
 from gateway.__main__ import main
+from gateway.config import environment_of_roles
 from gateway.data_folder import DataFolder, FolderBusyError
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE
 from gateway.launcher import ROOT, Running
 from gateway.setting_up.ports import PortTakenError, check_untaken, free, from_topology, untaken
+from gateway.stem import Stem
 from gateway.topology import shipped
+from gateway.topology_parts import Program
 from storage.postgres import discard
 from tests.gateway.setting_up.test_set_up import again
 
@@ -62,6 +65,41 @@ def sekisho(running, *words: str) -> int:
 def test_a_started_role_answers_on_its_metrics_port(running, role):
     with urllib.request.urlopen(running.metrics_url(role), timeout=5) as answer:  # noqa: S310 (our own loopback address)
         assert b"sekisho_" in answer.read()
+
+
+def test_a_role_has_the_metrics_of_its_own_program_alone(running):
+    """Roles come from one process that has read what all programs share, and no more."""
+    told = {role: urllib.request.urlopen(running.metrics_url(role), timeout=5).read() for role in STARTED}  # noqa: S310 (our own loopback address)
+    assert [role for role in STARTED if b"sekisho_provisions" in told[role]] == ["intermediate"]
+    assert all(b"sekisho_person_changes" not in one for one in told.values())
+
+
+def test_a_role_that_is_served_by_command_answers_and_ends_by_a_signal(running):
+    running.stop_role("resident-network")
+    assert not running.alive("resident-network")
+    command = [sys.executable, "-m", "gateway", "serve", "resident-network", "--data", str(running.data.root)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
+        assert until(lambda: running.alive("resident-network"))
+        process.terminate()
+        assert process.wait(timeout=10) == OK
+    running.restart("resident-network")
+
+
+def test_nothing_comes_from_a_stem_that_was_killed(tmp_path):
+    stem = Stem.started(environment_of_roles())
+    limb = stem.limb(Program.RESIDENT_NETWORK)
+
+    def started():
+        return limb.start("resident-network", DataFolder(tmp_path), tmp_path / "log", None)
+
+    role = started()
+    assert role.wait(timeout=30) == BAD_INPUT  # nothing is set up here
+    stem.process.kill()
+    stem.process.wait()
+    with pytest.raises(OSError):
+        until(lambda: started() is None)
+    assert limb.ended(role.pid) == -signal.SIGTERM
+    stem.close()
 
 
 def test_a_killed_role_comes_back_under_another_pid(running):
