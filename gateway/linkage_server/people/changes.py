@@ -76,6 +76,7 @@ class ChangeReason(StrEnum):
     EVENT_BEFORE_BIRTH = "event_before_birth"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
     AGE_AGAINST_AFFAIR = "age_against_affair"
+    PERSON_FROZEN = "person_frozen"  # of a move-in or birth that is somebody whose links are looked into
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

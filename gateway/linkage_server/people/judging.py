@@ -193,6 +193,8 @@ class Court:
         former = self._former_holder(number)
         someone = former or (self._holder(number) if number else None)
         wrong = None if key in self.approved else self._speaks_against(someone, change, key)
+        if wrong is None and someone is not None and self.snapshot.is_frozen(someone.number):
+            wrong = judged_as(change, key, ChangeOutcome.HELD, ChangeReason.PERSON_FROZEN)
         if wrong is not None:
             return wrong
         told = tuple if key in self.approved else folds_to(someone, change.says.items(), self.today)

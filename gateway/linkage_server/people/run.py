@@ -144,7 +144,11 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
                 judged = court.judge(one.changes)
             if file.count <= _KEPT_CHANGES:
                 rehearsed.keep(one.last_line, court, judged, had_lock)
-            counts.update(str(each.reason) for each in judged if each.outcome is ChangeOutcome.HELD)
+            counts.update(
+                str(each.reason)
+                for each in judged
+                if each.outcome is ChangeOutcome.HELD and each.reason is not ChangeReason.PERSON_FROZEN
+            )
             rows += len(judged)
             await asyncio.sleep(0)
     mismatches = sum(counts.values())
