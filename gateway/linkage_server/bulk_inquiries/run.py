@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -63,6 +63,10 @@ class Bulk:
     seats: asyncio.Semaphore
     under_way: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
+    def one_at_a_time(self, system: str, sha256: bytes) -> asyncio.Lock:
+        """Held by whoever takes a file, which may lie there under two names."""
+        return self.under_way.setdefault((system, sha256), asyncio.Lock())
+
     def asker(self, file: InquiryFile) -> FileAsker:
         return FileAsker(self.desk, self.pace, self.speed, file)
 
@@ -76,8 +80,7 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     sha256 = bytes.fromhex(manifest.sha256)
     encoding = ENCODINGS[manifest.encoding.lower()]
     again = False
-    one_at_a_time = bulk.under_way.setdefault((file.system, sha256), asyncio.Lock())
-    async with one_at_a_time:  # the same file under two names
+    async with bulk.one_at_a_time(file.system, sha256):
         taken = await store.find(agency, file.system, sha256)
         if taken is None or taken.state is FileState.ASKING:
             try:
@@ -94,6 +97,14 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     written = await _write(bulk, taken, encoding, again=again)
     await asyncio.to_thread(_put_beside, file.folder / "done", file.name, taken, encoding, written)
     return written.result
+
+
+async def ended(bulk: Bulk, file: SpoolFile, manifest: Manifest, reason: str) -> Mapping[str, int]:
+    """A file is given back without a result: it says why until the same bytes come again. How many of its lines are taken."""
+    sha256 = bytes.fromhex(manifest.sha256)
+    async with bulk.one_at_a_time(file.system, sha256):
+        done = await store.stop(bulk.desk.agency, file.system, sha256, reason)
+    return {"lines_done": done} if done else {}
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -145,7 +145,13 @@ async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_m
         return answered()
 
     intermediate.says = says
-    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1):
+
+    async def listed():
+        answer = await caller.post("/v1/inquiry-files/status", {}, token=await caller.token())
+        [file], left = answer.body["files"], answer.body["all_files"]["basis"]["lines_left"]
+        return file["state"], file["stopped_because"], file["lines_done"], left
+
+    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1) as caller:
         await load(world.config.spool, [person(nth) for nth in range(1, 11)])
         folder = send(world, data, "a.dat", count=10)
         while not intermediate.away:
@@ -156,9 +162,12 @@ async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_m
         with pytest.raises(AssertionError, match="scope_missing"):
             await result_bytes(folder, "a.dat")
         assert len(intermediate.sent) <= 4
+        facts = json.loads((folder / "failed" / "a.dat.reason.json").read_bytes())["facts"]
         await allowed(world, "active")
+        assert await listed() == ("stopped", "scope_missing", facts["lines_done"], 0)
         send(world, data, "b.dat", count=10)
         found = rows(await result_bytes(folder, "b.dat"))
+        assert (await listed())[1:] == (None, 10, 0)
     assert [row[19] for row in found] == ["answered"] * 10
     assert len(intermediate.numbers) == 10
 
