@@ -47,8 +47,19 @@ class Rejected:
     facts: Mapping[str, int] = field(default_factory=dict)
 
 
+class StoppedError(Exception):
+    """A file that was begun may not go on: what was committed stays, and the same bytes go on from there when their sender may send them again.
+
+    `rejected`: how the sender is told.
+    """
+
+    def __init__(self, rejected: Rejected) -> None:
+        super().__init__(rejected.reason)
+        self.rejected = rejected
+
+
 Runner = Callable[[SpoolFile, Manifest], Awaitable[bytes | Path | Rejected]]
-"""Returns the result, or the path of a file beside its place that holds it."""
+"""Returns the result, or the path of a file beside its place that holds it. Raises StoppedError."""
 
 
 Ended = Callable[[SpoolFile, Manifest, str], Awaitable[Mapping[str, int]]]
@@ -98,6 +109,8 @@ async def _outcome(file: SpoolFile, manifest: Manifest, channel: SpoolChannel) -
             outcome = await channel.run(file, manifest)
         except _WAITS:
             raise
+        except StoppedError as stopped:
+            outcome = stopped.rejected
         except Exception:
             await channel.ended(file, manifest, _BROKE_US)
             raise

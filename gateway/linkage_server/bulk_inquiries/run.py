@@ -24,7 +24,7 @@ from gateway.batch.run import Rejected
 from gateway.batch.spool import SpoolFile
 from gateway.batch.text_forms import TOO_LONG
 from gateway.linkage_server.bulk_inquiries import store
-from gateway.linkage_server.bulk_inquiries.asking import RESOURCE, FileAsker, NotAdmittedError
+from gateway.linkage_server.bulk_inquiries.asking import RESOURCE, FileAsker
 from gateway.linkage_server.bulk_inquiries.codes import Codes
 from gateway.linkage_server.bulk_inquiries.form import MOST_LINES, Form, form_of, header_lines, read
 from gateway.linkage_server.bulk_inquiries.judging import Asker, NoQuestion, Question, judge
@@ -72,7 +72,7 @@ class Bulk:
 
 
 async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | Rejected:
-    """The result file. Raises StorageUnavailableError, ChannelError: call again, nothing is lost and nothing is asked twice."""
+    """The result file. Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost and nothing is asked twice."""
     agency = bulk.desk.agency
     rights = await admit(agency, file.system, RESOURCE, "spool")
     if isinstance(rights, Rejected):
@@ -83,10 +83,7 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     async with bulk.one_at_a_time(file.system, sha256):
         taken = await store.find(agency, file.system, sha256)
         if taken is None or taken.state is FileState.ASKING:
-            try:
-                asked = await _to_the_end(bulk, file, sha256, encoding)
-            except NotAdmittedError as no:
-                return no.rejected
+            asked = await _to_the_end(bulk, file, sha256, encoding)
             if isinstance(asked, Rejected):
                 return asked
             taken = asked
@@ -119,7 +116,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 async def _to_the_end(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> InquiryFile | Rejected:
-    """Ask, wait for what is open, and fix the result. Raises NotAdmittedError: the same bytes go on from there when the system may ask again."""
+    """Ask, wait for what is open, and fix the result. Raises StoppedError: the same bytes go on from there when the system may ask again."""
     async with bulk.seats:
         asked = await _ask(bulk, file, sha256, encoding)
     if isinstance(asked, Rejected):
@@ -174,7 +171,7 @@ async def _unwrapped(asker: FileAsker, questions: Sequence[Question]) -> None:
 
 
 async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
-    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError, NotAdmittedError."""
+    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError, StoppedError."""
     agency, asker = bulk.desk.agency, bulk.asker(taken)
     asked = await store.find(agency, taken.system, taken.sha256)
     since = (asked.asked_at if asked else None) or agency.clock()

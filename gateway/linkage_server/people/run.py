@@ -33,12 +33,13 @@ from gateway.linkage_server.people.changes import BadChange, ChangeReason, Parse
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.people.rehearsed import Rehearsed
-from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
 from storage import durable_file
 
 CHANNEL: Final = "person-changes"
 HEADER_LINES: Final = 1
+_RIGHT: Final = ("persons", "change")
 _STOPPED: Final = "mismatch_rate_over_limit"
 _RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4, "folds": 5}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
@@ -131,6 +132,7 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
     rows = 0
     with file.path.open("rb") as data:
         for one in file.lists(data):
+            await admit_still(agency, file.rights.system, *_RIGHT)
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
             async with agency.database.inside(agency.tenant) as connection:
                 had_lock = await addressees.count_of_locks(connection)
@@ -160,6 +162,7 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
 async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Intake:
     with file.path.open("rb") as data:
         for one in file.lists(data, taken.lines_done):
+            await admit_still(agency, file.rights.system, *_RIGHT)
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
             taken = await flow.take(agency, taken, one, known, rehearsed)
             await asyncio.sleep(0)
@@ -183,6 +186,7 @@ async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts:
                 one for one, found in zip(parsed, results, strict=True) if found[2] == ChangeReason.ADDRESSEE_UNKNOWN
             ]
             if unknown:
+                await admit_still(agency, file.rights.system, *_RIGHT)
                 anew = ChangeList(changes=unknown, rights=file.rights, last_line=results[-1][0], stored=results)
                 taken = await flow.take(agency, taken, anew, verdicts if file.count <= _KEPT_VERDICTS else {})
             await asyncio.sleep(0)
@@ -190,8 +194,11 @@ async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts:
 
 
 async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
-    """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
-    rights = await admit(agency, file.system, "persons", "change")
+    """Take one file to its end and return where its result lies.
+
+    Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost.
+    """
+    rights = await admit(agency, file.system, *_RIGHT)
     if isinstance(rights, Rejected):
         return rights
     opened = await asyncio.to_thread(_opened, agency, file, manifest, rights)
@@ -214,5 +221,6 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     taken = await _judge_anew(agency, taken, opened, verdicts)
     if not taken.done:
         await flow.close(agency, taken, system=file.system)
+    await admit_still(agency, file.system, *_RIGHT)
     columns = _RESULT if rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
     return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))
