@@ -33,6 +33,7 @@ from gateway.linkage_server.people.changes import BadChange, ChangeReason, Parse
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.people.rehearsed import Rehearsed
+from gateway.linkage_server.people.two_people import Registrations
 from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
 from storage import durable_file
@@ -51,7 +52,7 @@ _KEPT_CHANGES: Final = 40_000
 class ChangeFile:
     """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file.
 
-    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14).
+    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14). `two_people`: 個人番号 that stand for two in it.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class ChangeFile:
     count: int
     not_needed: frozenset[Field]
     today: date
+    two_people: frozenset[str] = frozenset()
 
     @property
     def header_lines(self) -> int:
@@ -72,7 +74,12 @@ class ChangeFile:
         lines = lines_of(file, skip=self.header_lines + done)
         first = self.header_lines + 1 + done
         while block := list(islice(lines, flow.CHUNK)):
-            yield ChangeList(changes=self.read(first, block), rights=self.rights, last_line=first + len(block) - 1)
+            yield ChangeList(
+                changes=self.read(first, block),
+                rights=self.rights,
+                last_line=first + len(block) - 1,
+                two_people=self.two_people,
+            )
             first += len(block)
 
     def read(self, first: int, lines: Sequence[bytes]) -> list[ParsedChange]:
@@ -124,6 +131,16 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
         not_needed=frozenset(Field) - agency.affairs.may_bring(rights.system),
         today=agency.today(),
     )
+
+
+async def _read_through(file: ChangeFile) -> ChangeFile:
+    """The file with the numbers that stand for two people in it, wherever they are: of neither anything is registered before somebody has looked."""
+    seen = Registrations()
+    with file.path.open("rb") as data:
+        for one in file.lists(data):
+            seen.read(one.changes)
+            await asyncio.sleep(0)
+    return replace(file, two_people=seen.of_two_people(file.today))
 
 
 async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Rejected | None:
@@ -211,6 +228,8 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     )
     verdicts: Verdicts = {}
     if not taken.done:
+        if not resident_network.is_asked(agency):
+            opened = await _read_through(opened)
         rehearsed = Rehearsed()
         stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
         if stopped is not None:
