@@ -5,7 +5,7 @@ speaks against it (people.plausibility); any disagreement is held for a person, 
 Nobody gets another addressee number while they are frozen: one of theirs may be another person's.
 A migrated integrated number is kept when nobody else has it; of somebody who was merged it leads to the one who lives on.
 What two members of staff decided about a row binds: the same row says nothing new, however much it differs from what is held.
-A reading is none of the four items, and what lacks one agrees: a row that is linked to somebody who is held without brings theirs.
+A reading is none of the four items, and what lacks one agrees: a row that agrees with somebody who is held without brings theirs.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -157,7 +157,7 @@ def _against(row: Row, person: Known, agreed: Outcome) -> Decided:
         return _disagreement(row, fields)
     if agreed is Outcome.LINKED and person.frozen:
         return _held(row, Reason.PERSON_FROZEN)
-    brings_kana = agreed is Outcome.LINKED and not held[_KANA].strip() and bool(row.kana.strip())
+    brings_kana = not held[_KANA].strip() and bool(row.kana.strip())
     return Decided(
         row=row,
         line=row.line,

@@ -57,6 +57,18 @@ async def test_a_row_that_is_linked_brings_the_reading_once(desk):
     assert event == {"kind": "correction", "effective_on": day(-5), "status": "applied", "kana": KANA}
 
 
+async def test_a_row_of_a_number_that_is_held_already_brings_the_reading_once(desk):
+    """By the same system, whose later load says more, by file or by call."""
+    assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
+    for name in ("a.csv", "again.csv"):
+        assert await loaded(desk, "juki", day(-5), row(1), name=name) == [UNCHANGED]
+    assert await found_by_kana(desk) == [KANA]
+    assert await readings(desk, "juki", 1, -10, -6, -5, 0) == ["", "", KANA, KANA]
+    [told] = await desk.register("juki", row(1, individual_number=ONE))
+    assert told["outcome"] == "unchanged"
+    assert [(one["kind"], one["effective_on"]) for one in await desk.history("juki", 1)] == [("correction", day(-5))]
+
+
 async def test_a_row_that_is_held_brings_nothing(desk):
     assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
     assert await loaded(desk, "kokuho", day(-5), row(77, name="架空　三郎")) == [["held", "four_items_differ"]]
