@@ -42,6 +42,7 @@ from transport.problem import ProblemError
 
 _WATCH_S: Final = 60.0
 _PREFIX: Final = {Kind.TRANSFER: "T", Kind.COMPARISON: "V"}
+"""Of what is done again from here; a withdrawal is ordered each time."""
 _WANTED: Final = msgspec.json.Decoder(JobsWanted)
 _NAMED: Final = msgspec.json.Decoder(JobNamed)
 
@@ -157,6 +158,7 @@ class Jobs:
                 done=sum(run.counts.values()),
                 counts={run.kind.value: run.parts, **run.counts},
                 reason=None if run.done else self.runs.outbox.away,
+                repeatable=run.kind in _PREFIX,
             )
             for run in await runs_store.since(self.agency, since, most)
         ]
