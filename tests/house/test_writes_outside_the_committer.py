@@ -26,7 +26,7 @@ ALLOWED = {
     ("gateway.api", "forget_revoked"): "drops revoked tokens past their time",
     ("gateway.api", "revoke_token"): "a client gives its own token back; whoever uses it afterwards is on record",
     **dict.fromkeys(
-        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows", "forget_decisions")),
+        (("gateway.linkage_server.review", name) for name in ("forget_holds", "forget_earlier_rows", "forget_decisions", "take_to_refold")),
         "what lies in a hold or a decision goes a while after the decision; that it was held and how it was decided is on record",
     ),
     ("gateway.api", "forget_assertions"): "drops spent assertions past their time",
