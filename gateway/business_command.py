@@ -1,4 +1,7 @@
-"""`sekisho business`: full transfers and comparisons of one business system, through the API with its client's file (LS-2.4, IS-6, SC-17)."""
+"""`sekisho business`: full transfers and comparisons of one business system, through the API with its client's file (LS-2.4, IS-6, SC-17).
+
+Of a business system that has no client any more, an administrator of clients lists what is left, compares it and withdraws it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from gateway.staff_calls import NotReachableError, RefusedError
 from gateway.target_file import target_file
 
 _PATH: Final = "/v1/business-information"
+_SYSTEMS: Final = "/v1/business-systems"
 _WAIT_MS: Final = 20_000
 _AGREE: Final = frozenset({"equal", "under_way"})
 _OPTIONS: Final = {
@@ -39,8 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--report", type=target_file, metavar="FILE", help="一件ごとの結果を CSV で書く (CSV, one line a record)"
         )
+    compare.add_argument("--system", metavar="ID", help="クライアントのなくなった業務 (of a system without clients)")
+    left = actions.add_parser("left", help="なくなった業務の残した原本と副本 (what systems that are no more have left)")
+    withdraw = actions.add_parser(
+        "withdraw", help="なくなった業務の原本と副本を引き揚げる (delete all that one has left)"
+    )
+    withdraw.add_argument("--system", metavar="ID", required=True, help="業務 ID (business system)")
+    withdraw.add_argument("--staff", metavar="ID", required=True, help="命じる職員の id (who orders it)")
+    withdraw.add_argument(
+        "--reason", metavar="TEXT", required=True, help="理由、証跡に残る (why, kept with the record)"
+    )
+    withdraw.add_argument("--report", type=target_file, metavar="FILE", help="一件ごとの結果 (CSV, one line a record)")
     runs = actions.add_parser("runs", help="実行の一覧 (runs and their progress)")
-    for action in (transfer, compare, runs):
+    for action in (transfer, compare, left, withdraw, runs):
         action.epilog = EPILOG
         action.add_argument("--client", required=True, metavar="ID", help="クライアントの id (client id)")
         staff_calls.add_data_argument(action)
@@ -54,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action == "runs":
             return _show(caller.get(f"{_PATH}/runs"))
+        if args.action == "left":
+            return _show(caller.get(f"{_SYSTEMS}/left"))
         return _through(caller, args)
     except RefusedError as refused:
         return end(str(refused), REFUSED)
@@ -68,9 +85,21 @@ def _show(found: Any) -> int:
 
 def _through(caller: Client, args: argparse.Namespace) -> int:
     """Begin the run, follow it to its end, and write its report. Interrupted, it goes on in the server."""
-    path = f"{_PATH}/transfers" if args.action == "transfer" else f"{_PATH}/comparisons"
-    names = ("information", "data_set", "version", "changed_from", "changed_to", "per_part", "repair")
-    wanted = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    own = {"transfer": f"{_PATH}/transfers", "compare": f"{_PATH}/comparisons"}
+    path = f"{_SYSTEMS}/{args.action}" if getattr(args, "system", None) else own[args.action]
+    names = (
+        "information",
+        "data_set",
+        "version",
+        "changed_from",
+        "changed_to",
+        "per_part",
+        "repair",
+        "system",
+        "staff",
+        "reason",
+    )
+    wanted = {name: found for name in names if (found := getattr(args, name, None)) is not None}
     key = secrets.token_hex(16)
     found = caller.post(path, {**wanted, "wait_ms": 0}, key)
     while found["state"] != "done":

@@ -18,7 +18,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "file_name_not_allowed": "名は英数字と . _ - で 151 字まで、個人番号を含まないこと / a name has up to 151 of A-Z a-z 0-9 . _ - and no number of a person",
     "file_not_claimable": "同じ名のものが work/ にあります。名を変えて / something of this name is in work/; choose another name",
     "header_unknown": "見出し行には決まった列が一つずつ要ります。where は足りない列 / the header has each column once; `where` is one that is missing",
-    "scope_missing": "この業務システムにはこの種類のファイルの権限がありません / this business system has no right to send such files",
+    "scope_missing": "この種類のファイルの権限がありません。途中のもの (facts) は戻れば続きから / no right to send these; sent again, one with facts goes on",
     "system_not_registered": "この業務システムには有効なクライアントがありません / this business system has no active client",
     "as_of_in_the_future": "as_of は今日まで / `as_of` is no later than today",
     "mismatch_rate_over_limit": "食い違う行が多く、何も登録していません (facts)。行のずれを確かめて / too many rows disagree, nothing was taken: are they shifted?",

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,28 +32,51 @@ _LOOK_ALIKE = 10
 _RETRY_S = 1.0
 """How long a file that has to wait is let alone."""
 _PAUSE_S = 1.0
+_WAITS = (*ASK_AGAIN, ChannelError, ProblemError)
+"""Somebody is away: the file waits, and goes on from where it is."""
+_BROKE_US = "internal_error"
 BROKE = Counter("sekisho_spool_broke", "Failures of the spool loop that nobody foresaw", ["place"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The file cannot be taken as a whole; nothing of it was. `where`: a field or column of ours; `facts`: counts that say more, of nobody."""
+    """The file cannot be taken as a whole. `where`: a field or column of ours; `facts`: counts that say more, of nobody."""
 
     reason: str
     where: str = ""
     facts: Mapping[str, int] = field(default_factory=dict)
 
 
+class StoppedError(Exception):
+    """A file that was begun may not go on: what was committed stays, and the same bytes go on from there when their sender may send them again.
+
+    `rejected`: how the sender is told.
+    """
+
+    def __init__(self, rejected: Rejected) -> None:
+        super().__init__(rejected.reason)
+        self.rejected = rejected
+
+
 Runner = Callable[[SpoolFile, Manifest], Awaitable[bytes | Path | Rejected]]
-"""Returns the result, or the path of a file beside its place that holds it."""
+"""Returns the result, or the path of a file beside its place that holds it. Raises StoppedError."""
+
+
+Ended = Callable[[SpoolFile, Manifest, str], Awaitable[Mapping[str, int]]]
+"""Keeps that a file of which something may have been taken ends without a result, and why; how far it came, for its sender."""
+
+
+async def _begun_nowhere(_file: SpoolFile, _manifest: Manifest, _reason: str) -> Mapping[str, int]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolChannel:
-    """One kind of file: how many header lines it has (none in fixed width) and who takes it."""
+    """One kind of file: how many header lines it has (none in fixed width), who takes it, and who keeps that one has ended on the way."""
 
     header_lines: int
     run: Runner
+    ended: Ended = _begun_nowhere
 
 
 async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
@@ -67,11 +90,7 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     elif not file.data.is_file():
         outcome = Rejected(reason="not_a_file")
     else:
-        header_lines = 0 if manifest.form == FIXED_WIDTH else channel.header_lines
-        bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=header_lines)
-        outcome = (
-            Rejected(reason=bad.reason, where=bad.where, facts=bad.facts) if bad else await channel.run(file, manifest)
-        )
+        outcome = await _outcome(file, manifest, channel)
     if isinstance(outcome, Rejected):
         await asyncio.to_thread(spool.fail, file, outcome.reason, outcome.where, outcome.facts)
         return outcome.reason
@@ -79,11 +98,33 @@ async def run_file(file: SpoolFile, channel: SpoolChannel) -> str | None:
     return None
 
 
+async def _outcome(file: SpoolFile, manifest: Manifest, channel: SpoolChannel) -> bytes | Path | Rejected:
+    """What the channel makes of a file that is as its manifest says. Where it makes no result, its end is kept before the file is given back."""
+    header_lines = 0 if manifest.form == FIXED_WIDTH else channel.header_lines
+    bad = await asyncio.to_thread(check_file, file.data, manifest, header_lines=header_lines)
+    if bad:
+        outcome: bytes | Path | Rejected = Rejected(reason=bad.reason, where=bad.where, facts=bad.facts)
+    else:
+        try:
+            outcome = await channel.run(file, manifest)
+        except _WAITS:
+            raise
+        except StoppedError as stopped:
+            outcome = stopped.rejected
+        except Exception:
+            await channel.ended(file, manifest, _BROKE_US)
+            raise
+    if isinstance(outcome, Rejected):
+        came = await channel.ended(file, manifest, outcome.reason)
+        outcome = replace(outcome, facts={**outcome.facts, **came})
+    return outcome
+
+
 async def take(file: SpoolFile, channel: SpoolChannel) -> bool:
     """Take one claimed file to its end; False when a neighbour or the database is away and it has to wait. What breaks us fails the file alone."""
     try:
         reason = await run_file(file, channel)
-    except (*ASK_AGAIN, ChannelError, ProblemError) as failure:
+    except _WAITS as failure:
         _LOG.warning(
             "spool:file:waits",
             agency=file.agency,
@@ -115,11 +156,11 @@ def _broke(place: str, agency: str, failure: Exception) -> None:
 async def _give_up(file: SpoolFile) -> str:
     """Fail a file that broke us; when even that cannot be done it stays in `work/` until the next start. Returns what became of it."""
     try:
-        await asyncio.to_thread(spool.fail, file, "internal_error")
+        await asyncio.to_thread(spool.fail, file, _BROKE_US)
     except Exception as failure:  # noqa: BLE001 (see above: the others must go on)
         _broke("leaving", file.agency, failure)
         return "stuck"
-    return "internal_error"
+    return _BROKE_US
 
 
 async def recover(root: Path, agency: str, channels: Mapping[str, SpoolChannel]) -> list[SpoolFile]:

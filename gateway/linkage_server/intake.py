@@ -21,6 +21,7 @@ import msgspec
 from asyncpg import Record
 
 from gateway.batch.manifest import CSV, Manifest
+from gateway.batch.spool import SpoolFile
 from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.committer import Statement, Write
@@ -87,6 +88,13 @@ async def forget(agency: Agency, intake: Intake) -> None:
     """A file that was stopped before anything of it counted is no intake; sent again, it begins one."""
     async with agency.database.inside(agency.tenant) as connection:
         await connection.execute(_SQL["forget_intake"], intake.id)
+
+
+async def ended(agency: Agency, channel: str, file: SpoolFile, manifest: Manifest, reason: str) -> Mapping[str, int]:
+    """A file is given back without a result: its intake, if it has one that is open, says why until the same bytes come again. How far it came."""
+    async with agency.database.inside(agency.tenant) as connection:
+        last_line = await connection.fetchval(_SQL["stop_intake"], file_key(channel, file.system, manifest), reason)
+    return {"last_line": last_line} if last_line else {}
 
 
 async def files_taken(agency: Agency, since: datetime, most: int) -> list[Record]:

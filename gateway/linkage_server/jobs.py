@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from asyncpg import Record
 
 from codebook.identifiers import new_sortable_id
 from gateway.api.authorization import CALLER, idempotency_key, require
@@ -41,6 +42,7 @@ from transport.problem import ProblemError
 
 _WATCH_S: Final = 60.0
 _PREFIX: Final = {Kind.TRANSFER: "T", Kind.COMPARISON: "V"}
+"""Of what is done again from here; a withdrawal is ordered each time."""
 _WANTED: Final = msgspec.json.Decoder(JobsWanted)
 _NAMED: Final = msgspec.json.Decoder(JobNamed)
 
@@ -94,20 +96,21 @@ class Jobs:
             Job(
                 kind="file",
                 id=f"{row['channel']}/{row['id']}",
-                state=JobState.DONE if row["state"] == "done" else JobState.RUNNING,
+                state=_state(row, JobState.DONE if row["state"] == "done" else JobState.RUNNING),
                 system=row["business_system_id"],
                 started_at=row["taken_at"],
                 finished_at=row["done_at"],
                 done=row["lines_done"] if row["lines"] is None else min(row["lines_done"], row["lines"]),
                 total=row["lines"],
                 counts=json.loads(row["counts"]),
+                reason=row["stopped_because"],
                 tries=row["tries"],
             )
             for row in await intake.files_taken(self.agency, since, most)
         ]
 
     async def _failed_files(self, since: datetime, most: int) -> list[Job]:
-        """Files of which nothing was taken, by what was left for their sender."""
+        """Files that were given back without a result, by what was left for their sender."""
         found = await asyncio.to_thread(spool.failed, self.spool_root, self.agency.id, CHANNELS)
         now = self.agency.clock()
         told = [
@@ -130,13 +133,14 @@ class Jobs:
             Job(
                 kind="inquiry_file",
                 id=str(row["file_id"]),
-                state=JobState.RUNNING if row["state"] == "asking" else JobState.DONE,
+                state=_state(row, JobState.RUNNING if row["state"] == "asking" else JobState.DONE),
                 system=row["business_system_id"],
                 started_at=row["taken_at"],
                 finished_at=row["finished_at"],
                 done=sum(classes.values()) - row["is_open"],
                 total=row["lines"],
                 counts=classes,
+                reason=row["stopped_because"],
             )
             for row in await inquiry_files.files_since(self.agency, since, most)
             for classes in (json.loads(row["classes"]),)
@@ -154,6 +158,7 @@ class Jobs:
                 done=sum(run.counts.values()),
                 counts={run.kind.value: run.parts, **run.counts},
                 reason=None if run.done else self.runs.outbox.away,
+                repeatable=run.kind in _PREFIX,
             )
             for run in await runs_store.since(self.agency, since, most)
         ]
@@ -184,6 +189,11 @@ class Jobs:
         """Everybody without a code is hastened once more."""
         await self.codes.start(identity)
         return identity.rpartition("/")[2]
+
+
+def _state(row: Record, otherwise: JobState) -> JobState:
+    """A file that was given back on the way goes on when its sender sends it again."""
+    return otherwise if row["stopped_because"] is None else JobState.FAILED
 
 
 def _ended(job: Job) -> str:

@@ -71,6 +71,11 @@ def is_household_member(differing: AbstractSet[Field]) -> bool:
     return Field.BIRTH_DATE in differing and Field.ADDRESS not in differing
 
 
+def as_one_person(name: str, sex: str, birth_date: str) -> tuple[str, str, str]:
+    """In what accounts of one person are alike for P-3."""
+    return "".join(name.split()), sex, birth_date
+
+
 class NumbersSeen:
     """P-3 over a whole load, in 16 bytes a row: which numbers stand for more than one person. Rows of one person may differ in spaces and address."""
 
@@ -81,7 +86,7 @@ class NumbersSeen:
 
     def add(self, index: bytes, name: str, sex: str, birth_date: str) -> None:
         self._numbers.append(hash(index))
-        self._people.append(hash((index, "".join(name.split()), sex, birth_date)))
+        self._people.append(hash((index, *as_one_person(name, sex, birth_date))))
 
     def of_two_people(self) -> frozenset[int]:
         """`hash(index)` of the numbers that stand for two; two numbers share one with a chance of 2^-64 a pair."""

@@ -1,7 +1,10 @@
 -- name: open_intake
 -- Found or begun; one that is taken up again counts a try.
 insert into intake (key, channel, business_system_id, sha256, taken_at, lines) values ($1, $2, $3, $4, $5, $6)
-on conflict (key) do update set tries = intake.tries + 1 where intake.state = 'open'
+on conflict (key) do update set tries = intake.tries + 1, stopped_because = null where intake.state = 'open'
+
+-- name: stop_intake
+update intake set stopped_because = $2 where key = $1 and state = 'open' returning lines_done
 
 -- name: intake
 select id, sha256, state, lines_done, counts, taken_at from intake where key = $1
@@ -33,7 +36,7 @@ update intake set state = 'done', done_at = r.at from unnest($1::text[], $2::tim
 where intake.key = r.key and intake.state = 'open' returning intake.key
 
 -- name: files_taken
-select id, channel, business_system_id, state, lines_done, lines, counts, tries, taken_at, done_at from intake
+select id, channel, business_system_id, state, lines_done, lines, counts, tries, taken_at, done_at, stopped_because from intake
 where starts_with(key, 'file/') and taken_at >= $1 order by taken_at desc, id desc limit $2
 
 -- name: waiting_work

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.api.authorization import Door
 from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import free_text, jobs, retention
+from gateway.linkage_server import free_text, intake, jobs, retention
 from gateway.linkage_server.addressees import run as addressee_files
 from gateway.linkage_server.backups import codes_after_restore, comparing
 from gateway.linkage_server.backups.routes import Backups
@@ -62,13 +62,19 @@ def start(
     """Every loop of an agency. What sends waits until a restore, if there was one, is lifted."""
     channels = {
         addressee_files.CHANNEL: SpoolChannel(
-            header_lines=addressee_files.HEADER_LINES, run=partial(addressee_files.load_file, one.agency)
+            header_lines=addressee_files.HEADER_LINES,
+            run=partial(addressee_files.load_file, one.agency),
+            ended=partial(intake.ended, one.agency, addressee_files.CHANNEL),
         ),
         change_files.CHANNEL: SpoolChannel(
-            header_lines=change_files.HEADER_LINES, run=partial(change_files.take_file, one.agency)
+            header_lines=change_files.HEADER_LINES,
+            run=partial(change_files.take_file, one.agency),
+            ended=partial(intake.ended, one.agency, change_files.CHANNEL),
         ),
         business_files.CHANNEL: SpoolChannel(
-            header_lines=business_files.HEADER_LINES, run=partial(business_files.register_file, one.runs.outbox)
+            header_lines=business_files.HEADER_LINES,
+            run=partial(business_files.register_file, one.runs.outbox),
+            ended=partial(intake.ended, one.agency, business_files.CHANNEL),
         ),
     }
     agency = one.agency

@@ -143,12 +143,17 @@ def _midnight(day: str) -> str:
 
 
 async def recipients(request: web.Request, whose: Seat, fields: Mapping[str, str]) -> web.Response:
-    """Every agency that was given data under this number since a day. Raises AskedWrongError."""
+    """Every agency that was given data under this number since a day, and whose results we were given. Raises AskedWrongError."""
     wanted = {"integrated_number": fields.get("integrated_number", ""), "since": _midnight(fields.get("since", ""))}
     found = await ask(request, whose, fields, "look", "/v1/persons/recipients", **wanted)
     times = Counter(str(one.get("inquirer")) for one in found["recipients"])
     told = [(name_of(request, agency), f"{times[agency]} 回") for agency in found["agencies"]]
-    rows = told or [("渡った機関はありません", "")]
+    answers = Counter(str(one.get("provider")) for one in found["received"])
+    ours = [
+        (f"当機関が受け取った結果 (正すもの): {name_of(request, agency)}", f"{answers[agency]} 件")
+        for agency in sorted(answers)
+    ]
+    rows = (told or [("渡った機関はありません", "")]) + ours
     given_to = REVIEWS.fill(
         "recipients",
         rows=joined(REVIEWS.fill("fact", name=name, value=value) for name, value in rows),

@@ -34,6 +34,7 @@ _WHY: Final = {
     "number_of_a_household_member": "世帯の別の人の個人番号",
     "number_on_two_people": "一つの個人番号が二人にある",
     "age_against_affair": "年齢が事務に合わない",
+    "person_frozen": "結び付きを確かめている (凍結中の) 人",
     "addressee_ended": "外された宛名番号",
     "replaced_by_another_persons": "代わる宛名番号がほかの人のもの",
     "replaced_by_ended": "代わる宛名番号が外されている",

@@ -28,7 +28,7 @@ ACTIONS = (
     + [("jobs", name) for name in ("list", "show", "retry")]
     + [("notices", name) for name in ("list", "post", "withdraw")]
     + [("codes", name) for name in ("counts", "not-renewed", "epochs", "announce")]
-    + [("business", name) for name in ("transfer", "compare", "runs")]
+    + [("business", name) for name in ("transfer", "compare", "left", "withdraw", "runs")]
     + [("portal", name) for name in ("card", "show", "records")]
     + [("lists", name) for name in ("show", "diff", "lint", "publish")]
     + [("agency", name) for name in ("list", "show", "add", "remove", "certificate", "key")]

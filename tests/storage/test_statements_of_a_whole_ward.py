@@ -35,7 +35,7 @@ MAY = {
     ("assessing", "refused_at_desk"): COUNTS,
     ("assessing", "refused_inquiries"): COUNTS,
     ("backups", "look_for_codes"): RESTORE,
-    ("backups", "systems"): RESTORE,
+    ("runs", "systems"): RESTORE,
     ("staff", "staff_entries"): "the analysis of the access log over the days that staff name",
     ("code_requests", "counts"): COUNTS,
     ("codes", "code_counts"): COUNTS,

@@ -2,9 +2,9 @@
 -- The fiscal years of this log from one on, with their sizes.
 select year, size from log_head where year >= $1 and size > 0 order by year
 
--- name: data_that_left
--- Entries of one stretch of a year's log under which data left this agency, with the personal part that says whose.
-select year, idx, entry_id, at, body, personal from log_entry
+-- name: data_exchanged
+-- Entries of one stretch of a year's log under which data left this agency or came to it, with the personal part that says whose.
+select year, idx, entry_id, at, kind, body, personal from log_entry
 where year = $1 and idx >= $2 and idx < $3 and at >= $4 and kind = any($5::text[]) and personal is not null
 order by idx
 

@@ -1,4 +1,5 @@
-"""Who was given data under an integrated number (IF_TKM_90020): after a wrong link those agencies have to be told (SC-18).
+"""Who was given data under an integrated number, and which results this agency itself was given about it (IF_TKM_90020): after a wrong link those
+agencies have to be told, and what came in about another person is ours to correct (SC-18).
 
 Read from the evidence log alone, since rows of answered requests may be gone long before: an entry's personal part says whose data
 left, for as long as the key of its fiscal year is kept (7 years, 施行令30条). Its commitment is checked, so the answer can be proved.
@@ -27,6 +28,7 @@ from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.records")
 _LEFT: Final = (EntryKind.PROVISION_MADE.value, EntryKind.PROVISION_RELEASED.value)
+_CAME: Final = EntryKind.INQUIRY_ANSWERED.value
 _STRETCH: Final = 10_000
 _STRETCHES_A_CALL: Final = 20
 _SLICE: Final = 500
@@ -44,7 +46,9 @@ RECIPIENTS_ITEM = msgspec.json.Decoder(RecipientsItem)
 
 
 async def recipients(agency: HostedAgency, items: Sequence[RecipientsItem]) -> list[dict[str, Any]]:
-    """For each item: `recipients`, `next` (a place to go on from, or None at the end) and `unreadable`: entries that no longer say whose data it was."""
+    """For each item: `recipients`, `received`, `next` (a place to go on from, or None at the end) and `unreadable`: entries that no longer say whose
+    data it was.
+    """
     return [await _one(agency, item) for item in items]
 
 
@@ -54,8 +58,10 @@ async def _one(agency: HostedAgency, item: RecipientsItem) -> dict[str, Any]:
     except CodebookError:
         return {"refused": {"reason": "integrated_number_malformed"}}
     at = item.after or Place(year=fiscal_year(item.since), index=0)
-    found: list[dict[str, Any]] = []
+    left: list[dict[str, Any]] = []
+    came: list[dict[str, Any]] = []
     unreadable = 0
+    following: Place | None = None
     for _ in range(_STRETCHES_A_CALL):
         rows, following = await _stretch(agency, at, item.since)
         for start in range(0, len(rows), _SLICE):
@@ -63,12 +69,13 @@ async def _one(agency: HostedAgency, item: RecipientsItem) -> dict[str, Any]:
                 whose = subjects.open_personal(agency, row)
                 unreadable += whose is None
                 if whose is not None and hmac.compare_digest(whose.number, number):
-                    found.append(_shown(row))
+                    (came if row["kind"] == _CAME else left).append(_shown(row))
             await asyncio.sleep(0)
         if following is None:
-            return {"recipients": found, "next": None, "unreadable": unreadable}
+            break
         at = following
-    return {"recipients": found, "next": msgspec.to_builtins(at), "unreadable": unreadable}
+    following_place = msgspec.to_builtins(following) if following is not None else None
+    return {"recipients": left, "received": came, "next": following_place, "unreadable": unreadable}
 
 
 async def _stretch(agency: HostedAgency, at: Place, since: datetime) -> tuple[list[Record], Place | None]:
@@ -77,7 +84,7 @@ async def _stretch(agency: HostedAgency, at: Place, since: datetime) -> tuple[li
         sizes = await places.sizes(connection, at.year)
         end = at.index + _STRETCH
         rows = (
-            await connection.fetch(_SQL["data_that_left"], at.year, at.index, end, since, list(_LEFT))
+            await connection.fetch(_SQL["data_exchanged"], at.year, at.index, end, since, [*_LEFT, _CAME])
             if at.index < sizes.get(at.year, 0)
             else []
         )
@@ -89,6 +96,7 @@ async def _stretch(agency: HostedAgency, at: Place, since: datetime) -> tuple[li
 
 def _shown(row: Record) -> dict[str, Any]:
     entry = msgspec.json.decode(row["body"])
-    said = ("inquiry_number", "permit_id", "inquirer", "basis", "item", "information", "items", "at")
-    stead = {"inquirer_for": entry["inquirer_for"]} if entry.get("inquirer_for") is not None else {}
+    other = "provider" if row["kind"] == _CAME else "inquirer"
+    said = ("inquiry_number", "permit_id", other, "basis", "item", "information", "items", "at")
+    stead = {name: entry[name] for name in (f"{other}_for",) if entry.get(name) is not None}
     return {name: entry[name] for name in said} | stead | {"log": {"year": row["year"], "index": row["idx"]}}

@@ -122,7 +122,11 @@ def check_staff(staff: str) -> None:
 
 def _check_form(stated: Stated) -> None:
     check_staff(stated.staff)
-    reason = stated.reason
+    check_reason(stated.reason)
+
+
+def check_reason(reason: str) -> None:
+    """Raises ProblemError 400 when this does not say why."""
     if not reason.strip() or len(reason) > _LONGEST_REASON or not free_text.is_safe(reason):
         raise ProblemError(
             400,

@@ -2,9 +2,10 @@
 
 Equality of the 個人番号 decides, but only binds when the four items agree with those held and with the resident network's, and when nothing
 speaks against it (people.plausibility); any disagreement is held for a person, and so is a number that somebody had before and nobody has now.
+Nobody gets another addressee number while they are frozen: one of theirs may be another person's.
 A migrated integrated number is kept when nobody else has it; of somebody who was merged it leads to the one who lives on.
 What two members of staff decided about a row binds: the same row says nothing new, however much it differs from what is held.
-A reading is none of the four items, and what lacks one agrees: a row that is linked to somebody who is held without brings theirs.
+A reading is none of the four items, and what lacks one agrees: a row that agrees with somebody who is held without brings theirs.
 A row without 個人番号 gets a number of its own: a link by four items is only ever proposed, by staff (issue of its own).
 """
 
@@ -40,11 +41,15 @@ class Outcome(StrEnum):
 
 
 class Known(msgspec.Struct):
-    """A person who is held, or is about to be: `integrated_number` None until the number is issued. Texts are opened when compared."""
+    """A person who is held, or is about to be: `integrated_number` None until the number is issued. Texts are opened when compared.
+
+    `frozen`: whether a link of theirs is wrong is being looked into.
+    """
 
     index: bytes | None
     integrated_number: int | None
     four_items: Callable[[], list[str]]
+    frozen: bool = False
 
     def __repr__(self) -> str:
         return "<Known>"
@@ -150,7 +155,9 @@ def _against(row: Row, person: Known, agreed: Outcome) -> Decided:
     fields = differing(held, shown)
     if fields:
         return _disagreement(row, fields)
-    brings_kana = agreed is Outcome.LINKED and not held[_KANA].strip() and bool(row.kana.strip())
+    if agreed is Outcome.LINKED and person.frozen:
+        return _held(row, Reason.PERSON_FROZEN)
+    brings_kana = not held[_KANA].strip() and bool(row.kana.strip())
     return Decided(
         row=row,
         line=row.line,

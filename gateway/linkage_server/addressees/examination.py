@@ -144,7 +144,8 @@ async def _judge(
     if around.ages is None and ledger.is_empty:
         pairs = _without_plainly_new(found, pairs)
     for one in decide(pairs, ledger, around):
-        disagrees = one.outcome is Outcome.HELD or one.reason in _MISMATCHES
+        held = one.outcome is Outcome.HELD and one.reason is not Reason.PERSON_FROZEN  # which says nothing of the load
+        disagrees = held or one.reason in _MISMATCHES
         if one.outcome is Outcome.ISSUED:
             lines[one.line] |= _NEW
             found.expected_new += 1

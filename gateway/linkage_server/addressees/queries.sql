@@ -17,7 +17,7 @@ update intake set numbers_from = $2 where id = $1 and numbers_from is null
 select integrated_number from person where migrated and integrated_number = any($1::bigint[])
 
 -- name: persons_by_index
-select p.individual_number_index, s.integrated_number, s.four_items_sealed
+select p.individual_number_index, s.integrated_number, s.four_items_sealed, s.frozen
 from person p join person s on s.integrated_number = coalesce(lives_on(p.merged_into), p.integrated_number)
 where p.individual_number_index = any($1::bytea[])
 
@@ -28,12 +28,12 @@ from former_individual_number f join person p using (integrated_number) where f.
 
 -- name: persons_by_number
 -- asked: the number that was looked for; of somebody merged whoever lives on answers for it.
-select p.integrated_number as asked, s.integrated_number, s.individual_number_index, s.four_items_sealed
+select p.integrated_number as asked, s.integrated_number, s.individual_number_index, s.four_items_sealed, s.frozen
 from person p join person s on s.integrated_number = coalesce(lives_on(p.merged_into), p.integrated_number)
 where p.integrated_number = any($1::bigint[])
 
 -- name: addressees
-select a.addressee_number, a.intake_id, a.state, p.integrated_number, p.individual_number_index, p.four_items_sealed
+select a.addressee_number, a.intake_id, a.state, p.integrated_number, p.individual_number_index, p.four_items_sealed, p.frozen
 from addressee a join person p using (integrated_number)
 where a.business_system_id = $1 and a.addressee_number = any($2::text[])
 

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     ADDRESSEE_ENDED = "addressee_ended"
     INTEGRATED_NUMBER_TAKEN = "integrated_number_taken"
     INTEGRATED_NUMBER_DIFFERS = "integrated_number_differs"
+    PERSON_FROZEN = "person_frozen"
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

@@ -25,7 +25,7 @@ from gateway.linkage_server.addressees.rows import Parsed, RowReader
 from gateway.linkage_server.file_layouts import ADDRESSEE_COLUMNS, layout_of, missing_column
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
-from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
 from storage import durable_file
 
@@ -48,10 +48,10 @@ class _Load:
     count: int
     as_of: date
 
-    async def chunks(self, file: BinaryIO, after: int) -> AsyncIterator[tuple[list[Parsed], int]]:
+    async def chunks(self, agency: Agency, file: BinaryIO, after: int) -> AsyncIterator[tuple[list[Parsed], int]]:
         """Chunks of rows with the number of their last line; what an earlier run committed (up to line `after`) is passed over.
 
-        Read in slices: what is being written meanwhile has to be fed to the database.
+        Read in slices: what is being written meanwhile has to be fed to the database. Raises StoppedError.
         """
         done = max(after - self.header_lines, 0)
         lines = lines_of(file, skip=self.header_lines + done)
@@ -61,10 +61,12 @@ class _Load:
             rows += self.reader.read(first, block)
             first += len(block)
             if len(rows) >= flow.CHUNK:
+                await admit_still(agency, self.rights.system, CHANNEL)
                 yield rows, first - 1
                 rows = []
             await asyncio.sleep(0)
         if rows:
+            await admit_still(agency, self.rights.system, CHANNEL)
             yield rows, first - 1
 
 
@@ -72,7 +74,7 @@ async def _examine(agency: Agency, taken: Intake, load: _Load) -> Examined:
     with load.path.open("rb") as file:
         return await examine(
             agency,
-            load.chunks(file, 0),
+            load.chunks(agency, file, 0),
             rights=load.rights,
             lines=load.header_lines + load.count,
             after=taken.lines_done,
@@ -87,12 +89,13 @@ async def _load(agency: Agency, taken: Intake, load: _Load, examined: Examined) 
     with load.path.open("rb") as file:
         writing: asyncio.Task[Intake] | None = None
         async with asyncio.TaskGroup() as group:
-            async for parsed, last_line in load.chunks(file, taken.lines_done):
+            async for parsed, last_line in load.chunks(agency, file, taken.lines_done):
                 prepared = await flow.prepare_examined(
                     agency, parsed, examined, reserved, rights=load.rights, last_line=last_line, as_of=load.as_of
                 )
                 if writing is not None:
                     taken = await writing
+                await admit_still(agency, load.rights.system, CHANNEL)
                 writing = group.create_task(flow.register(agency, taken, prepared))
         return writing.result() if writing is not None else taken
 
@@ -144,7 +147,10 @@ async def _admitted(agency: Agency, file: SpoolFile, manifest: Manifest) -> _Loa
 
 
 async def load_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
-    """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
+    """Take one file to its end and return where its result lies.
+
+    Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost.
+    """
     load = await _admitted(agency, file, manifest)
     if isinstance(load, Rejected):
         return load
@@ -159,6 +165,7 @@ async def load_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
             return loaded
         await flow.close(agency, loaded, system=file.system)
         taken = loaded
+    await admit_still(agency, file.system, CHANNEL)
     columns = _COLUMNS if load.rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
     return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))
 

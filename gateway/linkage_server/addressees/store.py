@@ -112,7 +112,10 @@ async def read_ledger(
     def known(row: Any) -> Known:
         number, index = row["integrated_number"], row["individual_number_index"]
         return Known(
-            known_by.get(index, index), number, partial(keys.open_four_items, row["four_items_sealed"], number)
+            index=known_by.get(index, index),
+            integrated_number=number,
+            four_items=partial(keys.open_four_items, row["four_items_sealed"], number),
+            frozen=row["frozen"],
         )
 
     ledger = Ledger()

@@ -16,21 +16,7 @@ from gateway.linkage_server.tenant import Agency, milliseconds
 from storage import sql
 
 _SQL = sql.load("gateway.linkage_server.backups")
-_LAST: Final = "~"
-"""Above every record id."""
 _PER_PART: Final = 500
-
-
-async def systems(agency: Agency) -> list[str]:
-    """Business systems with a client, an original or a copy. Raises ChannelError, StorageUnavailableError."""
-    async with agency.database.inside(agency.tenant) as connection:
-        found = {row["business_system_id"] for row in await connection.fetch(_SQL["systems"])}
-    key, after = secrets.token_bytes(32), ""
-    while copies := await comparing.read_copies(agency, key, after, _LAST, 1):
-        system = next(iter(copies)).partition("/")[0]
-        found.add(system)
-        after = f"{system}0"  # beyond all records of this system: `/` is followed by `0`
-    return sorted(found)
 
 
 async def begin_all(runs: BusinessRuns) -> None:
@@ -43,7 +29,7 @@ async def _begin(runs: BusinessRuns) -> None:
     found = await not_lifted(agency)
     if found is None:
         return
-    for system in await systems(agency):
+    for system in await comparing.systems(agency):
         run_id = new_sortable_id("V", milliseconds(agency.clock()), secrets.token_bytes(10))
         key = f"restore/{found.backup_id}/{found.restored_at.isoformat()}/{system}"
         await store.begin(agency, run_id, key, Kind.COMPARISON, system, Wanted(per_part=_PER_PART))
@@ -52,7 +38,7 @@ async def _begin(runs: BusinessRuns) -> None:
 
 async def compared(agency: Agency, restore: Restore) -> Mapping[str, Mapping[str, int] | None]:
     """Business system → what its comparison found, None while there is no end of it. Raises ChannelError, StorageUnavailableError."""
-    wanted = await systems(agency)
+    wanted = await comparing.systems(agency)
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(
             _SQL["compared"], f"restore/{restore.backup_id}/{restore.restored_at.isoformat()}/%"

@@ -33,10 +33,6 @@ update restore set codes_settled_at = $1 where lifted_at is not null and codes_s
 update restore r set lifted_at = l.at, lifted_by = l.by from unnest($1::text[], $2::timestamptz[], $3::text[]) as l (backup_id, at, by)
 where r.backup_id = l.backup_id and r.lifted_at is null and r.restored_by <> l.by returning r.backup_id
 
--- name: systems
--- Business systems with a client or an original here.
-select business_system_id from oauth_client where state <> 'removed' union select business_system_id from original order by 1
-
 -- name: compared
 -- What the comparison of each business system after a restore found; null while it is under way.
 select distinct on (business_system_id) business_system_id, case when state = 'done' then counts end as counts

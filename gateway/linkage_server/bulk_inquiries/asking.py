@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from gateway.batch.run import Rejected
 from gateway.linkage_server.access.look_ups import file_again_commit
 from gateway.linkage_server.bulk_inquiries import store
 from gateway.linkage_server.bulk_inquiries.classes import OPEN, LineClass, class_of
@@ -27,8 +26,8 @@ from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.store import Answered, Holder, InquiryFile
 from gateway.linkage_server.inquiry_desk import flow, matching, refusals
 from gateway.linkage_server.inquiry_desk.flow import Desk
-from gateway.linkage_server.inquiry_desk.inquiry import Inquiry, message
-from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.inquiry_desk.inquiry import message
+from gateway.linkage_server.spool_rights import admit_still
 from storage.database import Connection
 from storage.fault_points import declare
 from transport.channel import ChannelError
@@ -42,14 +41,6 @@ _USER: Final = FIELDS.index("user_id")
 _LOOK_UP: Final = 500
 _WAIT_MS: Final = 3_000
 _LOOK_AGAIN_S: Final = 3.0
-
-
-class NotAdmittedError(Exception):
-    """The business system may not ask by files any more, or for now. `rejected`: how its file is told."""
-
-    def __init__(self, rejected: Rejected) -> None:
-        super().__init__(rejected.reason)
-        self.rejected = rejected
 
 
 class Said(msgspec.Struct):
@@ -66,11 +57,9 @@ class Said(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ready:
-    """A line that can go out."""
+    """A line that can go out, and about whom."""
 
-    number: int
-    fields: tuple[str, ...]
-    inquiry: Inquiry
+    line: Question
     integrated_number: int
 
 
@@ -78,14 +67,14 @@ class Ready:
 class Lines:
     """The lines of a file that are not asked yet, and how many lines of each provider keep us waiting, as seen at `looked_at`."""
 
-    ready: deque[Ready]
+    ready: deque[Question]
     slow: Counter[str] = field(default_factory=Counter)
     looked_at: float = 0.0
 
-    def take(self, size: int) -> tuple[list[Ready], bool]:
+    def take(self, size: int) -> tuple[list[Question], bool]:
         """The next list, and whether its providers answer at once: those who keep us waiting share no list with the others."""
-        taken: list[Ready] = []
-        left: deque[Ready] = deque()
+        taken: list[Question] = []
+        left: deque[Question] = deque()
         quick = True
         while self.ready and len(taken) < size:
             one = self.ready.popleft()
@@ -107,10 +96,8 @@ class FileAsker:
         self._file = file
 
     async def check_rights(self) -> None:
-        """Raises NotAdmittedError: a system that is suspended or removed asks nothing more and is handed nothing."""
-        rights = await admit(self._agency, self._file.system, RESOURCE, "spool")
-        if isinstance(rights, Rejected):
-            raise NotAdmittedError(rights)
+        """Raises StoppedError: a system that is suspended or removed asks nothing more and is handed nothing."""
+        await admit_still(self._agency, self._file.system, RESOURCE, "spool")
 
     async def keep(self, lines: Sequence[Answered]) -> None:
         """Commit what became of these lines."""
@@ -131,14 +118,11 @@ class FileAsker:
             )
 
     async def ask(self, questions: Sequence[Question]) -> None:
-        """Every question until it is answered or registered. Raises StorageUnavailableError, NotAdmittedError; what was kept stays kept."""
-        for start in range(0, len(questions), _LOOK_UP * 4):
-            lines = Lines(ready=deque())
-            for nth in range(start, min(start + _LOOK_UP * 4, len(questions)), _LOOK_UP):
-                lines.ready.extend(await self._known(questions[nth : nth + _LOOK_UP]))
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._pace.most):
-                    group.create_task(self._work(lines))
+        """Every question until it is answered or registered. Raises StorageUnavailableError, StoppedError; what was kept stays kept."""
+        lines = Lines(ready=deque(questions))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._pace.most):
+                group.create_task(self._work(lines))
 
     async def _work(self, lines: Lines) -> None:
         loop = asyncio.get_running_loop()
@@ -149,12 +133,17 @@ class FileAsker:
             async with self._pace.turn() as turn:
                 await self.check_rights()
                 some, quick = lines.take(turn.size)
+                ready = await self._known(
+                    some
+                )  # as late as can be: whoever is frozen or split off by now is not asked about as before
                 try:
-                    turn.through = await self._send(lines, some, wait_ms=_WAIT_MS if quick else 0)
-                    turn.tells = quick and len(some) == turn.size
+                    turn.through = not ready or await self._send(lines, ready, wait_ms=_WAIT_MS if quick else 0)
+                    turn.tells = quick and len(ready) == turn.size
                 except ChannelError as failure:
-                    _LOG.warning("bulk_inquiries:waits", agency=self._agency.id, reason=failure.reason, count=len(some))
-                    lines.ready.extendleft(reversed(some))
+                    _LOG.warning(
+                        "bulk_inquiries:waits", agency=self._agency.id, reason=failure.reason, count=len(ready)
+                    )
+                    lines.ready.extendleft(one.line for one in reversed(ready))
 
     async def _catch_up(self, lines: Lines) -> None:
         """See which providers have answered meanwhile."""
@@ -167,8 +156,8 @@ class FileAsker:
         """Ask one list and keep its answers; lines that the server wants again go back. True when all of it was taken."""
         items = [
             message(
-                one.inquiry,
-                message_id=self._identity(one.number),
+                one.line.inquiry,
+                message_id=self._identity(one.line.number),
                 system=self._file.system,
                 integrated_number=f"{one.integrated_number:015d}",
             )
@@ -177,19 +166,21 @@ class FileAsker:
         outbound = self._agency.outbound
         answers = await outbound.ask_list(outbound.intermediate("inquiries"), items, step=SEND, wait_ms=wait_ms)
         said = [_said(answer) for answer in answers]
-        again = [one for one, answer in zip(some, said, strict=True) if answer.retry is not None]
+        again = [one.line for one, answer in zip(some, said, strict=True) if answer.retry is not None]
         done = [(one, answer) for one, answer in zip(some, said, strict=True) if answer.retry is None]
-        kept = await self._judged(
-            [
-                (
-                    one.number,
-                    Content(request=one.fields, information=one.inquiry.information, provider=one.inquiry.provider),
-                    answer,
-                )
-                for one, answer in done
-            ],
-            {one.number: one.integrated_number for one, _ in done},
-        )
+        asked = [
+            (
+                one.line.number,
+                Content(
+                    request=one.line.fields,
+                    information=one.line.inquiry.information,
+                    provider=one.line.inquiry.provider,
+                ),
+                answer,
+            )
+            for one, answer in done
+        ]
+        kept = await self._judged(asked, {one.line.number: one.integrated_number for one, _ in done})
         await self.keep(kept)
         lines.slow.update(one.content.provider for one in kept if one.found is LineClass.WAITING)
         lines.ready.extend(again)
@@ -286,7 +277,7 @@ class FileAsker:
             now = current.get(_best(holders).integrated_number, "") if holders else ""
             why = LineClass(refused[one.number].reason) if one.number in refused else _why_not(holders, now)
             if why is None:
-                ready.append(Ready(one.number, one.fields, one.inquiry, _best(holders).integrated_number))
+                ready.append(Ready(one, _best(holders).integrated_number))
             else:
                 no.append((one, why, now))
         await self._refuse(no)

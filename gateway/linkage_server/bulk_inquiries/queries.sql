@@ -4,7 +4,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (business_system_id, sha256)
 
 -- name: file
 select file_id, business_system_id, sha256, name, form, encoding, lines, state, taken_at, asked_at, finished_at, supplements, supplements_written,
-    supplement_at, named_under
+    supplement_at, named_under, stopped_because
 from inquiry_file where business_system_id = $1 and sha256 = $2
 
 -- name: name_in_use
@@ -16,8 +16,13 @@ with others as materialized (
 select exists (select from others where has_unwritten) or exists (
     select from others join inquiry_file_line l using (file_id) where l.is_open or (l.left_as is not null and l.part is null))
 
--- name: name_file
-update inquiry_file set name = $2 where file_id = $1 and state = 'asking'
+-- name: go_on
+-- A file that is still to be asked goes by the name under which it came last.
+update inquiry_file set name = $2, stopped_because = null where file_id = $1 and state = 'asking'
+
+-- name: stop_file
+update inquiry_file f set stopped_because = $3 where business_system_id = $1 and sha256 = $2 and state = 'asking'
+returning (select count(*) from inquiry_file_line l where l.file_id = f.file_id) as lines_done
 
 -- name: lines_taken
 select line from inquiry_file_line where file_id = $1
@@ -39,7 +44,8 @@ select line, inquiry_number, class, sealed from inquiry_file_line where file_id 
 select count(*) from inquiry_file_line where file_id = $1 and is_open
 
 -- name: count_waiting
-select count(*) from inquiry_file_line where is_open and class = 'waiting'
+-- Those of a file that was given back are looked up when it comes again.
+select count(*) from inquiry_file_line l join inquiry_file f using (file_id) where l.is_open and l.class = 'waiting' and f.stopped_because is null
 
 -- name: finish_file
 with finished as (
@@ -107,14 +113,14 @@ order by a.integrated_number, not exists (select from addressee e
     where e.business_system_id = $1 and e.integrated_number = a.integrated_number and e.replaced_by = a.addressee_number), a.addressee_number
 
 -- name: files_of
-select f.name, f.lines, f.state, f.taken_at, f.asked_at, f.finished_at, f.supplements_written,
+select f.name, f.lines, case when f.stopped_because is null then f.state else 'stopped' end as state, f.stopped_because, f.taken_at, f.asked_at, f.finished_at, f.supplements_written,
     coalesce((select jsonb_object_agg(c.class, c.lines) from (
         select l.class, count(*) as lines from inquiry_file_line l where l.file_id = f.file_id group by l.class) c), '{}') as classes,
     (select count(*) from inquiry_file_line l where l.file_id = f.file_id and l.is_open) as is_open
 from inquiry_file f where f.business_system_id = $1 order by f.file_id desc limit $2
 
 -- name: files_since
-select f.file_id, f.business_system_id, f.state, f.lines, f.taken_at, f.finished_at,
+select f.file_id, f.business_system_id, f.state, f.lines, f.taken_at, f.finished_at, f.stopped_because,
     coalesce((select jsonb_object_agg(c.class, c.lines) from (
         select l.class, count(*) as lines from inquiry_file_line l where l.file_id = f.file_id group by l.class) c), '{}') as classes,
     (select count(*) from inquiry_file_line l where l.file_id = f.file_id and l.is_open) as is_open
@@ -123,5 +129,5 @@ from inquiry_file f where f.taken_at >= $1 order by f.taken_at desc, f.file_id d
 -- name: left_to_ask
 -- Lines of files under way that were not asked yet, and lines of all files that wait for an answer.
 select (select coalesce(sum(f.lines - (select count(*) from inquiry_file_line l where l.file_id = f.file_id)), 0)::bigint
-        from inquiry_file f where f.state = 'asking') as not_asked,
+        from inquiry_file f where f.state = 'asking' and f.stopped_because is null) as not_asked,
     (select count(*) from inquiry_file_line where is_open) as waiting

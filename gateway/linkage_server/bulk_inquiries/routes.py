@@ -62,6 +62,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "file": row["name"],
         "state": row["state"],
+        "stopped_because": row["stopped_because"],
         "lines": row["lines"],
         "lines_done": sum(classes.values()) - is_open,
         "lines_open": is_open,

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +24,7 @@ from gateway.batch.run import Rejected
 from gateway.batch.spool import SpoolFile
 from gateway.batch.text_forms import TOO_LONG
 from gateway.linkage_server.bulk_inquiries import store
-from gateway.linkage_server.bulk_inquiries.asking import RESOURCE, FileAsker, NotAdmittedError
+from gateway.linkage_server.bulk_inquiries.asking import RESOURCE, FileAsker
 from gateway.linkage_server.bulk_inquiries.codes import Codes
 from gateway.linkage_server.bulk_inquiries.form import MOST_LINES, Form, form_of, header_lines, read
 from gateway.linkage_server.bulk_inquiries.judging import Asker, NoQuestion, Question, judge
@@ -63,12 +63,16 @@ class Bulk:
     seats: asyncio.Semaphore
     under_way: WeakValueDictionary[tuple[str, bytes], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
+    def one_at_a_time(self, system: str, sha256: bytes) -> asyncio.Lock:
+        """Held by whoever takes a file, which may lie there under two names."""
+        return self.under_way.setdefault((system, sha256), asyncio.Lock())
+
     def asker(self, file: InquiryFile) -> FileAsker:
         return FileAsker(self.desk, self.pace, self.speed, file)
 
 
 async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | Rejected:
-    """The result file. Raises StorageUnavailableError, ChannelError: call again, nothing is lost and nothing is asked twice."""
+    """The result file. Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost and nothing is asked twice."""
     agency = bulk.desk.agency
     rights = await admit(agency, file.system, RESOURCE, "spool")
     if isinstance(rights, Rejected):
@@ -76,14 +80,10 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     sha256 = bytes.fromhex(manifest.sha256)
     encoding = ENCODINGS[manifest.encoding.lower()]
     again = False
-    one_at_a_time = bulk.under_way.setdefault((file.system, sha256), asyncio.Lock())
-    async with one_at_a_time:  # the same file under two names
+    async with bulk.one_at_a_time(file.system, sha256):
         taken = await store.find(agency, file.system, sha256)
         if taken is None or taken.state is FileState.ASKING:
-            try:
-                asked = await _to_the_end(bulk, file, sha256, encoding)
-            except NotAdmittedError as no:
-                return no.rejected
+            asked = await _to_the_end(bulk, file, sha256, encoding)
             if isinstance(asked, Rejected):
                 return asked
             taken = asked
@@ -94,6 +94,14 @@ async def take_file(bulk: Bulk, file: SpoolFile, manifest: Manifest) -> bytes | 
     written = await _write(bulk, taken, encoding, again=again)
     await asyncio.to_thread(_put_beside, file.folder / "done", file.name, taken, encoding, written)
     return written.result
+
+
+async def ended(bulk: Bulk, file: SpoolFile, manifest: Manifest, reason: str) -> Mapping[str, int]:
+    """A file is given back without a result: it says why until the same bytes come again. How many of its lines are taken."""
+    sha256 = bytes.fromhex(manifest.sha256)
+    async with bulk.one_at_a_time(file.system, sha256):
+        done = await store.stop(bulk.desk.agency, file.system, sha256, reason)
+    return {"lines_done": done} if done else {}
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -108,7 +116,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 async def _to_the_end(bulk: Bulk, file: SpoolFile, sha256: bytes, encoding: str) -> InquiryFile | Rejected:
-    """Ask, wait for what is open, and fix the result. Raises NotAdmittedError: the same bytes go on from there when the system may ask again."""
+    """Ask, wait for what is open, and fix the result. Raises StoppedError: the same bytes go on from there when the system may ask again."""
     async with bulk.seats:
         asked = await _ask(bulk, file, sha256, encoding)
     if isinstance(asked, Rejected):
@@ -163,7 +171,7 @@ async def _unwrapped(asker: FileAsker, questions: Sequence[Question]) -> None:
 
 
 async def _wait_for_open_lines(bulk: Bulk, taken: InquiryFile) -> None:
-    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError, NotAdmittedError."""
+    """Until every line is final, or the patience is over that began when all were asked. Raises ChannelError, StoppedError."""
     agency, asker = bulk.desk.agency, bulk.asker(taken)
     asked = await store.find(agency, taken.system, taken.sha256)
     since = (asked.asked_at if asked else None) or agency.clock()

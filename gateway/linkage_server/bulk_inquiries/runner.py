@@ -106,7 +106,8 @@ class BulkInquiries:
             return False
 
     def _channels(self, header_lines: int = 0) -> dict[str, SpoolChannel]:
-        return {CHANNEL: SpoolChannel(header_lines=header_lines, run=partial(run.take_file, self.bulk))}
+        take, ended = partial(run.take_file, self.bulk), partial(run.ended, self.bulk)
+        return {CHANNEL: SpoolChannel(header_lines=header_lines, run=take, ended=ended)}
 
     async def _take(self, file: SpoolFile) -> None:
         header = await asyncio.to_thread(_has_header, file.data)

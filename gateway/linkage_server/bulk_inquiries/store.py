@@ -110,16 +110,22 @@ async def find(agency: Agency, system: str, sha256: bytes) -> InquiryFile | None
 async def open_file(
     agency: Agency, system: str, sha256: bytes, *, name: str, form: Form, encoding: str, lines: int
 ) -> InquiryFile:
-    """The file, begun now or found. One that is still asked goes by the name under which it came last."""
+    """The file, begun now or found. One that was given back on the way goes on."""
     async with agency.database.inside(agency.tenant) as connection:
         said = (system, sha256, name, form.value, encoding, lines, agency.clock(), agency.keys.version_of_lines)
         await connection.execute(_SQL["open_file"], *said)
         row = await connection.fetchrow(_SQL["file"], system, sha256)
         if row is None:
             raise StorageUnavailableError("a file that was just written is not there")
-        if row["name"] != name:
-            await connection.execute(_SQL["name_file"], row["file_id"], name)
+        if row["name"] != name or row["stopped_because"] is not None:
+            await connection.execute(_SQL["go_on"], row["file_id"], name)
     return _file(row)
+
+
+async def stop(agency: Agency, system: str, sha256: bytes, reason: str) -> int:
+    """A file that is being asked is given back, until the same bytes come again; how many of its lines are taken."""
+    async with agency.database.inside(agency.tenant) as connection:
+        return await connection.fetchval(_SQL["stop_file"], system, sha256, reason) or 0
 
 
 async def name_in_use(agency: Agency, system: str, sha256: bytes, name: str) -> bool:

@@ -17,7 +17,7 @@ from gateway.linkage_server.business_information.originals import LineReason
 from gateway.linkage_server.business_information.outbox import Outbox
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import lines_of
-from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.spool_rights import admit, admit_still
 
 CHANNEL: Final = "business-information"
 HEADER_LINES: Final = 0
@@ -33,7 +33,7 @@ _NOT_YET: Final = frozenset(
 
 
 async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> bytes | Rejected:
-    """Take one file to its end and return the result file. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
+    """Take one file to its end and return the result file. Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost."""
     agency = outbox.agency
     rights = await admit(agency, file.system, CHANNEL)
     if isinstance(rights, Rejected):
@@ -51,6 +51,7 @@ async def register_file(outbox: Outbox, file: SpoolFile, manifest: Manifest) -> 
         taken = await _take_in(outbox, taken, sender, file.data, encoding)
     while (anew := await _take_in_anew(outbox, taken, sender, file.data, encoding)) != taken:
         taken = anew
+    await admit_still(agency, file.system, CHANNEL)
     if not taken.done:
         await results.settle(outbox, taken)
         await flow.close(agency, taken)
@@ -62,6 +63,7 @@ async def _take_in(outbox: Outbox, taken: Intake, sender: Sender, path: Path, en
     with path.open("rb") as file:
         lines = lines_of(file, skip=taken.lines_done)
         while block := list(islice(lines, flow.CHUNK)):
+            await admit_still(outbox.agency, sender.system, CHANNEL)
             judged = await flow.judge(outbox.agency, _read(taken.lines_done + 1, block, encoding), sender)
             taken, fresh = await flow.take_in(outbox.agency, taken, judged, sender, on_command=outbox.on_command)
             outbox.wake(fresh)
@@ -83,6 +85,7 @@ async def _take_in_anew(outbox: Outbox, taken: Intake, sender: Sender, path: Pat
             read = _read(after, list(islice(lines, len(stored))), encoding)
             again = [line for line, found in zip(read, stored, strict=True) if found[2] in _NOT_YET]
             if again:
+                await admit_still(outbox.agency, sender.system, CHANNEL)
                 judged = await flow.judge(outbox.agency, again, sender)
                 taken, fresh = await flow.take_in(
                     outbox.agency, taken, judged, sender, on_command=outbox.on_command, stored=stored

@@ -61,10 +61,15 @@ def seal(keys: PersonalKeys, original: Original) -> bytes:
 
 def read_row(keys: PersonalKeys, row: Any) -> Original:
     """An original or a past edition of one. Raises SealBroken, KeyUnusable: somebody changed the row, or its key is gone."""
-    bare = Said(**{name: row[name] for name in _SAID}, items={})
-    items = _ITEMS.decode(keys.open_original(row["sealed"], _aad(bare, row["edition"])))
+    bare = read_bare(row)
+    items = _ITEMS.decode(keys.open_original(row["sealed"], _aad(bare.said, bare.edition)))
+    return msgspec.structs.replace(bare, said=msgspec.structs.replace(bare.said, items=items))
+
+
+def read_bare(row: Any) -> Original:
+    """As far as it stands in clear: without its items, and nothing vouches for it."""
     return Original(
-        said=msgspec.structs.replace(bare, items=items),
+        said=Said(**{name: row[name] for name in _SAID}, items={}),
         edition=row["edition"],
         changed_at=row["changed_at"],
         changed_by=row["changed_by"],

@@ -1,7 +1,7 @@
 """突合 (SC-22): does what came back agree with the person that is held here? A finding beside the result; it changes nothing of it.
 
 Compared are items that name a person: name, reading (of an account holder too), birth date. Banks write a reading in half-width kana
-without small letters: only such differences of writing are folded.
+without small letters, and ledgers a day by its era: only such differences of writing are folded, and which it took is told with the finding.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from codebook import folding
+from codebook.days_written import read_day
 from codebook.folding import Fold
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency
@@ -48,16 +49,20 @@ def names_a_person(records: Any) -> bool:
 
 
 def compare(records: Any, held: FourItems | None) -> dict[str, Any]:
-    """`{"result": …, "items": {item: …}}`; names no value."""
+    """`{"result": …, "items": {item: …}, "folds": {item: […]}}`; names no value. `folds`: of items that agree although they are written otherwise."""
     seen: dict[str, set[Agreement]] = {}
+    took: dict[str, set[str]] = {}
     for _, name, value in _values(records):
         if name in ITEMS:
-            seen.setdefault(name, set()).add(_agreement(ITEMS[name], value, held))
-    found = {name: _first_of(some, Agreement.DIFFER, Agreement.NOT_COMPARABLE) for name, some in seen.items()}
+            found, folds = _agreement(ITEMS[name], value, held)
+            seen.setdefault(name, set()).add(found)
+            took.setdefault(name, set()).update(map(str, folds))
+    items = {name: _first_of(some, Agreement.DIFFER, Agreement.NOT_COMPARABLE) for name, some in seen.items()}
+    told = {name: sorted(took[name]) for name, one in items.items() if one is Agreement.AGREE and took[name]}
     return {
-        "result": _first_of(found.values(), Agreement.DIFFER, Agreement.AGREE).value,
-        "items": {name: one.value for name, one in found.items()},
-    }
+        "result": _first_of(items.values(), Agreement.DIFFER, Agreement.AGREE).value,
+        "items": {name: one.value for name, one in items.items()},
+    } | ({"folds": told} if told else {})
 
 
 def _first_of(found: Collection[Agreement], *weightiest: Agreement) -> Agreement:
@@ -65,22 +70,25 @@ def _first_of(found: Collection[Agreement], *weightiest: Agreement) -> Agreement
     return next((one for one in weightiest if one in found), next(iter(found), Agreement.NOT_COMPARABLE))
 
 
-def _agreement(place: int, value: str | None, held: FourItems | None) -> Agreement:
+def _agreement(place: int, value: str | None, held: FourItems | None) -> tuple[Agreement, Iterable[str]]:
+    """Whether a value agrees, and which folds it took."""
     known = held[place] if held is not None else ""
     if not value or not value.strip() or not known.strip():
-        return Agreement.NOT_COMPARABLE
+        return Agreement.NOT_COMPARABLE, ()
     match place:
         case 0:
-            same = folding.agree(value, known, folding.NAME)
+            took: Iterable[str] | None = folding.needed(value, known, folding.NAME)
         case 1:
-            same = folding.agree(value.translate(_MARKS), known.translate(_MARKS), _KANA_FOLDS)
+            took = folding.needed(value.translate(_MARKS), known.translate(_MARKS), _KANA_FOLDS)
         case _:
-            same = _digits(value) == _digits(known)
-    return Agreement.AGREE if same else Agreement.DIFFER
+            took = _days(value, known)
+    return (Agreement.DIFFER, ()) if took is None else (Agreement.AGREE, took)
 
 
-def _digits(text: str) -> str:
-    return "".join(one for one in text if one.isdigit())
+def _days(value: str, known: str) -> Iterable[str] | None:
+    """As `folding.needed`. `known` is a day as it is held."""
+    found = read_day(value)
+    return found[1] if found is not None and found[0].isoformat() == known else None
 
 
 def _values(records: Any) -> Iterable[tuple[int, str, str | None]]:

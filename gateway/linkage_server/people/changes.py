@@ -13,7 +13,7 @@ from codebook import individual_number
 from gateway.batch.text_forms import TextReason
 from gateway.linkage_server.addressees.rows import RESIDENT_KINDS, SEXES, is_date, is_name, is_reading
 from gateway.linkage_server.file_layouts import REPLACED_BY
-from gateway.linkage_server.people.state import REGISTERING, Kind, Says
+from gateway.linkage_server.people.state import REGISTERING, Kind, Person, Says, State
 
 LONGEST_EVENT_ID: Final = 80
 LONGEST: Final = 300
@@ -74,8 +74,10 @@ class ChangeReason(StrEnum):
     HELD_BY_OTHER_SYSTEMS = "held_by_other_systems"  # a record that is to be taken out
     EVENT_AFTER_DEATH = "event_after_death"
     EVENT_BEFORE_BIRTH = "event_before_birth"
+    NUMBER_ON_TWO_PEOPLE = "number_on_two_people"
     NUMBER_OF_A_HOUSEHOLD_MEMBER = "number_of_a_household_member"
     AGE_AGAINST_AFFAIR = "age_against_affair"
+    PERSON_FROZEN = "person_frozen"  # of a move-in or birth that is somebody whose links are looked into
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +102,16 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return "<Change>"
+
+    def somebody_new(self) -> Person:
+        """Whom a move-in or birth registers."""
+        return Person(
+            items=self.says.items(),
+            individual_number=self.says.individual_number,
+            state=State.LIVING,
+            state_since=None,
+            registered_on=self.effective_on,
+        )
 
 
 class BadChange(msgspec.Struct, frozen=True, gc=False):

@@ -34,6 +34,7 @@ from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import numbers_said
 from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.two_people import of_two_people
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from gateway.linkage_server.ways_of_writing import counts_of, folds_of
@@ -63,7 +64,8 @@ class Applied:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeList:
     """One list on its way. `approved`: event keys that a review has decided just now to take as they are; `last_line` of the file that it stands for;
-    `stored`: results of the chunk of the file whose lines these are, when they are judged anew.
+    `stored`: results of the chunk of the file whose lines these are, when they are judged anew; `two_people`: 個人番号 that stand for two in the file,
+    None where the list is all there is.
     """
 
     changes: Sequence[ParsedChange]
@@ -71,6 +73,7 @@ class ChangeList:
     last_line: int
     approved: Collection[str] = frozenset()
     stored: Sequence[intake.Result] | None = None
+    two_people: Collection[str] | None = None
 
 
 async def take(
@@ -171,6 +174,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
         asks=resident_network.is_asked(agency),
         approved={*one.approved, *_decided_before_their_day(events, holds)},
         ages=agency.limits.ages.get(system),
+        two_people=of_two_people(one.changes, agency.today()) if one.two_people is None else one.two_people,
     )
 
 

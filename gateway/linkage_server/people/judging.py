@@ -24,7 +24,6 @@ from gateway.linkage_server.people.state import (
     Items,
     Kind,
     Person,
-    State,
     happens_after_death,
     happens_before_birth,
     taken_back,
@@ -43,8 +42,8 @@ Verdicts = Mapping[int, frozenset[Field] | None]
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Court:
-    """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked;
-    `numbers`: whose 個人番号 this list has changed.
+    """One list under judgement. `approved`: event keys that a review has decided to take; `asks`: whether the resident network is asked, which says
+    whose a number is; `two_people`: numbers that stand for two otherwise, when nobody is held who has them; `numbers`: whose 個人番号 this list has changed.
     """
 
     snapshot: Snapshot
@@ -57,6 +56,7 @@ class Court:
     asks: bool
     approved: Collection[str] = frozenset()
     ages: tuple[int, int] | None = None
+    two_people: Collection[str] = ()
     missing: dict[int, Account] = field(default_factory=dict)
     numbers: WhoseNumbers = field(init=False)
     _people: dict[int, Someone] = field(default_factory=dict)
@@ -187,25 +187,23 @@ class Court:
     # --- a move-in or birth of somebody who is not held under this addressee number
 
     def _registration(self, change: Change, key: str) -> Judged:
-        if change.effective_on > self.today:
-            return judged_as(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         number = change.says.individual_number
         former = self._former_holder(number)
         someone = former or (self._holder(number) if number else None)
+        if someone is None and number in self.two_people and not self.asks and key not in self.approved:
+            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.NUMBER_ON_TWO_PEOPLE)
+        if change.effective_on > self.today:
+            return judged_as(change, key, ChangeOutcome.WAITING, ChangeReason.NOT_YET)
         wrong = None if key in self.approved else self._speaks_against(someone, change, key)
+        if wrong is None and someone is not None and self.snapshot.is_frozen(someone.number):
+            wrong = judged_as(change, key, ChangeOutcome.HELD, ChangeReason.PERSON_FROZEN)
         if wrong is not None:
             return wrong
         told = tuple if key in self.approved else folds_to(someone, change.says.items(), self.today)
         outcome = ChangeOutcome.LINKED
         if someone is None:
             outcome = ChangeOutcome.ISSUED
-            base = Person(
-                items=change.says.items(),
-                individual_number=number,
-                state=State.LIVING,
-                state_since=None,
-                registered_on=change.effective_on,
-            )
+            base = change.somebody_new()
             someone = Someone(number=None, base=base, person=base, events=())
         self._addressees.registered[change.addressee_number] = someone
         if number and former is None:

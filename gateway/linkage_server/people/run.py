@@ -33,12 +33,14 @@ from gateway.linkage_server.people.changes import BadChange, ChangeReason, Parse
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judged import ChangeOutcome
 from gateway.linkage_server.people.rehearsed import Rehearsed
-from gateway.linkage_server.spool_rights import admit
+from gateway.linkage_server.people.two_people import Registrations
+from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
 from storage import durable_file
 
 CHANNEL: Final = "person-changes"
 HEADER_LINES: Final = 1
+_RIGHT: Final = ("persons", "change")
 _STOPPED: Final = "mismatch_rate_over_limit"
 _RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4, "folds": 5}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
@@ -50,7 +52,7 @@ _KEPT_CHANGES: Final = 40_000
 class ChangeFile:
     """One file of changes: how its lines are read, and what its sender may do. `names`: the columns in the order of the file.
 
-    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14).
+    `not_needed`: items that no affair of the sender needs; a line that brings one is refused (SC-14). `two_people`: 個人番号 that stand for two in it.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class ChangeFile:
     count: int
     not_needed: frozenset[Field]
     today: date
+    two_people: frozenset[str] = frozenset()
 
     @property
     def header_lines(self) -> int:
@@ -71,7 +74,12 @@ class ChangeFile:
         lines = lines_of(file, skip=self.header_lines + done)
         first = self.header_lines + 1 + done
         while block := list(islice(lines, flow.CHUNK)):
-            yield ChangeList(changes=self.read(first, block), rights=self.rights, last_line=first + len(block) - 1)
+            yield ChangeList(
+                changes=self.read(first, block),
+                rights=self.rights,
+                last_line=first + len(block) - 1,
+                two_people=self.two_people,
+            )
             first += len(block)
 
     def read(self, first: int, lines: Sequence[bytes]) -> list[ParsedChange]:
@@ -125,12 +133,23 @@ def _opened(agency: Agency, file: SpoolFile, manifest: Manifest, rights: SystemR
     )
 
 
+async def _read_through(file: ChangeFile) -> ChangeFile:
+    """The file with the numbers that stand for two people in it, wherever they are: of neither anything is registered before somebody has looked."""
+    seen = Registrations()
+    with file.path.open("rb") as data:
+        for one in file.lists(data):
+            seen.read(one.changes)
+            await asyncio.sleep(0)
+    return replace(file, two_people=seen.of_two_people(file.today))
+
+
 async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Rejected | None:
     """Judge the whole file as it would be taken; what is written meanwhile by others does not matter for a rate."""
     counts: Counter[str] = Counter()
     rows = 0
     with file.path.open("rb") as data:
         for one in file.lists(data):
+            await admit_still(agency, file.rights.system, *_RIGHT)
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
             async with agency.database.inside(agency.tenant) as connection:
                 had_lock = await addressees.count_of_locks(connection)
@@ -144,7 +163,11 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
                 judged = court.judge(one.changes)
             if file.count <= _KEPT_CHANGES:
                 rehearsed.keep(one.last_line, court, judged, had_lock)
-            counts.update(str(each.reason) for each in judged if each.outcome is ChangeOutcome.HELD)
+            counts.update(
+                str(each.reason)
+                for each in judged
+                if each.outcome is ChangeOutcome.HELD and each.reason is not ChangeReason.PERSON_FROZEN
+            )
             rows += len(judged)
             await asyncio.sleep(0)
     mismatches = sum(counts.values())
@@ -156,6 +179,7 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
 async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Intake:
     with file.path.open("rb") as data:
         for one in file.lists(data, taken.lines_done):
+            await admit_still(agency, file.rights.system, *_RIGHT)
             known = verdicts if file.count <= _KEPT_VERDICTS else {}
             taken = await flow.take(agency, taken, one, known, rehearsed)
             await asyncio.sleep(0)
@@ -179,6 +203,7 @@ async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts:
                 one for one, found in zip(parsed, results, strict=True) if found[2] == ChangeReason.ADDRESSEE_UNKNOWN
             ]
             if unknown:
+                await admit_still(agency, file.rights.system, *_RIGHT)
                 anew = ChangeList(changes=unknown, rights=file.rights, last_line=results[-1][0], stored=results)
                 taken = await flow.take(agency, taken, anew, verdicts if file.count <= _KEPT_VERDICTS else {})
             await asyncio.sleep(0)
@@ -186,8 +211,11 @@ async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts:
 
 
 async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path | Rejected:
-    """Take one file to its end and return where its result lies. Raises StorageUnavailableError, ChannelError: call again, nothing is lost."""
-    rights = await admit(agency, file.system, "persons", "change")
+    """Take one file to its end and return where its result lies.
+
+    Raises StoppedError; StorageUnavailableError, ChannelError: call again, nothing is lost.
+    """
+    rights = await admit(agency, file.system, *_RIGHT)
     if isinstance(rights, Rejected):
         return rights
     opened = await asyncio.to_thread(_opened, agency, file, manifest, rights)
@@ -200,6 +228,8 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     )
     verdicts: Verdicts = {}
     if not taken.done:
+        if not resident_network.is_asked(agency):
+            opened = await _read_through(opened)
         rehearsed = Rehearsed()
         stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
         if stopped is not None:
@@ -210,5 +240,6 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
     taken = await _judge_anew(agency, taken, opened, verdicts)
     if not taken.done:
         await flow.close(agency, taken, system=file.system)
+    await admit_still(agency, file.system, *_RIGHT)
     columns = _RESULT if rights.may("integrated-numbers", "read") else _WITHOUT_NUMBER
     return await intake.write_result_file(agency, taken, columns, durable_file.part_of(file.result))

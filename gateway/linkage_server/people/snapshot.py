@@ -24,3 +24,7 @@ class Snapshot:
     events: Mapping[str, KnownEvent]
     holds: Mapping[str, KnownHold]
     held_by_others: Collection[int] = ()
+
+    def is_frozen(self, number: int | None) -> bool:
+        """Of somebody who is held: whether nothing is linked to them until it is known who they are."""
+        return number is not None and number in self.people and self.people[number].frozen

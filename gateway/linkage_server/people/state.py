@@ -254,7 +254,7 @@ def _after(before: Person, event: Event) -> Person:
         before = msgspec.structs.replace(before, state=state, state_since=event.effective_on)
     says = event.says
     if event.effective_on < before.registered_on and event.kind is not Kind.CORRECTION:
-        says = _reading_that_is_lacking(before.items, says)
+        says = reading_that_is_lacking(before.items, says)
     if says == NOTHING:
         return before
     name, kana, sex, birth_date, address = (new or held for new, held in zip(says.items(), before.items, strict=True))
@@ -265,7 +265,8 @@ def _after(before: Person, event: Event) -> Person:
     )
 
 
-def _reading_that_is_lacking(held: Items, says: Says) -> Says:
+def reading_that_is_lacking(held: Items, says: Says) -> Says:
+    """The reading that is said of a name which is held without one; nothing else."""
     name, kana = held[:2]
     is_theirs = not kana.strip() and says.kana.strip() and folding.agree(says.name, name, folding.NAME)
     return Says(kana=says.kana) if is_theirs else NOTHING

@@ -16,7 +16,7 @@ import msgspec
 from gateway.linkage_server.addressees import store as addressees
 from gateway.linkage_server.business_information import repointing
 from gateway.linkage_server.people import store as people
-from gateway.linkage_server.people.state import NOTHING, Event, Says
+from gateway.linkage_server.people.state import NOTHING, Event, Items, Says, reading_that_is_lacking
 from gateway.linkage_server.people.state import Kind as EventKind
 from gateway.linkage_server.people.store import Held, NewEvent
 from gateway.linkage_server.pushes import store as pushes
@@ -216,7 +216,8 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     is_new = work.decision.kind is Kind.HOLD_KEEP
     since = (hold.of_day, work.agency.clock()) if is_new else None
     await store.put_addressee(connection, hold, number, since)
-    says = Says(*row.four_items()) if work.content.items_go else NOTHING
+    told = Says(*row.four_items())
+    says = told if work.content.items_go else reading_that_is_lacking(await _items(work, number), told)
     if work.content.number_goes:
         says = msgspec.structs.replace(says, individual_number=row.individual_number)
     if says != NOTHING:
@@ -225,6 +226,10 @@ async def _register(work: Work, hold: Hold, number: int) -> Given | None:
     await _note(work, number, kind, pair=hold.pair)
     await _refold(work, concerned)
     return Given(number=says.individual_number, to=number) if says.individual_number else None
+
+
+async def _items(work: Work, number: int) -> Items:
+    return (await people.read_held(work.connection, work.agency.keys, [number]))[number].person.items
 
 
 async def _take_along(work: Work, pair: Pair, before: int, number: int) -> None:

@@ -196,3 +196,7 @@ update review_decision d set state = r.state, ended_at = r.at, ended_by = r.staf
 from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[]) as r (decision_id, state, staff, at, reason, states)
 where d.decision_id = r.decision_id and d.state = any(string_to_array(r.states, ' '))
 returning d.decision_id
+
+-- name: take_to_refold
+delete from person_to_refold where integrated_number in (select integrated_number from person_to_refold order by 1 limit $1 for update skip locked)
+returning integrated_number

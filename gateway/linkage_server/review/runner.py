@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from gateway.linkage_server.review import store
+from gateway.linkage_server.review import refolding, store
 from gateway.linkage_server.review.carrying_out import advance
 from gateway.linkage_server.supervision import tell_broken
 from gateway.linkage_server.tenant import Agency
@@ -26,8 +26,12 @@ class Reviews:
         self.agency = agency
 
     async def run(self) -> None:
+        folded = False
         while True:
             try:
+                if not folded:
+                    await refolding.catch_up(self.agency)
+                    folded = True
                 async with self.agency.database.inside(self.agency.tenant) as connection:
                     waiting = await store.to_do(connection)
             except StorageUnavailableError:

@@ -358,3 +358,27 @@ def test_what_waits_is_counted_by_manifests_that_can_be_believed(tmp_path, folde
     (folder / "in" / "f.csv.manifest.json").mkdir()
     (folder / "in" / "g.csv.manifest.json").write_bytes(b" " * 100_000)
     assert spool.promised(tmp_path, "setagaya", CHANNEL, longest=10_000) == (9_200, 5)
+
+
+@pytest.mark.parametrize(("ending", "reason"), [(ValueError("no"), "internal_error"), (Rejected(reason="x"), "x")])
+async def test_that_a_file_ended_on_the_way_is_kept_before_it_is_given_back(tmp_path, folder, ending, reason):
+    put(folder)
+    kept = []
+
+    async def take(_file, _manifest):
+        if isinstance(ending, Exception):
+            raise ending
+        return ending
+
+    async def ended(file, manifest, why):
+        kept.append((file.name, manifest.count, why, (folder / "failed" / "a.csv").exists()))
+        return {"last_line": 2}
+
+    channels = {CHANNEL: SpoolChannel(header_lines=1, run=take, ended=ended)}
+    running = asyncio.ensure_future(run_spool(tmp_path, "setagaya", channels))
+    await appears(folder / "failed" / "a.csv.manifest.json")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert kept == [("a.csv", 2, reason, False)]
+    told = json.loads((folder / "failed" / "a.csv.reason.json").read_text())
+    assert (told["reason"], told.get("facts", {})) == (reason, {} if reason == "internal_error" else {"last_line": 2})

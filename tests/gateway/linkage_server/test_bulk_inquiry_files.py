@@ -145,7 +145,13 @@ async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_m
         return answered()
 
     intermediate.says = says
-    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1):
+
+    async def listed():
+        answer = await caller.post("/v1/inquiry-files/status", {}, token=await caller.token())
+        [file], left = answer.body["files"], answer.body["all_files"]["basis"]["lines_left"]
+        return file["state"], file["stopped_because"], file["lines_done"], left
+
+    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1) as caller:
         await load(world.config.spool, [person(nth) for nth in range(1, 11)])
         folder = send(world, data, "a.dat", count=10)
         while not intermediate.away:
@@ -156,11 +162,40 @@ async def test_a_system_that_is_suspended_in_the_middle_of_a_file_asks_nothing_m
         with pytest.raises(AssertionError, match="scope_missing"):
             await result_bytes(folder, "a.dat")
         assert len(intermediate.sent) <= 4
+        facts = json.loads((folder / "failed" / "a.dat.reason.json").read_bytes())["facts"]
         await allowed(world, "active")
+        assert await listed() == ("stopped", "scope_missing", facts["lines_done"], 0)
         send(world, data, "b.dat", count=10)
         found = rows(await result_bytes(folder, "b.dat"))
+        assert (await listed())[1:] == (None, 10, 0)
     assert [row[19] for row in found] == ["answered"] * 10
     assert len(intermediate.numbers) == 10
+
+
+async def test_who_is_frozen_in_the_middle_of_a_file_is_not_asked_about(world, intermediate):
+    """Who stands behind a number is looked up with the list that asks, not with the file."""
+
+    def says(_item):
+        if len(intermediate.numbers) == 2:
+            intermediate.away.add("inquiries")
+        return answered()
+
+    intermediate.says = says
+    async with world.served(bulk_lines_per_request=1, bulk_requests_in_flight=1):
+        await load(world.config.spool, [person(nth) for nth in range(1, 7)])
+        folder = send(world, file_of([request(nth) for nth in range(1, 7)]), "a.dat", count=6)
+        while not intermediate.away:
+            await asyncio.sleep(0.02)
+        await world.rows(
+            "update person p set frozen = true from addressee a"
+            " where a.integrated_number = p.integrated_number and a.addressee_number = $1",
+            person(6)["addressee_number"],
+        )
+        intermediate.away.clear()
+        intermediate.says = lambda _item: answered()
+        found = rows(await result_bytes(folder, "a.dat"))
+    assert [row[19] for row in found] == ["answered"] * 5 + ["person_frozen"]
+    assert len(intermediate.numbers) == 5
 
 
 async def test_a_suspended_system_is_brought_no_supplement_until_it_may_have_it(world, intermediate):

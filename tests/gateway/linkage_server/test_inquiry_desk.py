@@ -232,8 +232,15 @@ def with_holder(world, kana):
     }
 
 
-@pytest.mark.parametrize(("kana", "result"), [("ﾓｷﾞ", "agree"), ("ﾍﾞﾂｼﾞﾝ", "differ"), ("", "not_comparable")])
-async def test_a_result_is_compared_with_the_person_held_and_never_withheld(world, kana, result):
+@pytest.mark.parametrize(
+    ("kana", "result", "folds"),
+    [
+        ("ﾓｷﾞ", "agree", {"folds": {"名義人氏名カナ": ["half_width_kana"]}}),
+        ("ﾍﾞﾂｼﾞﾝ", "differ", {}),
+        ("", "not_comparable", {}),
+    ],
+)
+async def test_a_result_is_compared_with_the_person_held_and_never_withheld(world, kana, result, folds):
     with_holder(world, kana)
     async with world.served() as caller:
         await load(world.config.spool, [person(1)])
@@ -245,7 +252,7 @@ async def test_a_result_is_compared_with_the_person_held_and_never_withheld(worl
         )
         unnamed = await caller.post("/v1/inquiry-results", {"items": [wanted]}, token=token)
     found, refusal = answer.body["items"]
-    assert found["match"] == {"result": result, "items": {"名義人氏名カナ": result}}
+    assert found["match"] == {"result": result, "items": {"名義人氏名カナ": result}} | folds
     assert found["values"][0]["items"]["名義人氏名カナ"]["value"] == kana
     assert "match" not in refusal
     assert named.body["items"][0]["match"]["result"] == result

@@ -262,6 +262,11 @@ HELD = ("模擬　太郎", "モギ　タロウ", "1", "1980-01-31", "東京都")
         ({"氏名": "模擬 太郎"}, "agree"),
         ({"氏名": "模擬 次郎", "生年月日": "1980-01-31"}, "differ"),
         ({"生年月日": "19800131"}, "agree"),
+        ({"生年月日": "１９８０－０１－３１"}, "agree"),
+        ({"生年月日": "昭和55年1月31日"}, "agree"),
+        ({"生年月日": "S55.01.31"}, "agree"),
+        ({"生年月日": "昭和55年1月30日"}, "differ"),
+        ({"生年月日": "昭和五十五年"}, "differ"),
         ({"口座番号": "0000001"}, "not_comparable"),
     ],
 )
@@ -270,6 +275,15 @@ def test_a_result_is_compared_with_the_person_held(items, result):
     found = matching.compare(values, HELD)
     assert found["result"] == result
     assert set(found["items"]) == set(items) & set(matching.ITEMS)
+
+
+def test_a_finding_says_which_folds_made_an_item_agree():
+    items = {"氏名": "模擬　太郎", "氏名カナ": "ﾓｷﾞ ﾀﾛｳ", "生年月日": "Ｓ５５．１．３１", "名義人氏名カナ": "ベツジン"}
+    values = [{"items": {name: {"value": value} for name, value in items.items()}}]
+    assert matching.compare(values, HELD)["folds"] == {
+        "氏名カナ": ["half_width_kana", "spaces"],
+        "生年月日": ["compatibility", "era"],
+    }
 
 
 def test_one_record_that_differs_is_enough_and_an_absent_person_is_not_compared():

@@ -297,12 +297,22 @@ class PeopleMachine(RuleBasedStateMachine):
             wrong.gives(right, leaving)
 
     @precondition(lambda self: self.alive())
-    @rule(pick=PICK)
-    def somebody_is_frozen_and_released(self, pick: int) -> None:
+    @rule(pick=PICK, system=st.sampled_from(SYSTEMS))
+    def somebody_is_frozen_and_gets_another_addressee_number_once_released(self, pick: int, system: str) -> None:
         one = self.alive()[pick % len(self.alive())]
         frozen = self.clerk.ask(self.clerk.desk.propose("links/freeze", integrated_number=one.number))
         assert frozen["state"] == "done"
+        pair, line = (system, f"{next(_ADDRESSEES)}"), None
+        if one.individual:
+            line = row(pair[1], address=one.address, name=one.name, individual_number=one.individual)
+            result = self.clerk.registered(system, line)
+            assert (result["outcome"], result["reason"]) == ("held", "person_frozen")
         self.clerk.decide("links/release", integrated_number=one.number)
+        if line is not None:
+            hold = self.clerk.hold_of(system, int(pair[1]), "person_frozen")
+            self.clerk.decide("holds/decide", hold_id=hold, action="link", integrated_number=one.number)
+            self.means[pair] = one.number
+            self.people.seen[pair] = (line["name"], line["address"])
 
     # --- what must hold after every step
 

@@ -57,6 +57,18 @@ async def test_a_row_that_is_linked_brings_the_reading_once(desk):
     assert event == {"kind": "correction", "effective_on": day(-5), "status": "applied", "kana": KANA}
 
 
+async def test_a_row_of_a_number_that_is_held_already_brings_the_reading_once(desk):
+    """By the same system, whose later load says more, by file or by call."""
+    assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
+    for name in ("a.csv", "again.csv"):
+        assert await loaded(desk, "juki", day(-5), row(1), name=name) == [UNCHANGED]
+    assert await found_by_kana(desk) == [KANA]
+    assert await readings(desk, "juki", 1, -10, -6, -5, 0) == ["", "", KANA, KANA]
+    [told] = await desk.register("juki", row(1, individual_number=ONE))
+    assert told["outcome"] == "unchanged"
+    assert [(one["kind"], one["effective_on"]) for one in await desk.history("juki", 1)] == [("correction", day(-5))]
+
+
 async def test_a_row_that_is_held_brings_nothing(desk):
     assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
     assert await loaded(desk, "kokuho", day(-5), row(77, name="架空　三郎")) == [["held", "four_items_differ"]]
@@ -110,3 +122,34 @@ async def test_a_reading_that_a_row_brings_is_pushed_to_who_holds_the_person(wor
         assert [one["kind"] for one in push["changes"]] == ["correction"]
         await ward.quiet()
         assert len(ward.receiver.got) == 1
+
+
+async def test_a_row_that_staff_link_brings_the_reading_of_a_name_that_is_theirs(desk):
+    assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
+    number = await desk.person_of("juki", 1)
+    rows = [row(77, address="架空県新市新町９番"), row(78, name="架空　菊", kana="カクウ　キク")]
+    for one, kana in zip(reversed(rows), ("", KANA), strict=True):
+        assert await loaded(desk, "kokuho", day(-5), one, name=f"{one['addressee_number']}.csv") == [
+            ["held", "four_items_differ"]
+        ]
+        [hold] = await desk.holds()
+        await desk.decided("holds/decide", hold_id=hold["hold_id"], action="link", integrated_number=number)
+        assert (await desk.searched(number))["kana"] == kana
+
+
+async def test_a_reading_that_was_told_before_it_counted_is_found_after_the_upgrade(reviewed_alone):
+    """The history has it, the person has it not, as a server of before left them."""
+    linkage = reviewed_alone.linkage
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        assert await loaded(desk, "juki", day(-10), row(1, kana="")) == [ISSUED]
+        await desk.change("kokuho", 77, "move_in", effective_on=day(-20), individual_number=ONE, **said())
+    await linkage.rows(
+        "update person p set four_items_sealed = b.four_items_sealed, revision = nextval('person_revision')"
+        " from person_base b where b.integrated_number = p.integrated_number"
+    )
+    await linkage.rows("insert into person_to_refold select integrated_number from person")
+    async with linkage.served() as caller:
+        desk = Desk(world=reviewed_alone, caller=caller)
+        await until(lambda: linkage.rows("select from person_to_refold"), lambda rows: not rows)
+        assert await found_by_kana(desk) == [KANA]

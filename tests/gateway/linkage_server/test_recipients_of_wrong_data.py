@@ -57,7 +57,7 @@ async def provider(world):
             committing.cancel()
 
 
-def entry(agency, nth, *, number=WRONG, at=APRIL, kind=EntryKind.PROVISION_MADE, inquirer="suginami"):
+def entry(agency, nth, *, number=WRONG, at=APRIL, kind=EntryKind.PROVISION_MADE, inquirer="suginami", provider=AGENCY):
     return record(
         agency,
         at,
@@ -65,7 +65,7 @@ def entry(agency, nth, *, number=WRONG, at=APRIL, kind=EntryKind.PROVISION_MADE,
         inquiry_number=f"Q{nth:026d}",
         permit_id=f"K{nth:026d}",
         inquirer=inquirer,
-        provider=AGENCY,
+        provider=provider,
         basis="beppyo2-2022",
         item="27",
         information="見本",
@@ -105,6 +105,34 @@ async def test_every_agency_that_was_given_data_is_told_and_nobody_else(reviewed
     assert (answer["next"], answer["unreadable"]) == (None, 0)
     assert answer["recipients"][0]["items"] == ["ア"]
     assert set(answer["recipients"][0]["log"]) == {"year", "index"}
+
+
+async def test_results_that_we_were_given_about_the_wrong_person_are_ours_to_correct(reviewed_ward):
+    """Beside what left, and under the number of then where another lives on; what was asked about somebody else is not among them."""
+    ours = {"kind": EntryKind.INQUIRY_ANSWERED, "inquirer": AGENCY, "provider": "naikaku"}
+    async with reviewed_ward.served() as caller:
+        desk = Desk(world=reviewed_ward, caller=caller)
+        wrong, other = [await desk.number("juki", row(nth, individual_number=individual(nth))) for nth in (1, 2)]
+        async with provider(reviewed_ward) as agency:
+            await put(
+                agency,
+                entry(agency, 1, number=wrong, **ours),
+                entry(agency, 2, number=wrong),
+                entry(agency, 3, number=other, **ours | {"provider": "tokyo"}),
+                entry(agency, 4, number=wrong, **ours | {"kind": EntryKind.INQUIRY_NOT_PROVIDED}),
+                entry(agency, 5, number=wrong, at=APRIL - timedelta(days=2), **ours),
+            )
+        async with reviewed_ward.standing():
+            alone = await desk.say("persons/recipients", integrated_number=wrong, since=timestamp(APRIL))
+            await desk.decided("links/merge", integrated_number=wrong, other_integrated_number=other)
+            both = await desk.say("persons/recipients", integrated_number=other, since=timestamp(APRIL))
+
+    def received(answer):
+        return [(one["provider"], one["integrated_number"], one["items"]) for one in answer.body["received"]]
+
+    assert (received(alone), alone.body["agencies"]) == ([("naikaku", wrong, ["ア"])], ["suginami"])
+    assert sorted(received(both)) == [("naikaku", wrong, ["ア"]), ("tokyo", other, ["ア"])]
+    assert [one["inquirer"] for one in both.body["recipients"]] == ["suginami"]
 
 
 async def test_a_long_log_is_read_on_from_where_an_answer_ended(reviewed_ward, monkeypatch):

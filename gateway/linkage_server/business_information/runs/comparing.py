@@ -40,6 +40,8 @@ SEND_EXPORT: Final = declare("linkage", "send.replica_export")
 COLUMNS: Final = ("record_id", "difference", "fields", "repaired")
 COMPARED = Metric("sekisho_replica_comparison", "Records compared with their copies, by what was found", ["found"])
 _COPIES_AT_ONCE: Final = 500
+_LAST: Final = "~"
+"""Above every record id."""
 
 
 async def _export(agency: Agency, item: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +88,18 @@ async def read_contents(agency: Agency, key: bytes, record_ids: Sequence[str]) -
         page = await _export(agency, {"digest_key": key, "record_ids": ids})
         found |= {one["record_id"]: one for one in page["records"]}
     return found
+
+
+async def systems(agency: Agency) -> list[str]:
+    """Business systems with a client, an original or a copy. Raises ChannelError, StorageUnavailableError."""
+    async with agency.database.inside(agency.tenant) as connection:
+        found = {row["business_system_id"] for row in await connection.fetch(SQL["systems"])}
+    key, after = secrets.token_bytes(32), ""
+    while copies := await read_copies(agency, key, after, _LAST, 1):
+        system = next(iter(copies)).partition("/")[0]
+        found.add(system)
+        after = f"{system}0"  # beyond all records of this system: `/` is followed by `0`
+    return sorted(found)
 
 
 def _expected(original: Original, number: int) -> dict[str, Any]:

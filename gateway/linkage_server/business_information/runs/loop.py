@@ -9,13 +9,17 @@ from typing import Final
 import structlog
 
 from gateway.linkage_server.business_information.outbox import Outbox
-from gateway.linkage_server.business_information.runs import comparing, store, transferring
+from gateway.linkage_server.business_information.runs import comparing, store, transferring, withdrawing
 from gateway.linkage_server.business_information.runs.store import Kind
 from storage.database import StorageUnavailableError
 from transport.channel import ChannelError
 
 _LOG = structlog.get_logger()
-_PARTS: Final = {Kind.TRANSFER: transferring.do_part, Kind.COMPARISON: comparing.do_part}
+_PARTS: Final = {
+    Kind.TRANSFER: transferring.do_part,
+    Kind.COMPARISON: comparing.do_part,
+    Kind.WITHDRAWAL: withdrawing.do_part,
+}
 _AWAY_S: Final = 1.0
 
 

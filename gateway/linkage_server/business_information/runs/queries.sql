@@ -69,3 +69,22 @@ returning o.record_id
 select exists (
     select from first_transfer
     where business_system_id = $1 and ($2 = '' or information = $2) and ($3 = '' or data_set = $3) and ($4 = '' or layout_version = $4))
+
+-- name: open_withdrawal
+insert into business_run (run_id, request_key, kind, business_system_id, wanted, after, started_at)
+select r.run_id, r.request_key, r.kind, r.business_system_id, r.wanted::jsonb, r.after, r.started_at
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
+    as r (run_id, request_key, kind, business_system_id, wanted, after, started_at)
+on conflict do nothing returning run_id
+
+-- name: page_to_withdraw
+select * from original where record_id > $1 and record_id < $2 and not deleted order by record_id limit $3 for update
+
+-- name: left_behind
+-- Of these systems: records that live, and copies that are known of.
+select business_system_id, count(*) filter (where not deleted) as records, count(replica_number) as copies, max(changed_at) as last_changed_at
+from original where business_system_id = any($1::text[]) group by business_system_id
+
+-- name: systems
+-- Business systems with a client or an original here.
+select business_system_id from oauth_client where state <> 'removed' union select business_system_id from original order by 1

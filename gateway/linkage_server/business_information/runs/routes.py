@@ -1,4 +1,6 @@
-"""Full transfers, comparisons and their reports, and the copies for whoever owns the originals (LS-2.4, IS-6, SC-17)."""
+"""Full transfers, comparisons and their reports, and the copies for whoever owns the originals (LS-2.4, IS-6, SC-17); of systems that are no more
+for whoever administers clients, who may withdraw what they have left (`left_behind`).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,13 @@ from aiohttp import web
 from msgspec import Meta
 
 from codebook.identifiers import new_sortable_id
+from gateway.api.administration import RESOURCE
 from gateway.api.authorization import CALLER, idempotency_key, require
 from gateway.linkage_server import intake
 from gateway.linkage_server.access.look_ups import Look, record_look_up
 from gateway.linkage_server.access.sight import Stated, enter
 from gateway.linkage_server.business_information.records import Bound, Name, full_id
-from gateway.linkage_server.business_information.runs import comparing, store, transferring
+from gateway.linkage_server.business_information.runs import comparing, left_behind, store, transferring, withdrawing
 from gateway.linkage_server.business_information.runs.loop import BusinessRuns
 from gateway.linkage_server.business_information.runs.store import Kind, Run, Wanted
 from gateway.linkage_server.business_information.store import SQL
@@ -30,10 +33,19 @@ from transport.channel import ChannelError
 from transport.problem import ProblemError
 
 BUSINESS_RUNS: web.AppKey[Mapping[str, BusinessRuns]] = web.AppKey("business_runs", Mapping[str, Any])
-_COLUMNS: Final = {Kind.TRANSFER: transferring.COLUMNS, Kind.COMPARISON: comparing.COLUMNS}
-_OPERATION: Final = {Kind.TRANSFER: "transfer", Kind.COMPARISON: "compare"}
+_COLUMNS: Final = {
+    Kind.TRANSFER: transferring.COLUMNS,
+    Kind.COMPARISON: comparing.COLUMNS,
+    Kind.WITHDRAWAL: withdrawing.COLUMNS,
+}
+_RIGHT: Final = {
+    Kind.TRANSFER: ("business-information", "transfer"),
+    Kind.COMPARISON: ("business-information", "compare"),
+    Kind.WITHDRAWAL: RESOURCE,
+}
+_PREFIX: Final = {Kind.TRANSFER: "T", Kind.COMPARISON: "V"}
 _SHOWN: Final = 50
-_RUN_ID: Final = re.compile(r"[TV][0-9A-HJKMNP-TV-Z]{26}")
+_RUN_ID: Final = re.compile(r"[TVW][0-9A-HJKMNP-TV-Z]{26}")
 _Part = Annotated[int, Meta(ge=1, le=1_000)]
 _Wait = Annotated[int, Meta(ge=0, le=600_000)]
 
@@ -86,17 +98,37 @@ async def post_transfers(request: web.Request) -> web.Response:
         changed_to=body.changed_to,
         per_part=body.per_part,
     )
-    return await _begun(request, Kind.TRANSFER, wanted, body.wait_ms)
+    return await _begun(request, Kind.TRANSFER, caller.system, wanted, body.wait_ms)
 
 
 async def post_comparisons(request: web.Request) -> web.Response:
     """A repair sends records again and deletes copies, so it needs the right to transfer as well."""
-    await require(request, "business-information", "compare")
+    caller = await require(request, "business-information", "compare")
     body = await _body(request, _COMPARISON, _Comparison())
     if body.repair:
         await require(request, "business-information", "transfer")
     wanted = Wanted(per_part=body.per_part, repair=body.repair)
-    return await _begun(request, Kind.COMPARISON, wanted, body.wait_ms)
+    return await _begun(request, Kind.COMPARISON, caller.system, wanted, body.wait_ms)
+
+
+async def get_systems_left(request: web.Request) -> web.Response:
+    """Business systems without a client that have left records or copies."""
+    caller = await require(request, *RESOURCE)
+    return web.json_response(
+        {"items": await left_behind.listed(request.app[BUSINESS_RUNS][caller.agency].outbox.agency)}
+    )
+
+
+async def post_compare_left(request: web.Request) -> web.Response:
+    body = await left_behind.wanted(request, request.app[BUSINESS_RUNS], left_behind.COMPARE)
+    wanted = Wanted(per_part=body.per_part, repair=body.repair)
+    return await _begun(request, Kind.COMPARISON, body.system, wanted, body.wait_ms)
+
+
+async def post_withdraw_left(request: web.Request) -> web.Response:
+    begun = await left_behind.withdraw(request, request.app[BUSINESS_RUNS])
+    wait_ms = left_behind.WITHDRAW.decode(await request.read()).wait_ms
+    return await _followed(request.app[BUSINESS_RUNS][request[CALLER].agency], begun, wait_ms)
 
 
 async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty: Any) -> Any:
@@ -104,25 +136,28 @@ async def _body(request: web.Request, decoder: msgspec.json.Decoder[Any], empty:
     return wire.read_body(body, decoder) if body else empty
 
 
-async def _begun(request: web.Request, kind: Kind, wanted: Wanted, wait_ms: int) -> web.Response:
+async def _begun(request: web.Request, kind: Kind, system: str, wanted: Wanted, wait_ms: int) -> web.Response:
     caller = request[CALLER]
     runs = request.app[BUSINESS_RUNS][caller.agency]
     agency = runs.outbox.agency
     key = intake.request_key(agency, caller.client_id, f"business-information/{kind}", idempotency_key(request))
-    run_id = new_sortable_id(
-        "T" if kind is Kind.TRANSFER else "V", milliseconds(agency.clock()), secrets.token_bytes(10)
-    )
-    found = await store.begin(agency, run_id, key, kind, caller.system, wanted)
-    if found.wanted != wanted:
+    run_id = new_sortable_id(_PREFIX[kind], milliseconds(agency.clock()), secrets.token_bytes(10))
+    found = await store.begin(agency, run_id, key, kind, system, wanted)
+    if (found.system, found.wanted) != (system, wanted):
         raise ProblemError(
             409,
             "idempotency_key_reused",
             "This Idempotency-Key came with another body before; a retry repeats key and body.",
         )
+    return await _followed(runs, found, wait_ms)
+
+
+async def _followed(runs: BusinessRuns, found: Run, wait_ms: int) -> web.Response:
+    """A run that has begun, waited for so long."""
     runs.wake()
     if wait_ms:
         await runs.wait(found.id, wait_ms / 1000)
-        found = await store.find(agency, found.id) or found
+        found = await store.find(runs.outbox.agency, found.id) or found
     return web.json_response(await _shown(runs, found), status=200 if found.done else 202)
 
 
@@ -146,14 +181,15 @@ async def _shown(runs: BusinessRuns, run: Run) -> dict[str, Any]:
 
 
 async def _own_run(request: web.Request) -> tuple[BusinessRuns, Run]:
-    """The run that the query names, if it is the caller's. Raises ProblemError."""
+    """The run that the query names, if it is the caller's, or of a system that is no more. Raises ProblemError."""
     caller = request[CALLER]
     runs = request.app[BUSINESS_RUNS][caller.agency]
     run_id = request.query.get("run_id", "")
     found = await store.find(runs.outbox.agency, run_id) if _RUN_ID.fullmatch(run_id) else None
-    if found is None or found.system != caller.system:
+    own = found is not None and found.system == caller.system
+    if found is None or not (own or await left_behind.is_left(runs.outbox.agency, found.system)):
         raise ProblemError(404, "run_unknown", "There is no run of this id; see GET /v1/business-information/runs.")
-    await require(request, "business-information", _OPERATION[found.kind])
+    await require(request, *(_RIGHT[found.kind] if own else RESOURCE))
     return runs, found
 
 

@@ -1,4 +1,4 @@
-"""Runs over all originals of a business system: full transfers and comparisons, each part committed with its results and the place where the next begins."""
+"""Runs over all originals of a business system: full transfers, comparisons and withdrawals, each part committed with its results and the place where the next begins."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _ROWS = msgspec.json.Decoder(list[list[Any]])
 class Kind(StrEnum):
     TRANSFER = "transfer"
     COMPARISON = "comparison"
+    WITHDRAWAL = "withdrawal"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,8 +110,13 @@ async def begin(agency: Agency, run_id: str, request_key: str, kind: Kind, syste
         encoded = msgspec.json.encode(wanted).decode()
         now = agency.clock()
         await connection.execute(SQL["open_run"], run_id, request_key, kind.value, system, encoded, f"{system}/", now)
-        row = await connection.fetchrow(SQL["run_by_request"], request_key)
-    return _run(row)
+    return await of_request(agency, request_key)
+
+
+async def of_request(agency: Agency, request_key: str) -> Run:
+    """The run that a request began."""
+    async with agency.database.inside(agency.tenant) as connection:
+        return _run(await connection.fetchrow(SQL["run_by_request"], request_key))
 
 
 async def find(agency: Agency, run_id: str) -> Run | None:
