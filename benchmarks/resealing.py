@@ -44,8 +44,8 @@ AT_ONCE: Final = 5_000
 BEFORE_S: Final = 30
 STEP_S: Final = 5
 COLUMNS: Final = (
-    "record_id", "revision", "integrated_number", "information", "data_set", "version", "public_from", "public_to", "auto_response",
-    "content_index", "sealed",
+    "record_id", "revision", "integrated_number", "information", "data_set", "version", "public_from", "public_to", "content_index",
+    "sealed",
 )  # fmt: skip
 """Columns of a copy that this benchmark fills."""
 
@@ -66,7 +66,7 @@ def people(ring: Keyring, rows: int) -> Iterator[tuple[tuple[str, bytes], list[t
             said = msgspec.structs.asdict(record)
             made = {
                 "content_index": registration.content_index(ring, record),
-                "sealed": registration.seal_items(AGENCY, record, box),
+                "sealed": registration.seal_said(AGENCY, record, box),
             }
             copies.append(tuple({**said, **made}[name] for name in COLUMNS))
         # reveal: wrapped under the agency's ring

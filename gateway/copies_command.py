@@ -95,7 +95,7 @@ def _told(copies: list[dict[str, Any]], standing: Mapping[str, Any]) -> int:
         return end("この人のこの情報の副本はありません / no copy of this kind is held of this person", OK)
     for one in copies:
         public = "公開中 (public)" if one["public"] else "公開していない (not public today)"
-        held = "、職員の確認まで保留 (held for staff)" if one["auto_response"] == "barred" else ""
+        held = "、職員の確認まで保留 (held for staff)" if one.get("auto_response") == "barred" else ""
         lines = [f"{heading}: {one[name]}" for name, heading in _COLUMNS.items() if one[name] is not None]
         lines += [f"状態 (state): {public}{held}"]
         lines += ["副本を開けません (the copy does not open)"] if one.get("unreadable") else _items(one["items"])

@@ -29,6 +29,7 @@ from gateway.intermediate_server.operations import jobs
 from gateway.intermediate_server.operations.watching import watch
 from gateway.intermediate_server.provision import grounds
 from gateway.intermediate_server.records.exchange_entries import note_about
+from gateway.intermediate_server.replica import flags
 from gateway.intermediate_server.resealing.job import resealing_of
 from gateway.intermediate_server.routes import Server, refusals_of
 from gateway.intermediate_server.staff import founding
@@ -319,6 +320,7 @@ async def _open_agency(
     bars = StandingBars()
     await seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
     await grounds.seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
+    await flags.seal_those_beside(database, hosted.tenant, keys.ring, hosted.id)
     await bars.read_again(database, hosted.tenant, keys.ring, hosted.id)
     return HostedAgency(
         id=hosted.id,

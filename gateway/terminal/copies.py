@@ -136,7 +136,7 @@ def _copy(request: web.Request, information: str, one: Mapping[str, Any], barred
     items = one.get("items") or {}
     made_in = record_form.data_set_of(request.app[TERMINAL].layouts, information, one["version"], one["data_set"])
     touched = items if _ALL in barred_items else barred_items.intersection(items)
-    chips = ["職員の確認まで保留"] if one["auto_response"] == AutoResponse.BARRED.value else []
+    chips = ["職員の確認まで保留"] if one.get("auto_response") == AutoResponse.BARRED.value else []
     chips += [f"項目の制限: {'すべて' if _ALL in barred_items else '、'.join(sorted(touched))}"] if touched else []
     delegator = _COPIES.fill("delegator", name=name_of(request, one["delegator"])) if one["delegator"] else Html("")
     shown = (

@@ -15,6 +15,7 @@ from gateway.demonstration.callers import Staff, UnexpectedAnswerError
 from gateway.demonstration.run import DEMO_DAY
 from gateway.demonstration.stage import WARD
 from gateway.setting_up.authority import open_authority
+from keys.box import NONCE_SIZE
 from keys.signing import Signer, generate_seed
 from storage.reference_data import read_permission_list
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, same_values, started, until
@@ -82,17 +83,16 @@ async def test_a_row_whose_one_time_key_does_not_open_is_aborted_and_the_server_
 
 async def test_a_flag_that_was_changed_in_the_database_breaks_the_seal(system):
     person = system.insured[1]
+    ids = [record.record_id for record in system.insurance(person, barred=True)]
+    turned = (
+        f"update {WARD_TENANT}.replica set sealed = set_byte(sealed, {NONCE_SIZE}, get_byte(sealed, {NONCE_SIZE}) # 1)"
+        " where exists (select 1 from unnest($1::text[]) i where record_id like '%' || i)"
+    )
     async with system.administrator() as admin:
-        await admin.execute(
-            f"update {WARD_TENANT}.replica set auto_response = 'allowed' where auto_response = 'barred'"
-        )
+        assert await admin.execute(turned, ids) != "UPDATE 0"
     answer = await system.ask("suginami-gyomu", system.to_the_ward(person))
     async with system.administrator() as admin:
-        ids = [record.record_id for record in system.insurance(person, barred=True)]
-        await admin.execute(
-            f"update {WARD_TENANT}.replica set auto_response = 'barred' where exists (select 1 from unnest($1::text[]) i where record_id like '%' || i)",
-            ids,
-        )
+        await admin.execute(turned, ids)
     assert (answer["state"], answer["reason"], answer["values"]) == ("refused", "replica_unreadable", None)
     assert (await system.ask("suginami-gyomu", system.to_the_ward(person)))["state"] == "held"
     await no_findings(system)

@@ -218,7 +218,7 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
     if disposition == NOT_PROVIDED and barred.person is AutoResponse.ALLOWED:
         return conclude(agency, permit, exchange, public_key, now, disposition, why, [], number, marked=marked)
     # 7
-    flags = [AutoResponse(row["auto_response"]) for row in chosen.rows]
+    flags = list(chosen.flags)
     if any(barred.bars_one_of(record["items"]) for record in chosen.records):
         flags.append(AutoResponse.BARRED)
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
@@ -255,10 +255,10 @@ def copies_for(permit: Permit, copies: Sequence[Record]) -> list[Record]:
 class Chosen:
     """Of one person's public copies: those that meet the period asked about and have some of the items asked, and of each exactly those.
 
-    `held`: whether any copy, of whatever period, has some of the items asked.
+    `flags`: 自動応答不可フラグ of each; `held`: whether any copy, of whatever period, has some of the items asked.
     """
 
-    rows: Sequence[Record]
+    flags: Sequence[AutoResponse]
     records: list[dict[str, Any]]
     held: bool
 
@@ -273,13 +273,15 @@ def leaving_of(agency: HostedAgency, rows: Sequence[Record], permit: Permit) -> 
     """What of a person's copies answers a permit. Raises SealBroken, KeyUnusable."""
     wanted = None if permit.period is None else periods.parse(permit.period)
     opened = [(row, open_record(agency, row)) for row in rows]
-    meeting = [(row, items) for row, items in opened if wanted is None or _validity(agency, row, items).meets(wanted)]
-    made = [(row, _record(row, items, permit.items)) for row, items in meeting]
-    leaving = [(row, record) for row, record in made if record["items"]]
+    meeting = [
+        (row, copy) for row, copy in opened if wanted is None or _validity(agency, row, copy.items).meets(wanted)
+    ]
+    made = [(copy.auto_response, _record(row, copy.items, permit.items)) for row, copy in meeting]
+    leaving = [(flag, record) for flag, record in made if record["items"]]
     return Chosen(
-        rows=[row for row, _ in leaving],
+        flags=[flag for flag, _ in leaving],
         records=[record for _, record in leaving],
-        held=any(_record(row, items, permit.items)["items"] for row, items in opened),
+        held=any(_record(row, copy.items, permit.items)["items"] for row, copy in opened),
     )
 
 

@@ -72,15 +72,16 @@ def _shown(agency: HostedAgency, row: Record, item: ExportItem) -> dict[str, Any
     said: dict[str, str | date | None] = {
         name: row[name]
         for name in (
-            "integrated_number", "information", "data_set", "version", "public_from", "public_to", "auto_response",
-            "delegator",
+            "integrated_number", "information", "data_set", "version", "public_from", "public_to", "delegator",
         )
     }  # fmt: skip
     shown = {"record_id": row["record_id"], "revision": row["revision"], **said}
     try:
-        items = open_record(agency, row)
+        opened = open_record(agency, row)
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone
         REPLICAS.labels("unreadable").inc()
         return shown | {"unreadable": True}
-    shown["digest"] = replica_digest(item.digest_key, items=items, **said)  # type: ignore[arg-type]  # columns by name, as they are typed there
-    return shown | {"items": items} if item.record_ids else shown
+    flag = opened.auto_response.value
+    digest = replica_digest(item.digest_key, auto_response=flag, items=opened.items, **said)  # type: ignore[arg-type]  # columns by name, as they are typed there
+    shown |= {"auto_response": flag, "digest": digest}
+    return shown | {"items": opened.items} if item.record_ids else shown

@@ -13,16 +13,15 @@ select r.integrated_number, r.wrapped from unnest($1::text[], $2::bytea[]) as r 
 returning integrated_number
 
 -- name: register_replica
-insert into replica as held (record_id, revision, integrated_number, information, data_set, version, public_from, public_to, auto_response, content_index, sealed,
+insert into replica as held (record_id, revision, integrated_number, information, data_set, version, public_from, public_to, content_index, sealed,
     delegator)
-select r.* from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::date[], $9::text[], $10::bytea[], $11::bytea[],
-    $12::text[])
-    as r (record_id, revision, integrated_number, information, data_set, version, public_from, public_to, auto_response, content_index, sealed, delegator)
+select r.* from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::date[], $9::bytea[], $10::bytea[], $11::text[])
+    as r (record_id, revision, integrated_number, information, data_set, version, public_from, public_to, content_index, sealed, delegator)
 where not exists (select 1 from replica_withdrawn w where w.record_id = r.record_id and w.revision >= r.revision)
 on conflict (record_id) do update set
     revision = excluded.revision, integrated_number = excluded.integrated_number, information = excluded.information, data_set = excluded.data_set,
-    version = excluded.version, public_from = excluded.public_from, public_to = excluded.public_to, auto_response = excluded.auto_response,
-    content_index = excluded.content_index, sealed = excluded.sealed, delegator = excluded.delegator
+    version = excluded.version, public_from = excluded.public_from, public_to = excluded.public_to, content_index = excluded.content_index,
+    sealed = excluded.sealed, delegator = excluded.delegator, flag_beside = null
 where held.revision < excluded.revision
 returning record_id
 
@@ -40,14 +39,14 @@ on conflict (record_id) do update set
 returning record_id
 
 -- name: replicas_of
-select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.delegator, r.sealed, k.wrapped
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
 from replica r join person_key k using (integrated_number)
 where r.integrated_number = any($1::text[]) and r.information = any($2::text[]) and r.public_from <= $3 and (r.public_to is null or r.public_to >= $3)
 order by r.record_id
 
 -- name: replicas_held
 -- All copies of one person's information of one kind, whether they may be answered from today or not.
-select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.delegator, r.sealed, k.wrapped
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
 from replica r join person_key k using (integrated_number)
 where r.integrated_number = $1 and r.information = $2 and r.record_id > $3 order by r.record_id limit $4
 
@@ -55,13 +54,13 @@ where r.integrated_number = $1 and r.information = $2 and r.record_id > $3 order
 select integrated_number, code_index from person_code where code_index = any($1::bytea[])
 
 -- name: exported
-select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.delegator, r.sealed, k.wrapped
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
 from replica r join person_key k using (integrated_number)
 where r.record_id > $1 and ($2 = '' or r.record_id < $2)
 order by r.record_id limit $3
 
 -- name: exported_by_id
-select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.auto_response, r.delegator, r.sealed, k.wrapped
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
 from replica r join person_key k using (integrated_number)
 where r.record_id = any($1::text[]) order by r.record_id
 
@@ -99,3 +98,12 @@ insert into erasure (key_purpose, kind, rule, state, begun_at, erased)
 select r.key_purpose, 'replicas', 'IS-6', 'begun', r.begun_at, r.erased from unnest($1::text[], $2::bigint[], $3::timestamptz[]) as r (key_purpose, erased, begun_at)
 on conflict (key_purpose) do update set erased = erasure.erased + excluded.erased where erasure.state = 'begun'
 returning key_purpose
+
+-- name: flags_beside
+-- Copies whose flag is not yet sealed with them (0091_which_copies_are_barred_is_sealed.sql), under whose key; $1: the last one of the page before.
+select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
+from replica r join person_key k using (integrated_number)
+where r.flag_beside and r.record_id > $1 order by r.record_id limit $2 for update of r
+
+-- name: seal_flags
+update replica p set flag_beside = null, sealed = r.sealed from unnest($1::text[], $2::bytea[]) as r (record_id, sealed) where p.record_id = r.record_id

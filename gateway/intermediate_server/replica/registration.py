@@ -48,6 +48,8 @@ PURPOSE = "replicas"
 _EXPIRED_AT_ONCE = 1_000
 RECORD_ID: Final = re.compile(r"[!-~]{1,64}")
 _FLAGS = frozenset(flag.value for flag in AutoResponse)
+_FLAG_BYTES: Final = {AutoResponse.ALLOWED: b"0", AutoResponse.BARRED: b"1"}
+_FLAG_OF: Final = {byte: flag for flag, byte in _FLAG_BYTES.items()}
 
 
 class ReplicaItem(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,20 +110,18 @@ def _problem_of_content(agency: HostedAgency, record: ReplicaItem, today: date) 
 
 
 def record_aad(agency_id: str, record: ReplicaItem | Record) -> bytes:
-    """Everything that stands in clear beside the sealed items: whoever changes a flag or a date in the database breaks the seal."""
+    """Everything that stands in clear beside what is sealed: whoever changes a date or takes another row's seal in the database breaks the seal."""
     if isinstance(record, ReplicaItem):
-        number, revision = record.integrated_number, record.revision
+        number, revision, whose = record.integrated_number, record.revision, record.whose
         named = (record.record_id, number, record.information, record.data_set, record.version)
-        first, last, flag, whose = record.public_from, record.public_to, record.auto_response, record.whose
+        first, last = record.public_from, record.public_to
     else:
-        number, revision = record["integrated_number"], record["revision"]
+        number, revision, whose = record["integrated_number"], record["revision"], record["delegator"]
         named = (record["record_id"], number, record["information"], record["data_set"], record["version"])
-        first, last, flag = record["public_from"], record["public_to"], record["auto_response"]
-        whose = record["delegator"]
-    parts = (labels.REPLICA, agency_id, *named, first.isoformat(), last.isoformat() if last else "", flag)
-    if whose is not None:
-        return bind(*parts, revision, whose)
-    return bind(*parts, revision) if revision else bind(*parts)  # revision 0: before there were any
+        first, last = record["public_from"], record["public_to"]
+    return bind(
+        labels.REPLICA_SAID, agency_id, *named, first.isoformat(), last.isoformat() if last else None, revision, whose
+    )
 
 
 def person_key_aad(agency_id: str, integrated_number: str) -> bytes:
@@ -232,21 +232,27 @@ def content_index(ring: Keyring, record: ReplicaItem, *, version: int | None = N
 def _person_key(agency: HostedAgency, number: str, wrapped: bytes | None, writes: list[Write]) -> Box:
     """The key of one person; a new one is written along with its first replica."""
     if wrapped is not None:
-        return open_person_key(agency, number, wrapped)
+        return open_person_key(agency.keys.ring, agency.id, number, wrapped)
     fresh = new_box_key()
     writes.append(Write(_KEEP_KEY, (number, wrap_person_key(agency, number, fresh))))
     return Box(fresh)
 
 
-def seal_items(agency_id: str, record: ReplicaItem, key: Box) -> bytes:
-    return key.seal(msgspec.json.encode(record.items, order="deterministic"), record_aad(agency_id, record))
+def seal_said(agency_id: str, record: ReplicaItem, key: Box) -> bytes:
+    items = msgspec.json.encode(record.items, order="deterministic")
+    return key.seal(said(AutoResponse(record.auto_response), items), record_aad(agency_id, record))
+
+
+def said(flag: AutoResponse, items: bytes) -> bytes:
+    """What is sealed of a copy: 自動応答不可フラグ in one byte, so that no length tells it (docs/adr/0112), and the items as JSON."""
+    return _FLAG_BYTES[flag] + items
 
 
 def _register_write(agency: HostedAgency, record: ReplicaItem, key: Box) -> Write:
-    sealed = seal_items(agency.id, record, key)
+    sealed = seal_said(agency.id, record, key)
     row = (
         record.record_id, record.revision, record.integrated_number, record.information, record.data_set, record.version,
-        record.public_from, record.public_to, record.auto_response, content_index(agency.keys.ring, record), sealed, record.whose,
+        record.public_from, record.public_to, content_index(agency.keys.ring, record), sealed, record.whose,
     )  # fmt: skip
     return Write(_REGISTER, row)
 
@@ -292,20 +298,28 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
     return len(over)
 
 
-def open_record(agency: HostedAgency, row: Record) -> dict[str, dict[str, str]]:
-    """Decrypt one row of `replicas_of` into its items."""
-    return open_items(agency, row, open_person_key(agency, row["integrated_number"], row["wrapped"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What was sealed of a copy."""
+
+    auto_response: AutoResponse
+    items: dict[str, dict[str, str]]
 
 
-def open_person_key(agency: HostedAgency, number: str, wrapped: bytes) -> Box:
+def open_record(agency: HostedAgency, row: Record) -> Opened:
+    """Decrypt one row of `replicas_of`. Raises SealBroken, KeyUnusable."""
+    key = open_person_key(agency.keys.ring, agency.id, row["integrated_number"], row["wrapped"])
+    return read_said(key.open(row["sealed"], record_aad(agency.id, row)))
+
+
+def read_said(plain: bytes) -> Opened:
+    """Of what `said` made."""
+    return Opened(auto_response=_FLAG_OF[plain[:1]], items=msgspec.json.decode(plain[1:]))
+
+
+def open_person_key(ring: Keyring, agency_id: str, number: str, wrapped: bytes) -> Box:
     """Raises SealBroken, KeyUnusable."""
-    return Box(Secret(agency.keys.ring.decrypt(PURPOSE, wrapped, person_key_aad(agency.id, number))))
-
-
-def open_items(agency: HostedAgency, row: Record, key: Box) -> dict[str, dict[str, str]]:
-    """Raises SealBroken."""
-    items: dict[str, dict[str, str]] = msgspec.json.decode(key.open(row["sealed"], record_aad(agency.id, row)))
-    return items
+    return Box(Secret(ring.decrypt(PURPOSE, wrapped, person_key_aad(agency_id, number))))
 
 
 def wrap_person_key(agency: HostedAgency, number: str, fresh: Secret) -> bytes:

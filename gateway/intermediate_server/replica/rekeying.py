@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 from asyncpg import Record
 
 from gateway.intermediate_server.agency import HostedAgency
@@ -28,8 +27,10 @@ COUNT: Final = _SQL["count_person_keys"]
 """How many people's keys lie under version $1, or under any other ($2)."""
 _COPIES_EACH: Final = 4
 """About so many copies a person has: a stretch of so many rows is that many fewer people."""
-_SAID: Final = tuple(name for name in ReplicaItem.__struct_fields__ if name not in {"operation", "items"})
-"""What stands in clear beside the items, in columns of the same names."""
+_BESIDE: Final = tuple(
+    name for name in ReplicaItem.__struct_fields__ if name not in {"operation", "auto_response", "items"}
+)
+"""What stands in clear beside what is sealed, in columns of the same names."""
 _COUNT_S: Final = 60.0
 
 
@@ -98,7 +99,8 @@ class PersonKeyRows:
         self, number: str, wrapped: bytes, copies: list[Record]
     ) -> tuple[Secret, list[tuple[str, bytes, bytes]]]:
         """A new key, and (record id, content index, sealed) of each copy under it: what was sealed is sealed as it was, not written anew."""
-        agency, before = self.agency, registration.open_person_key(self.agency, number, wrapped)
+        agency = self.agency
+        before = registration.open_person_key(agency.keys.ring, agency.id, number, wrapped)
         opened, indexes = [], []
         for copy in copies:
             bound = registration.record_aad(agency.id, copy)
@@ -111,6 +113,7 @@ class PersonKeyRows:
         return fresh, list(zip(names, indexes, sealed, strict=True))
 
 
-def _record_of(copy: Record, items: bytes) -> ReplicaItem:
-    said = {name: copy[name] for name in _SAID if copy.get(name) is not None}
-    return ReplicaItem(**said, operation="register", items=msgspec.json.decode(items))
+def _record_of(copy: Record, said: bytes) -> ReplicaItem:
+    opened = registration.read_said(said)
+    beside = {name: copy[name] for name in _BESIDE if copy.get(name) is not None}
+    return ReplicaItem(**beside, operation="register", auto_response=opened.auto_response.value, items=opened.items)

@@ -76,17 +76,16 @@ async def view(agency: HostedAgency, item: ViewItem, now: datetime) -> dict[str,
 
 
 def _shown(agency: HostedAgency, row: Record, today: date) -> dict[str, Any]:
-    """`public`: whether it may be answered from today; one that does not open says so in place of its items."""
+    """`public`: whether it may be answered from today; one that does not open says so in place of its flag and items."""
     first, last = row["public_from"], row["public_to"]
-    said = {
-        name: row[name] for name in ("record_id", "revision", "data_set", "version", "auto_response", "delegator")
-    } | {
+    said = {name: row[name] for name in ("record_id", "revision", "data_set", "version", "delegator")} | {
         "public_from": first.isoformat(),
         "public_to": last.isoformat() if last is not None else None,
         "public": first <= today and (last is None or today <= last),
     }
     try:
-        return said | {"items": open_record(agency, row)}
+        opened = open_record(agency, row)
+        return said | {"auto_response": opened.auto_response, "items": opened.items}
     except (SealBroken, KeyUnusable):  # somebody changed the row, or its key is gone
         REPLICAS.labels("unreadable").inc()
         return said | {"unreadable": True}

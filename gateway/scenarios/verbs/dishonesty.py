@@ -24,6 +24,7 @@ from gateway.scenarios.driver import RESIDENTS, entries, insisting
 from gateway.scenarios.play import Play, StepFailedError, Verb
 from gateway.scenarios.scenario import FLAG, Form, Names, Only, Told, Unfit, Words
 from gateway.scenarios.vocabulary import REASON, STATE, VALUES, contrary
+from keys.box import NONCE_SIZE
 
 _ADMINISTRATOR: Final = "admin-1"
 _SOON: Final = timedelta(minutes=1)
@@ -173,15 +174,17 @@ async def _asks_about_a_stranger(play: Play, words: Insider) -> dict[str, Any]:
 
 
 async def _lifts_a_flag_in_the_database(play: Play, words: Insider) -> dict[str, Any]:
-    """Who can write the database makes barred information answer by itself: its seal says otherwise (SC-4)."""
+    """Who can write the database turns over the one bit by which what was held of somebody would answer by itself: the seal does not open (SC-4)."""
     number, question = _number(play, words), play.seen[words.of or ""]["_"]["question"]
-    lifted = "update replica set auto_response = 'allowed' where auto_response = 'barred' returning record_id"
-    lowered = "update replica set auto_response = 'barred' where record_id = any($1::text[])"
+    turned = (
+        "update replica set sealed = set_byte(sealed, $2, get_byte(sealed, $2) # 1)"
+        " where integrated_number = (select integrated_number from provision where inquiry_number = $1)"
+    )
     async with play.driver.administrator() as connection:
         await connection.execute("select set_config('search_path', $1, false)", f"a_{WARD}_intermediate")
-        changed = [row["record_id"] for row in await connection.fetch(lifted)]
+        await connection.execute(turned, number, NONCE_SIZE)
         answer = await play.driver.ask("suginami-gyomu", question)
-        await connection.execute(lowered, changed)
+        await connection.execute(turned, number, NONCE_SIZE)
     log = entries(await play.driver.export(WARD), number=answer["inquiry_number"])
     play.numbers |= {number, answer["inquiry_number"]}
     return {"reason": answer["reason"], "recorded": any(one["reason"] == answer["reason"] for one in log)}

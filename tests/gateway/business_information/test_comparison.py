@@ -44,8 +44,8 @@ async def differences(caller, run):
 async def plant(both):
     """One difference of each kind; r6 stays as it is."""
     await both.replicas("delete from replica where record_id = 'kokuho/r1'")
-    await both.replicas(  # sealed as it was, so it does not open under another flag
-        "update replica set auto_response = 'barred' where record_id = 'kokuho/r2'"
+    await both.replicas(  # sealed as it was, so it does not open under another day
+        "update replica set public_from = '2000-01-01' where record_id = 'kokuho/r2'"
     )
     await both.linkage.rows(  # as if the answer to the last sending had been lost for good
         "update original set replica_revision = replica_revision - 1 where record_id = 'kokuho/r3'"
@@ -101,6 +101,28 @@ async def test_is_6_a_copy_with_another_content_is_named_by_its_items_and_not_by
         await compare(caller, "k2", repair=True)
         await until(lambda: states(both), settled)
         assert (await compare(caller, "k3"))["counts"] == {"equal": 2}
+
+
+async def test_sc_4_an_older_row_that_was_put_back_without_its_flag_is_found_and_replaced(both):
+    """It opens: it was sealed here. The original knows that it was sent anew since."""
+    row = "select * from replica where record_id = 'kokuho/r1'"
+    async with both.standing(), both.served() as caller:
+        await filled(both, 2)
+        [older] = await both.replicas(row)
+        await send(both, [record(1, operation="change", auto_response="barred")], "c.ndjson")
+        await until(lambda: states(both), settled)
+        [now] = await both.replicas(row)
+        assert now["revision"] > older["revision"]
+        await both.replicas(
+            "update replica set revision = $1, content_index = $2, sealed = $3 where record_id = 'kokuho/r1'",
+            *(older[name] for name in ("revision", "content_index", "sealed")),
+        )
+        found = await compare(caller, "k1", repair=True)
+        assert found["counts"] == {"equal": 1, "wrong_version": 1, "repaired": 1}
+        await until(lambda: states(both), settled)
+        assert (await compare(caller, "k2"))["counts"] == {"equal": 2}
+    [again] = await both.replicas(row)
+    assert again["revision"] > now["revision"]
 
 
 async def test_is_6_a_copy_of_somebody_who_may_have_none_is_surplus_and_goes(both):

@@ -21,6 +21,7 @@ from storage.key_store import KeyStore
 from storage.resealing.job import outdated
 from tests.gateway.business_information.test_jobs import jobs
 from tests.gateway.business_information.test_replicas import KEY, Peer, item
+from tests.gateway.provision.test_which_copies_are_barred import administrator, sealed_as_before
 from tests.support.linkage_world import PASSPHRASE
 from tests.support.running_system import until
 from transport.tls import client_context
@@ -117,6 +118,19 @@ async def test_is_8_copies_go_under_new_keys_while_lists_come_in_and_the_old_ver
     ]
     assert ['"event":"begun"' in one for one in said] == [True, False]
     assert all('"purpose":"replicas"' in one and '"version":2' in one for one in said)
+
+
+async def test_sc_20_copies_of_before_have_their_flags_sealed_with_them_when_their_agency_is_opened(both, client):
+    peer, hosted = Peer(both, client), both.intermediate.hosted["setagaya"]
+    async with both.standing():
+        sent = item(1), item(1, number=2, record_id="kokuho/r2")
+        assert await peer.send(*sent) == ["registered"] * 2
+    async with administrator(both.linkage.admin_dsn, hosted.tenant) as admin:
+        await sealed_as_before(admin, KeyStore.open(hosted.keys, PASSPHRASE).ring, hosted.id, {"kokuho/r2"})
+    async with both.standing():
+        [page] = await peer.ask("replica-export", [{"digest_key": KEY}])
+    assert [one["auto_response"] for one in page["records"]] == ["allowed", "barred"]
+    assert await both.replicas("select from replica where flag_beside") == []
 
 
 async def test_a_person_whose_row_was_changed_is_left_as_it_is_and_told(both, client):

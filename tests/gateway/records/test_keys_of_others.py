@@ -36,7 +36,7 @@ def sealed_by(agency: HostedAgency, entry: Any) -> dict[str, Callable[[HostedAge
     of_result, of_key = (ring.encrypt(result, b"x", aad(agency, "Q1")) for aad in (result_aad, private_aad))
     return {
         "code": lambda at: binding.open_code(at, NUMBER, code),
-        "key of a person's copies": lambda at: registration.open_person_key(at, NUMBER, key),
+        "key of a person's copies": lambda at: registration.open_person_key(at.keys.ring, at.id, NUMBER, key),
         "right number of a correction": lambda at: at.keys.ring.decrypt(under, number, correcting._bound(at, ID)),
         "relation of staff": lambda at: factors.open_relation(at.keys.ring, at.id, "staff-1", relation),
         "result": lambda at: at.keys.ring.decrypt(result, of_result, result_aad(at, "Q1")),
