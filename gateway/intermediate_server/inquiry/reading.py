@@ -17,17 +17,20 @@ from gateway.intermediate_server.codes.states import ANOTHERS
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
+from gateway.intermediate_server.metrics import item_label
 from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_asked, read_outcome
 from gateway.intermediate_server.records.exchange_entries import note_exchange
-from keys.errors import KeyUnusable
+from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.committer import Commit, NewEntry, commit_step
+from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
 _ANOTHERS: Final = sorted(ANOTHERS)
 _READ = commit_step("intermediate", "inquiry.result_read")
+UNREADABLE: Final = "result_unreadable"
 _Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 
@@ -68,7 +71,8 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
     While use is suspended nothing that came back is read (利用停止, SC-27; docs/adr/0083); its time goes on.
 
-    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077). Raises StorageUnavailableError.
+    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077); so is that it could not be read because
+    somebody changed what is kept: `result_unreadable`, of that inquiry alone, and it stays as it is (SC-6). Raises StorageUnavailableError.
     """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
@@ -76,17 +80,21 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
     now = agency.clock()
     answers = [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
     entries = tuple(
-        _read_by(agency, one, found[one.inquiry_number], now)
+        _read_by(agency, one, found[one.inquiry_number], now, UNREADABLE if answer["values"] is None else None)
         for one, answer in zip(wanted, answers, strict=True)
-        if answer.get("values") is not None
+        if answer.get("values") is not None or answer.get("reason") == UNREADABLE
     )
     if entries:
         await agency.committer.apply(Commit(step=_READ, entries=entries))
     return answers
 
 
-def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime) -> NewEntry:
+def _read_by(
+    agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, unreadable: str | None = None
+) -> NewEntry:
     asked = read_asked(row["request"])
+    if unreadable is not None:
+        REFUSALS.labels("inquirer", unreadable, item_label(agency, row["basis"], row["item"])).inc()
     return note_exchange(
         agency,
         now,
@@ -95,6 +103,7 @@ def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetim
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",
+        reason=unreadable,
         what_for=wanted.purpose,
     )
 
@@ -112,6 +121,8 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: d
             opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
         except KeyUnusable:  # its time was over and its key is gone; a restore has brought the row back
             reason = "result_deleted"
+        except SealBroken:  # somebody changed the row
+            reason = UNREADABLE
         else:
             payload = read_payload(opened)
     elif state in (State.ANSWERED, State.NOT_PROVIDED):
