@@ -75,6 +75,9 @@ delete from job where finished_at < $1
 -- name: leave_out_of_replica
 delete from replica where record_id = any($1::text[])
 
+-- name: leave_out_of_merged_number
+delete from merged_number where integrated_number = any($1::text[])
+
 -- name: leave_out_of_person_code
 -- With what it had replaced by then: after a cancellation that names nobody either.
 with gone as (delete from person_code where acquisition_index = any($1::bytea[]) returning integrated_number)
