@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from asyncpg import Record
 from msgspec import Meta
 
@@ -28,6 +29,7 @@ from transport.refusal_metrics import REFUSALS
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
+_LOG = structlog.get_logger()
 _ANOTHERS: Final = sorted(ANOTHERS)
 _READ = commit_step("intermediate", "inquiry.result_read")
 UNREADABLE: Final = "result_unreadable"
@@ -92,14 +94,19 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 def _read_by(
     agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, unreadable: str | None = None
 ) -> NewEntry:
-    asked = read_asked(row["request"])
+    stead: dict[str, str | None] = {}
+    try:
+        asked = read_asked(row["request"])
+        stead = {"inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for}
+    except MessageBrokenError:  # somebody changed the row: what came back is read all the same
+        _LOG.error("inquiry:request_unreadable", agency=agency.id, inquiry_number=wanted.inquiry_number)
     if unreadable is not None:
         REFUSALS.labels("inquirer", unreadable, item_label(agency, row["basis"], row["item"])).inc()
     return note_exchange(
         agency,
         now,
         EntryKind.RESULT_READ,
-        {**row, "inquirer": agency.id, "inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for},
+        {**row, "inquirer": agency.id, **stead},
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",

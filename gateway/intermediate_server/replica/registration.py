@@ -213,10 +213,8 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
     if number not in held.keys:
         try:
             held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
-        except (
-            SealBroken,
-            KeyUnusable,
-        ) as failure:  # somebody changed the row: what else is sealed under this key is not given up for it
+        except (SealBroken, KeyUnusable) as failure:
+            # somebody changed the row: what else is sealed under this key is not given up for it
             _LOG.error("replica:person_key_unreadable", agency=agency.id, error=type(failure).__name__)
             return _refused("person_key_unreadable")
     held.writes.append(_register_write(agency, record, held.keys[number]))

@@ -38,10 +38,10 @@ async def world(tmp_path, cluster):
         yield found
 
 
-async def changed(world: ProviderWorld, table: str, column: str, key: str, of: str) -> None:
+async def changed(world: ProviderWorld, table: str, column: str, key: str, of: str, *, at: int = 30) -> None:
     """One bit of what is sealed, as somebody with the rights of the database's owner changes it."""
     await world.execute(
-        f"update {table} set {column} = set_byte({column}, 30, get_byte({column}, 30) # 1) where {key} = $1",
+        f"update {table} set {column} = set_byte({column}, {at}, get_byte({column}, {at}) # 1) where {key} = $1",
         of,
     )
 
@@ -92,6 +92,21 @@ async def test_a_stored_result_that_was_changed_is_unreadable_alone_on_record_an
     assert (await world.fetch("select * from inquiry where inquiry_number = $1", bad)) == [before]
     await changed(world, "inquiry", "result_sealed", "inquiry_number", bad)
     assert (await reading.results(world.agency, wanted[:1]))[0]["values"] == []
+
+
+async def test_a_stored_request_that_was_changed_hinders_neither_the_reading_of_its_result_nor_others_under_way(world):
+    read = await answered(world, await world.person())
+    under_way = []
+    for _ in range(2):
+        [found] = await registering.register(world.agency, KeyStock(), [asked(await world.person())], world.now)
+        assert isinstance(found, Inquiry)
+        under_way.append(found.number)
+    for one in (read, under_way[0]):
+        await changed(world, "inquiry", "request", "inquiry_number", one, at=0)
+    [told] = await reading.results(world.agency, [reading.ResultItem(inquiry_number=read, system="kokuho")])
+    assert told["values"] == []
+    found = {one.number: one.private for one in await reading.due(world.agency, world.now + timedelta(hours=1))}
+    assert [found[one] is None for one in under_way] == [True, False]
 
 
 async def test_a_stored_code_that_was_changed_asks_nothing_and_hinders_nobody_else(world):
