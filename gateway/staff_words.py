@@ -19,6 +19,8 @@ IN_JAPANESE: Final = {
     "code_cancelled": "照会された符号が、そのあと取り消されました。別の人についての照会かもしれません。理由を付けて拒んでください",
     "decided_already": "ほかの職員が先に決めています",
     "storage_unavailable": "記録を書けないため、何も行いませんでした。少し待ってやり直してください",
+    "stored_unreadable": "封をして保存したものが開けません。データベースの行が書き換えられたか、鍵がありません。運用者に知らせてください",
+    "correction_unreadable": "正しい番号が開けません。却下して、もう一度申請してください",
     "outcome_unknown": "行われたかどうか分かりません。一覧や記録で確かめ、行われていなければやり直してください",
     "certificate_not_registered": "この証明書は登録簿にありません",
     "not_for_this_caller": "この証明書ではこの操作はできません",

@@ -17,6 +17,9 @@ from evidence.trusted import TrustedKeys
 from gateway.exit_codes import BAD_INPUT, end
 from gateway.verify_command import CLEAN, FOUND, UNUSABLE, FileLines, sentence, short
 
+_SIGNED = "ログの鍵で署名された時刻です (signed by the log's key)"
+_NOT_SIGNED = "この時刻は署名で確かめられません。以前の形式か、書き換えられたファイルです (nothing vouches for it: a file of the format of before, or an altered one)"
+
 
 def run(path: Path, trusted: Mapping[str, TrustedKeys] | None, number: str | None, *, json: bool) -> int:
     """Check and print. `number`: whose records they are said to be. Returns 0 clean, 1 findings, 2 what cannot be read or has no register."""
@@ -43,6 +46,7 @@ def _document(checked: RecordsChecked) -> dict[str, Any]:
         "clean": checked.clean,
         "agency": checked.agency,
         "made_at": checked.made_at,
+        "made_at_signed": checked.made_at_signed,
         "records": checked.records,
         "views": checked.views,
         "of_this_person": checked.opened,
@@ -55,6 +59,7 @@ def _print(checked: RecordsChecked, number: str | None) -> None:
     console.print(
         f"{checked.agency} の記録 (records): ログにあると確かめた {checked.records} 件、うち本人に示す形 (views) {checked.views} 件"
     )
+    console.print(f"作成 (made at): {checked.made_at}　{_SIGNED if checked.made_at_signed else _NOT_SIGNED}")
     if number is not None:
         console.print(f"渡された番号の人の記録 (of this person): {checked.opened} 件")
     for finding in checked.findings:

@@ -13,7 +13,9 @@ STAFF_CARD: Final = b"sekisho/staff-card/v1"
 STAFF_FOUNDING: Final = b"sekisho/staff-founding/v1"
 CITIZEN_SIGN_IN: Final = b"sekisho/citizen-sign-in/v1"
 LIST: Final = b"sekisho/permission-list/v1"
-RECORD_VIEW: Final = b"sekisho/record-view/v1"
+RECORD_VIEW: Final = b"sekisho/record-view/v2"
+RECORD_VIEW_WITHOUT_TIME: Final = b"sekisho/record-view/v1"
+RECORDS_FILE: Final = b"sekisho/records-file/v1"
 ORDER: Final = b"sekisho/order/v1"
 
 # sealed to a one-time key

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
+from keys.errors import KeyUnusable, SealBroken
 from storage.database import ASK_AGAIN, NUL_IN_TEXT, CommitUnknownError
 from storage.keepers import KeyStoreError
 
@@ -55,12 +56,8 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
                 "storage_unavailable",
                 "The record could not be written; nothing was sent. Ask again with the same bytes.",
             )
-        case KeyStoreError():
-            return ProblemError(
-                503,
-                "keys_closed",
-                "The agency's keys are not open here: its people or its security module open them. Nothing was changed; ask again.",
-            )
+        case KeyStoreError() | SealBroken() | KeyUnusable():
+            return _of_keys(error)
         case web.RequestPayloadError():
             return ProblemError(400, "malformed_body", "The body does not unpack; send JSON, whole and uncompressed.")
         case web.HTTPRequestEntityTooLarge():
@@ -83,6 +80,21 @@ def problem_for(error: Exception) -> ProblemError:  # noqa: PLR0911 (one return 
             )
 
 
+def _of_keys(error: Exception) -> ProblemError:
+    if isinstance(error, KeyStoreError):
+        return ProblemError(
+            503,
+            "keys_closed",
+            "The agency's keys are not open here: its people or its security module open them. Nothing was changed; ask again.",
+        )
+    return ProblemError(
+        500,
+        "stored_unreadable",
+        "Something that is kept sealed does not open: its row was changed, or its key is gone. This call has changed nothing; the operator finds "
+        "the incident in the operational log.",
+    )
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every exception into a problem; unforeseen ones get an incident id and a log line with the type alone."""
@@ -97,7 +109,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         _LOG.error(
-            "internal_error",
+            problem.reason,
             incident=incident,
             error=type(error).__name__,
             file=where.tb_frame.f_code.co_filename.rsplit("/", 1)[-1] if where else None,

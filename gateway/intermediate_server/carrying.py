@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from evidence.entry import EntryKind
+from gateway.intermediate_server import merges
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.states import BAR_PREFIX, TO_BE_LIFTED, Bar, BarState
 from gateway.intermediate_server.bars.writing import MOVED, SET, set_row
@@ -25,8 +26,6 @@ from storage.committer import Applied, Commit, NewEntry, Statement, Write, commi
 
 _SQL = sql.load("gateway.intermediate_server.bars")
 _SAME: Final = Statement("same_bars", _SQL["same_bars"])
-_REMEMBER: Final = Statement("remember_merge", _SQL["remember_merge"])
-_FORGET: Final = Statement("forget_merge", _SQL["forget_merge"])
 _FOLLOWED: Final = commit_step("intermediate", "bars.followed")
 AUTO: Final = "auto"
 
@@ -55,21 +54,9 @@ class Carried:
 # --- numbers that were merged or split
 
 
-def remembered(merges: Collection[tuple[str, str]]) -> tuple[Write, ...]:
-    """That these numbers were merged into those."""
-    return tuple(Write(_REMEMBER, merge) for merge in sorted(merges) if merge[0] != merge[1])
-
-
-async def lives_on(agency: HostedAgency, number: str) -> str | None:
-    """Who lives on of a number that was merged; None when it was not."""
-    async with agency.database.inside(agency.tenant) as connection:
-        found: str | None = await connection.fetchval(_SQL["lives_on"], number)
-    return found
-
-
 async def follow_merge(agency: HostedAgency, number: str, known: str | None, now: datetime) -> None:
     """The bars at a number that was merged while one was being set there; `known`: who lives on, as far as that one knew."""
-    other = await lives_on(agency, number)
+    other = await merges.lives_on(agency, number)
     if other not in (None, known):
         await commit(agency, {(number, other)}, Commit(step=_FOLLOWED), now)
 
@@ -77,8 +64,8 @@ async def follow_merge(agency: HostedAgency, number: str, known: str | None, now
 async def take_splits(agency: HostedAgency, items: list[SplitItem], now: datetime) -> list[dict[str, Any]]:
     """IF_FGU_90186: which of two is barred nobody knows, so both are. Whoever had been merged into the other lives by themselves again."""
     moves = {(item.integrated_number, item.split_off) for item in items}
-    apart = tuple(Write(_FORGET, (number,)) for number in sorted({number for _, number in moves}))
     if moves:
+        apart = await merges.undone(agency, {number for _, number in moves}, now)
         await commit(agency, moves, Commit(step=_FOLLOWED, follow=apart), now)
     return [{"carried": True} for _ in items]
 

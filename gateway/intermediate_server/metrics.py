@@ -44,7 +44,7 @@ _REASONS = (
         "refused_by_staff", "non_disclosure", "protection_of_person", "person_frozen", "held_past_deadline", "code_not_obtained", "code_not_of_this_agency",
         "permit_of_another_party", "permit_unknown", "signature_invalid", "inquiry_number_reused", "agency_unknown", "outcome_conflict",
         "code_cancelled", "code_replaced", "code_epoch_over", "permit_older_than_log", "use_suspended", "delegation_not_on_file",
-        "list_overdue",
+        "list_overdue", "result_unreadable", "own_code_unreadable",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 import pytest
@@ -17,6 +18,8 @@ from evidence.findings import FindingName
 from evidence.merkle import Frontier, Range, inclusion_proof, inclusion_ranges, leaf_hash
 from evidence.proven_records import ProvenRecord, RecordsHeader, origins, sign_view, verify_records, write_records
 from evidence.trusted import TrustedKeys
+from keys import labels
+from keys.binding import bind
 from keys.masked import Secret
 from keys.signing import Signer
 from keys.windows import KeyWindow, PublicKeys
@@ -29,7 +32,7 @@ SUBJECT = commit_subject(SALT, NUMBER)
 BODIES = [json.dumps({"id": f"E{nth}", "subject": SUBJECT}, separators=(",", ":")).encode() for nth in range(7)]
 LEAVES = [leaf_hash(body) for body in BODIES]
 NOTE = sign(ORIGIN, len(LEAVES), Frontier().extend(LEAVES).frontier.root(), SIGNER)
-HEADER = RecordsHeader(about_one=True, agency="midori", made_at="2026-11-24T00:00:00.000Z")
+HEADER = RecordsHeader(about_one=True, agency="midori", made_at="2026-11-24T00:00:00.000Z", origin=ORIGIN)
 VIEW = json.dumps({"id": "E3", "outcome": "given", "subject": SUBJECT}, separators=(",", ":"))
 
 
@@ -44,14 +47,14 @@ def whole(index: int) -> ProvenRecord:
 
 
 def view(index: int = 3, said: str = VIEW) -> ProvenRecord:
-    signature = sign_view(SIGNER, ORIGIN, index, LEAVES[index], said.encode())
+    signature = sign_view(SIGNER, HEADER.made_at, ORIGIN, index, LEAVES[index], said.encode())
     return ProvenRecord(
         index=index, origin=ORIGIN, proof=path(index), view=said, leaf=LEAVES[index].hex(), signature=signature, salt=SALT.hex()
     )  # fmt: skip
 
 
 def lines(*records: ProvenRecord, note: str = NOTE) -> list[bytes]:
-    return list(write_records(HEADER, [(record, note) for record in records]))
+    return list(write_records(HEADER, [(record, note) for record in records], SIGNER))
 
 
 def names(
@@ -64,6 +67,7 @@ def test_whole_records_and_views_of_one_person_are_clean():
     checked = verify_records("file", lines(*map(whole, range(3)), view()), TRUSTED, number=NUMBER)
     assert checked.clean
     assert (checked.records, checked.views, checked.opened, checked.agency) == (4, 1, 4, "midori")
+    assert (checked.made_at, checked.made_at_signed) == (HEADER.made_at, True)
     assert origins(lines(whole(0))) == {ORIGIN}
 
 
@@ -112,7 +116,7 @@ def test_a_checkpoint_must_be_the_logs_own():
 @pytest.mark.parametrize("agency", ["wakaba", "mido", "intermediate", ""])
 def test_records_are_of_no_other_agency_than_the_file_says(agency):
     header = msgspec.structs.replace(HEADER, agency=agency)
-    assert names(list(write_records(header, [(whole(1), NOTE), (view(), NOTE)]))) == {FindingName.FILE_ALTERED}
+    assert names(list(write_records(header, [(whole(1), NOTE), (view(), NOTE)], SIGNER))) == {FindingName.FILE_ALTERED}
 
 
 MADE = datetime.fromisoformat("2026-06-01T00:00:00Z")
@@ -128,11 +132,12 @@ def alone(at: str, signer: Signer, *, as_view: bool, file_at: str) -> list[bytes
     leaf = leaf_hash(body)
     note = sign(ORIGIN, 1, Frontier().extend([leaf]).frontier.root(), signer)
     whole = ProvenRecord(index=0, origin=ORIGIN, proof=(), entry=body.decode())
-    signature = sign_view(signer, ORIGIN, 0, leaf, body)
+    signature = sign_view(signer, file_at, ORIGIN, 0, leaf, body)
     viewed = ProvenRecord(
         index=0, origin=ORIGIN, proof=(), view=body.decode(), leaf=leaf.hex(), signature=signature
     )  # fmt: skip
-    return list(write_records(msgspec.structs.replace(HEADER, made_at=file_at), [(viewed if as_view else whole, note)]))
+    header = msgspec.structs.replace(HEADER, made_at=file_at)
+    return list(write_records(header, [(viewed if as_view else whole, note)], signer))
 
 
 @pytest.mark.parametrize("file_at", ["2026-11-25T00:00:00.000Z", "2026-05-01T00:00:00.000Z"])
@@ -169,6 +174,76 @@ def test_a_line_that_is_missing_or_comes_twice_is_named():
     assert names([*good, good[-1]]) == {FindingName.MALFORMED}
     assert names([]) == {FindingName.MALFORMED}
     assert names([good[0], *good]) >= {FindingName.MALFORMED, FindingName.FILE_ALTERED}
+
+
+def closed(altered: list[bytes], signature: str | None) -> list[bytes]:
+    """What somebody has altered, with an end line that fits; without the log's key they have the signature of before, or none."""
+    end = {"lines": len(altered), "sha256": sha256(b"".join(altered)).hexdigest()}
+    told = end if signature is None else end | {"signature": signature}
+    return [*altered, json.dumps({"end": told}, separators=(",", ":")).encode() + b"\n"]
+
+
+def of_before(line: bytes) -> bytes:
+    """A header as one of the format of before, which nothing vouches for."""
+    said = json.loads(line) | {"sekisho_records": 1}
+    return (
+        json.dumps({name: told for name, told in said.items() if name != "origin"}, separators=(",", ":")).encode()
+        + b"\n"
+    )
+
+
+@pytest.mark.parametrize("records", [[], [whole(0)], [whole(0), view()]])
+def test_when_a_file_was_made_is_proven(records):
+    good = lines(*records)
+    signature = json.loads(good[-1])["end"]["signature"]
+    assert names(closed(good[:-1], signature)) == set()
+    later = [good[0].replace(b"2026-11-24", b"2026-11-25"), *good[1:-1]]
+    assert names(closed(later, signature)) == {FindingName.BAD_SIGNATURE}
+    assert names(closed(later, None)) == {FindingName.BAD_SIGNATURE}
+    assert names(closed(good[:-1], None)) == {FindingName.BAD_SIGNATURE}
+    assert names(closed(good[:1], signature), NUMBER) == ({FindingName.BAD_SIGNATURE} if records else set())
+
+
+def test_a_view_does_not_go_into_a_file_of_another_time_or_of_the_format_of_before():
+    good = lines(view())
+    header = msgspec.structs.replace(HEADER, made_at="2026-11-25T00:00:00.000Z")
+    assert names(list(write_records(header, [(view(), NOTE)], SIGNER))) == {FindingName.BAD_SIGNATURE}
+    assert names(closed([of_before(good[0]), *good[1:-1]], None)) == {FindingName.BAD_SIGNATURE}
+
+
+def test_a_file_of_the_format_of_before_is_checked_and_told_from_one_whose_time_is_proven():
+    message = bind(ORIGIN, 3, LEAVES[3], VIEW.encode())
+    signed = msgspec.structs.replace(view(), signature=SIGNER.sign(labels.RECORD_VIEW_WITHOUT_TIME, message).hex())
+    good = lines(whole(0), signed)
+    old = closed([of_before(good[0]), *good[1:-1]], None)
+    checked = verify_records("file", old, TRUSTED, number=NUMBER)
+    assert (checked.findings, checked.records, checked.made_at, checked.made_at_signed) == (
+        (),
+        2,
+        HEADER.made_at,
+        False,
+    )
+    assert names([old[0].replace(b"2026", b"2025"), *old[1:]]) == {FindingName.FILE_ALTERED}
+    assert names(good) == {FindingName.BAD_SIGNATURE}
+
+
+def test_a_file_needs_the_log_that_signs_it():
+    header = msgspec.structs.replace(HEADER, origin=ORIGIN[:-1] + "7")
+    later = list(write_records(header, [(whole(0), NOTE)], SIGNER))
+    assert origins(later) == {ORIGIN, ORIGIN[:-1] + "7"}
+    assert names(later) == {FindingName.UNKNOWN_LOG}
+    assert names(list(write_records(msgspec.structs.replace(HEADER, origin=msgspec.UNSET), [], SIGNER))) == {
+        FindingName.MALFORMED
+    }
+
+
+def test_who_lives_on_is_believed_of_a_view_alone():
+    """A number that was merged: the log says in the view who lives on, and opens it by the record's own salt (docs/adr/0115)."""
+    other = "100000000000002"
+    merged = json.dumps(json.loads(VIEW) | {"lives_on": commit_subject(SALT, other)}, separators=(",", ":"))
+    assert names(lines(view(said=merged)), other) == set()
+    assert names(lines(view(said=merged)), NUMBER) == set()
+    assert names(lines(view(said=merged)), "100000000000003") == {FindingName.ANOTHER_PERSON}
 
 
 @given(st.integers(0, 10_000), st.integers(0, 7))

@@ -24,7 +24,7 @@ GROW = frozenset({
     "addressee", "code_request_line", "code_standing", "former_individual_number", "intake_result", "inquiry_file_line", "original", "original_past",
     "person", "person_base", "person_event", "push_delivery", "review_hold", "search_token", "waiting_change", "desk_refusal", "access_subject",
     "former_code", "inquiry", "person_code", "person_key", "provision", "replica", "replica_withdrawn",
-    "log_entry", "log_record", "log_subtree", "permit", "resident", "resident_change",
+    "log_entry", "log_record", "log_subtree", "merged_number", "permit", "resident", "resident_change",
 })  # fmt: skip
 COUNTS = "a report that counts everything, when somebody asks for it"
 UNDER_A_KEY = "whether anything is under a key: asked before it is destroyed, or while it is replaced"

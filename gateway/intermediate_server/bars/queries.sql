@@ -66,6 +66,18 @@ returning integrated_number
 -- Whoever is split off lives on by themselves.
 with gone as (delete from merged_number where integrated_number = any($1::text[])) select r.number from unnest($1::text[]) as r (number)
 
+-- name: live_on
+-- Of numbers ($1) that are merged into others ($2): who lives on, by way of these merges and of those that are remembered.
+with recursive told as (select t.* from unnest($1::text[], $2::text[]) as t (integrated_number, lives_on)),
+on_the_way (number, other) as (
+    select integrated_number, lives_on from told
+    union select o.number, coalesce(t.lives_on, m.lives_on)
+    from on_the_way o left join told t on t.integrated_number = o.other left join merged_number m on m.integrated_number = o.other
+    where coalesce(t.lives_on, m.lives_on) is not null
+)
+select o.number, o.other from on_the_way o
+where not exists (select from told t where t.integrated_number = o.other) and not exists (select from merged_number m where m.integrated_number = o.other)
+
 -- name: lives_on
 -- By way of other merges, too.
 with recursive on_the_way (number) as (
@@ -73,3 +85,11 @@ with recursive on_the_way (number) as (
     union select m.lives_on from merged_number m join on_the_way o on m.integrated_number = o.number
 )
 select number from on_the_way o where not exists (select from merged_number m where m.integrated_number = o.number)
+
+-- name: merged_into
+-- By way of other merges, too.
+with recursive merged (number) as (
+    select integrated_number from merged_number where lives_on = $1
+    union select m.integrated_number from merged_number m join merged o on m.lives_on = o.number
+)
+select number from merged where number <> $1 order by number

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import structlog
 from asyncpg import Record
 
 from codebook.errors import CodebookError
@@ -23,10 +24,12 @@ from gateway.intermediate_server.metrics import CODES
 from gateway.intermediate_server.records.exchange_entries import note_event
 from keys import labels
 from keys.binding import bind
+from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from storage.database import Connection
 
+_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.intermediate_server.codes")
 _REQUEST = Statement("request_code", _SQL["request_code"])
 _SUCCEED = Statement("succeed_code", _SQL["succeed_code"])
@@ -38,6 +41,7 @@ CODE_SIZE = 34
 _EPOCH_AT = 1
 """Which byte of a code says its epoch (docs/architecture.md)."""
 PURPOSE = "codes"
+CODE_UNREADABLE: Final = "own_code_unreadable"
 Answer = dict[str, object]
 
 
@@ -95,7 +99,17 @@ def indexes_of_codes(agency: HostedAgency, codes: Iterable[bytes]) -> dict[bytes
 
 
 def open_code(agency: HostedAgency, integrated_number: str, sealed: bytes) -> bytes:
+    """Raises SealBroken, KeyUnusable."""
     return agency.keys.ring.decrypt(PURPOSE, sealed, bind(labels.LINKAGE_CODE, agency.id, integrated_number))
+
+
+def read_code(agency: HostedAgency, integrated_number: str, sealed: bytes) -> bytes | None:
+    """None: it does not open any more, since somebody changed the row or its key is gone; that it was so stands in the operational log."""
+    try:
+        return open_code(agency, integrated_number, sealed)
+    except (SealBroken, KeyUnusable) as failure:
+        _LOG.error("codes:unreadable", agency=agency.id, error=type(failure).__name__)
+        return None
 
 
 def _acquisition_index(agency: HostedAgency, number: str) -> bytes:
@@ -121,11 +135,15 @@ async def living_codes(agency: HostedAgency, numbers: Sequence[str]) -> dict[str
 
 
 def number_given(agency: HostedAgency, row: Record, now: datetime) -> str | None:
-    """The acquisition number of a request whose window is open."""
+    """The acquisition number of a request whose window is open; None too where it does not open any more: another one is given."""
     if row["expires_at"] <= now:
         return None
     aad = _acquisition_aad(agency, row["integrated_number"])
-    return agency.keys.ring.decrypt(PURPOSE, row["acquisition_sealed"], aad).decode()
+    try:
+        return agency.keys.ring.decrypt(PURPOSE, row["acquisition_sealed"], aad).decode()
+    except (SealBroken, KeyUnusable) as failure:
+        _LOG.error("codes:unreadable", agency=agency.id, error=type(failure).__name__)
+        return None
 
 
 def fresh_number(

@@ -17,7 +17,7 @@ import msgspec
 from asyncpg import Record
 
 from evidence.entry import EntryKind
-from gateway.intermediate_server import carrying
+from gateway.intermediate_server import carrying, merges
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import (
     Answer,
@@ -45,7 +45,9 @@ CODE_CANCELLED = "code_cancelled"
 
 
 class CancelItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_FGU_90021. `lives_on`: the number that this one was merged into, there only when it was (docs/adr/0039)."""
+    """Item of IF_FGU_90021. `lives_on`: the number that this one was merged into, whatever became of that one since; there only
+    when it was (docs/adr/0039, 0115).
+    """
 
     integrated_number: str
     reason: Ending
@@ -81,7 +83,7 @@ async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datet
         item for item in items if is_number(item.integrated_number) and (not item.lives_on or is_number(item.lives_on))
     ]
     wanted = {item.integrated_number: item.reason for item in good}
-    moves = {(item.integrated_number, item.lives_on) for item in good if item.lives_on}
+    told = {item.integrated_number: item.lives_on for item in good if item.lives_on}
     held = await living_codes(agency, sorted(wanted))
     writes = []
     for number, codes in held.items():
@@ -93,9 +95,9 @@ async def cancel_codes(agency: HostedAgency, items: list[CancelItem], now: datet
         gone = [("person_code", write.row[0]) for write in writes] + await replaced_before(agency, held)
         await asyncio.to_thread(agency.erasures.write, gone, now)
         entries = (note_event(agency, now, EntryKind.CODES_ENDED, count=len(writes), people=len(held)),)
-    commit = Commit(step=_CANCELLED, follow=(*writes, *carrying.remembered(moves)), entries=entries)
-    if moves:
-        await carrying.commit(agency, moves, commit, now)
+    commit = Commit(step=_CANCELLED, follow=(*writes, *merges.remembered(told)), entries=entries)
+    if told:
+        await carrying.commit(agency, await merges.live_on(agency, told), commit, now)
     elif writes:
         await agency.committer.apply(commit)
     CODES.labels("cancelled").inc(len(writes))

@@ -20,11 +20,12 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.codes.binding import (
     CODE_SIZE,
+    CODE_UNREADABLE,
     PURPOSE,
     epoch_of,
     indexes_of_codes,
     kept_code,
-    open_code,
+    read_code,
     whose,
 )
 from gateway.intermediate_server.codes.states import Event, State, move
@@ -118,10 +119,9 @@ async def _renew_all(agency: HostedAgency, epoch: int) -> None:
 
 async def _renew(agency: HostedAgency, rows: Sequence[Record], epoch: int) -> None:
     """One batch: asked at the core, and everything that came of it in one commit."""
-    codes = [open_code(agency, row["integrated_number"], row["code_sealed"]) async for row in with_turns(rows)]
-    answers = [
-        _read(answer, epoch) for answer in await agency.code_renewals.ask_all([{"code": code} for code in codes])
-    ]
+    codes = [read_code(agency, row["integrated_number"], row["code_sealed"]) async for row in with_turns(rows)]
+    asked = iter(await agency.code_renewals.ask_all([{"code": code} for code in codes if code is not None]))
+    answers = [CODE_UNREADABLE if code is None else _read(next(asked), epoch) for code in codes]
     indexes = indexes_of_codes(agency, [answer for answer in answers if isinstance(answer, bytes)])
     async with agency.database.inside(agency.tenant) as connection:
         taken = await whose(connection, indexes)

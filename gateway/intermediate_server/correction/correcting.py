@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from asyncpg import Record
 
 from codebook.errors import CodebookError
@@ -28,11 +29,13 @@ from gateway.intermediate_server.staff.operating import Acting, First, Right
 from gateway.intermediate_server.staff.rights import Function, Grant
 from gateway.intermediate_server.staff.second_person import prove_for
 from keys.binding import bind
+from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.committer import Commit, NewEntry, Statement, Write, commit_step
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
 
+_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.intermediate_server.correction")
 _PROPOSE = Statement("propose_correction", _SQL["propose_correction"])
 _DECIDE = Statement("decide_correction", _SQL["decide_correction"])
@@ -288,8 +291,16 @@ async def correction_entry(
 
 def _right_number(agency: HostedAgency, kept: Mapping[str, Any], row: Record) -> str | None:
     if kept["number_sealed"] is not None:
-        return agency.keys.ring.decrypt(
-            kept["sealed_under"], kept["number_sealed"], _bound(agency, kept["correction_id"])
-        ).decode()
+        try:
+            return agency.keys.ring.decrypt(
+                kept["sealed_under"], kept["number_sealed"], _bound(agency, kept["correction_id"])
+            ).decode()
+        except (SealBroken, KeyUnusable) as failure:  # somebody changed the row, or its key is gone
+            _LOG.error("correction:unreadable", agency=agency.id, error=type(failure).__name__)
+            raise ProblemError(
+                409,
+                "correction_unreadable",
+                "Whose the record is said to be does not open; reject it, and propose it anew.",
+            ) from None
     opened = subjects.open_personal(agency, row)
     return None if opened is None else opened.number

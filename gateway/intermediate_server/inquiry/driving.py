@@ -17,7 +17,7 @@ import msgspec
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import USE_SUSPENDED
-from gateway.intermediate_server.codes.binding import open_code
+from gateway.intermediate_server.codes.binding import CODE_UNREADABLE, read_code
 from gateway.intermediate_server.codes.ending import CODE_CANCELLED
 from gateway.intermediate_server.inquiry.asking import (
     Believed,
@@ -113,8 +113,8 @@ def _broken(found: Inquiry) -> str | None:
 async def _ask_permit(agency: HostedAgency, found: Inquiry) -> None:
     """IF_SKI_90001: no inquiry before the permit is received (PL-3)."""
     code = found.code or await _code_of(agency, found)
-    if code is None:  # it was registered with one
-        await _end(agency, found, Event.BROKEN, CODE_CANCELLED, agency.clock())
+    if isinstance(code, str):
+        await _end(agency, found, Event.BROKEN, code, agency.clock())
         return
     answer = _typed(
         await agency.permits.ask({"request": found.request, "signature": found.signature, "code": code}), PermitAnswer
@@ -150,10 +150,13 @@ async def _keep_permit(agency: HostedAgency, found: Inquiry) -> None:
             found.kept, found.unrecorded = State.PERMITTED, ()
 
 
-async def _code_of(agency: HostedAgency, found: Inquiry) -> bytes | None:
+async def _code_of(agency: HostedAgency, found: Inquiry) -> bytes | str:
+    """The code that it was registered with, or why there is none any more."""
     async with agency.database.inside(agency.tenant) as connection:
         row = await connection.fetchrow(_SQL["codes_for"], [found.integrated_number])
-    return None if row is None else open_code(agency, found.integrated_number, row["code_sealed"])
+    if row is None:
+        return CODE_CANCELLED
+    return read_code(agency, found.integrated_number, row["code_sealed"]) or CODE_UNREADABLE
 
 
 async def _ask_provider(agency: HostedAgency, found: Inquiry) -> None:

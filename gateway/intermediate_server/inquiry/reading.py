@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from asyncpg import Record
 from msgspec import Meta
 
@@ -17,17 +18,21 @@ from gateway.intermediate_server.codes.states import ANOTHERS
 from gateway.intermediate_server.inquiry.asking import read_payload
 from gateway.intermediate_server.inquiry.states import ENDED, State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, from_row, result_aad
+from gateway.intermediate_server.metrics import item_label
 from gateway.intermediate_server.network.wire import LateOutcome, MessageBrokenError, read_asked, read_outcome
 from gateway.intermediate_server.records.exchange_entries import note_exchange
-from keys.errors import KeyUnusable
+from keys.errors import KeyUnusable, SealBroken
 from storage import sql
 from storage.committer import Commit, NewEntry, commit_step
+from transport.refusal_metrics import REFUSALS
 
 _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
+_LOG = structlog.get_logger()
 _ANOTHERS: Final = sorted(ANOTHERS)
 _READ = commit_step("intermediate", "inquiry.result_read")
+UNREADABLE: Final = "result_unreadable"
 _Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 
 
@@ -69,7 +74,8 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
     While use is suspended nothing that came back is read (利用停止, SC-27; docs/adr/0083); its time goes on.
 
-    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077). Raises StorageUnavailableError.
+    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077); so is that it could not be read because
+    somebody changed what is kept: `result_unreadable`, of that inquiry alone, and it stays as it is (SC-6). Raises StorageUnavailableError.
     """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
@@ -77,25 +83,35 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
     now = agency.clock()
     answers = [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
     entries = tuple(
-        _read_by(agency, one, found[one.inquiry_number], now)
+        _read_by(agency, one, found[one.inquiry_number], now, UNREADABLE if answer["values"] is None else None)
         for one, answer in zip(wanted, answers, strict=True)
-        if answer.get("values") is not None
+        if answer.get("values") is not None or answer.get("reason") == UNREADABLE
     )
     if entries:
         await agency.committer.apply(Commit(step=_READ, entries=entries))
     return answers
 
 
-def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime) -> NewEntry:
-    asked = read_asked(row["request"])
+def _read_by(
+    agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, unreadable: str | None = None
+) -> NewEntry:
+    stead: dict[str, str | None] = {}
+    try:
+        asked = read_asked(row["request"])
+        stead = {"inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for}
+    except MessageBrokenError:  # somebody changed the row: what came back is read all the same
+        _LOG.error("inquiry:request_unreadable", agency=agency.id, inquiry_number=wanted.inquiry_number)
+    if unreadable is not None:
+        REFUSALS.labels("inquirer", unreadable, item_label(agency, row["basis"], row["item"])).inc()
     return note_exchange(
         agency,
         now,
         EntryKind.RESULT_READ,
-        {**row, "inquirer": agency.id, "inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for},
+        {**row, "inquirer": agency.id, **stead},
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",
+        reason=unreadable,
         what_for=wanted.purpose,
     )
 
@@ -113,6 +129,8 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: d
             opened = agency.keys.ring.decrypt(row["key_purpose"], row["result_sealed"], result_aad(agency, number))
         except KeyUnusable:  # its time was over and its key is gone; a restore has brought the row back
             reason = "result_deleted"
+        except SealBroken:  # somebody changed the row
+            reason = UNREADABLE
         else:
             payload = read_payload(opened)
     elif state in (State.ANSWERED, State.NOT_PROVIDED):

@@ -15,7 +15,7 @@ from codebook.identifiers import INQUIRY_PREFIX, IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency, hour_of
-from gateway.intermediate_server.codes.binding import PURPOSE, open_code
+from gateway.intermediate_server.codes.binding import CODE_UNREADABLE, PURPOSE, read_code
 from gateway.intermediate_server.codes.ending import why_no_code
 from gateway.intermediate_server.inquiry.states import State
 from gateway.intermediate_server.inquiry.under_way import Inquiry, KeyStock, entry_of, private_aad
@@ -175,8 +175,12 @@ async def register(
     for item in good:
         if item.message_id not in known and item.message_id not in made:
             sealed = codes.get(item.integrated_number)
-            code = None if sealed is None else open_code(agency, item.integrated_number, sealed)
-            no_code = without.get(item.integrated_number, "code_not_obtained") if code is None else None
+            code = None if sealed is None else read_code(agency, item.integrated_number, sealed)
+            no_code = None
+            if code is None:
+                no_code = (
+                    without.get(item.integrated_number, "code_not_obtained") if sealed is None else CODE_UNREADABLE
+                )
             reason = _own_no(agency, item, _basis(agency, item, now), no_code, now)
             made[item.message_id], commit = _new(agency, stock, item, asked[id(item)][0], code, reason, now)
             commits.append(commit)

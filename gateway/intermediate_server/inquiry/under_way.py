@@ -12,8 +12,8 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.inquiry.states import State
-from gateway.intermediate_server.network.wire import read_asked
-from gateway.intermediate_server.records.exchange_entries import Said, record, said_of
+from gateway.intermediate_server.network.wire import MessageBrokenError, read_asked
+from gateway.intermediate_server.records.exchange_entries import NOTHING, Said, record, said_of
 from keys import labels
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
@@ -110,13 +110,15 @@ def result_aad(agency: HostedAgency, number: str) -> bytes:
 
 
 def from_row(agency: HostedAgency, row: Record) -> Inquiry:
-    """An inquiry that is under way, read back from its row; without its one-time key when that does not open any more."""
+    """An inquiry that is under way, read back from its row; without its one-time key when that, or its request, is not any more what was written."""
+    said = NOTHING
     try:
+        said = said_of(read_asked(row["request"]))
         opened = agency.keys.ring.decrypt(
             row["key_purpose"], row["private_sealed"], private_aad(agency, row["inquiry_number"])
         )
         private = Secret(opened)
-    except (SealBroken, KeyUnusable, TypeError):  # TypeError: the column is null
+    except (MessageBrokenError, SealBroken, KeyUnusable, TypeError):  # TypeError: the column is null
         private = None
     return Inquiry(
         number=row["inquiry_number"],
@@ -129,7 +131,7 @@ def from_row(agency: HostedAgency, row: Record) -> Inquiry:
         information=row["information"],
         items=tuple(row["items"].split("\n")) if row["items"] else (),
         list_digest=row["list_digest"],
-        said=said_of(read_asked(row["request"])),
+        said=said,
         request=row["request"],
         signature=row["signature"],
         public_key=row["public_key"],

@@ -75,6 +75,9 @@ delete from job where finished_at < $1
 -- name: leave_out_of_replica
 delete from replica where record_id = any($1::text[])
 
+-- name: leave_out_of_merged_number
+delete from merged_number where integrated_number = any($1::text[])
+
 -- name: leave_out_of_person_code
 -- They were cancelled, and why went with the backup: each may have been another person's ($2: when it is found so). With what it had replaced by
 -- then: after a cancellation that names nobody either.

@@ -2,7 +2,7 @@
 
 What a restore must not bring back, beside what `storage.backups.filling` leaves out of every database:
 
-1. rows that were erased after the snapshot (storage.erasure_journal), and people, cards, passwords and rights that ended after it;
+1. rows that were erased after the snapshot (storage.erasure_journal), merges that were undone, and people, cards, passwords and rights that ended after it;
 2. sessions and challenges: they are not in a backup;
 3. rights that may have been revoked since: every grant but those of administration is asked for anew and takes a second person again (SC-11);
 4. answers without a bar that was set since, or from copies that have changed since: use is suspended until two of the staff end that (SC-4, SC-27).
@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import IO, Final
 
+from gateway.intermediate_server import merges
 from gateway.intermediate_server.staff import ending, store, vouching
 from gateway.intermediate_server.staff.factors import card_id_of, password_fits
 from gateway.intermediate_server.staff.people import CardState, Member, MemberState
@@ -33,7 +34,7 @@ from storage.marks import Marks
 from storage.migrations import Admin
 
 _SQL = sql.load("gateway.intermediate_server.operations")
-_ERASABLE: Final = {"replica": "record_id", "person_code": "acquisition_index"}
+_ERASABLE: Final = {"replica": "record_id", "person_code": "acquisition_index", merges.TABLE: "integrated_number"}
 """Tables whose rows are erased one by one, with the column that the journal knows them by."""
 KEPT_GRANTS: Final = [
     Function.STAFF_ADMINISTER.value, Function.STAFF_APPROVE.value, Function.STAFF_ANALYSE.value, Function.BACKUP.value

@@ -15,12 +15,13 @@ from typing import Any, Final
 import msgspec
 from asyncpg import Record
 
-from evidence.canonical import encode, timestamp
-from evidence.entry import EXCHANGE_KINDS, EntryKind
-from evidence.proven_records import ProvenRecord, RecordsHeader, sign_view, write_records
+from evidence.canonical import encode
+from evidence.entry import EXCHANGE_KINDS, EntryKind, commit_subject
+from evidence.proven_records import ProvenRecord, sign_view, write_records
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.records import subjects
-from gateway.intermediate_server.records.searching import AHEAD, BEGINNING, approved_fields, parse_person
+from gateway.intermediate_server.records.searching import AHEAD, BEGINNING, approved_fields, header_of, numbers_of
+from gateway.intermediate_server.records.subjects import Opened
 from keys.signing import Signer
 from storage import sql
 from storage.evidence_log import store as log_store
@@ -52,7 +53,7 @@ _OF_CORRECTION: Final = ("corrects", "field", "value")
 
 
 class ExtractItem(Dated, frozen=True, forbid_unknown_fields=True):
-    """Item of IF_TKM_90065. `person`: integrated number; `since` ≤ at < `until`, all that there is unless told."""
+    """Item of IF_TKM_90065. `person`: integrated number, with what was merged into it; `since` ≤ at < `until`, all that there is unless told."""
 
     person: str
     since: datetime | None = None
@@ -74,36 +75,47 @@ class Shown:
 async def extract(agency: HostedAgency, item: ExtractItem, now: datetime) -> list[Shown]:
     """A person's records of a period, oldest first, proven under the checkpoint of this moment. Raises ProblemError 400, StorageUnavailableError.
 
-    1. found by the person's keyed indexes, and again by the commitment of each entry; 2. an inquiry of which any record says that it is not
-    to be disclosed is left out as a whole (番号法23条2項), whether that record is of the period or not, also one that a correction has
-    brought to this person and whose other records are about somebody else, and so is one about information of theirs that is frozen
-    (IS-6); 3. of the others a view without staff, permits, digests and grounds.
+    1. found by the keyed indexes of the person's number and of those that were merged into it and are still, and again by the commitment of
+    each entry: whatever was recorded under a number stays its own when the merge is undone (docs/adr/0115); 2. an inquiry of which any record
+    says that it is not to be disclosed is left out as a whole (番号法23条2項), whether that record is of the period or not, also one that a
+    correction has brought to this person and whose other records are about somebody else, and so is one about information that is frozen at any of
+    these numbers (IS-6); 3. of the others a view without staff, permits, digests and grounds.
     """
     since, until = item.since or BEGINNING, item.until or now + AHEAD
     if since >= until:
         raise ProblemError(400, "malformed_item", "A period begins before it ends.")
-    number = parse_person(item.person)
+    numbers = await numbers_of(agency, item.person)
     async with agency.database.inside(agency.tenant) as connection:
-        rows = await connection.fetch(_SQL["of_person"], subjects.indexes(agency, number), since, until)
+        rows = await connection.fetch(_SQL["of_person"], subjects.indexes(agency, *numbers), since, until)
     opened = [
         (row, found)
         for row in rows
-        if row["kind"] in _KINDS and (found := subjects.open_personal(agency, row)) and found.number == number
+        if row["kind"] in _KINDS and (found := subjects.open_personal(agency, row)) and found.number in numbers
     ]
-    entries = [(row, found.salt, msgspec.json.decode(row["body"])) for row, found in opened]
-    hidden = {_inquiry(entry) for _, _, entry in entries if _is_frozen(agency, number, entry)}
+    entries = [(row, found, msgspec.json.decode(row["body"])) for row, found in opened]
+    hidden = {_inquiry(entry) for _, _, entry in entries if _is_frozen(agency, numbers, entry)}
     hidden |= await marked_at_any_time(agency, {_inquiry(entry) for _, _, entry in entries})
-    seen = [(row, salt, entry) for row, salt, entry in entries if _inquiry(entry) not in hidden]
+    seen = [(row, found, entry) for row, found, entry in entries if _inquiry(entry) not in hidden]
     corrected = await approved_fields(agency, [entry["id"] for _, _, entry in seen])
     proofs = await _proofs(agency, [row for row, _, _ in seen])
     return [
-        Shown(view=view_of(entry, corrected.get(entry["id"], [])), salt=salt, proven=proofs[row["year"], row["idx"]])
-        for row, salt, entry in seen
+        Shown(
+            view=view_of(entry, corrected.get(entry["id"], []), _lives_on(numbers[0], found)),
+            salt=found.salt,
+            proven=proofs[row["year"], row["idx"]],
+        )
+        for row, found, entry in seen
     ]
 
 
-def _is_frozen(agency: HostedAgency, number: str, entry: Mapping[str, Any]) -> bool:
-    return agency.bars.look(number, str(_said(entry, "information"))).frozen
+def _is_frozen(agency: HostedAgency, numbers: Sequence[str], entry: Mapping[str, Any]) -> bool:
+    information = str(_said(entry, "information"))
+    return any(agency.bars.look(number, information).frozen for number in numbers)
+
+
+def _lives_on(number: str, found: Opened) -> str | None:
+    """Of a record under a number that was merged: the commitment to who lives on, under the record's own salt."""
+    return None if found.number == number else commit_subject(found.salt, number)
 
 
 async def marked_at_any_time(agency: HostedAgency, numbers: Collection[str]) -> set[str]:
@@ -135,17 +147,18 @@ async def _proofs(agency: HostedAgency, rows: list[Record]) -> dict[tuple[int, i
     }
 
 
-def view_of(entry: Mapping[str, Any], corrected: Sequence[str]) -> bytes:
+def view_of(entry: Mapping[str, Any], corrected: Sequence[str], lives_on: str | None) -> bytes:
     """What of an entry its person may see, canonical: who asked whom for what under which affair, in whose stead, when, and what
     came of it.
 
-    `corrected`: fields of it that a later record corrects.
+    `corrected`: fields of it that a later record corrects. `lives_on`: the commitment to whoever its person's number was merged into.
     """
     word = _WORDS.get(EntryKind(entry["kind"]), "not_given")
     said = _ALWAYS + (_OF_CORRECTION if word == "corrected" else _OF_EXCHANGE)
     view = {"id": entry["id"], "at": entry["at"], "outcome": word, "corrected": sorted(corrected)}
     stead = {name: agency for name in _IN_WHOSE_STEAD if (agency := _said(entry, name)) is not None}
-    return encode(view | {name: _said(entry, name) for name in said} | stead)
+    merged = {} if lives_on is None else {"lives_on": lives_on}
+    return encode(view | {name: _said(entry, name) for name in said} | stead | merged)
 
 
 def file_lines(agency: HostedAgency, shown: list[Shown], now: datetime, *, salted: bool = True) -> Iterator[bytes]:
@@ -154,12 +167,12 @@ def file_lines(agency: HostedAgency, shown: list[Shown], now: datetime, *, salte
     With salts whoever knows the person's number can check whose records they are; whoever has salts can also try all numbers, so the
     file that leaves the agency has none.
     """
-    signer = agency.keys.ring.signer("log")
-    header = RecordsHeader(about_one=True, agency=agency.id, made_at=timestamp(now))
-    return write_records(header, [(_line(one, signer, salted=salted), one.proven.note) for one in shown])
+    signer, header = agency.keys.ring.signer("log"), header_of(agency, now, about_one=True)
+    records = [(_line(one, signer, header.made_at, salted=salted), one.proven.note) for one in shown]
+    return write_records(header, records, signer)
 
 
-def _line(one: Shown, signer: Signer, *, salted: bool) -> ProvenRecord:
+def _line(one: Shown, signer: Signer, made_at: str, *, salted: bool) -> ProvenRecord:
     proven = one.proven
     return ProvenRecord(
         index=proven.index,
@@ -167,6 +180,6 @@ def _line(one: Shown, signer: Signer, *, salted: bool) -> ProvenRecord:
         proof=tuple(step.hex() for step in proven.path),
         view=one.view.decode(),
         leaf=proven.leaf.hex(),
-        signature=sign_view(signer, proven.origin, proven.index, proven.leaf, one.view),
+        signature=sign_view(signer, made_at, proven.origin, proven.index, proven.leaf, one.view),
         salt=one.salt.hex() if salted else None,
     )

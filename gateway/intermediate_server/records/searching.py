@@ -23,6 +23,7 @@ from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from evidence.proven_records import ProvenRecord, RecordsHeader, write_records
+from gateway.intermediate_server import merges
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.covering import Covered
 from gateway.intermediate_server.outcomes import OutcomeKind, outcome_of
@@ -31,6 +32,7 @@ from gateway.intermediate_server.records.agreeing import Differs
 from keys import labels
 from keys.errors import KeyUnusable, SealBroken
 from storage import sql
+from storage.committer import fiscal_year
 from storage.evidence_log import store as log_store
 from transport.problem import ProblemError
 from transport.wire import Dated
@@ -82,7 +84,8 @@ def _opened(agency: HostedAgency, text: str) -> _Place:
 
 
 class SearchItem(Dated, frozen=True, forbid_unknown_fields=True):
-    """Item of IF_TKM_90061. `person`: integrated number; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of either side, as a correction has it too.
+    """Item of IF_TKM_90061. `person`: integrated number, with what was merged into it; `since` ≤ at < `until`; `agency`: the other one, or 委任元 of
+    either side, as a correction has it too.
 
     `staff`: as the record names who acted; `kind`: of record; `outcome`: what came of it (docs/outcomes.md), as far as that stands in clear.
     """
@@ -119,6 +122,12 @@ def parse_person(text: str) -> str:
         raise ProblemError(400, "malformed_item", "A person is named by an integrated number of 15 digits.") from None
 
 
+async def numbers_of(agency: HostedAgency, person: str) -> list[str]:
+    """The number that names somebody, and those that were merged into it and are still: their records are this person's. Raises ProblemError 400."""
+    number = parse_person(person)
+    return [number, *await merges.merged_into(agency, number)]
+
+
 def _leading(item: SearchItem) -> str:
     """The condition whose index finds least, as a rule."""
     given = {
@@ -147,7 +156,7 @@ async def search(agency: HostedAgency, item: SearchItem, covered: Covered, now: 
 
     Each record with its place `log`, its `outcome` (None: it is no end), its `corrections`, and what of it `differs` from its entry.
     """
-    person = None if item.person is None else subjects.indexes(agency, parse_person(item.person))
+    person = None if item.person is None else subjects.indexes(agency, *await numbers_of(agency, item.person))
     start = (
         _Place(at=item.until or now + AHEAD, year=-1, index=-1) if item.after is None else _opened(agency, item.after)
     )
@@ -245,8 +254,14 @@ async def _proof(agency: HostedAgency, row: Record, now: datetime) -> str:
         proof=tuple(step.hex() for step in proven.path),
         entry=row["body"].decode(),
     )
-    header = RecordsHeader(about_one=False, agency=agency.id, made_at=timestamp(now))
-    return b"".join(write_records(header, [(record, proven.note)])).decode()
+    header, signer = header_of(agency, now, about_one=False), agency.keys.ring.signer("log")
+    return b"".join(write_records(header, [(record, proven.note)], signer)).decode()
+
+
+def header_of(agency: HostedAgency, now: datetime, *, about_one: bool) -> RecordsHeader:
+    """Of a file that is made now: this agency's log of now signs it."""
+    origin = f"{agency.committer.origin}/{fiscal_year(now)}"
+    return RecordsHeader(about_one=about_one, agency=agency.id, made_at=timestamp(now), origin=origin)
 
 
 async def add_corrections(agency: HostedAgency, entries: Sequence[dict[str, Any]]) -> None:

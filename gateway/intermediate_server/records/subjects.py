@@ -79,14 +79,15 @@ def index_of(agency: HostedAgency, at: datetime, number: str) -> bytes | None:
         return None
 
 
-def indexes(agency: HostedAgency, number: str) -> list[bytes]:
-    """What a person's records can be found by: one index for each version of each fiscal year's key that is left."""
+def indexes(agency: HostedAgency, *numbers: str) -> list[bytes]:
+    """What a person's records can be found by: of each of their numbers one index for each version of each fiscal year's key that is left."""
     ring = agency.keys.ring
     return [
         _index(agency, purpose, number, version)
         for purpose in ring.purposes()
         if purpose.startswith(PERSONAL)
         for version in ring.opening(purpose)
+        for number in numbers
     ]
 
 

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from asyncpg import Record
 
 from codebook import layouts
@@ -30,6 +31,7 @@ from gateway.intermediate_server.replica import erasure, withdrawn
 from keys import labels
 from keys.binding import bind
 from keys.box import Box, new_box_key
+from keys.errors import KeyUnusable, SealBroken
 from keys.masked import Secret
 from keys.ring import Keyring
 from permission_lists.barring import AutoResponse
@@ -38,6 +40,7 @@ from storage.committer import Commit, Statement, Write, commit_step
 from storage.turns import with_turns
 from transport.register import Side
 
+_LOG = structlog.get_logger()
 _SQL = sql.load("gateway.intermediate_server.replica")
 _KEEP_KEY = Statement("keep_person_key", _SQL["keep_person_key"])
 _REGISTER = Statement("register_replica", _SQL["register_replica"])
@@ -210,7 +213,12 @@ def _register(agency: HostedAgency, record: ReplicaItem, held: _Held) -> dict[st
         return _refused("revision_outdated", revision=known)
     number = record.integrated_number
     if number not in held.keys:
-        held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
+        try:
+            held.keys[number] = _person_key(agency, number, held.wrapped.get(number), held.writes)
+        except (SealBroken, KeyUnusable) as failure:
+            # somebody changed the row: what else is sealed under this key is not given up for it
+            _LOG.error("replica:person_key_unreadable", agency=agency.id, error=type(failure).__name__)
+            return _refused("person_key_unreadable")
     held.writes.append(_register_write(agency, record, held.keys[number]))
     if before is None and gone is not None:
         before = withdrawn.number_of(agency, gone)
@@ -230,7 +238,7 @@ def content_index(ring: Keyring, record: ReplicaItem, *, version: int | None = N
 
 
 def _person_key(agency: HostedAgency, number: str, wrapped: bytes | None, writes: list[Write]) -> Box:
-    """The key of one person; a new one is written along with its first replica."""
+    """The key of one person; a new one is written along with its first replica. Raises SealBroken, KeyUnusable."""
     if wrapped is not None:
         return open_person_key(agency.keys.ring, agency.id, number, wrapped)
     fresh = new_box_key()

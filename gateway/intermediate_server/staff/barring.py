@@ -12,7 +12,7 @@ from codebook.errors import CodebookError
 from codebook.identifiers import IntegratedAddresseeNumber
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
-from gateway.intermediate_server import carrying
+from gateway.intermediate_server import carrying, merges
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars import standing, whose, writing
 from gateway.intermediate_server.bars.states import (
@@ -230,7 +230,7 @@ async def _commit(
     """
     agency, moved = acting.desk.agency, Write(writing.MOVED, (bar.bar_id, bar.integrated_number))
     number = (bar.integrated_number if begins else None) or ""
-    other = await carrying.lives_on(agency, number) if number else None
+    other = await merges.lives_on(agency, number) if number else None
     carried = carrying.carry(agency, bar, other, agency.clock()) if other else carrying.Carried()
     entries: tuple[NewEntry, ...] = (entry, *carried.entries)
     if bar.integrated_number is not None:

@@ -108,7 +108,9 @@ def _refusal(answer: Answer) -> str:
 
 
 async def cancel_due(agency: Agency, rules: Rules, now: datetime) -> int:
-    """IF_FGU_90021: the intermediate server ends what lives of these people's codes, and is told who lives on of those who were merged."""
+    """IF_FGU_90021: the intermediate server ends what lives of these people's codes, and is told into whom those were merged who were: which of several merges is
+    undone later, that server can then tell (docs/adr/0115).
+    """
     people = await store.due(agency, (State.CANCELLING,), now, MOST_AT_ONCE)
     if not people:
         return 0
@@ -116,7 +118,7 @@ async def cancel_due(agency: Agency, rules: Rules, now: datetime) -> int:
         {
             **item,
             "reason": one.held.reason,
-            **({"lives_on": f"{one.lives_on:015d}"} if one.lives_on is not None else {}),
+            **({"lives_on": f"{one.merged_into:015d}"} if one.merged_into is not None else {}),
         }
         for item, one in zip(_items(people), people, strict=True)
     ]

@@ -94,7 +94,7 @@ on conflict (integrated_number) do update set
 -- Frozen people and those whose request lies in a file wait, but for the end of a code: one that comes of that request may be another person's. By state:
 -- of a ward that waits for its codes no more is read than a list.
 select c.integrated_number, c.state, c.reason, c.number_index, c.message_id, c.by_hand, c.tries, c.next_at, c.individual_number_sealed,
-    lives_on(c.merged_into) as lives_on
+    c.merged_into
 from unnest($1::text[]) as wanted (state) cross join lateral (
     select s.*, p.individual_number_sealed, p.merged_into from code_standing s join person p using (integrated_number)
     where s.state = wanted.state and s.state in ('none', 'requested', 'refused', 'replacing', 'cancelling') and s.next_at <= $2

@@ -22,12 +22,12 @@ _ORDERS = Statement("order_standings", _SQL["order_standings"])
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Due:
-    """A person about whom something is to be done now; the number is still sealed. `lives_on`: the number that this one was merged into."""
+    """A person about whom something is to be done now; the number is still sealed. `merged_into`: the number that this one was merged into."""
 
     number: int
     held: Standing
     sealed: bytes | None
-    lives_on: int | None
+    merged_into: int | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -171,7 +171,8 @@ async def due(agency: Agency, states: Sequence[State], now: datetime, size: int)
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["due"], [state.value for state in states], now, size)
     return [
-        Due(row["integrated_number"], _standing(row), row["individual_number_sealed"], row["lives_on"]) for row in rows
+        Due(row["integrated_number"], _standing(row), row["individual_number_sealed"], row["merged_into"])
+        for row in rows
     ]
 
 

@@ -5,6 +5,8 @@ And what a restored linkage server asks of codes.
 
 from __future__ import annotations
 
+from importlib import resources
+
 import pytest
 
 from gateway.linkage_server.backups import restoring
@@ -121,3 +123,22 @@ async def test_a_log_of_another_server_or_one_that_lost_nothing_asks_about_nobod
         asked = len(ward.neighbours.lists)
         assert await a_run(caller, "k2") == 1
     assert len(ward.neighbours.lists) == asked
+
+
+async def test_sc_27_of_a_chain_of_merges_it_is_told_into_whom_and_after_the_update_once_more(ward):
+    """Not who lives on at its end: the later merge alone may be undone (docs/adr/0115)."""
+    told, answered = [], ward.neighbours._cancellation
+    ward.neighbours._cancellation = lambda item: (told.append(item), answered(item))[1]
+    async with ward.served() as caller:
+        await load(ward.config.spool, [person(nth) for nth in (1, 2, 3)])
+        assert await a_run(caller, "k1") == 3
+        first, second, third = [await number_of(ward, nth) for nth in (1, 2, 3)]
+        await change(ward, 2, "merged_into = $2", int(third))
+        await change(ward, 1, "merged_into = $2", int(second))
+        assert await a_run(caller, "k2") == 1
+        assert {one["integrated_number"]: one["lives_on"] for one in told} == {first: second, second: third}
+        told.clear()
+        folder = resources.files("gateway.linkage_server").joinpath("migrations")
+        await ward.rows(folder.joinpath("0094_into_whom_is_told.sql").read_text())
+        assert await a_run(caller, "k3") == 1
+        assert {one["integrated_number"]: one["lives_on"] for one in told} == {first: second, second: third}

@@ -200,6 +200,20 @@ async def test_a_merged_number_leads_to_the_one_that_lives_on(ward):
         assert numbers(await search(caller, kana="カクウ", birth_date="1980-04-01")) == []
 
 
+async def test_sc_6_somebody_whose_row_was_changed_is_told_by_its_own_reason_and_nobody_else_is_hindered(ward):
+    """What does not open is no unforeseen error: `stored_unreadable`, and the row stays as it is."""
+    async with ward.served() as caller:
+        first, other, *_ = await registered(caller, PEOPLE)
+        change = "update person set four_items_sealed = set_byte(four_items_sealed, 40, 255 - get_byte(four_items_sealed, 40)) where integrated_number = $1"
+        await ward.rows(change, int(first))
+        answer = await search(caller, integrated_number=first)
+        assert (answer.status, answer.body["reason"]) == (500, "stored_unreadable")
+        assert answer.body["incident"]
+        assert numbers(await search(caller, integrated_number=other)) == ["2"]
+        await ward.rows(change, int(first))
+        assert numbers(await search(caller, integrated_number=first)) == ["1"]
+
+
 async def test_a_search_that_too_many_share_asks_for_another_key(ward, monkeypatch):
     monkeypatch.setattr("gateway.linkage_server.search.flow.MOST_OPENED", 2)
     async with ward.served() as caller:

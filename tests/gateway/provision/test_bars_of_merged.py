@@ -38,6 +38,16 @@ async def test_sc_4_a_number_without_a_code_takes_its_bars_along_too(world):
     assert (await world.ask(world.question(other))).disposition == "held"
 
 
+async def test_sc_4_bars_follow_a_chain_of_merges_that_is_told_from_its_end(world):
+    """Each number is told with the one that it was merged into (docs/adr/0115)."""
+    number, between, other = [await world.person() for _ in range(3)]
+    await qualified(world, other)
+    await world.bar(integrated_number=number)
+    await merged(world, between, other)
+    await merged(world, number, between)
+    assert (await world.ask(world.question(other))).disposition == "held"
+
+
 async def test_a_code_that_ends_for_another_reason_moves_no_bar(world):
     number, other = await world.person(), await world.person()
     await world.bar(integrated_number=number)

@@ -66,7 +66,7 @@ async def test_what_is_not_to_be_disclosed_is_not_there_and_nothing_says_so(reco
     assert number.encode() not in file
     assert b"disclos" not in file
     [header, *_] = file.splitlines()
-    assert set(json.loads(header)) == {"about_one", "agency", "made_at", "sekisho_records"}
+    assert set(json.loads(header)) == {"about_one", "agency", "made_at", "origin", "sekisho_records"}
 
 
 async def test_what_is_not_to_be_disclosed_is_not_disclosed_to_whom_a_correction_brings_it(records):
