@@ -27,20 +27,24 @@ _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 
 _ANOTHERS: Final = sorted(ANOTHERS)
+_PERSON_CHANGED: Final = "person_changed"
 _READ = commit_step("intermediate", "inquiry.result_read")
 _Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+_Number = Annotated[str, Meta(pattern=r"^[0-9]{15}\Z")]
 
 
 class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; `actor`: its member of staff; `purpose`: what for now.
 
-    Without `actor` it is the system itself that reads, without `purpose` for what the inquiry was made for.
+    Without `actor` it is the system itself that reads, without `purpose` for what the inquiry was made for. `integrated_numbers`: whom the reader means,
+    with everybody who was merged into them; what came back about anybody else is not theirs to read (docs/adr/0121).
     """
 
     inquiry_number: Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
     system: _Told
     actor: _Told | None = None
     purpose: _Told | None = None
+    integrated_numbers: Annotated[list[_Number], Meta(min_length=1, max_length=1_000)] | None = None
 
     def __repr__(self) -> str:
         return "<ResultItem>"
@@ -68,7 +72,8 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
     While use is suspended nothing that came back is read (利用停止, SC-27; docs/adr/0083); its time goes on.
 
-    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077). Raises StorageUnavailableError.
+    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077); so is who would have read what came back
+    about another person than they mean (docs/adr/0121). Raises StorageUnavailableError.
     """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
@@ -76,16 +81,18 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
     now = agency.clock()
     answers = [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
     entries = tuple(
-        _read_by(agency, one, found[one.inquiry_number], now)
+        _read_by(agency, one, found[one.inquiry_number], now, refused=answer["values"] is None)
         for one, answer in zip(wanted, answers, strict=True)
-        if answer.get("values") is not None
+        if answer.get("values") is not None or answer.get("reason") == _PERSON_CHANGED
     )
     if entries:
         await agency.committer.apply(Commit(step=_READ, entries=entries))
     return answers
 
 
-def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime) -> NewEntry:
+def _read_by(
+    agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, *, refused: bool = False
+) -> NewEntry:
     asked = read_asked(row["request"])
     return note_exchange(
         agency,
@@ -95,6 +102,7 @@ def _read_by(agency: HostedAgency, wanted: ResultItem, row: Record, now: datetim
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",
+        reason=_PERSON_CHANGED if refused else None,
         what_for=wanted.purpose,
     )
 
@@ -105,7 +113,9 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: d
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None
     kept = row["result_sealed"] is not None and now < row["result_until"]
-    if kept and agency.bars.suspends(row["integrated_number"], row["information"]):
+    if kept and wanted.integrated_numbers is not None and row["integrated_number"] not in wanted.integrated_numbers:
+        reason = _PERSON_CHANGED
+    elif kept and agency.bars.suspends(row["integrated_number"], row["information"]):
         reason = USE_SUSPENDED
     elif kept:
         try:

@@ -25,7 +25,7 @@ from gateway.linkage_server.bulk_inquiries.judging import NO_USER, NoQuestion, Q
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.store import Answered, Holder, InquiryFile
-from gateway.linkage_server.inquiry_desk import flow, matching, refusals
+from gateway.linkage_server.inquiry_desk import flow, matching, refusals, whose
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import Inquiry, message
 from gateway.linkage_server.spool_rights import admit
@@ -202,12 +202,14 @@ class FileAsker:
         left: list[Answered] = []
         for start in range(0, len(waiting), _LOOK_UP):
             part = waiting[start : start + _LOOK_UP]
+            people = await self._everybody([(one.line, one.content) for one in part])
             items = [
                 {
                     "inquiry_number": one.inquiry_number,
                     "system": self._file.system,
                     "actor": one.content.request[_USER] or NO_USER,
                 }
+                | ({"integrated_numbers": people[one.line]} if one.line in people else {})
                 for one in part
             ]
             answers = await outbound.ask_list(outbound.intermediate("inquiry-results"), items, step=SEND_RESULTS)
@@ -251,6 +253,13 @@ class FileAsker:
         pairs = [pair for number, known in lines for pair in self._spellings(number, known.request)]
         holders = await store.find_people(connection, self._file.system, pairs)
         return {number: _best(some).integrated_number for number, some in holders.items()}
+
+    async def _everybody(self, lines: Sequence[tuple[int, Content]]) -> dict[int, list[str]]:
+        """Line → all integrated numbers of the person whom it names by now: an answer about another is not handed out (docs/adr/0121)."""
+        async with self._agency.database.inside(self._agency.tenant) as connection:
+            people = await self._people(connection, lines)
+            same = await whose.same_person(connection, people.values())
+        return {line: [f"{number:015d}" for number in same[person]] for line, person in people.items()}
 
     async def record_again(self, lines: Sequence[Answered]) -> None:
         """Lines of a result that is handed out again: whose answers are in it is on record first (SC-7). Raises StorageUnavailableError."""
