@@ -344,7 +344,7 @@ def _why_not(holders: Sequence[Holder], current: str) -> LineClass | None:
     held = [one for one in holders if one.held]
     if not holders:
         return LineClass.ADDRESSEE_UNKNOWN
-    if len(held) > 1:
+    if len(held) > 1 or len({one.integrated_number for one in holders}) > 1:
         return LineClass.ADDRESSEE_AMBIGUOUS
     if not held:
         return LineClass.ADDRESSEE_REPLACED if current else LineClass.ADDRESSEE_ENDED
