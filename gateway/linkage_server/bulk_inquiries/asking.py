@@ -112,12 +112,13 @@ class FileAsker:
         if isinstance(rights, Rejected):
             raise NotAdmittedError(rights)
 
-    async def keep(self, lines: Sequence[Answered]) -> None:
-        """Commit what became of these lines."""
+    async def keep(self, lines: Sequence[Answered], *, late: bool = False) -> None:
+        """Commit what became of these lines. `late`: they were asked before, and have their answer now."""
         LINES_STEP.before.reached()
         await store.put_lines(self._agency, self._file.id, lines)
         LINES_STEP.after.reached()
-        self._speed.done(sum(one.found not in OPEN for one in lines))
+        if not late:
+            self._speed.done(len(lines))
 
     async def keep_unasked(self, lines: Sequence[NoQuestion]) -> None:
         """Lines that are no question."""
@@ -217,7 +218,7 @@ class FileAsker:
             now = await self._judged(asked, None)
             changed = [one for one, before in zip(now, part, strict=True) if one.found is not before.found]
             if changed:
-                await self.keep(changed)
+                await self.keep(changed, late=True)
             left += [one for one in now if one.found in OPEN]
         return left
 

@@ -242,6 +242,26 @@ async def test_the_status_counts_lines_and_says_on_what_the_estimate_rests(world
         assert left["basis"]["lines_that_wait_for_providers"] == held
 
 
+async def test_lines_that_are_answered_late_are_not_lines_that_are_asked(world, intermediate):
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served(inquiry_file_supplement_look_s=0.2) as caller:
+        await load(world.config.spool, [person(nth) for nth in range(1, 21)])
+        folder = send(world, file_of([request(nth) for nth in range(1, 21)]), "a.dat", count=20)
+        await result_bytes(folder, "a.dat")
+        token = await caller.token()
+
+        async def speed():
+            return (await caller.post("/v1/inquiry-files/status", {}, token=token)).body["all_files"]["basis"]
+
+        while (asked := await speed())["lines_per_second"] is None:
+            await asyncio.sleep(0.05)
+        intermediate.ends = lambda answer: answer | answered()
+        await until_there(folder / "done" / "a.dat.supplement-1.csv")
+        late = await speed()
+    assert late["lines_that_wait_for_providers"] == 0
+    assert 0 < late["lines_per_second"] <= asked["lines_per_second"] <= 20 / 2  # twenty, in two seconds or more
+
+
 async def test_numbers_that_differ_in_leading_zeros_are_not_guessed_when_one_has_ended(world, intermediate):
     async with world.served():
         await load(world.config.spool, [person(1), person(2, addressee_number="1")])
