@@ -80,6 +80,7 @@ class Intermediate(Neighbours):
     questions: dict[str, set[str]] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
     ends: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
 
     def _inquiry(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -91,13 +92,18 @@ class Intermediate(Neighbours):
             if "retry" in said or "refused" in said:
                 return said
             number = self.numbers[identity] = f"Q{len(self.numbers):026d}"
+            self.about[number] = item["integrated_number"]
             self.given[number] = said | {"inquiry_number": number}
         return self._result({"inquiry_number": self.numbers[identity]})
 
     def _result(self, item: dict[str, Any]) -> dict[str, Any]:
         number = item["inquiry_number"]
-        self.given[number] = self.ends(self.given[number])
-        return self.given[number]
+        answer = self.given[number] = self.ends(self.given[number])
+        if answer["values"] is not None and self.about[number] not in item.get(
+            "integrated_numbers", [self.about[number]]
+        ):
+            return answer | {"outcome": answer["state"], "reason": "person_changed", "values": None}
+        return answer
 
 
 def answered(**items: Any) -> dict[str, Any]:

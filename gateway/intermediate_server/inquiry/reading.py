@@ -31,21 +31,25 @@ _SQL = sql.load("gateway.intermediate_server.inquiry")
 
 _LOG = structlog.get_logger()
 _ANOTHERS: Final = sorted(ANOTHERS)
+_PERSON_CHANGED: Final = "person_changed"
 _READ = commit_step("intermediate", "inquiry.result_read")
 UNREADABLE: Final = "result_unreadable"
 _Told = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+_Number = Annotated[str, Meta(pattern=r"^[0-9]{15}\Z")]
 
 
 class ResultItem(msgspec.Struct, forbid_unknown_fields=True):
     """Item of IF_SKI_90013. `system`: only inquiries of this business system are told; `actor`: its member of staff; `purpose`: what for now.
 
-    Without `actor` it is the system itself that reads, without `purpose` for what the inquiry was made for.
+    Without `actor` it is the system itself that reads, without `purpose` for what the inquiry was made for. `integrated_numbers`: whom the reader means,
+    with everybody who was merged into them; what came back about anybody else is not theirs to read (docs/adr/0121).
     """
 
     inquiry_number: Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
     system: _Told
     actor: _Told | None = None
     purpose: _Told | None = None
+    integrated_numbers: Annotated[list[_Number], Meta(min_length=1, max_length=1_000)] | None = None
 
     def __repr__(self) -> str:
         return "<ResultItem>"
@@ -74,8 +78,9 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
     While use is suspended nothing that came back is read (利用停止, SC-27; docs/adr/0083); its time goes on.
 
-    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077); so is that it could not be read because
-    somebody changed what is kept: `result_unreadable`, of that inquiry alone, and it stays as it is (SC-6). Raises StorageUnavailableError.
+    Who reads what came back, and what for, is on record before it leaves, each time (SC-7; docs/adr/0077); so is who would have read what came back
+    about another person than they mean (docs/adr/0121), and that it could not be read because somebody changed what is kept: `result_unreadable`, of
+    that inquiry alone, and it stays as it is (SC-6). Raises StorageUnavailableError.
     """
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["inquiries"], [one.inquiry_number for one in wanted])
@@ -83,9 +88,9 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
     now = agency.clock()
     answers = [_result(agency, one, found.get(one.inquiry_number), now) for one in wanted]
     entries = tuple(
-        _read_by(agency, one, found[one.inquiry_number], now, UNREADABLE if answer["values"] is None else None)
+        _read_by(agency, one, found[one.inquiry_number], now, answer["reason"] if answer["values"] is None else None)
         for one, answer in zip(wanted, answers, strict=True)
-        if answer.get("values") is not None or answer.get("reason") == UNREADABLE
+        if answer.get("values") is not None or answer.get("reason") in {UNREADABLE, _PERSON_CHANGED}
     )
     if entries:
         await agency.committer.apply(Commit(step=_READ, entries=entries))
@@ -93,7 +98,7 @@ async def results(agency: HostedAgency, wanted: Sequence[ResultItem]) -> list[di
 
 
 def _read_by(
-    agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, unreadable: str | None = None
+    agency: HostedAgency, wanted: ResultItem, row: Record, now: datetime, refused: str | None = None
 ) -> NewEntry:
     stead: dict[str, str | None] = {}
     try:
@@ -101,8 +106,8 @@ def _read_by(
         stead = {"inquirer_for": asked.inquirer_for, "provider_for": asked.provider_for}
     except MessageBrokenError:  # somebody changed the row: what came back is read all the same
         _LOG.error("inquiry:request_unreadable", agency=agency.id, inquiry_number=wanted.inquiry_number)
-    if unreadable is not None:
-        REFUSALS.labels("inquirer", unreadable, item_label(agency, row["basis"], row["item"])).inc()
+    if refused == UNREADABLE:
+        REFUSALS.labels("inquirer", refused, item_label(agency, row["basis"], row["item"])).inc()
     return note_exchange(
         agency,
         now,
@@ -111,7 +116,7 @@ def _read_by(
         row["integrated_number"],
         {"system": wanted.system, "sealed_digest": row["sealed_digest"]},
         actor=wanted.system if wanted.actor is None else f"{wanted.system}/{wanted.actor}",
-        reason=unreadable,
+        reason=refused,
         what_for=wanted.purpose,
     )
 
@@ -122,7 +127,9 @@ def _result(agency: HostedAgency, wanted: ResultItem, row: Record | None, now: d
     number, reason, state = wanted.inquiry_number, row["reason"], State(row["state"])
     payload = None
     kept = row["result_sealed"] is not None and now < row["result_until"]
-    if kept and agency.bars.suspends(row["integrated_number"], row["information"]):
+    if kept and wanted.integrated_numbers is not None and row["integrated_number"] not in wanted.integrated_numbers:
+        reason = _PERSON_CHANGED
+    elif kept and agency.bars.suspends(row["integrated_number"], row["information"]):
         reason = USE_SUSPENDED
     elif kept:
         try:

@@ -24,7 +24,7 @@ from gateway.linkage_server.bulk_inquiries.judging import NO_USER, NoQuestion, Q
 from gateway.linkage_server.bulk_inquiries.pace import Pace
 from gateway.linkage_server.bulk_inquiries.progress import Speed
 from gateway.linkage_server.bulk_inquiries.store import Answered, Holder, InquiryFile
-from gateway.linkage_server.inquiry_desk import flow, matching, refusals
+from gateway.linkage_server.inquiry_desk import flow, matching, refusals, whose
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import message
 from gateway.linkage_server.spool_rights import admit_still
@@ -99,12 +99,13 @@ class FileAsker:
         """Raises StoppedError: a system that is suspended or removed asks nothing more and is handed nothing."""
         await admit_still(self._agency, self._file.system, RESOURCE, "spool")
 
-    async def keep(self, lines: Sequence[Answered]) -> None:
-        """Commit what became of these lines."""
+    async def keep(self, lines: Sequence[Answered], *, late: bool = False) -> None:
+        """Commit what became of these lines. `late`: they were asked before, and have their answer now."""
         LINES_STEP.before.reached()
         await store.put_lines(self._agency, self._file.id, lines)
         LINES_STEP.after.reached()
-        self._speed.done(sum(one.found not in OPEN for one in lines))
+        if not late:
+            self._speed.done(len(lines))
 
     async def keep_unasked(self, lines: Sequence[NoQuestion]) -> None:
         """Lines that are no question."""
@@ -193,12 +194,14 @@ class FileAsker:
         left: list[Answered] = []
         for start in range(0, len(waiting), _LOOK_UP):
             part = waiting[start : start + _LOOK_UP]
+            people = await self._everybody([(one.line, one.content) for one in part])
             items = [
                 {
                     "inquiry_number": one.inquiry_number,
                     "system": self._file.system,
                     "actor": one.content.request[_USER] or NO_USER,
                 }
+                | ({"integrated_numbers": people[one.line]} if one.line in people else {})
                 for one in part
             ]
             answers = await outbound.ask_list(outbound.intermediate("inquiry-results"), items, step=SEND_RESULTS)
@@ -206,7 +209,7 @@ class FileAsker:
             now = await self._judged(asked, None)
             changed = [one for one, before in zip(now, part, strict=True) if one.found is not before.found]
             if changed:
-                await self.keep(changed)
+                await self.keep(changed, late=True)
             left += [one for one in now if one.found in OPEN]
         return left
 
@@ -242,6 +245,13 @@ class FileAsker:
         pairs = [pair for number, known in lines for pair in self._spellings(number, known.request)]
         holders = await store.find_people(connection, self._file.system, pairs)
         return {number: _best(some).integrated_number for number, some in holders.items()}
+
+    async def _everybody(self, lines: Sequence[tuple[int, Content]]) -> dict[int, list[str]]:
+        """Line → all integrated numbers of the person whom it names by now: an answer about another is not handed out (docs/adr/0121)."""
+        async with self._agency.database.inside(self._agency.tenant) as connection:
+            people = await self._people(connection, lines)
+            same = await whose.same_person(connection, people.values())
+        return {line: [f"{number:015d}" for number in same[person]] for line, person in people.items()}
 
     async def record_again(self, lines: Sequence[Answered]) -> None:
         """Lines of a result that is handed out again: whose answers are in it is on record first (SC-7). Raises StorageUnavailableError."""
@@ -326,7 +336,7 @@ def _why_not(holders: Sequence[Holder], current: str) -> LineClass | None:
     held = [one for one in holders if one.held]
     if not holders:
         return LineClass.ADDRESSEE_UNKNOWN
-    if len(held) > 1:
+    if len(held) > 1 or len({one.integrated_number for one in holders}) > 1:
         return LineClass.ADDRESSEE_AMBIGUOUS
     if not held:
         return LineClass.ADDRESSEE_REPLACED if current else LineClass.ADDRESSEE_ENDED

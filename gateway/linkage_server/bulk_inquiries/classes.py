@@ -97,6 +97,7 @@ _BY_REASON: Final = {
     **dict.fromkeys(_NOT_PERMITTED, LineClass.NOT_PERMITTED),
     **dict.fromkeys(_CODE, LineClass.CODE_NOT_OBTAINED),
     "use_suspended": LineClass.USE_SUSPENDED,
+    "person_changed": LineClass.PERSON_CHANGED,
 }
 """Reason of a refusal → the class of the line; any other was the provider's or the network's."""
 _BY_OUTCOME: Final = {

@@ -1,7 +1,8 @@
 """How far the files are, how fast they go, and an honest estimate of the time left. Pure but for the counter that is passed in.
 
-The rate is that of lines that got an answer over the last minute of work, all files of the agency together, since they share the way to
-the network. Lines that were asked and wait for their provider are in no estimate: nobody can know.
+The rate is that of lines that were asked, or were no question, over the last minute of work, all files of the agency together, since they share the way to
+the network. Lines that were asked and wait for their provider are in no estimate: nobody can know, and what they are answered late says nothing of
+how fast we ask.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Rate:
 
 
 class Speed:
-    """Counts lines as they are done."""
+    """Counts lines as they are asked."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -82,7 +83,7 @@ class InquiryNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResultWanted(InquiryNamed, frozen=True, forbid_unknown_fields=True):
-    """`addressee_number`: whom it was about, for the comparison with the ledger; nothing is kept here that would tell.
+    """`addressee_number`: whom it is for. If it means another person by now the result is not theirs (docs/adr/0121); it is compared with the ledger.
 
     `staff`: who reads it; `purpose`: what for now. Without them it is the system itself, for what the inquiry was made for.
     """
@@ -129,9 +130,15 @@ def message(inquiry: Inquiry, *, message_id: str, system: str, integrated_number
     }
 
 
-def wanted_message(one: ResultWanted, system: str) -> dict[str, Any]:
-    """IF_SKI_90013: whose result is wanted, and by whom."""
-    said = {"inquiry_number": one.inquiry_number, "system": system, "actor": one.staff, "purpose": one.purpose}
+def wanted_message(one: ResultWanted, system: str, people: Sequence[int] | None) -> dict[str, Any]:
+    """IF_SKI_90013: which result is wanted, by whom, and about whom (`people`: all numbers of the person; None: no matter about whom)."""
+    said: dict[str, Any] = {
+        "inquiry_number": one.inquiry_number,
+        "system": system,
+        "actor": one.staff,
+        "purpose": one.purpose,
+        "integrated_numbers": people and [f"{number:015d}" for number in people],
+    }
     return {name: value for name, value in said.items() if value is not None}
 
 

@@ -19,3 +19,15 @@ where a.business_system_id = $1 and a.addressee_number = any($2::text[]) and a.s
 
 -- name: four_items_by_person
 select integrated_number, four_items_sealed from person where integrated_number = any($1::bigint[])
+
+-- name: persons_behind
+select addressee_number, integrated_number from addressee where business_system_id = $1 and addressee_number = any($2::text[])
+
+-- name: same_person
+-- Each of these numbers with all numbers of the person: who lives on, and those who were merged into them, also by way of others.
+with recursive one (number, integrated_number) as (
+    select p.integrated_number, coalesce(lives_on(p.merged_into), p.integrated_number) from person p where p.integrated_number = any($1::bigint[])
+    union
+    select one.number, p.integrated_number from person p join one on p.merged_into = one.integrated_number
+)
+select number, array_agg(integrated_number order by integrated_number) as numbers from one group by number

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.authorization import CALLER, DOORS, idempotency_key, require, scope_missing
-from gateway.linkage_server.inquiry_desk import flow, matching
+from gateway.linkage_server.inquiry_desk import flow, matching, whose
 from gateway.linkage_server.inquiry_desk.flow import Desk
 from gateway.linkage_server.inquiry_desk.inquiry import INQUIRY, RESULT_WANTED, shown, wanted_message
 from gateway.linkage_server.inquiry_desk.online import ONLINE
@@ -72,10 +72,13 @@ async def post_inquiry_results(request: web.Request) -> web.Response:
     caller = await require(request, "inquiries", "create")
     wanted = wire.parse_items(wire.read_envelope(await request.read()), RESULT_WANTED)
     desk = request.app[DESKS][caller.agency]
+    numbers = [one.addressee_number for one in wanted]
+    people = await whose.behind(desk.agency, caller.system, [number for number in numbers if number is not None])
     try:
-        answers = await desk.forwarding.results([wanted_message(one, caller.system) for one in wanted])
+        answers = await desk.forwarding.results(
+            [wanted_message(one, caller.system, people.get(one.addressee_number or "")) for one in wanted]
+        )
     except ChannelError:
         raise _unavailable() from None
-    numbers = [one.addressee_number for one in wanted]
     shown_to_caller = [shown(answer) for answer in answers]
     return _items(await matching.with_match(desk.agency, caller.system, numbers, shown_to_caller))

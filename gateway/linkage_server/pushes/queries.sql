@@ -141,15 +141,15 @@ order by d.place limit $2
 
 -- name: write_delivery
 update push_delivery d set state = r.state, file = r.file, sealed = r.sealed, reason = r.reason, refused_at = r.refused_at, due_at = r.at,
-    ended_at = case when r.state in ('dead', 'dropped') then r.at end
-from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[])
-    as r (delivery_id, state, file, sealed, reason, refused_at, at)
+    ended_at = case when r.state in ('dead', 'dropped') then r.at end, shows = string_to_array(r.shows, ' ')
+from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+    as r (delivery_id, state, file, sealed, reason, refused_at, at, shows)
 where d.delivery_id = r.delivery_id and d.state = 'waiting'
 returning d.delivery_id
 
 -- name: to_send
--- held: the system still holds the person, or it is about nobody.
-select d.delivery_id, d.sealed, d.attempts, d.integrated_number is null or exists (
+-- held: the system still holds the person, or it is about nobody. seen: it shows nothing but what the system may see ($4).
+select d.delivery_id, d.sealed, d.attempts, d.integrated_number, coalesce(d.shows <@ $4::text[], true) as seen, d.integrated_number is null or exists (
     select from addressee a where a.integrated_number = d.integrated_number and a.business_system_id = $1 and a.state = 'held') as held
 from push_delivery d left join person p using (integrated_number)
 where d.business_system_id = $1 and d.state = 'ready' and d.file is null and d.due_at <= $2 and (p.frozen is not true or p.merged_into is not null)
@@ -215,19 +215,20 @@ where business_system_id = $1 and state = 'dead' and place > coalesce((select pl
 order by place limit $3
 
 -- name: pull_out
--- Who was frozen since the file was written, or is not held any more.
+-- Who was frozen since the file was written, or is not held any more; and whatever shows more than the system may see ($3).
 update push_delivery d set state = 'waiting', sealed = null, file = null from person p
 where d.business_system_id = $1 and d.file = $2 and d.state = 'ready' and p.integrated_number = d.integrated_number
-    and (p.frozen or not exists (
+    and (p.frozen or not d.shows <@ $3::text[] or not exists (
         select from addressee a where a.integrated_number = d.integrated_number and a.business_system_id = $1 and a.state = 'held'))
 
 -- name: supersede
 -- What was written of somebody before they were frozen, or as they were, leaves no more: what is due is written anew, under another id, when they thaw.
--- So is what waits: whoever has read it to write it, and comes too late, finds it no more. One push says all of it.
+-- So is what waits: whoever has read it to write it, and comes too late, finds it no more. One push says all of it. $3: to this system alone.
 with old as (
     update push_delivery d set state = 'dropped', sealed = null, reason = 'superseded', ended_at = $2
     from push_target t cross join unnest($1::bigint[]) as n (integrated_number)
     where d.business_system_id = t.business_system_id and d.integrated_number = n.integrated_number and d.state in ('waiting', 'ready', 'dead')
+        and ($3::text is null or d.business_system_id = $3)
     returning d.business_system_id, d.integrated_number, d.event_no, d.made_at
 )
 insert into push_delivery (delivery_id, business_system_id, integrated_number, event_no, due_at, made_at)

@@ -16,7 +16,7 @@ import msgspec
 from prometheus_client import Counter
 
 from gateway.batch import manifest, spool
-from gateway.linkage_server.pushes import bodies, store
+from gateway.linkage_server.pushes import bodies, store, writing
 from gateway.linkage_server.pushes.store import Ready
 from gateway.linkage_server.pushes.targets import Target, check_url, wait_s
 from gateway.linkage_server.tenant import Agency
@@ -53,12 +53,16 @@ def sign(secret: bytes, *, delivery_id: str, at: int, body: bytes) -> str:
 async def send_webhooks(agency: Agency, client: aiohttp.ClientSession, target: Target, rules: Rules) -> int:
     """Send what is due; how many were delivered. Raises StorageUnavailableError.
 
-    Each part is looked up when its turn comes: who is frozen while the part before is on its way is not sent any more.
+    Each part is looked up when its turn comes: who is frozen while the part before is on its way is not sent any more, nor what the system may not
+    see any more.
     """
     delivered = 0
     for _ in range(_MOST_SENT // _IN_FLIGHT):
+        sees = await _sees(agency, target.system)
+        if sees is None:
+            break
         async with agency.database.inside(agency.tenant) as connection:
-            part = await store.read_ready(connection, target.system, agency.clock(), _IN_FLIGHT)
+            part = await store.read_ready(connection, target.system, agency.clock(), _IN_FLIGHT, sees)
         if not part:
             break
         failures = await asyncio.gather(*(_post(agency, client, target, rules, one) for one in part))
@@ -67,6 +71,12 @@ async def send_webhooks(agency: Agency, client: aiohttp.ClientSession, target: T
         if None not in failures:
             break  # nobody is there: the others need not find that out one by one
     return delivered
+
+
+async def _sees(agency: Agency, system: str) -> frozenset[str] | None:
+    """What a push to the system may show now; None when it may have none."""
+    rights = await agency.clients.rights(system)
+    return writing.may_see(agency, rights) if rights is not None and rights.may("pushes", "configure") else None
 
 
 async def _post(agency: Agency, client: aiohttp.ClientSession, target: Target, rules: Rules, one: Ready) -> str | None:
@@ -133,8 +143,11 @@ async def put_files(agency: Agency, target: Target, rules: Rules) -> int:
 
 async def _put_file(agency: Agency, target: Target, rules: Rules, file: str) -> int:
     """The data first, then its manifest, each by rename. What a crash leaves unsaid is put again under the same name."""
+    sees = await _sees(agency, target.system)
+    if sees is None:
+        return 0
     async with agency.database.inside(agency.tenant) as connection:
-        ready = await store.read_file(connection, target.system, file)
+        ready = await store.read_file(connection, target.system, file, sees)
     if not ready:
         return 0
     lines = [agency.keys.open_push(one.sealed, one.delivery_id) for one in ready]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ WRITE_DELIVERY: Final = Statement("write_delivery", _SQL["write_delivery"])
 
 class DeliveryState(StrEnum):
     """`dead`: given up until somebody sends it again; `dropped`: the system does not hold the person any more, or
-    another push took its place when the person was frozen.
+    another push took its place when the person was frozen or the system may see less.
     """
 
     WAITING = "waiting"
@@ -113,18 +113,26 @@ async def read_to_write(connection: Connection, target: Target, most: int) -> li
     ]
 
 
-async def read_ready(connection: Connection, system: str, now: datetime, most: int) -> list[Ready]:
-    """What is due, in order; what is about somebody whom the system holds no more is dropped, it is none of its own people by now."""
-    while rows := await connection.fetch(_SQL["to_send"], system, now, most):
+async def read_ready(
+    connection: Connection, system: str, now: datetime, most: int, sees: Collection[str]
+) -> list[Ready]:
+    """What is due, in order; what is about somebody whom the system holds no more is dropped, it is none of its own people by now.
+
+    What shows more than the system `sees` leaves no more and is due again under another id: it may have been tried before.
+    """
+    while rows := await connection.fetch(_SQL["to_send"], system, now, most, sorted(sees)):
         unheld = [row["delivery_id"] for row in rows if not row["held"]]
+        unseen = [row["integrated_number"] for row in rows if row["held"] and not row["seen"]]
         if unheld:
             await connection.execute(_SQL["drop_unheld"], unheld, now)
-        if len(unheld) < len(rows):
+        if unseen:
+            await supersede(connection, unseen, now, system)
+        if len(unheld) + len(unseen) < len(rows):
             break
     return [
         Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=row["attempts"])
         for row in rows
-        if row["held"]
+        if row["held"] and row["seen"]
     ]
 
 
@@ -132,9 +140,11 @@ async def read_files(connection: Connection, system: str) -> list[str]:
     return [row["file"] for row in await connection.fetch(_SQL["files_to_send"], system)]
 
 
-async def read_file(connection: Connection, system: str, file: str) -> list[Ready]:
-    """What stands in one file, in order; who was frozen meanwhile, or is not held any more, is taken out and written anew or not at all."""
-    await connection.execute(_SQL["pull_out"], system, file)
+async def read_file(connection: Connection, system: str, file: str, sees: Collection[str]) -> list[Ready]:
+    """What stands in one file, in order; who was frozen meanwhile, or is not held any more, is taken out and written anew or not at all, and so is
+    what shows more than the system `sees` by now.
+    """
+    await connection.execute(_SQL["pull_out"], system, file, sorted(sees))
     rows = await connection.fetch(_SQL["of_file"], system, file)
     return [Ready(delivery_id=row["delivery_id"], sealed=row["sealed"], attempts=0) for row in rows]
 
@@ -169,9 +179,11 @@ async def write_again(connection: Connection, target: Target) -> None:
     await connection.execute(_SQL["write_again"], target.system, target.kind is TargetKind.WEBHOOK)
 
 
-async def supersede(connection: Connection, numbers: Sequence[int], now: datetime) -> None:
-    """Of people who are frozen or thaw: what is not delivered, written or not or given up, leaves no more and is due again under a new id."""
-    await connection.execute(_SQL["supersede"], numbers, now)
+async def supersede(connection: Connection, numbers: Sequence[int], now: datetime, system: str | None = None) -> None:
+    """Of people who are frozen or thaw, or of whom a system may see less: what is not delivered, written or not or given up, leaves no more and is due
+    again under a new id.
+    """
+    await connection.execute(_SQL["supersede"], numbers, now, system)
 
 
 async def end(connection: Connection, delivery_ids: Sequence[str], now: datetime) -> None:

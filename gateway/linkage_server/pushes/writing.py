@@ -23,6 +23,8 @@ from storage.fault_points import declare
 
 TAKEN_STEP: Final = declare("linkage", "commit.pushes.taken")
 SENT_STEP: Final = commit_step("linkage", "pushes.sent")
+INTEGRATED_NUMBER: Final = "integrated_number"
+INDIVIDUAL_NUMBER: Final = "individual_number"
 _MOST_TAKEN: Final = 2_000
 MOST_WRITTEN: Final = 1_000
 """Deliveries in one record, and in one file."""
@@ -44,19 +46,40 @@ async def take(agency: Agency, rights: SystemRights) -> int:
     return taken
 
 
-def _person(agency: Agency, rights: SystemRights, one: ToWrite) -> Person:
+def may_see(agency: Agency, rights: SystemRights) -> frozenset[str]:
+    """What a push to the system may show: items by name, and numbers by right and need."""
+    may_use = rights.may_use_individual_number and agency.affairs.uses_individual_number(rights.system)
+    return frozenset(
+        (
+            *(field.value for field in agency.affairs.items_of(rights.system)),
+            *((INTEGRATED_NUMBER,) if rights.may("integrated-numbers", "read") else ()),
+            *((INDIVIDUAL_NUMBER,) if may_use else ()),
+        )
+    )
+
+
+def _shown(person: Person) -> str:
+    """What a push shows, as it is kept with it: as `may_see`, one after the other."""
+    return " ".join(
+        (
+            *person.items,
+            *((INTEGRATED_NUMBER,) if person.integrated_number else ()),
+            *((INDIVIDUAL_NUMBER,) if person.individual_number is not None else ()),
+        )
+    )
+
+
+def _person(agency: Agency, sees: frozenset[str], one: ToWrite) -> Person:
     """Cut to what the system may see: its own 宛名番号, its affairs' items, numbers only by right and need."""
     items = dict(zip(Field, agency.keys.open_four_items(one.four_items_sealed, one.integrated_number), strict=True))
-    needed = agency.affairs.items_of(rights.system)
-    may_use = rights.may_use_individual_number and agency.affairs.uses_individual_number(rights.system)
     individual_number = None
-    if may_use and any(kind not in _NUMBER_STAYS for kind, _ in one.changes):
+    if INDIVIDUAL_NUMBER in sees and any(kind not in _NUMBER_STAYS for kind, _ in one.changes):
         sealed = one.individual_number_sealed
         individual_number = agency.keys.open_individual_number(sealed, one.integrated_number) if sealed else ""
     return Person(
         addressee_numbers=one.addressee_numbers,
-        items={field.value: text for field, text in items.items() if field in needed},
-        integrated_number=f"{one.integrated_number:015d}" if rights.may("integrated-numbers", "read") else "",
+        items={field.value: text for field, text in items.items() if field.value in sees},
+        integrated_number=f"{one.integrated_number:015d}" if INTEGRATED_NUMBER in sees else "",
         individual_number=individual_number,
         state=one.state,
         state_since=one.state_since,
@@ -68,8 +91,9 @@ def _row(agency: Agency, rights: SystemRights, target: Target, one: ToWrite, fil
     """What becomes of one delivery: ready with its bytes, dead when its file cannot carry them, dropped when nobody there holds the person."""
     now = agency.clock()
     if not one.addressee_numbers:
-        return Write(WRITE_DELIVERY, (one.delivery_id, DeliveryState.DROPPED.value, None, None, "not_held", None, now))
-    person = _person(agency, rights, one)
+        dropped = (one.delivery_id, DeliveryState.DROPPED.value, None, None, "not_held", None, now, None)
+        return Write(WRITE_DELIVERY, dropped)
+    person = _person(agency, may_see(agency, rights), one)
     state, reason, where = DeliveryState.READY, None, None
     if target.kind is TargetKind.WEBHOOK:
         body = bodies.as_json(person, delivery_id=one.delivery_id, system=target.system, at=now)
@@ -79,7 +103,7 @@ def _row(agency: Agency, rights: SystemRights, target: Target, one: ToWrite, fil
             state, reason, where, file, lines = DeliveryState.DEAD, lines.reason.value, lines.where, None, b""
         body = lines
     sealed = agency.keys.seal_push(body, one.delivery_id)
-    return Write(WRITE_DELIVERY, (one.delivery_id, state.value, file, sealed, reason, where, now))
+    return Write(WRITE_DELIVERY, (one.delivery_id, state.value, file, sealed, reason, where, now, _shown(person)))
 
 
 async def write(agency: Agency, rights: SystemRights, target: Target) -> int:

@@ -170,6 +170,45 @@ async def test_is_6_sc_17_what_the_other_side_refused_is_a_difference_and_is_sen
         assert (await compare(caller, "k3"))["counts"] == {"equal": 2}
 
 
+async def test_is_6_a_surplus_copy_of_what_waits_for_its_first_transfer_goes_and_nothing_is_registered(both):
+    """The copy is left there as after a restore of the linkage server, whose first transfer is still to be commanded."""
+    async with both.standing():
+        async with both.served():
+            await filled(both, 1)
+            await until(both.replicas, lambda found: len(found) == 1)
+        await both.linkage.rows(
+            "update original set transfer = 'awaiting_first', offered = false, replica_number = null, replica_revision = null"
+        )
+        await both.linkage.rows("update first_transfer set transferred_at = null")
+        async with both.served(first_transfer="on_command") as caller:
+            assert (await compare(caller, "k1"))["counts"] == {"surplus": 1}
+            assert (await compare(caller, "k2", repair=True))["counts"] == {"surplus": 1, "repaired": 1}
+            assert await states(both) == {"r1": "awaiting_first"}
+            assert await both.replicas() == []
+            assert (await compare(caller, "k3"))["counts"] == {"equal": 1}
+            assert await first_transfers(caller, await caller.token()) == [False]
+
+
+async def test_is_6_an_original_that_does_not_open_is_not_told_as_repaired(both):
+    async with both.standing(), both.served() as caller:
+        await filled(both, 3)
+        await until(both.replicas, lambda found: len(found) == 3)
+        await both.linkage.rows(
+            "update original set sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40)) where record_id <> 'kokuho/r3'"
+        )
+        await both.replicas("delete from replica where record_id <> 'kokuho/r1'")
+        run = await compare(caller, "k1", repair=True)
+        assert run["counts"] == {"differing": 1, "missing": 2, "repaired": 1}
+        told = {name: (one["fields"], one["repaired"]) for name, one in (await differences(caller, run)).items()}
+        assert told == {
+            "r1": (["original_unreadable"], False),
+            "r2": (["original_unreadable"], False),
+            "r3": ([], True),
+        }
+        await until(lambda: states(both), settled)
+        assert (await compare(caller, "k2"))["counts"] == {"differing": 1, "missing": 1, "equal": 1}
+
+
 async def test_is_6_a_comparison_goes_on_after_an_outage(both):
     async with both.served() as caller:
         async with both.standing():

@@ -19,6 +19,7 @@ from tests.support.bulk_world import (
     until_there,
     with_agencies,
 )
+from tests.support.change_files import change, day, take
 from tests.support.resident_files import load, person
 
 
@@ -274,6 +275,35 @@ async def test_the_status_counts_lines_and_says_on_what_the_estimate_rests(world
     ):  # of the agency, also while a file waits for its held lines
         assert (left["seconds_left"], left["basis"]["lines_left"]) == (0, 0)
         assert left["basis"]["lines_that_wait_for_providers"] == held
+
+
+async def test_lines_that_are_answered_late_are_not_lines_that_are_asked(world, intermediate):
+    intermediate.says = lambda _item: said("held", "held")
+    async with world.served(inquiry_file_supplement_look_s=0.2) as caller:
+        await load(world.config.spool, [person(nth) for nth in range(1, 21)])
+        folder = send(world, file_of([request(nth) for nth in range(1, 21)]), "a.dat", count=20)
+        await result_bytes(folder, "a.dat")
+        token = await caller.token()
+
+        async def speed():
+            return (await caller.post("/v1/inquiry-files/status", {}, token=token)).body["all_files"]["basis"]
+
+        while (asked := await speed())["lines_per_second"] is None:
+            await asyncio.sleep(0.05)
+        intermediate.ends = lambda answer: answer | answered()
+        await until_there(folder / "done" / "a.dat.supplement-1.csv")
+        late = await speed()
+    assert late["lines_that_wait_for_providers"] == 0
+    assert 0 < late["lines_per_second"] <= asked["lines_per_second"] <= 20 / 2  # twenty, in two seconds or more
+
+
+async def test_numbers_that_differ_in_leading_zeros_are_not_guessed_when_one_has_ended(world, intermediate):
+    async with world.served():
+        await load(world.config.spool, [person(1), person(2, addressee_number="1")])
+        ends = change("e1", 1, "addressee_end", day(), system="kokuho") | {"addressee_number": "1"}
+        assert await take(world, [ends], name="ends.csv", system="kokuho") == [("applied", "")]
+        [found] = rows(await result_bytes(send(world, file_of([request(1)]), "a.dat", count=1), "a.dat"))
+    assert (found[19], intermediate.sent) == ("addressee_ambiguous", {})
 
 
 async def test_another_system_sees_nothing_of_a_file(world, intermediate):

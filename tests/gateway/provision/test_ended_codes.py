@@ -155,7 +155,7 @@ async def test_sc_15_no_restore_brings_back_what_a_cancelled_code_had_replaced(w
         "insert into person_code (acquisition_index, integrated_number, expires_at, code_index, code_sealed, bound_at) values ($1, $2, $3, $4, $5, $3)",
         second, number, snapshot, *binding.kept_code(world.agency, number, code()),
     )  # fmt: skip
-    await world.execute(restoring._SQL["leave_out_of_person_code"], [second])
+    await world.execute(restoring._SQL["leave_out_of_person_code"], [second], world.now)
     await given_one(world, number, code())
     assert await told(world, number, first) == ("refused", "code_cancelled")
 

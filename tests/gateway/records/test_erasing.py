@@ -153,6 +153,19 @@ async def test_who_reads_a_result_again_and_what_for_is_on_record_each_time(reco
         reading.RESULT_ITEM.decode(msgspec.json.encode({"inquiry_number": number}))
 
 
+async def test_a_result_about_another_person_than_the_reader_means_is_not_read_and_on_record(records):
+    """docs/adr/0121."""
+    number = await put_result(records, 2, encode_payload("answered", []))
+    found = []
+    for numbers in (["9" * 15], ["9" * 15, ONE], None):
+        wanted = reading.ResultItem(inquiry_number=number, system="s", actor="staff-1", integrated_numbers=numbers)
+        [told] = await reading.results(records.agency, [wanted])
+        found.append((told["state"], told["values"], told["reason"]))
+    assert found == [("answered", None, "person_changed"), *[("answered", [], None)] * 2]
+    noted = [(one["kind"], one["reason"], one["actor"]) for one in reversed(await records.search(person=ONE))]
+    assert noted == [("inquiry.result_read", reason, "s/staff-1") for reason in ("person_changed", None, None)]
+
+
 async def test_a_result_that_cannot_be_put_on_record_is_not_read(records):
     """SC-7."""
     number = await put_result(records, 2, encode_payload("answered", []))

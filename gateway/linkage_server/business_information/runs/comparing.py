@@ -9,7 +9,7 @@ import base64
 import binascii
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from gateway.linkage_server.business_information.runs.differences import (
 )
 from gateway.linkage_server.business_information.runs.store import PART_STEP, SQL, Run, close, keep_part
 from gateway.linkage_server.business_information.store import read_row
-from gateway.linkage_server.business_information.transfer import delete_message
+from gateway.linkage_server.business_information.transfer import UNREADABLE, delete_message
 from gateway.linkage_server.outbound import SEND_REPLICAS
 from gateway.linkage_server.tenant import Agency
 from keys.errors import KeyUnusable, SealBroken
@@ -130,11 +130,14 @@ async def do_part(outbox: Outbox, run: Run) -> None:
     copies = await read_copies(agency, key, run.after, before)
     page = compare(rows, copies, lambda row: _digest(agency, row, key), agency.today())
     found, changed = await _still_so(agency, page)
-    results = await _described(agency, found, {row["record_id"]: row for row in rows}, key)
-    gone = await _delete_without_original(agency, found) if run.wanted.repair else set()
+    by_id = {row["record_id"]: row for row in rows}
+    unreadable = {one.record_id for one in found if _needs_original(one) and not _opens(agency, by_id[one.record_id])}
+    results = await _described(agency, found, by_id, key, unreadable)
+    gone = await _delete_copies(agency, found) if run.wanted.repair else set()
     PART_STEP.before.reached()
     async with agency.database.inside(agency.tenant) as connection:
-        repaired = gone | (await _repair(connection, found) if run.wanted.repair else set())
+        to_send = [one for one in found if not one.copy_alone and one.record_id not in unreadable]
+        repaired = gone | (await _repair(connection, to_send) if run.wanted.repair else set())
         results = [[*result, result[0] in repaired] for result in results]
         counts = _counts(page, found, changed, repaired)
         await keep_part(connection, run, results, counts, run.end if last else rows[-1]["record_id"])
@@ -154,6 +157,19 @@ def _digest(agency: Agency, row: Any, key: bytes) -> bytes | None:
         return None
 
 
+def _needs_original(one: Found) -> bool:
+    """Whether a repair sends what the original says."""
+    return not one.copy_alone and one.difference is not Difference.SURPLUS
+
+
+def _opens(agency: Agency, row: Any) -> bool:
+    try:
+        read_row(agency.keys, row)
+    except (SealBroken, KeyUnusable):
+        return False
+    return True
+
+
 def _counts(page: Page, found: Sequence[Found], changed: int, repaired: set[str]) -> Counter[str]:
     return Counter(one.difference.value for one in found) + Counter(
         {"equal": page.equal, "under_way": page.under_way + changed, "repaired": len(repaired)}
@@ -171,8 +187,13 @@ async def _still_so(agency: Agency, page: Page) -> tuple[list[Found], int]:
     return same, len(page.found) - len(same)
 
 
-async def _described(agency: Agency, found: Sequence[Found], rows: Mapping[str, Any], key: bytes) -> list[list[Any]]:
-    """Record id, difference, and the names of the fields that differ where both are there and readable; of one that was refused why, and for which item."""
+async def _described(
+    agency: Agency, found: Sequence[Found], rows: Mapping[str, Any], key: bytes, unreadable: Collection[str]
+) -> list[list[Any]]:
+    """Record id, difference, and the names of the fields that differ where both are there and readable; of one that was refused why, and for which item.
+
+    Of an `unreadable` original that it is so: it cannot be sent again, so nothing repairs it but its business system.
+    """
     two = {Difference.DIFFERING, Difference.WRONG_VERSION}
     ids = [one.record_id for one in found if one.difference in two]
     contents = await read_contents(agency, key, ids) if ids else {}
@@ -180,9 +201,16 @@ async def _described(agency: Agency, found: Sequence[Found], rows: Mapping[str, 
         [
             one.record_id,
             one.difference.value,
-            _refusal(rows[one.record_id])
-            if one.difference is Difference.REFUSED
-            else _fields(agency, rows.get(one.record_id), contents.get(one.record_id)),
+            [
+                *(
+                    _refusal(rows[one.record_id])
+                    if one.difference is Difference.REFUSED
+                    else _fields(
+                        agency, rows.get(one.record_id), contents.get(one.record_id), one.record_id in unreadable
+                    )
+                ),
+                *((UNREADABLE,) if one.record_id in unreadable else ()),
+            ],
         ]
         for one in found
     ]
@@ -192,20 +220,21 @@ def _refusal(row: Any) -> list[str]:
     return [row["reason"] or "refused", *([row["item"]] if row["item"] else [])]
 
 
-def _fields(agency: Agency, row: Any, copy: Copy | None) -> list[str]:
+def _fields(agency: Agency, row: Any, copy: Copy | None, unreadable: bool) -> list[str]:  # noqa: FBT001 (of one call)
     if row is None or copy is None:
         return []
     revision = ["revision"] if copy["revision"] != row["replica_revision"] else []
-    try:
-        original = read_row(agency.keys, row)
-    except (SealBroken, KeyUnusable):
-        return [*revision, "original_unreadable"]
-    return revision + differing_fields(_expected(original, row["replica_number"]), copy)
+    if unreadable:
+        return revision
+    return revision + differing_fields(_expected(read_row(agency.keys, row), row["replica_number"]), copy)
 
 
-async def _delete_without_original(agency: Agency, found: Sequence[Found]) -> set[str]:
-    """Copies that no original knows are deleted at once; a crash before the part is kept finds them gone. Returns which are, as the other side says."""
-    surplus = {one.record_id: one.copy for one in found if one.revision is None and one.copy is not None}
+async def _delete_copies(agency: Agency, found: Sequence[Found]) -> set[str]:
+    """Copies that no original knows, or one that waits for its first transfer, are deleted at once; a crash before the part is kept finds them gone.
+
+    Returns which are, as the other side says.
+    """
+    surplus = {one.record_id: one.copy for one in found if one.copy_alone and one.copy is not None}
     if not surplus:
         return set()
     messages = [
@@ -223,7 +252,6 @@ async def _repair(connection: Connection, found: Sequence[Found]) -> set[str]:
             int(one.copy["integrated_number"]) if one.copy else None,
         )
         for one in found
-        if one.revision is not None
     ]  # fmt: skip
     if not rows:
         return set()

@@ -32,12 +32,21 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One difference. `revision`: of the original when it was compared (None: there is none); `copy`: as it lies over there."""
+    """One difference. `revision`: of the original when it was compared (None: there is none); `copy`: as it lies over there.
+
+    `awaits`: the original waits for its first transfer, and none of it may be over there.
+    """
 
     record_id: str
     difference: Difference
     revision: int | None
     copy: Copy | None
+    awaits: bool = False
+
+    @property
+    def copy_alone(self) -> bool:
+        """The copy goes, and no original is sent for that."""
+        return self.revision is None or self.awaits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,16 @@ def compare(
         if difference is None:
             equal += 1
         else:
-            found.append(Found(record_id=row["record_id"], difference=difference, revision=row["revision"], copy=copy))
+            awaits = row["transfer"] == Transfer.AWAITING_FIRST
+            found.append(
+                Found(
+                    record_id=row["record_id"],
+                    difference=difference,
+                    revision=row["revision"],
+                    copy=copy,
+                    awaits=awaits,
+                )
+            )
     known = {row["record_id"] for row in originals}
     found += [
         Found(record_id=name, difference=Difference.SURPLUS, revision=None, copy=copy)
