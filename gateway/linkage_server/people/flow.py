@@ -27,13 +27,13 @@ from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.people import store, waiting
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.holding import write_holds
+from gateway.linkage_server.people.holding import KnownHold, known_holds, write_holds
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import numbers_said
-from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.store import Held, KnownEvent
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
 from gateway.linkage_server.ways_of_writing import counts_of, folds_of
@@ -135,7 +135,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
         return now_as.get(sent := sent_as(event_id), sent)
 
     cancels = {*cancelled, *(now_as[key] for key in cancelled if key in now_as)}
-    holds = await store.known_holds(connection, keys, list({*event_keys, *now_as.values(), *cancels}), cancels)
+    holds = await known_holds(connection, keys, list({*event_keys, *now_as.values(), *cancels}), cancels)
 
     addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
     held = await store.addressee_persons(connection, system, addressees_named)

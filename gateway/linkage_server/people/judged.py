@@ -71,6 +71,15 @@ def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeRe
     return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)
 
 
+def again(
+    change: Change, key: str, outcome: ChangeOutcome, reason: str = ChangeReason.ALREADY_KNOWN, *, same: bool
+) -> Judged:
+    """An event id that came before tells what became of it; with other words it is another change's."""
+    if same:
+        return judged_as(change, key, outcome, reason)
+    return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
+
+
 def disagrees(change: Change, key: str, fields: frozenset[Field]) -> Judged:
     """A change that disagrees in these fields of the four items."""
     household = is_household_member(fields)

@@ -16,7 +16,15 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged, disagrees, folds_to, judged_as, outside_life
+from gateway.linkage_server.people.judged import (
+    ChangeOutcome,
+    Judged,
+    again,
+    disagrees,
+    folds_to,
+    judged_as,
+    outside_life,
+)
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
     REGISTERING,
@@ -118,26 +126,22 @@ class Court:
             if event.digest == digest and (waited or (event.undone and key in self.approved)):
                 return None
             outcome = ChangeOutcome.UNCHANGED if event.applied or event.undone else ChangeOutcome.WAITING
-            return self._again(change, key, same=event.digest == digest, outcome=outcome)
+            return again(change, key, outcome, same=event.digest == digest)
         hold = self.snapshot.holds.get(key)
         if hold is None or hold.state == "cancelled" or key in self.approved:
             return None
+        same = hold.says(self.digest_of) in (None, digest)
         if hold.state == "open":
-            return judged_as(change, key, ChangeOutcome.HELD, hold.reason)
-        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
+            return again(change, key, ChangeOutcome.HELD, hold.reason, same=same)
+        return again(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW, same=same)
 
     def _of_this_list(self, change: Change, before: Judged, digest: bytes) -> Judged:
         """The same event stood higher up in this list: as if it had come in the list before."""
+        same = before.digest == digest
         if before.outcome is ChangeOutcome.HELD:
-            return judged_as(change, before.key, ChangeOutcome.HELD, str(before.reason))
+            return again(change, before.key, ChangeOutcome.HELD, str(before.reason), same=same)
         outcome = ChangeOutcome.WAITING if before.outcome is ChangeOutcome.WAITING else ChangeOutcome.UNCHANGED
-        return self._again(change, before.key, same=before.digest == digest, outcome=outcome)
-
-    @staticmethod
-    def _again(change: Change, key: str, *, same: bool, outcome: ChangeOutcome) -> Judged:
-        if same:
-            return judged_as(change, key, outcome, ChangeReason.ALREADY_KNOWN)
-        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
+        return again(change, before.key, outcome, same=same)
 
     # --- whom it is about
 

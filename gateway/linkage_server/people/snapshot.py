@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.holding import KnownHold
+from gateway.linkage_server.people.store import Held, KnownEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
