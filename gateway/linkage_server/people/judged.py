@@ -71,6 +71,11 @@ def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeRe
     return Judged(change=change, line=change.line, outcome=outcome, reason=reason, key=key)
 
 
+def counts_against(one: Judged) -> bool:
+    """Whether a change speaks against the file that it stands in."""
+    return one.outcome is ChangeOutcome.HELD
+
+
 def again(
     change: Change, key: str, outcome: ChangeOutcome, reason: str = ChangeReason.ALREADY_KNOWN, *, same: bool
 ) -> Judged:
