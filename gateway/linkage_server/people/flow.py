@@ -150,7 +150,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
     by_number |= back
     people |= await store.read_held(connection, keys, [number for number in back.values() if number not in people])
-    takes_out = any(change.takes_out for change in good)
+    concerns_others = any(change.takes_out or change.may_name_another for change in good)
     return Court(
         snapshot=Snapshot(
             addressees=held,
@@ -160,7 +160,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             rows=await store.rows_by_number(connection, keys, list(by_number)) if merged else {},
             events={event.key: event for event in events.values()},
             holds=holds,
-            held_by_others=await store.held_by_others(connection, list(people), system) if takes_out else (),
+            held_by_others=await store.held_by_others(connection, list(people), system) if concerns_others else (),
         ),
         verdicts=verdicts,
         system=system,

@@ -20,10 +20,12 @@ from gateway.linkage_server.people.judged import (
     ChangeOutcome,
     Judged,
     again,
+    corrected_into_another,
     disagrees,
     folds_to,
     judged_as,
     outside_life,
+    returns_as_another,
 )
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
@@ -279,32 +281,29 @@ class Court:
             wrong = self._against(said, after.items, change, key)
             if wrong is not None:
                 return wrong
-        return self._against_today(change, key, before, after)
+        return self._against_today(change, key, someone, before, after)
 
     def _is_anothers(self, number: str, someone: Someone) -> bool:
         holder = self._holder(number) if number else None
         return holder is not None and holder is not someone.alive
 
-    def _against_today(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
+    def _against_today(
+        self, change: Change, key: str, someone: Someone, before: Person, after: Person
+    ) -> Judged | None:
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
-        if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
+        if change.kind is Kind.MOVE_IN and (other := returns_as_another(change, key, before, after)) is not None:
             return other
-        return self._against(after.individual_number, after.items, change, key)
+        wrong = self._against(after.individual_number, after.items, change, key)
+        is_vouched_for = self.asks and after.individual_number != ""
+        if wrong is None and not is_vouched_for and someone.number in self.snapshot.held_by_others:
+            wrong = corrected_into_another(change, key, before, after)
+        return wrong
 
     def _names_former(self, change: Change, someone: Someone, *, changes_number: bool) -> bool:
         """Whether a change names a number that nobody has any more. One that a person had in between may be told late, and changes nothing."""
         former = self._former_holder(change.says.individual_number)
         return former is not None and (former is not someone or changes_number or change.kind in REGISTERING)
-
-    def _is_another(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
-        """A move-in under an addressee number that is held is somebody's return. Only the address may be new: a business system that has given the
-        number to somebody else would make one person of two, and the resident network agrees to both.
-        """
-        if before.individual_number not in ("", after.individual_number):
-            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
-        fields = differing(before.items, after.items)
-        return disagrees(change, key, fields) if fields - {Field.ADDRESS} else None
 
     def _against(self, number: str, items: Items, change: Change, key: str) -> Judged | None:
         """The resident network's word, and the age that the affair has. A list goes on as if it agreed while it is not asked yet."""

@@ -245,3 +245,24 @@ async def test_two_changes_of_one_list_under_one_event_id_are_held_and_refused(d
     answer = await desk.caller.post("/v1/person-changes", body, token=await desk.token("kokuho"), key="one-list")
     after_death = ("held", "event_after_death")
     assert [told(one) for one in answer.body["items"]] == [after_death, REUSED, after_death]
+
+
+SOMEBODY_ELSE = {
+    "name": "模擬　太郎", "kana": "モギ　タロウ", "sex": "1", "birth_date": "1950-02-03", "address": "架空県他所市９番",
+}  # fmt: skip
+
+
+async def test_a_correction_that_makes_somebody_elses_person_another_one_is_looked_at(desk):
+    juki, number = await desk.number("juki", row(1)), await desk.number("kokuho", row(77))
+    await desk.decided("links/propose", integrated_number=number, other_integrated_number=juki)
+    told_too = await desk.change("kokuho", 77, "correction", "c0", name="架空花子", birth_date="1980-04-02")
+    assert told(told_too) == ("applied", None)
+    hold_id = await held(desk, "correction", "c1", "four_items_differ", **SOMEBODY_ELSE)
+    assert (await desk.as_of("juki", 1, day()))["name"] == "架空花子"
+    await linked(desk, hold_id)
+    assert (await desk.as_of("juki", 1, day()))["name"] == SOMEBODY_ELSE["name"]
+
+
+async def test_a_correction_of_everything_of_whom_nobody_else_holds_is_what_their_system_says(desk):
+    await desk.number("kokuho", row(77))
+    assert told(await desk.change("kokuho", 77, "correction", "c1", **SOMEBODY_ELSE)) == ("applied", None)
