@@ -95,6 +95,11 @@ def compare(a: FourItems, b: FourItems) -> frozenset[Field]:
     return frozenset(name for name, different in differs.items() if different)
 
 
+def not_known(sex_a: str, sex_b: str) -> frozenset[Field]:
+    """The fields in which two accounts cannot agree, as one of them does not say: a sex that is unknown or not applicable."""
+    return frozenset({Field.SEX} if {sex_a, sex_b} & {Sex.UNKNOWN, Sex.NOT_APPLICABLE} else ())
+
+
 def folds_between(a: FourItems, b: FourItems) -> dict[Field, frozenset[Fold]]:
     """For each text that is written differently and still agrees: the folds that it took. Never the texts themselves."""
     texts = (

@@ -53,7 +53,7 @@ IN_JAPANESE: Final = {
     "person_not_frozen": "この人は凍結されていません",
     "person_merged": "この番号はほかの番号にまとめられています。生きる方の番号を書いてください",
     "same_person": "二つの番号が同じです",
-    "fewer_than_four_items": "氏名・性別・生年月日・住所のすべてが一致しなければ、つなげません",
+    "fewer_than_four_items": "氏名・性別・生年月日・住所のすべてが一致しなければ、つなげません (性別 0、9 は一致とみなしません)",
     "has_individual_number": "この人には個人番号があります。個人番号でまとめるか、分けてください",
     "individual_number_taken": "この個人番号はほかの人のものです。どちらのものかを先に決めてください",
     "integrated_number_taken": "この行の統合宛名番号はほかの人のものです。その人に結び付けるか、拒んで番号なしで送り直してもらってください",

@@ -51,6 +51,7 @@ _ROW_LABEL: Final = b"sekisho/held-row/v1"
 _RETRY_LABEL: Final = b"sekisho/retry-identity/v1"
 _EVENT_LABEL: Final = b"sekisho/person-event/v1"
 _EVENT_KEY_LABEL: Final = b"sekisho/person-event-key/v1"
+_CANDIDATE_LABEL: Final = b"sekisho/change-candidate/v1"
 _QUESTION_LABEL: Final = b"sekisho/desk-question/v1"
 _LINE_LABEL: Final = b"sekisho/inquiry-line/v1"
 _LINE_IDENTITY_LABEL: Final = b"sekisho/inquiry-line-identity/v1"
@@ -138,6 +139,10 @@ class PersonalKeys:
     def event_digest(self, encoded: bytes) -> bytes:
         """Keyed, 32 bytes: what an event said, so that another one under its id shows. Version 1 for ever, as `event_key`."""
         return self._ring.index(EVENT_KEY, encoded, version=1)
+
+    def digest_of_candidate(self, encoded: bytes) -> bytes:
+        """Keyed, 32 bytes: what a candidate of a change says. Version 1 for ever, as `event_key`: it is part of an event id."""
+        return self._ring.index(EVENT_KEY, bind(_CANDIDATE_LABEL, encoded), version=1)
 
     def seal_event(self, encoded: bytes, integrated_number: int, event_key: str) -> bytes:
         return self._ring.encrypt(FOUR_ITEMS, encoded, bind(_EVENT_LABEL, integrated_number, event_key))

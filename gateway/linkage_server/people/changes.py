@@ -100,6 +100,11 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         """Whether it cancels the registration itself, and no change of it."""
         return self.kind is Kind.CANCELLATION and not self.cancels
 
+    @property
+    def may_name_another(self) -> bool:
+        """Whether it corrects name and birth date at once."""
+        return self.kind is Kind.CORRECTION and bool(self.says.name and self.says.birth_date)
+
     def __repr__(self) -> str:
         return "<Change>"
 

@@ -20,20 +20,19 @@ from codebook.four_items import Field
 from evidence.entry import EntryKind, other_entry
 from gateway.api.clients import SystemRights
 from gateway.linkage_server import intake
-from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
-from gateway.linkage_server.intake import Intake
+from gateway.linkage_server.intake import Intake, Said
 from gateway.linkage_server.people import store, waiting
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.holding import write_holds
+from gateway.linkage_server.people.holding import KnownHold, known_holds, write_holds
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import numbers_said
-from gateway.linkage_server.people.store import Held, KnownEvent, KnownHold
+from gateway.linkage_server.people.store import Held, KnownEvent
 from gateway.linkage_server.people.two_people import of_two_people
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency, new_entry, new_entry_id
@@ -64,8 +63,8 @@ class Applied:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeList:
     """One list on its way. `approved`: event keys that a review has decided just now to take as they are; `last_line` of the file that it stands for;
-    `stored`: results of the chunk of the file whose lines these are, when they are judged anew; `two_people`: 個人番号 that stand for two in the file,
-    None where the list is all there is.
+    `stored`: results of the chunk of the file whose lines these are, when they are judged anew; `said`: by whom it came; `two_people`: 個人番号 that
+    stand for two in the file, None where the list is all there is.
     """
 
     changes: Sequence[ParsedChange]
@@ -74,6 +73,7 @@ class ChangeList:
     approved: Collection[str] = frozenset()
     stored: Sequence[intake.Result] | None = None
     two_people: Collection[str] | None = None
+    said: Said | None = None
 
 
 async def take(
@@ -96,6 +96,8 @@ async def take(
                     rehearsed.touch(court, judged)
             if court is None or not court.missing:
                 await _write(connection, agency, one, judged, taken)
+                if one.said is not None:
+                    await intake.keep_said(connection, agency.keys, taken, one.said)
                 folds = await folds_of([each.folds for each in judged])
                 results = [_result(each, took, one.rights) for each, took in zip(judged, folds, strict=True)]
                 if one.stored is None:
@@ -138,7 +140,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
         return now_as.get(sent := sent_as(event_id), sent)
 
     cancels = {*cancelled, *(now_as[key] for key in cancelled if key in now_as)}
-    holds = await store.known_holds(connection, keys, list({*event_keys, *now_as.values(), *cancels}), cancels)
+    holds = await known_holds(connection, keys, list({*event_keys, *now_as.values(), *cancels}), cancels)
 
     addressees_named = [number for change in good for number in (change.addressee_number, change.replaced_by) if number]
     held = await store.addressee_persons(connection, system, addressees_named)
@@ -153,7 +155,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
     back = await store.by_number(connection, keys, _may_come_back(people.values()) - said)
     by_number |= back
     people |= await store.read_held(connection, keys, [number for number in back.values() if number not in people])
-    takes_out = any(change.takes_out for change in good)
+    concerns_others = any(change.takes_out or change.may_name_another for change in good)
     return Court(
         snapshot=Snapshot(
             addressees=held,
@@ -163,7 +165,7 @@ async def convene(connection: Connection, agency: Agency, one: ChangeList, verdi
             rows=await store.rows_by_number(connection, keys, list(by_number)) if merged else {},
             events={event.key: event for event in events.values()},
             holds=holds,
-            held_by_others=await store.held_by_others(connection, list(people), system) if takes_out else (),
+            held_by_others=await store.held_by_others(connection, list(people), system) if concerns_others else (),
         ),
         verdicts=verdicts,
         system=system,
@@ -333,28 +335,26 @@ def _result(one: Judged, folds: Sequence[str], rights: SystemRights) -> list[Any
     ]
 
 
-async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | None = None) -> None:
-    """The whole list is in: it goes into the log with its counts and digest, once. `sight`: of the member of staff who sent it."""
+async def close(agency: Agency, taken: Intake, *, system: str, said: Said | None = None) -> None:
+    """The whole list is in: it goes into the log with its counts and digest, once. `said`: by whom it came."""
     now = agency.clock()
     entry = other_entry(
         id=new_entry_id(now),
         at=now,
         kind=EntryKind.ADDRESSEES_LOADED,
-        actor=system if sight is None else sight.client_id,
+        actor=system if said is None else said.client_id,
         facts={
             "system": system,
             "channel": "person-changes",
-            **({} if sight is None else {"staff": sight.staff, "affair": sight.affair.code}),
+            **({} if said is None else {"staff": said.staff, "affair": said.affair}),
             "sha256": taken.sha256.hex(),
             "lines": sum(taken.counts.get(one, 0) for one in ChangeOutcome),
             **dict(taken.counts),
         },
     )
     recorded = new_entry(entry, now)
-    if sight is not None:
-        # reveal: sealed beside the entry
-        reason = agency.keys.seal_access_reason(sight.reason.reveal(), recorded.entry_id)
-        recorded = replace(recorded, personal=reason)
+    if said is not None:
+        recorded = replace(recorded, personal=agency.keys.seal_access_reason(said.reason, recorded.entry_id))
     await agency.committer.apply(Commit(step=CHANGED_STEP, guard=intake.closing(agency, taken), entries=(recorded,)))
 
 

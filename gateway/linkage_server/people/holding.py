@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
 
 import msgspec
 
-from gateway.linkage_server.people import store, taken
-from gateway.linkage_server.people.changes import ChangeReason
+from gateway.linkage_server.people import store, taken, waiting
+from gateway.linkage_server.people.changes import Change, ChangeReason
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged
+from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency
+from storage import sql
 from storage.database import Connection
 
+_SQL: Final = sql.load("gateway.linkage_server.people")
 _ENCODE: Final = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KnownHold:
+    """`digest`: of what the change says; None of one of before digests were kept. `change`: the change, where a cancellation names it or it has no
+    digest; None once it is forgotten.
+    """
+
+    hold_id: str
+    reason: str
+    state: str
+    digest: bytes | None
+    change: Change | None = None
+
+    def says(self, digest_of: Callable[[Change], bytes]) -> bytes | None:
+        """Digest of what the change says; None when that is not known any more."""
+        return self.digest or (digest_of(self.change) if self.change is not None else None)
 
 
 def hold_id(event_key: str) -> str:
@@ -42,9 +64,47 @@ async def write_holds(connection: Connection, agency: Agency, system: str, judge
                 now,
                 one.key,
                 one.change.effective_on,
+                one.digest,
             )
         )
-    await store.put_change_holds(connection, rows)
-    for name, *_, key, _on in rows:
+    await _put(connection, rows)
+    for name, *_, key, _on, _digest in rows:
         await store.undo_events(connection, [key], name)
-    await store.cancel_holds(connection, taken.taken_back(judged), now)
+    await _cancel(connection, taken.taken_back(judged), now)
+
+
+async def known_holds(
+    connection: Connection, keys: PersonalKeys, event_keys: Sequence[str], cancelled: Collection[str]
+) -> dict[str, KnownHold]:
+    """Holds of changes by event key. `cancelled`: keys that cancellations name."""
+
+    def change(row: Any) -> Change | None:
+        if row["sealed"] is None or (row["event_key"] not in cancelled and row["digest"] is not None):
+            return None
+        held = waiting.opened(keys, row["sealed"], row["hold_id"])
+        return held if isinstance(held, Change) else None
+
+    return {
+        row["event_key"]: KnownHold(
+            hold_id=row["hold_id"],
+            reason=row["reason"],
+            state=row["state"],
+            digest=row["digest"],
+            change=change(row),
+        )
+        for row in await connection.fetch(_SQL["known_holds"], event_keys)
+    }
+
+
+async def _cancel(connection: Connection, event_keys: Sequence[str], at: datetime) -> None:
+    """Changes that were taken back are held no longer."""
+    if event_keys:
+        await connection.execute(_SQL["cancel_holds"], event_keys, at)
+
+
+async def _put(
+    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, str, date, bytes]]
+) -> None:
+    """Hold id, system, addressee number, reason, differing fields, sealed change, held at, event_key, effective on, digest."""
+    if rows:
+        await connection.executemany(_SQL["put_change_hold"], rows)

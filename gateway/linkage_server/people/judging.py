@@ -16,7 +16,17 @@ import msgspec
 from codebook.four_items import Field
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange
-from gateway.linkage_server.people.judged import ChangeOutcome, Judged, disagrees, folds_to, judged_as, outside_life
+from gateway.linkage_server.people.judged import (
+    ChangeOutcome,
+    Judged,
+    again,
+    corrected_into_another,
+    disagrees,
+    folds_to,
+    judged_as,
+    outside_life,
+    returns_as_another,
+)
 from gateway.linkage_server.people.snapshot import Snapshot
 from gateway.linkage_server.people.state import (
     REGISTERING,
@@ -118,26 +128,22 @@ class Court:
             if event.digest == digest and (waited or (event.undone and key in self.approved)):
                 return None
             outcome = ChangeOutcome.UNCHANGED if event.applied or event.undone else ChangeOutcome.WAITING
-            return self._again(change, key, same=event.digest == digest, outcome=outcome)
+            return again(change, key, outcome, same=event.digest == digest)
         hold = self.snapshot.holds.get(key)
         if hold is None or hold.state == "cancelled" or key in self.approved:
             return None
+        same = hold.says(self.digest_of) in (None, digest)
         if hold.state == "open":
-            return judged_as(change, key, ChangeOutcome.HELD, hold.reason)
-        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW)
+            return again(change, key, ChangeOutcome.HELD, hold.reason, same=same)
+        return again(change, key, ChangeOutcome.REJECTED, ChangeReason.REFUSED_IN_REVIEW, same=same)
 
     def _of_this_list(self, change: Change, before: Judged, digest: bytes) -> Judged:
         """The same event stood higher up in this list: as if it had come in the list before."""
+        same = before.digest == digest
         if before.outcome is ChangeOutcome.HELD:
-            return judged_as(change, before.key, ChangeOutcome.HELD, str(before.reason))
+            return again(change, before.key, ChangeOutcome.HELD, str(before.reason), same=same)
         outcome = ChangeOutcome.WAITING if before.outcome is ChangeOutcome.WAITING else ChangeOutcome.UNCHANGED
-        return self._again(change, before.key, same=before.digest == digest, outcome=outcome)
-
-    @staticmethod
-    def _again(change: Change, key: str, *, same: bool, outcome: ChangeOutcome) -> Judged:
-        if same:
-            return judged_as(change, key, outcome, ChangeReason.ALREADY_KNOWN)
-        return judged_as(change, key, ChangeOutcome.REJECTED, ChangeReason.EVENT_ID_REUSED)
+        return again(change, before.key, outcome, same=same)
 
     # --- whom it is about
 
@@ -273,32 +279,29 @@ class Court:
             wrong = self._against(said, after.items, change, key)
             if wrong is not None:
                 return wrong
-        return self._against_today(change, key, before, after)
+        return self._against_today(change, key, someone, before, after)
 
     def _is_anothers(self, number: str, someone: Someone) -> bool:
         holder = self._holder(number) if number else None
         return holder is not None and holder is not someone.alive
 
-    def _against_today(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
+    def _against_today(
+        self, change: Change, key: str, someone: Someone, before: Person, after: Person
+    ) -> Judged | None:
         if (after.items, after.individual_number) == (before.items, before.individual_number):
             return None
-        if change.kind is Kind.MOVE_IN and (other := self._is_another(change, key, before, after)) is not None:
+        if change.kind is Kind.MOVE_IN and (other := returns_as_another(change, key, before, after)) is not None:
             return other
-        return self._against(after.individual_number, after.items, change, key)
+        wrong = self._against(after.individual_number, after.items, change, key)
+        is_vouched_for = self.asks and after.individual_number != ""
+        if wrong is None and not is_vouched_for and someone.number in self.snapshot.held_by_others:
+            wrong = corrected_into_another(change, key, before, after)
+        return wrong
 
     def _names_former(self, change: Change, someone: Someone, *, changes_number: bool) -> bool:
         """Whether a change names a number that nobody has any more. One that a person had in between may be told late, and changes nothing."""
         former = self._former_holder(change.says.individual_number)
         return former is not None and (former is not someone or changes_number or change.kind in REGISTERING)
-
-    def _is_another(self, change: Change, key: str, before: Person, after: Person) -> Judged | None:
-        """A move-in under an addressee number that is held is somebody's return. Only the address may be new: a business system that has given the
-        number to somebody else would make one person of two, and the resident network agrees to both.
-        """
-        if before.individual_number not in ("", after.individual_number):
-            return judged_as(change, key, ChangeOutcome.HELD, ChangeReason.INDIVIDUAL_NUMBER_DIFFERS)
-        fields = differing(before.items, after.items)
-        return disagrees(change, key, fields) if fields - {Field.ADDRESS} else None
 
     def _against(self, number: str, items: Items, change: Change, key: str) -> Judged | None:
         """The resident network's word, and the age that the affair has. A list goes on as if it agreed while it is not asked yet."""

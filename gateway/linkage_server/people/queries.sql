@@ -45,7 +45,7 @@ from person_event e join person p using (integrated_number) left join review_dec
 where e.event_key = any($1::text[])
 
 -- name: known_holds
-select event_key, hold_id, reason, state, sealed from review_hold where event_key = any($1::text[])
+select event_key, hold_id, reason, state, sealed, digest from review_hold where event_key = any($1::text[])
 
 -- name: cancel_holds
 with named as materialized (select hold_id, state from review_hold where event_key = any($1::text[]))
@@ -162,8 +162,8 @@ select $1, $2, $3, $5 where not exists (select from known)
 
 -- name: put_change_hold
 -- One that was decided is open again.
-insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on)
-values ($1, $2, $3, $4, $5, $6, $7, 'change', $8, $9)
+insert into review_hold (hold_id, business_system_id, addressee_number, reason, differing, sealed, held_at, subject, event_key, effective_on, digest)
+values ($1, $2, $3, $4, $5, $6, $7, 'change', $8, $9, $10)
 on conflict (event_key) do update set state = 'open', reason = excluded.reason, differing = excluded.differing, sealed = excluded.sealed,
-    held_at = excluded.held_at, decided_at = null, forgotten_at = null
+    digest = excluded.digest, held_at = excluded.held_at, decided_at = null, forgotten_at = null
 where review_hold.state <> 'open'

@@ -14,13 +14,15 @@ from datetime import date
 from gateway.linkage_server.people.changes import Change
 from gateway.linkage_server.people.judged import Judged
 from gateway.linkage_server.people.judging import Court
+from gateway.linkage_server.people.state import numbers_said
+from gateway.linkage_server.people.strands import Concern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Kept:
     judged: Sequence[Judged]
     today: date
-    stands_on: frozenset[str | int]
+    stands_on: frozenset[Concern]
 
 
 @dataclass(slots=True, repr=False)
@@ -29,7 +31,7 @@ class Rehearsed:
 
     _lists: dict[int, _Kept] = field(default_factory=dict)
     _had_lock: int = 0
-    _touched: set[str | int] = field(default_factory=set)
+    _touched: set[Concern] = field(default_factory=set)
 
     def keep(self, last_line: int, court: Court, judged: Sequence[Judged], had_lock: int) -> None:
         if had_lock != self._had_lock:
@@ -53,16 +55,37 @@ class Rehearsed:
         self._touched |= _stands_on(court, judged)
 
 
-def _stands_on(court: Court, judged: Sequence[Judged]) -> frozenset[str | int]:
+def _stands_on(court: Court, judged: Sequence[Judged]) -> frozenset[Concern]:
     """People, numbers and event keys that were looked at. That two kinds of them may look alike does no harm: then a list is read once more."""
-    found: set[str | int] = {*court.snapshot.people, *court.numbers.now, *court.numbers.formerly}
+    found: set[Concern] = {*court.snapshot.people, *court.numbers.now, *court.numbers.formerly}
     for one in judged:
-        change = one.change
-        if isinstance(change, Change):
-            found |= {one.key, change.addressee_number, change.says.individual_number}
-            if change.replaced_by:
-                found.add(change.replaced_by)
-            if change.cancels:
-                found.add(court.key_of(change.cancels))
+        if one.change is not None:
+            found |= _named(court, one, one.change)
     found.discard("")
     return frozenset(found)
+
+
+def _named(court: Court, one: Judged, change: Change) -> set[Concern]:
+    cancels = court.key_of(change.cancels) if change.cancels else ""
+    return {one.key, change.addressee_number, change.replaced_by, change.says.individual_number, cancels}
+
+
+def concerns(court: Court, one: Judged, change: Change) -> set[Concern]:
+    """What a change that was judged is about: what it names, whom that leads to as held, and every 個人番号 in their history, which may come back."""
+    snapshot = court.snapshot
+    found = _named(court, one, change)
+    held = [snapshot.addressees.get(number) for number in (change.addressee_number, change.replaced_by)]
+    people = {each[0] for each in held if each is not None}
+    numbers = (
+        snapshot.by_number.get(change.says.individual_number),
+        snapshot.formerly.get(change.says.individual_number),
+    )
+    people |= {number for number in numbers if number is not None}
+    if change.cancels and (known := snapshot.events.get(court.key_of(change.cancels))) is not None:
+        people |= {number for number in (known.integrated_number, known.lives_on) if number is not None}
+    for number in people:
+        found.add(number)
+        if (of := snapshot.people.get(number)) is not None:
+            found |= numbers_said(of.base, of.events)
+    found.discard("")
+    return found

@@ -1,16 +1,18 @@
 """The spool channel `person-changes`: daily changes by CSV or fixed-width file (LS-1.2).
 
-The file is rehearsed before it is taken: judged in full with nothing written, and stopped when too many of its changes disagree. What the
-resident network said then is kept for the taking, and of a day's changes also what was judged, unless the file is so large that it would fill the memory.
+The file is rehearsed before it is taken: judged in full with nothing written, and stopped when too many of its changes disagree; so is one that comes
+again, when lines of it are judged anew. What the resident network said then is kept for the taking, and of a day's changes also what was judged, unless
+the file is so large that it would fill the memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -29,10 +31,12 @@ from gateway.linkage_server.file_layouts import REPLACED_BY, columns_of, layout_
 from gateway.linkage_server.intake import Intake
 from gateway.linkage_server.lines import LONGEST_LINE, lines_of
 from gateway.linkage_server.people import flow
-from gateway.linkage_server.people.changes import BadChange, ChangeReason, ParsedChange, check
+from gateway.linkage_server.people.changes import BadChange, Change, ChangeReason, ParsedChange, check
 from gateway.linkage_server.people.flow import ChangeList, Verdicts
-from gateway.linkage_server.people.judged import ChangeOutcome
-from gateway.linkage_server.people.rehearsed import Rehearsed
+from gateway.linkage_server.people.judged import ChangeOutcome, Judged, counts_against
+from gateway.linkage_server.people.judging import Court
+from gateway.linkage_server.people.rehearsed import Rehearsed, concerns
+from gateway.linkage_server.people.strands import Concern, Strands
 from gateway.linkage_server.people.two_people import Registrations
 from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
@@ -41,6 +45,7 @@ from storage import durable_file
 CHANNEL: Final = "person-changes"
 HEADER_LINES: Final = 1
 _RIGHT: Final = ("persons", "change")
+_UNKNOWN: Final = f"{ChangeOutcome.REJECTED}:{ChangeReason.ADDRESSEE_UNKNOWN}"
 _STOPPED: Final = "mismatch_rate_over_limit"
 _RESULT: Final = {"line": 0, "outcome": 1, "reason": 2, "integrated_number": 3, "where": 4, "folds": 5}
 _WITHOUT_NUMBER: Final = {name: place for name, place in _RESULT.items() if name != "integrated_number"}
@@ -143,37 +148,90 @@ async def _read_through(file: ChangeFile) -> ChangeFile:
     return replace(file, two_people=seen.of_two_people(file.today))
 
 
+async def _judge(
+    agency: Agency, file: ChangeFile, one: ChangeList, verdicts: Verdicts, judge: Callable[[Court], list[Judged]]
+) -> tuple[Court, list[Judged], int]:
+    """Judge a list with nothing written, and ask the network what it misses; also how often the counter's lock had been taken before."""
+    known = verdicts if file.count <= _KEPT_VERDICTS else {}
+    async with agency.database.inside(agency.tenant) as connection:
+        had_lock = await addressees.count_of_locks(connection)
+        court = await flow.convene(connection, agency, one, known)
+    judged = judge(court)
+    while court.missing:
+        agrees = await flow.ask(agency, court, known, pauses=resident_network.PATIENT)
+        if agrees:  # as it was judged
+            break
+        court = court.anew()
+        judged = judge(court)
+    return court, judged, had_lock
+
+
 async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Rejected | None:
     """Judge the whole file as it would be taken; what is written meanwhile by others does not matter for a rate."""
-    counts: Counter[str] = Counter()
+    held: list[tuple[str, str]] = []
+    strands = Strands()
     rows = 0
     with file.path.open("rb") as data:
-        for one in file.lists(data):
+        for nth, one in enumerate(file.lists(data)):
             await admit_still(agency, file.rights.system, *_RIGHT)
-            known = verdicts if file.count <= _KEPT_VERDICTS else {}
-            async with agency.database.inside(agency.tenant) as connection:
-                had_lock = await addressees.count_of_locks(connection)
-                court = await flow.convene(connection, agency, one, known)
-            judged = court.judge(one.changes)
-            while court.missing:
-                agrees = await flow.ask(agency, court, known, pauses=resident_network.PATIENT)
-                if agrees:  # as it was judged
-                    break
-                court = court.anew()
-                judged = court.judge(one.changes)
+            court, judged, had_lock = await _judge(
+                agency, file, one, verdicts, partial(Court.judge, changes=one.changes)
+            )
             if file.count <= _KEPT_CHANGES:
                 rehearsed.keep(one.last_line, court, judged, had_lock)
-            counts.update(
-                str(each.reason)
-                for each in judged
-                if each.outcome is ChangeOutcome.HELD and each.reason is not ChangeReason.PERSON_FROZEN
-            )
+            for each in judged:
+                if each.change is None:
+                    continue
+                unknown = each.reason is ChangeReason.ADDRESSEE_UNKNOWN
+                strands.add(concerns(court, each, each.change), in_list=nth, unknown=unknown)
+                if counts_against(each):
+                    held.append((each.change.addressee_number, str(each.reason)))
             rows += len(judged)
             await asyncio.sleep(0)
-    mismatches = sum(counts.values())
+    counts = Counter(reason for number, reason in held if strands.reaching(number) is None)
+    counts += await _rehearse_strands(agency, file, verdicts, strands)
+    mismatches = counts.total()
     if not agency.limits.passed_by(mismatches, rows):
         return None
     return Rejected(reason=_STOPPED, facts={"rows": rows, "mismatches": mismatches, **dict(sorted(counts.items()))})
+
+
+async def _rehearse_strands(agency: Agency, file: ChangeFile, verdicts: Verdicts, strands: Strands) -> Counter[str]:
+    """Why changes are held that hang together over several lists, each strand judged as one, and at its end who was unknown anew, as the taking does."""
+    whole: defaultdict[Concern, list[ParsedChange]] = defaultdict(list)
+    with file.path.open("rb") as data:
+        for one in file.lists(data) if strands.any_reaching() else ():
+            for change in one.changes:
+                if isinstance(change, Change) and (name := strands.reaching(change.addressee_number)) is not None:
+                    whole[name].append(change)
+            await asyncio.sleep(0)
+    counts: Counter[str] = Counter()
+    for changes in _packed(whole.values()):
+        one = ChangeList(changes=changes, rights=file.rights, last_line=len(changes))
+        _, judged, _ = await _judge(agency, file, one, verdicts, partial(_in_the_end, changes=changes))
+        counts.update(str(each.reason) for each in judged if counts_against(each))
+        await asyncio.sleep(0)
+    return counts
+
+
+def _packed(strands: Iterable[list[ParsedChange]]) -> Iterator[list[ParsedChange]]:
+    """Whole strands, about a list's length of them together."""
+    packed: list[ParsedChange] = []
+    for strand in strands:
+        packed += strand
+        if len(packed) >= flow.CHUNK:
+            yield packed
+            packed = []
+    if packed:
+        yield packed
+
+
+def _in_the_end(court: Court, changes: Sequence[ParsedChange]) -> list[Judged]:
+    judged = court.judge(changes)
+    unknown = [
+        change for change, one in zip(changes, judged, strict=True) if one.reason is ChangeReason.ADDRESSEE_UNKNOWN
+    ]
+    return [*judged, *court.judge(unknown)]
 
 
 async def _take(agency: Agency, taken: Intake, file: ChangeFile, verdicts: Verdicts, rehearsed: Rehearsed) -> Intake:
@@ -191,7 +249,7 @@ async def _judge_anew(agency: Agency, taken: Intake, file: ChangeFile, verdicts:
 
     The other lines keep their results. So files of several days end the same in any order, once each was sent behind the one it needs.
     """
-    if not taken.counts.get(f"{ChangeOutcome.REJECTED}:{ChangeReason.ADDRESSEE_UNKNOWN}"):
+    if not taken.counts.get(_UNKNOWN):
         return taken
     with file.path.open("rb") as data:
         lines = lines_of(data, skip=file.header_lines)
@@ -227,15 +285,17 @@ async def take_file(agency: Agency, file: SpoolFile, manifest: Manifest) -> Path
         agency, key, channel=CHANNEL, system=file.system, sha256=digest, lines=manifest.count
     )
     verdicts: Verdicts = {}
-    if not taken.done:
-        if not resident_network.is_asked(agency):
-            opened = await _read_through(opened)
-        rehearsed = Rehearsed()
-        stopped = await _rehearse(agency, opened, verdicts, rehearsed) if not taken.lines_done else None
+    is_judged_anew = taken.done and bool(taken.counts.get(_UNKNOWN))
+    if (is_judged_anew or not taken.done) and not resident_network.is_asked(agency):
+        opened = await _read_through(opened)
+    rehearsed = Rehearsed()
+    if is_judged_anew or not taken.lines_done:
+        stopped = await _rehearse(agency, opened, verdicts, rehearsed)
         if stopped is not None:
             await agency.record_access_refused(_STOPPED, file.system)
             await intake.forget(agency, taken)
             return stopped
+    if not taken.done:
         taken = await _take(agency, taken, opened, verdicts, rehearsed)
     taken = await _judge_anew(agency, taken, opened, verdicts)
     if not taken.done:

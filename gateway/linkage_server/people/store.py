@@ -74,16 +74,6 @@ class KnownEvent:
     withdrawn: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownHold:
-    """`change`: what is held, where a cancellation names it and nobody has decided it."""
-
-    hold_id: str
-    reason: str
-    state: str
-    change: Change | None = None
-
-
 def _items(texts: Sequence[str]) -> Items:
     name, kana, sex, birth_date, address = texts
     return (name, kana, sex, birth_date, address)
@@ -261,31 +251,6 @@ async def known_events(connection: Connection, keys: PersonalKeys, event_keys: S
     return found
 
 
-async def known_holds(
-    connection: Connection, keys: PersonalKeys, event_keys: Sequence[str], cancelled: Collection[str]
-) -> dict[str, KnownHold]:
-    """Holds of changes by event key. `cancelled`: keys that cancellations name."""
-
-    def change(row: Any) -> Change | None:
-        if row["event_key"] not in cancelled or row["state"] != "open":
-            return None
-        held = waiting.opened(keys, row["sealed"], row["hold_id"])
-        return held if isinstance(held, Change) else None
-
-    return {
-        row["event_key"]: KnownHold(
-            hold_id=row["hold_id"], reason=row["reason"], state=row["state"], change=change(row)
-        )
-        for row in await connection.fetch(_SQL["known_holds"], event_keys)
-    }
-
-
-async def cancel_holds(connection: Connection, event_keys: Sequence[str], at: datetime) -> None:
-    """Changes that were taken back are held no longer."""
-    if event_keys:
-        await connection.execute(_SQL["cancel_holds"], event_keys, at)
-
-
 async def hold_states(connection: Connection, hold_ids: Collection[str]) -> dict[str, str]:
     """Hold → its state; absent when the id is not of a hold."""
     found = await connection.fetch(_SQL["hold_states"], list(hold_ids)) if hold_ids else ()
@@ -387,11 +352,3 @@ async def write_persons(connection: Connection, keys: PersonalKeys, people: Mapp
         for number, one in people.items()
     ]
     await connection.execute(_SQL["update_persons"], *(list(column) for column in zip(*rows, strict=True)))
-
-
-async def put_change_holds(
-    connection: Connection, rows: Sequence[tuple[str, str, str, str, list[str], bytes, datetime, str, date]]
-) -> None:
-    """Hold id, system, addressee number, reason, differing fields, sealed change, held at, event_key, effective on."""
-    if rows:
-        await connection.executemany(_SQL["put_change_hold"], rows)

@@ -100,4 +100,6 @@ class TakingBack:
         if before is not None:
             is_held = before.outcome is ChangeOutcome.HELD
             return (before.change, before.digest) if is_held and before.change is not None else None
-        return (hold.change, self.digest_of(hold.change)) if hold is not None and hold.change is not None else None
+        if hold is None or hold.state != "open" or hold.change is None:
+            return None
+        return hold.change, self.digest_of(hold.change)

@@ -66,7 +66,8 @@ async def changes(sight: Sight, addressee_numbers: Sequence[str], since: date) -
         held, notice = people.get(number), said.get(number)
         answer: dict[str, Any] = {"addressee_number": number, "state": _state(held, notice), "candidates": []}
         if held is not None and notice is not None and number in changed:
-            answer["candidates"] = candidates(held.person, number, notice, items.get(number))
+            digest_of = sight.agency.keys.digest_of_candidate
+            answer["candidates"] = candidates(held.person, number, notice, items.get(number), digest_of=digest_of)
         answers.append(answer)
     return answers
 

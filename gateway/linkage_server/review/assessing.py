@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 import msgspec
 
-from codebook.four_items import Field
+from codebook.four_items import Field, not_known
 from gateway.linkage_server.addressees.decide import differing
 from gateway.linkage_server.people import store as people
+from gateway.linkage_server.people.state import ITEMS, Items
 from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.review import decision, store
 from gateway.linkage_server.review.beginning import beginning
@@ -20,6 +21,7 @@ from gateway.linkage_server.review.parting import part
 from gateway.linkage_server.review.store import Hold
 from storage.database import Connection
 
+_SEX: Final = ITEMS.index("sex")
 _OF_A_HOLD: Final = frozenset({Kind.HOLD_LINK, Kind.HOLD_KEEP, Kind.HOLD_REFUSE})
 
 
@@ -85,7 +87,12 @@ async def _differing(connection: Connection, keys: PersonalKeys, numbers: Collec
     if len(held) < 2:
         return frozenset(Field)
     one, other = held.values()
-    return differing(one.person.items, other.person.items)
+    return _not_agreeing(one.person.items, other.person.items)
+
+
+def _not_agreeing(held: Items, shown: Sequence[str]) -> frozenset[Field]:
+    """In which of the four items two accounts differ, or do not say: where no 個人番号 decides, all four agree or none counts."""
+    return differing(held, shown) | not_known(held[_SEX], shown[_SEX])
 
 
 async def _number_came_along(connection: Connection, keys: PersonalKeys, content: Content) -> bool:
@@ -150,7 +157,7 @@ async def _hold(connection: Connection, keys: PersonalKeys, kind: Kind, content:
     fields: frozenset[Field] = frozenset()
     if target is not None and content.person is not None and hold.row is not None:
         found = (await people.read_held(connection, keys, [content.person]))[content.person]
-        fields = differing(found.person.items, hold.row.four_items())
+        fields = _not_agreeing(found.person.items, hold.row.four_items())
     return Assessed(
         problem=decision.problem_of_hold(kind, held, content, target, fields),
         content=content,

@@ -16,7 +16,7 @@ _ALL: Final = (
     ProblemError(409, "person_not_frozen", "The person is not frozen; there is nothing to release."),
     ProblemError(409, "person_merged", "This number was merged into another; name the one who lives on."),
     ProblemError(409, "same_person", "Both numbers are the same; name two."),
-    ProblemError(409, "fewer_than_four_items", "Name, sex, birth date and address do not all agree: no link rests on fewer than four items."),
+    ProblemError(409, "fewer_than_four_items", "Name, sex, birth date and address do not all agree (sex 0 or 9 never does): no link rests on fewer than four items."),
     ProblemError(409, "has_individual_number", "The person has an individual number of their own: merge or split by that number instead."),
     ProblemError(409, "individual_number_taken", "Another person has this individual number; decide whose it is first."),
     ProblemError(409, "individual_number_former", "Somebody else had this individual number before; find out whose it is."),

@@ -119,8 +119,8 @@ select h.hold_id, h.sealed, h.state = 'linked' and h.subject = 'addressee' and n
 from review_hold h where h.decided_at <= $1 and h.forgotten_at is null order by h.decided_at limit $2 for update of h skip locked
 
 -- name: forget_holds
--- What was decided about a row binds longer than what it said is kept.
-update review_hold h set sealed = r.sealed, forgotten_at = $3, digest = case when h.state in ('linked', 'kept') then h.digest end
+-- What was decided about a row binds longer than what it said is kept, and under the event id of a change comes no other one.
+update review_hold h set sealed = r.sealed, forgotten_at = $3, digest = case when h.subject = 'change' or h.state in ('linked', 'kept') then h.digest end
 from unnest($1::text[], $2::bytea[]) as r (hold_id, sealed) where h.hold_id = r.hold_id
 
 -- name: decisions_to_forget

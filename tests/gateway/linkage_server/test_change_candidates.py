@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import date
 
+import msgspec
 import pytest
 
-from gateway.linkage_server.people.state import Person, State
-from gateway.linkage_server.resident_look_ups.candidates import candidates
+from gateway.linkage_server.people.changes import LONGEST_EVENT_ID
+from gateway.linkage_server.people.state import Kind, Person, State
+from gateway.linkage_server.resident_look_ups.candidates import candidates, event_id
 
 HELD = Person(
     items=("架空　花子", "カクウ　ハナコ", "2", "1980-04-01", "東京都世田谷区架空１"),
@@ -29,8 +32,12 @@ ITEMS_CHANGED = {
 }
 
 
+def offered(said, now, held=HELD):
+    return candidates(held, "7", said, now, digest_of=lambda said: hmac.digest(b"key", said, "sha256"))
+
+
 def kinds(said, now):
-    found = candidates(HELD, "7", said, now)
+    found = offered(said, now)
     assert all(one["addressee_number"] == "7" and one["effective_on"] == "2022-10-03" for one in found)
     return [one["kind"] for one in found]
 
@@ -61,7 +68,19 @@ def test_another_number_is_offered_when_the_network_says_that_it_was_changed():
 
 
 def test_the_same_change_has_the_same_event_id_and_another_day_another():
-    first, again = (candidates(HELD, "7", ITEMS_CHANGED, NOW | {"sex": "1"}) for _ in range(2))
+    first, again = (offered(ITEMS_CHANGED, NOW | {"sex": "1"}) for _ in range(2))
     later = {**ITEMS_CHANGED, "changes": [{"kind": "four_items", "changed_on": "2022-10-04"}]}
     assert first == again
-    assert candidates(HELD, "7", later, NOW | {"sex": "1"})[0]["event_id"] != first[0]["event_id"]
+    assert offered(later, NOW | {"sex": "1"})[0]["event_id"] != first[0]["event_id"]
+
+
+def test_two_changes_of_one_day_have_two_event_ids_and_a_longest_number_has_room():
+    """The network tells of a day, not of what it said at which hour."""
+    [one] = offered(ITEMS_CHANGED, NOW | {"address": "東京都世田谷区架空２"})
+    moved = msgspec.structs.replace(HELD, items=(*HELD.items[:4], "東京都世田谷区架空２"))
+    [two] = offered(ITEMS_CHANGED, NOW | {"address": "東京都世田谷区架空３"}, moved)
+    assert one["event_id"] != two["event_id"]
+    assert one["event_id"][:-16] == two["event_id"][:-16]
+    on = date(2022, 10, 3)
+    longest = (event_id(kind, "9" * 15, on, {"name": "見本"}, lambda _: b"x" * 32) for kind in Kind)
+    assert max(map(len, longest)) <= LONGEST_EVENT_ID

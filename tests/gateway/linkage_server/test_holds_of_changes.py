@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.change_files import day
 from tests.support.linkage_world import Caller, start_process, write_role
-from tests.support.review_world import Desk, individual, row, said, until
+from tests.support.review_world import CARE, Desk, individual, row, said, until
 
 NUMBER, OTHER = individual(1), individual(2)
 ELSEWHERE = "架空県新市新町９番"
@@ -192,3 +192,77 @@ async def test_a_change_that_is_taken_back_before_its_decision_is_through_was_de
         again = await desk.change("kokuho", 77, "birth", "b1", **sent)
         assert (again["outcome"], again["reason"]) == (sent_again, "already_known")
         assert (await desk.searched(number))["name"] == "架空　花子"
+
+
+REUSED = ("rejected", "event_id_reused")
+
+
+def told(one: dict) -> tuple[str, str | None]:
+    return one["outcome"], one["reason"]
+
+
+@pytest.mark.parametrize("kept", ["with its digest", "as before digests were kept"])
+async def test_the_event_id_of_a_held_change_with_other_words_is_another_changes(desk, kept):
+    """What staff would approve is what they see: the first words."""
+    await desk.number("juki", row(1, individual_number=NUMBER))
+    await desk.number("kokuho", row(77))
+    hold_id = await held(desk, "individual_number_change", "n1", "individual_number_taken", individual_number=NUMBER)
+    if kept != "with its digest":
+        await desk.world.linkage.rows("update review_hold set digest = null")
+    first, other = ({"individual_number": number} for number in (NUMBER, OTHER))
+    assert told(await desk.change("kokuho", 77, "individual_number_change", "n1", **other)) == REUSED
+    again = await desk.change("kokuho", 77, "individual_number_change", "n1", **first)
+    assert told(again) == ("held", "individual_number_taken")
+    shown = (await desk.say("holds/show", hold_id=hold_id)).body["sent"]
+    assert shown["individual_number"] == NUMBER
+
+
+@pytest.mark.parametrize("kept", ["with its digest", "as before digests were kept", "forgotten, as before"])
+async def test_the_event_id_of_a_refused_change_with_other_words_is_another_changes(desk, kept):
+    await desk.number("juki", row(1, individual_number=NUMBER))
+    await desk.number("kokuho", row(77))
+    hold_id = await held(desk, "individual_number_change", "n1", "individual_number_taken", individual_number=NUMBER)
+    await desk.decided("holds/decide", hold_id=hold_id, action="refuse")
+    if kept != "with its digest":
+        await desk.world.linkage.rows("update review_hold set digest = null")
+    if kept == "forgotten, as before":
+        await desk.world.linkage.rows("update review_hold set sealed = null, forgotten_at = now()")
+    refused = ("rejected", "refused_in_review")
+    found = [
+        told(await desk.change("kokuho", 77, "individual_number_change", "n1", individual_number=number))
+        for number in (NUMBER, OTHER)
+    ]
+    assert found == [refused, refused if kept == "forgotten, as before" else REUSED]
+
+
+async def test_two_changes_of_one_list_under_one_event_id_are_held_and_refused(desk):
+    await desk.number("kokuho", row(77))
+    await desk.change("kokuho", 77, "death", effective_on=day(-1))
+    item = {"event_id": "m1", "addressee_number": "77", "kind": "address_change", "effective_on": day()}
+    body = {"staff": "a.sato", "affair": CARE, "reason": "異動"} | {
+        "items": [item | {"address": address} for address in (ELSEWHERE, "架空県１番", ELSEWHERE)]
+    }
+    answer = await desk.caller.post("/v1/person-changes", body, token=await desk.token("kokuho"), key="one-list")
+    after_death = ("held", "event_after_death")
+    assert [told(one) for one in answer.body["items"]] == [after_death, REUSED, after_death]
+
+
+SOMEBODY_ELSE = {
+    "name": "模擬　太郎", "kana": "モギ　タロウ", "sex": "1", "birth_date": "1950-02-03", "address": "架空県他所市９番",
+}  # fmt: skip
+
+
+async def test_a_correction_that_makes_somebody_elses_person_another_one_is_looked_at(desk):
+    juki, number = await desk.number("juki", row(1)), await desk.number("kokuho", row(77))
+    await desk.decided("links/propose", integrated_number=number, other_integrated_number=juki)
+    told_too = await desk.change("kokuho", 77, "correction", "c0", name="架空花子", birth_date="1980-04-02")
+    assert told(told_too) == ("applied", None)
+    hold_id = await held(desk, "correction", "c1", "four_items_differ", **SOMEBODY_ELSE)
+    assert (await desk.as_of("juki", 1, day()))["name"] == "架空花子"
+    await linked(desk, hold_id)
+    assert (await desk.as_of("juki", 1, day()))["name"] == SOMEBODY_ELSE["name"]
+
+
+async def test_a_correction_of_everything_of_whom_nobody_else_holds_is_what_their_system_says(desk):
+    await desk.number("kokuho", row(77))
+    assert told(await desk.change("kokuho", 77, "correction", "c1", **SOMEBODY_ELSE)) == ("applied", None)
