@@ -17,7 +17,9 @@ select (select count(*) from log_entry where year = $2::integer and substring(pe
     + (select count(*) from record_correction where sealed_under = 'personal/' || $2::integer and substring(number_sealed from 2 for 4) = int4send($1))
 
 -- name: reasons_of_looks
-select count(*) from log_entry where substring(personal from 2 for 4) = int4send($1)
+-- Those on record, and those of lists that are not on record yet.
+select (select count(*) from log_entry where substring(personal from 2 for 4) = int4send($1))
+    + (select count(*) from intake where state = 'open' and substring(said_sealed from 2 for 4) = int4send($1))
 
 -- name: inquiry_lines
 -- Lines that are sealed under it, and those of files under way that it names.

@@ -21,6 +21,7 @@ import msgspec
 from asyncpg import Record
 
 from gateway.batch.manifest import CSV, Manifest
+from gateway.linkage_server.personal_keys import PersonalKeys
 from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.committer import Statement, Write
@@ -46,6 +47,21 @@ class Intake:
     lines_done: int
     counts: Mapping[str, int]
     taken_at: datetime
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sent a list by call, in which affair, and why: words that may name somebody."""
+
+    client_id: str
+    staff: str
+    affair: str
+    reason: str
+
+    def __repr__(self) -> str:
+        return "<Said>"
+
+
+_SAID = msgspec.json.Decoder(Said)
 
 
 def file_key(channel: str, system: str, manifest: Manifest) -> str:
@@ -87,6 +103,47 @@ async def forget(agency: Agency, intake: Intake) -> None:
     """A file that was stopped before anything of it counted is no intake; sent again, it begins one."""
     async with agency.database.inside(agency.tenant) as connection:
         await connection.execute(_SQL["forget_intake"], intake.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LeftOpen:
+    """An intake whose list is in and not on record."""
+
+    intake: Intake
+    system: str
+    said_sealed: bytes | None
+
+    def said(self, keys: PersonalKeys) -> Said | None:
+        """By whom it came by call. Raises SealBroken, KeyUnusable."""
+        return _SAID.decode(keys.open_access_reason(self.said_sealed, self.intake.key)) if self.said_sealed else None
+
+
+async def left_open(agency: Agency, before: datetime, most: int) -> list[LeftOpen]:
+    """Those that were begun before an instant. Lists of calls and of the server's own are one chunk: one that has a line has all."""
+    async with agency.database.inside(agency.tenant) as connection:
+        rows = await connection.fetch(_SQL["left_open"], before, most)
+    return [
+        LeftOpen(
+            intake=Intake(
+                id=row["id"],
+                key=row["key"],
+                sha256=row["sha256"],
+                done=False,
+                lines_done=row["lines_done"],
+                counts=json.loads(row["counts"]),
+                taken_at=row["taken_at"],
+            ),
+            system=row["business_system_id"],
+            said_sealed=row["said_sealed"],
+        )
+        for row in rows
+    ]
+
+
+async def keep_said(connection: Connection, keys: PersonalKeys, intake: Intake, said: Said) -> None:
+    """By whom a list came, in the list's own transaction; it goes when the intake is closed."""
+    sealed = keys.seal_access_reason(msgspec.json.encode(said).decode(), intake.key)
+    await connection.execute(_SQL["keep_said"], intake.id, sealed)
 
 
 async def files_taken(agency: Agency, since: datetime, most: int) -> list[Record]:

@@ -28,8 +28,17 @@ select packed from intake_result where intake_id = $1 order by first_line
 -- name: results_after
 select first_line, packed from intake_result where intake_id = $1 and first_line > $2 order by first_line limit 1
 
+-- name: keep_said
+update intake set said_sealed = $2 where id = $1
+
+-- name: left_open
+-- Lists of people, by call or of the server's own, that are in and not on record; a file comes again by itself.
+select id, key, business_system_id, sha256, lines_done, counts, taken_at, said_sealed from intake
+where state = 'open' and taken_at < $1 and lines_done > 0
+    and (starts_with(key, 'changes/') or starts_with(key, 'api/person-changes/') or starts_with(key, 'api/addressees/')) order by taken_at limit $2
+
 -- name: close_intake
-update intake set state = 'done', done_at = r.at from unnest($1::text[], $2::timestamptz[]) as r (key, at)
+update intake set state = 'done', done_at = r.at, said_sealed = null from unnest($1::text[], $2::timestamptz[]) as r (key, at)
 where intake.key = r.key and intake.state = 'open' returning intake.key
 
 -- name: files_taken

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.api.authorization import Door
 from gateway.batch.run import SpoolChannel, run_spool
-from gateway.linkage_server import free_text, jobs, retention
+from gateway.linkage_server import free_text, jobs, left_open, retention
 from gateway.linkage_server.addressees import run as addressee_files
 from gateway.linkage_server.backups import codes_after_restore, comparing
 from gateway.linkage_server.backups.routes import Backups
@@ -83,6 +83,7 @@ def start(
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         "code_requests": partial(codes_after_restore.then, agency, one.codes.run),
         "due_changes": DueChanges(agency).run,
+        "left_open": partial(left_open.run, agency),
         "inquiry_files": one.bulk.run,
         "inquiry_supplements": one.bulk.follow_up,
         "business_information": one.runs.outbox.run,

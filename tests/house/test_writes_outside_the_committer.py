@@ -68,6 +68,7 @@ ALLOWED = {
     ("gateway.linkage_server", "open_intake"): "a file is taken in hand; what it did is recorded when it is closed",
     ("gateway.linkage_server", "forget_intake"): "of a file that was stopped, on record, before anything of it counted",
     ("gateway.linkage_server", "advance_intake"): "progress through a file, in one transaction with the rows loaded; the end is recorded",
+    ("gateway.linkage_server", "keep_said"): "who sent a list and why, sealed, until the list is on record: in one transaction with it",
     ("gateway.linkage_server", "put_results"): "results by line, in one transaction with the rows loaded",
     ("gateway.linkage_server", "reopen_intake"): "lines judged anew, in one transaction with what they changed; the end is recorded again",
     ("gateway.linkage_server", "change_results"): "results by line, in one transaction with the lines judged anew",

@@ -20,10 +20,9 @@ from codebook.four_items import Field
 from evidence.entry import EntryKind, other_entry
 from gateway.api.clients import SystemRights
 from gateway.linkage_server import intake
-from gateway.linkage_server.access.sight import Sight
 from gateway.linkage_server.addressees import resident_network
 from gateway.linkage_server.addressees import store as addressees
-from gateway.linkage_server.intake import Intake
+from gateway.linkage_server.intake import Intake, Said
 from gateway.linkage_server.people import store, waiting
 from gateway.linkage_server.people import taken as taken_up
 from gateway.linkage_server.people.changes import Change, ChangeReason, ParsedChange
@@ -63,7 +62,7 @@ class Applied:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeList:
     """One list on its way. `approved`: event keys that a review has decided just now to take as they are; `last_line` of the file that it stands for;
-    `stored`: results of the chunk of the file whose lines these are, when they are judged anew.
+    `stored`: results of the chunk of the file whose lines these are, when they are judged anew; `said`: by whom it came.
     """
 
     changes: Sequence[ParsedChange]
@@ -71,6 +70,7 @@ class ChangeList:
     last_line: int
     approved: Collection[str] = frozenset()
     stored: Sequence[intake.Result] | None = None
+    said: Said | None = None
 
 
 async def take(
@@ -93,6 +93,8 @@ async def take(
                     rehearsed.touch(court, judged)
             if court is None or not court.missing:
                 await _write(connection, agency, one, judged, taken)
+                if one.said is not None:
+                    await intake.keep_said(connection, agency.keys, taken, one.said)
                 folds = await folds_of([each.folds for each in judged])
                 results = [_result(each, took, one.rights) for each, took in zip(judged, folds, strict=True)]
                 if one.stored is None:
@@ -329,28 +331,26 @@ def _result(one: Judged, folds: Sequence[str], rights: SystemRights) -> list[Any
     ]
 
 
-async def close(agency: Agency, taken: Intake, *, system: str, sight: Sight | None = None) -> None:
-    """The whole list is in: it goes into the log with its counts and digest, once. `sight`: of the member of staff who sent it."""
+async def close(agency: Agency, taken: Intake, *, system: str, said: Said | None = None) -> None:
+    """The whole list is in: it goes into the log with its counts and digest, once. `said`: by whom it came."""
     now = agency.clock()
     entry = other_entry(
         id=new_entry_id(now),
         at=now,
         kind=EntryKind.ADDRESSEES_LOADED,
-        actor=system if sight is None else sight.client_id,
+        actor=system if said is None else said.client_id,
         facts={
             "system": system,
             "channel": "person-changes",
-            **({} if sight is None else {"staff": sight.staff, "affair": sight.affair.code}),
+            **({} if said is None else {"staff": said.staff, "affair": said.affair}),
             "sha256": taken.sha256.hex(),
             "lines": sum(taken.counts.get(one, 0) for one in ChangeOutcome),
             **dict(taken.counts),
         },
     )
     recorded = new_entry(entry, now)
-    if sight is not None:
-        # reveal: sealed beside the entry
-        reason = agency.keys.seal_access_reason(sight.reason.reveal(), recorded.entry_id)
-        recorded = replace(recorded, personal=reason)
+    if said is not None:
+        recorded = replace(recorded, personal=agency.keys.seal_access_reason(said.reason, recorded.entry_id))
     await agency.committer.apply(Commit(step=CHANGED_STEP, guard=intake.closing(agency, taken), entries=(recorded,)))
 
 

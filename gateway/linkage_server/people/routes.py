@@ -86,20 +86,23 @@ async def post_person_changes(request: web.Request) -> web.Response:
             "idempotency_key_reused",
             "This Idempotency-Key came with another body before; a retry repeats key and body.",
         )
+    # reveal: sealed before it is kept
+    said = intake.Said(
+        client_id=sight.client_id, staff=sight.staff, affair=sight.affair.code, reason=sight.reason.reveal()
+    )
     if not taken.done:
         if not taken.lines_done:
             changes = [_parsed(sight, nth, fields) for nth, fields in enumerate(wanted.items, start=1)]
             try:
-                taken = await flow.take(
-                    agency, taken, ChangeList(changes=changes, rights=sight.rights, last_line=len(changes)), {}
-                )
+                one = ChangeList(changes=changes, rights=sight.rights, last_line=len(changes), said=said)
+                taken = await flow.take(agency, taken, one, {})
             except ChannelError:
                 raise ProblemError(
                     503,
                     "resident_network_unavailable",
                     "The resident network did not answer; nothing was changed. Ask again with the same key.",
                 ) from None
-        await flow.close(agency, taken, system=sight.system, sight=sight)
+        await flow.close(agency, taken, system=sight.system, said=said)
     return web.json_response({"items": [_answer(one) for one in await intake.read_results(agency, taken)]})
 
 

@@ -1,7 +1,7 @@
 """Which tables of a linkage server are sealed under which purpose of the ring, and how each row is sealed anew.
 
-Not here: lines of inquiry files (`inquiry-line`), which go by themselves after their time, reasons of looks (append-only),
-and access tokens, which live for minutes.
+Not here: lines of inquiry files (`inquiry-line`), which go by themselves after their time, reasons of looks (append-only; those of
+lists that are not on record yet go when they are), and access tokens, which live for minutes.
 """
 
 from __future__ import annotations
