@@ -207,7 +207,8 @@ async def _rehearse_strands(agency: Agency, file: ChangeFile, verdicts: Verdicts
             await asyncio.sleep(0)
     counts: Counter[str] = Counter()
     for changes in _packed(whole.values()):
-        one = ChangeList(changes=changes, rights=file.rights, last_line=len(changes))
+        await admit_still(agency, file.rights.system, *_RIGHT)
+        one = ChangeList(changes=changes, rights=file.rights, last_line=len(changes), two_people=file.two_people)
         _, judged, _ = await _judge(agency, file, one, verdicts, partial(_in_the_end, changes=changes))
         counts.update(str(each.reason) for each in judged if counts_against(each))
         await asyncio.sleep(0)

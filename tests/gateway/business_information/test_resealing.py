@@ -31,6 +31,7 @@ DAY = date(2026, 4, 1)
 TEXTS = ["架空 太郎", "カクウ タロウ", "男", "1980-01-01", "架空市架空町1"]
 NOT_SEALED_ANEW = {
     ("inquiry_file_line", "sealed"): "goes by itself after its time",
+    ("intake", "said_sealed"): "goes when the list is on record, at the latest an hour later",
     ("access_reason", "sealed"): "append-only, beside the log",
 }
 
