@@ -186,6 +186,7 @@ ALLOWED = {
         (("gateway.intermediate_server.operations", name) for name in ("begin_counting", "advance_counting", "count_exchanges", "count_from_the_start", "forget_counts")),
         "counts of the log's own entries, in one transaction with how far they go: derived, no fact",
     ),
+    ("gateway.intermediate_server.operations", "settle_names"): "which names a month of statistics is told by; that it is told is recorded just before",
     ("gateway.intermediate_server.operations", "renew_again"): "what is asked of the core once more; who asked is recorded before, what came of it after",
     **dict.fromkeys(
         (("gateway.intermediate_server.operations", name) for name in ("advance_job", "end_job", "interrupt_jobs", "forget_jobs")),

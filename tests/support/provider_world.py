@@ -160,9 +160,9 @@ class ProviderWorld:
         key = new_one_time_key()
         public_key = more.pop("public_key", key.public)
         asked = Asked(
-            basis=BASIS,
+            basis=more.pop("basis", BASIS),
             expires_at=timestamp(self.now + LIMITS.answer_within),
-            information=INFORMATION,
+            information=more.pop("information", INFORMATION),
             inquirer=inquirer,
             inquiry_number=self._id("Q"),
             item=item or ITEM[inquirer],

@@ -29,13 +29,14 @@ _SQL = sql.load("gateway.intermediate_server.bars")
 class Barred:
     """What the bars say to one question. `data_items`: barred names of the layout, `*` for all. Frozen: nothing may leave at all. Marked: 不開示.
 
-    Suspended: 利用停止, of the person or of the agency.
+    Suspended: 利用停止, of the person or of the agency. Elsewhere: one of the person's bars, other than 不開示, names other information.
     """
 
     suspended: bool = False
     frozen: bool = False
     refused: bool = False
     marked: bool = False
+    elsewhere: bool = False
     person: AutoResponse = AutoResponse.ALLOWED
     inquirer: AutoResponse = AutoResponse.ALLOWED
     data_items: frozenset[str] = frozenset()
@@ -144,6 +145,7 @@ class StandingBars:
             frozen=not effects.isdisjoint((Effect.FREEZE, Effect.REFUSE)),
             refused=Effect.REFUSE in effects,
             marked=Effect.NON_DISCLOSURE in effects,
+            elsewhere=any(bar.effect is not Effect.NON_DISCLOSURE and not bar.names(information) for bar in people),
             person=AutoResponse.BARRED if effects - {Effect.NON_DISCLOSURE} else AutoResponse.ALLOWED,
             inquirer=AutoResponse.BARRED if any(bar.names(information) for bar in asking) else AutoResponse.ALLOWED,
             data_items=frozenset(bar.data_item for bar in self._items.values() if bar.names(information)),

@@ -33,6 +33,13 @@ update exchange_counted set size = $3 where year = $1 and size = $2 returning ye
 select month, basis, item, partner, inquirer_for, provider_for, information, kind, outcome, exchanges
 from exchange_count where month >= $1 and month <= $2
 
+-- name: settled_names
+select month, name, known from exchange_name where month >= $1 and month <= $2
+
+-- name: settle_names
+-- The first word about a name of a month stands.
+insert into exchange_name (month, name, known) select * from unnest($1::date[], $2::text[], $3::boolean[]) on conflict do nothing
+
 -- name: parties_met
 -- Agencies with which an exchange has ever gone through, whether they are registered still or not. $1: the outcomes of one that has.
 select distinct party from exchange_count cross join lateral (values (partner), (inquirer_for), (provider_for)) as p (party)

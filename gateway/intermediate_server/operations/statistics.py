@@ -9,12 +9,13 @@ that goes on would differ by single exchanges.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import asyncpg
 import msgspec
+from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
@@ -23,7 +24,7 @@ from gateway.intermediate_server.outcomes import DEADLINE_PASSED, REFUSALS, Outc
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
 from storage import sql
-from storage.database import StorageUnavailableError
+from storage.database import Connection, StorageUnavailableError
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.operations")
@@ -36,8 +37,8 @@ _LATE: Final = timedelta(hours=1)
 UNLISTED: Final = "unlisted"
 """Stands for whatever neither the list nor the register knows: nobody brings a text of their own into the statistics.
 
-An agency with which an exchange has gone through was registered. It is told by its name after it has left, too: a month that is told once more goes by
-the same rows, since two groupings of it would tell small numbers by their difference (SC-23).
+What is known is settled of each name of a month when the month is first told: two groupings of it would tell small numbers by their difference, when
+somebody is registered, leaves or comes on the list (SC-23, docs/adr/0122). An agency with which an exchange has gone through was registered once.
 """
 _WENT_THROUGH: Final = [OutcomeKind.ANSWERED.value, OutcomeKind.NOT_PROVIDED.value]
 _ENDS: Final = [kind for kind in EntryKind if outcome_of(kind, None) not in (None, OutcomeKind.HELD)]
@@ -126,23 +127,61 @@ async def _counts(agency: HostedAgency, since: date, until: date) -> dict[tuple[
     """By month and direction."""
     async with agency.database.inside(agency.tenant) as connection:
         rows = await connection.fetch(_SQL["exchange_counts"], since, until)
-        met = await connection.fetch(_SQL["parties_met"], _WENT_THROUGH)
+        known = await _known(agency, connection, rows, since, until)
     found: defaultdict[tuple[date, str], defaultdict[Finest, int]] = defaultdict(lambda: defaultdict(int))
-    listed, known = agency.lists.listed(), {*agency.register().agencies, *(row["party"] for row in met)}
     for row in rows:
-        affair = (row["basis"], row["item"])
+        month, affair, information = row["month"], (row["basis"], row["item"]), row["information"]
+        partner, *stead = (
+            party if not party or (month, _name(party)) in known else UNLISTED for party in _parties(row)
+        )
         finest = (
-            affair if affair in listed else ("", UNLISTED),
-            (_known(row["partner"], known), _known(row["inquirer_for"], known), _known(row["provider_for"], known)),
-            row["information"] if row["information"] in listed.get(affair, ()) else UNLISTED,
+            affair if (month, _name(*affair)) in known else ("", UNLISTED),
+            (partner, stead[0], stead[1]),
+            information if (month, _name(*affair, information)) in known else UNLISTED,
             (row["kind"], row["outcome"]),
         )
-        found[(row["month"], row["kind"].partition(".")[0])][finest] += row["exchanges"]
+        found[(month, row["kind"].partition(".")[0])][finest] += row["exchanges"]
     return {key: dict(finest) for key, finest in found.items()}
 
 
-def _known(agency: str, known: Container[str]) -> str:
-    return agency if not agency or agency in known else UNLISTED
+async def _known(
+    agency: HostedAgency, connection: Connection, rows: Sequence[Record], since: date, until: date
+) -> set[tuple[date, str]]:
+    """Names by which these months are told, by month; those of which no word was said yet are settled now, for whoever asks later."""
+    occurring = {(row["month"], name) for row in rows for name in _names(row)}
+    settled = await connection.fetch(_SQL["settled_names"], since, until)
+    if new := sorted(occurring - {(row["month"], row["name"]) for row in settled}):
+        now = await _known_now(agency, connection)
+        said = [(month, name, name in now) for month, name in new]
+        await connection.execute(_SQL["settle_names"], *map(list, zip(*said, strict=True)))
+        settled = await connection.fetch(_SQL["settled_names"], since, until)
+    return {(row["month"], row["name"]) for row in settled if row["known"]}
+
+
+async def _known_now(agency: HostedAgency, connection: Connection) -> set[str]:
+    met = await connection.fetch(_SQL["parties_met"], _WENT_THROUGH)
+    listed = agency.lists.listed()
+    return {
+        *map(_name, agency.register().agencies),
+        *(_name(row["party"]) for row in met),
+        *(_name(*affair) for affair in listed),
+        *(_name(*affair, information) for affair, kinds in listed.items() for information in kinds),
+    }
+
+
+def _names(row: Record) -> Iterator[str]:
+    yield from (_name(party) for party in _parties(row) if party)
+    yield _name(row["basis"], row["item"])
+    yield _name(row["basis"], row["item"], row["information"])
+
+
+def _parties(row: Record) -> tuple[str, str, str]:
+    return row["partner"], row["inquirer_for"], row["provider_for"]
+
+
+def _name(*parts: str) -> str:
+    """An agency, an affair (basis, item) or a kind of information of an affair: told from one another by how many parts they have."""
+    return msgspec.json.encode(parts).decode()
 
 
 def _covered(acting: Acting, number: Published) -> bool:

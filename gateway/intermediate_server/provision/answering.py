@@ -231,7 +231,8 @@ def answer(  # noqa: PLR0911 (one return for each way a step ends)
 def _disclose(
     agency: HostedAgency, permit: Permit, exchange: bytes, public_key: bytes, now: datetime, person: Person
 ) -> Answer:
-    """Barred in any place, or frozen, or too large: refused, not held. It is shown at the counter, by staff with a right of their own.
+    """Barred in any place, at any kind of information, or frozen, or too large: refused, not held. It is shown at the counter, by staff with a right of
+    their own. A file without the records of one kind would tell whoever knows of an inquiry about it that they were kept back.
 
     One reason for all of these: a refusal is read in clear on the way and kept by the inquirer, and by it nobody may know who is under support measures;
     nor may whoever holds the citizen's card (docs/adr/0106, 個人情報保護法81条).
@@ -239,7 +240,7 @@ def _disclose(
     barred, number = person.barred, person.integrated_number
     flags = [AutoResponse.BARRED] if barred.bars_one_of([disclosing.FILE]) else []
     ground = hold_ground(frozen=barred.frozen, person=barred.person, inquirer=barred.inquirer, items=flags)
-    if ground is not None or person.disclosed is None:
+    if ground is not None or barred.elsewhere or person.disclosed is None:
         return refuse(agency, permit, exchange, now, AT_THE_COUNTER, number, marked=barred.marked)
     return conclude(
         agency, permit, exchange, public_key, now, PROVIDED, None, person.disclosed, number, marked=barred.marked

@@ -52,7 +52,7 @@ select body from (
 -- Who asked other agencies about whom (a keyed index of the fiscal year), also what was refused here, and who read what came back.
 -- Oldest first; of more than are wanted the newest.
 select * from (
-    select r.at, r.kind, r.actor, r.item, r.subject, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
+    select r.at, r.kind, r.actor, r.item, r.subject, r.year, r.idx, e.inquiry_number from log_record r join log_entry e on e.year = r.year and e.idx = r.idx
     where r.kind = any($1::text[]) and r.at >= $2 and r.at < $3 order by r.at desc limit $4
 ) as newest order by at
 
@@ -60,6 +60,11 @@ select * from (
 -- In the order of the log: whom an inquiry was about is what its last record says, a correction too.
 select entry_id, at, inquiry_number, body, personal from log_entry where inquiry_number = any($1::text[]) and personal is not null
 order by year, idx
+
+-- name: personal_parts_at
+-- Of entries by their places in the log.
+select e.year, e.idx, e.entry_id, e.at, e.body, e.personal from unnest($1::integer[], $2::bigint[]) as p (year, idx)
+join log_entry e on e.year = p.year and e.idx = p.idx where e.personal is not null
 
 -- name: found
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded

@@ -31,6 +31,8 @@ from transport.wire import Dated
 
 ANALYSED_FOR: Final = timedelta(days=366) + HISTORY
 """How far back a yearly analysis reads."""
+STRETCH: Final = 5_000
+"""Personal parts of inquiries that are read and opened at once: a person needs one for each key that their records are found under."""
 ASKED: Final = "inquiry"
 READ: Final = "result"
 
@@ -54,7 +56,7 @@ async def report(desk: StaffDesk, item: AnalysisItem, now: datetime) -> dict[str
     asked = await store.inquiries_between(desk.agency, begins, item.until, MOST_ENTRIES)
     entries = await asyncio.to_thread(lambda: [msgspec.json.decode(body) for body in bodies])
     people = _People(desk)
-    await people.read({_number(entry) for entry in entries} - {""})
+    await people.read({_number(entry) for entry in entries} - {""}, asked)
     found = await asyncio.to_thread(_findings, desk.rules, entries, asked, people, item.since)
     tell(desk.agency.id, Rule, [finding.rule for finding in found])
     in_period = (
@@ -84,13 +86,13 @@ def _findings(
 
 def _asked(row: Record, people: _People) -> Access:
     """An inquiry, or the reading of its result, as the analysis reads it. A system that reads by itself is nobody of its name: `system/`."""
-    subject, actor = row["subject"], row["actor"] or NOBODY
+    actor = row["actor"] or NOBODY
     return Access(
         at=row["at"],
         staff_id=actor if "/" in actor or actor == NOBODY else f"{actor}/",
         function=READ if row["kind"] == EntryKind.RESULT_READ else ASKED,
         affair=row["item"],
-        person=None if subject is None else people.called(subject.hex()),
+        person=people.subject(row),
         handle=row["inquiry_number"],
     )
 
@@ -123,20 +125,27 @@ def _access(entry: Mapping[str, Any], people: _People) -> Access | None:
 
 
 class _People:
-    """Who was looked at, by one name each for this report, whatever version of the key an entry calls them by. Numbers are opened in memory alone."""
+    """Who was looked at, by one name each for this report, whatever year, key or version of it a record calls them by. Numbers are opened in memory alone."""
 
     def __init__(self, desk: StaffDesk) -> None:
         self._desk = desk
         self._now: dict[str, str] = {}
+        self._subjects: dict[bytes, str] = {}
         self._relations: list[Record] = []
         self.by_inquiry: dict[str, str] = {}
         """Inquiry number → whom it was about, for as long as the personal part can be opened (7 years at most)."""
 
-    async def read(self, inquiry_numbers: set[str]) -> None:
-        """Those of these inquiries, and those related to staff. Raises StorageUnavailableError."""
+    async def read(self, inquiry_numbers: set[str], asked: Sequence[Record]) -> None:
+        """Those of these inquiries, those who were asked about, and those related to staff. Raises StorageUnavailableError."""
         rows = await store.personal_parts(self._desk.agency, sorted(inquiry_numbers))
         self._relations = await store.relations(self._desk.agency)
         await asyncio.to_thread(self._open, rows)
+        newest = {row["subject"]: (row["year"], row["idx"]) for row in asked if row["subject"] is not None}
+        found = list(newest.items())
+        for start in range(0, len(found), STRETCH):
+            stretch = {place: subject for subject, place in found[start : start + STRETCH]}
+            parts = await store.personal_parts_at(self._desk.agency, list(stretch))
+            await asyncio.to_thread(self._open_asked, parts, stretch)
 
     def _open(self, rows: Sequence[Record]) -> None:
         for relation in self._relations:
@@ -148,12 +157,20 @@ class _People:
             if (opened := subjects.open_personal(self._desk.agency, row)) is not None:
                 self.by_inquiry[row["inquiry_number"]] = self._know(opened.number)
 
+    def _open_asked(self, rows: Sequence[Record], subject_at: Mapping[tuple[int, int], bytes]) -> None:
+        for row in rows:
+            if (opened := subjects.open_personal(self._desk.agency, row)) is not None:
+                self._subjects[subject_at[row["year"], row["idx"]]] = self._know(opened.number)
+
     def _know(self, number: str) -> str:
         """The number itself goes no further than this."""
-        names = [index.hex() for index in factors.person_indexes(self._desk.ring, number)]
-        names += [index.hex() for index in subjects.indexes(self._desk.agency, number)]
-        self._now |= dict.fromkeys(names, names[0])
-        return names[0]
+        now, *before = (index.hex() for index in factors.person_indexes(self._desk.ring, number))
+        self._now |= dict.fromkeys(before, now)
+        return now
+
+    def subject(self, row: Record) -> str | None:
+        """Whom an inquiry was about: by its index, which is of one year's key, where that one's personal part does not open."""
+        return None if row["subject"] is None else self._subjects.get(row["subject"], row["subject"].hex())
 
     def called(self, name: str) -> str:
         """What somebody is called now whom an entry, a record or a relation calls so."""

@@ -175,8 +175,8 @@ async def staff_entries(agency: HostedAgency, since: datetime, until: datetime, 
 
 
 async def inquiries_between(agency: HostedAgency, since: datetime, until: datetime, most: int) -> list[Record]:
-    """`at`, `kind`, `actor` (`system/staff`; a system that reads by itself), `item`, `subject` and `inquiry_number` of each inquiry and of each
-    reading of a result, oldest first; of more than `most` the newest.
+    """`at`, `kind`, `actor` (`system/staff`; a system that reads by itself), `item`, `subject`, `inquiry_number` and place (`year`, `idx`) of each
+    inquiry and of each reading of a result, oldest first; of more than `most` the newest.
     """
     kinds = [EntryKind.INQUIRY_REGISTERED.value, EntryKind.INQUIRY_REFUSED.value, EntryKind.RESULT_READ.value]
     return await _fetch(agency, "inquiries_between", kinds, since, until, most)
@@ -184,6 +184,11 @@ async def inquiries_between(agency: HostedAgency, since: datetime, until: dateti
 
 async def personal_parts(agency: HostedAgency, inquiry_numbers: Sequence[str]) -> list[Record]:
     return await _fetch(agency, "personal_parts", list(inquiry_numbers))
+
+
+async def personal_parts_at(agency: HostedAgency, places: Sequence[tuple[int, int]]) -> list[Record]:
+    """Of the entries at these places of the log, each with its place."""
+    return await _fetch(agency, "personal_parts_at", *map(list, zip(*places, strict=True)))
 
 
 async def forget(agency: HostedAgency, now: datetime, before: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -153,3 +153,33 @@ async def test_what_an_inquiry_was_for_is_told_with_its_record_and_stands_in_no_
 
 def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else b""
+
+
+async def told_again_and_again(world: ProviderWorld) -> set[tuple[str, str, int]]:
+    item = reporting.AnalysisItem(since=world.now - timedelta(days=30), until=world.now + timedelta(days=1))
+    report = await reporting.report(world.desk, item, world.now)
+    return {(one["rule"], one["staff_id"], one["count"]) for one in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    "days", [("2023-02-01", "2023-02-02", "2023-02-03"), ("2024-03-28", "2024-03-29", "2024-04-01")]
+)
+async def test_sc_12_one_person_again_and_again_is_told_across_1_april(world, days):
+    """Records find a person by an index of their fiscal year alone."""
+    number = await world.person()
+    for day in days:
+        world.now = datetime.fromisoformat(f"{day}T03:00:00+00:00")
+        await ask(world, "staff-9", number)
+    assert await told_again_and_again(world) == {(Rule.REPEATED_PERSON, "kokuho/staff-9", 3)}
+
+
+async def test_sc_12_one_person_again_and_again_is_told_across_rotations(world):
+    world.now = datetime(2025, 6, 2, 3, tzinfo=UTC)
+    number = await world.person()
+    for purpose in ("personal/2025", "staff", None):
+        await ask(world, "staff-9", number)
+        world.now += timedelta(hours=1)
+        if purpose is not None:
+            with world.agency.keys.changing() as ring:
+                ring.rotate(purpose)
+    assert await told_again_and_again(world) == {(Rule.REPEATED_PERSON, "kokuho/staff-9", 3)}
