@@ -63,6 +63,17 @@ async def test_a_loser_says_which_guard_lost_and_an_act_under_one_that_lost_chan
     assert [row["idx"] for row in await log.fetch("select idx from log_entry order by idx")] == [0, 1, 2]
 
 
+async def test_what_an_act_is_provided_is_looked_at_before_it_changes_anything(log):
+    async with running(log.committer()) as committer:
+        assert await committer.apply(act("there")) == Applied(0)
+        there, missing = Write(DONE, ("there",)), Write(DONE, ("missing",))
+        told = await committer.apply_all([replace(act("a"), provided=missing), replace(act("b"), provided=there)])
+        assert told == [Lost(missing), Applied(1)]
+        assert await committer.apply(replace(act("c"), under=missing, provided=there)) == Lost(missing)
+        assert await committer.apply(replace(act("b"), provided=there)) == Lost(act("b").guard)
+    assert {row["id"] for row in await log.fetch("select id from act")} == {"there", "b"}
+
+
 async def test_a_stopped_database_is_refused_in_time_and_nothing_is_recorded_twice(log):
     failures = LOG_WRITE_FAILURES.labels(log.tenant)
     async with running(log.committer(**LIMITS)) as committer:

@@ -1,4 +1,6 @@
-"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1)."""
+"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), who can
+grant and what ends soon (IS-9).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Final
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import CODES_HELD
 from gateway.intermediate_server.operations import backing_up, jobs
+from gateway.intermediate_server.staff import remaining
 from storage import sql
 from storage.database import StorageUnavailableError
 
@@ -23,6 +26,7 @@ async def watch(agency: HostedAgency) -> None:
             await jobs.watch(agency)
             await backing_up.watch(agency)
             await _count_codes(agency)
+            await remaining.watch(agency)
         await asyncio.sleep(_EVERY_S)
 
 

@@ -2,13 +2,16 @@
 
 Nobody is there yet who could grant anything, so the founding document names two founders with a card each, the members and their
 first grants; both cards have signed all of it. It is taken once, when the agency has no staff, and stands in the evidence log by its digest.
+
+When too few are left to grant anything, another document of the same kind founds the agency anew: two new people who can administer and approve,
+and nothing else; whoever is there stays as they are (docs/adr/0116).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,7 +22,7 @@ import structlog
 from evidence import canonical
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
-from gateway.intermediate_server.staff import store
+from gateway.intermediate_server.staff import ending, remaining, store
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.factors import card_id_of
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
@@ -28,12 +31,14 @@ from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function
 from keys import labels
 from keys.passphrase import CHEAPEST, NORMAL, Profile
 from keys.signing import Signer, verify
-from storage.committer import Commit, Write, commit_step
+from storage.committer import Applied, Commit, Write, commit_step
 
 _LOG = structlog.get_logger()
 _FOUNDED = commit_step("founding", "staff.founded")
 _FORM: Final = 1
 _FOUNDERS: Final = 2
+_LATELY: Final = timedelta(days=30)
+"""So old a document that founds anew may be: none lies ready for years."""
 PROFILES: Final[Mapping[str, Profile]] = {"normal": NORMAL, "cheapest": CHEAPEST}
 
 
@@ -145,11 +150,16 @@ def read_file(path: Path, agency: str) -> Founded | None:
 
 
 async def found(desk: StaffDesk, founded: Founded | None) -> None:
-    """Take the document if the agency has no staff yet. Another server that does so at the same time wins or loses whole."""
+    """Take the document if the agency has no staff yet, or too few who can grant. Another server that does so at the same time wins or loses whole."""
     agency = desk.agency
-    if founded is None or await store.founded(agency):
+    if founded is None:
         return
-    now = agency.clock()
+    known, now = await store.foundings(agency), agency.clock()
+    if founded.digest in known:
+        return
+    if known and (why := await _not_anew(desk, founded.founding, now)) is not None:
+        _LOG.warning("staff_not_founded_anew", agency=agency.id, reason=why)
+        return
     founding = founded.founding
     grants = _grants(desk, founding, now)
     writes = [write for member in founding.members for write in _member(desk, founding, member, now)]
@@ -160,11 +170,35 @@ async def found(desk: StaffDesk, founded: Founded | None) -> None:
         founders=" ".join(founding.founders),
         members=" ".join(member.staff_id for member in founding.members),
         grants=len(grants),
+        anew="yes" if known else "",
     )
-    guard = Write(store.FOUND, ("founded", founded.digest))
+    first = Write(store.FOUND, ("founded", founded.digest))
+    guard = Write(store.FOUND_ANEW, (founded.digest, now)) if known else first
     follow = (*writes, *(store.add_grant(grant) for grant in grants))
-    await agency.committer.apply(Commit(step=_FOUNDED, guard=guard, follow=follow, entries=(entry,)))
-    _LOG.info("staff_founded", agency=agency.id, count=len(founding.members))
+    done = await agency.committer.apply(Commit(step=_FOUNDED, guard=guard, follow=follow, entries=(entry,)))
+    if isinstance(done, Applied):
+        _LOG.info("staff_founded", agency=agency.id, count=len(founding.members))
+
+
+async def _not_anew(desk: StaffDesk, founding: Founding, now: datetime) -> str | None:
+    """Why a document does not found an agency anew that was founded before: 1. enough are left who can grant; 2. it was not made lately; 3. it gives
+    more than what is needed to grant again; 4. an id or a card of it is or was somebody's.
+    """
+    able = await remaining.able(desk.agency, now)
+    if all(len(able[function]) >= least for function, least in remaining.LEAST.items()):
+        return "enough_left"
+    if not now - _LATELY < founding.at <= now:
+        return "not_made_lately"
+    if any(set(member.functions) - set(remaining.LEAST) for member in founding.members):
+        return "more_than_granting"
+    ids = {member.staff_id for member in await store.members(desk.agency)}
+    cards = {card.card_id for card in await store.cards(desk.agency)}
+    for member in founding.members:
+        if member.staff_id in ids or await ending.is_noted(desk.agency, ending.MEMBER, member.staff_id):
+            return "staff_id_taken"
+        if member.card_id in cards or await ending.is_noted(desk.agency, ending.CARD, member.card_id):
+            return "card_taken"
+    return None
 
 
 def _member(desk: StaffDesk, founding: Founding, member: FirstMember, now: datetime) -> tuple[Write, Write]:

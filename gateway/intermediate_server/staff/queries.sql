@@ -28,6 +28,38 @@ select * from staff_grant where staff_id = $1 order by grant_id
 -- name: grant_one
 select * from staff_grant where grant_id = $1
 
+-- name: able
+-- Who can approve grants, who can administer staff, and until when.
+select function, staff_id, max(until) as until from staff_able($1) group by function, staff_id
+
+-- name: ending
+-- What is in force now ($1) and ends before $2.
+select 'account' as what, count(*) as ending from staff_member where state = 'active' and valid_until > $1 and valid_until < $2
+union all
+select 'card', count(*) from staff_card where state = 'active' and valid_until > $1 and valid_until < $2
+union all
+select 'grant', count(*) from staff_grant where state = 'effective' and valid_until > $1 and valid_until < $2
+
+-- name: enough_remain
+-- Two people who can approve grants and one who can administer staff are left without this person or this grant, or it takes nobody of them away.
+with r as (select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (key, staff_id, grant_id, at)),
+able as (
+    select r.key, a.function, a.staff_id, bool_or(a.staff_id <> r.staff_id and a.grant_id <> r.grant_id) as stays
+    from r, lateral staff_able(r.at) as a group by r.key, a.function, a.staff_id
+),
+counted as (select key, function, count(*) as there, count(*) filter (where stays) as remaining from able group by key, function)
+select r.key from r
+where not exists (
+    select 1 from counted c
+    where c.key = r.key and c.remaining < c.there and c.remaining < case c.function when 'staff.approve' then 2 else 1 end
+)
+
+-- name: extensions
+select * from staff_extension order by extension_id
+
+-- name: extension_one
+select * from staff_extension where extension_id = $1
+
 -- name: founded
 select digest from staff_founding
 
@@ -61,6 +93,15 @@ order by year, idx
 -- name: found
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded
 
+-- name: found_anew
+-- Only while too few are left to grant anything; of two at once the second finds the place taken.
+insert into staff_founding (founded, digest)
+select 'anew/' || (select count(*) from staff_founding), r.digest from unnest($1::text[], $2::timestamptz[]) as r (digest, at)
+where (select count(distinct a.staff_id) from staff_able(r.at) as a where a.function = 'staff.approve') < 2
+    or not exists (select 1 from staff_able(r.at) as a where a.function = 'staff.administer')
+on conflict do nothing
+returning digest
+
 -- name: add_member
 insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by)
 select r.staff_id, r.office, 'active', r.password_hash, r.password_initial, r.password_until, r.valid_until, 1, r.changed_by
@@ -88,6 +129,12 @@ select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]
     as r (card_id, staff_id, kind, public_key, credential, sign_count, valid_until)
 on conflict do nothing
 returning card_id
+
+-- name: change_card
+-- Of a card that is in force and has the end that it had.
+update staff_card c set valid_until = r.valid_until from unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) as r (card_id, was_until, valid_until)
+where c.card_id = r.card_id and c.state = 'active' and c.valid_until = r.was_until
+returning c.card_id
 
 -- name: revoke_cards_of
 with gone as (update staff_card set state = 'revoked' where staff_id = any($1::text[]) and state = 'active')
@@ -241,6 +288,27 @@ with gone as (
     from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: add_extension
+insert into staff_extension (extension_id, staff_id, cards, valid_until, member_version, state, version, proposed_by, proposed_card)
+select r.extension_id, r.staff_id, string_to_array(r.cards, ' '), r.valid_until, r.member_version, 'proposed', r.version, r.proposed_by, r.proposed_card
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
+    as r (extension_id, staff_id, cards, valid_until, member_version, version, proposed_by, proposed_card)
+on conflict do nothing
+returning extension_id
+
+-- name: change_extension
+update staff_extension e set cards = string_to_array(r.cards, ' '), valid_until = r.valid_until, member_version = r.member_version, state = r.state, version = r.version,
+    proposed_by = r.proposed_by, proposed_card = r.proposed_card, decided_by = r.decided_by, decided_card = r.decided_card
+from unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+    as r (extension_id, was_version, cards, valid_until, member_version, state, version, proposed_by, proposed_card, decided_by, decided_card)
+where e.extension_id = r.extension_id and e.state = 'proposed' and e.version = r.was_version
+returning e.extension_id
+
+-- name: extension_stands
+-- It waits still, as it was looked at; nobody changes it until this is through.
+select e.extension_id from staff_extension e join unnest($1::text[], $2::bigint[]) as r (extension_id, version) using (extension_id, version)
+where e.state = 'proposed' for update of e
 
 -- name: forget_relation
 with gone as (

@@ -10,6 +10,7 @@ from asyncpg import Record
 
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.staff.extensions import Extension, ExtensionState
 from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
 from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
 from storage import sql
@@ -18,10 +19,13 @@ from storage.database import as_away
 
 _SQL = sql.load("gateway.intermediate_server.staff")
 FOUND = Statement("found", _SQL["found"])
+FOUND_ANEW = Statement("found_anew", _SQL["found_anew"])
 ADD_MEMBER = Statement("add_member", _SQL["add_member"])
 CHANGE_MEMBER = Statement("change_member", _SQL["change_member"])
 NOTE_LEAVING = Statement("note_leaving", _SQL["note_leaving"])
+ENOUGH_REMAIN = Statement("enough_remain", _SQL["enough_remain"])
 ADD_CARD = Statement("add_card", _SQL["add_card"])
+CHANGE_CARD = Statement("change_card", _SQL["change_card"])
 REVOKE_CARDS_OF = Statement("revoke_cards_of", _SQL["revoke_cards_of"])
 COUNT_CARD = Statement("count_card", _SQL["count_card"])
 SPEND_CHALLENGE = Statement("spend_challenge", _SQL["spend_challenge"])
@@ -38,6 +42,9 @@ ADD_GRANT = Statement("add_grant", _SQL["add_grant"])
 CHANGE_GRANT = Statement("change_grant", _SQL["change_grant"])
 REVOKE_GRANTS_OF = Statement("revoke_grants_of", _SQL["revoke_grants_of"])
 VOID_GRANTS_OF = Statement("void_grants_of", _SQL["void_grants_of"])
+ADD_EXTENSION = Statement("add_extension", _SQL["add_extension"])
+CHANGE_EXTENSION = Statement("change_extension", _SQL["change_extension"])
+EXTENSION_STANDS = Statement("extension_stands", _SQL["extension_stands"])
 FORGET_RELATION = Statement("forget_relation", _SQL["forget_relation"])
 ADD_RELATION = Statement("add_relation", _SQL["add_relation"])
 
@@ -56,11 +63,26 @@ def _card(row: Record) -> Card:
     return Card(**{**dict(row), "kind": CardKind(row["kind"]), "state": CardState(row["state"])})
 
 
-def _grant(row: Record) -> Grant:
-    def actor(act: str) -> Actor | None:
-        by = row[f"{act}_by"]
-        return None if by is None else Actor(staff_id=by, card_id=row[f"{act}_card"])
+def _actor(row: Record, act: str) -> Actor | None:
+    by = row[f"{act}_by"]
+    return None if by is None else Actor(staff_id=by, card_id=row[f"{act}_card"])
 
+
+def _extension(row: Record) -> Extension:
+    return Extension(
+        extension_id=row["extension_id"],
+        staff_id=row["staff_id"],
+        cards=tuple(row["cards"]),
+        valid_until=row["valid_until"],
+        member_version=row["member_version"],
+        state=ExtensionState(row["state"]),
+        version=row["version"],
+        proposed=Actor(staff_id=row["proposed_by"], card_id=row["proposed_card"]),
+        decided=_actor(row, "decided"),
+    )
+
+
+def _grant(row: Record) -> Grant:
     return Grant(
         grant_id=row["grant_id"],
         staff_id=row["staff_id"],
@@ -76,10 +98,10 @@ def _grant(row: Record) -> Grant:
         state=GrantState(row["state"]),
         version=row["version"],
         requested=Actor(staff_id=row["requested_by"], card_id=row["requested_card"]),
-        approved=actor("approved"),
+        approved=_actor(row, "approved"),
         approved_digest=row["approved_digest"],
-        revoked=actor("revoked"),
-        checked=actor("checked"),
+        revoked=_actor(row, "revoked"),
+        checked=_actor(row, "checked"),
     )
 
 
@@ -125,8 +147,33 @@ async def grant(agency: HostedAgency, grant_id: str) -> Grant | None:
     return _grant(rows[0]) if rows else None
 
 
-async def founded(agency: HostedAgency) -> bool:
-    return bool(await _fetch(agency, "founded"))
+async def extensions(agency: HostedAgency) -> list[Extension]:
+    return [_extension(row) for row in await _fetch(agency, "extensions")]
+
+
+async def extension(agency: HostedAgency, extension_id: str) -> Extension | None:
+    rows = await _fetch(agency, "extension_one", extension_id)
+    return _extension(rows[0]) if rows else None
+
+
+async def able(agency: HostedAgency, now: datetime) -> list[Record]:
+    """`function`, `staff_id`, `until` of whoever can approve grants or administer staff now."""
+    return await _fetch(agency, "able", now)
+
+
+async def ending(agency: HostedAgency, now: datetime, before: datetime) -> list[Record]:
+    """`what`, `ending`: how many accounts, cards and grants that are in force end before then."""
+    return await _fetch(agency, "ending", now, before)
+
+
+async def enough_remain(agency: HostedAgency, provided: Write) -> bool:
+    """Whether a commit that is provided this would go through now."""
+    return bool(await _fetch(agency, "enough_remain", *([value] for value in provided.row)))
+
+
+async def foundings(agency: HostedAgency) -> frozenset[str]:
+    """The digests of the documents that it was founded by; none of an agency without staff."""
+    return frozenset(row["digest"] for row in await _fetch(agency, "founded"))
 
 
 async def others_of(agency: HostedAgency, staff_id: str, indexes: Sequence[bytes]) -> bool:
@@ -171,6 +218,23 @@ def add_card(card: Card) -> Write:
 def change_member(before: Member, after: Member, by: str) -> Write:
     row = (before.staff_id, before.version, after.office, after.state.value, after.password_hash)
     return Write(CHANGE_MEMBER, (*row, after.password_initial, after.password_until, after.valid_until, by))
+
+
+def change_card(before: Card, after: Card) -> Write:
+    return Write(CHANGE_CARD, (before.card_id, before.valid_until, after.valid_until))
+
+
+def _extension_row(one: Extension) -> tuple[Any, ...]:
+    return (" ".join(one.cards), one.valid_until, one.member_version)
+
+
+def add_extension(one: Extension) -> Write:
+    return Write(ADD_EXTENSION, (one.extension_id, one.staff_id, *_extension_row(one), one.version, *_of(one.proposed)))
+
+
+def change_extension(before: Extension, after: Extension) -> Write:
+    row = (before.extension_id, before.version, *_extension_row(after), after.state.value, after.version)
+    return Write(CHANGE_EXTENSION, (*row, *_of(after.proposed), *_of(after.decided)))
 
 
 def _scope_row(grant: Grant) -> tuple[Any, ...]:
