@@ -14,8 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import asyncpg
-
 from codebook.identifiers import new_sortable_id
 from evidence.entry import EntryKind, encode_entry, other_entry
 from gateway.administrator import database_at_work
@@ -26,7 +24,7 @@ from keys.ring import Keyring
 from storage.backups.openings import check_recorded
 from storage.committer import Commit, Committer, NewEntry, Write, commit_step
 from storage.committing import commit
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.key_changes import Change, destroyed, rotated
 from storage.key_store import KeyStoreError
 from storage.tenancy import in_use
@@ -151,19 +149,18 @@ async def _append(
     tenant = config.hosted[agency].tenant
     database = await Database.open(config.dsn, connections=2)
     try:
-        if agency != NETWORK and tenant not in await in_use(database, [tenant]):
-            return
-        committer = Committer(database, tenant, origin=origin, signer=partial(ring.signer, LOG), clock=config.clock)
-        await committer.load()
-        await check_recorded(database, tenant)
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(commit([committer]))
-            try:
-                await committer.apply(_commit(config, kind, facts, actor))
-            finally:
-                working.cancel()
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the change of a key could not be recorded") from None
+        with as_away("the change of a key could not be recorded"):
+            if agency != NETWORK and tenant not in await in_use(database, [tenant]):
+                return
+            committer = Committer(database, tenant, origin=origin, signer=partial(ring.signer, LOG), clock=config.clock)
+            await committer.load()
+            await check_recorded(database, tenant)
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(commit([committer]))
+                try:
+                    await committer.apply(_commit(config, kind, facts, actor))
+                finally:
+                    working.cancel()
     finally:
         await database.close()
 

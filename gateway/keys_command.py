@@ -20,7 +20,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from gateway import backup_restoring, config, guarding, key_destruction, staff_calls, staff_cards
+from gateway import backup_restoring, config, guarding, key_destruction, staff_calls, staff_cards, staff_vouching
 from gateway.backup_key_rotation import PURPOSE as BACKUPS
 from gateway.backup_key_rotation import BackupKeyRotation
 from gateway.ca_rotation import PURPOSE as CA
@@ -31,8 +31,6 @@ from gateway.exit_codes import BAD_INPUT, EPILOG, OK, REFUSED, UNREACHABLE, end
 from gateway.intermediate_server.destruction.needs import RESULT
 from gateway.intermediate_server.records.subjects import PERSONAL
 from gateway.intermediate_server.resealing import job as intermediate_rows
-from gateway.intermediate_server.staff.factors import RING
-from gateway.intermediate_server.staff.founding import MARKED
 from gateway.key_records import check_log, core_of
 from gateway.key_rotation import NotTakenError, Rotation
 from gateway.linkage_server.resealing import rows as linkage_rows
@@ -137,6 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "vouch",
         help="印のない版のバックアップを戻したあと、データベースにいる職員を次の起動で一度だけ認める (after a restore of before there were marks)",
     )
+    staff_vouching.add_arguments(vouch)
     for action in (listing, rotate, guard, vouch):
         guarding.add_person_argument(action, guarding.BOTH)
         action.epilog = EPILOG
@@ -201,25 +200,9 @@ def _change(found: _KeyFile, args: argparse.Namespace) -> int:
         case "rotate":
             return _rotate(found, args)
         case "vouch":
-            return _vouch(found)
+            return staff_vouching.vouch(found.store, found.agency, args.founding)
         case _:
             return guarding.guard(found.store, found.config.folder, args)
-
-
-def _vouch(found: _KeyFile) -> int:
-    """Whoever opens the ring says that the staff in the database are the agency's (docs/adr/0110)."""
-    if RING not in found.store.ring.purposes():
-        return end("職員のいる役割ではありません / staff are of intermediate servers", BAD_INPUT)
-    if MARKED not in found.store.ring.purposes():
-        return end("次の起動で認めることになっています / they are marked at the next start as it is", OK)
-    with found.store.changing() as ring:
-        ring.destroy(MARKED)
-        ring.forget(MARKED)
-    return end(
-        "次の起動で、データベースにいる職員・職員証・権限に印を付け、数を証跡に残します。その前に sekisho assess で確かめてください / "
-        "the next start marks the staff, cards and rights that stand in the database, and records how many; assess before it",
-        OK,
-    )
 
 
 def _open(args: argparse.Namespace) -> _KeyFile:

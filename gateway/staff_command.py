@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from codebook.identifiers import new_sortable_id
-from gateway import staff_calls, staff_cards
+from gateway import staff_calls, staff_cards, staff_terms
 from gateway.data_folder import DataFolder
 from gateway.exit_codes import BAD_INPUT, EPILOG, FAILED, OK, end
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
-from gateway.intermediate_server.staff.people import STAFF_ID, MemberState, Purpose
+from gateway.intermediate_server.staff.people import STAFF_ID, Purpose
 from gateway.intermediate_server.staff.rights import EVERYTHING, File, Function
 from gateway.staff_calls import Party
 from keys.signing import Signer
@@ -76,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="何のために (why)",
     )
     added["login"].add_argument("--reference", default="", metavar="NUMBER", help="案件の番号 (number of the case)")
-    for name in ("list", "grants", "analyse"):
+    staff_terms.add_arguments(added, _day, _staff_id)
+    for name in ("list", "grants", "extensions", "endings", "analyse"):
         added[name].add_argument("--json", action="store_true", help="JSON で出力 (machine-readable)")
     for action in added.values():
         action.epilog = EPILOG
@@ -93,12 +94,15 @@ def _add_whose(added: Mapping[str, argparse.ArgumentParser]) -> None:
         else:
             told = f"操作する職員 id (who acts)。既定 {_ADMINISTRATOR}"
             action.add_argument("--staff", default=_ADMINISTRATOR, metavar="NAME", help=told)
-    for name in ("add", "leave", "transfer", "unlock", "reset", "relate", "grant"):
+    for name in ("add", "leave", "transfer", "unlock", "reset", "relate", "grant", "extend"):
         added[name].add_argument("who", type=_staff_id, metavar="STAFF_ID", help="相手の職員 id (whose)")
     for name in ("edit", "approve", "reject", "revoke", "check"):
         added[name].add_argument("grant_id", metavar="GRANT_ID", help="権限の番号 (grant id), from staff grants")
     for name in ("approve", "reject", "check"):
         added[name].add_argument("--hash", required=True, help="見た内容のハッシュ (hash of what you saw)")
+    for name in ("leave", "revoke"):
+        urgent = "承認できる人が足りなくなっても直ちに。両要素を改めて示す (an emergency: at once, with both factors)"
+        added[name].add_argument("--emergency", action="store_true", help=urgent)
     told = "本人か世帯。番号は標準入力から読む (number on standard input)"
     added["relate"].add_argument("--relation", required=True, choices=("self", "household"), help=told)
 
@@ -147,6 +151,7 @@ ACTIONS: Final = {
     "reject": "権限を却下する (reject)",
     "revoke": "権限を失効させる。直ちに効く (revoke, at once)",
     "check": "失効を確かめる。失効させた人でも本人でもない人 (check a revocation that neither you made nor is of your right)",
+    **staff_terms.ACTIONS,
     "analyse": "アクセスログの分析 (analysis of the access log)",
 }
 
@@ -209,18 +214,7 @@ def _password(args: argparse.Namespace, data: DataFolder, asked: Party) -> int:
 
 
 def _list(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _table(staff_calls.ask(asked, "/staff/members", []), _MEMBER, _UNVOUCHED, as_json=args.json)
-
-
-def _table(rows: list[dict[str, Any]], columns: dict[str, str], unvouched: str, *, as_json: bool) -> int:
-    if as_json:
-        sys.stdout.write(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
-        return OK
-    for row in rows:
-        shown = "\n".join(f"  {heading}: {row[name]}" for name, heading in columns.items() if row.get(name))
-        changed = MemberState.UNVOUCHED in (row["state"], *(card["state"] for card in row.get("cards", ())))
-        sys.stdout.write(f"{shown}\n" + (f"  {unvouched}\n\n" if changed else "\n"))
-    return OK
+    return staff_terms.table(staff_calls.ask(asked, "/staff/members", []), _MEMBER, _UNVOUCHED, as_json=args.json)
 
 
 def _change(asked: Party, item: dict[str, Any]) -> int:
@@ -256,7 +250,8 @@ def _reset(args: argparse.Namespace, data: DataFolder, asked: Party) -> int:
 
 
 def _leave(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _change(asked, {"operation": "leave", "staff_id": args.who})
+    item = {"operation": "leave", "staff_id": args.who}
+    return _change(asked, staff_terms.urgent(args, asked, item, args.who))
 
 
 def _transfer(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
@@ -277,7 +272,7 @@ def _relate(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
 
 
 def _grants(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _table(staff_calls.ask(asked, "/staff/grants", []), _GRANT, _UNVOUCHED_GRANT, as_json=args.json)
+    return staff_terms.table(staff_calls.ask(asked, "/staff/grants", []), _GRANT, _UNVOUCHED_GRANT, as_json=args.json)
 
 
 def _told(grant: dict[str, Any]) -> int:
@@ -302,7 +297,8 @@ def _edit(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
 
 
 def _revoke(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
-    return _told(staff_calls.ask(asked, "/staff/grants/ask", [{"event": "revoke", "grant_id": args.grant_id}])[0])
+    item = staff_terms.urgent(args, asked, {"event": "revoke", "grant_id": args.grant_id}, args.grant_id)
+    return _told(staff_calls.ask(asked, "/staff/grants/ask", [item])[0])
 
 
 def _decide(args: argparse.Namespace, _data: DataFolder, asked: Party) -> int:
@@ -368,5 +364,6 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, DataFolder, Party], int
     "reject": _decide,
     "revoke": _revoke,
     "check": _decide,
+    **staff_terms.COMMANDS,
     "analyse": _analyse,
 }

@@ -172,7 +172,11 @@ OPTIONS: Final[Mapping[Program, Mapping[str, Kind]]] = {
         "reseal_share": _PACE,
         "connections": _whole(1),
         **dict.fromkeys(
-            ("staff_idle", "staff_absolute", "staff_locked_for", "staff_challenge_for", "staff_password_for", "staff_initial_for", "staff_card_for"), SECONDS
+            (
+                "staff_idle", "staff_absolute", "staff_locked_for", "staff_challenge_for", "staff_password_for", "staff_initial_for", "staff_card_for",
+                "staff_account_for",
+            ),
+            SECONDS,
         ),
         **dict.fromkeys(("staff_sessions", "staff_failures", "staff_terminal_failures"), _whole(1)),
         **_OFFICE,

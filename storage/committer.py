@@ -68,10 +68,12 @@ class Commit:
     """What one legal act changes. The guard decides whether it happens at all; everything else happens with it.
 
     `under`: a guard of whoever acts, tried first, in the same transaction. What it writes (when they were seen) stays if `guard` loses.
+    `provided`: what must be so beside the row that is changed; it looks, writes nothing, and is tried before `guard`.
     """
 
     step: Step
     under: Write | None = None
+    provided: Write | None = None
     guard: Write | None = None
     follow: tuple[Write, ...] = ()
     entries: tuple[NewEntry, ...] = ()
@@ -298,6 +300,9 @@ class Committer:
         now = self._clock()
         if all_at_once and (one := guards.one_statement(commits)) is not None:
             return await self._write_at_once(connection, commits, one, now)
+        # of what people do, what is looked at may not be older than the head: an append of another process since then is seen when ours is tried
+        judged = any(commit.under is not None and commit.entries for commit in commits)
+        head = await self._head(connection, fiscal_year(now)) if judged else None
         lost = await guards.lost_by(connection, commits, within_s=self.statement_s)
         results: list[Applied | Lost] = [Applied(None) if by is None else Lost(by) for by in lost]
         winners = [commit for commit, by in zip(commits, lost, strict=True) if by is None]
@@ -305,7 +310,7 @@ class Committer:
         entries = [entry for commit in winners for entry in commit.entries]
         if not entries:
             return Written(results=results, appended=None)
-        appended = await self._appending(connection, entries, now)
+        appended = await self._appending(connection, entries, now, head)
         if not await connection.fetchval(_LOG["append"], *appended.values, timeout=self.statement_s):
             raise LookAgainError
         return Written(results=_indexed(results, commits, appended.first), appended=appended)
@@ -353,10 +358,12 @@ class Committer:
             raise StorageUnavailableError("the log of the year is not there yet; ask again")
         return Frontier.from_bytes(row["size"], row["peaks"])
 
-    async def _appending(self, connection: Connection, entries: list[NewEntry], now: datetime) -> _Appended:
-        """The year's tree with these entries behind it, and the arguments that write it."""
+    async def _appending(
+        self, connection: Connection, entries: list[NewEntry], now: datetime, head: Frontier | None = None
+    ) -> _Appended:
+        """The year's tree with these entries behind it (`head`: as it was read before), and the arguments that write it."""
         year = fiscal_year(now)
-        before = await self._head(connection, year)
+        before = head if head is not None else await self._head(connection, year)
         leaves = [leaf_hash(entry.body) for entry in entries]
         extended = before.extend(leaves)
         after = extended.frontier

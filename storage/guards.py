@@ -25,7 +25,9 @@ def guarding(commit: Commit) -> set[tuple[str, Any]]:
 def one_statement(commits: Sequence[Commit]) -> Statement | None:
     """The statement that all these commits are guarded by, when each is nothing but a guard and entries."""
     found = {commit.guard.statement if commit.guard else None for commit in commits}
-    if len(found) != 1 or any(commit.under or commit.follow or not commit.entries for commit in commits):
+    if len(found) != 1 or any(
+        commit.under or commit.provided or commit.follow or not commit.entries for commit in commits
+    ):
         return None
     return found.pop()
 
@@ -46,7 +48,11 @@ async def write(connection: Connection, writes: Sequence[Write], *, within_s: fl
 async def lost_by(connection: Connection, commits: Sequence[Commit], *, within_s: float) -> list[Write | None]:
     """The guard that each commit loses by, None of a winner. What an act is done under is tried first: who may do nothing changes nothing."""
     lost: list[Write | None] = [None] * len(commits)
-    for guards in ([commit.under for commit in commits], [commit.guard for commit in commits]):
+    for guards in (
+        [commit.under for commit in commits],
+        [commit.provided for commit in commits],
+        [commit.guard for commit in commits],
+    ):
         tried = [(at, one) for at, one in enumerate(guards) if one is not None and lost[at] is None]
         written = await write(connection, [one for _, one in tried], within_s=within_s)
         won = {statement: set(keys) for statement, keys in written.items()}

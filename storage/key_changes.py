@@ -10,13 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal
 
-import asyncpg
 import structlog
 
 from keys.ring import State
 from storage import sql
 from storage.committer import Statement, Write
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.key_store import KeyStore
 
 Change = Literal["key.rotated", "key.destroyed"]
@@ -62,11 +61,9 @@ async def finish_destructions(database: Database, tenant: str, store: KeyStore) 
     left = _set_aside(store)
     if not left:
         return []
-    try:
+    with as_away("what is on record of keys could not be read"):
         async with database.inside(tenant) as connection:
             rows = await connection.fetch(_SQL["destroyed_keys"])
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("what is on record of keys could not be read") from None
     recorded = {(row["purpose"], row["version"]) for row in rows}
     gone = [one for one in left if one in recorded]
     with store.changing() as ring:

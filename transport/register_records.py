@@ -6,13 +6,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
 from codebook.identifiers import new_sortable_id
 from evidence.entry import EntryKind, encode_entry, other_entry
 from storage import sql
 from storage.committer import Commit, Committer, NewEntry, Statement, Write
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from storage.fault_points import Step
 from transport.clock import Clock
 from transport.standing_register import Looked
@@ -32,11 +30,9 @@ class RegisterRecords:
 
     async def last(self) -> int:
         """The sequence number of the last register that was in force here; 0 for none. Raises StorageUnavailableError."""
-        try:
+        with as_away("the registers that were in force could not be read"):
             async with self.committer.database.inside(self.committer.tenant) as connection:
                 found: int = await connection.fetchval(_SQL["last_register"])
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the registers that were in force could not be read") from None
         return found
 
     async def tell(self, looked: Looked) -> None:

@@ -18,7 +18,7 @@ from adapters.sky2.seals import Seals
 from codebook.identifiers import AddresseeNumber
 from keys.masked import Secret
 from storage import sql
-from storage.database import Connection, Database, StorageUnavailableError
+from storage.database import Connection, Database, StorageUnavailableError, as_away
 from storage.fault_points import Step
 
 _SQL: Final = sql.load("adapters.sky2")
@@ -84,11 +84,9 @@ class Store:
 
     @asynccontextmanager
     async def _inside(self) -> AsyncIterator[Connection]:
-        try:
+        with as_away("SKY2's tables could not be read or written"):
             async with self._database.inside(self._tenant) as connection:
                 yield connection
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("SKY2's tables could not be read or written") from None
 
     async def once(
         self, request: StaffRequest, step: Step, act: Callable[[Connection], Awaitable[dict[str, Any]]]

@@ -25,6 +25,7 @@ _LONGEST_SESSION: Final = timedelta(hours=24)
 _MOST_FAILURES: Final = 10
 _LONGEST_PASSWORD: Final = timedelta(days=366)
 _LONGEST_CARD: Final = timedelta(days=6 * 366)
+_LONGEST_ACCOUNT: Final = timedelta(days=6 * 366)
 _LONGEST_RESULT: Final = 90 * 86_400
 
 
@@ -111,5 +112,6 @@ def _lax(rules: Rules) -> list[str]:
         "staff_failures": rules.failures > _MOST_FAILURES,
         "staff_password_for": rules.password_for > _LONGEST_PASSWORD,
         "staff_card_for": rules.card_for > _LONGEST_CARD,
+        "staff_account_for": rules.account_for > _LONGEST_ACCOUNT,
     }
     return [f"{name} がゆるすぎる (too lax)" for name, lax in limits.items() if lax]

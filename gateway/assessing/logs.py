@@ -58,7 +58,7 @@ class Said:
     released: dict[str, str] = field(default_factory=dict)
     deciders: set[str] = field(default_factory=set)
     analysed_at: str = ""
-    founded: Mapping[str, Any] = field(default_factory=dict)
+    founded: list[Mapping[str, Any]] = field(default_factory=list)
     approvals: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     asked: dict[Question, str] = field(default_factory=dict)
     issued: dict[str, str] = field(default_factory=dict)
@@ -170,7 +170,7 @@ def _read_staff(said: Said, place: str, entry: Mapping[str, Any], facts: Mapping
     if kind == EntryKind.STAFF_LOGGED_IN:
         said.log_ins += 1
     elif kind == EntryKind.STAFF_FOUNDED:
-        said.founded = facts
+        said.founded.append(facts)
     elif kind == EntryKind.GRANT_CHANGED and facts.get("event") == "approve":
         approval = (str(entry.get("actor")), str(facts.get("content_hash")))
         said.approvals.setdefault(str(facts.get("grant_id")), set()).add(approval)

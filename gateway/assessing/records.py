@@ -167,12 +167,12 @@ def grants_recorded(logs: Logs, grants: Mapping[str, Sequence[Any]]) -> Result:
             missed += [f"{agency}: ログを読めない"] if rows else []
             continue
         count += len(rows)
-        founders = set(str(said.founded.get("founders", "")).split())
-        left = int(said.founded.get("grants", 0))
+        founders = [set(str(one.get("founders", "")).split()) for one in said.founded]
+        left = sum(int(one.get("grants", 0)) for one in said.founded)
         for row in rows:
             if (row["approved_by"], row["approved_digest"]) in said.approvals.get(row["grant_id"], set()):
                 continue
-            founding = {row["requested_by"], row["approved_by"]} == founders and row["approved_by"] != row["staff_id"]
+            founding = {row["requested_by"], row["approved_by"]} in founders and row["approved_by"] != row["staff_id"]
             left -= founding
             if not founding or left < 0:
                 broken.append(f"{agency}: 権限 {row['grant_id']} を二人目が承認した記録がない (no approval on record)")

@@ -24,7 +24,7 @@ _LOG: Final = "storage.evidence_log"
 _TWO_PEOPLE: Final = frozenset(
     {
         "staff_grant_two_people", "staff_grant_two_cards", "staff_grant_effective", "staff_grant_void", "staff_grant_checked",
-        "held_approval_two_people", "key_destruction_two_people",
+        "held_approval_two_people", "key_destruction_two_people", "staff_extension_two_people",
     }
 )  # fmt: skip
 _ONE_PERSON: Final = frozenset({"staff_card_one_person", "staff_member_id", "staff_member_password"})

@@ -26,7 +26,7 @@ from gateway.intermediate_server.provision.deciding import Decider
 from gateway.intermediate_server.records.subjects import add_purposes
 from gateway.intermediate_server.records_routes import RECORD_ROUTES
 from gateway.intermediate_server.replica_routes import REPLICA_ROUTES
-from gateway.intermediate_server.staff import enrolling, entering, granting, reporting
+from gateway.intermediate_server.staff import enrolling, entering, extending, granting, own_account, reporting
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.operating import Acting, First, NotActingError, admit, lasting, only, still_may
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
@@ -128,16 +128,38 @@ async def _check_grant(acting: Acting, envelope: wire.Envelope) -> list[Any]:
     return [await granting.change(acting, items[0])]
 
 
-async def _password(acting: Acting, envelope: wire.Envelope) -> list[Any]:
-    items = wire.parse_items(envelope, enrolling.PASSWORD_ITEM)
+async def _extensions(acting: Acting, _envelope: wire.Envelope) -> list[Any]:
+    return await extending.listed(acting)
+
+
+async def _propose_extension(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    items = wire.parse_items(envelope, extending.PROPOSE_ITEM)
     only(items)
-    return [await enrolling.set_password(acting, items[0])]
+    return [await extending.propose(acting, items[0])]
+
+
+async def _decide_extension(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    items = wire.parse_items(envelope, extending.DECIDE_ITEM)
+    only(items)
+    return [await extending.decide(acting, items[0])]
+
+
+async def _endings(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    items = wire.parse_items(envelope, extending.ENDINGS_ITEM)
+    only(items)
+    return [await extending.endings(acting, items[0])]
+
+
+async def _password(acting: Acting, envelope: wire.Envelope) -> list[Any]:
+    items = wire.parse_items(envelope, own_account.PASSWORD_ITEM)
+    only(items)
+    return [await own_account.set_password(acting, items[0])]
 
 
 async def _cards(acting: Acting, envelope: wire.Envelope) -> list[Any]:
-    items = wire.parse_items(envelope, enrolling.CARD_ITEM)
+    items = wire.parse_items(envelope, own_account.CARD_ITEM)
     only(items)
-    return [await enrolling.register_card(acting, items[0])]
+    return [await own_account.register_card(acting, items[0])]
 
 
 async def _analysis(acting: Acting, envelope: wire.Envelope) -> list[Any]:
@@ -346,6 +368,10 @@ def add_staff_routes(app: web.Application, addressed: Addressed) -> None:
         ("staff/grants", Function.STAFF_APPROVE, _grants),
         ("staff/grants/ask", Function.STAFF_ADMINISTER, _ask_grant),
         ("staff/grants/check", Function.STAFF_APPROVE, _check_grant),
+        ("staff/extensions", Function.STAFF_APPROVE, _extensions),
+        ("staff/extensions/ask", Function.STAFF_ADMINISTER, _propose_extension),
+        ("staff/extensions/check", Function.STAFF_APPROVE, _decide_extension),
+        ("staff/endings", Function.STAFF_ADMINISTER, _endings),
         ("staff/analysis", Function.STAFF_ANALYSE, _analysis),
         *DESK_ROUTES,
         ("held-provisions", Function.HELD_VIEW, _held),

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from storage import sql
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.erasure_journal import ErasureJournal
 from storage.resealing.rows import UNDER
 
@@ -47,7 +45,7 @@ async def left(database: Database, tenant: str, needs: Needs, purpose: str, vers
     """What would be lost with this version, for people; None when nothing would. Raises StorageUnavailableError."""
     if needs == Needs():
         return None
-    try:
+    with as_away("what is sealed under a version could not be counted"):
         async with database.inside(tenant) as connection:
             rows = sum(
                 [int(await connection.fetchval(one, version, UNDER, timeout=_COUNT_S)) for one in needs.resealed]
@@ -62,8 +60,6 @@ async def left(database: Database, tenant: str, needs: Needs, purpose: str, vers
                 return None
             rotated = await connection.fetchval(_SQL["rotated_at"], purpose, version + 1)
             return young.what if rotated is not None and now < rotated + young.lives else None
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("what is sealed under a version could not be counted") from None
 
 
 def of_journal(journal: ErasureJournal, version: int) -> str | None:

@@ -48,7 +48,9 @@ ROLES: Final = (
     "resident-network",
 )
 _YEARS: Final = timedelta(days=3650).total_seconds()
-_STAFF: Final = dict.fromkeys(("staff_password_for", "staff_initial_for", "staff_card_for"), _YEARS)
+_STAFF: Final = dict.fromkeys(
+    ("staff_password_for", "staff_initial_for", "staff_card_for", "staff_account_for"), _YEARS
+)
 """Nobody changes a password or a card while a scenario lets years pass."""
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "linkage": {

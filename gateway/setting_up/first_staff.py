@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway import staff_cards
 from gateway.data_folder import DataFolder, private_folder, write_private
-from gateway.intermediate_server.staff import founding
+from gateway.intermediate_server.staff import founding, remaining
 from gateway.intermediate_server.staff.factors import hash_password
 from gateway.intermediate_server.staff.founding import FirstMember
 from gateway.intermediate_server.staff.rights import Function
@@ -58,6 +58,31 @@ def ensure_first_staff(
     until = now + (_FOR_IN_A_SIMULATION if simulation else _FOR)
     document = founding.new(agency, profile=profile, at=now, valid_until=until, founders=FOUNDERS, members=members)
     write_private(path, founding.write(document, signers))
+
+
+def found_anew(
+    data: DataFolder,
+    role_folder: Path,
+    agency: str,
+    founders: tuple[str, str],
+    office: str,
+    now: datetime,
+    *,
+    profile: str,
+) -> Path:
+    """Make two new synthetic people and the document by which they found an agency anew where too few are left to grant anything: they can
+    administer staff and approve, nothing else. Its server takes it when it starts. Raises FileExistsError when one of them has a card here.
+    """
+    if any(data.staff_card(agency, one).exists() for one in founders):
+        raise FileExistsError("a card file is never overwritten")
+    members, signers = [], {}
+    for staff_id in founders:
+        member, signers[staff_id] = _member(data, agency, staff_id, office, tuple(remaining.LEAST), profile)
+        members.append(member)
+    document = founding.new(agency, profile=profile, at=now, valid_until=now + _FOR, founders=founders, members=members)
+    path = private_folder(role_folder / "staff") / f"{agency}.json"
+    write_private(path, founding.write(document, signers))
+    return path
 
 
 def _member(

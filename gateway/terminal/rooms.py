@@ -25,7 +25,7 @@ PAGES: Final[Templates] = load("gateway.terminal")
 NAME: Final = "localhost"
 """What browsers let cards speak to without TLS; the address itself is turned away, so that there is one origin."""
 _ROOMS: Final = (
-    "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "keys", "jobs", "codes", "statistics", "notices",
+    "inquiry", "people", "reviews", "business", "copies", "held", "bars", "grants", "accounts", "keys", "jobs", "codes", "statistics", "notices",
     "card",
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from aiohttp.typedefs import Middleware
 from gateway.pages.templates import PAPER, Html, read
 from gateway.staff_calls import NotReachableError, RefusedError
 from gateway.terminal import (
+    accounts,
     bars,
     business,
     codes,
@@ -77,6 +78,7 @@ def application(terminal: Terminal) -> web.Application:
         ("/held", held.get_held),
         ("/bars", bars.get_bars),
         ("/grants", grants.get_grants),
+        ("/accounts", accounts.get_accounts),
         ("/keys", keys.get_keys),
         ("/jobs", operations.get_jobs),
         ("/codes", codes.get_codes),
@@ -124,6 +126,10 @@ def application(terminal: Terminal) -> web.Application:
         ("/grants/challenge", grants.post_challenge),
         ("/grants/decide", grants.post_decide),
         ("/grants/revoke", grants.post_revoke),
+        ("/accounts/show", accounts.post_show),
+        ("/accounts/propose", accounts.post_propose),
+        ("/accounts/challenge", accounts.post_challenge),
+        ("/accounts/decide", accounts.post_decide),
         ("/keys/show", keys.post_show),
         ("/keys/ask", keys.post_ask),
         ("/keys/challenge", keys.post_challenge),

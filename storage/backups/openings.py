@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from storage import sql
 from storage.committer import Statement, Write
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, StorageUnavailableError, as_away
 
 _SQL = sql.load("storage.backups")
 _RECORD: Final = Statement("record_opening", _SQL["record_opening"])
@@ -35,11 +33,9 @@ class Opening:
 
 async def openings(database: Database, tenant: str) -> list[Opening]:
     """Every time that this log was opened anew, the first one first. Raises StorageUnavailableError."""
-    try:
+    with as_away("the log's openings could not be read"):
         async with database.inside(tenant) as connection:
             return [Opening(**dict(row)) for row in await connection.fetch(_SQL["openings"])]
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the log's openings could not be read") from None
 
 
 async def check_recorded(database: Database, tenant: str) -> None:

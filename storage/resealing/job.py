@@ -19,7 +19,7 @@ import structlog
 from keys.ring import Keyring, State
 from storage import sql
 from storage.committer import Commit, Committer, NewEntry, Statement, Write
-from storage.database import Connection, Database, StorageUnavailableError
+from storage.database import Connection, Database, as_away
 from storage.fault_points import Step
 from storage.resealing.rows import Rows, Stretch
 
@@ -145,10 +145,8 @@ class Resealing:
             await connection.execute(_SQL["flush_later"])
             self.stretch_step.before.reached()
 
-        try:
+        with as_away("rows could not be sealed anew"):
             stretch = await rows.stretch(after, most, version, advance)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("rows could not be sealed anew") from None
         self.stretch_step.after.reached()
         return stretch
 

@@ -24,6 +24,7 @@ from tests.support.running_system import entries, insisting, until
 from transport.channel import ChannelError
 
 UNTIL = "2026-04-01T00:00:00Z"
+LATER = "2027-04-01T00:00:00Z"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,18 +154,30 @@ async def somebody_comes_and_is_given_a_right(trial: Trial) -> None:
     }  # fmt: skip
     grant = await one.call("staff/grants/ask", asked)
     assert await person.refused("held-provisions", {"permit_id": "K0"}, "403 right_missing") is None
-    await _approve(other, grant)
+    shown = {name: grant[name] for name in ("grant_id", "content_hash")}
+    approval = {"event": "approve", **shown}
+    await _approve(other, "staff/grants/check", approval, f"approve/{grant['grant_id']}", "409 grant_state")
     await person.call("held-provisions")
+    wanted = {"staff_id": worker.staff_id, "valid_until": LATER, "cards": []}
+    longer = {**wanted, "extension_id": new_sortable_id("X", 0, secrets.token_bytes(10))}
+    proposed = await one.call("staff/extensions/ask", longer)
+    shown = {name: proposed[name] for name in ("extension_id", "content_hash")}
+    purpose = f"approve_extension/{shown['extension_id']}"
+    await _approve(other, "staff/extensions/check", {**shown, "approve": True}, purpose, "409 extension_state")
+    [account] = [row for row in await one.call("staff/members") if row["staff_id"] == worker.staff_id]
+    assert account["valid_until"].startswith(LATER[:10])
     await one.refused("staff/grants/ask", {"event": "revoke", "grant_id": grant["grant_id"]}, "409 grant_state")
     assert await person.refused("held-provisions", {"permit_id": "K0"}, "403 right_missing") is None
     found = [row for row in await one.call("staff/grants") if row["staff_id"] == worker.staff_id]
     assert [(row["state"], row["approved_by"]) for row in found] == [("revoked", "admin-2")]
-    events = [
-        row["facts"]["event"]
-        for row in entries(await trial.system.export(WARD), kind="staff.grant_changed")
-        if row["facts"]["holder"] == worker.staff_id
-    ]
-    assert events == ["request", "approve", "revoke"]
+    log = entries(await trial.system.export(WARD))
+    of_them = [row for row in log if row.get("facts", {}).get("holder") == worker.staff_id]
+    for kind, operation, events in (
+        ("staff.grant_changed", None, ["request", "approve", "revoke"]),
+        ("staff.changed", "extend", ["propose", "approve"]),
+    ):
+        facts = [row["facts"] for row in of_them if row["kind"] == kind]
+        assert [one["event"] for one in facts if one.get("operation") == operation] == events
 
 
 async def _own_password(person: At) -> None:
@@ -186,16 +199,14 @@ async def _own_password(person: At) -> None:
         await insisting(staff.log_in)
 
 
-async def _approve(by: At, grant: dict[str, Any]) -> None:
-    """A proof is good once: after a death the approver shows both factors again."""
-    item = {"event": "approve", "grant_id": grant["grant_id"], "content_hash": grant["content_hash"]}
-    purpose = f"approve/{grant['grant_id']}/{grant['content_hash']}"
+async def _approve(by: At, path: str, item: dict[str, Any], what: str, done: str) -> None:
+    """A proof is good once: after a death the approver shows both factors again. `done`: why not, when it is approved already."""
     for _ in range(2):
-        proved = {**item, "proof": await by.proof(purpose)}
+        proved = {**item, "proof": await by.proof(f"{what}/{item['content_hash']}")}
         try:
-            await by.call("staff/grants/check", proved)
+            await by.call(path, proved)
         except UnexpectedAnswerError as problem:
-            if str(problem).endswith("409 grant_state"):
+            if str(problem).endswith(done):
                 return
             if not str(problem).endswith("401 login_refused"):
                 raise
@@ -280,7 +291,7 @@ STAFF_ACTS: dict[str, Prepare] = {
     **dict.fromkeys(
         (
             "intermediate.commit.staff.member_changed", "intermediate.commit.staff.own_changed",
-            "intermediate.commit.staff.grant_changed",
+            "intermediate.commit.staff.grant_changed", "intermediate.commit.staff.extension_changed",
         ),
         at_once(somebody_comes_and_is_given_a_right),
     ),

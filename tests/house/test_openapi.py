@@ -59,6 +59,7 @@ REASON_ENUMS = {
     ("registering.py", "Unregistered"),
     ("administration.py", "No"),
     ("ordering.py", "No"),
+    ("extensions.py", "ExtensionRefusal"),
 }
 RETURNS_REASONS = frozenset({"_refusal", "refusal", "_why_not", "_own_no"})
 OF_BACKUPS = {"agency_not_hosted", "backup_key_missing", "backup_running"}

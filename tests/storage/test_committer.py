@@ -11,7 +11,7 @@ import pytest
 
 from storage.committer import Applied, Lost, Statement, Write
 from storage.committing import commit
-from storage.database import CommitUnknownError, StorageUnavailableError
+from storage.database import CommitUnknownError, Database, StorageUnavailableError
 from storage.log_metrics import LOG_WRITE_FAILURES, OLDEST_WAITING
 from tests.storage.conftest import act
 from tests.support.stopped_postgres import stopped
@@ -61,6 +61,46 @@ async def test_a_loser_says_which_guard_lost_and_an_act_under_one_that_lost_chan
         assert await committer.apply(replace(act("c"), under=none, guard=None)) == Lost(none)
     assert {row["id"] for row in await log.fetch("select id from act")} == {"allowed", "a", "b"}
     assert [row["idx"] for row in await log.fetch("select idx from log_entry order by idx")] == [0, 1, 2]
+
+
+async def test_what_an_act_is_provided_is_looked_at_before_it_changes_anything(log):
+    async with running(log.committer()) as committer:
+        assert await committer.apply(act("there")) == Applied(0)
+        there, missing = Write(DONE, ("there",)), Write(DONE, ("missing",))
+        told = await committer.apply_all([replace(act("a"), provided=missing), replace(act("b"), provided=there)])
+        assert told == [Lost(missing), Applied(1)]
+        assert await committer.apply(replace(act("c"), under=missing, provided=there)) == Lost(missing)
+        assert await committer.apply(replace(act("b"), provided=there)) == Lost(act("b").guard)
+    assert {row["id"] for row in await log.fetch("select id from act")} == {"there", "b"}
+
+
+async def test_what_somebody_does_is_judged_on_what_another_process_has_put_before_it(log):
+    """It looks before the other has committed and appends behind it: it looks again."""
+    looks = Statement(
+        "looks",
+        "with held as materialized (select pg_advisory_xact_lock(7)) select id from held, unnest($1::text[]) as id"
+        " where not exists (select from act where act.id = 'taken away')",
+    )
+    admin, elsewhere = await asyncpg.connect(log.admin_dsn), await Database.open(log.database._dsn, connections=2)
+    try:
+        async with running(log.committer()) as here, running(replace(log, database=elsewhere).committer()) as there:
+            assert await here.apply(act("allowed")) == Applied(0)
+            await admin.execute("select pg_advisory_lock(7)")
+            provided = Write(looks, ("done",))
+            judged = asyncio.ensure_future(
+                there.apply(replace(act("done"), under=Write(DONE, ("allowed",)), provided=provided))
+            )
+            async with asyncio.timeout(AT_MOST_S):
+                while not await admin.fetchval(
+                    "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+                ):
+                    await asyncio.sleep(0.01)
+            assert await here.apply(act("taken away")) == Applied(1)
+            await admin.execute("select pg_advisory_unlock(7)")
+            assert await judged == Lost(provided)
+    finally:
+        await admin.close()
+        await elsewhere.close()
 
 
 async def test_a_stopped_database_is_refused_in_time_and_nothing_is_recorded_twice(log):

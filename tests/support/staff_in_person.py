@@ -98,6 +98,11 @@ async def at_work(desk: StaffDesk, *functions: Function) -> InPerson:
     return who
 
 
+async def mark_anew(desk: StaffDesk) -> None:
+    """What a test has changed in the database is as the server writes it."""
+    await desk.agency.committer.apply(Commit(step=_STEP, follow=tuple(await store.marks_of_before(desk.agency))))
+
+
 def _grant(desk: StaffDesk, staff_id: str, function: Function, since: datetime) -> Grant:
     scope = Scope(
         function=function, office=OFFICE, affair=EVERYTHING, information=EVERYTHING, file=EVERYTHING, valid_from=since, valid_until=since + _FOR

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 
+from gateway.__main__ import main
 from gateway.demonstration.stage import WARD
+from gateway.exit_codes import OK
 from gateway.topology import Program, shipped
 from tests.support.browser import Browser, at_the_terminal, by_card, enter, enter_by_card, known, with_card
 from tests.support.running_system import INSURANCE, RESIDENTS, entries
@@ -320,6 +323,39 @@ async def test_a_grant_waits_for_a_second_person_with_both_factors(job):
         assert 'value="check"' in browser.text
         assert await browser.post("/grants/decide", event="check", **shown, **factors("admin-1")) == 200
         assert "失効を確かめました" in browser.said
+
+
+async def test_an_account_is_extended_by_two_at_the_screen(job):
+    names = ("admin-1", "admin-2")
+    factors = {who: {"password": known(job, who).password, "passphrase": known(job, who).passphrase} for who in names}
+    add = ["staff", "add", "kari-9", "--office", "zeimu", "--until", "2022-11-01", "--agency", WARD]
+    assert await asyncio.to_thread(main, [*add, "--data", str(job.system.running.data.root)]) == OK
+    async with at_the_terminal(job) as browser:
+        await enter(browser, job, "staff-1")
+        await browser.get("/accounts")
+        assert "権限がありません" in browser.said
+        await enter(browser, job, "admin-1")
+        assert await browser.get("/accounts") == 200
+        assert "<td>kari-9</td>" in browser.text  # what ends soon
+        drawn, wanted = {"extension_id": browser.field("extension_id")}, {"staff_id": "kari-9", "cards": ""}
+        assert await browser.post("/accounts/propose", **drawn, **wanted, until="2032-04-01") == 400
+        assert "設定の上限" in browser.said
+        assert (browser.field("staff_id"), browser.field("until")) == ("kari-9", "2032-04-01")
+        assert await browser.post("/accounts/propose", **drawn, **wanted, until="2023-04-01") == 200
+        await browser.post("/accounts/show", **drawn)
+        shown = {**drawn, "content_hash": browser.field("content_hash")}
+        assert await browser.post("/accounts/decide", event="approve", **shown, **factors["admin-1"]) == 400
+        assert "別の職員" in browser.said
+        assert factors["admin-1"]["password"] not in browser.text
+        await enter(browser, job, "admin-2")
+        await browser.get("/accounts")
+        await browser.post("/accounts/show", **drawn)
+        unseen = {**shown, "content_hash": "0" * 64}
+        assert await browser.post("/accounts/decide", event="approve", **unseen, **factors["admin-2"]) == 400
+        assert "見た内容と違います" in browser.said
+        assert (await browser.send("/accounts/challenge", {**shown, "event": "approve", "form_key": "x"}))[0] == 403
+        assert await browser.post("/accounts/decide", event="approve", **shown, **factors["admin-2"]) == 200
+        assert "期限が延びました" in browser.said
 
 
 async def test_jobs_of_both_servers_and_statistics_are_on_the_screen(job):

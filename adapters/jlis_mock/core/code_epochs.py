@@ -21,7 +21,7 @@ from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from storage import sql
 from storage.committer import Commit, Committer, NewEntry, Statement, Write, commit_step
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.key_store import KeyStore
 
 _SQL: Final = sql.load("adapters.jlis_mock.core")
@@ -165,11 +165,9 @@ class EpochDesk:
 
 async def latest(database: Database, tenant: str) -> dict[str, Epoch]:
     """Agency → its last step. Raises StorageUnavailableError."""
-    try:
+    with as_away("the epochs of codes could not be read"):
         async with database.inside(tenant) as connection:
             rows = await connection.fetch(_SQL["latest_epochs"])
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the epochs of codes could not be read") from None
     return {row["agency"]: _read(row) for row in rows}
 
 

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import msgspec
 from msgspec import Struct
 
@@ -20,7 +19,7 @@ from evidence.entry import EntryKind
 from keys.publisher import PublisherKeys
 from storage import sql
 from storage.committer import Commit, Committer, Statement, Write, commit_step
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from transport import wire
 from transport.clock import JST
 
@@ -62,11 +61,9 @@ class ListShelf:
     async def load(self) -> None:
         """Hold what is stored and not held yet. Raises StorageUnavailableError; ListUnreadableError for a row somebody changed."""
         latest = self.versions[-1].number if self.versions else 0
-        try:
+        with as_away("the core's lists could not be read"):
             async with self.database.inside(self.tenant) as connection:
                 rows = await connection.fetch(_SQL["list_versions_after"], latest)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the core's lists could not be read") from None
         for row in rows:
             signed = Signed(head=row["head"], signature=row["signature"], content=row["content"])
             found = accept(signed, self.versions, self.keys())

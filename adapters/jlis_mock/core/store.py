@@ -13,7 +13,7 @@ import msgspec
 
 from storage import sql
 from storage.committer import Statement, Write
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.shared_look import SharedLook
 from transport.clock import Clock
 
@@ -114,7 +114,7 @@ class PermitStore:
         a simulation that moves the clock makes none. One transaction. Raises StorageUnavailableError.
         """
         unmoved = Clock.unmoved()
-        try:
+        with as_away("the core's permits could not be read"):
             async with self._database.inside(self._tenant) as connection:
                 before = await connection.fetchval(_QUERIES["alive_at"])
                 away = unmoved - before if before is not None else timedelta(0)
@@ -122,19 +122,15 @@ class PermitStore:
                     until = now + timedelta(seconds=redeem_s)
                     await connection.execute(_QUERIES["after_outage"], now - away, until)
                 await connection.execute(_QUERIES["keep_alive"], unmoved)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the core's permits could not be read") from None
 
     async def forget_codes(self, before: datetime) -> None:
         """Drop the sealed codes of permits whose `answer_by` is past."""
         await self._fetch("forget_codes", before)
 
     async def _fetch(self, query: str, *values: Any) -> list[asyncpg.Record]:
-        try:
+        with as_away("the core's permits could not be read"):
             async with self._database.inside(self._tenant) as connection:
                 return list(await connection.fetch(_QUERIES[query], *values))
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the core's permits could not be read") from None
 
 
 def insertion(permit: StoredPermit) -> Write:

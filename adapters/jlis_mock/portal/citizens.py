@@ -9,14 +9,12 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
 from adapters.jlis_mock.portal.calls import ask, unreachable
 from codebook.identifiers import IntegratedAddresseeNumber
 from codebook.issuing import issue
 from keys.ring import Keyring
 from storage import sql
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from transport.channel import Channel
 from transport.problem import ProblemError
 
@@ -70,9 +68,7 @@ class Citizens:
         return found
 
     async def _number(self, holder: bytes) -> IntegratedAddresseeNumber:
-        try:
+        with as_away("the citizen could not be read"):
             async with self.database.inside(self.tenant) as connection:
                 counter = await connection.fetchval(_QUERIES["citizen"], holder)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the citizen could not be read") from None
         return issue(self.ring.secret(NUMBERS, version=1), counter)

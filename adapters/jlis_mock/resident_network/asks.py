@@ -11,12 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-import asyncpg
 import structlog
 from prometheus_client import Counter
 
 from storage import sql
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from transport.clock import JST
 from transport.problem import ProblemError
 
@@ -85,12 +84,10 @@ class AskBook:
         now = self.clock()
         allowed = self.limit.take(agency, count, now)
         asked, turned_away = (count, 0) if allowed else (0, count)
-        try:
+        with as_away("what was asked could not be counted"):
             async with self.database.inside(self.tenant) as connection:
                 day = now.astimezone(JST).date()
                 await connection.execute(_QUERIES["count_asks"], agency, day, function.value, asked, turned_away)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("what was asked could not be counted") from None
         if allowed:
             _LOG.info("asked", agency=agency, kind=function.value, count=count)
             return

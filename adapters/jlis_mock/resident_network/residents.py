@@ -24,7 +24,7 @@ from keys.deterministic import block_encrypt
 from keys.masked import Secret
 from keys.ring import Keyring
 from storage import sql
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from storage.key_store import KeyStore
 
 NUMBER: Final = "individual-number"
@@ -159,7 +159,7 @@ class Residents:
         before = self._index(number)
         after = before if to is None else self._index(to)
         kinds = [kind for kind, is_said in (("individual_number", to), ("four_items", items)) if is_said is not None]
-        try:
+        with as_away("the residents could not be read or written"):
             async with self._database.inside(self._tenant) as connection:
                 row = await connection.fetchrow(_QUERIES["resident_whole"], before)
                 if row is None:
@@ -168,8 +168,6 @@ class Residents:
                     return "number_taken"
                 changed = self._moved(row, before, after, to, items)
                 await connection.execute(_QUERIES["change_resident"], before, after, *changed, kinds, on)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the residents could not be read or written") from None
         return None
 
     def _moved(
@@ -212,11 +210,9 @@ class Residents:
         )
 
     async def _fetch(self, query: str, *columns: Sequence[Any]) -> list[asyncpg.Record]:
-        try:
+        with as_away("the residents could not be read or written"):
             async with self._database.inside(self._tenant) as connection:
                 return list(await connection.fetch(_QUERIES[query], *columns))
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the residents could not be read or written") from None
 
 
 def _row(label: bytes, index: bytes) -> bytes:

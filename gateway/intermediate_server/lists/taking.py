@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
 from msgspec import ValidationError, convert
 from prometheus_client import Counter, Gauge
 
@@ -23,7 +22,7 @@ from permission_lists import versions
 from permission_lists.versions import Head, SignedVersion, VersionRefusal
 from storage import list_files, sql
 from storage.committer import Commit, Committer, NewEntry, Statement, Write, commit_step
-from storage.database import Database, StorageUnavailableError
+from storage.database import Database, as_away
 from transport.channel import Channel, ChannelError
 from transport.clock import Clock
 
@@ -64,11 +63,9 @@ class ListTaking:
 
         Stored versions are checked again: a row that somebody changed in the database is not decided on.
         """
-        try:
+        with as_away("the permission list could not be read"):
             async with self.database.inside(self.tenant) as connection:
                 rows = await connection.fetch(_SQL["list_versions_after"], self.lists.newest)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("the permission list could not be read") from None
         for row in rows:
             signed = SignedVersion(head=row["head"], signature=row["signature"], content=row["content"])
             head = versions.check(signed, self.lists.heads, self.keys())

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from gateway.intermediate_server.agency import HostedAgency
 from storage import sql
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 
 _SQL = sql.load("gateway.intermediate_server.operations")
 
@@ -25,11 +24,9 @@ NOTHING_ASKED = msgspec.json.Decoder(NothingAsked)
 async def listed(agency: HostedAgency) -> dict[str, Any]:
     """IF_SCM_90133. Raises StorageUnavailableError."""
     now = asyncio.get_running_loop().time()
-    try:
+    with as_away("the outbox could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             waiting = await connection.fetchrow(_SQL["outbox"])
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the outbox could not be read") from None
     return {
         "counterparts": [circuit.shown(now) for circuit in agency.circuits],
         "outbox": dict(waiting) if waiting else {},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-import asyncpg
 import msgspec
 from asyncpg import Record
 from msgspec import Meta
@@ -15,7 +14,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 
 _SQL = sql.load("gateway.intermediate_server.operations")
 _MOST = 200
@@ -52,12 +51,10 @@ async def listed(acting: Acting, item: NotRenewedItem, now: datetime) -> dict[st
 async def _read(agency: HostedAgency, item: NotRenewedItem) -> tuple[list[Record], int | None]:
     """Raises StorageUnavailableError."""
     since = agency.clock() - agency.limits.jobs_kept_for
-    try:
+    with as_away("the codes could not be looked at"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["people_not_renewed"], item.after, item.limit)
             renewals = await connection.fetch(_SQL["code_renewals"], since, 1)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the codes could not be looked at") from None
     return rows, renewals[0]["epoch"] if renewals else None
 
 

@@ -1,7 +1,7 @@
 """Notices of running state (IS-10): what the operator posts, and what the server tells of itself while it is so.
 
 A posted notice has a kind, a text, and when it is shown; posting and withdrawing are on record. The server's own (circuit open, use suspended, a
-version of the permission list not taken, log not writable, codes not renewed; for staff alone, bars that wait to be checked) are read off how it
+version of the permission list not taken, log not writable, codes not renewed; for staff alone, bars that wait to be checked, and that few can grant) are read off how it
 stands at the moment: they come and go with it, and nobody withdraws them.
 """
 
@@ -21,6 +21,7 @@ from msgspec import Meta
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
+from gateway.intermediate_server.staff import remaining
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import Function
 from storage import sql
@@ -59,6 +60,8 @@ class OwnKind(StrEnum):
     LOG_NOT_WRITABLE = "log_not_writable"
     CODES_NOT_RENEWED = "codes_not_renewed"
     BARS_UNCHECKED = "bars_unchecked"
+    GRANTING_ENDS = "granting_ends"
+    """Who can grant becomes too few within 90 days, or is."""
 
 
 class PostItem(Dated, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +92,7 @@ async def listed(agency: HostedAgency, *, to_staff: bool = False) -> dict[str, A
             refused = await connection.fetchrow(_SQL["list_not_taken"])
             not_renewed = await connection.fetchval(_SQL["codes_not_renewed"])
             unchecked = await connection.fetchrow(_SQL["bars_unchecked"]) if to_staff else None
+        few, until = await remaining.to_tell(agency, agency.clock()) if to_staff else (False, None)
     except (asyncpg.PostgresError, StorageUnavailableError):
         return {"notices": [*_own(agency, None), _told(OwnKind.LOG_NOT_WRITABLE, "storage_unavailable", None)]}
     codes = [_told(OwnKind.CODES_NOT_RENEWED, str(not_renewed), None)] if not_renewed else []
@@ -97,7 +101,8 @@ async def listed(agency: HostedAgency, *, to_staff: bool = False) -> dict[str, A
         if unchecked and unchecked["bars"]
         else []
     )
-    return {"notices": [*_own(agency, refused), *codes, *bars, *map(_shown, posted)]}
+    staff = [_told(OwnKind.GRANTING_ENDS, timestamp(until) if until is not None else None, None)] if few else []
+    return {"notices": [*_own(agency, refused), *codes, *bars, *staff, *map(_shown, posted)]}
 
 
 def _own(agency: HostedAgency, refused: asyncpg.Record | None) -> list[dict[str, Any]]:

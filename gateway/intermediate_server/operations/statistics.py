@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
-import asyncpg
 import msgspec
 from asyncpg import Record
 
@@ -24,7 +23,7 @@ from gateway.intermediate_server.outcomes import DEADLINE_PASSED, REFUSALS, Outc
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.rights import EVERYTHING, Function
 from storage import sql
-from storage.database import Connection, StorageUnavailableError
+from storage.database import Connection, as_away
 from transport.problem import ProblemError
 
 _SQL = sql.load("gateway.intermediate_server.operations")
@@ -67,12 +66,10 @@ STATISTICS_ITEM = msgspec.json.Decoder(StatisticsItem)
 
 async def count(agency: HostedAgency, *, stretches: int = _STRETCHES_A_ROUND) -> bool:
     """Count what was appended to the log since the last time, up to so many stretches; whether that was all. Raises StorageUnavailableError."""
-    try:
+    with as_away("the exchanges could not be counted"):
         for _ in range(stretches):
             if not await _count_one(agency):
                 return True
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the exchanges could not be counted") from None
     return False
 
 

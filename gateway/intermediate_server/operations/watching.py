@@ -1,5 +1,5 @@
-"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), rows of staff that the server did not
-write so (SC-20).
+"""What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), who can grant and what ends
+soon (IS-9), rows of staff that the server did not write so (SC-20).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.metrics import CODES_HELD, STAFF_UNVOUCHED
 from gateway.intermediate_server.operations import backing_up, jobs
-from gateway.intermediate_server.staff import store
+from gateway.intermediate_server.staff import remaining, store
 from storage import sql
 from storage.database import StorageUnavailableError
 
@@ -30,6 +30,7 @@ async def watch(agency: HostedAgency) -> None:
             await backing_up.watch(agency)
             await _count_codes(agency)
             await count_unvouched(agency)
+            await remaining.watch(agency)
         await asyncio.sleep(_EVERY_S)
 
 

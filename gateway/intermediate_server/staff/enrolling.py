@@ -12,19 +12,14 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from fido2.webauthn import (
-    AttestedCredentialData,
-    PublicKeyCredentialUserEntity,
-    RegistrationResponse,
-    ResidentKeyRequirement,
-)
 
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
-from gateway.intermediate_server.staff import ending, factors, store
+from gateway.intermediate_server.staff import ending, factors, remaining, store
 from gateway.intermediate_server.staff.desk import StaffDesk, somebody
-from gateway.intermediate_server.staff.entering import Proof, prove
-from gateway.intermediate_server.staff.factors import Asked
+from gateway.intermediate_server.staff.entering import Proof
+from gateway.intermediate_server.staff.extending import end_too_far
+from gateway.intermediate_server.staff.extensions import longest
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.people import (
     OFFICE,
@@ -36,15 +31,13 @@ from gateway.intermediate_server.staff.people import (
     MemberState,
     too_weak,
 )
+from gateway.intermediate_server.staff.remaining import Taking
 from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, Write, commit_step
 from transport.problem import ProblemError
 from transport.wire import Dated
 
-PASSWORD: Final = "password"  # noqa: S105 (a purpose's name)
-REGISTER: Final = "register"
 _CHANGED = commit_step("intermediate", "staff.member_changed")
-_OWN = commit_step("intermediate", "staff.own_changed")
 _KEY_SIZE: Final = 32
 
 
@@ -59,7 +52,10 @@ class AddItem(Dated, frozen=True, forbid_unknown_fields=True, tag_field="operati
 
 
 class LeaveItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operation", tag="leave"):
+    """`emergency`: both factors for `emergency/<staff id>`, so that somebody compromised goes although too few are left."""
+
     staff_id: str
+    emergency: Proof | None = None
 
 
 class TransferItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operation", tag="transfer"):
@@ -89,24 +85,6 @@ class RelateItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="operatio
 
 MemberItem = AddItem | LeaveItem | TransferItem | UnlockItem | ResetItem | RelateItem
 MEMBER_ITEM: msgspec.json.Decoder[MemberItem] = msgspec.json.Decoder(MemberItem)
-
-
-class PasswordItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_STF_90038; the proof answers a challenge for `password`."""
-
-    proof: Proof
-    new_password: str
-
-
-class CardItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_STF_90039: without `registration` it asks for options. The proof answers a challenge for `register`."""
-
-    proof: Proof | None = None
-    registration: dict[str, Any] | None = None
-
-
-PASSWORD_ITEM = msgspec.json.Decoder(PasswordItem)
-CARD_ITEM = msgspec.json.Decoder(CardItem)
 
 
 async def listed(desk: StaffDesk) -> list[dict[str, Any]]:
@@ -146,10 +124,17 @@ async def change(acting: Acting, item: MemberItem) -> dict[str, Any]:
         return await _add(acting, item, now)
     member = await somebody(desk, item.staff_id, vouched=not isinstance(item, LeaveItem | ResetItem))
     after, follow = await _after(acting, member, item, now)
+    proof = item.emergency if isinstance(item, LeaveItem) else None
+    taking = await remaining.taking(acting, now, staff_id=item.staff_id, emergency=proof) if _ends(item) else None
     await ending.note(desk.agency, await _ended(acting, item), now)
     guard = store.change_member(desk.agency, member, after, acting.staff_id)
-    await _commit(acting, item, after, guard, follow, now)
+    await _commit(acting, item, after, guard, follow, now, taking)
     return {"staff_id": member.staff_id, "state": after.state.value, "office": after.office}
+
+
+def _ends(item: MemberItem) -> bool:
+    """Whether somebody's rights do not work any more as they did."""
+    return isinstance(item, LeaveItem | TransferItem | ResetItem)
 
 
 async def _ended(acting: Acting, item: MemberItem) -> list[tuple[str, str]]:
@@ -225,6 +210,8 @@ async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
     desk = acting.desk
     right = STAFF_ID.fullmatch(item.staff_id) and OFFICE.fullmatch(item.office) and item.valid_until.tzinfo is not None
     _check_form(bool(right) and item.valid_until > now)
+    if item.valid_until > (latest := longest(desk.rules, now, with_cards=False)):
+        raise end_too_far(latest)
     known = await store.member(desk.agency, item.staff_id)
     if known is not None or await ending.is_noted(desk.agency, ending.MEMBER, item.staff_id):
         raise ProblemError(
@@ -255,15 +242,14 @@ def _check_form(right: bool) -> None:  # noqa: FBT001 (one fact)
 async def _fresh(desk: StaffDesk, staff_id: str, password: str, card_key: bytes, now: datetime) -> dict[str, Any]:
     """A password set by somebody else: good for being changed, and not for long."""
     _check_form(len(card_key) == _KEY_SIZE)
-    hashed = await _hashed(desk, staff_id, password)
     return {
-        "password_hash": hashed,
+        "password_hash": await hashed(desk, staff_id, password),
         "password_initial": True,
         "password_until": now + desk.rules.initial_for,
     }
 
 
-async def _hashed(desk: StaffDesk, staff_id: str, password: str) -> str:
+async def hashed(desk: StaffDesk, staff_id: str, password: str) -> str:
     if too_weak(password, staff_id):
         raise ProblemError(
             400,
@@ -293,8 +279,15 @@ async def _key_card(desk: StaffDesk, staff_id: str, public: bytes, now: datetime
 
 
 async def _commit(
-    acting: Acting, item: MemberItem, member: Member, guard: Write, follow: tuple[Write, ...], now: datetime
+    acting: Acting,
+    item: MemberItem,
+    member: Member,
+    guard: Write,
+    follow: tuple[Write, ...],
+    now: datetime,
+    taking: Taking | None = None,
 ) -> None:
+    said = taking.facts if taking is not None else {}
     entry = acting.entry(
         now,
         EntryKind.STAFF_CHANGED,
@@ -304,97 +297,10 @@ async def _commit(
         state=member.state.value,
         holder_office=member.office,
         relation=item.relation if isinstance(item, RelateItem) else "",
+        **said,
     )
-    commit = Commit(step=_CHANGED, guard=guard, follow=follow, entries=(entry,))
+    provided = taking.provided if taking is not None else None
+    commit = Commit(step=_CHANGED, provided=provided, guard=guard, follow=follow, entries=(entry,))
     if not await acting.commit(commit):
+        await remaining.look_again(acting, provided)
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; list it again.")
-
-
-# --- what everybody does with their own account
-
-
-async def set_password(acting: Acting, item: PasswordItem) -> dict[str, Any]:
-    """IF_STF_90038: a password that nobody else knows. Every session ends: whoever knew the old one is out."""
-    desk = acting.desk
-    now = desk.agency.clock()
-    member = (await prove(desk, _asked(acting, PASSWORD), item.proof, now)).member
-    if item.new_password == item.proof.password:
-        raise ProblemError(400, "password_too_weak", "The new password is the old one.")
-    after = replace(
-        member,
-        password_hash=await _hashed(desk, member.staff_id, item.new_password),
-        password_initial=False,
-        password_until=now + desk.rules.password_for,
-    )
-    ended = Write(store.END_SESSIONS_OF, (member.staff_id, now))
-    await ending.note(desk.agency, [(ending.PASSWORD, member.staff_id)], now)
-    changed = store.change_member(desk.agency, member, after, member.staff_id)
-    await _commit_own(acting, "password", changed, (ended,), now)
-    return {"password_until": timestamp(after.password_until)}
-
-
-async def register_card(acting: Acting, item: CardItem) -> dict[str, Any]:
-    """IF_STF_90039: the holder's WebAuthn card, registered under both factors that they have already. A card that is somebody's, or was, is excluded:
-    it makes no second credential (WebAuthn §5.4), so two people never show the same one.
-    """
-    desk = acting.desk
-    now = desk.agency.clock()
-    if acting.session.restricted:
-        raise ProblemError(403, "password_change_needed", "Set a password of your own first: sekisho staff password.")
-    asked = _asked(acting, REGISTER)
-    if item.registration is None or item.proof is None:
-        challenge = factors.new_challenge(desk.ring, asked, now, desk.rules.challenge_for)
-        who = acting.staff_id
-        user = PublicKeyCredentialUserEntity(name=who, id=who.encode(), display_name=who)
-        known = [one for one in await store.cards(desk.agency) if one.state is not CardState.UNVOUCHED]
-        cards = [AttestedCredentialData(one.credential) for one in known if one.credential]
-        options, _ = desk.web.register_begin(user, cards, ResidentKeyRequirement.REQUIRED, challenge=challenge)
-        return {"options": dict(options)}
-    await prove(desk, asked, item.proof, now)
-    card = _registered(desk, asked, item.registration, now)
-    guard = store.add_card(desk.agency, card)
-    await _commit_own(acting, "card", guard, (), now, card=card.card_id)
-    return {"card_id": card.card_id, "valid_until": timestamp(card.valid_until)}
-
-
-def _registered(desk: StaffDesk, asked: Asked, registration: dict[str, Any], now: datetime) -> Card:
-    """The card of a registration that answers a challenge of ours at our origin. Raises ProblemError 400."""
-    found = None
-    try:
-        challenge = bytes(RegistrationResponse.from_dict(registration).response.client_data.challenge)
-        if factors.challenge_holds(desk.ring, asked, challenge, now):
-            found = desk.web.register_complete(factors.web_state(challenge), registration).credential_data
-    except Exception:  # noqa: BLE001 (foreign CBOR and base64: whatever it raises, it is broken)
-        found = None
-    if found is None:
-        raise ProblemError(
-            400, "registration_broken", "This registration does not answer a challenge of this server; begin again."
-        )
-    return Card(
-        card_id=factors.card_id_of(found.credential_id),
-        staff_id=asked.staff_id,
-        kind=CardKind.WEBAUTHN,
-        public_key=bytes(found.credential_id),
-        credential=bytes(found),
-        sign_count=0,
-        valid_until=now + desk.rules.card_for,
-        state=CardState.ACTIVE,
-    )
-
-
-def _asked(acting: Acting, purpose: str) -> Asked:
-    return Asked(
-        agency=acting.desk.agency.id,
-        staff_id=acting.staff_id,
-        certificate=acting.session.certificate,
-        purpose=purpose,
-    )
-
-
-async def _commit_own(
-    acting: Acting, operation: str, guard: Write, follow: tuple[Write, ...], now: datetime, **facts: str
-) -> None:
-    entry = acting.entry(now, EntryKind.STAFF_CHANGED, None, operation=operation, holder=acting.staff_id, **facts)
-    commit = Commit(step=_OWN, guard=guard, follow=follow, entries=(entry,))
-    if not await acting.commit(commit):
-        raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; try again.")

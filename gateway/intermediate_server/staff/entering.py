@@ -38,7 +38,7 @@ from transport.problem import ProblemError
 LOG_IN: Final = "log_in"
 REFERENCE: Final = re.compile(r"(?!.*[0-9]{10})[A-Za-z0-9][A-Za-z0-9/-]{0,39}")
 """Number of a case or a request; nothing as long as a number of a person."""
-_PURPOSE: Final = re.compile(r"[a-z_]{1,20}(/[A-Za-z0-9]{1,64}){0,2}")
+_PURPOSE: Final = re.compile(r"[a-z_]{1,20}(/[A-Za-z0-9-]{1,64}){0,2}")
 _ATTEMPT = commit_step("intermediate", "staff.attempt")
 _PROVED = commit_step("intermediate", "staff.proved")
 _ENTERED = commit_step("intermediate", "staff.logged_in")
@@ -46,7 +46,9 @@ _LEFT = commit_step("intermediate", "staff.logged_out")
 
 
 class ChallengeItem(msgspec.Struct, forbid_unknown_fields=True):
-    """Item of IF_STF_90030. `purpose`: `log_in`, `password`, `register`, `approve/<grant id>/<digest>`, `reject/…`, `check/…`."""
+    """Item of IF_STF_90030. `purpose`: `log_in`, `password`, `register`, `approve/<grant id>/<digest>`, `reject/…`, `check/…`, `approve_extension/…`,
+    `emergency/<staff or grant id>`.
+    """
 
     staff_id: str
     purpose: str = LOG_IN

@@ -3,6 +3,9 @@
 Nobody is there yet who could grant anything, so the founding document names two founders with a card each, the members and their
 first grants; both cards have signed all of it. It is taken once, when the agency has no staff, and stands in the evidence log by its digest.
 
+When too few are left to grant anything, another document of the same kind founds the agency anew: two new people who can administer and approve,
+and nothing else; whoever is there stays as they are (docs/adr/0116). Its own people have signed it, so it counts only when the agency's ring names it.
+
 That it was taken, and that what was there before there were marks (staff.vouching) has been marked, stands in the agency's ring, where nobody who
 writes the database can undo it: neither is ever done again.
 """
@@ -11,18 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
+from asyncpg import Record
 
 from evidence import canonical
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
-from gateway.intermediate_server.staff import store
+from gateway.intermediate_server.staff import ending, remaining, store
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.factors import card_id_of
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
@@ -31,16 +35,19 @@ from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function
 from keys import labels
 from keys.passphrase import CHEAPEST, NORMAL, Profile
 from keys.signing import Signer, verify
-from storage.committer import Commit, Write, commit_step
+from storage.committer import Applied, Commit, Write, commit_step
 
 _LOG = structlog.get_logger()
 _FOUNDED = commit_step("founding", "staff.founded")
 _MARKED = commit_step("founding", "staff.marked")
 MARKED: Final = "staff-marked"
 FOUNDED: Final = "staff-founded"
-"""Purposes of the ring that seal nothing: that they are there is the fact."""
+_NAMED: Final = "staff-founding/"
+"""Purposes of the ring that seal nothing: that they are there is the fact. `_NAMED` and a digest: this document may found the agency anew, once."""
 _FORM: Final = 1
 _FOUNDERS: Final = 2
+_LATELY: Final = timedelta(days=30)
+"""So old a document that founds anew may be: none lies ready for years."""
 PROFILES: Final[Mapping[str, Profile]] = {"normal": NORMAL, "cheapest": CHEAPEST}
 
 
@@ -151,6 +158,11 @@ def read_file(path: Path, agency: str) -> Founded | None:
     return read(data, agency)
 
 
+def naming(founded: Founded) -> str:
+    """The purpose by which a ring names a document; whoever opens the ring puts it there."""
+    return f"{_NAMED}{founded.digest}"
+
+
 async def begin(desk: StaffDesk, founded: Founded | None) -> None:
     """Before anybody is let in: mark what is of before, once; take the document, once. A server that is killed in between does so at its next start.
 
@@ -158,13 +170,17 @@ async def begin(desk: StaffDesk, founded: Founded | None) -> None:
     """
     agency = desk.agency
     done = set(agency.keys.ring.purposes())
-    if {MARKED, FOUNDED} <= done:
-        return
     if MARKED not in done:
         await _mark_those_of_before(desk)
-    if FOUNDED not in done and founded is not None and not await store.founded(agency):
+    if founded is not None:
         await found(desk, founded)
-    agency.keys.ensure_all([MARKED, FOUNDED] if await store.founded(agency) else [MARKED])
+    known = await store.foundings(agency)
+    agency.keys.ensure_all([MARKED, FOUNDED] if known else [MARKED])
+    if founded is not None and founded.digest in known and (named := naming(founded)) in done:
+        with agency.keys.changing() as ring:
+            if named in ring.purposes():
+                ring.destroy(named)
+                ring.forget(named)
 
 
 async def _mark_those_of_before(desk: StaffDesk) -> None:
@@ -177,9 +193,18 @@ async def _mark_those_of_before(desk: StaffDesk) -> None:
 
 
 async def found(desk: StaffDesk, founded: Founded) -> None:
-    """Take the document. Another server that does so at the same time wins or loses whole."""
+    """Take the document if the agency has no staff yet, or too few who can grant and its ring names it. Another server that does so at the same time
+    wins or loses whole.
+    """
     agency = desk.agency
-    now = agency.clock()
+    known, now = await store.foundings(agency), agency.clock()
+    if founded.digest in known:
+        return
+    anew = bool(known) or FOUNDED in agency.keys.ring.purposes()
+    able = await store.able(agency, now)
+    if anew and (why := await _not_anew(desk, founded, able, now)) is not None:
+        _LOG.warning("staff_not_founded_anew", agency=agency.id, reason=why)
+        return
     founding = founded.founding
     grants = _grants(desk, founding, now)
     writes = [write for member in founding.members for write in _member(desk, founding, member, now)]
@@ -190,11 +215,43 @@ async def found(desk: StaffDesk, founded: Founded) -> None:
         founders=" ".join(founding.founders),
         members=" ".join(member.staff_id for member in founding.members),
         grants=len(grants),
+        anew="yes" if anew else "",
     )
-    guard = Write(store.FOUND, ("founded", founded.digest))
+    first = Write(store.FOUND, ("founded", founded.digest))
+    guard = Write(store.FOUND_ANEW, (founded.digest, now, store.counted(able))) if anew else first
     follow = (*writes, *(store.add_grant(agency, grant) for grant in grants))
-    await agency.committer.apply(Commit(step=_FOUNDED, guard=guard, follow=follow, entries=(entry,)))
-    _LOG.info("staff_founded", agency=agency.id, count=len(founding.members))
+    done = await agency.committer.apply(Commit(step=_FOUNDED, guard=guard, follow=follow, entries=(entry,)))
+    if isinstance(done, Applied):
+        _LOG.info("staff_founded", agency=agency.id, count=len(founding.members))
+
+
+async def _not_anew(desk: StaffDesk, founded: Founded, rows: Sequence[Record], now: datetime) -> str | None:
+    """Why a document does not found an agency anew that was founded before: 1. the ring does not name it: whoever writes disk and database put it there;
+    2. enough are left who can grant; 3. it was not made lately; 4. it gives more than what is needed to grant again; 5. an id or a card of it is or was
+    somebody's.
+    """
+    founding = founded.founding
+    if naming(founded) not in desk.agency.keys.ring.purposes():
+        return "not_vouched"
+    able = remaining.by_function(rows)
+    if all(len(able[function]) >= least for function, least in remaining.LEAST.items()):
+        return "enough_left"
+    if not now - _LATELY < founding.at <= now:
+        return "not_made_lately"
+    if any(set(member.functions) - set(remaining.LEAST) for member in founding.members):
+        return "more_than_granting"
+    return await _somebodys(desk, founding)
+
+
+async def _somebodys(desk: StaffDesk, founding: Founding) -> str | None:
+    ids = {member.staff_id for member in await store.members(desk.agency)}
+    cards = {card.card_id for card in await store.cards(desk.agency)}
+    for member in founding.members:
+        if member.staff_id in ids or await ending.is_noted(desk.agency, ending.MEMBER, member.staff_id):
+            return "staff_id_taken"
+        if member.card_id in cards or await ending.is_noted(desk.agency, ending.CARD, member.card_id):
+            return "card_taken"
+    return None
 
 
 def _member(desk: StaffDesk, founding: Founding, member: FirstMember, now: datetime) -> tuple[Write, Write]:

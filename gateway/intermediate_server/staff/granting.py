@@ -13,7 +13,7 @@ import msgspec
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.staff import ending, store
+from gateway.intermediate_server.staff import ending, remaining, store
 from gateway.intermediate_server.staff.desk import somebody
 from gateway.intermediate_server.staff.entering import Proof, signed_by_card
 from gateway.intermediate_server.staff.operating import Acting, First
@@ -75,7 +75,10 @@ class EditItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="event", ta
 
 
 class RevokeItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="event", tag="revoke"):
+    """`emergency`: both factors for `emergency/<grant id>`, so that somebody compromised goes although too few are left."""
+
     grant_id: str
+    emergency: Proof | None = None
 
 
 class ApproveItem(msgspec.Struct, forbid_unknown_fields=True, tag_field="event", tag="approve"):
@@ -148,7 +151,7 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
     if grant is None:
         raise ProblemError(404, "grant_unknown", "There is no grant of that id; list the grants again.")
     event = GrantEvent(str(item.__struct_config__.tag))
-    seen, signed = "", {}
+    seen, signed = "", dict[str, str]()
     if isinstance(item, ApproveItem | RejectItem | CheckItem):
         await prove_for(acting, f"{event.value}/{item.grant_id}/{item.content_hash}", item.proof, now)
         seen, signed = item.content_hash, signed_by_card(item.proof)
@@ -160,7 +163,11 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         )
         status, detail = _WHY[after]
         raise ProblemError(status, after.value, detail)
+    taking = None
     if event in (GrantEvent.REVOKE, GrantEvent.EDIT):
+        proof = item.emergency if isinstance(item, RevokeItem) else None
+        taking = await remaining.taking(acting, now, grant_id=grant.grant_id, emergency=proof)
+        signed |= taking.facts
         await ending.note(desk.agency, [(ending.GRANT, grant.grant_id)], now)
     first = First(staff_id=grant.requested.staff_id, function=Function.STAFF_ADMINISTER)
     await _commit(
@@ -171,6 +178,7 @@ async def change(acting: Acting, item: GrantItem) -> dict[str, Any]:
         now,
         signed,
         first if event is GrantEvent.APPROVE else None,
+        taking.provided if taking is not None else None,
     )
     return shown(after, desk.agency.id)
 
@@ -236,6 +244,7 @@ async def _commit(
     now: datetime,
     signed: Mapping[str, str] = MappingProxyType({}),
     first: First | None = None,
+    provided: Write | None = None,
 ) -> None:
     scope = grant.scope
     function = Function.STAFF_APPROVE if event in PROVED else Function.STAFF_ADMINISTER
@@ -257,6 +266,7 @@ async def _commit(
         card=acting.session.card_id,
         **signed,
     )
-    commit = Commit(step=_CHANGED, guard=guard, entries=(entry,))
+    commit = Commit(step=_CHANGED, provided=provided, guard=guard, entries=(entry,))
     if not await acting.commit(commit, first=first):
+        await remaining.look_again(acting, provided)
         raise ProblemError(409, "changed_meanwhile", "Somebody else has changed this in the meantime; list it again.")

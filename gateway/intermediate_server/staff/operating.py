@@ -148,7 +148,7 @@ class Acting:
             done = await acting._under(commit, (relied,) if relied else (), self.desk.agency.clock(), theirs)
             if isinstance(done, Applied):
                 return True
-            if done.by is not None and done.by == commit.guard:
+            if done.by is not None and done.by in (commit.provided, commit.guard):
                 return False
             acting = await self._anew()
         raise _ended()

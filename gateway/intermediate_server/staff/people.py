@@ -72,6 +72,7 @@ class Rules:
     password_for: timedelta = timedelta(days=180)
     initial_for: timedelta = timedelta(days=7)
     card_for: timedelta = timedelta(days=5 * 365)
+    account_for: timedelta = timedelta(days=5 * 365)
     measures: Measures = field(default_factory=Measures)
     rp_id: str = "localhost"
     origins: frozenset[str] = frozenset()

@@ -31,6 +31,40 @@ select * from staff_grant where staff_id = $1 order by grant_id
 -- name: grant_one
 select * from staff_grant where grant_id = $1
 
+-- name: able
+-- Who can approve grants, who can administer staff, under which right and card, and until when.
+select function, staff_id, grant_id, card_id, until from staff_able($1)
+
+-- name: ending
+-- What is in force now ($1), with a mark, and ends before $2.
+select 'account' as what, count(*) as ending from staff_member where state = 'active' and mark is not null and valid_until > $1 and valid_until < $2
+union all
+select 'card', count(*) from staff_card where state = 'active' and mark is not null and valid_until > $1 and valid_until < $2
+union all
+select 'grant', count(*) from staff_grant where state = 'effective' and mark is not null and valid_until > $1 and valid_until < $2
+
+-- name: enough_remain
+-- Two people who can approve grants and one who can administer staff are left without this person or this grant, or it takes nobody of them away.
+-- counted: the rights and cards whose marks hold; of no other it is said that somebody can.
+with r as (select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[]) as r (key, staff_id, grant_id, at, counted)),
+able as (
+    select r.key, a.function, a.staff_id, bool_or(a.staff_id <> r.staff_id and a.grant_id <> r.grant_id) as stays
+    from r, lateral staff_able(r.at) as a where a.grant_id || '/' || a.card_id = any(string_to_array(r.counted, ' '))
+    group by r.key, a.function, a.staff_id
+),
+counted as (select key, function, count(*) as there, count(*) filter (where stays) as remaining from able group by key, function)
+select r.key from r
+where not exists (
+    select 1 from counted c
+    where c.key = r.key and c.remaining < c.there and c.remaining < case c.function when 'staff.approve' then 2 else 1 end
+)
+
+-- name: extensions
+select * from staff_extension order by extension_id
+
+-- name: extension_one
+select * from staff_extension where extension_id = $1
+
 -- name: founded
 select digest from staff_founding
 
@@ -69,6 +103,18 @@ join log_entry e on e.year = p.year and e.idx = p.idx where e.personal is not nu
 -- name: found
 insert into staff_founding (founded, digest) select r.* from unnest($1::text[], $2::text[]) as r (founded, digest) on conflict do nothing returning founded
 
+-- name: found_anew
+-- Only while too few are left to grant anything, counted as in enough_remain; of two at once the second finds the place taken.
+insert into staff_founding (founded, digest)
+select 'anew/' || (select coalesce(max(substr(founded, 6)::integer), 0) + 1 from staff_founding where founded like 'anew/%'), r.digest from unnest($1::text[], $2::timestamptz[], $3::text[]) as r (digest, at, counted),
+    lateral (
+        select count(distinct a.staff_id) filter (where a.function = 'staff.approve') as approving, count(*) filter (where a.function = 'staff.administer') as administering
+        from staff_able(r.at) as a where a.grant_id || '/' || a.card_id = any(string_to_array(r.counted, ' '))
+    ) as left_over
+where left_over.approving < 2 or left_over.administering = 0
+on conflict do nothing
+returning digest
+
 -- name: add_member
 insert into staff_member (staff_id, office, state, password_hash, password_initial, password_until, valid_until, version, changed_by, mark)
 select r.staff_id, r.office, 'active', r.password_hash, r.password_initial, r.password_until, r.valid_until, 1, r.changed_by, r.mark
@@ -96,6 +142,13 @@ select r.*, 'active' from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]
     as r (card_id, staff_id, kind, public_key, credential, sign_count, valid_until, mark)
 on conflict do nothing
 returning card_id
+
+-- name: change_card
+-- Of a card that is in force and has the end that it had.
+update staff_card c set valid_until = r.valid_until, mark = r.mark
+from unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::bytea[]) as r (card_id, was_until, valid_until, mark)
+where c.card_id = r.card_id and c.state = 'active' and c.valid_until = r.was_until
+returning c.card_id
 
 -- name: revoke_cards_of
 with gone as (update staff_card set state = 'revoked', mark = null where staff_id = any($1::text[]) and state = 'active')
@@ -250,6 +303,27 @@ with gone as (
     from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
 )
 select r.staff_id from unnest($1::text[]) as r (staff_id)
+
+-- name: add_extension
+insert into staff_extension (extension_id, staff_id, cards, valid_until, member_version, state, version, proposed_by, proposed_card)
+select r.extension_id, r.staff_id, string_to_array(r.cards, ' '), r.valid_until, r.member_version, 'proposed', r.version, r.proposed_by, r.proposed_card
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
+    as r (extension_id, staff_id, cards, valid_until, member_version, version, proposed_by, proposed_card)
+on conflict do nothing
+returning extension_id
+
+-- name: change_extension
+update staff_extension e set cards = string_to_array(r.cards, ' '), valid_until = r.valid_until, member_version = r.member_version, state = r.state, version = r.version,
+    proposed_by = r.proposed_by, proposed_card = r.proposed_card, decided_by = r.decided_by, decided_card = r.decided_card
+from unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+    as r (extension_id, was_version, cards, valid_until, member_version, state, version, proposed_by, proposed_card, decided_by, decided_card)
+where e.extension_id = r.extension_id and e.state = 'proposed' and e.version = r.was_version
+returning e.extension_id
+
+-- name: extension_stands
+-- It waits still, as it was looked at; nobody changes it until this is through.
+select e.extension_id from staff_extension e join unnest($1::text[], $2::bigint[]) as r (extension_id, version) using (extension_id, version)
+where e.state = 'proposed' for update of e
 
 -- name: forget_relation
 with gone as (

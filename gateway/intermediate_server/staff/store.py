@@ -5,9 +5,10 @@ What is written in force is written with its mark (staff.vouching), and what is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from asyncpg import Record
@@ -15,6 +16,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff import vouching
+from gateway.intermediate_server.staff.extensions import Extension, ExtensionState
 from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
 from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
 from keys.ring import Keyring
@@ -24,10 +26,13 @@ from storage.database import as_away
 
 SQL = sql.load("gateway.intermediate_server.staff")
 FOUND = Statement("found", SQL["found"])
+FOUND_ANEW = Statement("found_anew", SQL["found_anew"])
 ADD_MEMBER = Statement("add_member", SQL["add_member"])
 CHANGE_MEMBER = Statement("change_member", SQL["change_member"])
 NOTE_LEAVING = Statement("note_leaving", SQL["note_leaving"])
+ENOUGH_REMAIN = Statement("enough_remain", SQL["enough_remain"])
 ADD_CARD = Statement("add_card", SQL["add_card"])
+CHANGE_CARD = Statement("change_card", SQL["change_card"])
 REVOKE_CARDS_OF = Statement("revoke_cards_of", SQL["revoke_cards_of"])
 COUNT_CARD = Statement("count_card", SQL["count_card"])
 SPEND_CHALLENGE = Statement("spend_challenge", SQL["spend_challenge"])
@@ -44,6 +49,9 @@ ADD_GRANT = Statement("add_grant", SQL["add_grant"])
 CHANGE_GRANT = Statement("change_grant", SQL["change_grant"])
 REVOKE_GRANTS_OF = Statement("revoke_grants_of", SQL["revoke_grants_of"])
 VOID_GRANTS_OF = Statement("void_grants_of", SQL["void_grants_of"])
+ADD_EXTENSION = Statement("add_extension", SQL["add_extension"])
+CHANGE_EXTENSION = Statement("change_extension", SQL["change_extension"])
+EXTENSION_STANDS = Statement("extension_stands", SQL["extension_stands"])
 FORGET_RELATION = Statement("forget_relation", SQL["forget_relation"])
 ADD_RELATION = Statement("add_relation", SQL["add_relation"])
 MARK_MEMBER = Statement("mark_member", SQL["mark_member"])
@@ -82,11 +90,26 @@ def grant_of(ring: Keyring, agency: str, row: Record) -> Grant:
     return found if vouching.holds(ring, agency, found, row["mark"]) else replace(found, state=GrantState.UNVOUCHED)
 
 
-def _grant(row: Record) -> Grant:
-    def actor(act: str) -> Actor | None:
-        by = row[f"{act}_by"]
-        return None if by is None else Actor(staff_id=by, card_id=row[f"{act}_card"])
+def _actor(row: Record, act: str) -> Actor | None:
+    by = row[f"{act}_by"]
+    return None if by is None else Actor(staff_id=by, card_id=row[f"{act}_card"])
 
+
+def _extension(row: Record) -> Extension:
+    return Extension(
+        extension_id=row["extension_id"],
+        staff_id=row["staff_id"],
+        cards=tuple(row["cards"]),
+        valid_until=row["valid_until"],
+        member_version=row["member_version"],
+        state=ExtensionState(row["state"]),
+        version=row["version"],
+        proposed=Actor(staff_id=row["proposed_by"], card_id=row["proposed_card"]),
+        decided=_actor(row, "decided"),
+    )
+
+
+def _grant(row: Record) -> Grant:
     return Grant(
         grant_id=row["grant_id"],
         staff_id=row["staff_id"],
@@ -102,10 +125,10 @@ def _grant(row: Record) -> Grant:
         state=GrantState(row["state"]),
         version=row["version"],
         requested=Actor(staff_id=row["requested_by"], card_id=row["requested_card"]),
-        approved=actor("approved"),
+        approved=_actor(row, "approved"),
         approved_digest=row["approved_digest"],
-        revoked=actor("revoked"),
-        checked=actor("checked"),
+        revoked=_actor(row, "revoked"),
+        checked=_actor(row, "checked"),
     )
 
 
@@ -155,8 +178,49 @@ async def grant(agency: HostedAgency, grant_id: str) -> Grant | None:
     return grant_of(agency.keys.ring, agency.id, rows[0]) if rows else None
 
 
-async def founded(agency: HostedAgency) -> bool:
-    return bool(await _fetch(agency, "founded"))
+async def extensions(agency: HostedAgency) -> list[Extension]:
+    return [_extension(row) for row in await _fetch(agency, "extensions")]
+
+
+async def extension(agency: HostedAgency, extension_id: str) -> Extension | None:
+    rows = await _fetch(agency, "extension_one", extension_id)
+    return _extension(rows[0]) if rows else None
+
+
+async def able(agency: HostedAgency, now: datetime) -> list[Record]:
+    """`function`, `staff_id`, `grant_id`, `card_id`, `until` of each right and card under which somebody can approve grants or administer staff now: of
+    rows whose marks hold.
+    """
+    found = await _fetch(agency, "able", now)
+    held: set[tuple[str, str]] = set()
+    for who in {row["staff_id"] for row in found}:
+        person = await member(agency, who)
+        if person is None or person.state is not MemberState.ACTIVE:
+            continue
+        given = [one.grant_id for one in await grants(agency, who) if one.state is GrantState.EFFECTIVE]
+        shown = [one.card_id for one in await cards(agency, who) if one.state is CardState.ACTIVE]
+        held.update(product(given, shown))
+    return [row for row in found if (row["grant_id"], row["card_id"]) in held]
+
+
+def counted(rows: Iterable[Record]) -> str:
+    """Rows of `able` as the statements that count them again in a transaction take them: whatever else is there has no mark that holds."""
+    return " ".join(sorted(f"{row['grant_id']}/{row['card_id']}" for row in rows))
+
+
+async def ending(agency: HostedAgency, now: datetime, before: datetime) -> list[Record]:
+    """`what`, `ending`: how many accounts, cards and grants that are in force end before then."""
+    return await _fetch(agency, "ending", now, before)
+
+
+async def enough_remain(agency: HostedAgency, provided: Write) -> bool:
+    """Whether a commit that is provided this would go through now."""
+    return bool(await _fetch(agency, "enough_remain", *([value] for value in provided.row)))
+
+
+async def foundings(agency: HostedAgency) -> frozenset[str]:
+    """The digests of the documents that it was founded by; none of an agency without staff."""
+    return frozenset(row["digest"] for row in await _fetch(agency, "founded"))
 
 
 async def others_of(agency: HostedAgency, staff_id: str, indexes: Sequence[bytes]) -> bool:
@@ -223,6 +287,23 @@ def open_session(agency: HostedAgency, session: Session, member_version: int) ->
     row = (session.token_hash, session.staff_id, session.card_id, session.certificate, session.opened_at, session.until)
     said = (session.restricted, session.reason, session.reference)
     return Write(OPEN_SESSION, (*row, *said, _mark(agency, session), member_version))
+
+
+def change_card(agency: HostedAgency, before: Card, after: Card) -> Write:
+    return Write(CHANGE_CARD, (before.card_id, before.valid_until, after.valid_until, _mark(agency, after)))
+
+
+def _extension_row(one: Extension) -> tuple[Any, ...]:
+    return (" ".join(one.cards), one.valid_until, one.member_version)
+
+
+def add_extension(one: Extension) -> Write:
+    return Write(ADD_EXTENSION, (one.extension_id, one.staff_id, *_extension_row(one), one.version, *_of(one.proposed)))
+
+
+def change_extension(before: Extension, after: Extension) -> Write:
+    row = (before.extension_id, before.version, *_extension_row(after), after.state.value, after.version)
+    return Write(CHANGE_EXTENSION, (*row, *_of(after.proposed), *_of(after.decided)))
 
 
 def _scope_row(grant: Grant) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Find
 from evidence.entry import EntryKind
 from gateway.linkage_server.tenant import Agency
 from storage import sql
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from transport.clock import JST
 from transport.finding_metrics import tell
 
@@ -30,11 +30,9 @@ _FEW: Final = 20
 async def report(agency: Agency, since: date, until: date) -> dict[str, Any]:
     """Findings of the days from `since` to `until`, both included, held against the 90 days before. Raises StorageUnavailableError."""
     begins, ends = (datetime.combine(day, time(), JST) for day in (since, until + timedelta(days=1)))
-    try:
+    with as_away("the evidence log could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["looks_between"], begins - HISTORY, ends, MOST_ENTRIES)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the evidence log could not be read") from None
     instants, found = await asyncio.to_thread(_findings, agency, rows, begins)
     tell(agency.id, Rule, [finding.rule for finding in found])
     made = Report(

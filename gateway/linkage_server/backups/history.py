@@ -14,7 +14,7 @@ from gateway.linkage_server.tenant import Agency
 from storage import sql
 from storage.backups.form import BackedUp
 from storage.committer import Statement, Write
-from storage.database import StorageUnavailableError
+from storage.database import as_away
 from transport import backups
 
 _SQL = sql.load("gateway.linkage_server.backups")
@@ -48,11 +48,9 @@ async def forget(agency: Agency, since: datetime) -> None:
 
 async def latest(agency: Agency, since: datetime, most: int) -> list[Job]:
     """The newest first. Raises StorageUnavailableError."""
-    try:
+    with as_away("the backups could not be read"):
         async with agency.database.inside(agency.tenant) as connection:
             rows = await connection.fetch(_SQL["backups"], since, most)
-    except asyncpg.PostgresError:
-        raise StorageUnavailableError("the backups could not be read") from None
     return [job_of(row, backups.KIND, row["backup_id"], _state(row)) for row in rows]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-import asyncpg
 from prometheus_client import Gauge
 
 from gateway.linkage_server.personal_keys import PersonalKeys
@@ -15,7 +14,7 @@ from gateway.linkage_server.search import store, tokens
 from gateway.linkage_server.search.tokens import Pair
 from gateway.linkage_server.tenant import Agency
 from gateway.linkage_server.waiting_work import Work
-from storage.database import StorageUnavailableError
+from storage.database import StorageUnavailableError, as_away
 from storage.fault_points import declare
 
 INDEXED_STEP: Final = declare("linkage", "commit.search.indexed")
@@ -66,13 +65,11 @@ async def catch_up(agency: Agency) -> None:
     taken = 1
     rules = made_under(agency.keys)
     while taken:
-        try:
+        with as_away("tokens of the search could not be written"):
             async with agency.database.inside(agency.tenant) as connection:
                 progress = await store.read_progress(connection, rules)
             up_to_date = progress.made_under == rules and progress.indexed == progress.newest
             taken = 0 if up_to_date else await _batch(agency)
-        except asyncpg.PostgresError:
-            raise StorageUnavailableError("tokens of the search could not be written") from None
         BEHIND.labels(agency.id).set(progress.newest - progress.indexed)
 
 

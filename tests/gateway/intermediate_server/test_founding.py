@@ -12,7 +12,7 @@ import pytest
 
 from gateway.__main__ import main as sekisho
 from gateway.data_folder import DataFolder
-from gateway.exit_codes import OK, REFUSED
+from gateway.exit_codes import BAD_INPUT, OK, REFUSED
 from gateway.intermediate_server.staff import founding
 from gateway.intermediate_server.staff.founding import FirstMember, FoundingBrokenError
 from gateway.intermediate_server.staff.rights import Function
@@ -151,8 +151,60 @@ def test_the_first_staff_of_a_simulation_outlast_what_is_kept_for_seven_years(tm
             assert sekisho(["clock", "advance", "13y", *data]) == OK
             assert sekisho(["held", "list", "--agency", "setagaya", *data]) == REFUSED
             assert "期間が過ぎています" in capsys.readouterr().err
+            _founded_anew(alone, capsys)
     finally:
         discard(folder)
+
+
+def _founded_anew(alone: Running, capsys) -> None:
+    """Everybody's account is over: two new people found the agency anew, and bring back whoever was there (docs/adr/0116)."""
+
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        code = sekisho([*words, "--agency", "setagaya", "--data", str(alone.data.root)])
+        printed = capsys.readouterr()
+        assert code == OK, printed.err
+        return printed.out
+
+    run("staff", "found-anew", "admin-3", "admin-4", "--office", "jinji")
+    assert (
+        sekisho(
+            [
+                "staff",
+                "found-anew",
+                "admin-3",
+                "admin-5",
+                "--office",
+                "jinji",
+                "--agency",
+                "setagaya",
+                "--data",
+                str(alone.data.root),
+            ]
+        )
+        == BAD_INPUT
+    )
+    document = alone.data.role("intermediate") / "staff" / "setagaya.json"
+    alone.restart("intermediate")
+    refused = ["staff", "login", "--staff", "admin-3", "--agency", "setagaya", "--data", str(alone.data.root)]
+    assert sekisho(refused) == REFUSED, "whoever can put a document there is nobody by it (SC-20)"
+    alone.stop_role("intermediate")
+    run("keys", "vouch", "--role", "intermediate", "--founding", str(document))
+    alone.restart("intermediate")
+    endings = json.loads(run("staff", "endings", "--json", "--staff", "admin-3"))
+    assert [one["people"] for one in endings["able"]] == [["admin-3", "admin-4"]] * 2
+    cards = [
+        card["card_id"]
+        for one in json.loads(run("staff", "list", "--json", "--staff", "admin-3"))
+        for card in one["cards"]
+        if one["staff_id"] == "admin-1"
+    ]
+    until = (alone.data.present() + timedelta(days=365)).date().isoformat()
+    told = run("staff", "extend", "admin-1", "--until", until, "--with-card", cards[0], "--staff", "admin-3")
+    extension_id, state, content_hash = told.split()
+    assert state == "proposed"
+    run("staff", "approve-extension", extension_id, "--hash", content_hash, "--staff", "admin-4")
+    run("staff", "login", "--staff", "admin-1")
 
 
 async def test_an_agency_is_founded_once(running):

@@ -247,6 +247,10 @@ async def test_whoever_does_business_administers_nothing_and_the_other_way_round
         "staff/grants",
         "staff/grants/ask",
         "staff/grants/check",
+        "staff/extensions",
+        "staff/extensions/ask",
+        "staff/extensions/check",
+        "staff/endings",
         "staff/analysis",
     ):
         assert await desk.call(worker, path) == NO_RIGHT

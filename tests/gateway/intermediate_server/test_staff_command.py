@@ -71,6 +71,43 @@ def test_a_lost_card_is_replaced_and_the_files_with_it(sekisho):
     assert sekisho("staff", "transfer", who, "--office", "kokuho")[0] == OK
 
 
+def test_is_9_an_account_is_extended_by_two_and_what_ends_is_listed(sekisho):
+    who = "kari-0003"
+    assert sekisho("staff", "add", who, "--office", "zeimu", "--until", "2022-11-01")[0] == OK
+    code, found = sekisho("staff", "endings", "--within", "60", "--json")
+    assert (code, [one["what"] for one in found["endings"] if one["staff_id"] == who]) == (OK, ["account"])
+    code, told = sekisho("staff", "endings")
+    assert (code, "staff.approve" in told, who in told) == (OK, True, True)
+    assert sekisho("staff", "extend", who, "--until", "2032-11-01")[0] == REFUSED
+    code, told = sekisho("staff", "extend", who, "--until", "2024-11-01")
+    extension_id, state, content_hash = told.split()
+    assert (code, state) == (OK, "proposed")
+    decide = (extension_id, "--hash", content_hash)
+    own = sekisho("staff", "approve-extension", *decide)
+    assert (own[0], "second_person_needed" in own[1]) == (REFUSED, True)
+    edited = sekisho("staff", "extend", who, "--until", "2025-11-01", "--edit", extension_id)[1].split()
+    stale = sekisho("staff", "approve-extension", *decide, "--staff", "admin-2")
+    assert (stale[0], "content_changed" in stale[1]) == (REFUSED, True)
+    code, told = sekisho("staff", "approve-extension", extension_id, "--hash", edited[2], "--staff", "admin-2")
+    assert (code, told.split()[1]) == (OK, "approved")
+    [account] = [row for row in sekisho("staff", "list", "--json")[1] if row["staff_id"] == who]
+    assert account["valid_until"] == "2025-10-31T15:00:00.000Z"
+    rejected = sekisho("staff", "extend", who, "--until", "2026-11-01")[1].split()
+    code, told = sekisho("staff", "reject-extension", rejected[0], "--hash", rejected[2], "--staff", "admin-2")
+    assert (code, told.split()[1]) == (OK, "rejected")
+    listed = [one for one in sekisho("staff", "extensions", "--json")[1] if one["staff_id"] == who]
+    assert [(one["state"], one["decided_by"]) for one in listed] == [("approved", "admin-2"), ("rejected", "admin-2")]
+
+
+def test_is_9_somebody_compromised_goes_as_an_emergency_with_both_factors(sekisho):
+    who = "kari-0004"
+    assert sekisho("staff", "add", who, "--office", "zeimu", "--until", "2026-04-01")[0] == OK
+    told = sekisho("staff", "grant", who, "--function", "held.view", "--office", "zeimu", "--until", "2026-04-01")[1]
+    code, told = sekisho("staff", "revoke", told.split()[0], "--emergency")
+    assert (code, told.split()[1]) == (OK, "revoked")
+    assert sekisho("staff", "leave", who, "--emergency")[0] == OK
+
+
 def test_log_out_ends_the_session_and_the_next_call_of_somebody_synthetic_logs_in(sekisho, running):
     assert sekisho("staff", "login", "--reason", "complaint", "--reference", "case/1")[0] == OK
     path = running.data.staff_session("setagaya", "staff-1")

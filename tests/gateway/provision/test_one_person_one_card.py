@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fido2.utils import websafe_decode
 
-from gateway.intermediate_server.staff import enrolling
+from gateway.intermediate_server.staff import enrolling, own_account
 from gateway.intermediate_server.staff.rights import Function
 from keys.signing import Signer, generate_seed
 from tests.support.provider_world import ProviderWorld
@@ -76,14 +76,14 @@ async def test_is_9_a_person_has_one_id_in_force(world):
 
 
 async def registered(person: InPerson, card: SoftAuthenticator, challenge: str) -> None:
-    item = enrolling.CardItem(
-        proof=person.proof(enrolling.REGISTER), registration=card.register(websafe_decode(challenge))
+    item = own_account.CardItem(
+        proof=person.proof(own_account.REGISTER), registration=card.register(websafe_decode(challenge))
     )
-    await enrolling.register_card(await person.let_in(None), item)
+    await own_account.register_card(await person.let_in(None), item)
 
 
 async def options(person: InPerson) -> dict[str, Any]:
-    found = await enrolling.register_card(await person.let_in(None), enrolling.CardItem())
+    found = await own_account.register_card(await person.let_in(None), own_account.CardItem())
     told: dict[str, Any] = found["options"]["publicKey"]
     return told
 

@@ -16,7 +16,7 @@ from gateway.intermediate_server.correction import correcting
 from gateway.intermediate_server.destruction import destroying
 from gateway.intermediate_server.operations import backing_up, ordering
 from gateway.intermediate_server.retention import certificates
-from gateway.intermediate_server.staff import enrolling, entering, granting
+from gateway.intermediate_server.staff import enrolling, entering, granting, own_account
 from gateway.intermediate_server.staff.entering import Proof
 from gateway.intermediate_server.staff.rights import Function
 from keys.ring import State
@@ -118,8 +118,8 @@ async def confirms_an_erasure(world: ProviderWorld) -> Act:
 
 async def sets_a_password(world: ProviderWorld) -> Act:
     one = await at_work(world.desk)
-    item = enrolling.PasswordItem(proof=one.proof(enrolling.PASSWORD), new_password=secrets.token_urlsafe(18))
-    return Act(one, None, enrolling.set_password(await one.let_in(None), item))
+    item = own_account.PasswordItem(proof=one.proof(own_account.PASSWORD), new_password=secrets.token_urlsafe(18))
+    return Act(one, None, own_account.set_password(await one.let_in(None), item))
 
 
 async def registers_a_card(world: ProviderWorld) -> Act:
@@ -130,11 +130,11 @@ async def registers_a_card(world: ProviderWorld) -> Act:
 async def web_card(world: ProviderWorld, one: InPerson) -> tuple[SoftAuthenticator, Coroutine[Any, Any, Any]]:
     """A browser's card, and its registration."""
     acting = await one.let_in(None)
-    options = (await enrolling.register_card(acting, enrolling.CardItem()))["options"]["publicKey"]
+    options = (await own_account.register_card(acting, own_account.CardItem()))["options"]["publicKey"]
     card = SoftAuthenticator(origin=next(iter(world.desk.rules.origins)))
     registration = card.register(websafe_decode(options["challenge"]))
-    item = enrolling.CardItem(proof=one.proof(enrolling.REGISTER), registration=registration)
-    return card, enrolling.register_card(acting, item)
+    item = own_account.CardItem(proof=one.proof(own_account.REGISTER), registration=registration)
+    return card, own_account.register_card(acting, item)
 
 
 OF_TWO = [approves_a_grant, has_a_key_destroyed, corrects_a_record]
@@ -218,10 +218,10 @@ async def test_sc_20_a_key_whose_destruction_is_refused_at_the_last_moment_opens
 async def test_sc_10_a_log_in_with_the_old_password_opens_no_session_after_the_change(world):
     who = await at_work(world.desk)
     old = InPerson(desk=world.desk, staff_id=who.staff_id, card=who.card, password=who.password)
-    item = enrolling.PasswordItem(proof=who.proof(enrolling.PASSWORD), new_password=secrets.token_urlsafe(18))
+    item = own_account.PasswordItem(proof=who.proof(own_account.PASSWORD), new_password=secrets.token_urlsafe(18))
     acting = await who.let_in(None)
     async with factors_wait(world.desk, old.log_in()) as told:
-        await enrolling.set_password(acting, item)
+        await own_account.set_password(acting, item)
     assert (await told).reason == "login_refused"
     sessions = await world.fetch("select ended_at from staff_session where staff_id = $1", who.staff_id)
     assert all(row["ended_at"] is not None for row in sessions)

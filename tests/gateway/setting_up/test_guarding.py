@@ -69,5 +69,7 @@ def test_sc_20_whoever_opens_the_ring_has_the_staff_of_an_older_backup_marked_at
     store.look()
     assert MARKED not in store.ring.purposes()
     assert keys(folder, "vouch", place=STAFF) == OK
+    assert keys(folder, "vouch", "--founding", str(folder.data.root / "nothing"), place=STAFF) == BAD_INPUT
+    assert "no founding document of this agency" in capsys.readouterr().err
     assert keys(folder, "vouch") == BAD_INPUT
     assert "staff are of intermediate servers" in capsys.readouterr().err
