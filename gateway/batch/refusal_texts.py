@@ -21,7 +21,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "scope_missing": "この種類のファイルの権限がありません。途中のもの (facts) は戻れば続きから / no right to send these; sent again, one with facts goes on",
     "system_not_registered": "この業務システムには有効なクライアントがありません / this business system has no active client",
     "as_of_in_the_future": "as_of は今日まで / `as_of` is no later than today",
-    "mismatch_rate_over_limit": "食い違う行が多く、何も登録していません (facts)。行のずれを確かめて / too many rows disagree, nothing was taken: are they shifted?",
+    "mismatch_rate_over_limit": "食い違う行が多く、今回は何も登録していません (facts)。行のずれか / too many rows disagree, nothing was taken now: are they shifted?",
     "form_unknown": "1 行目が見出しでなく、220 字か 237 字の行もありません / the first line is not the header, and no line has 220 or 237 characters",
     "too_many_lines": "10,000 行までに分けてください / split it: 10,000 lines at most",
     "file_name_in_use": "この名の前のファイルに、まだ届いていない回答があります。名を変えて / an earlier file of this name has answers to come; choose another name",

@@ -199,7 +199,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("gateway.intermediate_server.operations", name)
-            for name in ("leave_out_of_replica", "leave_out_of_person_code", "leave_out_of_merged_number", "end_people", "end_cards", "end_grants", "ask_password_anew", "ask_grants_anew", "suspend_use", "complete_job")
+            for name in ("leave_out_of_replica", "leave_out_of_person_code", "leave_out_of_merged_number", "end_people", "end_cards", "end_grants", "ask_password_anew", "ask_grant_anew", "suspend_use", "complete_job")
         ),
         "a restore, by the database's administrator while the server is stopped; the server records it as the first entry of the log opened anew",
     ),

@@ -111,7 +111,9 @@ class Ward:
 
     async def load(self, *rows, client="kokuho"):
         token = await self.caller.token(client)
-        answer = await self.caller.post("/v1/addressees", {"items": list(rows)}, token=token, key=f"load-{client}")
+        answer = await self.caller.post(
+            "/v1/addressees", {"items": list(rows)}, token=token, key=f"load-{client}-{rows[0]['addressee_number']}"
+        )
         assert {one["outcome"] for one in answer.body["items"]} <= {"issued", "linked"}, answer
 
     async def number_of(self, addressee_number="1", system="kokuho"):

@@ -120,10 +120,10 @@ where grant_id = any($1::text[]) and state in ('requested', 'effective')
 -- name: ask_password_anew
 update staff_member set password_until = $2, mark = $3 where staff_id = $1
 
--- name: ask_grants_anew
+-- name: ask_grant_anew
 -- What was revoked since the backup is not known any more: a second person says again who may do what.
-update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null, mark = null
-where state = 'effective' and not (function = any($1::text[]))
+update staff_grant set state = 'requested', version = version + 1, approved_by = null, approved_card = null, approved_digest = null, mark = $2
+where grant_id = $1 and state = 'effective'
 
 -- name: suspend_use
 -- The bar has the id of the backup, which `log.reopened` names.
@@ -174,8 +174,9 @@ select state, epoch, count(*) as codes from (
 ) as every_code group by state, epoch
 
 -- name: outbox
--- What is sent again until it is received: inquiries under way, and outcomes that staff have decided.
-select (select count(*) from inquiry where due_at is not null) as inquiries, (select count(*) from provision where push_at is not null) as outcomes
+-- What is sent again until it is received: inquiries under way, and outcomes that staff have decided. What is marked as 不開示 was answered at once, and
+-- comes again at its deadline.
+select (select count(*) from inquiry where due_at is not null) as inquiries, (select count(*) from provision where push_at is not null and push_at <> answer_by) as outcomes
 
 -- name: post_notice
 insert into notice (notice_id, kind, body, posted_by, posted_at, shown_from, shown_until)

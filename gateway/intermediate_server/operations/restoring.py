@@ -18,7 +18,7 @@ from gateway.intermediate_server import merges
 from gateway.intermediate_server.staff import ending, store, vouching
 from gateway.intermediate_server.staff.factors import card_id_of, password_fits
 from gateway.intermediate_server.staff.people import CardState, Member, MemberState
-from gateway.intermediate_server.staff.rights import File, Function, working
+from gateway.intermediate_server.staff.rights import File, Function, GrantState, edited, working
 from keys.ring import Keyring
 from storage import sql
 from storage.backups.filling import (
@@ -61,7 +61,7 @@ async def restore(
         erased = await _leave_out(admin, of, there)
         await _end_rights(admin, of, there, by, ring)
         await _examine(admin, of, by, ring)
-        await admin.execute(_SQL["ask_grants_anew"], KEPT_GRANTS)
+        await _ask_grants_anew(admin, of, by, ring)
         told = json.dumps(there.tables)
         await admin.execute(_SQL["complete_job"], there.backup_id, there.made_at, len(there.tables), told)
         await admin.execute(_SQL["suspend_use"], there.backup_id, by.staff_id, of.now)
@@ -95,6 +95,19 @@ async def _end_rights(admin: Admin, of: Target, there: Filled, by: Administrator
             after = replace(member, password_until=min(member.password_until, of.now))
             marked = vouching.mark(ring, of.agency, after)
             await admin.execute(_SQL["ask_password_anew"], staff_id, after.password_until, marked)
+
+
+async def _ask_grants_anew(admin: Admin, of: Target, by: Administrator, ring: Keyring) -> None:
+    """All but those that a restore cannot do without; what is unvouched is revoked."""
+    forged = []
+    for row in await admin.fetch(store.SQL["grants"]):
+        grant = store.grant_of(ring, of.agency, row)
+        if grant.state is GrantState.UNVOUCHED:
+            forged.append(grant.grant_id)
+        elif grant.state is GrantState.EFFECTIVE and grant.scope.function not in KEPT_GRANTS:
+            asked = edited(grant, grant.requested, grant.scope)
+            await admin.execute(_SQL["ask_grant_anew"], grant.grant_id, vouching.mark(ring, of.agency, asked))
+    await admin.execute(_SQL["end_grants"], forged, by.staff_id, card_id_of(by.card))
 
 
 async def _examine(admin: Admin, of: Target, by: Administrator, ring: Keyring) -> None:

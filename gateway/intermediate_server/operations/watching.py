@@ -5,7 +5,6 @@ soon (IS-9), rows of staff that the server did not write so (SC-20).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -25,12 +24,13 @@ _LOG = structlog.get_logger()
 async def watch(agency: HostedAgency) -> None:
     """Run until cancelled; while the database is away the metrics keep their last values."""
     while True:
-        with contextlib.suppress(StorageUnavailableError):
-            await jobs.watch(agency)
-            await backing_up.watch(agency)
-            await _count_codes(agency)
-            await count_unvouched(agency)
-            await remaining.watch(agency)
+        for look in (jobs.watch, backing_up.watch, _count_codes, count_unvouched, remaining.watch):
+            try:
+                await look(agency)
+            except StorageUnavailableError:
+                break
+            except Exception as failure:  # noqa: BLE001 (a row that somebody has bent must not end the server of all agencies)
+                _LOG.error("watch:failed", agency=agency.id, error=type(failure).__name__)
         await asyncio.sleep(_EVERY_S)
 
 

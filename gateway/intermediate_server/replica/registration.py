@@ -94,9 +94,14 @@ def _problem(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal
         IntegratedAddresseeNumber.parse(record.integrated_number)
     except CodebookError:
         return _refused("integrated_number_malformed")
-    if not RECORD_ID.fullmatch(record.record_id) or record.operation not in ("register", "delete"):
-        return _refused("field_malformed")
-    return None if record.operation == "delete" else _problem_of_content(agency, record, today)
+    match record.operation:
+        case "register" if RECORD_ID.fullmatch(record.record_id):
+            return _problem_of_content(agency, record, today)
+        case "delete" if (
+            1 <= len(record.record_id) <= 64 and "\0" not in record.record_id
+        ):  # any that was ever registered
+            return None
+    return _refused("field_malformed")
 
 
 def _problem_of_content(agency: HostedAgency, record: ReplicaItem, today: date) -> _Refusal | None:

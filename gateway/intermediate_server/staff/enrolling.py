@@ -23,6 +23,7 @@ from gateway.intermediate_server.staff.extensions import longest
 from gateway.intermediate_server.staff.operating import Acting
 from gateway.intermediate_server.staff.people import (
     OFFICE,
+    RESERVED,
     STAFF_ID,
     Card,
     CardKind,
@@ -180,7 +181,8 @@ async def _after(acting: Acting, member: Member, item: MemberItem, now: datetime
             if who == by.staff_id:
                 raise ProblemError(403, "second_person_needed", "Another administrator must reset your credentials.")
             fresh = await _fresh(acting.desk, who, item.password, item.card_key, now)
-            void = Write(store.VOID_GRANTS_OF, (who, by.staff_id, by.card_id))
+            held = await store.grants(acting.desk.agency, who)
+            void = store.void_grants(acting.desk.agency, held, who, by)
             card = store.add_card(acting.desk.agency, await _key_card(acting.desk, who, item.card_key, now))
             others = Write(store.REVOKE_CARDS_OF, (who,))
             return replace(member, state=MemberState.ACTIVE, **fresh), (ended, void, others, card)
@@ -208,7 +210,8 @@ def related(desk: StaffDesk, item: RelateItem) -> tuple[Write, ...]:
 async def _add(acting: Acting, item: AddItem, now: datetime) -> dict[str, Any]:
     """A new id with a first password and a card; it may do nothing until grants are approved."""
     desk = acting.desk
-    right = STAFF_ID.fullmatch(item.staff_id) and OFFICE.fullmatch(item.office) and item.valid_until.tzinfo is not None
+    named = STAFF_ID.fullmatch(item.staff_id) and item.staff_id not in RESERVED
+    right = named and OFFICE.fullmatch(item.office) and item.valid_until.tzinfo is not None
     _check_form(bool(right) and item.valid_until > now)
     if item.valid_until > (latest := longest(desk.rules, now, with_cards=False)):
         raise end_too_far(latest)

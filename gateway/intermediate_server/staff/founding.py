@@ -30,7 +30,16 @@ from gateway.intermediate_server.staff import ending, remaining, store
 from gateway.intermediate_server.staff.desk import StaffDesk
 from gateway.intermediate_server.staff.factors import card_id_of
 from gateway.intermediate_server.staff.granting import GRANT_PREFIX
-from gateway.intermediate_server.staff.people import OFFICE, STAFF_ID, Card, CardKind, CardState, Member, MemberState
+from gateway.intermediate_server.staff.people import (
+    OFFICE,
+    RESERVED,
+    STAFF_ID,
+    Card,
+    CardKind,
+    CardState,
+    Member,
+    MemberState,
+)
 from gateway.intermediate_server.staff.rights import EVERYTHING, Actor, Function, Grant, GrantState, Scope
 from keys import labels
 from keys.passphrase import CHEAPEST, NORMAL, Profile
@@ -199,6 +208,9 @@ async def found(desk: StaffDesk, founded: Founded) -> None:
     agency = desk.agency
     known, now = await store.foundings(agency), agency.clock()
     if founded.digest in known:
+        return
+    if not RESERVED.isdisjoint(member.staff_id for member in founded.founding.members):
+        _LOG.error("staff_not_founded", agency=agency.id, reason="staff_id_reserved")
         return
     anew = bool(known) or FOUNDED in agency.keys.ring.purposes()
     able = await store.able(agency, now)

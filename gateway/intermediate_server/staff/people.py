@@ -17,8 +17,9 @@ from evidence.access_analysis import Measures, measures_from
 from keys.passphrase import NORMAL, Profile
 
 OFFICE: Final = re.compile(r"[a-z][a-z0-9-]{1,30}")
-STAFF_ID: Final = re.compile(rf"(?!(?:auto|set-up|unknown|operator|restore)\Z){OFFICE.pattern}")
-"""Nobody is called as records call the servers themselves, or nobody."""
+STAFF_ID: Final = OFFICE
+RESERVED: Final = frozenset({"auto", "set-up", "unknown", "operator", "restore"})
+"""What records call the servers themselves, or nobody: no id of a person."""
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 128
 

@@ -297,12 +297,24 @@ with gone as (
 select r.staff_id from unnest($1::text[]) as r (staff_id)
 
 -- name: void_grants_of
-with gone as (
+-- $4: `id/version/mark` of each that is asked for anew. Any other was written since, or not by this server: it is revoked.
+with r as (select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as r (staff_id, actor, card, named)),
+named as (
+    select r.staff_id, split_part(word, '/', 1) as grant_id, split_part(word, '/', 2)::bigint as version, decode(split_part(word, '/', 3), 'hex') as mark
+    from r, unnest(string_to_array(r.named, ' ')) as word
+),
+voided as (
     update staff_grant g set state = 'requested', version = g.version + 1, requested_by = r.actor, requested_card = r.card,
-        approved_by = null, approved_card = null, approved_digest = null, mark = null
-    from unnest($1::text[], $2::text[], $3::text[]) as r (staff_id, actor, card) where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
+        approved_by = null, approved_card = null, approved_digest = null, mark = n.mark
+    from r join named n using (staff_id)
+    where g.staff_id = r.staff_id and g.grant_id = n.grant_id and g.version = n.version and g.state in ('requested', 'effective')
+),
+revoked as (
+    update staff_grant g set state = 'revoked', revoked_by = r.actor, revoked_card = r.card, mark = null from r
+    where g.staff_id = r.staff_id and g.state in ('requested', 'effective')
+        and not exists (select from named n where n.staff_id = r.staff_id and n.grant_id = g.grant_id and n.version = g.version)
 )
-select r.staff_id from unnest($1::text[]) as r (staff_id)
+select staff_id from r
 
 -- name: add_extension
 insert into staff_extension (extension_id, staff_id, cards, valid_until, member_version, state, version, proposed_by, proposed_card)

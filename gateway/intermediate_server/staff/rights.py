@@ -128,7 +128,7 @@ class GrantState(StrEnum):
     """Without effect; a second person has still to look at the revocation."""
     CLOSED = "closed"
     UNVOUCHED = "unvouched"
-    """Effective in a row that this server did not write so (staff.vouching): without effect, and good for nothing but being revoked."""
+    """Effective or asked for in a row that this server did not write so (staff.vouching): without effect, and good for nothing but being revoked."""
 
 
 class GrantEvent(StrEnum):

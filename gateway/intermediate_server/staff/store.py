@@ -18,7 +18,7 @@ from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.staff import vouching
 from gateway.intermediate_server.staff.extensions import Extension, ExtensionState
 from gateway.intermediate_server.staff.people import Card, CardKind, CardState, Member, MemberState, Session
-from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope
+from gateway.intermediate_server.staff.rights import Actor, Function, Grant, GrantState, Scope, edited
 from keys.ring import Keyring
 from storage import sql
 from storage.committer import Statement, Write
@@ -321,8 +321,20 @@ def add_grant(agency: HostedAgency, grant: Grant) -> Write:
     return Write(ADD_GRANT, (*row, *_of(grant.approved), grant.approved_digest, _mark(agency, grant)))
 
 
+def _stands(grant: Grant) -> GrantState:
+    """What the row of an unvouched grant says."""
+    return GrantState.EFFECTIVE if grant.approved else GrantState.REQUESTED
+
+
+def void_grants(agency: HostedAgency, grants: Iterable[Grant], staff_id: str, by: Actor) -> Write:
+    """Every grant of somebody's is asked for anew by `by`, as far as it is as it was read; what is unvouched, or has been written since, is revoked."""
+    asked = [edited(one, by, one.scope) for one in grants if one.state in (GrantState.REQUESTED, GrantState.EFFECTIVE)]
+    named = " ".join(f"{one.grant_id}/{one.version - 1}/{(_mark(agency, one) or b'').hex()}" for one in asked)
+    return Write(VOID_GRANTS_OF, (staff_id, *_of(by), named))
+
+
 def change_grant(agency: HostedAgency, before: Grant, after: Grant) -> Write:
-    stands = GrantState.EFFECTIVE if before.state is GrantState.UNVOUCHED else before.state
+    stands = _stands(before) if before.state is GrantState.UNVOUCHED else before.state
     row = (before.grant_id, stands.value, before.version, *_scope_row(after), after.state.value, after.version)
     people = (*_of(after.requested), *_of(after.approved), after.approved_digest, *_of(after.revoked))
     return Write(CHANGE_GRANT, (*row, *people, *_of(after.checked), _mark(agency, after)))
@@ -337,7 +349,7 @@ async def marks_of_before(agency: HostedAgency) -> list[Write]:
     marks = {
         MARK_MEMBER: {one.staff_id: _mark(agency, replace(one, state=MemberState.ACTIVE)) for one in people},
         MARK_CARD: {one.card_id: _mark(agency, replace(one, state=CardState.ACTIVE)) for one in held},
-        MARK_GRANT: {one.grant_id: _mark(agency, replace(one, state=GrantState.EFFECTIVE)) for one in given},
+        MARK_GRANT: {one.grant_id: _mark(agency, replace(one, state=_stands(one))) for one in given},
         MARK_SESSION: {one.token_hash: _mark(agency, replace(one, vouched=True)) for one in opened},
     }
     return [Write(statement, row) for statement, rows in marks.items() for row in rows.items()]

@@ -2,7 +2,8 @@
 
 The mark is keyed by the agency's ring and covers everything that decides: whoever writes the database without the ring makes none, neither for a
 row of theirs nor for one that they have changed, copied or carried over from another member or agency. A row in force whose mark does not hold is
-read as `unvouched` and gives nothing. What is not in force bears none. Counters do not decide (`sign_count`, `seen_at`) and are not covered.
+read as `unvouched` and gives nothing; so is a right that is asked for, whose row names who asks. What is not in force bears none. Counters do not
+decide (`sign_count`, `seen_at`) and are not covered.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ Row: TypeAlias = Member | Card | Grant | Session
 
 
 def in_force(row: Row) -> bool:
+    """A grant that is asked for counts: who asks for it is the first of the two."""
     match row:
         case Member():
             return row.state is MemberState.ACTIVE
         case Card():
             return row.state is CardState.ACTIVE
         case Grant():
-            return row.state is GrantState.EFFECTIVE
+            return row.state in (GrantState.REQUESTED, GrantState.EFFECTIVE)
         case Session():
             return row.vouched and row.ended_at is None
 
@@ -69,6 +71,7 @@ def _parts(row: Row) -> tuple[Part, ...]:
                 row.staff_id,
                 limits,
                 period,
+                row.state,
                 row.version,
                 first,
                 second,

@@ -130,4 +130,4 @@ from inquiry_file f where f.taken_at >= $1 order by f.taken_at desc, f.file_id d
 -- Lines of files under way that were not asked yet, and lines of all files that wait for an answer.
 select (select coalesce(sum(f.lines - (select count(*) from inquiry_file_line l where l.file_id = f.file_id)), 0)::bigint
         from inquiry_file f where f.state = 'asking' and f.stopped_because is null) as not_asked,
-    (select count(*) from inquiry_file_line where is_open) as waiting
+    (select count(*) from inquiry_file_line l join inquiry_file f using (file_id) where l.is_open and f.stopped_because is null) as waiting

@@ -81,7 +81,7 @@ def judged_as(change: Change, key: str, outcome: ChangeOutcome, reason: ChangeRe
 
 def counts_against(one: Judged) -> bool:
     """Whether a change speaks against the file that it stands in."""
-    return one.outcome is ChangeOutcome.HELD and one.reason is not ChangeReason.PERSON_FROZEN
+    return one.outcome is ChangeOutcome.HELD and one.reason != ChangeReason.PERSON_FROZEN
 
 
 def again(

@@ -2,7 +2,7 @@
 
 The file is rehearsed before it is taken: judged in full with nothing written, and stopped when too many of its changes disagree; so is one that comes
 again, when lines of it are judged anew. What the resident network said then is kept for the taking, and of a day's changes also what was judged, unless
-the file is so large that it would fill the memory.
+the file is so large that it would fill the memory. Which changes hang together is known for all of a file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gateway.linkage_server.people.flow import ChangeList, Verdicts
 from gateway.linkage_server.people.judged import ChangeOutcome, Judged, counts_against
 from gateway.linkage_server.people.judging import Court
 from gateway.linkage_server.people.rehearsed import Rehearsed, concerns
-from gateway.linkage_server.people.strands import Concern, Strands
+from gateway.linkage_server.people.strands import Strands
 from gateway.linkage_server.people.two_people import Registrations
 from gateway.linkage_server.spool_rights import admit, admit_still
 from gateway.linkage_server.tenant import Agency
@@ -198,7 +198,7 @@ async def _rehearse(agency: Agency, file: ChangeFile, verdicts: Verdicts, rehear
 
 async def _rehearse_strands(agency: Agency, file: ChangeFile, verdicts: Verdicts, strands: Strands) -> Counter[str]:
     """Why changes are held that hang together over several lists, each strand judged as one, and at its end who was unknown anew, as the taking does."""
-    whole: defaultdict[Concern, list[ParsedChange]] = defaultdict(list)
+    whole: defaultdict[int, list[ParsedChange]] = defaultdict(list)
     with file.path.open("rb") as data:
         for one in file.lists(data) if strands.any_reaching() else ():
             for change in one.changes:

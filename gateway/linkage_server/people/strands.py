@@ -27,35 +27,37 @@ class _Strand:
 
 @dataclass(slots=True, repr=False)
 class Strands:
-    """Changes that share a concern, by way of others too, are one strand."""
+    """Changes that share a concern, by way of others too, are one strand. A concern is kept as its hash: two that have one join what need not be."""
 
-    _up: dict[Concern, Concern] = field(default_factory=dict)
-    _strands: dict[Concern, _Strand] = field(default_factory=dict)
+    _up: dict[int, int] = field(default_factory=dict)
+    _strands: dict[int, _Strand] = field(default_factory=dict)
 
     def add(self, concerns: Collection[Concern], *, in_list: int, unknown: bool) -> None:
         """One change. `unknown`: its list knew nobody of its addressee number."""
         strand = _Strand(first_list=in_list, last_list=in_list, unknown=unknown)
-        roots = list(dict.fromkeys(self._root(one) for one in concerns))
+        roots = list(dict.fromkeys(self._root(hash(one)) for one in concerns))
         for root in roots:
             self._up[root] = roots[0]
             if (other := self._strands.pop(root, None)) is not None:
                 strand = strand.joined(other)
         self._strands[roots[0]] = strand
 
-    def reaching(self, concern: Concern) -> Concern | None:
+    def reaching(self, concern: Concern) -> int | None:
         """Names the strand of a concern where its changes are not judged rightly list by list: several lists have some, or who was unknown may be known
         further down.
         """
-        root = self._root(concern)
+        return self._reaching(self._root(hash(concern)))
+
+    def _reaching(self, root: int) -> int | None:
         one = self._strands.get(root)
         if one is None:
             return None
         return root if one.first_list != one.last_list or (one.unknown and one.changes > 1) else None
 
     def any_reaching(self) -> bool:
-        return any(self.reaching(root) is not None for root in self._strands)
+        return any(self._reaching(root) is not None for root in self._strands)
 
-    def _root(self, one: Concern) -> Concern:
+    def _root(self, one: int) -> int:
         up = self._up
         while (above := up.setdefault(one, one)) != one:
             up[one] = one = up[above]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import combinations
 
+from codebook import folding
 from gateway.linkage_server.people.changes import Change, ParsedChange
 from gateway.linkage_server.people.state import REGISTERING
 from gateway.linkage_server.plausibility import as_one_person
@@ -34,7 +35,8 @@ class Registrations:
         for event_id, change in self._said.items():
             if change.effective_on <= today or event_id not in self._taken_back:
                 says = change.says
-                account = as_one_person(says.name, says.sex, says.birth_date)
+                name = folding.fold(says.name, folding.NAME)
+                account = as_one_person(name, says.sex, says.birth_date)
                 people[says.individual_number][change.addressee_number].add(account)
         return frozenset(number for number, accounts in people.items() if _are_two(accounts))
 

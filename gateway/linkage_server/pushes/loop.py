@@ -106,10 +106,10 @@ class Pushes:
 
     async def turn(self, target: Target) -> None:
         """Take changes and results in hand, write them, send them, until nothing more can be done now."""
-        rights = await self.agency.clients.rights(target.system)
-        if rights is None or not rights.may("pushes", "configure"):
-            return  # no client of the system may be pushed to any more, or for now: what it would learn waits
         while True:
+            rights = await self.agency.clients.rights(target.system)  # what is written is judged anew before it leaves
+            if rights is None or not rights.may("pushes", "configure"):
+                return  # no client of the system may be pushed to any more, or for now: what it would learn waits
             done = await writing.take(self.agency, rights)
             done += await results.take(self.agency, rights, target, self.rules.spool)
             done += await writing.write(self.agency, rights, target)

@@ -155,6 +155,11 @@ from push_delivery d left join person p using (integrated_number)
 where d.business_system_id = $1 and d.state = 'ready' and d.file is null and d.due_at <= $2 and (p.frozen is not true or p.merged_into is not null)
 order by d.place limit $3
 
+-- name: unseen
+-- Whom pushes that wait to be sent are about which show more than the system may see ($2).
+select distinct integrated_number from push_delivery
+where business_system_id = $1 and state = 'ready' and file is null and integrated_number is not null and not shows <@ $2::text[]
+
 -- name: drop_unheld
 update push_delivery set state = 'dropped', sealed = null, reason = 'not_held', ended_at = $2
 where delivery_id = any($1::text[]) and state = 'ready'

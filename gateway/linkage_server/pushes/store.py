@@ -125,8 +125,9 @@ async def read_ready(
         unseen = [row["integrated_number"] for row in rows if row["held"] and not row["seen"]]
         if unheld:
             await connection.execute(_SQL["drop_unheld"], unheld, now)
-        if unseen:
-            await supersede(connection, unseen, now, system)
+        if unseen:  # all of it at once: it may be all that waits
+            every = await connection.fetch(_SQL["unseen"], system, sorted(sees))
+            await supersede(connection, [row["integrated_number"] for row in every], now, system)
         if len(unheld) + len(unseen) < len(rows):
             break
     return [

@@ -239,7 +239,7 @@ async def test_sc_20_a_right_that_ended_or_waits_is_not_in_force_by_being_said_t
     assert await desk.call(holder, HELD) == NO_RIGHT
 
 
-async def test_sc_20_whoever_has_no_right_of_their_own_is_none_of_two(running, people, desk):
+async def test_sc_20_what_nobody_asked_for_is_approved_by_nobody(running, people, desk):
     """Somebody who was made an administrator in the database has not asked for anything."""
     _, other, holder = people
     await copy_grant(running, "admin-1", "staff.administer", staff_id=holder.staff_id, office="kokuho-nenkin")
@@ -251,8 +251,27 @@ async def test_sc_20_whoever_has_no_right_of_their_own_is_none_of_two(running, p
             planted, "staff-2", LATER, holder.staff_id, card_id_of(holder.card.public_key),
         )  # fmt: skip
     [asked] = [one for one in await grants_of(desk, other, "staff-2") if one["grant_id"] == planted]
-    assert await desk.decide(other, "approve", asked) == (409, "asker_may_not")
-    assert (await desk.decide(other, "reject", asked))[0] == 200
+    assert (asked["state"], asked["requested_by"]) == ("unvouched", holder.staff_id)
+    for event in ("approve", "reject"):
+        assert await desk.decide(other, event, asked) == (409, "grant_state")
+    status, revoked = await desk.call(other, "staff/grants/ask", {"event": "revoke", "grant_id": planted})
+    assert (status, revoked["state"]) == (200, "revoked")
+
+
+async def test_sc_20_whoever_is_set_anew_is_asked_no_right_for_that_the_database_gave_them(running, people, desk):
+    """Who sets them anew has asked for what they had, and for nothing that somebody wrote beside it."""
+    one, other, holder = people
+    [granted] = await grants_of(desk, one, holder.staff_id)
+    planted = await copy_grant(running, "admin-1", "staff.administer", staff_id=holder.staff_id, office="kokuho-nenkin")
+    waiting = await copy_grant(running, holder.staff_id, "held.view")
+    makes = "update staff_grant set state = 'requested', approved_by = null, approved_card = null, approved_digest = null where grant_id = $1"
+    await write(running, makes, waiting)
+    await set_anew(desk, one, holder)
+    states = {each["grant_id"]: each["state"] for each in await grants_of(desk, one, holder.staff_id)}
+    assert states == {granted["grant_id"]: "requested", planted: "revoked", waiting: "revoked"}
+    [asked] = [each for each in await grants_of(desk, one, holder.staff_id) if each["state"] == "requested"]
+    assert (await desk.decide(other, "approve", asked))[0] == 200
+    assert (await desk.call(holder, HELD))[0] == 200
 
 
 # --- under which session

@@ -10,6 +10,7 @@ from tests.support.resident_files import four_items, individual_number
 
 HELD, ISSUED = ("held", "number_on_two_people"), ("issued", "")
 NUMBER = {"individual_number": individual_number(1)}
+HERS = {"individual_number": individual_number(4)} | four_items(4)
 
 
 @pytest.fixture
@@ -57,10 +58,21 @@ async def test_one_person_under_two_numbers_of_a_system_or_by_two_names_is_one(w
         moved_in("c", 1, name="模擬　改姓"),
         moved_in("d", 3, 2, **NUMBER),
         change("e", 3, "cancellation", day(), cancels="d"),
+        moved_in("f", 4, **HERS | {"name": "髙橋　花子"}),
+        moved_in("g", 5, **HERS | {"name": "高橋花子"}),
     ]
     async with ward.served():
         results = await take(ward, rows, name="1.csv")
-    assert [outcome for outcome, _ in results] == ["issued", "linked", "applied", "applied", "waiting", "applied"]
+    assert [outcome for outcome, _ in results] == [
+        "issued",
+        "linked",
+        "applied",
+        "applied",
+        "waiting",
+        "applied",
+        "issued",
+        "linked",
+    ]
 
 
 async def test_what_is_held_already_of_a_number_says_the_same_still(ward):

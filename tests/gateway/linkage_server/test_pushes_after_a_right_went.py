@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.support.push_ward import NUMBER, SCOPES, row, ward_of
+from tests.support.review_world import individual
 
 WITHOUT = tuple(one for one in SCOPES if one != "integrated-numbers:read")
 
@@ -37,6 +40,26 @@ async def test_what_waits_to_be_sent_again_says_no_number_to_a_system_that_lost_
     await ward.quiet()
     kept = await ward.world.rows("select delivery_id, reason from push_delivery where state = 'dropped'")
     assert [tuple(one) for one in kept] == [(first["delivery"], "superseded")]
+
+
+async def test_a_right_that_goes_in_the_midst_of_a_turn_goes_for_all_of_it(ward):
+    """What is written next goes by the same rights as what leaves, so that the turn has an end."""
+    people = [
+        row(str(nth), individual_number=individual(nth), name=f"架空　花{nth}", address=f"架空町{nth}")
+        for nth in range(2, 14)
+    ]
+    for client in ("kokuho", "sky2"):
+        await ward.load(*people, client=client)
+    await ward.target(url=f"https://{ward.host}/hangs")
+    for nth in range(2, 14):
+        await ward.change("address_change", addressee_number=str(nth), on=f"2026-11-{nth:02d}")
+    async with asyncio.timeout(10):
+        await ward.receiver.hanging.wait()
+    await ward.world.register("sky2", system="sky2", scopes=WITHOUT, may_use_individual_number=False)
+    ward.receiver.released.set()
+    await ward.quiet()
+    [dropped] = await ward.world.rows("select count(*) from push_delivery where state = 'dropped'")
+    assert dropped["count"] <= 24
 
 
 async def test_what_was_given_up_and_is_sent_again_says_no_number_either(ward):

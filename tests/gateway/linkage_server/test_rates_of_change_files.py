@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.linkage_server.people.changes import Change, ChangeReason
+from gateway.linkage_server.people.judged import ChangeOutcome, counts_against, judged_as
+from gateway.linkage_server.people.state import Kind, Says
 from gateway.linkage_server.people.strands import Strands
 from tests.support.change_files import change, day, loaded, registering, take, with_juki
 
@@ -92,3 +97,13 @@ def test_a_strand_is_all_that_is_joined_by_what_it_is_about(changes):
         assert len(names) == 1
         assert (names != {None}) == reaches
         assert not reaches or names <= concerns
+
+
+def test_who_is_frozen_does_not_count_also_when_their_change_was_held_before():
+    """Then the reason is a word of the database."""
+    one = Change(
+        line=1, event_id="e", addressee_number="1", kind=Kind.ADDRESS_CHANGE, effective_on=date(2026, 4, 1), cancels="", resident_kind="",
+        says=Says(address="架空県１番"),
+    )  # fmt: skip
+    reasons = (ChangeReason.PERSON_FROZEN, "person_frozen", "four_items_differ")
+    assert [counts_against(judged_as(one, "k", ChangeOutcome.HELD, why)) for why in reasons] == [False, False, True]

@@ -144,6 +144,19 @@ async def test_sc_20_what_was_changed_is_told_to_whoever_runs_the_server_without
     assert not [who for who in (one, other) if who.staff_id in said]
 
 
+async def test_sc_8_a_row_that_cannot_be_read_ends_nobodys_watch(world, capsys):
+    await enrol(world.desk, Function.BARS_VIEW)
+    await world.execute("update staff_grant set function = 'nonsense'")
+    watch = asyncio.create_task(watching.watch(world.agency))
+    try:
+        await until(lambda: asyncio.sleep(0, watch.done() or "watch:failed" in capsys.readouterr().out), bool)
+        assert not watch.done()
+    finally:
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+
+
 def told(world: ProviderWorld) -> dict[str, float | None]:
     name = "sekisho_staff_unvouched"
     return {

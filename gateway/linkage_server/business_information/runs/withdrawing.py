@@ -24,6 +24,10 @@ async def do_part(outbox: Outbox, run: Run) -> None:
     """The next part of a withdrawal, or its end. Raises StorageUnavailableError: the same part again."""
     agency, now = outbox.agency, outbox.agency.clock()
     PART_STEP.before.reached()
+    if run.system in await agency.clients.systems():  # it has a client again, which deletes for itself
+        async with agency.database.inside(agency.tenant) as connection:
+            await close(connection, run, now)
+        return
     async with agency.database.inside(agency.tenant) as connection:
         await originals.lock_intake(connection)
         rows = await connection.fetch(SQL["page_to_withdraw"], run.after, run.end, run.wanted.per_part)
