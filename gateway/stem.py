@@ -118,13 +118,15 @@ class Limb:
     def _ask(self, order: Mapping[str, Any]) -> Any:
         """Raises ConnectionResetError, now and ever after, when no answer comes."""
         with self._one_at_a_time:
+            answer = b""
             try:
-                self.orders.send(json.dumps(order).encode())
-                answer = self.orders.recv(_MOST_BYTES)
-            except OSError:
-                answer = b""
+                with suppress(OSError):
+                    self.orders.send(json.dumps(order).encode())
+                    answer = self.orders.recv(_MOST_BYTES)
+            finally:
+                if not answer:
+                    self.orders.close()  # a late answer is nobody's, also after Ctrl-C
             if not answer:
-                self.orders.close()  # a late answer is nobody's
                 raise ConnectionResetError
             return json.loads(answer)
 

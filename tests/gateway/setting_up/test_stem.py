@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,25 @@ def test_a_role_that_was_asked_about_leaves_no_descriptor(stem, tmp_path):
     for _ in range(3):
         assert start(limb, tmp_path).wait(timeout=30) == BAD_INPUT
     assert descriptors() == before
+
+
+def test_an_order_that_was_interrupted_is_the_last_to_its_limb(tmp_path):
+    """Its answer would be taken for the next one's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    us = threading.get_ident()
+
+    def interrupt_when_ordered():
+        assert theirs.recv(65_536)
+        signal.pthread_kill(us, signal.SIGUSR1)
+
+    with ours, theirs, ThreadPoolExecutor() as beside:
+        beside.submit(interrupt_when_ordered)
+        with pytest.raises(KeyboardInterrupt):
+            start(Limb(orders=ours), tmp_path)
+        signal.signal(signal.SIGUSR1, before)
+        theirs.setblocking(False)
+        assert theirs.recv(1) == b""
 
 
 FULL = """
