@@ -29,7 +29,7 @@ from gateway.setting_up import ports as port_choice
 from gateway.setting_up.ports import RolePorts
 from gateway.setting_up.role_files import Places
 from gateway.setting_up.set_up import SetUp, set_up
-from gateway.stem import Limb, RoleProcess, Stem
+from gateway.stem import RoleProcess, Stem
 from gateway.topology import Topology, shipped
 from gateway.topology_hosts import LOOPBACK
 from keys.masked import Secret
@@ -135,7 +135,7 @@ class Running:
         try:
             with suppress(OSError):  # then no role starts, which says why
                 for role in self.roles:
-                    self._limb(role)
+                    self._roots().limb(self.topology.roles[role].program)
             self.set_up()
             if self._with_lines:
                 self._carry_lines()
@@ -234,15 +234,16 @@ class Running:
 
     # --- one role
 
-    def _limb(self, role: str) -> Limb:
-        """What the role comes from; it reads its modules while we go on. Raises OSError when nothing comes from there any more."""
+    def _roots(self) -> Stem:
+        """What roles come from."""
         self._stem = self._stem or Stem.started(config.environment_of_roles())
-        return self._stem.limb(self.topology.roles[role].program)
+        return self._stem
 
     def _spawn(self, role: str, fault: str | None) -> None:
         """Raises RoleNotStartedError."""
+        program = self.topology.roles[role].program
         try:
-            self._processes[role] = self._limb(role).start(role, self.data, self.log(role), fault)
+            self._processes[role] = self._roots().start(program, role, self.data, self.log(role), fault)
         except OSError:
             raise RoleNotStartedError(role, self.log(role)) from None
 
@@ -273,7 +274,7 @@ class Running:
         self._wait_until_alive(role)
 
     def stop_role(self, role: str) -> None:
-        """Stop one role as Ctrl-C would, and wait until it has ended."""
+        """Stop one role as Ctrl-C would, and wait until it has ended (10 s after SIGKILL at the longest)."""
         self._processes[role].send_signal(signal.SIGTERM)
         _end(self._processes[role], time.monotonic() + _STOP_S)
 
@@ -355,8 +356,10 @@ def lines_between(topology: Topology) -> list[tuple[str, str]]:
 
 
 def _end(process: RoleProcess | subprocess.Popen[bytes], until: float) -> None:
+    """Wait, then kill. What the kernel does not let end (it waits for a disk) is waited for no longer: the rest is to be stopped too."""
     try:
         process.wait(timeout=max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=_STOP_S)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_STOP_S)

@@ -55,42 +55,41 @@ def _pair() -> tuple[socket.socket, socket.socket]:
 
 @dataclass(slots=True, kw_only=True)
 class RoleProcess:
-    """A role that was started; like `subprocess.Popen`, as far as it goes."""
+    """A role that was started; like `subprocess.Popen`, as far as it goes.
+
+    `descriptor` is the process itself (a pidfd, closed with us): what we ask and signal is never another process, also when the limb is gone.
+    """
 
     limb: Limb
     pid: int
+    descriptor: int
     _status: int | None = None
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
 
     def poll(self) -> int | None:
         """The exit status if it has ended (negative: by that signal)."""
-        if self._status is None:
-            self._status = self.limb.ended(self.pid)
-        return self._status
+        return self._ended(0.0)
 
     def wait(self, timeout: float) -> int:
         """Raises subprocess.TimeoutExpired."""
-        if self.poll() is None:
-            with suppress(ProcessLookupError):
-                _wait(self.pid, timeout)
-        status = self.poll()
+        status = self._ended(timeout)
         if status is None:
             raise subprocess.TimeoutExpired("role", timeout)
         return status
 
     def send_signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:  # until we have asked, the limb keeps the pid
-            os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it has ended
+            signal.pidfd_send_signal(self.descriptor, number)
 
-
-def _wait(pid: int, timeout: float) -> None:
-    """Until a process has ended, or so many seconds. Raises ProcessLookupError."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        end = select.poll()
-        end.register(descriptor, select.POLLIN)
-        end.poll(timeout * 1000)
-    finally:
-        os.close(descriptor)
+    def _ended(self, within_s: float) -> int | None:
+        if self._status is None:
+            end = select.poll()
+            end.register(self.descriptor, select.POLLIN)
+            if end.poll(within_s * 1000):
+                self._status = self.limb.status(self.pid)
+        return self._status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,28 +100,35 @@ class Limb:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, role: str, data: DataFolder, log: Path, fault: str | None) -> RoleProcess:
-        """Raises OSError when the limb is gone or does not answer: its modules could not be read."""
+        """Raises ConnectionResetError when the limb is gone or does not answer (its modules could not be read), OSError when no process can be made."""
         answer = self._ask({"role": role, "data": str(data.root), "log": str(log), "fault": fault})
-        return RoleProcess(limb=self, pid=answer["pid"])
+        if answer["pid"] is None:
+            raise BlockingIOError
+        # until we ask for its status the limb keeps the pid, also of a role that has ended already
+        return RoleProcess(limb=self, pid=answer["pid"], descriptor=os.pidfd_open(answer["pid"]))
 
-    def ended(self, pid: int) -> int | None:
-        """The exit status of one of its roles. When the limb is gone the kernel has told them to end."""
+    def status(self, pid: int) -> int | None:
+        """The exit status of one of its roles that has ended. When the limb is gone nobody knows more than that the kernel told the role to end."""
         try:
             status: int | None = self._ask({"ended": pid})["status"]
-        except OSError:
+        except ConnectionResetError:
             return -signal.SIGTERM
         return status
 
     def _ask(self, order: Mapping[str, Any]) -> Any:
+        """Raises ConnectionResetError, now and ever after, when no answer comes."""
         with self._one_at_a_time:
+            answer = b""
             try:
-                self.orders.send(json.dumps(order).encode())
-                if answer := self.orders.recv(_MOST_BYTES):
-                    return json.loads(answer)
-            except OSError:
-                self.orders.close()  # a late answer is nobody's
-                raise
-        raise ConnectionResetError
+                with suppress(OSError):
+                    self.orders.send(json.dumps(order).encode())
+                    answer = self.orders.recv(_MOST_BYTES)
+            finally:
+                if not answer:
+                    self.orders.close()  # a late answer is nobody's, also after Ctrl-C
+            if not answer:
+                raise ConnectionResetError
+            return json.loads(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +159,14 @@ class Stem:
             self.limbs[program] = Limb(orders=ours)
         return self.limbs[program]
 
+    def start(self, program: Program, role: str, data: DataFolder, log: Path, fault: str | None) -> RoleProcess:
+        """A role from its program's limb, or from a fresh one when that is gone. Raises OSError when it comes from neither."""
+        try:
+            return self.limb(program).start(role, data, log, fault)
+        except ConnectionResetError:
+            self.limbs.pop(program, None)
+            return self.limb(program).start(role, data, log, fault)
+
     def close(self) -> None:
         """End stem and limbs. Roles that still run are told to end."""
         for limb in self.limbs.values():
@@ -176,7 +190,7 @@ def _take_orders(orders: socket.socket) -> int:
             if "ended" in order:
                 orders.send(json.dumps({"status": _status(order["ended"])}).encode())
                 continue
-            pid = os.fork()
+            pid = _forked()
             if pid == 0:
                 break
             for descriptor in descriptors:
@@ -189,6 +203,14 @@ def _take_orders(orders: socket.socket) -> int:
         import_module(MODULES[Program(order["program"])])
         return _take_orders(socket.socket(fileno=descriptors[0]))
     return _become(order)
+
+
+def _forked() -> int | None:
+    """As os.fork; None when there can be no further process now: what runs goes on."""
+    try:
+        return os.fork()
+    except OSError:
+        return None
 
 
 def _status(pid: int) -> int | None:

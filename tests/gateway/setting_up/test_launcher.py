@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -17,20 +18,18 @@ from pathlib import Path
 import pytest
 
 from evidence.orders import OrderKind, sign
-from gateway import staff_calls
+from gateway import launcher, staff_calls
 from gateway.__main__ import main
-from gateway.config import environment_of_roles
 from gateway.data_folder import DataFolder, FolderBusyError
 from gateway.exit_codes import BAD_INPUT, FAILED, OK, REFUSED, UNREACHABLE
 from gateway.launcher import ROOT, Running
 from gateway.setting_up.ports import PortTakenError, check_untaken, free, from_topology, untaken
-from gateway.stem import Stem
 from gateway.topology import shipped
-from gateway.topology_parts import Program
 from storage.postgres import discard
 from tests.gateway.setting_up.test_set_up import again
 
 NOBODY_ASKED = "Q01JZZZZZZZ0000000000000000"
+PTRACE_SEIZE = 0x4206
 STARTED = ("network", "resident-network", "intermediate")
 
 
@@ -42,11 +41,20 @@ def running(tmp_path_factory):
         yield started
 
 
-def alive(pid: int) -> bool:
+def stat(pid: int) -> list[str]:
+    """What the kernel tells of a process: state, parent, …; nothing of one that is not there."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return []
+
+
+def alive(pid: int) -> bool:
+    return stat(pid)[:1] not in ([], ["Z"])
+
+
+def parent(pid: int) -> int | None:
+    return next(map(int, stat(pid)[1:2]), None)
 
 
 def until(condition) -> bool:
@@ -85,21 +93,31 @@ def test_a_role_that_is_served_by_command_answers_and_ends_by_a_signal(running):
     running.restart("resident-network")
 
 
-def test_nothing_comes_from_a_stem_that_was_killed(tmp_path):
-    stem = Stem.started(environment_of_roles())
-    limb = stem.limb(Program.RESIDENT_NETWORK)
+def killed_limb_of(running, role: str) -> int:
+    """Kill what the role came from, as the kernel does when memory is short. Returns the role's pid."""
+    pid = running.pid(role)
+    limb = parent(pid)
+    os.kill(limb, signal.SIGKILL)
+    assert until(lambda: parent(pid) != limb)
+    return pid
 
-    def started():
-        return limb.start("resident-network", DataFolder(tmp_path), tmp_path / "log", None)
 
-    role = started()
-    assert role.wait(timeout=30) == BAD_INPUT  # nothing is set up here
-    stem.process.kill()
-    stem.process.wait()
-    with pytest.raises(OSError):
-        until(lambda: started() is None)
-    assert limb.ended(role.pid) == -signal.SIGTERM
-    stem.close()
+def test_a_role_whose_limb_was_killed_ends_and_comes_anew(running):
+    killed_limb_of(running, "resident-network")
+    assert running.wait_ended("resident-network") == -signal.SIGTERM
+    running.restart("resident-network")
+    assert running.alive("resident-network")
+
+
+def test_a_role_that_the_kernel_keeps_is_not_waited_for_for_ever(running, monkeypatch):
+    monkeypatch.setattr(launcher, "_STOP_S", 0.5)
+    pid = running.pid("resident-network")
+    assert ctypes.CDLL(None).ptrace(PTRACE_SEIZE, pid, None, None) == 0  # it does not go before we have asked about it
+    running.stop_role("resident-network")
+    assert running.ended("resident-network") is None
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert until(lambda: running.ended("resident-network") == -signal.SIGKILL)
+    running.restart("resident-network")
 
 
 def test_a_killed_role_comes_back_under_another_pid(running):
@@ -293,7 +311,7 @@ def test_serve_refuses_a_folder_that_was_not_set_up(tmp_path):
     assert main(["serve", "network", "--data", str(tmp_path)]) == BAD_INPUT
 
 
-def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
+def test_nothing_outlives_a_launcher_that_is_killed_or_stopped(tmp_path, monkeypatch):
     data = DataFolder(tmp_path / "data")
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(data.root)], stdout=subprocess.PIPE, text=True)
     pids = [int(word) for word in process.stdout.readline().split()]
@@ -305,6 +323,11 @@ def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
     assert until(lambda: not any(alive(pid) for pid in pids))
     with Running(data.root, roles=["resident-network"], ports="free", key_profile="cheapest", durable=False) as again:
         assert again.alive("resident-network")
+        again.signal("resident-network", signal.SIGSTOP)
+        hanging = killed_limb_of(again, "resident-network")
+        assert again.ended("resident-network") is None
+        monkeypatch.setattr(launcher, "_STOP_S", 0.5)
+    assert not alive(hanging)
     discard(data.root)
 
 
