@@ -18,10 +18,10 @@ set acquisition_index = excluded.acquisition_index, acquisition_sealed = exclude
 returning integrated_number
 
 -- name: by_acquisition
-select integrated_number, acquisition_index, expires_at, bound_at is not null as bound, code_index, reason, null as state
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, bound_at is not null as bound, code_index, reason, null as state
 from person_code where acquisition_index = any($1::bytea[])
 union all
-select integrated_number, acquisition_index, null, false, code_index, reason, state from former_code where acquisition_index = any($1::bytea[])
+select integrated_number, acquisition_index, null, null, false, code_index, reason, state from former_code where acquisition_index = any($1::bytea[])
 
 -- name: bound_already
 -- Whose these codes are: living, or renewed since.

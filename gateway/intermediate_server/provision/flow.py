@@ -17,7 +17,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE, NOT_YET
-from gateway.intermediate_server.codes.binding import indexes_of_codes
+from gateway.intermediate_server.codes.binding import indexes_of_codes, is_code_of
 from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
@@ -169,6 +169,7 @@ async def _read(
         named = {
             known_by[row["code_index"]]: row["integrated_number"]
             for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], list(known_by))
+            if is_code_of(agency, row["integrated_number"], row["code_sealed"], known_by[row["code_index"]])
         }
         lost = {index: code for index, code in known_by.items() if code not in named}
         former = await former_codes(agency, connection, lost, now) if lost else {}
