@@ -7,6 +7,7 @@ and after use only a keyed tombstone stays, so that a redelivery is told from a 
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -25,6 +26,7 @@ from gateway.intermediate_server.records.exchange_entries import note_event
 from keys import labels
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
+from keys.ring import version_of_index
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from storage.database import Connection
@@ -112,6 +114,33 @@ def read_code(agency: HostedAgency, integrated_number: str, sealed: bytes) -> by
         return None
 
 
+def is_code_of(agency: HostedAgency, integrated_number: str, sealed: bytes, code: bytes) -> bool:
+    """Whether this is the code that was kept for this person: what finds a row says nothing of whose it is."""
+    kept = read_code(agency, integrated_number, sealed)
+    return kept is not None and hmac.compare_digest(kept, code)
+
+
+def mark_of_replaced(agency: HostedAgency, row: Record) -> bytes | None:
+    """What a bound code (`row`) bears once another takes its place: that it was this person's. None where it is not: it is answered to no more."""
+    code = read_code(agency, row["integrated_number"], row["code_sealed"])
+    if code is None or row["code_index"] not in indexes_of_codes(agency, [code]):
+        return None
+    return _replaced_mark(agency, row)
+
+
+def is_replaced_of(agency: HostedAgency, row: Record) -> bool:
+    """As `is_code_of` of one that was replaced, which is kept no more: by its mark, good as long as the version of its index."""
+    try:
+        return row["mark"] is not None and hmac.compare_digest(_replaced_mark(agency, row), row["mark"])
+    except KeyUnusable:
+        return False
+
+
+def _replaced_mark(agency: HostedAgency, row: Record) -> bytes:
+    said = bind(labels.REPLACED_CODE, agency.id, row["integrated_number"], row["code_index"])
+    return agency.keys.ring.named_index(PURPOSE, said, version=version_of_index(row["code_index"]))
+
+
 def _acquisition_index(agency: HostedAgency, number: str) -> bytes:
     return agency.keys.ring.named_index(PURPOSE, bind(labels.ACQUISITION_TOMBSTONE, number))
 
@@ -136,8 +165,11 @@ async def living_codes(agency: HostedAgency, numbers: Sequence[str]) -> dict[str
 
 def number_given(agency: HostedAgency, row: Record, now: datetime) -> str | None:
     """The acquisition number of a request whose window is open; None too where it does not open any more: another one is given."""
-    if row["expires_at"] <= now:
-        return None
+    return None if row["expires_at"] <= now else _read_number(agency, row)
+
+
+def _read_number(agency: HostedAgency, row: Record) -> str | None:
+    """The acquisition number that was given for this row's person; None as of `read_code`."""
     aad = _acquisition_aad(agency, row["integrated_number"])
     try:
         return agency.keys.ring.decrypt(PURPOSE, row["acquisition_sealed"], aad).decode()
@@ -218,7 +250,7 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         row = next((rows[index] for index in known_by if index in rows), None)
         number = row["integrated_number"] if row else ""
         known = taken.get(item.code)
-        reason = _why_not(item, row, now)
+        reason = _why_not(agency, item, row, now)
         same = row is not None and code_indexes.get(row["code_index"]) == item.code
         if reason is None and row is not None and row["bound"] and not same and known != number:
             reason = "code_differs"
@@ -242,7 +274,8 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         move(State.REQUESTED, Event.DELIVERED)
         if before is not None:
             end = _end_of(row["reason"], same=known == number)
-            succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now)))
+            was = (before["code_index"], mark_of_replaced(agency, before))
+            succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now, *was)))
             if end is State.CANCELLED:
                 gone.append(("person_code", before["acquisition_index"]))
                 gone += await replaced_before(agency, [number])
@@ -276,7 +309,7 @@ async def _commit(
         CODES.labels("replaced").inc(len(succeeding))
 
 
-def _why_not(item: CodeItem, row: Any, now: datetime) -> str | None:
+def _why_not(agency: HostedAgency, item: CodeItem, row: Any, now: datetime) -> str | None:
     """Why a delivered code is not stored; None when it may be. `row`: what the acquisition number was given for, or None."""
     try:
         parse_acquisition_number(item.acquisition_number)
@@ -288,4 +321,6 @@ def _why_not(item: CodeItem, row: Any, now: datetime) -> str | None:
         return "acquisition_number_expired" if row["state"] == State.EXPIRED else f"code_{row['state']}"
     if len(item.code) != CODE_SIZE:
         return "code_malformed"
+    if not row["bound"] and _read_number(agency, row) != item.acquisition_number:
+        return "acquisition_number_unknown"  # what finds a row says nothing of whom the number was given for
     return None if row["bound"] or row["expires_at"] > now else "acquisition_number_expired"

@@ -17,7 +17,7 @@ from asyncpg import Record
 from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.bars.standing import FREE, NOT_YET
-from gateway.intermediate_server.codes.binding import indexes_of_codes
+from gateway.intermediate_server.codes.binding import indexes_of_codes, is_code_of
 from gateway.intermediate_server.codes.ending import former_codes
 from gateway.intermediate_server.metrics import PROVISION_SECONDS, PROVISIONS, item_label, reason_label
 from gateway.intermediate_server.network.wire import Asked, ProvisionItem, exchange_digest, hexdigest
@@ -169,10 +169,11 @@ async def _read(
         named = {
             known_by[row["code_index"]]: row["integrated_number"]
             for row in await connection.fetch(_REPLICA_SQL["persons_by_code"], list(known_by))
+            if is_code_of(agency, row["integrated_number"], row["code_sealed"], known_by[row["code_index"]])
         }
         lost = {index: code for index, code in known_by.items() if code not in named}
         former = await former_codes(agency, connection, lost, now) if lost else {}
-        named |= {code: one.integrated_number for code, one in former.items()}
+        named |= {code: one.integrated_number for code, one in former.items() if one.integrated_number is not None}
         rows = await connection.fetch(
             _REPLICA_SQL["replicas_of"],
             sorted(set(named.values())),
@@ -287,10 +288,14 @@ def _commit(
     entry = entry_of(agency, permit, made, KINDS[made.disposition], now)
     if asked is None or made.reason in UNAUTHENTIC:
         return Commit(step=_REFUSED, entries=(entry,))
+    kept = {
+        "permit_id": permit.permit_id, "integrated_number": made.integrated_number, "item": permit.item, "information": permit.information,
+        "permit": item.permit, "public_key": item.public_key,
+    }  # fmt: skip
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
-        made.ground and grounds.seal(agency.keys.ring, agency.id, permit.permit_id, made.ground),
+        made.ground and grounds.seal(agency.keys.ring, agency.id, kept, made.ground),
         made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch, permit.inquirer_for,
         permit.answer_by if made.marked and made.disposition != HELD else None,
     )  # fmt: skip

@@ -51,7 +51,7 @@ from replica r join person_key k using (integrated_number)
 where r.integrated_number = $1 and r.information = $2 and r.record_id > $3 order by r.record_id limit $4
 
 -- name: persons_by_code
-select integrated_number, code_index from person_code where code_index = any($1::bytea[])
+select integrated_number, code_index, code_sealed from person_code where code_index = any($1::bytea[])
 
 -- name: exported
 select r.record_id, r.revision, r.integrated_number, r.information, r.data_set, r.version, r.public_from, r.public_to, r.delegator, r.sealed, k.wrapped
