@@ -79,12 +79,12 @@ select o.number, o.other from on_the_way o
 where not exists (select from told t where t.integrated_number = o.other) and not exists (select from merged_number m where m.integrated_number = o.other)
 
 -- name: lives_on
--- By way of other merges, too.
-with recursive on_the_way (number) as (
-    select lives_on from merged_number where integrated_number = $1
-    union select m.lives_on from merged_number m join on_the_way o on m.integrated_number = o.number
+-- Of each of these that was merged: who lives on, by way of other merges, too.
+with recursive on_the_way (number, other) as (
+    select integrated_number, lives_on from merged_number where integrated_number = any($1::text[])
+    union select o.number, m.lives_on from merged_number m join on_the_way o on m.integrated_number = o.other
 )
-select number from on_the_way o where not exists (select from merged_number m where m.integrated_number = o.number)
+select number, other from on_the_way o where not exists (select from merged_number m where m.integrated_number = o.other)
 
 -- name: merged_into
 -- By way of other merges, too.
