@@ -36,9 +36,14 @@ async def live_on(agency: HostedAgency, merges: Mapping[str, str]) -> set[tuple[
 
 async def lives_on(agency: HostedAgency, number: str) -> str | None:
     """Who lives on of a number that was merged; None when it was not."""
+    return (await each_lives_on(agency, [number])).get(number)
+
+
+async def each_lives_on(agency: HostedAgency, numbers: Collection[str]) -> dict[str, str]:
+    """Of those of these numbers that were merged: who lives on."""
     async with agency.database.inside(agency.tenant) as connection:
-        found: str | None = await connection.fetchval(_SQL["lives_on"], number)
-    return found
+        rows = await connection.fetch(_SQL["lives_on"], list(numbers))
+    return {row["number"]: row["other"] for row in rows}
 
 
 async def merged_into(agency: HostedAgency, number: str) -> list[str]:

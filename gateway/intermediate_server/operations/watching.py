@@ -1,5 +1,5 @@
 """What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), who can grant and what ends
-soon (IS-9), rows of staff that the server did not write so (SC-20).
+soon (IS-9), rows of staff and of bars that the server did not write so (SC-20).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.metrics import CODES_HELD, STAFF_UNVOUCHED
+from gateway.intermediate_server.metrics import BARS_MISSING, CODES_HELD, STAFF_UNVOUCHED
 from gateway.intermediate_server.operations import backing_up, jobs
 from gateway.intermediate_server.staff import remaining, store
 from storage import sql
@@ -24,7 +24,7 @@ _LOG = structlog.get_logger()
 async def watch(agency: HostedAgency) -> None:
     """Run until cancelled; while the database is away the metrics keep their last values."""
     while True:
-        for look in (jobs.watch, backing_up.watch, _count_codes, count_unvouched, remaining.watch):
+        for look in (jobs.watch, backing_up.watch, _count_codes, count_unvouched, look_at_bars, remaining.watch):
             try:
                 await look(agency)
             except StorageUnavailableError:
@@ -46,3 +46,9 @@ async def count_unvouched(agency: HostedAgency) -> None:
         STAFF_UNVOUCHED.labels(agency.id, what).set(count)
         if count:
             _LOG.warning("staff:unvouched", agency=agency.id, kind=what, count=count)
+
+
+async def look_at_bars(agency: HostedAgency) -> None:
+    """Bars whose rows were changed suspend the agency, whether somebody has said that they were changed (the epoch) or not. Raises StorageUnavailableError."""
+    await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    BARS_MISSING.labels(agency.id).set(len(agency.bars.missing))

@@ -210,7 +210,7 @@ async def found(desk: StaffDesk, founded: Founded) -> None:
     if founded.digest in known:
         return
     if not RESERVED.isdisjoint(member.staff_id for member in founded.founding.members):
-        _LOG.error("staff_not_founded", agency=agency.id, reason="staff_id_reserved")
+        _LOG.error("staff_not_founded:id_reserved", agency=agency.id)
         return
     anew = bool(known) or FOUNDED in agency.keys.ring.purposes()
     able = await store.able(agency, now)

@@ -20,6 +20,7 @@ from asyncpg import Record
 from evidence.access_analysis import HISTORY, MOST_ENTRIES, NOBODY, Access, Finding, Report, Rule, analyse, read_since
 from evidence.canonical import timestamp
 from evidence.entry import EntryKind
+from gateway.intermediate_server import merges
 from gateway.intermediate_server.records import subjects
 from gateway.intermediate_server.staff import factors, store
 from gateway.intermediate_server.staff.desk import StaffDesk
@@ -139,7 +140,9 @@ class _People:
         """Those of these inquiries, those who were asked about, and those related to staff. Raises StorageUnavailableError."""
         rows = await store.personal_parts(self._desk.agency, sorted(inquiry_numbers))
         self._relations = await store.relations(self._desk.agency)
-        await asyncio.to_thread(self._open, rows)
+        related = await asyncio.to_thread(self._related_numbers)
+        live_on = await merges.each_lives_on(self._desk.agency, related)
+        await asyncio.to_thread(self._open, rows, {number: live_on.get(number) for number in related})
         newest = {row["subject"]: (row["year"], row["idx"]) for row in asked if row["subject"] is not None}
         found = list(newest.items())
         for start in range(0, len(found), STRETCH):
@@ -147,12 +150,19 @@ class _People:
             parts = await store.personal_parts_at(self._desk.agency, list(stretch))
             await asyncio.to_thread(self._open_asked, parts, stretch)
 
-    def _open(self, rows: Sequence[Record]) -> None:
+    def _related_numbers(self) -> set[str]:
+        found = set()
         for relation in self._relations:
             if relation["number_sealed"] is not None:
                 with contextlib.suppress(KeyUnusable, SealBroken):
                     bound = (self._desk.agency.id, relation["staff_id"], relation["number_sealed"])
-                    self._know(factors.open_relation(self._desk.ring, *bound))
+                    found.add(factors.open_relation(self._desk.ring, *bound))
+        return found
+
+    def _open(self, rows: Sequence[Record], related: Mapping[str, str | None]) -> None:
+        """`related`: numbers of those related to staff → who lives on of one that was merged: records of both are looked at under either (0115)."""
+        for number, lives_on in related.items():
+            self._know(number, lives_on)
         for row in rows:
             if (opened := subjects.open_personal(self._desk.agency, row)) is not None:
                 self.by_inquiry[row["inquiry_number"]] = self._know(opened.number)
@@ -162,11 +172,12 @@ class _People:
             if (opened := subjects.open_personal(self._desk.agency, row)) is not None:
                 self._subjects[subject_at[row["year"], row["idx"]]] = self._know(opened.number)
 
-    def _know(self, number: str) -> str:
+    def _know(self, number: str, lives_on: str | None = None) -> str:
         """The number itself goes no further than this."""
-        now, *before = (index.hex() for index in factors.person_indexes(self._desk.ring, number))
-        self._now |= dict.fromkeys(before, now)
-        return now
+        own, *before = (index.hex() for index in factors.person_indexes(self._desk.ring, number))
+        name = self._now.get(own, own) if lives_on is None else self._know(lives_on)
+        self._now |= dict.fromkeys((own, *before), name)
+        return name
 
     def subject(self, row: Record) -> str | None:
         """Whom an inquiry was about: by its index, which is of one year's key, where that one's personal part does not open."""

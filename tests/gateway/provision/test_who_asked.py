@@ -14,8 +14,10 @@ from gateway.intermediate_server.covering import EVERYTHING
 from gateway.intermediate_server.inquiry import reading, registering
 from gateway.intermediate_server.inquiry.under_way import KeyStock
 from gateway.intermediate_server.records import searching
-from gateway.intermediate_server.staff import enrolling, reporting
+from gateway.intermediate_server.staff import barring, enrolling, reporting
+from gateway.intermediate_server.staff.rights import Function
 from storage.committer import Commit, commit_step
+from tests.gateway.provision.test_bars_of_merged import merged
 from tests.support.provider_world import BASIS, INFORMATION, INQUIRER, NOON, ProviderWorld, provider_world
 
 RELATED = commit_step("test", "who-asked.related")
@@ -75,6 +77,29 @@ async def test_whoever_asks_about_their_own_a_colleague_or_one_person_again_and_
     told = {number for one in report["findings"] for number in one["handles"]}
     assert set(asked) <= told
     assert not [number for number in (own, family, other) if number in str(report)]
+
+
+async def test_sc_12_whoever_looks_at_themselves_or_their_household_under_the_number_that_lives_on_is_told(world):
+    """A search by whoever lives on shows the records of the merged number too (docs/adr/0115)."""
+    world.now = start = NOON + timedelta(days=4)
+    own, family, between, lives_on, other = [await world.person() for _ in range(5)]
+    await relate(world, "staff-1", own, "self")
+    await relate(world, "staff-1", family, "household")
+    await ask(world, "staff-1", own)
+    for number, into in ((own, between), (between, lives_on), (family, other)):
+        await merged(world, number, into)
+    world.desk.ring.rotate("staff")
+    acting = world.staff("staff-1", Function.BARS_VIEW)
+    await barring.view(acting, barring.ViewItem(integrated_number=lives_on), world.now)
+    await ask(world, "staff-1", lives_on)
+    await ask(world, "staff-1", other)
+    item = reporting.AnalysisItem(since=start, until=start + timedelta(days=1))
+    report = await reporting.report(world.desk, item, world.now)
+    assert {(one["rule"], one["staff_id"], one["count"]) for one in report["findings"]} == {
+        (Rule.OWN_RECORD, "kokuho/staff-1", 2),
+        (Rule.OWN_RECORD, "staff-1", 1),
+        (Rule.HOUSEHOLD, "kokuho/staff-1", 1),
+    }
 
 
 async def read(world: ProviderWorld, number: str, by: str | None) -> None:
