@@ -12,7 +12,7 @@ from gateway.intermediate_server.bars.standing import StandingBars
 from gateway.intermediate_server.bars.told import Told
 from gateway.intermediate_server.operations import notices, watching
 from tests.support.copies import qualified
-from tests.support.provider_world import INFORMATION, INQUIRER, ProviderWorld
+from tests.support.provider_world import INFORMATION, INQUIRER, NOON, ProviderWorld, provider_world
 
 OTHERWISE = {
     "lifted": "update bar set state = 'lifted' where bar_id = $1",
@@ -22,6 +22,14 @@ OTHERWISE = {
     "somebody else's": "update bar set integrated_number = repeat('9', 15), number_sealed = null, person_index = null where bar_id = $1",
     "taken out": "delete from bar where bar_id = $1",
 }
+
+
+@pytest.fixture
+async def world(tmp_path, cluster):
+    """A provider of its own: its log goes on into another fiscal year."""
+    async with provider_world(tmp_path, cluster, mark="_recorded") as found:
+        found.now = NOON
+        yield found
 
 
 async def insured(world: ProviderWorld) -> str:
