@@ -84,7 +84,7 @@ _OF_LOGS = (
     "list_again",
 )  # fmt: skip
 
-_COMPARED = ("refusals_recorded", "grants_recorded", "backups_by_right", "statistics_in_classes")
+_COMPARED = ("refusals_recorded", "grants_recorded", "bars_recorded", "backups_by_right", "statistics_in_classes")
 
 
 def _evidence(installation: Installation, staff: str) -> list[Result]:
@@ -109,6 +109,7 @@ async def _compared(installation: Installation, logs: Logs) -> list[Result]:
     try:
         refused = await rights.refused_numbers(installation)
         grants = await rights.effective_grants(installation)
+        bars = await rights.working_bars(installation)
         holders = await rights.backup_holders(installation)
         counts = await rights.exchange_counts(installation)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as failure:
@@ -117,6 +118,7 @@ async def _compared(installation: Installation, logs: Logs) -> list[Result]:
     return [
         records.refusals_recorded(logs, refused),
         records.grants_recorded(logs, grants),
+        records.bars_recorded(logs, bars),
         telling.backups_by_right(logs, holders),
         telling.statistics_in_classes(telling.thresholds(installation), counts),
     ]

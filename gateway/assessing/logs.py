@@ -41,7 +41,7 @@ Question = tuple[str, ...]
 class Said:
     """What one log says. `unsaid`: places of staff's entries that leave out who, what, where or why; `asked`: questions to the list → place;
     `issued`: permit → the hour; `released`: place → by whom; `deciders`: members of staff who were on record deciding on what was held;
-    `backups`: place, staff, event (begun, made) and id of each.
+    `backups`: place, staff, event (begun, made) and id of each; `bars`: bar → what the last entry of it says.
     """
 
     first_at: str = ""
@@ -63,6 +63,7 @@ class Said:
     asked: dict[Question, str] = field(default_factory=dict)
     issued: dict[str, str] = field(default_factory=dict)
     backups: list[tuple[str, str, str, str]] = field(default_factory=list)
+    bars: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,8 @@ def _read(said: Said, place: str, entry: Mapping[str, Any]) -> None:
         said.refused |= {str(entry["inquiry_number"])} if entry.get("inquiry_number") else set()
     if kind == EntryKind.BACKUP_MADE:
         said.backups.append((place, str(entry.get("actor")), str(facts.get("event")), str(facts.get("backup"))))
+    if kind == EntryKind.BARS_CHANGED:
+        said.bars[str(facts.get("bar_id"))] = facts
     if kind.startswith("staff."):
         _read_staff(said, place, entry, facts)
     elif entry.get("inquirer"):

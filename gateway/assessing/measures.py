@@ -35,6 +35,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "released_by_people": "記録: 保留からの提供",
     "analysed_within_a_year": "記録: 年一回の分析",
     "grants_recorded": "記録: 二人による権限",
+    "bars_recorded": "記録: 自動応答不可などの制限",
     "list_again": "記録: リストの再判定",
     "backup_keys": "設定: バックアップの鍵",
     "backups_by_right": "記録: 権限によるバックアップ",

@@ -86,6 +86,9 @@ select count(*) as count from staff_grant where state = 'effective'
 -- name: effective_grants
 select grant_id, staff_id, requested_by, approved_by, approved_digest from staff_grant where state = 'effective' order by grant_id
 
+-- name: working_bars
+select bar_id, place, effect, information, data_item, coalesce(inquirer, '') as inquirer from bar where state not in ('asked', 'lifted') order by bar_id
+
 -- name: refused_inquiries
 select inquiry_number from inquiry where state = 'refused' order by inquiry_number
 

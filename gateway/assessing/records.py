@@ -19,6 +19,8 @@ from permission_lists.versions import legal_day
 
 _YEAR: Final = timedelta(days=365)
 _MOST: Final = 20
+_NOT_WORKING: Final = ("asked", "lifted")
+_OF_BAR: Final = ("place", "effect", "information", "data_item", "inquirer")
 _REFUSED_AS: Final = {"intermediate": LogParty.INTERMEDIATE, "linkage": LogParty.LINKAGE}
 
 
@@ -178,6 +180,29 @@ def grants_recorded(logs: Logs, grants: Mapping[str, Sequence[Any]]) -> Result:
                 broken.append(f"{agency}: 権限 {row['grant_id']} を二人目が承認した記録がない (no approval on record)")
     return judged(
         "grants_recorded", broken[:_MOST], seen=f"有効な権限 {count} 件", looked=bool(count), unverified=missed
+    )
+
+
+def bars_recorded(logs: Logs, bars: Mapping[str, Sequence[Any]]) -> Result:
+    """SC-4, SC-20: each bar that works by the last entry of it has a row that works and says the same."""
+    broken: list[str] = []
+    missed: list[str] = []
+    count = 0
+    for agency, rows in bars.items():
+        said = logs.said.get(agency)
+        if said is None:
+            missed += [f"{agency}: ログを読めない"] if rows else []
+            continue
+        there = {row["bar_id"]: row for row in rows}
+        working = {bar: facts for bar, facts in said.bars.items() if facts.get("state") not in _NOT_WORKING}
+        count += len(working)
+        for bar, facts in working.items():
+            row = there.get(bar)
+            if row is None or any(row[name] != str(facts.get(name) or "") for name in _OF_BAR):
+                how = "行がないか、効いていない (no row that works)" if row is None else "行が記録と違う (differs)"
+                broken.append(f"{agency}: 制限 {bar} の{how}")
+    return judged(
+        "bars_recorded", broken[:_MOST], seen=f"効いている制限 {count} 件", looked=bool(count), unverified=missed
     )
 
 

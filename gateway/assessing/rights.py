@@ -171,6 +171,14 @@ async def effective_grants(installation: Installation) -> dict[str, list[asyncpg
     return found
 
 
+async def working_bars(installation: Installation) -> dict[str, list[asyncpg.Record]]:
+    """Agency → its bars that work, for comparing with the log. Raises as `_login`."""
+    found: dict[str, list[asyncpg.Record]] = {}
+    async for _, hosted, connection in _in_use(installation, Program.INTERMEDIATE):
+        found[hosted.id] = list(await _within(connection, hosted.tenant, "working_bars"))
+    return found
+
+
 async def backup_holders(installation: Installation) -> dict[str, list[str]]:
     """Agency → staff who have or had the right to make backups. Raises as `_login`."""
     found: dict[str, list[str]] = {}

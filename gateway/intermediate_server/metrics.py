@@ -31,6 +31,11 @@ STAFF_UNVOUCHED = Gauge(
     "Members, cards, rights and sessions in force that the server did not write so: they give nothing, and somebody has changed the database",
     ["agency", "kind"],
 )
+BARS_MISSING = Gauge(
+    "sekisho_bars_missing",
+    "Bars that work by the log and whose rows do not say so: nothing is asked or answered, and somebody has changed the database",
+    ["agency"],
+)
 POOL = Gauge("sekisho_pool_connections", "Database connections", ["state"])
 SWEEP_FAILURES = Counter("sekisho_sweep_failures", "Rounds of the outbox that failed, by kind of error", ["error"])
 REPLICAS = Counter("sekisho_replicas", "Replica records", ["outcome"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ async def half_way(
     agency: HostedAgency, act: Callable[[HostedAgency], Coroutine[Any, Any, Any]]
 ) -> AsyncIterator[None]:
     """`act` (one commit) stands there while the block runs; it is committed when somebody waits for it after that."""
-    bars = StandingBars()
+    bars = StandingBars(told=deepcopy(agency.bars.told))
     await bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
     committer = Committer(
         agency.database, agency.tenant, origin=agency.committer.origin, signer=lambda: agency.keys.ring.signer("log"), clock=agency.clock

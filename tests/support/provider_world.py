@@ -28,6 +28,7 @@ from evidence.canonical import timestamp
 from gateway.intermediate_server import staff_routes
 from gateway.intermediate_server.agency import HostedAgency, Limits
 from gateway.intermediate_server.bars.standing import StandingBars
+from gateway.intermediate_server.bars.told import Told
 from gateway.intermediate_server.codes.binding import kept_code
 from gateway.intermediate_server.inquiry import registering
 from gateway.intermediate_server.inquiry.asking import Believed, Payload, believe, read_payload, read_permit_for
@@ -336,7 +337,8 @@ async def provider_world(
         lists.hold(head, signed)
     async with database.inside(tenant) as connection:
         await connection.execute("delete from bar")  # of a world before this one: sealed by another ring
-    bars = StandingBars()
+        heads = await connection.fetch("select year, size - 1 as last from log_head")
+    bars = StandingBars(told=Told({head["year"]: head["last"] for head in heads}))
     await bars.read_again(database, tenant, keys.ring, PROVIDER)
     async with aiohttp.ClientSession() as client:
         channel = Channel(client, "https://127.0.0.1:1/", name="nowhere")

@@ -4,6 +4,14 @@ select coalesce(e.epoch, 0) as epoch, b.bar_id, b.place, b.effect, b.cause, b.in
     b.changed_at, b.version
 from (values (1)) as always (one) left join bar_epoch e on true left join bar b on b.state <> 'lifted'
 
+-- name: bars_told
+-- What the log says of bars, in its order, after what was read of each year ($1, $2) before.
+select h.year, e.idx, e.body from log_head h left join unnest($1::integer[], $2::bigint[]) as r (year, idx) on r.year = h.year
+cross join lateral (
+    select e.idx, e.body from log_entry e
+    where e.kind = 'bars.changed' and e.body is not null and e.year = h.year and e.idx > coalesce(r.idx, -1) order by e.idx
+) e order by h.year, e.idx
+
 -- name: set_bar
 insert into bar (bar_id, place, effect, cause, person_index, number_sealed, inquirer, information, data_item, state, set_by, set_at, version)
 select r.*, 1 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[])

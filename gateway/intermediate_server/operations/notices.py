@@ -111,9 +111,9 @@ def _own(agency: HostedAgency, refused: asyncpg.Record | None) -> list[dict[str,
         for circuit in agency.circuits
         if circuit.state is not CircuitState.CLOSED
     ]
-    suspension = agency.bars.suspension
-    if suspension is not None:
-        found.append(_told(OwnKind.USE_SUSPENDED, None, suspension.changed_at))
+    if agency.bars.all_suspended:
+        suspension = agency.bars.suspension
+        found.append(_told(OwnKind.USE_SUSPENDED, None, suspension.changed_at if suspension else None))
     if refused is not None:
         found.append(_told(OwnKind.LIST_NOT_TAKEN, refused["reason"], refused["refused_at"]))
     committer = agency.committer

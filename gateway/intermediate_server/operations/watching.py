@@ -1,5 +1,5 @@
 """What those who run the server look at, once a minute: jobs by state (IS-10), codes by state and epoch (IS-1), who can grant and what ends
-soon (IS-9), rows of staff that the server did not write so (SC-20).
+soon (IS-9), rows of staff and of bars that the server did not write so (SC-20).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from gateway.intermediate_server.agency import HostedAgency
-from gateway.intermediate_server.metrics import CODES_HELD, STAFF_UNVOUCHED
+from gateway.intermediate_server.metrics import BARS_MISSING, CODES_HELD, STAFF_UNVOUCHED
 from gateway.intermediate_server.operations import backing_up, jobs
 from gateway.intermediate_server.staff import remaining, store
 from storage import sql
@@ -30,6 +30,7 @@ async def watch(agency: HostedAgency) -> None:
             await backing_up.watch(agency)
             await _count_codes(agency)
             await count_unvouched(agency)
+            await look_at_bars(agency)
             await remaining.watch(agency)
         await asyncio.sleep(_EVERY_S)
 
@@ -46,3 +47,9 @@ async def count_unvouched(agency: HostedAgency) -> None:
         STAFF_UNVOUCHED.labels(agency.id, what).set(count)
         if count:
             _LOG.warning("staff:unvouched", agency=agency.id, kind=what, count=count)
+
+
+async def look_at_bars(agency: HostedAgency) -> None:
+    """Bars whose rows were changed suspend the agency, whether somebody has said that they were changed (the epoch) or not. Raises StorageUnavailableError."""
+    await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    BARS_MISSING.labels(agency.id).set(len(agency.bars.missing))

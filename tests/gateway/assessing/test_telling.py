@@ -1,15 +1,17 @@
-"""SC-15 and SC-23 in an assessment: backups by those with the right and on record first, statistics in classes only."""
+"""SC-4, SC-15 and SC-23 in an assessment: bars as the log says, backups by those with the right and on record first, statistics in classes only."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from evidence.export import LogParty
 from evidence.findings import Agreement, Report
-from gateway.assessing import telling
+from gateway.assessing import records, telling
 from gateway.assessing.logs import Logs, Said
+from gateway.assessing.logs import _read as logs_read
 from gateway.assessing.verdicts import Verdict
 
 MADE = [("w 2022/5", "admin-1", "begun", "B1"), ("w 2022/6", "admin-1", "made", "B1")]
@@ -69,3 +71,30 @@ def test_numbers_that_single_out_are_named(told, named):
     }
     found = telling.wrong(told, finest, 10)
     assert [what.partition(" ")[0] for what in found] == ([named] if named else [])
+
+
+BAR = {"place": "person", "effect": "hold", "information": "*", "data_item": "*"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([{"bar_id": "B1", "inquirer": "", **BAR}], ""),
+        ([], "B1"),
+        ([{"bar_id": "B1", "inquirer": "", **BAR, "information": "i"}], "B1"),
+    ],
+)
+def test_sc_4_a_bar_whose_row_is_not_as_the_log_says_is_named(rows, named):
+    said = Said()
+    for bar_id, state in (
+        ("B1", "unchecked"),
+        ("B1", "standing"),
+        ("B2", "standing"),
+        ("B2", "lifted"),
+        ("B3", "asked"),
+    ):
+        facts = {"bar_id": bar_id, "state": state, "inquirer": "", **BAR}
+        logs_read(said, "ward 2022/5", {"kind": "bars.changed", "at": "2022-10-03T03:00:00Z", "facts": facts})
+    found = records.bars_recorded(replace(logs([]), said={"ward": said}), {"ward": rows})
+    assert [named in one for one in found.what] == ([True] if named else [])
+    assert found.verdict is (Verdict.BROKEN if named else Verdict.KEPT)

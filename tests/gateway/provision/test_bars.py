@@ -100,7 +100,7 @@ async def test_whose_a_bar_is_stands_in_no_row_and_it_works_is_found_and_made_an
     )
     agency = world.agency
     said = (agency.database, agency.tenant, agency.keys.ring, agency.id)
-    await standing.seal_those_in_clear(*said)
+    await standing.seal_those_in_clear(agency.database, agency.tenant, agency.keys, agency.id)
     bar = await world.bar(integrated_number=number)
     rows = [str(dict(row)) for row in await world.fetch("select * from bar where place = 'person'")]
     assert not [row for row in rows if number in row]
