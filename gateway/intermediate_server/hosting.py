@@ -319,7 +319,7 @@ async def _open_agency(
 
     bars = StandingBars()
     await seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
-    await grounds.seal_those_in_clear(database, hosted.tenant, keys.ring, hosted.id)
+    await grounds.seal_those_of_before(database, hosted.tenant, keys, hosted.id)
     await flags.seal_those_beside(database, hosted.tenant, keys.ring, hosted.id)
     await bars.read_again(database, hosted.tenant, keys.ring, hosted.id)
     return HostedAgency(

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.intermediate_server.provision.withholding import WhyWithheld
 from gateway.pages.templates import Html, joined
 from gateway.staff_calls import RefusedError
+from gateway.staff_words import IN_JAPANESE
 from gateway.terminal.rooms import (
     PAGES,
     TERMINAL,
@@ -95,7 +96,11 @@ def _asker(request: web.Request, row: Mapping[str, Any]) -> str:
 def _one(whose: Seat, fields: Mapping[str, str], row: Mapping[str, Any], strikes: Strikes) -> Html:
     would_leave, content_hash = row.get("would_leave"), row.get("content_hash")
     shown = (
-        bad("副本を開けません。業務システムから登録し直してください")
+        bad(
+            IN_JAPANESE["held_unreadable"]
+            if row.get("ground") is None
+            else "副本を開けません。業務システムから登録し直してください"
+        )
         if would_leave is None
         else joined(_record(at, one, strikes) for at, one in enumerate(would_leave) if isinstance(one, Mapping))
     )
@@ -106,7 +111,7 @@ def _one(whose: Seat, fields: Mapping[str, str], row: Mapping[str, Any], strikes
         reasons=options(_REASONS, fields.get("reason", "")),
         records=shown,
         before=_before(row),
-        ground=_GROUNDS.get(str(row.get("ground")), row.get("ground") or ""),
+        ground=_GROUNDS.get(str(row.get("ground")), row.get("ground") or "確かめられません"),
         answer_by=local_time(row.get("answer_by")),
         content_hash=content_hash or "",
         shown=_text(strikes),
@@ -233,6 +238,7 @@ async def _list(request: web.Request, whose: Seat, said: Html) -> web.Response:
             held_since=local_time(row["held_since"]),
             answer_by=local_time(row["answer_by"]),
             urgent=PAGES.fill("urgent") if row.get("escalated_at") else Html(""),
+            unreadable=PAGES.fill("held_unreadable") if row.get("ground") is None else Html(""),
             **{name: row.get(name) or "" for name in names},
         )
         for row in rows

@@ -57,7 +57,7 @@ ALLOWED = {
     ),
     ("gateway.intermediate_server.retention", "erase_ended"): "what is over goes by rule, noted in the same statement; the certificate is recorded",
     ("gateway.intermediate_server.bars", "seal_bars"): "the same number, sealed: rows of before there were seals",
-    ("gateway.intermediate_server.provision", "seal_grounds"): "the same word, sealed: rows of before there were seals",
+    ("gateway.intermediate_server.provision", "seal_grounds"): "the same word, sealed with its row: rows of before that",
     ("gateway.intermediate_server.replica", "seal_flags"): "the same copies, their flag sealed with them: rows of before that",
     **dict.fromkeys(
         (

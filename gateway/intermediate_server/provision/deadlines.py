@@ -13,6 +13,7 @@ from evidence.entry import EntryKind
 from gateway.intermediate_server.agency import HostedAgency
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.deciding import concluded, concluding, marked_by_bars
+from gateway.intermediate_server.provision.held import asked_about
 from gateway.intermediate_server.records.exchange_entries import note_event
 from permission_lists.permit import read_stored_permit
 from storage import sql
@@ -64,8 +65,8 @@ async def expire(agency: HostedAgency, now: datetime) -> int:
         rows = await connection.fetch(_SQL["overdue"], now)
     for row in rows:
         permit = read_stored_permit(row["permit"])
-        number = row["integrated_number"]
-        marked = marked_by_bars(agency, row)
+        number = asked_about(agency, row)
+        marked = marked_by_bars(agency, row, number)
         made = answering.refuse(
             agency, permit, row["exchange_digest"], now, "held_past_deadline", number, marked=marked
         )

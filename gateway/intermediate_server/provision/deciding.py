@@ -25,7 +25,7 @@ from gateway.intermediate_server.network.wire import read_outcome
 from gateway.intermediate_server.provision import answering
 from gateway.intermediate_server.provision.answering import NOT_PROVIDED, PROVIDED, Answer
 from gateway.intermediate_server.provision.flow import entry_of
-from gateway.intermediate_server.provision.held import Covers, Leaving, hashes_for, leaving, one
+from gateway.intermediate_server.provision.held import Covers, Leaving, asked_about, hashes_for, leaving, one
 from gateway.intermediate_server.provision.withholding import Withheld, encode
 from gateway.intermediate_server.staff.operating import First, FirstMayNotError
 from gateway.intermediate_server.staff.rights import Function, Grant
@@ -114,7 +114,7 @@ async def decide(agency: HostedAgency, decision: HeldDecision, decider: Decider,
         second = (Write(_SECOND, (permit.permit_id, decider.staff_id, row["approved_digest"])),)
     made = answering.conclude(
         agency, permit, row["exchange_digest"], row["public_key"], now, left.disposition, left.why, left.records, row["integrated_number"],
-        marked=_marked(agency, decision, row),
+        marked=_marked(agency, decision, row, row["integrated_number"]),
     )  # fmt: skip
     state, kind = _RELEASED.get(made.disposition, _REFUSED)
     said = _said(decision, row, left, marked=_by_staff(decision, row))
@@ -142,14 +142,14 @@ def _approved_first(row: Record) -> First | None:
     )
 
 
-def _marked(agency: HostedAgency, decision: HeldDecision, row: Record) -> bool:
+def _marked(agency: HostedAgency, decision: HeldDecision, row: Record, number: str | None) -> bool:
     """不開示 of the provider's side (番号法23条2項): by whoever decides, or by a bar of that effect, now or when it was held."""
-    return _by_staff(decision, row) or marked_by_bars(agency, row)
+    return _by_staff(decision, row) or marked_by_bars(agency, row, number)
 
 
-def marked_by_bars(agency: HostedAgency, row: Record) -> bool:
+def marked_by_bars(agency: HostedAgency, row: Record, number: str | None) -> bool:
     """Whether a bar marks a held provision as 不開示, or did when it was held: what was said once is said in the records that outlive that one."""
-    now = agency.bars.look(row["integrated_number"], row["information"]).marked
+    now = agency.bars.look(number, row["information"]).marked
     return now or read_outcome(row["outcome"]).non_disclosure
 
 
@@ -168,7 +168,8 @@ async def _refuse(
             "A refusal needs a reason: refused_by_staff, non_disclosure or protection_of_person.",
         )
     _check_deadline(permit, now)
-    number, marked = row["integrated_number"], _marked(agency, decision, row)
+    number = asked_about(agency, row)
+    marked = _marked(agency, decision, row, number)
     made = answering.refuse(agency, permit, row["exchange_digest"], now, decision.reason, number, marked=marked)
     entry = decider.entry(refused=decision.reason, permit_id=permit.permit_id, inquiry_number=permit.inquiry_number)
     commit = concluding(agency, permit, made, *_REFUSED, decider.staff_id, now, entries=(entry,))

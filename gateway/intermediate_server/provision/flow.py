@@ -288,10 +288,14 @@ def _commit(
     entry = entry_of(agency, permit, made, KINDS[made.disposition], now)
     if asked is None or made.reason in UNAUTHENTIC:
         return Commit(step=_REFUSED, entries=(entry,))
+    kept = {
+        "permit_id": permit.permit_id, "integrated_number": made.integrated_number, "item": permit.item, "information": permit.information,
+        "permit": item.permit, "public_key": item.public_key,
+    }  # fmt: skip
     row = (
         permit.permit_id, permit.inquiry_number, permit.inquirer, permit.basis, permit.item, permit.information, "\n".join(permit.items),
         permit.list_digest, made.disposition, digest, item.permit, item.request, item.public_key, made.integrated_number,
-        made.ground and grounds.seal(agency.keys.ring, agency.id, permit.permit_id, made.ground),
+        made.ground and grounds.seal(agency.keys.ring, agency.id, kept, made.ground),
         made.outcome, made.signature, made.sealed, now, permit.answer_by, agency.bars.epoch, permit.inquirer_for,
         permit.answer_by if made.marked and made.disposition != HELD else None,
     )  # fmt: skip

@@ -27,6 +27,8 @@ from transport.wire import Dated
 
 _SQL = sql.load("gateway.intermediate_server.provision")
 _REPLICA_SQL = sql.load("gateway.intermediate_server.replica")
+HELD_UNREADABLE: Final = "held_unreadable"
+_NOT_SHOWN: Final = frozenset({HELD_UNREADABLE, answering.UNREADABLE})
 MOST: Final = 2_000
 _FIRST: Final = datetime(1900, 1, 2, tzinfo=UTC)
 Covers = Callable[[str, str], bool]
@@ -113,8 +115,20 @@ async def one(agency: HostedAgency, permit_id: str, covers: Covers) -> Record:
     return row
 
 
+def asked_about(agency: HostedAgency, row: Record) -> str | None:
+    """Whom a held provision is about; None where that is not believed (`grounds.opened`): it is refused, by staff or by its deadline, about nobody."""
+    number: str | None = row["integrated_number"]
+    return None if grounds.opened(agency.keys.ring, agency.id, row) is None else number
+
+
 async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld], now: datetime) -> Leaving:
     """What would leave if it were released now: exactly the items asked, without what is struck out. Raises ProblemError 400, 409."""
+    if asked_about(agency, row) is None:
+        raise ProblemError(
+            409,
+            HELD_UNREADABLE,
+            "Whom this was asked about, or by whose key, is not what was sealed when it was held: the row was changed, or its key is gone; refuse it.",
+        )
     async with agency.database.inside(agency.tenant) as connection:
         copies = await connection.fetch(
             _REPLICA_SQL["replicas_of"], [row["integrated_number"]], [row["information"]], agency.today(now)
@@ -141,7 +155,8 @@ async def leaving(agency: HostedAgency, row: Record, withheld: Sequence[Withheld
 async def shown(
     agency: HostedAgency, row: Record, withheld: Sequence[Withheld], staff_id: str, now: datetime
 ) -> dict[str, Any]:
-    """One held provision with exactly what would leave, and the hash by which this member of staff approves it; both None when a copy does not open.
+    """One held provision with exactly what would leave, and the hash by which this member of staff approves it; both None when a copy, or
+    why it is held (`ground`), does not open.
 
     In whose stead it is answered (`provider_for`), and the period asked about.
     """
@@ -150,7 +165,7 @@ async def shown(
     try:
         found = await leaving(agency, row, withheld, now)
     except ProblemError as problem:
-        if problem.reason != answering.UNREADABLE:
+        if problem.reason not in _NOT_SHOWN:
             raise
         return {**asked, "content_hash": None, "would_leave": None}
     told = hashes_for(agency, found.mark, staff_id)[0]

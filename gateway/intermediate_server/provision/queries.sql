@@ -22,7 +22,7 @@ returning permit_id
 -- name: decide_held
 -- A release (revision not null) is of what was looked at after the last bar that touches it came or went, about whom a code names that has not been
 -- cancelled since. Why it was held goes.
-update provision set state = r.state, outcome = r.outcome, signature = r.signature, sealed = r.sealed, push_at = r.push_at, ground_sealed = null
+update provision set state = r.state, outcome = r.outcome, signature = r.signature, sealed = r.sealed, push_at = r.push_at, ground = null, ground_sealed = null
 from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::bigint[])
     as r (permit_id, state, outcome, signature, sealed, push_at, revision)
 where provision.permit_id = r.permit_id and provision.state = 'held' and (r.revision is null or (provision.revision = r.revision
@@ -32,6 +32,7 @@ returning provision.permit_id
 -- name: held
 -- A page of the held provisions that a right ($5) covers, the most urgent first; ($1, $2): the last one of the page before.
 select permit_id, inquiry_number, inquirer, inquirer_for, basis, item, information, ground_sealed, revision, received_at, answer_by, escalated_at,
+    integrated_number, permit, public_key,
     held_approval.first_staff, held_approval.content_digest as approved_digest, held_approval.withheld, held_approval.non_disclosure as approved_non_disclosure
 from provision left join held_approval using (permit_id)
 where state = 'held' and (answer_by, permit_id) > ($1::timestamptz, $2) and (not $4 or escalated_at is not null)
@@ -73,8 +74,8 @@ where provision.permit_id = r.permit_id and provision.state = 'held' and provisi
 returning provision.permit_id
 
 -- name: overdue
-select permit_id, inquiry_number, inquirer, basis, item, information, items, integrated_number, permit, request, public_key, exchange_digest, outcome,
-    list_digest, received_at, answer_by
+select permit_id, inquiry_number, inquirer, basis, item, information, items, ground_sealed, integrated_number, permit, request, public_key, exchange_digest,
+    outcome, list_digest, received_at, answer_by
 from provision where state = 'held' and answer_by < $1 limit 200
 
 -- name: to_push
@@ -89,9 +90,15 @@ update provision set push_at = null from unnest($1::text[]) as r (permit_id) whe
 update provision set push_at = r.push_at from unnest($1::text[], $2::timestamptz[]) as r (permit_id, push_at)
 where provision.permit_id = r.permit_id and provision.push_at is not null returning provision.permit_id
 
--- name: grounds_in_clear
-select permit_id, ground from provision where ground is not null order by permit_id limit 500
+-- name: grounds_of_before
+-- What says why a provision is held, in clear or sealed, after a permit ($1).
+select permit_id, integrated_number, item, information, permit, public_key, ground, ground_sealed from provision where ground is not null and permit_id > $1
+union all
+select permit_id, integrated_number, item, information, permit, public_key, null, ground_sealed from provision
+where ground_sealed is not null and ground is null and permit_id > $1
+order by permit_id limit $2
 
 -- name: seal_grounds
-update provision p set ground = null, ground_sealed = case p.state when 'held' then r.ground_sealed end
+-- Nothing in clear stays; a seal stays where there is none to take its place.
+update provision p set ground = null, ground_sealed = case p.state when 'held' then coalesce(r.ground_sealed, p.ground_sealed) end
 from unnest($1::text[], $2::bytea[]) as r (permit_id, ground_sealed) where p.permit_id = r.permit_id

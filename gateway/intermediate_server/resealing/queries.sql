@@ -67,7 +67,7 @@ select count(*) from staff_relation where number_sealed is not null and (substri
 -- name: page_of_provision_ground
 with page as (select permit_id from provision where ground_sealed is not null and permit_id > $1 order by permit_id limit $2),
 held as materialized (
-    select p.permit_id, p.ground_sealed from provision p join page using (permit_id)
+    select p.permit_id, p.integrated_number, p.item, p.information, p.permit, p.public_key, p.ground_sealed from provision p join page using (permit_id)
     where substring(p.ground_sealed from 2 for 4) <> int4send($3) for update of p skip locked
 )
 select (select max(permit_id) from page) as last, held.permit_id is not null as is_old, held.* from (select 1) as one left join held on true
