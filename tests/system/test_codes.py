@@ -12,6 +12,7 @@ import pytest
 from gateway.demonstration.stage import WARD
 from keys import labels
 from keys.binding import bind
+from keys.ring import version_of_index
 from storage.key_store import KeyStore
 from tests.support.code_calls import STATED, linkage, notices, number_of, order, renewals, requested, status
 from tests.support.running_system import INSURANCE, RESIDENTS, System, entries, started, until
@@ -111,6 +112,8 @@ async def test_a_replaced_code_is_answered_to_for_a_while_and_then_refused_with_
     """Another agency replaces its code of the person later than the ward; its questions arrive under the ward's old code till then."""
     person = system.insured[2]
     number = await number_of(system, person)
+    config = system.running.role("intermediate")
+    ring = KeyStore.open(config.hosted[WARD].keys, config.passphrase).ring
     async with system.administrator() as connection:
         await connection.execute(f"set search_path to {TENANT}")
         old = await connection.fetchval(
@@ -120,15 +123,19 @@ async def test_a_replaced_code_is_answered_to_for_a_while_and_then_refused_with_
             "update person_code set code_index = $2 where integrated_number = $1", number, b"n" * 32
         )
         await connection.execute(
-            "insert into former_code values ($1, $2, $3, 'replaced', 'resident_record_changed', '2023-03-01')",
+            "insert into former_code (acquisition_index, integrated_number, code_index, mark, state, reason, ended_at)"
+            " values ($1, $2, $3, $4, 'replaced', 'resident_record_changed', '2023-03-01')",
             b"t" * 32,
             number,
             old,
+            ring.named_index("codes", bind(labels.REPLACED_CODE, WARD, number, old), version=version_of_index(old)),
         )
         answered = await system.ask("suginami-gyomu", system.to_the_ward(person))
         await connection.execute("update former_code set ended_at = '2020-01-01' where integrated_number = $1", number)
         late = await system.ask("suginami-gyomu", system.to_the_ward(person))
-        await connection.execute("update former_code set state = 'cancelled' where integrated_number = $1", number)
+        await connection.execute(
+            "update former_code set state = 'cancelled', mark = null where integrated_number = $1", number
+        )
         cancelled = await system.ask("suginami-gyomu", system.to_the_ward(person))
         await connection.execute("delete from former_code where integrated_number = $1", number)
         unknown = await system.ask("suginami-gyomu", system.to_the_ward(person))

@@ -26,6 +26,7 @@ from gateway.intermediate_server.records.exchange_entries import note_event
 from keys import labels
 from keys.binding import bind
 from keys.errors import KeyUnusable, SealBroken
+from keys.ring import version_of_index
 from storage import sql
 from storage.committer import Applied, Commit, Statement, Write, commit_step
 from storage.database import Connection
@@ -117,6 +118,27 @@ def is_code_of(agency: HostedAgency, integrated_number: str, sealed: bytes, code
     """Whether this is the code that was kept for this person: what finds a row says nothing of whose it is."""
     kept = read_code(agency, integrated_number, sealed)
     return kept is not None and hmac.compare_digest(kept, code)
+
+
+def mark_of_replaced(agency: HostedAgency, row: Record) -> bytes | None:
+    """What a bound code (`row`) bears once another takes its place: that it was this person's. None where it is not: it is answered to no more."""
+    code = read_code(agency, row["integrated_number"], row["code_sealed"])
+    if code is None or row["code_index"] not in indexes_of_codes(agency, [code]):
+        return None
+    return _replaced_mark(agency, row)
+
+
+def is_replaced_of(agency: HostedAgency, row: Record) -> bool:
+    """As `is_code_of` of one that was replaced, which is kept no more: by its mark, good as long as the version of its index."""
+    try:
+        return row["mark"] is not None and hmac.compare_digest(_replaced_mark(agency, row), row["mark"])
+    except KeyUnusable:
+        return False
+
+
+def _replaced_mark(agency: HostedAgency, row: Record) -> bytes:
+    said = bind(labels.REPLACED_CODE, agency.id, row["integrated_number"], row["code_index"])
+    return agency.keys.ring.named_index(PURPOSE, said, version=version_of_index(row["code_index"]))
 
 
 def _acquisition_index(agency: HostedAgency, number: str) -> bytes:
@@ -252,7 +274,8 @@ async def bind_codes(agency: HostedAgency, items: list[CodeItem], now: datetime)
         move(State.REQUESTED, Event.DELIVERED)
         if before is not None:
             end = _end_of(row["reason"], same=known == number)
-            succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now)))
+            was = (before["code_index"], mark_of_replaced(agency, before))
+            succeeding.append(Write(_SUCCEED, (number, end.value, row["reason"], now, *was)))
             if end is State.CANCELLED:
                 gone.append(("person_code", before["acquisition_index"]))
                 gone += await replaced_before(agency, [number])

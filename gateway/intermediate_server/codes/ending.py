@@ -24,6 +24,7 @@ from gateway.intermediate_server.codes.binding import (
     NumberItem,
     fresh_number,
     is_number,
+    is_replaced_of,
     keep_numbers,
     living_codes,
     number_given,
@@ -169,9 +170,11 @@ async def why_no_code(agency: HostedAgency, numbers: Sequence[str]) -> dict[str,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Whom a code named that lives no more. `refusal` None: a replaced one that is still answered to."""
+    """Whom a code named that lives no more. `refusal` None: a replaced one that is still answered to. `integrated_number` None: a replaced one
+    whose mark does not say that it was this person's; it is refused.
+    """
 
-    integrated_number: str
+    integrated_number: str | None
     refusal: str | None
 
 
@@ -182,10 +185,13 @@ async def former_codes(
     found = {}
     rows = await connection.fetch(_SQL["former_by_code"], list(code_indexes))
     for row in sorted(rows, key=lambda one: one["ended_at"]):
-        replaced = row["state"] == State.REPLACED
-        good = replaced and row["living"] and now < row["ended_at"] + agency.limits.replaced_code_for
-        refusal = None if good else CODE_REPLACED if replaced and row["living"] else CODE_CANCELLED
-        found[code_indexes[row["code_index"]]] = Former(integrated_number=row["integrated_number"], refusal=refusal)
+        replaced, number = row["state"] == State.REPLACED and row["living"], row["integrated_number"]
+        in_time = replaced and now < row["ended_at"] + agency.limits.replaced_code_for
+        theirs = in_time and is_replaced_of(agency, row)
+        refusal = None if theirs else CODE_REPLACED if replaced else CODE_CANCELLED
+        found[code_indexes[row["code_index"]]] = Former(
+            integrated_number=None if in_time and not theirs else number, refusal=refusal
+        )
     return found
 
 

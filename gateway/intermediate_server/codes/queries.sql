@@ -1,9 +1,9 @@
 -- name: codes_of
 -- Bound ones and requested ones apart: each kind has its own index.
-select integrated_number, acquisition_index, acquisition_sealed, expires_at, true as bound, code_index, message_id, epoch, renewal_refused
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, true as bound, code_index, code_sealed, message_id, epoch, renewal_refused
 from person_code where integrated_number = any($1::text[]) and bound_at is not null
 union all
-select integrated_number, acquisition_index, acquisition_sealed, expires_at, false, code_index, message_id, epoch, renewal_refused
+select integrated_number, acquisition_index, acquisition_sealed, expires_at, false, code_index, code_sealed, message_id, epoch, renewal_refused
 from person_code where integrated_number = any($1::text[]) and bound_at is null
 
 -- name: request_code
@@ -39,15 +39,17 @@ select acquisition_index from former_code where integrated_number = any($1::text
 -- name: succeed_code
 -- The bound code of a person whose next one has come. When it is cancelled, what it had replaced is cancelled with it.
 with ended as (
-    delete from person_code p using unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as r (integrated_number, state, reason, ended_at)
+    delete from person_code p using unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bytea[])
+        as r (integrated_number, state, reason, ended_at, was, mark)
     where p.integrated_number = r.integrated_number and p.bound_at is not null
-    returning p.integrated_number, p.acquisition_index, p.code_index, p.epoch, r.state, r.reason, r.ended_at
+    returning p.integrated_number, p.acquisition_index, p.code_index, p.epoch, r.state, r.reason, r.ended_at,
+        case when r.state = 'replaced' and p.code_index = r.was then r.mark end as mark
 ), along as (
-    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at from ended e
+    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at, mark = null from ended e
     where f.integrated_number = e.integrated_number and f.state = 'replaced' and e.state = 'cancelled'
 )
-insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
-select e.acquisition_index, e.integrated_number, e.code_index, e.epoch, e.state, e.reason, e.ended_at from ended e
+insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at, mark)
+select e.acquisition_index, e.integrated_number, e.code_index, e.epoch, e.state, e.reason, e.ended_at, e.mark from ended e
 returning integrated_number
 
 -- name: bind_code
@@ -63,7 +65,7 @@ with ended as (
     where p.acquisition_index = r.acquisition_index
     returning p.integrated_number, p.acquisition_index, p.code_index, p.epoch, r.reason, r.ended_at
 ), along as (
-    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at from ended e
+    update former_code f set state = 'cancelled', reason = e.reason, ended_at = e.ended_at, mark = null from ended e
     where f.integrated_number = e.integrated_number and f.state = 'replaced'
 )
 insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
@@ -84,7 +86,7 @@ where integrated_number = any($1::text[]) and state <> 'expired' order by integr
 
 -- name: former_by_code
 -- The latest end of each code; `living`: its person has a code now.
-select distinct on (f.code_index) f.code_index, f.integrated_number, f.state, f.ended_at,
+select distinct on (f.code_index) f.code_index, f.integrated_number, f.state, f.ended_at, f.mark,
     exists (select from person_code p where p.integrated_number = f.integrated_number and p.bound_at is not null) as living
 from former_code f where f.code_index = any($1::bytea[]) order by f.code_index, f.ended_at desc
 
@@ -110,16 +112,17 @@ where bound_at is not null and renewal_refused is null and epoch < $1 order by e
 -- name: renew_code
 -- A code in the place of the one before, which is answered to for a while yet; nothing where that has ended meanwhile.
 with r as (
-    select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::integer[], $6::bytea[], $7::integer[], $8::timestamptz[])
-        as r (acquisition_index, was, code_index, code_sealed, epoch, tombstone, was_epoch, renewed_at)
+    select * from unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[], $5::integer[], $6::bytea[], $7::integer[], $8::timestamptz[], $9::bytea[])
+        as r (acquisition_index, was, code_index, code_sealed, epoch, tombstone, was_epoch, renewed_at, mark)
 ), renewed as (
     update person_code p set code_index = r.code_index, code_sealed = r.code_sealed, epoch = r.epoch, renewal_refused_at = null from r
     where p.acquisition_index = r.acquisition_index and p.code_index = r.was and p.bound_at is not null
-    returning p.integrated_number, r.was, p.code_index, r.tombstone, r.was_epoch, r.renewed_at
+    returning p.integrated_number, r.was, r.mark, p.code_index, r.tombstone, r.was_epoch, r.renewed_at
 ), former as (
-    insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)
-    select tombstone, integrated_number, was, was_epoch, 'replaced', 'new_epoch', renewed_at from renewed where was <> code_index
-    on conflict (acquisition_index) do update set integrated_number = excluded.integrated_number, state = excluded.state, reason = excluded.reason, ended_at = excluded.ended_at
+    insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at, mark)
+    select tombstone, integrated_number, was, was_epoch, 'replaced', 'new_epoch', renewed_at, mark from renewed where was <> code_index
+    on conflict (acquisition_index) do update set integrated_number = excluded.integrated_number, state = excluded.state, reason = excluded.reason,
+        ended_at = excluded.ended_at, mark = excluded.mark
 )
 select acquisition_index from r
 

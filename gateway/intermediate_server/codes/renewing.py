@@ -25,6 +25,7 @@ from gateway.intermediate_server.codes.binding import (
     epoch_of,
     indexes_of_codes,
     kept_code,
+    mark_of_replaced,
     read_code,
     whose,
 )
@@ -147,10 +148,8 @@ def _renewal(agency: HostedAgency, row: Record, code: bytes, epoch: int, now: da
     move(State.BOUND, Event.SUCCEEDED)
     index, sealed = kept_code(agency, row["integrated_number"], code)
     tombstone = agency.keys.ring.named_index(PURPOSE, bind(labels.RENEWED_CODE_TOMBSTONE, row["code_index"]))
-    return Write(
-        _RENEW,
-        (row["acquisition_index"], row["code_index"], index, sealed, epoch, tombstone, row["epoch"], now),
-    )
+    row_of_it = (row["acquisition_index"], row["code_index"], index, sealed, epoch, tombstone, row["epoch"], now)
+    return Write(_RENEW, (*row_of_it, mark_of_replaced(agency, row)))
 
 
 def _read(answer: Any, epoch: int) -> bytes | str:

@@ -91,7 +91,7 @@ delete from merged_number where integrated_number = any($1::text[])
 with gone as (
     delete from person_code where acquisition_index = any($1::bytea[]) returning integrated_number, acquisition_index, code_index, epoch
 ), along as (
-    update former_code f set state = 'cancelled', reason = 'link_undone', ended_at = $2 from gone g
+    update former_code f set state = 'cancelled', reason = 'link_undone', ended_at = $2, mark = null from gone g
     where f.integrated_number = g.integrated_number and f.state = 'replaced'
 )
 insert into former_code (acquisition_index, integrated_number, code_index, epoch, state, reason, ended_at)

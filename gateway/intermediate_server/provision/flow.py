@@ -173,7 +173,7 @@ async def _read(
         }
         lost = {index: code for index, code in known_by.items() if code not in named}
         former = await former_codes(agency, connection, lost, now) if lost else {}
-        named |= {code: one.integrated_number for code, one in former.items()}
+        named |= {code: one.integrated_number for code, one in former.items() if one.integrated_number is not None}
         rows = await connection.fetch(
             _REPLICA_SQL["replicas_of"],
             sorted(set(named.values())),

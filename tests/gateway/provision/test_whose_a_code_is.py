@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from gateway.intermediate_server.codes import binding
-from tests.gateway.provision.test_ended_codes import code
+from tests.gateway.provision.test_ended_codes import code, renewed, somebody, told
 from tests.support.copies import qualified
 
 
@@ -47,3 +47,26 @@ async def test_sc_20_a_code_for_a_request_that_was_moved_to_another_person_is_bo
     ]
     await world.execute("update person_code set integrated_number = $2 where integrated_number = $1", other, asked_for)
     assert await binding.bind_codes(world.agency, [item], world.now) == [{"bound": True}]
+
+
+async def test_sc_20_a_replaced_code_that_was_put_into_another_persons_past_is_answered_about_nobody(world):
+    asked_about, other = await world.person(), await world.person()
+    await qualified(world, other)
+    await world.execute(
+        "insert into former_code (acquisition_index, integrated_number, code_index, state, reason, ended_at)"
+        " values ($1, $2, $3, 'replaced', 'new_epoch', $4)",
+        secrets.token_bytes(32), other, await indexed(world, asked_about), world.now,
+    )  # fmt: skip
+    await world.execute("delete from person_code where integrated_number = $1", asked_about)
+    assert await told(world, "somebody", world.codes[asked_about]) == ("refused", "code_replaced")
+
+
+async def test_sc_20_a_code_that_was_moved_is_answered_to_by_nobody_when_it_is_replaced_too(world):
+    asked_about, other = [await somebody(world) for _ in range(2)]
+    moved = await indexed(world, asked_about[0])
+    await world.execute(
+        "update person_code set code_index = $2 where integrated_number = $1", asked_about[0], b"y" * 32
+    )
+    await world.execute("update person_code set code_index = $2 where integrated_number = $1", other[0], moved)
+    await renewed(world, other[0], code(2))
+    assert await told(world, asked_about[0], asked_about[1]) == ("refused", "code_replaced")
