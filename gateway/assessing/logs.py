@@ -155,7 +155,11 @@ def _read(said: Said, place: str, entry: Mapping[str, Any]) -> None:
     if kind == EntryKind.BACKUP_MADE:
         said.backups.append((place, str(entry.get("actor")), str(facts.get("event")), str(facts.get("backup"))))
     if kind == EntryKind.BARS_CHANGED:
-        said.bars[str(facts.get("bar_id"))] = facts
+        bar = str(facts.get("bar_id"))
+        if (
+            said.bars.get(bar, {}).get("state") != "lifted"
+        ):  # that was the end of it, in whatever order the years are read
+            said.bars[bar] = facts
     if kind.startswith("staff."):
         _read_staff(said, place, entry, facts)
     elif entry.get("inquirer"):

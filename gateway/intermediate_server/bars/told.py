@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from asyncpg import Record
 
-from gateway.intermediate_server.bars.states import WORKING
+from gateway.intermediate_server.bars.states import WORKING, BarState
 
 _SAID: Final = ("place", "effect", "information", "data_item", "inquirer")
 
@@ -35,11 +35,14 @@ _ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 
 class Told:
-    """The bars that work by what was read of the log so far. `read_to`: year of the log → the last entry of it that was read."""
+    """The bars that work by what was read of the log so far; one that was lifted is over, in whatever order the years are read. `read_to`: year of the
+    log → the last entry of it that was read.
+    """
 
     def __init__(self, read_to: dict[int, int]) -> None:
         self.read_to = read_to
         self._working: dict[str, tuple[str | None, ...]] = {}
+        self._over: set[str] = set()
 
     def take(self, rows: Iterable[Record]) -> None:
         """Entries (`year`, `idx`, `body`) in their order; those that were taken meanwhile are left out."""
@@ -48,10 +51,11 @@ class Told:
                 continue
             self.read_to[row["year"]] = row["idx"]
             facts = _ENTRY.decode(row["body"]).facts
-            if facts.state in WORKING:
-                self._working[facts.bar_id] = tuple(getattr(facts, name) or None for name in _SAID)
-            else:
+            if facts.state == BarState.LIFTED:  # the end of it, whatever year a wrong clock said
+                self._over.add(facts.bar_id)
                 self._working.pop(facts.bar_id, None)
+            elif facts.state in WORKING and facts.bar_id not in self._over:
+                self._working[facts.bar_id] = tuple(getattr(facts, name) or None for name in _SAID)
 
     def missing(self, rows: Iterable[Record]) -> frozenset[str]:
         """Ids of bars that work by the log, and not so by these rows of `bar`; whose a bar is has been sealed by the server, for this bar alone."""

@@ -24,7 +24,7 @@ _LOG = structlog.get_logger()
 async def watch(agency: HostedAgency) -> None:
     """Run until cancelled; while the database is away the metrics keep their last values."""
     while True:
-        for look in (jobs.watch, backing_up.watch, _count_codes, count_unvouched, look_at_bars, remaining.watch):
+        for look in (jobs.watch, backing_up.watch, _count_codes, count_unvouched, remaining.watch, look_at_bars):
             try:
                 await look(agency)
             except StorageUnavailableError:
@@ -50,5 +50,7 @@ async def count_unvouched(agency: HostedAgency) -> None:
 
 async def look_at_bars(agency: HostedAgency) -> None:
     """Bars whose rows were changed suspend the agency, whether somebody has said that they were changed (the epoch) or not. Raises StorageUnavailableError."""
-    await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
-    BARS_MISSING.labels(agency.id).set(len(agency.bars.missing))
+    try:
+        await agency.bars.read_again(agency.database, agency.tenant, agency.keys.ring, agency.id)
+    finally:  # a row that cannot be opened hides no other that is missing
+        BARS_MISSING.labels(agency.id).set(len(agency.bars.missing))

@@ -157,8 +157,8 @@ order by d.place limit $3
 
 -- name: unseen
 -- Whom pushes that wait to be sent are about which show more than the system may see ($2).
-select distinct integrated_number from push_delivery
-where business_system_id = $1 and state = 'ready' and file is null and integrated_number is not null and not shows <@ $2::text[]
+select integrated_number from push_delivery
+where business_system_id = $1 and state = 'ready' and file is null and integrated_number is not null and not shows <@ $2::text[] limit $3
 
 -- name: drop_unheld
 update push_delivery set state = 'dropped', sealed = null, reason = 'not_held', ended_at = $2

@@ -15,6 +15,7 @@ from storage.committer import Statement
 from storage.database import Connection
 
 _SQL = sql.load("gateway.linkage_server.pushes")
+_UNSEEN_AT_ONCE: Final = 2_000
 PUT_TARGET: Final = Statement("put_target", _SQL["put_target"])
 WRITE_DELIVERY: Final = Statement("write_delivery", _SQL["write_delivery"])
 
@@ -125,9 +126,9 @@ async def read_ready(
         unseen = [row["integrated_number"] for row in rows if row["held"] and not row["seen"]]
         if unheld:
             await connection.execute(_SQL["drop_unheld"], unheld, now)
-        if unseen:  # all of it at once: it may be all that waits
-            every = await connection.fetch(_SQL["unseen"], system, sorted(sees))
-            await supersede(connection, [row["integrated_number"] for row in every], now, system)
+        if unseen:  # with many others like them: it may be all that waits
+            more = await connection.fetch(_SQL["unseen"], system, sorted(sees), _UNSEEN_AT_ONCE)
+            await supersede(connection, [*unseen, *(row["integrated_number"] for row in more)], now, system)
         if len(unheld) + len(unseen) < len(rows):
             break
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -125,3 +126,17 @@ async def test_sc_20_a_bar_that_was_changed_is_told_within_a_minute_without_anyb
 
 def missing(world: ProviderWorld) -> float | None:
     return REGISTRY.get_sample_value("sekisho_bars_missing", {"agency": world.agency.id})
+
+
+def test_sc_4_a_bar_that_was_lifted_is_over_whatever_year_a_wrong_clock_said():
+    """Set while the clock was ahead over 1 April, lifted when it was right again: the years are not the order of what happened."""
+    told = Told({})
+    facts = {"bar_id": "B1", "place": "person", "effect": "hold", "information": "*", "data_item": "*"}
+    rows = [
+        {"year": year, "idx": 0, "body": json.dumps({"facts": facts | {"state": state}}).encode()}
+        for year, state in ((2026, "lifted"), (2027, "standing"))
+    ]
+    told.take(rows)
+    assert told.missing([]) == frozenset()
+    told.take([{**rows[1], "idx": 1, "body": rows[1]["body"].replace(b"B1", b"B2")}])
+    assert told.missing([]) == {"B2"}
