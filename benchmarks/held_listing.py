@@ -51,10 +51,14 @@ COLUMNS = (
 def row(ring: Keyring, nth: int, now: datetime) -> tuple[Any, ...]:
     """One held provision; permit, request and outcome are as long as real ones."""
     permit_id, number = (new_sortable_id(prefix, nth, secrets.token_bytes(10)) for prefix in "KQ")
-    return (
-        permit_id, number, "suginami", "beppyo2-2022", "27", "医療保険給付関係情報", "", "0" * 64, "held", secrets.token_bytes(32), "p" * 1300,
-        b"r" * 400, b"k" * 1216, f"{nth:015d}", grounds.seal(ring, AGENCY, permit_id, HoldGround.PERSON_BARRED), b"o" * 500, b"s" * 64, now, now + timedelta(days=2, seconds=nth),
-    )  # fmt: skip
+    kept: dict[str, Any] = {
+        "permit_id": permit_id, "inquiry_number": number, "inquirer": "suginami", "basis": "beppyo2-2022", "item": "27",
+        "information": "医療保険給付関係情報", "items": "", "list_digest": "0" * 64, "state": "held", "exchange_digest": secrets.token_bytes(32),
+        "permit": "p" * 1300, "request": b"r" * 400, "public_key": b"k" * 1216, "integrated_number": f"{nth:015d}", "outcome": b"o" * 500,
+        "signature": b"s" * 64, "received_at": now, "answer_by": now + timedelta(days=2, seconds=nth),
+    }  # fmt: skip
+    kept["ground_sealed"] = grounds.seal(ring, AGENCY, kept, HoldGround.PERSON_BARRED)
+    return tuple(kept[name] for name in COLUMNS)
 
 
 async def fill(running: Running, count: int) -> None:
