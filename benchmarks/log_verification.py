@@ -111,7 +111,7 @@ def bytes_verified(count: int) -> None:
 
 async def measure(count: int, folder: Path, dsn: str) -> None:
     target = folder / "export.ndjson"
-    async with records_world(folder, dsn, mark="_bench") as world:
+    async with records_world(folder, dsn) as world:
         start = perf_counter()
         await build(world, count)
         print(f"built {count:,} entries in {perf_counter() - start:.0f} s, peak so far {peak_mb():.0f} MB")

@@ -105,7 +105,7 @@ def asked(draw: random.Random) -> dict[str, dict[str, Any]]:
 
 async def measure(count: int, searches: int, folder: Path, dsn: str) -> None:
     draw = random.Random(1)  # noqa: S311 (which searches are asked is no secret)
-    async with records_world(folder, dsn, mark="_bench") as world:
+    async with records_world(folder, dsn) as world:
         started = Watch()
         await fill(world, count)
         print(f"{count:,} records made in {started.seconds():.0f} s")
