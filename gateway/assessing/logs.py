@@ -14,6 +14,7 @@ from evidence.export import ENTRY_START, EntryLine, LineBroken, LogParty, read_l
 from evidence.findings import Agreement, Report
 from evidence.verify import Export
 from gateway.data_folder import DataFolder
+from gateway.intermediate_server.bars.states import BarState
 from gateway.staff_calls import NotReachableError, RefusedError
 from gateway.tracing.decisions import JUDGING, OF_PROVIDER
 from gateway.tracing.settling import agreed, verified
@@ -156,9 +157,8 @@ def _read(said: Said, place: str, entry: Mapping[str, Any]) -> None:
         said.backups.append((place, str(entry.get("actor")), str(facts.get("event")), str(facts.get("backup"))))
     if kind == EntryKind.BARS_CHANGED:
         bar = str(facts.get("bar_id"))
-        if (
-            said.bars.get(bar, {}).get("state") != "lifted"
-        ):  # that was the end of it, in whatever order the years are read
+        # a lifting is the end of a bar, in whatever order the years are read
+        if said.bars.get(bar, {}).get("state") != BarState.LIFTED:
             said.bars[bar] = facts
     if kind.startswith("staff."):
         _read_staff(said, place, entry, facts)

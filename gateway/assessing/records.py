@@ -10,6 +10,8 @@ from evidence.export import LogParty
 from gateway.assessing.installation import Installation
 from gateway.assessing.logs import ASKED, Logs, Question
 from gateway.assessing.verdicts import Result, judged
+from gateway.intermediate_server.bars.states import WORKING, BarState
+from gateway.intermediate_server.bars.told import SAID
 from gateway.list_sources import Library
 from gateway.tracing.decisions import JUDGING, UNASKED, Again, Unasked, asked_again
 from gateway.tracing.parties import known_parties
@@ -19,8 +21,7 @@ from permission_lists.versions import legal_day
 
 _YEAR: Final = timedelta(days=365)
 _MOST: Final = 20
-_NOT_WORKING: Final = ("asked", "lifted")
-_OF_BAR: Final = ("place", "effect", "information", "data_item", "inquirer")
+_NOT_WORKING: Final = frozenset(BarState) - WORKING
 _REFUSED_AS: Final = {"intermediate": LogParty.INTERMEDIATE, "linkage": LogParty.LINKAGE}
 
 
@@ -198,7 +199,7 @@ def bars_recorded(logs: Logs, bars: Mapping[str, Sequence[Any]]) -> Result:
         count += len(working)
         for bar, facts in working.items():
             row = there.get(bar)
-            if row is None or any(row[name] != str(facts.get(name) or "") for name in _OF_BAR):
+            if row is None or any(row[name] != str(facts.get(name) or "") for name in SAID):
                 how = "行がないか、効いていない (no row that works)" if row is None else "行が記録と違う (differs)"
                 broken.append(f"{agency}: 制限 {bar} の{how}")
     return judged(

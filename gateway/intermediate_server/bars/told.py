@@ -14,7 +14,8 @@ from asyncpg import Record
 
 from gateway.intermediate_server.bars.states import WORKING, BarState
 
-_SAID: Final = ("place", "effect", "information", "data_item", "inquirer")
+SAID: Final = ("place", "effect", "information", "data_item", "inquirer")
+"""What an entry and its row both say of a bar."""
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -55,10 +56,10 @@ class Told:
                 self._over.add(facts.bar_id)
                 self._working.pop(facts.bar_id, None)
             elif facts.state in WORKING and facts.bar_id not in self._over:
-                self._working[facts.bar_id] = tuple(getattr(facts, name) or None for name in _SAID)
+                self._working[facts.bar_id] = tuple(getattr(facts, name) or None for name in SAID)
 
     def missing(self, rows: Iterable[Record]) -> frozenset[str]:
         """Ids of bars that work by the log, and not so by these rows of `bar`; whose a bar is has been sealed by the server, for this bar alone."""
         working = [row for row in rows if row["state"] in WORKING and row["integrated_number"] is None]
-        there = {row["bar_id"]: tuple(row[name] for name in _SAID) for row in working}
+        there = {row["bar_id"]: tuple(row[name] for name in SAID) for row in working}
         return frozenset(bar_id for bar_id, said in self._working.items() if there.get(bar_id) != said)
